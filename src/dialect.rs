@@ -1,0 +1,189 @@
+//! How each reader of the same bytes understands them, as data. Consulted when an index is built, never in a lookup.
+
+/// One reader's rules: what Linux, the specification, FreeBSD or OpenBSD makes of the same firmware.
+///
+/// ```
+/// use fwspec::{CountRule, Dialect};
+/// assert_eq!(Dialect::LINUX.name, "linux");
+/// let asked = Dialect { count: CountRule::CountIsN, ..Dialect::LINUX };
+/// assert_ne!(asked, Dialect::LINUX);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Dialect {
+    /// What the command and the JSON call it.
+    pub name: &'static str,
+    /// How the IORT "number of IDs" field counts.
+    pub count: CountRule,
+    /// What becomes of the last ID of an IORT range that another range starts with.
+    pub last_id: LastIdRule,
+    /// Whether a single mapping of a root complex looks at the requester ID.
+    pub single: SingleRule,
+    /// Which root complex node of a segment is asked.
+    pub root_complex: RootComplexRule,
+    /// Which mapping of an SMMUv3 or PMCG is the node's own MSI.
+    pub msi_index: MsiIndexRule,
+    /// Which mappings of a named component give it StreamIDs.
+    pub component: ComponentRule,
+    /// Whether a first mapping without output reference disables all mappings of its node
+    /// (linux drivers/acpi/arm64/iort.c `iort_node_map_id`).
+    pub null_first_disables: bool,
+    /// How many cells an entry of `iommu-map` and `msi-map` has.
+    pub map_cells: MapCells,
+    /// Whether an output past `0xffff_ffff` wraps (C arithmetic of the kernels) or is no output at all.
+    pub output_wraps: bool,
+}
+
+/// How the IORT "number of IDs" field counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CountRule {
+    /// The field is the number of IDs minus one (DEN0049 §3, table 4; linux `iort_id_map`; OpenBSD `acpiiort`).
+    CountMinusOne,
+    /// The field is taken for the number of IDs: the last ID of every range is lost, and a field of 0 maps nothing
+    /// (FreeBSD `acpi_iort.c`; linux before v5.8).
+    CountIsN,
+}
+
+/// What becomes of the last ID of an IORT range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LastIdRule {
+    /// It belongs to its range like any other.
+    Ordinary,
+    /// It yields to a later-listed or earlier-listed range that starts there: tables that stored N instead of N-1
+    /// still work (linux v5.8+ `iort_id_map`, "work around num_ids ambiguity").
+    YieldsToRangeStartingThere,
+}
+
+/// Whether a single mapping of a root complex looks at the requester ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SingleRule {
+    /// Every requester ID gets the one output ID (linux `iort_id_map`, OpenBSD).
+    AnyInput,
+    /// Only requester IDs inside the range get it (FreeBSD `iort_entry_lookup`).
+    InputInRange,
+}
+
+/// Which root complex node of a segment is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RootComplexRule {
+    /// Only the first in table order, even where it has no mapping (linux `iort_find_dev_node`, OpenBSD).
+    First,
+    /// Each in table order until one maps the requester ID (FreeBSD).
+    UntilMapped,
+}
+
+/// Which mapping of an SMMUv3 is the node's own MSI and no translation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MsiIndexRule {
+    /// Node revision 5 has a valid flag; before that the index counts when any interrupt is an MSI
+    /// (linux `iort_get_id_mapping_index`).
+    ValidFlag,
+    /// The rule from before the flag, for every node revision (FreeBSD).
+    InterruptsOnly,
+}
+
+/// Which mappings of a named component give it StreamIDs when no input ID is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ComponentRule {
+    /// Single mappings from the first on, up to the first mapping that is none or does not lead to an SMMU
+    /// (linux `iort_nc_iommu_map`).
+    LeadingSingles,
+    /// A single mapping, or the only mapping whatever its flags (OpenBSD).
+    SingleOrOnly,
+    /// Every single mapping (the specification).
+    EverySingle,
+}
+
+/// How many cells an entry of `iommu-map` and `msi-map` has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MapCells {
+    /// Three and as many as the target's `#iommu-cells` or `#msi-cells` (linux v7.3+ `of_map_id`).
+    FromTarget,
+    /// Always four (linux before v7.3 `of_map_id`).
+    AlwaysFour,
+}
+
+impl Dialect {
+    /// The specifications, without anybody's work-arounds.
+    pub const SPEC: Dialect = Dialect {
+        name: "spec",
+        count: CountRule::CountMinusOne,
+        last_id: LastIdRule::Ordinary,
+        single: SingleRule::AnyInput,
+        root_complex: RootComplexRule::UntilMapped,
+        msi_index: MsiIndexRule::ValidFlag,
+        component: ComponentRule::EverySingle,
+        null_first_disables: false,
+        map_cells: MapCells::FromTarget,
+        output_wraps: false,
+    };
+
+    /// Linux 7.3 and what it shares with earlier kernels.
+    pub const LINUX: Dialect = Dialect {
+        name: "linux",
+        last_id: LastIdRule::YieldsToRangeStartingThere,
+        root_complex: RootComplexRule::First,
+        component: ComponentRule::LeadingSingles,
+        null_first_disables: true,
+        output_wraps: true,
+        ..Dialect::SPEC
+    };
+
+    /// Linux up to and including 7.2: four cells in every entry of a device-tree map.
+    pub const LINUX_CLASSIC: Dialect =
+        Dialect { name: "linux-classic", map_cells: MapCells::AlwaysFour, ..Dialect::LINUX };
+
+    /// Linux before v5.8: the IORT count taken for N, no rule for the last ID.
+    pub const LINUX_2020: Dialect = Dialect {
+        name: "linux-2020",
+        count: CountRule::CountIsN,
+        last_id: LastIdRule::Ordinary,
+        ..Dialect::LINUX_CLASSIC
+    };
+
+    /// FreeBSD's `acpi_iort.c`.
+    pub const FREEBSD: Dialect = Dialect {
+        name: "freebsd",
+        count: CountRule::CountIsN,
+        single: SingleRule::InputInRange,
+        msi_index: MsiIndexRule::InterruptsOnly,
+        output_wraps: true,
+        ..Dialect::SPEC
+    };
+
+    /// OpenBSD's `acpiiort.c`.
+    pub const OPENBSD: Dialect = Dialect {
+        name: "openbsd",
+        root_complex: RootComplexRule::First,
+        component: ComponentRule::SingleOrOnly,
+        output_wraps: true,
+        ..Dialect::SPEC
+    };
+
+    /// All of them, in the order in which `--dialect all` answers.
+    pub const ALL: [Dialect; 6] = [
+        Dialect::LINUX,
+        Dialect::SPEC,
+        Dialect::LINUX_CLASSIC,
+        Dialect::LINUX_2020,
+        Dialect::FREEBSD,
+        Dialect::OPENBSD,
+    ];
+
+    /// The dialect of this name.
+    ///
+    /// ```
+    /// use fwspec::Dialect;
+    /// assert_eq!(Dialect::by_name("linux-classic"), Some(Dialect::LINUX_CLASSIC));
+    /// assert_eq!(Dialect::by_name("plan9"), None);
+    /// ```
+    pub fn by_name(name: &str) -> Option<Dialect> {
+        Dialect::ALL.into_iter().find(|dialect| dialect.name == name)
+    }
+}

@@ -1,0 +1,29 @@
+//! Reads what firmware says about IOMMUs and assigns IOMMU groups when a device is added to its bus.
+//!
+//! ```text
+//!  bytes ──parse──> view ──lower──> Platform ──build(Dialect)──> IdMap ──lookup──> Fwspec ──add──> Groups
+//! ```
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod bytes;
+mod dialect;
+mod error;
+mod id;
+
+#[cfg(feature = "alloc")]
+pub mod model;
+
+pub use dialect::{
+    ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,
+};
+pub use error::{At, Error, ErrorKind, Source};
+pub use id::{Bdf, DeviceId, ParseBdfError, Phandle, RequesterId, Segment, StreamId};
+#[cfg(feature = "alloc")]
+pub use model::{IommuKind, Platform};

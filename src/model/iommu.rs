@@ -1,0 +1,119 @@
+//! IOMMUs as firmware describes them.
+
+use super::{IdMapping, Origin};
+use alloc::vec::Vec;
+
+/// An IOMMU: an IORT SMMU node or a device-tree node with `#iommu-cells`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Iommu {
+    /// Where it stands.
+    pub origin: Origin,
+    /// What it is.
+    pub kind: IommuKind,
+    /// Physical address of its registers, where the firmware tells (device tree: the first `reg`, translated to the root).
+    pub base: Option<u64>,
+    /// Whether it may be used: `status` of a device-tree node. Always true in IORT.
+    pub available: bool,
+    /// `#iommu-cells`; `None` in IORT.
+    pub cells: Option<u32>,
+    /// SMR mask for one-cell specifiers (`stream-match-mask` of an SMMUv1/v2 node).
+    pub stream_match_mask: Option<u16>,
+    /// Which of its masters the IOMMU's Linux driver puts into one group.
+    pub group_rule: GroupRule,
+    /// StreamID to DeviceID (IORT: the SMMU node's mappings).
+    pub device_ids: DeviceIdTable,
+}
+
+/// The StreamID-to-DeviceID mappings of an IORT SMMU, and which of them is the SMMU's own MSI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceIdTable {
+    /// The mappings, in table order.
+    pub mappings: Vec<IdMapping>,
+    /// Which of them is for the SMMU's own MSIs, and no translation.
+    pub own_msi: MsiIndex,
+}
+
+/// Index of the mapping for a node's own MSIs, under each rule of [`MsiIndexRule`](crate::MsiIndexRule).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MsiIndex {
+    /// With the valid flag of node revision 5.
+    pub by_flag: Option<u32>,
+    /// With the rule from before that flag.
+    pub by_interrupts: Option<u32>,
+}
+
+/// What an IOMMU is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IommuKind {
+    /// SMMUv1 or SMMUv2.
+    SmmuV2(SmmuModel),
+    /// SMMUv3; the IORT model number (0 generic, 1 HiSilicon Hi161x, 2 Cavium CN99xx), 0 in device tree.
+    SmmuV3 {
+        /// IORT model number.
+        model: u32,
+    },
+    /// RISC-V IOMMU.
+    RiscV,
+    /// virtio-iommu.
+    Virtio,
+    /// Another binding, named by the family that the table in `dt/iommus.rs` gives it (`rockchip`, `apple-dart` …).
+    Other(&'static str),
+    /// A device-tree node with `#iommu-cells` and a compatible that no binding known here has.
+    Unknown,
+}
+
+/// IORT's SMMUv1/v2 models (DEN0049 table 9; linux `acpi_smmu_get_data`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SmmuModel {
+    /// 0: SMMUv1.
+    GenericV1,
+    /// 1: SMMUv2.
+    GenericV2,
+    /// 2: Arm MMU-400.
+    Mmu400,
+    /// 3: Arm MMU-500.
+    Mmu500,
+    /// 4: Arm MMU-401.
+    Mmu401,
+    /// 5: Cavium ThunderX.
+    CaviumThunderX,
+    /// A number that no revision defines: Linux does not use such an SMMU.
+    Unknown(u32),
+}
+
+/// Which masters of an IOMMU its Linux driver puts into one group, beyond what PCI says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GroupRule {
+    /// PCI rules for PCI functions, a group of its own for every other device (SMMUv3, virtio, …).
+    #[default]
+    PerDevice,
+    /// As `PerDevice`, and masters whose SMR id/mask pairs meet are together (linux `arm_smmu_device_group`).
+    SharedStreamMapping,
+    /// All masters of the instance are one group (rockchip, sun50i, sprd, omap, ipmmu).
+    Instance,
+    /// Masters of one specifier value are one group (Tegra swgroups).
+    SharedId,
+    /// All masters of one bank or IOVA region are one group (MediaTek); taken as the instance, which can only be coarser.
+    Bank,
+}
+
+impl IommuKind {
+    /// The word that the JSON uses: `smmu-v2`, `smmu-v3`, `riscv`, `virtio`, the binding family, or `unknown`.
+    ///
+    /// ```
+    /// assert_eq!(fwspec::IommuKind::SmmuV3 { model: 0 }.as_str(), "smmu-v3");
+    /// ```
+    pub fn as_str(self) -> &'static str {
+        match self {
+            IommuKind::SmmuV2(_) => "smmu-v2",
+            IommuKind::SmmuV3 { .. } => "smmu-v3",
+            IommuKind::RiscV => "riscv",
+            IommuKind::Virtio => "virtio",
+            IommuKind::Other(family) => family,
+            IommuKind::Unknown => "unknown",
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A range of input IDs and what becomes of it: the record that `iommu-map` and IORT share.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+/// One entry of a map: input IDs `first..=last` become `output` at `target`.
+///
+/// The bounds are inclusive, so that all 2^32 IDs are a legal range. `Copy`, 28 bytes, the same with and without alloc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdMapping {
+    /// First input ID.
+    pub first: u32,
+    /// Last input ID, inclusive; never below `first`.
+    pub last: u32,
+    /// What the inputs become.
+    pub output: Output,
+    /// Where they go.
+    pub target: Target,
+    /// Byte offset of the record in its blob.
+    pub offset: u32,
+}
+
+/// What the input IDs of a mapping become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Output {
+    /// `first` becomes this ID, the next input the next ID, and so on.
+    Linear(u32),
+    /// Every input becomes this one ID (IORT single mapping).
+    Constant(u32),
+    /// A specifier that has not exactly one cell: `count` cells from `index` on in [`IdTable::cells`]; input
+    /// `first + n` adds `n` to each cell. `count` may be 0.
+    Cells {
+        /// Position of the first cell in [`IdTable::cells`].
+        index: u32,
+        /// Number of cells, 0 to 16.
+        count: u8,
+    },
+    /// The kernel's map look-up fails with this errno for these inputs.
+    Errno(Errno),
+}
+
+/// Where a mapping sends its IDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Target {
+    /// An IOMMU: index into [`Platform::iommus`](crate::Platform::iommus).
+    Iommu(u32),
+    /// An MSI controller: index into [`Platform::msi_controllers`](crate::Platform::msi_controllers).
+    Msi(u32),
+    /// Another requester, whose own table goes on: index into [`Platform::requesters`](crate::Platform::requesters).
+    /// No specification allows it; Linux follows it.
+    Requester(u32),
+    /// Nothing: the output reference is 0.
+    Null,
+    /// Nothing: the reference names no node that could be a target. The value is the reference as found (IORT offset,
+    /// phandle).
+    Dangling(u32),
+}
+
+/// A map with all its entries, in the order of the firmware. The first entry that contains an ID answers, but for what a
+/// [`Dialect`](crate::Dialect) says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdTable {
+    /// Which bits of an ID take part (`iommu-map-mask`); `None` where the firmware gives no mask (all do).
+    pub mask: Option<u32>,
+    /// The entries.
+    pub mappings: Vec<IdMapping>,
+    /// The entries as kernels before 7.3 read them, four cells each, where that differs from `mappings`.
+    pub classic: Option<Vec<IdMapping>>,
+    /// The cells that [`Output::Cells`] points into.
+    pub cells: Vec<u32>,
+}
+
+/// The error numbers that Linux's map look-up ends with (include/uapi/asm-generic/errno-base.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Errno {
+    /// 14: an entry's base has bits outside the mask.
+    Fault,
+    /// 19: an entry names a node that does not exist.
+    NoDevice,
+    /// 22: an entry is cut short, or has several cells and more than one ID.
+    Invalid,
+}
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Errno::Fault => "EFAULT",
+            Errno::NoDevice => "ENODEV",
+            Errno::Invalid => "EINVAL",
+        })
+    }
+}
+
+impl IdMapping {
+    /// The output ID of `input` in a linear or constant mapping, with 32-bit wrapping, as C computes it; `None` outside the
+    /// range and for outputs that are no single ID.
+    pub fn output_of(&self, input: u32) -> Option<u32> {
+        if !(self.first..=self.last).contains(&input) {
+            return None;
+        }
+        match self.output {
+            Output::Linear(base) => Some(base.wrapping_add(input.wrapping_sub(self.first))),
+            Output::Constant(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<IdMapping>() == 28);

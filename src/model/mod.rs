@@ -1,0 +1,63 @@
+//! What firmware says, in no firmware's dialect: the facts that both device tree and IORT are lowered to.
+
+mod iommu;
+mod mapping;
+mod msi;
+mod origin;
+mod requester;
+mod reserved;
+
+use alloc::vec::Vec;
+
+pub use iommu::{DeviceIdTable, GroupRule, Iommu, IommuKind, MsiIndex, SmmuModel};
+pub use mapping::{Errno, IdMapping, IdTable, Output, Target};
+pub use msi::{MsiController, MsiKind};
+pub use origin::{Label, Origin, PathId, Paths};
+pub use requester::{
+    BusKind, Coherency, IdBus, MsiRoute, NamedComponent, PlatformMaster, Requester, RequesterKind, Specifier,
+};
+pub use reserved::{Protection, Region, RegionKind, Reserved, StreamRange};
+
+use crate::{Error, Segment, Source};
+
+/// All facts of one firmware. Records that could not be read are in [`skipped`](Platform::skipped); everything else is as
+/// the firmware says it, in its order, unjudged.
+#[derive(Clone, Debug, Default)]
+pub struct Platform {
+    /// Which blob the facts come from; `None` for an empty platform.
+    pub source: Option<Source>,
+    /// IOMMUs, in the order of the firmware. [`Target::Iommu`] counts into it.
+    pub iommus: Vec<Iommu>,
+    /// MSI controllers (IORT: ITS groups), in the order of the firmware. [`Target::Msi`] counts into it.
+    pub msi_controllers: Vec<MsiController>,
+    /// What masters memory: root complexes, other buses, named components, device-tree masters.
+    pub requesters: Vec<Requester>,
+    /// Memory that must stay mapped or must not be used, and for whom.
+    pub reserved: Vec<Reserved>,
+    /// Bus ranges of segments, where the firmware tells them apart from the requesters (ACPI MCFG).
+    pub buses: Vec<SegmentBuses>,
+    /// Names behind the device-tree [`Origin`]s.
+    pub paths: Paths,
+    /// Records that could not be read or used, in the order in which they were met.
+    pub skipped: Vec<Error>,
+}
+
+/// The buses that one MCFG entry gives to a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SegmentBuses {
+    /// The segment.
+    pub segment: Segment,
+    /// First bus number.
+    pub first: u8,
+    /// Last bus number, inclusive.
+    pub last: u8,
+    /// Physical address of the configuration space of bus 0 (MCFG's convention, whatever `first` is).
+    pub ecam: u64,
+}
+
+impl Platform {
+    /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
+    pub fn label(&self, origin: Origin) -> Label<'_> {
+        Label::new(&self.paths, origin)
+    }
+}

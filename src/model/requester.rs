@@ -1,0 +1,147 @@
+//! What masters memory: root complexes, buses whose children carry ids, named components, device-tree masters.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::{IdTable, MsiIndex, Origin};
+use crate::Segment;
+
+/// Something that sends transactions: an IORT root complex or named component, a device-tree host bridge or master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Whether it may be used: `status` of a device-tree node. Always true in IORT.
+    pub available: bool,
+    /// What it is, and its maps.
+    pub kind: RequesterKind,
+    /// Number of address bits its DMA can drive (IORT memory address size limit), as found, 0 and values above 64 included.
+    /// `None` where the node's revision has no such field, and in device tree.
+    pub address_bits: Option<u8>,
+    /// Highest bus address its DMA may use, from device-tree `dma-ranges`; `None` where nothing limits it.
+    pub dma_limit: Option<u64>,
+    /// What is said of cache coherency.
+    pub coherency: Coherency,
+    /// Width of PASIDs in bits (IORT root complex and named component, `pasid-num-bits`); `None` where not said.
+    pub pasid_bits: Option<u8>,
+    /// Whether its DMA may stall on a fault (IORT named component flag, `dma-can-stall`); `None` where not said.
+    pub can_stall: Option<bool>,
+}
+
+/// What a requester is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequesterKind {
+    /// A PCI host (`root-complex`), or another bus whose children carry ids (`id-bus`: fsl-mc, host1x, …).
+    Bus(IdBus),
+    /// An IORT named component.
+    Component(NamedComponent),
+    /// A device-tree node with `iommus`.
+    Master(PlatformMaster),
+    /// An IORT node that only raises MSIs of its own (PMCG).
+    MsiOnly {
+        /// Its mappings, in table order.
+        table: IdTable,
+        /// Which of them is its own MSI.
+        own_msi: MsiIndex,
+    },
+}
+
+/// A bus whose children carry ids: requester IDs on a PCI host, other numbers elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdBus {
+    /// PCI or not, and if so which segment and buses.
+    pub kind: BusKind,
+    /// Input ID to StreamID. In IORT also input ID to DeviceID, directly or through the SMMU: see `msi`.
+    /// `None` where the node has no map at all.
+    pub streams: Option<IdTable>,
+    /// How MSIs get their DeviceID.
+    pub msi: MsiRoute,
+    /// IORT ATS attribute bit 0, device-tree `ats-supported`: Linux sets `IOMMU_FWSPEC_PCI_RC_ATS`.
+    pub ats: bool,
+    /// IORT ATS attribute bit 1, from node revision 4 on.
+    pub pri: Option<bool>,
+}
+
+/// PCI or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BusKind {
+    /// A PCI host.
+    Pci {
+        /// Its segment.
+        segment: Segment,
+        /// The firmware does not say the segment (or says one twice): numbered here, in document order.
+        assumed: bool,
+        /// First bus number (`bus-range`); 0 where not said.
+        first_bus: u8,
+        /// Last bus number, inclusive; 255 where not said.
+        last_bus: u8,
+    },
+    /// Any other bus; its children's ids are 32 bits wide.
+    Other,
+}
+
+/// How the MSIs of a bus's children get their DeviceID.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MsiRoute {
+    /// Through the same table as the StreamIDs, on through the SMMU's table (IORT).
+    #[default]
+    Streams,
+    /// Through a table of their own (`msi-map`).
+    Table(IdTable),
+    /// To one controller, the id unchanged (`msi-parent` without cells): index into
+    /// [`Platform::msi_controllers`](crate::Platform::msi_controllers).
+    Direct(u32),
+    /// Nowhere: neither `msi-map` nor `msi-parent`.
+    Absent,
+}
+
+/// An IORT named component: a platform device that the namespace path identifies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedComponent {
+    /// Its full namespace path, as found, `\_SB_.GPU0`. Bytes that are no ASCII are shown as `?`.
+    pub path: Box<str>,
+    /// Its mappings, in table order: single mappings give it ids, ranges translate ids that its bus gives.
+    pub table: IdTable,
+}
+
+/// A device-tree node with `iommus`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformMaster {
+    /// The specifiers, in order, up to the first that cannot be read (it is in `Platform::skipped`).
+    pub streams: Vec<Specifier>,
+    /// The cells of all specifiers, one after the other.
+    pub cells: Vec<u32>,
+    /// MSI controllers that `msi-parent` names, with its DeviceID where it has exactly one cell.
+    pub msi: Vec<(u32, Option<u32>)>,
+    /// The map ended early: an entry could not be read. Linux keeps what came before.
+    pub cut_short: bool,
+}
+
+/// One entry of `iommus`: an IOMMU and the cells for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Specifier {
+    /// Index into [`Platform::iommus`](crate::Platform::iommus).
+    pub iommu: u32,
+    /// Position of its first cell in [`PlatformMaster::cells`].
+    pub index: u32,
+    /// Number of its cells.
+    pub count: u8,
+    /// Byte offset of the entry in its blob.
+    pub offset: u32,
+}
+
+/// What is said of cache coherency; `None` where nothing is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Coherency {
+    /// IORT CCA, `dma-coherent` along the DMA parents.
+    pub coherent: Option<bool>,
+    /// IORT CPM: the path to memory is coherent.
+    pub path_to_memory: Option<bool>,
+    /// IORT DACS: device attributes are cacheable and inner-shareable.
+    pub device_attributes: Option<bool>,
+    /// IORT CANWBS: coherent even if attributes are not write-back. Linux sets `IOMMU_FWSPEC_PCI_RC_CANWBS`.
+    pub write_back_not_needed: Option<bool>,
+}

@@ -1,0 +1,71 @@
+//! Memory that must stay mapped for a device, or must not be used for it.
+
+use alloc::vec::Vec;
+
+use super::Origin;
+
+/// Regions and whom they are for: an IORT RMR node, or a device-tree reserved-memory node with `iommu-addresses`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// Where it stands.
+    pub origin: Origin,
+    /// StreamIDs it is for (IORT).
+    pub streams: Vec<StreamRange>,
+    /// Requester it is for (device tree): index into [`Platform::requesters`](crate::Platform::requesters).
+    pub requester: Option<u32>,
+    /// The regions.
+    pub regions: Vec<Region>,
+    /// What may be done with them.
+    pub kind: RegionKind,
+    /// Attributes of the mapping.
+    pub protection: Protection,
+}
+
+/// StreamIDs of one IOMMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StreamRange {
+    /// Index into [`Platform::iommus`](crate::Platform::iommus).
+    pub iommu: u32,
+    /// First StreamID.
+    pub first: u32,
+    /// Last StreamID, inclusive.
+    pub last: u32,
+}
+
+/// A stretch of addresses, as found: no rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Region {
+    /// First address.
+    pub base: u64,
+    /// Length in bytes; may be 0, which is a fault of the firmware.
+    pub length: u64,
+    /// Byte offset of the record in its blob.
+    pub offset: u32,
+}
+
+/// What may be done with a region (linux `enum iommu_resv_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RegionKind {
+    /// Must be mapped one to one, always.
+    Direct,
+    /// Must be mapped one to one until the device's driver takes over.
+    DirectRelaxable,
+    /// Must not be used for mappings.
+    Reserved,
+    /// An MSI doorbell that bypasses translation (HiSilicon Hi161x).
+    Msi,
+    /// A window that software picks for MSI doorbells.
+    SoftwareMsi,
+}
+
+/// Attributes of a direct mapping (IORT RMR flags; linux `iort_rmr_alloc`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Protection {
+    /// Privileged accesses only (flag bit 1).
+    pub privileged: bool,
+    /// Device memory (attributes 0 to 3).
+    pub mmio: bool,
+    /// Cacheable (attribute 5).
+    pub cacheable: bool,
+}
