@@ -27,6 +27,9 @@ pub struct Dialect {
     /// Whether a first mapping without output reference disables all mappings of its node
     /// (linux drivers/acpi/arm64/iort.c `iort_node_map_id`).
     pub null_first_disables: bool,
+    /// Whether a mapping whose reference leads nowhere still answers for its IDs, with nothing. Every operating system
+    /// finds the mapping before it looks at the reference; by the specification such a record does not count.
+    pub dangling_shadows: bool,
     /// How many cells an entry of `iommu-map` and `msi-map` has.
     pub map_cells: MapCells,
     /// Whether an output past `0xffff_ffff` wraps (C arithmetic of the kernels) or is no output at all.
@@ -120,6 +123,7 @@ impl Dialect {
         msi_index: MsiIndexRule::ValidFlag,
         component: ComponentRule::EverySingle,
         null_first_disables: false,
+        dangling_shadows: false,
         map_cells: MapCells::FromTarget,
         output_wraps: false,
     };
@@ -131,6 +135,7 @@ impl Dialect {
         root_complex: RootComplexRule::First,
         component: ComponentRule::LeadingSingles,
         null_first_disables: true,
+        dangling_shadows: true,
         output_wraps: true,
         ..Dialect::SPEC
     };
@@ -153,6 +158,7 @@ impl Dialect {
         count: CountRule::CountIsN,
         single: SingleRule::InputInRange,
         msi_index: MsiIndexRule::InterruptsOnly,
+        dangling_shadows: true,
         output_wraps: true,
         ..Dialect::SPEC
     };
@@ -162,6 +168,7 @@ impl Dialect {
         name: "openbsd",
         root_complex: RootComplexRule::First,
         component: ComponentRule::SingleOrOnly,
+        dangling_shadows: true,
         output_wraps: true,
         ..Dialect::SPEC
     };

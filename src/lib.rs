@@ -18,6 +18,8 @@ mod error;
 mod id;
 
 #[cfg(feature = "alloc")]
+pub mod map;
+#[cfg(feature = "alloc")]
 pub mod model;
 
 pub use dialect::{
@@ -25,5 +27,7 @@ pub use dialect::{
 };
 pub use error::{At, Error, ErrorKind, Source};
 pub use id::{Bdf, DeviceId, ParseBdfError, Phandle, RequesterId, Segment, StreamId};
+#[cfg(feature = "alloc")]
+pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
 #[cfg(feature = "alloc")]
 pub use model::{IommuKind, Platform};

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 pub use iommu::{DeviceIdTable, GroupRule, Iommu, IommuKind, MsiIndex, SmmuModel};
 pub use mapping::{Errno, IdMapping, IdTable, Output, Target};
 pub use msi::{MsiController, MsiKind};
-pub use origin::{Label, Origin, PathId, Paths};
+pub use origin::{Label, Origin, PathId, Paths, ShortLabel};
 pub use requester::{
     BusKind, Coherency, IdBus, MsiRoute, NamedComponent, PlatformMaster, Requester, RequesterKind, Specifier,
 };
@@ -58,6 +58,6 @@ pub struct SegmentBuses {
 impl Platform {
     /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
     pub fn label(&self, origin: Origin) -> Label<'_> {
-        Label::new(&self.paths, origin)
+        self.paths.label(origin)
     }
 }

@@ -52,6 +52,11 @@ impl Paths {
             .unwrap_or("")
     }
 
+    /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
+    pub fn label(&self, origin: Origin) -> Label<'_> {
+        Label { paths: self, origin }
+    }
+
     /// The parent of a node.
     pub fn parent(&self, id: PathId) -> Option<PathId> {
         self.entry(id)?.parent
@@ -70,10 +75,6 @@ pub struct Label<'a> {
 }
 
 impl<'a> Label<'a> {
-    pub(super) fn new(paths: &'a Paths, origin: Origin) -> Self {
-        Label { paths, origin }
-    }
-
     /// The short form: the last component of a path (`iommu@5040000`), or `IORT+0x48`.
     pub fn short(self) -> ShortLabel<'a> {
         ShortLabel(self)

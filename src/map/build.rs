@@ -1,0 +1,305 @@
+//! Where the dialect is consulted: tables and rules become indices, and nothing is left to decide.
+
+use alloc::vec::Vec;
+
+use crate::model::{
+    BusKind, DeviceIdTable, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute, NamedComponent, Output,
+    Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
+};
+use crate::{
+    ComponentRule, CountRule, Dialect, Error, LastIdRule, MapCells, MsiIndexRule, Segment, SingleRule, Source,
+};
+
+use super::chain::{Hop, Place};
+use super::index::Index;
+use super::{
+    Firmware, FwspecFlags, IdMap, MappedIommu, MappedMsi, MappedRequester, MappedRoute, MsiRequest, NoStream,
+    OwnIds, Stream,
+};
+
+/// Which single mappings count in a table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Singles {
+    /// Root complexes, named components: they do.
+    Count,
+    /// SMMUs and others: a firmware bug, skipped (linux `iort_id_map`).
+    Skip,
+}
+
+impl IdMap {
+    /// Builds the indices of a platform under a dialect. O(n log n) in the number of mappings.
+    ///
+    /// # Errors
+    /// None at present: whatever a [`Platform`] holds can be indexed. The signature leaves room for firmware kinds that can
+    /// contradict themselves.
+    pub fn build(platform: &Platform, dialect: Dialect) -> Result<IdMap, Error> {
+        let firmware = match platform.source {
+            Some(Source { name: [b'D', b'T', b'B', _], .. }) => Firmware::DeviceTree,
+            _ => Firmware::Acpi,
+        };
+        let rules = Rules { dialect, firmware };
+        let mut map = IdMap {
+            dialect,
+            firmware,
+            iommus: platform.iommus.iter().map(|iommu| rules.iommu(iommu)).collect(),
+            msi_controllers: platform
+                .msi_controllers
+                .iter()
+                .map(|msi| MappedMsi { origin: msi.origin })
+                .collect(),
+            requesters: platform.requesters.iter().map(|requester| rules.requester(requester)).collect(),
+            hosts: hosts(&platform.requesters),
+            paths: platform.paths.clone(),
+        };
+        // A component's ids may lead through other tables, so they are found when all tables stand.
+        for position in 0..platform.requesters.len() {
+            let own =
+                platform.requesters.get(position).map(|requester| map.own_ids(requester)).unwrap_or_default();
+            if let Some(requester) = map.requesters.get_mut(position) {
+                requester.own = own;
+            }
+        }
+        Ok(map)
+    }
+
+    fn own_ids(&self, requester: &Requester) -> OwnIds {
+        match &requester.kind {
+            RequesterKind::Component(component) => self.component_ids(component),
+            RequesterKind::Master(master) => self.master_ids(master),
+            RequesterKind::MsiOnly { table, own_msi } => OwnIds {
+                msi: own_mapping(table, own_msi, self.dialect.msi_index)
+                    .and_then(own_msi_request)
+                    .into_iter()
+                    .collect(),
+                ..OwnIds::default()
+            },
+            RequesterKind::Bus(_) => OwnIds::default(),
+        }
+    }
+
+    fn component_ids(&self, component: &NamedComponent) -> OwnIds {
+        let mut own = OwnIds { refused: Some(NoStream::NoMap), ..OwnIds::default() };
+        let mappings = &component.table.mappings;
+        let only = mappings.len() == 1;
+        let mut listening = true;
+        for mapping in mappings {
+            let single = matches!(mapping.output, Output::Constant(_));
+            let taken = single || only && self.dialect.component == ComponentRule::SingleOrOnly;
+            let place = if taken { self.follow(mapping) } else { Err(NoStream::NotSingle) };
+            if let Ok(request) = place.and_then(|place| self.to_msi(place)) {
+                own.msi.push(request);
+            }
+            match place {
+                Ok(Place::Iommu(stream)) if listening => {
+                    own.streams.push(stream);
+                    own.refused = None;
+                }
+                Ok(Place::Iommu(_)) => {}
+                // The loop ends at the first mapping that gives no StreamID (linux `iort_nc_iommu_map`).
+                reason => {
+                    if own.streams.is_empty() && listening {
+                        own.refused = reason.err().or(Some(NoStream::Bypass { input: mapping.first }));
+                    }
+                    listening = listening && self.dialect.component != ComponentRule::LeadingSingles;
+                }
+            }
+        }
+        own
+    }
+
+    fn follow(&self, mapping: &IdMapping) -> Result<Place, NoStream> {
+        match self.hop(mapping, mapping.first, &[])? {
+            Hop::Arrived(place) => Ok(place),
+            Hop::Onward { requester, id } => self.leave(requester, id),
+        }
+    }
+
+    fn to_msi(&self, place: Place) -> Result<MsiRequest, NoStream> {
+        match place {
+            Place::Msi(request) => Ok(request),
+            Place::Iommu(stream) => self.beyond(stream).ok_or(NoStream::NoMap),
+        }
+    }
+
+    fn master_ids(&self, master: &PlatformMaster) -> OwnIds {
+        let stream = |specifier: &crate::model::Specifier| -> Option<Stream> {
+            let start = crate::bytes::index(specifier.index);
+            let cells = master.cells.get(start..start.checked_add(usize::from(specifier.count))?)?;
+            Some(self.iommus.get(crate::bytes::index(specifier.iommu))?.stream(specifier.iommu, cells))
+        };
+        let mut streams = Vec::with_capacity(master.streams.len());
+        streams.extend(master.streams.iter().filter_map(stream));
+        let msi =
+            |(controller, id): &(u32, Option<u32>)| Some(MsiRequest { controller: *controller, id: (*id)? });
+        OwnIds {
+            refused: streams.is_empty().then_some(NoStream::NoMap),
+            streams,
+            msi: master.msi.iter().filter_map(msi).collect(),
+        }
+    }
+}
+
+fn hosts(requesters: &[Requester]) -> Vec<(Segment, u32)> {
+    let host = |(position, requester): (usize, &Requester)| match &requester.kind {
+        RequesterKind::Bus(bus) => match bus.kind {
+            BusKind::Pci { segment, .. } => Some((segment, crate::bytes::saturate(position))),
+            BusKind::Other => None,
+        },
+        _ => None,
+    };
+    let mut hosts: Vec<_> = requesters.iter().enumerate().filter_map(host).collect();
+    hosts.sort_unstable();
+    hosts
+}
+
+fn own_mapping<'a>(table: &'a IdTable, own: &MsiIndex, rule: MsiIndexRule) -> Option<&'a IdMapping> {
+    table.mappings.get(crate::bytes::index(own_index(own, rule)?))
+}
+
+fn own_index(own: &MsiIndex, rule: MsiIndexRule) -> Option<u32> {
+    match rule {
+        MsiIndexRule::ValidFlag => own.by_flag,
+        MsiIndexRule::InterruptsOnly => own.by_interrupts,
+    }
+}
+
+/// The DeviceID of a node's own MSIs: only a single mapping to an ITS group says it (linux `iort_node_get_id`).
+fn own_msi_request(mapping: &IdMapping) -> Option<MsiRequest> {
+    match (mapping.output, mapping.target) {
+        (Output::Constant(id), Target::Msi(controller)) => Some(MsiRequest { controller, id }),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Rules {
+    dialect: Dialect,
+    firmware: Firmware,
+}
+
+impl Rules {
+    fn iommu(self, iommu: &Iommu) -> MappedIommu {
+        let DeviceIdTable { mappings, own_msi } = &iommu.device_ids;
+        let own = own_index(own_msi, self.dialect.msi_index);
+        let driven = !matches!(iommu.kind, IommuKind::SmmuV2(SmmuModel::Unknown(_)));
+        MappedIommu {
+            origin: iommu.origin,
+            kind: iommu.kind,
+            available: iommu.available && driven,
+            group_rule: iommu.group_rule,
+            stream_match_mask: iommu.stream_match_mask.unwrap_or(0),
+            device_ids: self.index(mappings, own, Singles::Skip),
+        }
+    }
+
+    fn requester(self, requester: &Requester) -> MappedRequester {
+        let mut mapped = MappedRequester {
+            origin: requester.origin,
+            bus: None,
+            flags: FwspecFlags::default(),
+            mask: u32::MAX,
+            streams: Err(NoStream::NoMap),
+            msi: MappedRoute::Streams,
+            cells: Vec::new(),
+            own: OwnIds::default(),
+        };
+        match &requester.kind {
+            RequesterKind::Bus(bus) => {
+                mapped.bus = Some(bus.kind);
+                let canwbs = requester.coherency.write_back_not_needed == Some(true);
+                mapped.flags = FwspecFlags { ats: bus.ats, canwbs };
+                if let Some(table) = &bus.streams {
+                    self.streams(table, &mut mapped);
+                }
+                mapped.msi = match &bus.msi {
+                    MsiRoute::Streams => MappedRoute::Streams,
+                    MsiRoute::Direct(controller) => MappedRoute::Direct(*controller),
+                    MsiRoute::Absent => MappedRoute::Absent,
+                    MsiRoute::Table(table) => MappedRoute::Table {
+                        mask: self.mask(table),
+                        index: self.index(self.reading(table), None, Singles::Count),
+                        cells: table.cells.clone(),
+                    },
+                };
+            }
+            RequesterKind::Component(component) => self.streams(&component.table, &mut mapped),
+            RequesterKind::Master(_) | RequesterKind::MsiOnly { .. } => {}
+        }
+        mapped
+    }
+
+    fn streams(self, table: &IdTable, mapped: &mut MappedRequester) {
+        mapped.mask = self.mask(table);
+        mapped.cells.clone_from(&table.cells);
+        mapped.streams = if self.disabled(&table.mappings) {
+            Err(NoStream::FirstNull)
+        } else {
+            Ok(self.index(self.reading(table), None, Singles::Count))
+        };
+    }
+
+    fn disabled(self, table: &[IdMapping]) -> bool {
+        self.dialect.null_first_disables && table.first().is_some_and(|first| first.target == Target::Null)
+    }
+
+    fn mask(self, table: &IdTable) -> u32 {
+        table.mask.unwrap_or(u32::MAX)
+    }
+
+    fn reading(self, table: &IdTable) -> &[IdMapping] {
+        match (self.dialect.map_cells, &table.classic) {
+            (MapCells::AlwaysFour, Some(classic)) => classic,
+            _ => &table.mappings,
+        }
+    }
+
+    /// The index of a table: what the dialect counts, in table order, without the node's own MSI mapping.
+    fn index(self, table: &[IdMapping], own_msi: Option<u32>, singles: Singles) -> Index {
+        if self.disabled(table) {
+            return Index::default();
+        }
+        let translating = || {
+            let positions = table
+                .iter()
+                .enumerate()
+                .map(|(position, mapping)| (crate::bytes::saturate(position), mapping));
+            positions
+                .filter(move |(position, _)| Some(*position) != own_msi)
+                .filter_map(move |(_, m)| self.entry(m, singles))
+        };
+        let mut entries = Vec::with_capacity(translating().count());
+        entries.extend(translating());
+        let acpi = self.firmware == Firmware::Acpi;
+        Index::build(entries, acpi && self.dialect.last_id == LastIdRule::YieldsToRangeStartingThere)
+    }
+
+    /// What the dialect makes of one mapping.
+    fn entry(self, mapping: &IdMapping, singles: Singles) -> Option<IdMapping> {
+        let dangling = matches!(mapping.target, Target::Null | Target::Dangling(_));
+        let errno = matches!(mapping.output, Output::Errno(_));
+        if dangling && !errno && !self.dialect.dangling_shadows {
+            return None;
+        }
+        if self.firmware == Firmware::DeviceTree {
+            return (self.dialect.output_wraps || !wraps(mapping)).then_some(*mapping);
+        }
+        let single = matches!(mapping.output, Output::Constant(_));
+        let skipped = single && singles == Singles::Skip || !self.dialect.output_wraps && wraps(mapping);
+        if skipped {
+            return None;
+        }
+        if single && self.dialect.single == SingleRule::AnyInput {
+            return Some(IdMapping { first: 0, last: u32::MAX, ..*mapping });
+        }
+        let last = match self.dialect.count {
+            CountRule::CountMinusOne => Some(mapping.last),
+            CountRule::CountIsN => mapping.last.checked_sub(1).filter(|last| *last >= mapping.first),
+        };
+        Some(IdMapping { last: last?, ..*mapping })
+    }
+}
+
+/// Whether the outputs of a mapping pass `0xffff_ffff`.
+fn wraps(mapping: &IdMapping) -> bool {
+    matches!(mapping.output, Output::Linear(base) if base.checked_add(mapping.last.wrapping_sub(mapping.first)).is_none())
+}

@@ -1,0 +1,233 @@
+//! From node to node: hops bounded by the number of nodes, free of cycles.
+
+use crate::bytes::index;
+use crate::model::{Errno, IdMapping, Output, Target};
+use crate::{Segment, StreamId};
+
+use super::{Fwspec, IdMap, MappedRoute, Stream};
+
+/// Why a requester has no StreamID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoStream {
+    /// No PCI host has this segment.
+    #[error("the firmware describes no PCI host of segment {segment}")]
+    NoHost {
+        /// The segment asked for.
+        segment: Segment,
+    },
+    /// The node has no map.
+    #[error("the node has no map to an IOMMU")]
+    NoMap,
+    /// No mapping contains the id.
+    #[error("no mapping contains {input:#x}")]
+    Unmapped {
+        /// The id asked for, after any mask.
+        input: u32,
+    },
+    /// The id goes to an MSI controller without an IOMMU on the way: its DMA is not translated.
+    #[error("{input:#x} goes straight to the MSI controller, past every IOMMU")]
+    Bypass {
+        /// The id asked for.
+        input: u32,
+    },
+    /// Linux's map look-up fails.
+    #[error("the map look-up fails with {errno} at {input:#x}")]
+    Errno {
+        /// The id asked for, after any mask.
+        input: u32,
+        /// What it fails with.
+        errno: Errno,
+    },
+    /// The mapping leads nowhere.
+    #[error("the mapping of {input:#x} leads to {reference:#x}, where no IOMMU is")]
+    Dangling {
+        /// The id asked for.
+        input: u32,
+        /// The reference as found.
+        reference: u32,
+    },
+    /// The first mapping of the node has no output reference, which turns all of them off (linux `iort_node_map_id`).
+    #[error("the node's first mapping has no output reference: Linux then looks at none of them")]
+    FirstNull,
+    /// Mappings lead in a circle.
+    #[error("the mappings of {input:#x} lead in a circle")]
+    Cycle {
+        /// The id asked for.
+        input: u32,
+    },
+    /// The IOMMU may not be used: disabled, or of a model that nobody drives.
+    #[error("its IOMMU is disabled or of an unknown model")]
+    IommuUnavailable {
+        /// Index into [`Platform::iommus`](crate::Platform::iommus).
+        iommu: u32,
+    },
+    /// Ids on IOMMUs of two different drivers (linux `iommu_fwspec_init` answers EINVAL).
+    #[error("its ids are on IOMMUs of two kinds, and Linux refuses that")]
+    TwoKinds,
+    /// A named component's mapping is no single mapping: its ids are only known to its bus.
+    #[error("the component has no single mapping: its ids come from its bus, if at all")]
+    NotSingle,
+}
+
+/// The DeviceID of an MSI and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MsiRequest {
+    /// Index into [`Platform::msi_controllers`](crate::Platform::msi_controllers).
+    pub controller: u32,
+    /// The DeviceID.
+    pub id: u32,
+}
+
+/// One step: where the id is now.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Iommu(Stream),
+    Msi(MsiRequest),
+}
+
+impl IdMap {
+    /// The StreamID of id `input` on the bus of this requester (index into
+    /// [`Platform::requesters`](crate::Platform::requesters)): a requester ID on a PCI host, an ICID on an fsl-mc bus.
+    ///
+    /// # Errors
+    /// [`NoStream`] says what stands in the way.
+    pub fn stream_from(&self, requester: u32, input: u32) -> Result<Stream, NoStream> {
+        match self.leave(requester, input)? {
+            Place::Msi(_) => Err(NoStream::Bypass { input }),
+            Place::Iommu(stream) if self.usable(stream.iommu) => Ok(stream),
+            Place::Iommu(stream) => Err(NoStream::IommuUnavailable { iommu: stream.iommu }),
+        }
+    }
+
+    /// The DeviceID that MSIs of id `input` on the bus of this requester carry.
+    pub fn msi_from(&self, requester: u32, input: u32) -> Option<MsiRequest> {
+        match &self.requester(requester)?.msi {
+            MappedRoute::Absent => None,
+            MappedRoute::Direct(controller) => Some(MsiRequest { controller: *controller, id: input }),
+            MappedRoute::Table { mask, index, cells } => {
+                let masked = input & mask;
+                let range = index.get(masked)?;
+                let Target::Msi(controller) = range.target else { return None };
+                // Without a cell the id stays as it was (linux `of_msi_xlate`).
+                let id = match range.output {
+                    Output::Cells { count: 0, .. } => input,
+                    _ => first_cell(range, masked, cells)?,
+                };
+                Some(MsiRequest { controller, id })
+            }
+            MappedRoute::Streams => match self.leave(requester, input).ok()? {
+                Place::Msi(request) => Some(request),
+                Place::Iommu(stream) => self.beyond(stream),
+            },
+        }
+    }
+
+    /// From a requester to the first IOMMU or MSI controller.
+    pub(super) fn leave(&self, requester: u32, input: u32) -> Result<Place, NoStream> {
+        let (mut node, mut id) = (requester, input);
+        for _ in 0..self.requesters.len().max(1) {
+            let requester = self.requester(node).ok_or(NoStream::NoMap)?;
+            let table = requester.streams.as_ref().map_err(|refused| *refused)?;
+            let masked = id & requester.mask;
+            let range = table.get(masked).ok_or(NoStream::Unmapped { input: masked })?;
+            match self.hop(range, masked, &requester.cells)? {
+                Hop::Arrived(place) => return Ok(place),
+                Hop::Onward { requester, id: next } => (node, id) = (requester, next),
+            }
+        }
+        Err(NoStream::Cycle { input })
+    }
+
+    pub(super) fn hop(&self, range: &IdMapping, input: u32, cells: &[u32]) -> Result<Hop, NoStream> {
+        if let Output::Errno(errno) = range.output {
+            return Err(NoStream::Errno { input, errno });
+        }
+        match range.target {
+            Target::Iommu(iommu) => {
+                let driver = self.iommus.get(index(iommu)).ok_or(NoStream::NoMap)?;
+                let stream = match range.output {
+                    Output::Cells { index: at, count } => driver.stream(iommu, specifier(cells, at, count)),
+                    _ => driver.stream(iommu, &[range.output_of(input).ok_or(NoStream::NoMap)?]),
+                };
+                Ok(Hop::Arrived(Place::Iommu(stream)))
+            }
+            Target::Msi(controller) => {
+                let id = first_cell(range, input, cells).unwrap_or(input);
+                Ok(Hop::Arrived(Place::Msi(MsiRequest { controller, id })))
+            }
+            Target::Requester(requester) => {
+                Ok(Hop::Onward { requester, id: range.output_of(input).ok_or(NoStream::NoMap)? })
+            }
+            Target::Null => Err(NoStream::Dangling { input, reference: 0 }),
+            Target::Dangling(reference) => Err(NoStream::Dangling { input, reference }),
+        }
+    }
+
+    /// From a StreamID on through the IOMMU's own table (IORT); SMMU after SMMU, as Linux follows them.
+    pub(super) fn beyond(&self, stream: Stream) -> Option<MsiRequest> {
+        let mut iommu = stream.iommu;
+        let mut id = stream.fwspec_id()?;
+        for _ in 0..self.iommus.len() {
+            let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
+            id = range.output_of(id)?;
+            match range.target {
+                Target::Msi(controller) => return Some(MsiRequest { controller, id }),
+                Target::Iommu(next) => iommu = next,
+                Target::Requester(requester) => {
+                    return match self.leave(requester, id).ok()? {
+                        Place::Msi(request) => Some(request),
+                        Place::Iommu(_) => None,
+                    };
+                }
+                Target::Null | Target::Dangling(_) => return None,
+            }
+        }
+        None
+    }
+
+    pub(super) fn usable(&self, iommu: u32) -> bool {
+        self.iommus.get(index(iommu)).is_some_and(|iommu| iommu.available)
+    }
+
+    /// Whether Linux accepts an id on `iommu` beside those in `record`: one driver for all (linux `iommu_fwspec_init`).
+    pub(super) fn same_driver(&self, record: &Fwspec, iommu: u32) -> bool {
+        let kind = |i: u32| self.iommus.get(index(i)).map(|iommu| iommu.kind.as_str());
+        kind(record.iommu) == kind(iommu)
+    }
+}
+
+/// Where a mapping leads.
+pub(super) enum Hop {
+    Arrived(Place),
+    Onward { requester: u32, id: u32 },
+}
+
+fn specifier(cells: &[u32], at: u32, count: u8) -> &[u32] {
+    let start = index(at);
+    cells.get(start..start.saturating_add(usize::from(count))).unwrap_or(&[])
+}
+
+fn first_cell(range: &IdMapping, input: u32, cells: &[u32]) -> Option<u32> {
+    match range.output {
+        Output::Cells { index: at, count } => {
+            let first = specifier(cells, at, count).first()?;
+            Some(first.wrapping_add(input.wrapping_sub(range.first)))
+        }
+        _ => range.output_of(input),
+    }
+}
+
+impl Stream {
+    /// The 32 bits that Linux keeps in `fwspec->ids`: for SMMUv1/v2 the mask in the high half. `None` where the IOMMU's
+    /// specifier has no cells.
+    pub fn fwspec_id(self) -> Option<u32> {
+        Some(self.id?.0 | u32::from(self.mask) << 16)
+    }
+}
+
+impl From<StreamId> for u32 {
+    fn from(id: StreamId) -> u32 {
+        id.0
+    }
+}

@@ -1,0 +1,145 @@
+//! The record that Linux keeps of a device: its IOMMU, its ids in order, its flags.
+
+use alloc::vec::Vec;
+
+use crate::{Bdf, StreamId};
+
+use super::{Firmware, IdMap, NoStream};
+
+/// What Linux calls a fwspec (include/linux/iommu.h `struct iommu_fwspec`): ids in the order in which the kernel adds them,
+/// never sorted, never without their repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fwspec {
+    /// The IOMMU of the first id, to which Linux ascribes all of them. Index into
+    /// [`Platform::iommus`](crate::Platform::iommus).
+    pub iommu: u32,
+    /// The ids, each with the IOMMU it really is on.
+    pub ids: Vec<Stream>,
+    /// What the root complex says of all functions below it.
+    pub flags: FwspecFlags,
+}
+
+/// An id on an IOMMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stream {
+    /// Index into [`Platform::iommus`](crate::Platform::iommus).
+    pub iommu: u32,
+    /// The StreamID; `None` where the IOMMU tells its masters not apart (`#iommu-cells = <0>`).
+    pub id: Option<StreamId>,
+    /// StreamID bits to ignore (SMMUv1/v2 stream mapping registers; 0 elsewhere).
+    pub mask: u16,
+}
+
+/// Flags of a fwspec (linux `IOMMU_FWSPEC_PCI_RC_ATS`, `IOMMU_FWSPEC_PCI_RC_CANWBS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FwspecFlags {
+    /// The root complex supports ATS. Bit 0.
+    pub ats: bool,
+    /// DMA is coherent even with attributes that are not write-back. Bit 1; Linux v7.2 and later.
+    pub canwbs: bool,
+}
+
+/// A record, and what kept it from being complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FwspecOutcome {
+    /// The record; with [`refused`](FwspecOutcome::refused) it holds the ids up to the failing one (ACPI only).
+    pub fwspec: Option<Fwspec>,
+    /// The first failure.
+    pub refused: Option<NoStream>,
+}
+
+impl FwspecFlags {
+    /// The flags as Linux stores them: bit 0 ATS, bit 1 CANWBS.
+    pub fn bits(self) -> u32 {
+        u32::from(self.ats) | u32::from(self.canwbs) << 1
+    }
+}
+
+impl IdMap {
+    /// The record of a PCI function: the StreamIDs of its DMA aliases, in the order of the alias walk (its own requester ID
+    /// first).
+    ///
+    /// The first alias that fails ends the walk. With ACPI the ids before it stay and the device is translated by them
+    /// (linux `iort_iommu_configure_id` frees nothing); with device tree the whole record goes (linux `of_iommu_configure`).
+    ///
+    /// ```
+    /// # use fwspec::{Dialect, IdMap, Platform};
+    /// # let map = IdMap::build(&Platform::default(), Dialect::LINUX)?;
+    /// let outcome = map.fwspec(["0000:05:04.0".parse().unwrap(), "0000:05:00.0".parse().unwrap()]);
+    /// assert_eq!(outcome.fwspec, None);
+    /// assert_eq!(outcome.refused.unwrap().to_string(), "the firmware describes no PCI host of segment 0000");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn fwspec(&self, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
+        let mut outcome = FwspecOutcome::default();
+        for alias in aliases {
+            let flags = self.hosts_of(alias.segment).next().and_then(|host| self.requester(host));
+            let flags = flags.map(|host| host.flags).unwrap_or_default();
+            if let Err(refused) = self.resolve(alias).and_then(|s| self.append(&mut outcome.fwspec, s, flags))
+            {
+                outcome.refused = Some(refused);
+                break;
+            }
+        }
+        self.settle(outcome)
+    }
+
+    /// The record of a named component or device-tree master (index into
+    /// [`Platform::requesters`](crate::Platform::requesters)).
+    pub fn fwspec_of(&self, requester: u32) -> FwspecOutcome {
+        let Some(requester) = self.requester(requester) else {
+            return FwspecOutcome { fwspec: None, refused: Some(NoStream::NoMap) };
+        };
+        let mut outcome = FwspecOutcome::default();
+        for stream in &requester.own.streams {
+            if let Err(refused) = self.append(&mut outcome.fwspec, *stream, requester.flags) {
+                outcome.refused = Some(refused);
+                return self.settle(outcome);
+            }
+        }
+        if outcome.fwspec.is_none() {
+            outcome.refused = Some(requester.own.refused.unwrap_or(NoStream::NoMap));
+        }
+        self.settle(outcome)
+    }
+
+    /// The record of a device with an id on a bus that is no PCI (fsl-mc, host1x): the bus as an index into
+    /// [`Platform::requesters`](crate::Platform::requesters).
+    pub fn fwspec_on_bus(&self, bus: u32, id: u32) -> FwspecOutcome {
+        let mut outcome = FwspecOutcome::default();
+        let flags = self.requester(bus).map(|bus| bus.flags).unwrap_or_default();
+        outcome.refused =
+            self.stream_from(bus, id).and_then(|s| self.append(&mut outcome.fwspec, s, flags)).err();
+        self.settle(outcome)
+    }
+
+    /// The MSI DeviceIDs that a named component or device-tree master has by itself.
+    pub fn device_ids_of(&self, requester: u32) -> &[super::MsiRequest] {
+        self.requester(requester).map_or(&[], |requester| &requester.own.msi)
+    }
+
+    fn append(
+        &self,
+        record: &mut Option<Fwspec>,
+        stream: Stream,
+        flags: FwspecFlags,
+    ) -> Result<(), NoStream> {
+        if !self.usable(stream.iommu) {
+            return Err(NoStream::IommuUnavailable { iommu: stream.iommu });
+        }
+        let record = record.get_or_insert_with(|| Fwspec { iommu: stream.iommu, ids: Vec::new(), flags });
+        if !self.same_driver(record, stream.iommu) {
+            return Err(NoStream::TwoKinds);
+        }
+        // A specifier without cells adds no id, but the record is there.
+        record.ids.extend(stream.id.is_some().then_some(stream));
+        Ok(())
+    }
+
+    fn settle(&self, outcome: FwspecOutcome) -> FwspecOutcome {
+        match (self.firmware, outcome.refused) {
+            (Firmware::DeviceTree, Some(_)) => FwspecOutcome { fwspec: None, ..outcome },
+            _ => outcome,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The question everyone asks: which StreamID does this device's DMA carry, and which DeviceID do its MSIs carry?
+
+mod build;
+mod chain;
+mod fwspec;
+mod index;
+mod ranges;
+mod reverse;
+
+use alloc::vec::Vec;
+
+pub use chain::{MsiRequest, NoStream};
+pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
+pub use ranges::{InputRange, RangeOutput};
+pub use reverse::StreamSource;
+
+use crate::model::{BusKind, GroupRule, IommuKind, Label, Origin, Paths};
+use crate::{Bdf, DeviceId, Dialect, Segment, StreamId};
+use core::fmt;
+use index::Index;
+
+/// Answers for one platform under one dialect: built once, looked up for ever.
+///
+/// Owned, without borrow of the [`Platform`](crate::Platform) it was built from. A lookup is one search among disjoint
+/// ranges and decides nothing any more. There is one index for each node, so that a requester ID becomes a DeviceID in two
+/// lookups; composing them would be quadratic for a thousand root complexes over one SMMU.
+///
+/// ```
+/// use fwspec::{Dialect, IdMap, Platform};
+/// let map = IdMap::build(&Platform::default(), Dialect::LINUX)?;
+/// assert!(map.iommus().is_empty());
+/// assert_eq!(map.stream_of("0000:01:00.0".parse().unwrap()), None);
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct IdMap {
+    dialect: Dialect,
+    firmware: Firmware,
+    iommus: Vec<MappedIommu>,
+    msi_controllers: Vec<MappedMsi>,
+    requesters: Vec<MappedRequester>,
+    /// PCI hosts as (segment, index into `requesters`), sorted; several of one segment in firmware order.
+    hosts: Vec<(Segment, u32)>,
+    paths: Paths,
+}
+
+/// Which rules of error handling apply to what a device's record is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Firmware {
+    /// A failing alias leaves the ids before it in place (linux `acpi_iommu_configure_id` frees nothing).
+    Acpi,
+    /// Any failure throws the record away (linux `of_iommu_configure`).
+    DeviceTree,
+}
+
+/// An IOMMU of an [`IdMap`].
+#[derive(Clone, Debug)]
+pub struct MappedIommu {
+    /// Where it stands in the firmware.
+    pub origin: Origin,
+    /// What it is.
+    pub kind: IommuKind,
+    /// Whether it may be used.
+    pub available: bool,
+    /// Which masters its Linux driver puts into one group.
+    pub group_rule: GroupRule,
+    /// Mask that one-cell specifiers get (`stream-match-mask`).
+    stream_match_mask: u16,
+    device_ids: Index,
+}
+
+/// An MSI controller of an [`IdMap`].
+#[derive(Clone, Copy, Debug)]
+pub struct MappedMsi {
+    /// Where it stands in the firmware.
+    pub origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+struct MappedRequester {
+    origin: Origin,
+    bus: Option<BusKind>,
+    flags: FwspecFlags,
+    /// Bits of an id that take part in `streams`.
+    mask: u32,
+    /// Ids that the requester's bus gives; or why none of them has a StreamID.
+    streams: Result<Index, NoStream>,
+    msi: MappedRoute,
+    /// Cells that `Output::Cells` of `streams` points into.
+    cells: Vec<u32>,
+    /// Ids that the requester has by itself.
+    own: OwnIds,
+}
+
+#[derive(Clone, Debug, Default)]
+struct OwnIds {
+    streams: Vec<Stream>,
+    /// Why there are none, or no more.
+    refused: Option<NoStream>,
+    msi: Vec<MsiRequest>,
+}
+
+#[derive(Clone, Debug)]
+enum MappedRoute {
+    /// On through the IOMMU's table.
+    Streams,
+    Table {
+        mask: u32,
+        index: Index,
+        cells: Vec<u32>,
+    },
+    Direct(u32),
+    Absent,
+}
+
+/// The StreamID of a requester, with a name for its IOMMU; displays as `smmu@2b400000 0x100`.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedStream<'a> {
+    /// The IOMMU and the id.
+    pub stream: Stream,
+    /// The IOMMU's name.
+    pub label: Label<'a>,
+}
+
+impl PartialEq for NamedStream<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.stream == other.stream
+    }
+}
+
+impl fmt::Display for NamedStream<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.label.short().fmt(f)?;
+        self.stream.id.map_or(Ok(()), |id| write!(f, " {id}"))
+    }
+}
+
+impl IdMap {
+    /// The dialect that the map was built under.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The IOMMUs, in the order of [`Platform::iommus`](crate::Platform::iommus).
+    pub fn iommus(&self) -> &[MappedIommu] {
+        &self.iommus
+    }
+
+    /// The MSI controllers, in the order of [`Platform::msi_controllers`](crate::Platform::msi_controllers).
+    pub fn msi_controllers(&self) -> &[MappedMsi] {
+        &self.msi_controllers
+    }
+
+    /// What people call the IOMMU at this index, `/soc@0/iommu@5040000` or `IORT+0x48`.
+    pub fn iommu_label(&self, iommu: u32) -> Option<Label<'_>> {
+        Some(self.label(self.iommus.get(crate::bytes::index(iommu))?.origin))
+    }
+
+    /// What people call the object at `origin`.
+    pub fn label(&self, origin: Origin) -> Label<'_> {
+        self.paths.label(origin)
+    }
+
+    /// Where the requester at this index of [`Platform::requesters`](crate::Platform::requesters) stands.
+    pub fn requester_origin(&self, requester: u32) -> Option<Origin> {
+        Some(self.requester(requester)?.origin)
+    }
+
+    /// The PCI hosts that are asked about a segment, in the order in which they are: none, or one, or several where the
+    /// dialect tries several. Indices into [`Platform::requesters`](crate::Platform::requesters).
+    pub fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = u32> + '_ {
+        let start = self.hosts.partition_point(|(s, _)| *s < segment);
+        let all = self.hosts.iter().skip(start).take_while(move |(s, _)| *s == segment).map(|(_, r)| *r);
+        let first_only = self.dialect.root_complex == crate::RootComplexRule::First;
+        all.take(if first_only { 1 } else { usize::MAX })
+    }
+
+    /// The StreamID of the bare requester ID; a device's record also holds those of its aliases ([`IdMap::fwspec`]).
+    pub fn stream_of(&self, bdf: Bdf) -> Option<NamedStream<'_>> {
+        let stream = self.resolve(bdf).ok()?;
+        Some(NamedStream { stream, label: self.iommu_label(stream.iommu)? })
+    }
+
+    /// As [`stream_of`](IdMap::stream_of), and why there is none.
+    ///
+    /// # Errors
+    /// [`NoStream`] says what stands in the way.
+    pub fn resolve(&self, bdf: Bdf) -> Result<Stream, NoStream> {
+        let mut found = Err(NoStream::NoHost { segment: bdf.segment });
+        for host in self.hosts_of(bdf.segment) {
+            found = self.stream_from(host, u32::from(bdf.rid.0));
+            if !matches!(found, Err(NoStream::Unmapped { .. } | NoStream::NoMap)) {
+                break;
+            }
+        }
+        found
+    }
+
+    /// The DeviceID that an MSI of the bare requester ID carries, and the controller it goes to.
+    pub fn device_id_of(&self, bdf: Bdf) -> Option<MsiRequest> {
+        self.hosts_of(bdf.segment).find_map(|host| self.msi_from(host, u32::from(bdf.rid.0)))
+    }
+
+    fn requester(&self, requester: u32) -> Option<&MappedRequester> {
+        self.requesters.get(crate::bytes::index(requester))
+    }
+}
+
+impl MappedIommu {
+    /// Makes the fwspec id that the IOMMU's Linux driver makes of a specifier's cells: the first cell, and for SMMUv1/v2
+    /// 16 bits of it beside 16 bits of mask (linux drivers/iommu/arm/arm-smmu/arm-smmu.c `arm_smmu_of_xlate`).
+    fn stream(&self, iommu: u32, cells: &[u32]) -> Stream {
+        let Some(first) = cells.first().copied() else { return Stream { iommu, id: None, mask: 0 } };
+        if !matches!(self.kind, IommuKind::SmmuV2(_)) {
+            return Stream { iommu, id: Some(StreamId(first)), mask: 0 };
+        }
+        let [high, low] = halves(first);
+        let mask = match cells.get(1) {
+            Some(mask) => high | halves(*mask)[1],
+            // IORT: the high half of a wide output ends up as the mask (linux keeps the 32 bits raw).
+            None => high | self.stream_match_mask,
+        };
+        Stream { iommu, id: Some(StreamId(u32::from(low))), mask }
+    }
+}
+
+fn halves(value: u32) -> [u16; 2] {
+    let [a, b, c, d] = value.to_be_bytes();
+    [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
+}
+
+impl MsiRequest {
+    /// The DeviceID as its own type.
+    pub fn device_id(self) -> DeviceId {
+        DeviceId(self.id)
+    }
+}

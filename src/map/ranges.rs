@@ -1,0 +1,273 @@
+//! A requester's answers as ranges: disjoint, sorted, inclusive, maximal.
+
+use crate::bytes::index;
+use crate::model::{Errno, IdMapping, Output, Target};
+
+use super::chain::{Hop, MsiRequest, Place};
+use super::{IdMap, MappedRoute, Stream};
+
+/// Input IDs `first..=last` and what they become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputRange {
+    /// First input, after any mask.
+    pub first: u32,
+    /// Last input, inclusive.
+    pub last: u32,
+    /// What the inputs become.
+    pub output: RangeOutput,
+}
+
+/// What the inputs of a range become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RangeOutput {
+    /// StreamIDs. The first input has this one; the next input the next, or the same where `constant`.
+    Stream {
+        /// The id of the first input.
+        first: Stream,
+        /// Every input has this one id.
+        constant: bool,
+        /// Position and number of the first input's specifier cells where they are not exactly one; see
+        /// [`IdMap::specifier_cells`].
+        cells: Option<(u32, u8)>,
+    },
+    /// DeviceIDs, counting up or `constant`.
+    Msi {
+        /// The DeviceID of the first input.
+        first: MsiRequest,
+        /// Every input has this one id.
+        constant: bool,
+    },
+    /// Linux's map look-up fails.
+    Errno(Errno),
+}
+
+impl IdMap {
+    /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs that go
+    /// past every IOMMU are not listed.
+    pub fn stream_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+        let requester = self.requester(requester);
+        let table = requester.and_then(|requester| requester.streams.as_ref().ok());
+        let pieces =
+            table.into_iter().flat_map(move |table| table.meeting(0, limit)).flat_map(move |range| {
+                let cells = requester.map_or(&[][..], |requester| &requester.cells);
+                unwrapped(clip(range, 0, limit)).filter_map(move |piece| self.stream_piece(&piece, cells))
+            });
+        merged(pieces)
+    }
+
+    /// The DeviceIDs of a requester's inputs, as maximal ranges cut to `0..=limit`. Two maps are composed here, so there can
+    /// be many more ranges than mappings: take as many as are wanted.
+    pub fn device_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+        let requester = self.requester(requester);
+        let own = requester.and_then(|requester| match &requester.msi {
+            MappedRoute::Table { index, cells, .. } => Some((index, cells.as_slice())),
+            _ => None,
+        });
+        let streams = requester.and_then(|requester| match &requester.msi {
+            MappedRoute::Streams => requester.streams.as_ref().ok(),
+            _ => None,
+        });
+        let direct = requester.and_then(|requester| match requester.msi {
+            MappedRoute::Direct(controller) => {
+                let first = MsiRequest { controller, id: 0 };
+                Some(InputRange {
+                    first: 0,
+                    last: limit,
+                    output: RangeOutput::Msi { first, constant: false },
+                })
+            }
+            _ => None,
+        });
+        let own = own.into_iter().flat_map(move |(table, cells)| {
+            let pieces = table.meeting(0, limit).flat_map(move |range| unwrapped(clip(range, 0, limit)));
+            pieces.filter_map(move |piece| msi_piece(&piece, cells))
+        });
+        let through =
+            streams.into_iter().flat_map(move |table| table.meeting(0, limit)).flat_map(move |range| {
+                unwrapped(clip(range, 0, limit)).flat_map(move |piece| self.composed(piece))
+            });
+        merged(direct.into_iter().chain(own).chain(through))
+    }
+
+    /// The specifier cells of the first input of a range: see [`RangeOutput::Stream`].
+    pub fn specifier_cells(&self, requester: u32, cells: (u32, u8)) -> &[u32] {
+        let (at, count) = (index(cells.0), usize::from(cells.1));
+        self.requester(requester).and_then(|r| r.cells.get(at..at.checked_add(count)?)).unwrap_or(&[])
+    }
+
+    fn stream_piece(&self, piece: &IdMapping, cells: &[u32]) -> Option<InputRange> {
+        let (first, last) = (piece.first, piece.last);
+        if let Output::Errno(errno) = piece.output {
+            return Some(InputRange { first, last, output: RangeOutput::Errno(errno) });
+        }
+        let place = match self.hop(piece, first, cells).ok()? {
+            Hop::Arrived(place) => place,
+            Hop::Onward { requester, id } => self.leave(requester, id).ok()?,
+        };
+        let Place::Iommu(stream) = place else { return None };
+        let (constant, cells) = match piece.output {
+            Output::Constant(_) => (true, None),
+            Output::Cells { index, count } => (false, Some((index, count))),
+            _ => (false, None),
+        };
+        self.usable(stream.iommu).then_some(InputRange {
+            first,
+            last,
+            output: RangeOutput::Stream { first: stream, constant, cells },
+        })
+    }
+
+    /// The DeviceIDs of a piece of a stream table, through the IOMMU's own table.
+    fn composed(&self, piece: IdMapping) -> impl Iterator<Item = InputRange> + '_ {
+        let iommu = match piece.target {
+            Target::Iommu(iommu) => self.iommus.get(index(iommu)),
+            _ => None,
+        };
+        let direct = matches!(piece.target, Target::Msi(_)).then(|| msi_piece(&piece, &[])).flatten();
+        let [low, high] = outputs(&piece);
+        let beyond = iommu.into_iter().flat_map(move |iommu| iommu.device_ids.meeting(low, high)).flat_map(
+            move |next| {
+                let (from, to) = (next.first.max(low), next.last.min(high));
+                // Back from StreamIDs to inputs; all inputs of a constant piece share the one.
+                let (first, last) = match piece.output {
+                    Output::Constant(_) => (piece.first, piece.last),
+                    _ => (
+                        piece.first.wrapping_add(from.wrapping_sub(low)),
+                        piece.first.wrapping_add(to.wrapping_sub(low)),
+                    ),
+                };
+                unwrapped(clip(next, from, to))
+                    .filter_map(move |next| self.msi_beyond(&piece, &next, first, last, from))
+            },
+        );
+        direct.into_iter().chain(beyond)
+    }
+
+    fn msi_beyond(
+        &self,
+        piece: &IdMapping,
+        next: &IdMapping,
+        first: u32,
+        last: u32,
+        from: u32,
+    ) -> Option<InputRange> {
+        let id = next.output_of(next.first)?;
+        let request = match next.target {
+            Target::Msi(controller) => MsiRequest { controller, id },
+            // A chain of IOMMUs has no meaning anywhere; its first id is followed as Linux would.
+            Target::Iommu(iommu) => self.beyond(Stream { iommu, id: Some(crate::StreamId(id)), mask: 0 })?,
+            _ => return None,
+        };
+        let moved = next.first.wrapping_sub(from);
+        let constant =
+            matches!(piece.output, Output::Constant(_)) || matches!(next.output, Output::Constant(_));
+        let (first, last) = if matches!(piece.output, Output::Constant(_)) {
+            (first, last)
+        } else {
+            let start = first.wrapping_add(moved);
+            (start, start.wrapping_add(next.last.wrapping_sub(next.first)).min(last))
+        };
+        Some(InputRange { first, last, output: RangeOutput::Msi { first: request, constant } })
+    }
+}
+
+/// First and last output of a piece that does not wrap.
+fn outputs(piece: &IdMapping) -> [u32; 2] {
+    let first = piece.output_of(piece.first).unwrap_or(0);
+    [first, piece.output_of(piece.last).unwrap_or(first)]
+}
+
+fn msi_piece(piece: &IdMapping, cells: &[u32]) -> Option<InputRange> {
+    let (first, last) = (piece.first, piece.last);
+    if let Output::Errno(errno) = piece.output {
+        return Some(InputRange { first, last, output: RangeOutput::Errno(errno) });
+    }
+    let Target::Msi(controller) = piece.target else { return None };
+    let id = match piece.output {
+        Output::Cells { count: 0, .. } => first,
+        Output::Cells { index: at, .. } => *cells.get(index(at))?,
+        _ => piece.output_of(first)?,
+    };
+    let constant = matches!(piece.output, Output::Constant(_));
+    Some(InputRange {
+        first,
+        last,
+        output: RangeOutput::Msi { first: MsiRequest { controller, id }, constant },
+    })
+}
+
+/// The part of a range inside `low..=high`; the two meet.
+fn clip(range: &IdMapping, low: u32, high: u32) -> IdMapping {
+    super::index::part(range, range.first.max(low), range.last.min(high))
+}
+
+/// A range in two where its output wraps past 2^32.
+fn unwrapped(range: IdMapping) -> impl Iterator<Item = IdMapping> {
+    let room = match range.output {
+        Output::Linear(base) => u32::MAX.wrapping_sub(base),
+        _ => u32::MAX,
+    };
+    let wraps = range.last.wrapping_sub(range.first) > room;
+    let top = if wraps { range.first.wrapping_add(room) } else { range.last };
+    let rest = wraps.then(|| super::index::part(&range, top.wrapping_add(1), range.last));
+    core::iter::once(IdMapping { last: top, ..range }).chain(rest)
+}
+
+/// Joins neighbours of one target whose outputs continue.
+fn merged<I: Iterator<Item = InputRange>>(pieces: I) -> impl Iterator<Item = InputRange> {
+    let mut pieces = pieces.peekable();
+    core::iter::from_fn(move || {
+        let mut range = pieces.next()?;
+        while let Some(next) = pieces.next_if(|next| continues(&range, next)) {
+            // A range of one id takes the kind of what it is joined with.
+            if range.first == range.last {
+                range.output = as_constant(range.output, constant(next.output));
+            }
+            range.last = next.last;
+        }
+        Some(range)
+    })
+}
+
+fn continues(range: &InputRange, next: &InputRange) -> bool {
+    if range.last.checked_add(1) != Some(next.first) {
+        return false;
+    }
+    if let (RangeOutput::Errno(a), RangeOutput::Errno(b)) = (range.output, next.output) {
+        return a == b;
+    }
+    let (Some((kind, first)), Some((next_kind, next_id))) = (start(range.output), start(next.output)) else {
+        return false;
+    };
+    let length = range.last.wrapping_sub(range.first);
+    let step = match (constant(range.output), constant(next.output)) {
+        (false, false) => length.checked_add(1),
+        (true, true) => Some(0),
+        _ => None,
+    };
+    kind == next_kind && step.and_then(|step| first.checked_add(step)) == Some(next_id)
+}
+
+/// What kind of ids on which target, and the first of them; nothing for outputs that are no single counting id.
+fn start(output: RangeOutput) -> Option<((bool, u32, u16), u32)> {
+    match output {
+        RangeOutput::Stream { first, cells: None, .. } => {
+            Some(((true, first.iommu, first.mask), first.id?.0))
+        }
+        RangeOutput::Msi { first, .. } => Some(((false, first.controller, 0), first.id)),
+        _ => None,
+    }
+}
+
+fn constant(output: RangeOutput) -> bool {
+    matches!(output, RangeOutput::Stream { constant: true, .. } | RangeOutput::Msi { constant: true, .. })
+}
+
+fn as_constant(output: RangeOutput, constant: bool) -> RangeOutput {
+    match output {
+        RangeOutput::Stream { first, cells, .. } => RangeOutput::Stream { first, constant, cells },
+        RangeOutput::Msi { first, .. } => RangeOutput::Msi { first, constant },
+        errno => errno,
+    }
+}
