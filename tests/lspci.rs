@@ -36,7 +36,9 @@ fn function(address: &str, bytes: &[u8]) -> String {
 
 /// Config space in which every byte says where it stands.
 fn config(length: usize) -> Vec<u8> {
-    (0..length).map(|offset| (offset ^ (offset >> 8)) as u8).collect()
+    (0..length)
+        .map(|offset| u8::try_from(offset & 0xff).unwrap() ^ u8::try_from(offset >> 8).unwrap())
+        .collect()
 }
 
 fn bdf(text: &str) -> Bdf {

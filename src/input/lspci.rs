@@ -62,7 +62,7 @@ pub fn parse(text: &[u8]) -> Result<ConfigDumps, Error> {
     }
 }
 
-/// Whether this line starts a function.
+/// Whether this line starts a function, as far as one line tells.
 pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
