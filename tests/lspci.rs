@@ -2,7 +2,7 @@
 #![cfg(feature = "alloc")]
 #![allow(
     clippy::unwrap_used,
-    clippy::expect_used,
+    clippy::string_slice,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout
