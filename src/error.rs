@@ -119,6 +119,45 @@ pub enum ErrorKind {
     /// Not the number a device tree starts with.
     #[error("magic is {0:#010x}, not 0xd00dfeed: no device tree")]
     Magic(u32),
+
+    // -- lspci text (input/) --
+    /// No line starts with a PCI address.
+    #[error("no line starts with a PCI address such as 0000:01:00.0: no lspci text")]
+    NoFunctions,
+    /// An address that no PCI function can have.
+    #[error("no PCI function is device {device:#x}, function {function:#x}: they end at 0x1f and 7")]
+    PciAddress {
+        /// The device number found.
+        device: u8,
+        /// The function number found.
+        function: u8,
+    },
+    /// A function that is listed again: the first listing counts.
+    #[error("this function is listed already, at {first:#x}")]
+    ListedTwice {
+        /// Byte offset of the first listing.
+        first: u32,
+    },
+    /// A function without config space.
+    #[error("no config-space bytes follow: list the functions with lspci -xxxx, as root")]
+    NoConfigBytes,
+    /// A line of config space that belongs to no function.
+    #[error("config-space bytes before any line with a PCI address")]
+    StrayBytes,
+    /// A line of config space is missing, or stands twice.
+    #[error("a line for config-space offset {found:#x} where that for {next:#x} should come")]
+    ConfigOffset {
+        /// The offset that comes next.
+        next: u32,
+        /// The offset found.
+        found: u32,
+    },
+    /// No byte.
+    #[error("\"{}\" where the two hexadecimal digits of a config-space byte should stand", .0.escape_ascii())]
+    ConfigDigits([u8; 2]),
+    /// More bytes than a config space has.
+    #[error("the bytes go on past offset 0xfff, where config space ends")]
+    ConfigEnd,
 }
 
 /// Prints an ACPI signature the way people write it.

@@ -18,6 +18,8 @@ mod error;
 mod id;
 
 #[cfg(feature = "alloc")]
+pub mod input;
+#[cfg(feature = "alloc")]
 pub mod map;
 #[cfg(feature = "alloc")]
 pub mod model;

@@ -1,0 +1,14 @@
+//! What a user has in hand: which format it is, and the formats that hold no firmware table.
+
+mod dump;
+#[cfg(feature = "std")]
+mod file;
+pub mod lspci;
+mod recognise;
+#[cfg(feature = "std")]
+pub mod sysfs;
+
+pub use dump::{ConfigDump, ConfigDumps};
+#[cfg(feature = "std")]
+pub use file::read;
+pub use recognise::{Kind, recognise};
