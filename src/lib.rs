@@ -23,6 +23,8 @@ pub mod input;
 pub mod map;
 #[cfg(feature = "alloc")]
 pub mod model;
+#[cfg(feature = "json")]
+pub mod report;
 
 pub use dialect::{
     ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,

@@ -1,2 +1,7 @@
-//! The command.
-fn main() {}
+//! The command: parse arguments, dispatch, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fwspec::cli::run(std::env::args_os())
+}

@@ -4,6 +4,7 @@ mod dump;
 #[cfg(feature = "std")]
 mod file;
 pub mod lspci;
+mod query;
 mod recognise;
 #[cfg(feature = "std")]
 pub mod sysfs;
@@ -11,4 +12,5 @@ pub mod sysfs;
 pub use dump::{ConfigDump, ConfigDumps};
 #[cfg(feature = "std")]
 pub use file::read;
+pub use query::{ParseQueryError, Query};
 pub use recognise::{Kind, recognise};

@@ -67,8 +67,7 @@ impl IdMap {
             RequesterKind::Component(component) => self.component_ids(component),
             RequesterKind::Master(master) => self.master_ids(master),
             RequesterKind::MsiOnly { table, own_msi } => OwnIds {
-                msi: own_mapping(table, own_msi, self.dialect.msi_index)
-                    .and_then(own_msi_request)
+                msi: own_request(&table.mappings, own_index(own_msi, self.dialect.msi_index))
                     .into_iter()
                     .collect(),
                 ..OwnIds::default()
@@ -152,22 +151,19 @@ fn hosts(requesters: &[Requester]) -> Vec<(Segment, u32)> {
     hosts
 }
 
-fn own_mapping<'a>(table: &'a IdTable, own: &MsiIndex, rule: MsiIndexRule) -> Option<&'a IdMapping> {
-    table.mappings.get(crate::bytes::index(own_index(own, rule)?))
+/// The DeviceID of a node's own MSIs: only a single mapping to an ITS group says it (linux `iort_node_get_id`).
+fn own_request(mappings: &[IdMapping], own: Option<u32>) -> Option<MsiRequest> {
+    let mapping = mappings.get(crate::bytes::index(own?))?;
+    match (mapping.output, mapping.target) {
+        (Output::Constant(id), Target::Msi(controller)) => Some(MsiRequest { controller, id }),
+        _ => None,
+    }
 }
 
 fn own_index(own: &MsiIndex, rule: MsiIndexRule) -> Option<u32> {
     match rule {
         MsiIndexRule::ValidFlag => own.by_flag,
         MsiIndexRule::InterruptsOnly => own.by_interrupts,
-    }
-}
-
-/// The DeviceID of a node's own MSIs: only a single mapping to an ITS group says it (linux `iort_node_get_id`).
-fn own_msi_request(mapping: &IdMapping) -> Option<MsiRequest> {
-    match (mapping.output, mapping.target) {
-        (Output::Constant(id), Target::Msi(controller)) => Some(MsiRequest { controller, id }),
-        _ => None,
     }
 }
 
@@ -187,6 +183,7 @@ impl Rules {
             kind: iommu.kind,
             available: iommu.available && driven,
             group_rule: iommu.group_rule,
+            own_msi: own_request(mappings, own),
             stream_match_mask: iommu.stream_match_mask.unwrap_or(0),
             device_ids: self.index(mappings, own, Singles::Skip),
         }

@@ -113,6 +113,12 @@ impl IdMap {
         self.settle(outcome)
     }
 
+    /// The StreamIDs that a named component or device-tree master has by itself, those on IOMMUs that may not be used
+    /// included; [`fwspec_of`](IdMap::fwspec_of) judges them.
+    pub fn own_streams(&self, requester: u32) -> &[Stream] {
+        self.requester(requester).map_or(&[], |requester| &requester.own.streams)
+    }
+
     /// The MSI DeviceIDs that a named component or device-tree master has by itself.
     pub fn device_ids_of(&self, requester: u32) -> &[super::MsiRequest] {
         self.requester(requester).map_or(&[], |requester| &requester.own.msi)

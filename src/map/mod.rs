@@ -64,6 +64,8 @@ pub struct MappedIommu {
     pub available: bool,
     /// Which masters its Linux driver puts into one group.
     pub group_rule: GroupRule,
+    /// The DeviceID of its own MSIs.
+    pub own_msi: Option<MsiRequest>,
     /// Mask that one-cell specifiers get (`stream-match-mask`).
     stream_match_mask: u16,
     device_ids: Index,

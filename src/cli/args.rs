@@ -1,0 +1,130 @@
+//! What the command takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::Dialect;
+
+/// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share a group.
+#[derive(Debug, Parser)]
+#[command(name = "fwspec", version, max_term_width = 100, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "A FILE is a device tree (DTB), an ACPI IORT table, several ACPI tables, or acpidump text; - is standard input.\n\
+Exit codes: 0 fine, 1 nothing found for an id, 2 unreadable input, 64 usage.")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Decode firmware: IOMMUs, who masters memory, and every mapping
+    #[command(after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  \
+dtc -O dtb board.dts | fwspec show -")]
+    Show(Show),
+    /// Answer for single ids: function to StreamID and DeviceID, and back
+    #[command(after_help = "An ID is one of:\n  01:00.0, 0000:01:00.0        a PCI function\n  rid:0x108                    a requester ID\n  \
+/pcie@3400000:01:00.0        a function below a bridge that must be named\n  /soc@0/gpu@5000000, serial0  a device-tree path or alias\n  \
+'\\_SB_.GPU0'                 a named component\n  sid:0x5e200, did:0x100       who produces this StreamID, DeviceID?\n\n\
+Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all iort.bin rid:0xffff\n  fwspec lookup --json board.dtb sid:0x100")]
+    Lookup(Lookup),
+    /// Assign IOMMU groups, as devices are added to their bus
+    #[command(after_help = "The topology is the text of `lspci -xxxx`, taken as root (without root, and with -xxx or -x, ACS is not in it).\n\n\
+Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | fwspec groups --firmware board.dtb --pci -\n  \
+fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups                            this machine, from /sys")]
+    Groups(Groups),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// Print JSON instead of text
+    #[arg(long, conflicts_with = "format")]
+    pub(super) json: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+}
+
+impl Output {
+    pub(super) fn is_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// Firmware to decode; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    pub(super) dialect: Dialect,
+    /// Only what the mappings mean, not every field of every node
+    #[arg(long)]
+    pub(super) brief: bool,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lookup {
+    /// Firmware to ask; - is standard input
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// What to ask
+    #[arg(required = true, value_name = "ID")]
+    pub(super) ids: Vec<String>,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, or all of them
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects)]
+    pub(super) dialect: Dialects,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+/// One dialect, or all.
+#[derive(Clone, Debug)]
+pub(super) struct Dialects(pub(super) Vec<Dialect>);
+
+#[derive(Debug, Args)]
+pub(super) struct Groups {
+    /// Firmware of the machine: an IORT or DTB, and an MCFG if wanted
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(super) firmware: Vec<PathBuf>,
+    /// `lspci -xxxx` text of the machine; - is standard input
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) pci: Option<PathBuf>,
+    /// Which rules: linux, or strict (what the isolation really allows)
+    #[arg(long, value_enum, default_value_t = Policy::Linux)]
+    pub(super) policy: Policy,
+    /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    pub(super) dialect: Dialect,
+    /// Number of StreamID bits that the SMMUs implement: larger ids fail the whole SMMU
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(super) sid_bits: Option<u8>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Policy {
+    Linux,
+    Strict,
+}
+
+fn dialect(name: &str) -> Result<Dialect, String> {
+    Dialect::by_name(name).ok_or_else(|| {
+        let known: Vec<_> = Dialect::ALL.iter().map(|dialect| dialect.name).collect();
+        format!("the dialects are {}", known.join(", "))
+    })
+}
+
+fn dialects(name: &str) -> Result<Dialects, String> {
+    if name == "all" { Ok(Dialects(Dialect::ALL.to_vec())) } else { dialect(name).map(|dialect| Dialects(vec![dialect])) }
+}

@@ -1,0 +1,121 @@
+//! The command. One file per verb; only here and in `report` is anything printed.
+
+mod args;
+mod groups;
+mod lookup;
+mod show;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::string::String;
+
+use clap::Parser;
+
+use crate::input::{self, Firmware};
+use crate::report::text::Style;
+
+/// How the command ends. The numbers are part of its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// 0: fine.
+    Fine,
+    /// 1: `lookup` found nothing for an id.
+    NotFound,
+    /// 2: an input could not be read.
+    Unreadable,
+    /// 64: the command was called wrongly (sysexits.h `EX_USAGE`).
+    Usage,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> ExitCode {
+        ExitCode::from(match outcome {
+            Outcome::Fine => 0,
+            Outcome::NotFound => 1,
+            Outcome::Unreadable => 2,
+            Outcome::Usage => 64,
+        })
+    }
+}
+
+/// Runs the command with these arguments, the first being its own name.
+///
+/// Prints to standard output and standard error, and returns the exit code: 0 fine, 1 nothing found, 2 unreadable input, 64
+/// usage.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match args::Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Outcome::Usage } else { Outcome::Fine }.into();
+        }
+    };
+    let result = match &arguments.verb {
+        args::Verb::Show(show) => show::run(show),
+        args::Verb::Lookup(lookup) => lookup::run(lookup),
+        args::Verb::Groups(groups) => groups::run(groups),
+    };
+    match result {
+        Ok(outcome) => outcome.into(),
+        // The reader of our output has gone away (`fwspec show … | head`): nobody is left to tell.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Fine.into(),
+        Err(error) => {
+            complain(&format_args!("cannot write the output: {error}"));
+            Outcome::Unreadable.into()
+        }
+    }
+}
+
+/// Colour and width for standard output: colour only on a terminal, and not where NO_COLOR is set.
+fn style() -> Style {
+    let terminal = io::stdout().is_terminal();
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    Style { colour, width: columns.filter(|_| terminal) }
+}
+
+/// Opens firmware, and tells the user where it cannot be read.
+fn open(path: &Path) -> Option<Firmware> {
+    let name = name(path);
+    let bytes = read(path)?;
+    match Firmware::open(&name, bytes) {
+        Ok(firmware) => Some(firmware),
+        Err(error) => {
+            complain(&format_args!("{name}: {error}"));
+            None
+        }
+    }
+}
+
+/// Reads a file or standard input, and tells the user where that fails.
+fn read(path: &Path) -> Option<std::vec::Vec<u8>> {
+    match input::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            complain(&format_args!("{}: {error}", name(path)));
+            None
+        }
+    }
+}
+
+/// The name of a file in messages.
+fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}
+
+fn complain(message: &dyn core::fmt::Display) {
+    let _ = writeln!(io::stderr(), "fwspec: {message}");
+}
+
+/// One JSON document on one line.
+fn print_json(document: &impl serde::Serialize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, document)?;
+    out.write_all(b"\n")
+}
+
+fn print(text: &str) -> io::Result<()> {
+    io::stdout().lock().write_all(text.as_bytes())
+}

@@ -1,0 +1,129 @@
+//! What a user asks about: a function, a requester ID, a StreamID, a DeviceID, a node.
+
+use alloc::string::{String, ToString};
+
+use crate::{Bdf, DeviceId, RequesterId, Segment, StreamId};
+
+/// A question, as the command takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Query {
+    /// `01:00.0`, `0000:01:00.0`.
+    Function(Bdf),
+    /// `rid:0x108`: the requester ID on the firmware's only PCI host, or on segment 0.
+    Requester(u32),
+    /// `/pcie@3400000:01:00.0`, `/fsl-mc@80c000000:0x12`, `IORT+0x8c:0x108`: an id on the bus of a node.
+    OnBus {
+        /// The node as written.
+        node: String,
+        /// The requester ID or other id.
+        id: u32,
+    },
+    /// `/soc@0/gpu@5000000`, `serial0`, `\_SB.GPU0`, `IORT+0xe0`: a node by its path, alias, name or place.
+    Node(String),
+    /// `sid:0x5e200`: who produces this StreamID?
+    Stream(StreamId),
+    /// `did:0x100`: who produces this DeviceID?
+    Device(DeviceId),
+}
+
+/// A question that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no number: expected 0x108 or 264 after rid:, sid: or did:")]
+pub struct ParseQueryError(String);
+
+impl core::str::FromStr for Query {
+    type Err = ParseQueryError;
+
+    /// Reads a question.
+    ///
+    /// ```
+    /// use fwspec::{StreamId, input::Query};
+    /// assert_eq!("sid:0x5e200".parse(), Ok(Query::Stream(StreamId(0x5e200))));
+    /// assert_eq!("/pcie@1:01:00.0".parse(), Ok(Query::OnBus { node: "/pcie@1".into(), id: 0x100 }));
+    /// assert!("rid:north".parse::<Query>().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`ParseQueryError`] when `rid:`, `sid:` or `did:` is not followed by a number of 32 bits. Anything else that is no
+    /// function is taken for the name of a node.
+    fn from_str(text: &str) -> Result<Self, ParseQueryError> {
+        let wanted = |digits: &str| number(digits).ok_or_else(|| ParseQueryError(text.to_string()));
+        if let Some(digits) = text.strip_prefix("rid:") {
+            return wanted(digits).map(Query::Requester);
+        }
+        if let Some(digits) = text.strip_prefix("sid:") {
+            return wanted(digits).map(|id| Query::Stream(StreamId(id)));
+        }
+        if let Some(digits) = text.strip_prefix("did:") {
+            return wanted(digits).map(|id| Query::Device(DeviceId(id)));
+        }
+        if let Ok(bdf) = text.parse() {
+            return Ok(Query::Function(bdf));
+        }
+        Ok(on_bus(text).unwrap_or_else(|| Query::Node(text.to_string())))
+    }
+}
+
+impl Query {
+    /// The id on the bus of a PCI host, if it is one.
+    pub fn requester_id(id: u32) -> Option<RequesterId> {
+        u16::try_from(id).ok().map(RequesterId)
+    }
+}
+
+/// `NODE:ID`, the node being what is left of a function or number.
+fn on_bus(text: &str) -> Option<Query> {
+    let colons = text.match_indices(':').map(|(at, _)| at);
+    for at in colons {
+        let (node, id) = (text.get(..at)?, text.get(at.saturating_add(1)..)?);
+        // Only a bus, device and function: a segment would contradict the node.
+        let function = (id.matches(':').count() == 1).then(|| id.parse::<Bdf>().ok()).flatten();
+        let function = function.filter(|bdf| bdf.segment == Segment(0)).map(|bdf| u32::from(bdf.rid.0));
+        if let Some(id) = function.or_else(|| number(id)) {
+            return (!node.is_empty()).then(|| Query::OnBus { node: node.to_string(), id });
+        }
+    }
+    None
+}
+
+fn number(digits: &str) -> Option<u32> {
+    match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => u32::from_str_radix(hex, 16).ok(),
+        Some(_) => None,
+        None if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_question_is_understood() {
+        let host = |node: &str, id| Query::OnBus { node: node.to_string(), id };
+        let node = |text: &str| Query::Node(text.to_string());
+        for (text, query) in [
+            ("01:00.0", Query::Function(Bdf::new(Segment(0), 1, 0, 0))),
+            ("000a:11:00.3", Query::Function(Bdf::new(Segment(10), 0x11, 0, 3))),
+            ("rid:264", Query::Requester(264)),
+            ("did:0x100", Query::Device(DeviceId(0x100))),
+            ("/pcie@3400000:01:00.0", host("/pcie@3400000", 0x100)),
+            ("/soc/fsl-mc@80c000000:0x12", host("/soc/fsl-mc@80c000000", 0x12)),
+            ("IORT+0x8c:0x108", host("IORT+0x8c", 0x108)),
+            ("/soc@0/gpu@5000000", node("/soc@0/gpu@5000000")),
+            (r"\_SB_.VR00", node(r"\_SB_.VR00")),
+            ("serial0", node("serial0")),
+        ] {
+            assert_eq!(text.parse(), Ok(query), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_refused() {
+        for text in ["rid:", "sid:x", "did:0x", "sid:0x1_0", "rid:0x100000000", "rid:+1"] {
+            assert!(text.parse::<Query>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The JSON documents that the command prints. Keys are stable; more may be added.
+//!
+//! Numbers are JSON integers, identifiers of firmware objects are strings (`IORT+0x48`, `/smmuv3@9050000`), PCI functions
+//! are `0000:01:00.0`. Every document carries its `schema`.
+
+mod lookup;
+mod platform;
+
+pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
+pub use platform::{
+    DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,
+    ReservedRecord, StreamRangeRecord, StreamRecord,
+};
+
+/// How many composed DeviceID ranges a document holds at most; then it says `truncated`.
+pub const DEVICE_RANGE_LIMIT: usize = 65_536;

@@ -1,0 +1,6 @@
+//! The only place that formats: text for people, JSON for programs.
+
+#[cfg(feature = "json")]
+pub mod json;
+#[cfg(feature = "cli")]
+pub mod text;

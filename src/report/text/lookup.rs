@@ -1,0 +1,64 @@
+//! Answers to single questions, for people.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::report::json::{Answer, LookupResult};
+
+use super::{Style, lines};
+
+/// The text of `fwspec lookup`.
+pub fn lookup(results: &[LookupResult], style: Style) -> String {
+    let several = results.iter().any(|result| result.dialect.is_some());
+    let titles = ["query", "dialect", "StreamID", "IOMMU", "DeviceID", "MSI controller", "why not"];
+    let shown: Vec<_> = titles.iter().copied().filter(|title| several || *title != "dialect").collect();
+    let mut table = style.table(&shown);
+    for result in results {
+        let mut query = Some(result.query.clone());
+        for [stream, iommu, device, msi] in rows(&result.answer) {
+            let dialect = several.then(|| result.dialect.unwrap_or_default().to_string());
+            let reason = query.as_ref().and(result.reason.as_deref()).unwrap_or_default();
+            let left = core::iter::once(query.take().unwrap_or_default()).chain(dialect);
+            table.add_row(left.chain([stream, iommu, device, msi, style.alarm(reason)]));
+        }
+    }
+    lines(&table)
+}
+
+fn rows(answer: &Answer) -> Vec<[String; 4]> {
+    let hex = |id: Option<u32>| id.map(|id| format!("{id:#x}")).unwrap_or_default();
+    match answer {
+        Answer::OnBus { stream_id, iommu, device_id, msi, mask, .. } => {
+            let mask = mask.map(|mask| format!(" mask {mask:#x}")).unwrap_or_default();
+            let iommu = iommu.clone().unwrap_or_default();
+            alloc::vec![[hex(*stream_id) + &mask, iommu, hex(*device_id), msi.clone().unwrap_or_default()]]
+        }
+        Answer::Node { streams, devices, .. } => (0..streams.len().max(devices.len()).max(1))
+            .map(|line| {
+                let stream = streams.get(line);
+                let device = devices.get(line);
+                [
+                    hex(stream.and_then(|stream| stream.id)),
+                    stream.map(|stream| stream.iommu.clone()).unwrap_or_default(),
+                    hex(device.map(|device| device.id)),
+                    device.map(|device| device.msi.clone()).unwrap_or_default(),
+                ]
+            })
+            .collect(),
+        Answer::Sources { sources } if sources.is_empty() => alloc::vec![Default::default()],
+        Answer::Sources { sources } => sources
+            .iter()
+            .map(|source| {
+                let inputs = match (source.first, source.last) {
+                    (Some(first), Some(last)) if first == last => {
+                        format!("{first:#x} on {}", source.requester)
+                    }
+                    (Some(first), Some(last)) => format!("{first:#x}-{last:#x} on {}", source.requester),
+                    _ => source.requester.clone(),
+                };
+                [format!("from {inputs}"), source.target.to_string(), String::new(), String::new()]
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,67 @@
+//! Text for people: aligned, without borders, coloured only where the caller says so.
+
+mod lookup;
+mod platform;
+
+use alloc::string::{String, ToString};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+pub use lookup::lookup;
+pub use platform::platform;
+
+/// How text is dressed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    /// Use ANSI colours.
+    pub colour: bool,
+    /// Wrap tables at this many columns; `None` never wraps.
+    pub width: Option<u16>,
+}
+
+impl Style {
+    /// A heading.
+    pub fn heading(self, text: &str) -> String {
+        self.dress("1", text)
+    }
+
+    /// Something that needs attention.
+    pub fn alarm(self, text: &str) -> String {
+        self.dress("31", text)
+    }
+
+    /// Something of less weight.
+    pub fn faint(self, text: &str) -> String {
+        self.dress("2", text)
+    }
+
+    fn dress(self, code: &str, text: &str) -> String {
+        if self.colour && !text.is_empty() {
+            alloc::format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_string()
+        }
+    }
+
+    /// A table without borders under these column titles.
+    pub(crate) fn table(self, titles: &[&str]) -> Table {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        match self.width {
+            Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
+        table.set_header(titles.iter().map(|title| self.heading(title)));
+        table
+    }
+}
+
+/// The lines of a table, without the blanks at their ends.
+pub(crate) fn lines(table: &Table) -> String {
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

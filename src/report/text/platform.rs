@@ -1,0 +1,293 @@
+//! What one firmware says, for people.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::map::{IdMap, InputRange, RangeOutput};
+use crate::model::{BusKind, IdBus, MsiKind, RegionKind, Requester, RequesterKind};
+use crate::{Platform, RequesterId};
+
+use super::{Style, lines};
+
+/// Highest input of a bus that is shown.
+const LAST_RID: u32 = 0xffff;
+
+/// Ranges of one requester that are shown before the rest is only counted; `--json` has all of them.
+const RANGES_SHOWN: usize = 64;
+
+/// The text of `fwspec show` for a platform; `map` was built from it.
+pub fn platform(platform: &Platform, map: &IdMap, style: Style) -> String {
+    let view = View { platform, map, style };
+    [view.iommus(), view.msi_controllers(), view.requesters(), view.reserved(), view.buses(), view.skipped()]
+        .into_iter()
+        .filter(|section| !section.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+struct View<'a> {
+    platform: &'a Platform,
+    map: &'a IdMap,
+    style: Style,
+}
+
+impl View<'_> {
+    fn iommus(&self) -> String {
+        if self.platform.iommus.is_empty() {
+            return "No IOMMU.\n".to_string();
+        }
+        let mut table = self.style.table(&["IOMMU", "kind", "registers", "notes"]);
+        for (at, iommu) in self.platform.iommus.iter().enumerate() {
+            let mapped = self.map.iommus().get(at);
+            let mut notes = Vec::new();
+            if !iommu.available {
+                notes.push(self.style.alarm("disabled"));
+            } else if mapped.is_some_and(|mapped| !mapped.available) {
+                notes.push(self.style.alarm("unknown model: nobody drives it"));
+            }
+            if let Some(cells) = iommu.cells {
+                notes.push(format!("{cells} cell{}", if cells == 1 { "" } else { "s" }));
+            }
+            if let Some(request) = mapped.and_then(|mapped| mapped.own_msi) {
+                notes.push(format!(
+                    "own MSIs: DeviceID {:#x} at {}",
+                    request.id,
+                    self.controller(request.controller)
+                ));
+            }
+            table.add_row([
+                self.platform.label(iommu.origin).to_string(),
+                iommu.kind.as_str().to_string(),
+                iommu.base.map(|base| format!("{base:#x}")).unwrap_or_default(),
+                notes.join(", "),
+            ]);
+        }
+        lines(&table)
+    }
+
+    fn msi_controllers(&self) -> String {
+        if self.platform.msi_controllers.is_empty() {
+            return String::new();
+        }
+        let mut table = self.style.table(&["MSI controller", "kind", "notes"]);
+        for msi in &self.platform.msi_controllers {
+            let (kind, note) = match &msi.kind {
+                MsiKind::ItsGroup(its) => {
+                    let its: Vec<_> = its.iter().map(u32::to_string).collect();
+                    ("its-group", format!("GIC ITS {}", its.join(", ")))
+                }
+                MsiKind::Controller { cells, available } => {
+                    let cells = cells.map_or("no #msi-cells".to_string(), |cells| format!("{cells} cells"));
+                    ("controller", if *available { cells } else { format!("{cells}, disabled") })
+                }
+            };
+            table.add_row([self.platform.label(msi.origin).to_string(), kind.to_string(), note]);
+        }
+        lines(&table)
+    }
+
+    fn requesters(&self) -> String {
+        let mut table =
+            self.style.table(&["requester", "inputs", "StreamID", "IOMMU", "DeviceID", "MSI controller"]);
+        for (at, requester) in self.platform.requesters.iter().enumerate() {
+            let at = crate::bytes::saturate(at);
+            match &requester.kind {
+                RequesterKind::Bus(bus) => self.bus(at, requester, bus, &mut table),
+                RequesterKind::Component(component) => {
+                    let title = format!("{}\n{}", self.title(requester, "named component"), component.path);
+                    self.own(at, title, &mut table);
+                }
+                RequesterKind::Master(_) => self.own(at, self.title(requester, "master"), &mut table),
+                RequesterKind::MsiOnly { .. } => self.own(at, self.title(requester, "PMCG"), &mut table),
+            }
+        }
+        if self.platform.requesters.is_empty() { String::new() } else { lines(&table) }
+    }
+
+    fn title(&self, requester: &Requester, kind: &str) -> String {
+        let state = if requester.available { "" } else { ", disabled" };
+        format!("{} {}", self.platform.label(requester.origin), self.style.faint(&format!("({kind}{state})")))
+    }
+
+    fn bus(&self, at: u32, requester: &Requester, bus: &IdBus, table: &mut comfy_table::Table) {
+        let (kind, show): (String, fn(u32) -> String) = match bus.kind {
+            BusKind::Pci { segment, assumed, .. } => {
+                let assumed = if assumed { " assumed" } else { "" };
+                let ats = if bus.ats { ", ATS" } else { "" };
+                (format!("PCI segment {segment}{assumed}{ats}"), |id| {
+                    u16::try_from(id).map_or_else(|_| format!("{id:#x}"), |rid| RequesterId(rid).to_string())
+                })
+            }
+            BusKind::Other => ("bus with ids".to_string(), |id| format!("{id:#x}")),
+        };
+        let title = self.title(requester, &kind);
+        let mut rows = 0_usize;
+        let mut row = |left: String, cells: [String; 5]| {
+            let title = if rows == 0 { left } else { String::new() };
+            rows = rows.saturating_add(1);
+            table.add_row(core::iter::once(title).chain(cells));
+        };
+        let mut streams = self.map.stream_ranges(at, LAST_RID);
+        let mut devices = self.map.device_ranges(at, LAST_RID).peekable();
+        for range in streams.by_ref().take(RANGES_SHOWN) {
+            let [id, iommu] = self.stream_cells(at, &range);
+            // A DeviceID range of the same inputs stands on the same line.
+            let same = devices.next_if(|device| (device.first, device.last) == (range.first, range.last));
+            let [device, msi] = same.map(|device| self.device_cells(&device)).unwrap_or_default();
+            row(title.clone(), [inputs(&range, show), id, iommu, device, msi]);
+        }
+        for range in devices.by_ref().take(RANGES_SHOWN) {
+            let [device, msi] = self.device_cells(&range);
+            row(title.clone(), [inputs(&range, show), String::new(), String::new(), device, msi]);
+        }
+        let more =
+            streams.count().saturating_add(devices.take(super::super::json::DEVICE_RANGE_LIMIT).count());
+        if more > 0 {
+            row(
+                title.clone(),
+                [
+                    format!("… {more} more ranges, see --json"),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ],
+            );
+        }
+        if rows == 0 {
+            table.add_row([title, self.style.alarm("no map: untranslated")]);
+        }
+    }
+
+    fn own(&self, at: u32, title: String, table: &mut comfy_table::Table) {
+        let streams = self.map.own_streams(at);
+        let devices = self.map.device_ids_of(at);
+        let mut title = Some(title);
+        for line in 0..streams.len().max(devices.len()).max(1) {
+            let stream = streams.get(line).map(|stream| {
+                let mask = if stream.mask == 0 { String::new() } else { format!(" mask {:#x}", stream.mask) };
+                let id = stream.id.map_or_else(|| "all as one".to_string(), |id| format!("{id}{mask}"));
+                [id, self.iommu(stream.iommu)]
+            });
+            let device = devices.get(line).map(|d| [format!("{:#x}", d.id), self.controller(d.controller)]);
+            let refused = if line == 0 { self.map.fwspec_of(at).refused } else { None };
+            let is_pmcg = streams.is_empty() && !devices.is_empty();
+            let note =
+                refused.filter(|_| !is_pmcg).map(|r| self.style.alarm(&r.to_string())).unwrap_or_default();
+            let [[id, iommu], [did, msi]] = [stream.unwrap_or_default(), device.unwrap_or_default()];
+            table.add_row([title.take().unwrap_or_default(), note, id, iommu, did, msi]);
+        }
+    }
+
+    fn stream_cells(&self, at: u32, range: &InputRange) -> [String; 2] {
+        match range.output {
+            RangeOutput::Errno(errno) => [self.style.alarm(&errno.to_string()), String::new()],
+            RangeOutput::Stream { first, constant, cells } => {
+                let single = range.first == range.last || constant;
+                let id = match (first.id, cells) {
+                    (None, _) => "all as one".to_string(),
+                    (Some(_), Some(cells)) => {
+                        let cells: Vec<_> =
+                            self.map.specifier_cells(at, cells).iter().map(|c| format!("{c:#x}")).collect();
+                        format!("<{}>", cells.join(" "))
+                    }
+                    (Some(id), None) if single => id.to_string(),
+                    (Some(id), None) => span(id.0, range),
+                };
+                let constant = if constant { " for all" } else { "" };
+                [format!("{id}{constant}"), self.iommu(first.iommu)]
+            }
+            RangeOutput::Msi { .. } => Default::default(),
+        }
+    }
+
+    fn device_cells(&self, range: &InputRange) -> [String; 2] {
+        match range.output {
+            RangeOutput::Msi { first, constant } if constant || range.first == range.last => {
+                [format!("{:#x}", first.id), self.controller(first.controller)]
+            }
+            RangeOutput::Msi { first, .. } => [span(first.id, range), self.controller(first.controller)],
+            RangeOutput::Errno(errno) => [self.style.alarm(&errno.to_string()), String::new()],
+            RangeOutput::Stream { .. } => Default::default(),
+        }
+    }
+
+    fn reserved(&self) -> String {
+        if self.platform.reserved.is_empty() {
+            return String::new();
+        }
+        let mut table = self.style.table(&["reserved memory", "kind", "for", "addresses"]);
+        for reserved in &self.platform.reserved {
+            let kind = match reserved.kind {
+                RegionKind::Direct => "direct",
+                RegionKind::DirectRelaxable => "direct, relaxable",
+                RegionKind::Reserved => "reserved",
+                RegionKind::Msi => "MSI",
+                RegionKind::SoftwareMsi => "software MSI",
+            };
+            let streams = reserved
+                .streams
+                .iter()
+                .map(|s| format!("{} {:#x}-{:#x}", self.iommu(s.iommu), s.first, s.last));
+            let requester = reserved.requester.and_then(|at| self.map.requester_origin(at));
+            let whom: Vec<_> =
+                streams.chain(requester.map(|origin| self.platform.label(origin).to_string())).collect();
+            let regions = reserved.regions.iter().map(|r| format!("{:#x} length {:#x}", r.base, r.length));
+            table.add_row([
+                self.platform.label(reserved.origin).to_string(),
+                kind.to_string(),
+                whom.join("\n"),
+                regions.collect::<Vec<_>>().join("\n"),
+            ]);
+        }
+        lines(&table)
+    }
+
+    fn buses(&self) -> String {
+        if self.platform.buses.is_empty() {
+            return String::new();
+        }
+        let mut table = self.style.table(&["segment", "buses", "configuration space of bus 0"]);
+        for buses in &self.platform.buses {
+            table.add_row([
+                buses.segment.to_string(),
+                format!("{:02x}-{:02x}", buses.first, buses.last),
+                format!("{:#x}", buses.ecam),
+            ]);
+        }
+        lines(&table)
+    }
+
+    fn skipped(&self) -> String {
+        if self.platform.skipped.is_empty() {
+            return String::new();
+        }
+        let mut text = self.style.heading("Not read or not usable") + "\n";
+        for error in &self.platform.skipped {
+            text.push_str(&format!("  {}\n", self.style.alarm(&error.to_string())));
+        }
+        text
+    }
+
+    fn iommu(&self, iommu: u32) -> String {
+        self.map.iommu_label(iommu).map(|label| label.short().to_string()).unwrap_or_default()
+    }
+
+    fn controller(&self, controller: u32) -> String {
+        let controller = self.map.msi_controllers().get(crate::bytes::index(controller));
+        controller.map(|c| self.platform.label(c.origin).short().to_string()).unwrap_or_default()
+    }
+}
+
+fn inputs(range: &InputRange, show: fn(u32) -> String) -> String {
+    if range.first == range.last {
+        show(range.first)
+    } else {
+        format!("{} - {}", show(range.first), show(range.last))
+    }
+}
+
+fn span(first: u32, range: &InputRange) -> String {
+    format!("{first:#x}-{:#x}", first.saturating_add(range.last.saturating_sub(range.first)))
+}
