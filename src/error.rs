@@ -114,6 +114,138 @@ pub enum ErrorKind {
     /// A node that is 0 bytes long: the walk cannot go on.
     #[error("the node says that it is 0 bytes long")]
     NodeLengthZero,
+    /// The IORT header puts its first node outside the table (6).
+    #[error("the first node is said to be at {offset:#x}, outside the table's 0x30..={length:#x}")]
+    NodeOffset {
+        /// Where the header says it is.
+        offset: u32,
+        /// Length of the table in bytes.
+        length: u32,
+    },
+    /// The IORT header counts more nodes than there are (7).
+    #[error("the header counts {count} nodes, but the table ends after {found}")]
+    NodeCount {
+        /// What the header says.
+        count: u32,
+        /// Nodes that are there.
+        found: u32,
+    },
+    /// A node shorter than the fields of its type (10).
+    #[error("the node says that it is {length} bytes long, its type needs {need}")]
+    NodeTooShort {
+        /// What the node says.
+        length: u16,
+        /// Bytes that the fields of its type take.
+        need: u16,
+    },
+    /// A node that runs past the end of its table: the walk cannot go on (11).
+    #[error("the node says that it is {length} bytes long, the table ends after {left}")]
+    NodeOverrun {
+        /// What the node says.
+        length: u16,
+        /// Bytes left in the table.
+        left: u32,
+    },
+    /// A node type that no specification read here defines (12).
+    #[error("node type {0} is unknown: the node is left out")]
+    NodeType(u8),
+    /// ID mappings on top of the node's own fields (13).
+    #[error("the ID mappings start at byte {offset} of the node, inside its {fixed} bytes of fields")]
+    MappingsOverlap {
+        /// Offset of the array from the start of the node.
+        offset: u32,
+        /// Bytes that the fields of its type take.
+        fixed: u16,
+    },
+    /// More ID mappings than the node has room for (13, 14).
+    #[error(
+        "{count} ID mappings at byte {offset} of the node, which has room for {fit}: the others are left out"
+    )]
+    MappingsOutside {
+        /// How many mappings the node says it has.
+        count: u32,
+        /// Offset of the array from the start of the node.
+        offset: u32,
+        /// How many lie inside.
+        fit: u16,
+    },
+    /// ID mappings without an offset: there are none (15).
+    #[error("{0} ID mappings, but their offset is 0: the node has none")]
+    MappingsNowhere(u32),
+    /// An ID mapping to no node (16).
+    #[error("the ID mapping's output reference is 0: its IDs lead nowhere")]
+    MappingNull,
+    /// An ID mapping to a place where no node starts (17).
+    #[error("the ID mapping's output reference is {0:#x}, where no usable node starts: its IDs lead nowhere")]
+    MappingTarget(u32),
+    /// An ID mapping to a node that must not be a target there (18).
+    #[error(
+        "the ID mapping's output reference {reference:#x} is a node of type {node_type}, no legal target here"
+    )]
+    MappingTargetType {
+        /// Offset of the target from the start of the table.
+        reference: u32,
+        /// Its node type.
+        node_type: u8,
+    },
+    /// ID mappings that lead in a circle (19).
+    #[error("the ID mappings lead in a circle: ID {id:#x} was passed on {hops} times")]
+    MappingCycle {
+        /// The ID that was looked up.
+        id: u32,
+        /// How often it was passed on.
+        hops: u32,
+    },
+    /// Input IDs past 2^32 (23).
+    #[error(
+        "input IDs from {base:#x} on, {count_minus_one:#x} + 1 of them, run past 0xffffffff: nothing matches"
+    )]
+    MappingInputWraps {
+        /// First input ID.
+        base: u32,
+        /// The field "number of IDs minus one".
+        count_minus_one: u32,
+    },
+    /// Output IDs past 2^32 (23).
+    #[error("output IDs from {base:#x} on, {count_minus_one:#x} + 1 of them, run past 0xffffffff")]
+    MappingOutputWraps {
+        /// First output ID.
+        base: u32,
+        /// The field "number of IDs minus one".
+        count_minus_one: u32,
+    },
+    /// StreamIDs wider than an SMMUv1/v2 has; Linux takes their upper half for a mask (41).
+    #[error("output IDs up to {0:#x} on an SMMUv1/v2, whose StreamIDs have 16 bits")]
+    StreamIdWide(u32),
+    /// A namespace path without terminating NUL (29).
+    #[error("the namespace path has no terminating NUL in its {0} bytes")]
+    PathUnterminated(u32),
+    /// More ITS identifiers than the node has room for (31).
+    #[error("{count} ITS identifiers in a node with room for {fit}: the others are left out")]
+    ItsCount {
+        /// What the node says.
+        count: u32,
+        /// How many lie inside.
+        fit: u16,
+    },
+    /// An ITS group without an ITS (32).
+    #[error("the ITS group has no ITS")]
+    ItsEmpty,
+    /// More RMR descriptors than the node has room for.
+    #[error(
+        "{count} memory ranges at byte {offset} of the node, which has room for {fit}: the others are left out"
+    )]
+    RmrCount {
+        /// What the node says.
+        count: u32,
+        /// Offset of the array from the start of the node.
+        offset: u32,
+        /// How many lie inside.
+        fit: u16,
+    },
+    /// An RMR node in a table whose revision has none (40).
+    #[error("RMR node in a table of revision {0}: Linux reads them from revision 5 on, so it is left out")]
+    RmrTableRevision(u8),
 
     // -- device tree (dt/) --
     /// Not the number a device tree starts with.

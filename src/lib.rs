@@ -12,6 +12,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod acpi;
 mod bytes;
 mod dialect;
 mod error;

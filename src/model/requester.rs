@@ -38,6 +38,8 @@ pub enum RequesterKind {
     Component(NamedComponent),
     /// A device-tree node with `iommus`.
     Master(PlatformMaster),
+    /// An IORT interrupt wire bridge (GICv5 IWB): its mappings route MSIs only.
+    WireBridge(NamedComponent),
     /// An IORT node that only raises MSIs of its own (PMCG).
     MsiOnly {
         /// Its mappings, in table order.

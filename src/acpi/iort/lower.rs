@@ -1,0 +1,376 @@
+//! IORT to [`Platform`]: what the nodes say, every reference resolved, in no operating system's dialect.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::{Body, Iort, Mapping, MemoryAccess, NamedComponent, Node, NodeType, Path, Rmr, RootComplex};
+use crate::bytes::{index, saturate};
+use crate::model::{
+    BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiController,
+    MsiIndex, MsiKind, MsiRoute, NamedComponent as Component, Origin, Output, Protection, Region, RegionKind,
+    Requester, RequesterKind, Reserved, SmmuModel, StreamRange, Target,
+};
+use crate::{At, Error, ErrorKind, MsiIndexRule, Platform, Segment};
+
+/// First table revision whose RMR nodes Linux reads (`iort_find_rmrs`).
+const FIRST_RMR_REVISION: u8 = 5;
+
+impl Iort<'_> {
+    /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`]; what can be read
+    /// but is wrong is judged by the dialect or by the lint, not here.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::{Builder, Iort};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xffff, 0x10000, smmu);
+    /// let platform = Iort::parse(&table.finish())?.platform();
+    /// assert_eq!((platform.iommus.len(), platform.requesters.len()), (1, 1));
+    /// assert!(platform.skipped.is_empty());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn platform(&self) -> Platform {
+        let mut lowering = Lowering::new(self);
+        lowering.platform.skipped.extend(self.sdt().checksum_error());
+        for node in self.nodes() {
+            match node {
+                Ok(node) => lowering.node(&node),
+                Err(error) => lowering.platform.skipped.push(error),
+            }
+        }
+        let mut platform = lowering.platform;
+        platform.skipped.shrink_to_fit();
+        platform
+    }
+}
+
+/// A node, and which entry of its list in [`Platform`] it becomes.
+#[derive(Clone, Copy)]
+struct Place {
+    offset: u32,
+    node_type: NodeType,
+    index: u32,
+}
+
+struct Lowering {
+    table_revision: u8,
+    /// In the order of the table, and so sorted by offset.
+    places: Vec<Place>,
+    platform: Platform,
+}
+
+impl Lowering {
+    /// Gives every usable node its index, so that mappings may refer to nodes before and after them.
+    fn new(iort: &Iort<'_>) -> Self {
+        let nodes = || iort.nodes().map_while(Result::ok).filter(usable);
+        let [mut iommus, mut msi_controllers, mut requesters, mut reserved] = [0_u32; 4];
+        let mut places = Vec::with_capacity(nodes().count());
+        for node in nodes() {
+            let list = match node.node_type() {
+                kind if kind.is_smmu() => &mut iommus,
+                NodeType::ItsGroup => &mut msi_controllers,
+                NodeType::Rmr => &mut reserved,
+                _ => &mut requesters,
+            };
+            places.push(Place { offset: node.offset(), node_type: node.node_type(), index: *list });
+            *list = list.saturating_add(1);
+        }
+        let platform = Platform {
+            source: Some(iort.sdt().source()),
+            iommus: Vec::with_capacity(index(iommus)),
+            msi_controllers: Vec::with_capacity(index(msi_controllers)),
+            requesters: Vec::with_capacity(index(requesters)),
+            reserved: Vec::with_capacity(index(reserved)),
+            ..Platform::default()
+        };
+        Lowering { table_revision: iort.revision(), places, platform }
+    }
+
+    fn skip(&mut self, kind: ErrorKind, at: At) {
+        self.platform.skipped.push(Error { kind, at });
+    }
+
+    fn node(&mut self, node: &Node<'_>) {
+        let body = match node.body() {
+            Ok(body) => body,
+            Err(error) => return self.platform.skipped.push(error),
+        };
+        match body {
+            Body::Unknown(number) => return self.skip(ErrorKind::NodeType(number), node.at()),
+            Body::Rmr(_) if self.table_revision < FIRST_RMR_REVISION => {
+                return self.skip(ErrorKind::RmrTableRevision(self.table_revision), node.at());
+            }
+            Body::NamedComponent(NamedComponent { path, .. }) | Body::Iwb(super::Iwb { path, .. })
+                if !path.is_terminated() =>
+            {
+                return self.skip(ErrorKind::PathUnterminated(saturate(path.bytes().len())), node.at());
+            }
+            _ => {}
+        }
+        self.platform.skipped.extend(node.mappings_error());
+        let origin = Origin { at: node.at(), path: None };
+        match body {
+            Body::ItsGroup(group) => {
+                self.platform.skipped.extend(group.error());
+                let kind = MsiKind::ItsGroup(group.ids().collect());
+                self.platform.msi_controllers.push(MsiController { origin, kind });
+            }
+            Body::SmmuV2(smmu) => {
+                let kind = IommuKind::SmmuV2(smmu_model(smmu.model));
+                let device_ids = self.device_ids(node);
+                let iommu = iommu(origin, kind, smmu.base, GroupRule::SharedStreamMapping, device_ids);
+                self.platform.iommus.push(iommu);
+            }
+            Body::SmmuV3(smmu) => {
+                let kind = IommuKind::SmmuV3 { model: smmu.model };
+                let device_ids = self.device_ids(node);
+                self.platform.iommus.push(iommu(origin, kind, smmu.base, GroupRule::PerDevice, device_ids));
+            }
+            Body::RootComplex(root) => {
+                let requester = root_complex(origin, &root, self.id_table(node));
+                self.platform.requesters.push(requester);
+            }
+            Body::NamedComponent(component) => {
+                let table = self.id_table(node);
+                self.platform.requesters.push(named_component(origin, &component, table));
+            }
+            Body::Iwb(bridge) => {
+                let kind = RequesterKind::WireBridge(Component {
+                    path: path_text(bridge.path),
+                    table: self.id_table(node),
+                });
+                self.platform.requesters.push(requester(origin, kind));
+            }
+            Body::Pmcg(_) => {
+                let DeviceIdTable { mappings, own_msi } = self.device_ids(node);
+                let kind =
+                    RequesterKind::MsiOnly { table: IdTable { mappings, ..IdTable::default() }, own_msi };
+                self.platform.requesters.push(requester(origin, kind));
+            }
+            Body::Rmr(rmr) => {
+                self.platform.skipped.extend(rmr.error());
+                let streams = self.streams(node);
+                self.platform.reserved.push(reserved(origin, &rmr, streams));
+            }
+            Body::Unknown(_) => {}
+        }
+    }
+
+    fn id_table(&mut self, node: &Node<'_>) -> IdTable {
+        IdTable { mappings: self.mappings(node), ..IdTable::default() }
+    }
+
+    fn device_ids(&mut self, node: &Node<'_>) -> DeviceIdTable {
+        let own_msi = MsiIndex {
+            by_flag: own_msi(node, MsiIndexRule::ValidFlag),
+            by_interrupts: own_msi(node, MsiIndexRule::InterruptsOnly),
+        };
+        DeviceIdTable { mappings: self.mappings(node), own_msi }
+    }
+
+    /// The mappings that can match anything. The others are reported and left out.
+    fn mappings(&mut self, node: &Node<'_>) -> Vec<IdMapping> {
+        let mut mappings = Vec::with_capacity(node.mappings().filter(|m| m.input_last().is_some()).count());
+        for mapping in node.mappings() {
+            let (target, fault) = self.target(node.node_type(), &mapping);
+            if let Some(kind) = fault {
+                self.skip(kind, mapping.at);
+            }
+            let Some(last) = mapping.input_last() else { continue };
+            let output = match mapping.is_single() {
+                true => Output::Constant(mapping.output_base),
+                false => Output::Linear(mapping.output_base),
+            };
+            let (first, offset) = (mapping.input_base, mapping.at.offset);
+            mappings.push(IdMapping { first, last, output, target, offset });
+        }
+        mappings
+    }
+
+    /// The StreamIDs that an RMR node is for. Linux looks at their outputs only (`iort_get_rmrs`).
+    fn streams(&mut self, node: &Node<'_>) -> Vec<StreamRange> {
+        let mut streams = Vec::with_capacity(node.mappings().len());
+        for mapping in node.mappings() {
+            let (target, fault) = self.target(NodeType::Rmr, &mapping);
+            if let Some(kind) = fault {
+                self.skip(kind, mapping.at);
+            }
+            if let Target::Iommu(iommu) = target {
+                let last = mapping.output_base.saturating_add(mapping.count_minus_one);
+                streams.push(StreamRange { iommu, first: mapping.output_base, last });
+            }
+        }
+        streams
+    }
+
+    /// Where a mapping leads, and the worst that is wrong with it.
+    fn target(&self, from: NodeType, mapping: &Mapping) -> (Target, Option<ErrorKind>) {
+        let reference = mapping.output_reference;
+        let count_minus_one = mapping.count_minus_one;
+        let place = self.places.binary_search_by_key(&reference, |place| place.offset);
+        let place = place.ok().and_then(|at| self.places.get(at));
+        let target = match place {
+            _ if reference == 0 => Target::Null,
+            Some(Place { node_type: NodeType::ItsGroup, index, .. }) => Target::Msi(*index),
+            Some(Place { node_type, index, .. }) if node_type.is_smmu() => Target::Iommu(*index),
+            None | Some(Place { node_type: NodeType::Rmr, .. }) => Target::Dangling(reference),
+            Some(Place { index, .. }) => Target::Requester(*index),
+        };
+        let legal = match target {
+            Target::Iommu(_) => !from.is_smmu(),
+            Target::Msi(_) => from != NodeType::Rmr,
+            _ => false,
+        };
+        let input_matters = from != NodeType::Rmr;
+        let output_last = match from {
+            NodeType::Rmr => mapping.output_base.checked_add(count_minus_one),
+            _ => mapping.output_last(),
+        };
+        let fault = match (place, output_last) {
+            _ if input_matters && mapping.input_last().is_none() => {
+                Some(ErrorKind::MappingInputWraps { base: mapping.input_base, count_minus_one })
+            }
+            _ if reference == 0 => Some(ErrorKind::MappingNull),
+            (None, _) => Some(ErrorKind::MappingTarget(reference)),
+            (Some(place), _) if !legal => {
+                Some(ErrorKind::MappingTargetType { reference, node_type: place.node_type.into() })
+            }
+            (_, None) => Some(ErrorKind::MappingOutputWraps { base: mapping.output_base, count_minus_one }),
+            (Some(Place { node_type: NodeType::SmmuV2, .. }), Some(last)) if last > 0xffff => {
+                Some(ErrorKind::StreamIdWide(last))
+            }
+            _ => None,
+        };
+        (target, fault)
+    }
+}
+
+/// Whether a node becomes an entry of the platform, and so may be a target.
+fn usable(node: &Node<'_>) -> bool {
+    match node.body() {
+        Ok(Body::NamedComponent(component)) => component.path.is_terminated(),
+        Ok(Body::Iwb(bridge)) => bridge.path.is_terminated(),
+        Ok(Body::Unknown(_)) | Err(_) => false,
+        Ok(_) => true,
+    }
+}
+
+/// The index of the own MSI among the mappings that are kept.
+fn own_msi(node: &Node<'_>, rule: MsiIndexRule) -> Option<u32> {
+    let own = node.own_msi(rule)?;
+    let mut kept = node.mappings().filter(|mapping| mapping.input_last().is_some());
+    kept.position(|mapping| mapping.index == own).map(saturate)
+}
+
+fn smmu_model(number: u32) -> SmmuModel {
+    match number {
+        0 => SmmuModel::GenericV1,
+        1 => SmmuModel::GenericV2,
+        2 => SmmuModel::Mmu400,
+        3 => SmmuModel::Mmu500,
+        4 => SmmuModel::Mmu401,
+        5 => SmmuModel::CaviumThunderX,
+        other => SmmuModel::Unknown(other),
+    }
+}
+
+fn iommu(
+    origin: Origin,
+    kind: IommuKind,
+    base: u64,
+    group_rule: GroupRule,
+    device_ids: DeviceIdTable,
+) -> Iommu {
+    Iommu {
+        origin,
+        kind,
+        base: Some(base),
+        available: true,
+        cells: None,
+        stream_match_mask: None,
+        group_rule,
+        device_ids,
+    }
+}
+
+fn requester(origin: Origin, kind: RequesterKind) -> Requester {
+    Requester {
+        origin,
+        available: true,
+        kind,
+        address_bits: None,
+        dma_limit: None,
+        coherency: Coherency::default(),
+        pasid_bits: None,
+        can_stall: None,
+    }
+}
+
+fn root_complex(origin: Origin, root: &RootComplex, table: IdTable) -> Requester {
+    let pasid_bits = root.pasid_capabilities.map(|field| field.to_le_bytes()[0] & 0x1f);
+    let bus = IdBus {
+        kind: BusKind::Pci {
+            segment: Segment(root.segment),
+            assumed: false,
+            first_bus: 0,
+            last_bus: u8::MAX,
+        },
+        streams: (!table.mappings.is_empty()).then_some(table),
+        msi: MsiRoute::Streams,
+        ats: root.ats_attribute & 1 != 0,
+        pri: root.pri,
+    };
+    Requester {
+        address_bits: root.address_limit,
+        coherency: root.memory.into(),
+        pasid_bits: pasid_bits.filter(|_| root.flags.is_some_and(|flags| flags & 1 != 0)),
+        ..requester(origin, RequesterKind::Bus(bus))
+    }
+}
+
+fn named_component(origin: Origin, component: &NamedComponent<'_>, table: IdTable) -> Requester {
+    let kind = RequesterKind::Component(Component { path: path_text(component.path), table });
+    Requester {
+        address_bits: Some(component.address_limit),
+        coherency: component.memory.into(),
+        pasid_bits: component.pasid_bits,
+        can_stall: component.can_stall,
+        ..requester(origin, kind)
+    }
+}
+
+fn reserved(origin: Origin, rmr: &Rmr<'_>, streams: Vec<StreamRange>) -> Reserved {
+    let descriptors = rmr.descriptors();
+    Reserved {
+        origin,
+        streams,
+        requester: None,
+        regions: descriptors
+            .map(|range| Region { base: range.base, length: range.length, offset: range.at.offset })
+            .collect(),
+        kind: if rmr.flags & 1 != 0 { RegionKind::DirectRelaxable } else { RegionKind::Direct },
+        // Linux reads these bits whatever the node's revision (`iort_rmr_alloc`).
+        protection: Protection {
+            privileged: rmr.flags & 2 != 0,
+            mmio: rmr.flags >> 2 & 0xff <= 3,
+            cacheable: rmr.flags >> 2 & 0xff == 5,
+        },
+    }
+}
+
+fn path_text(path: Path<'_>) -> Box<str> {
+    path.to_string().into_boxed_str()
+}
+
+impl From<MemoryAccess> for Coherency {
+    fn from(memory: MemoryAccess) -> Self {
+        Coherency {
+            coherent: Some(memory.cca == 1),
+            path_to_memory: Some(memory.flags & 1 != 0),
+            device_attributes: Some(memory.flags & 2 != 0),
+            write_back_not_needed: Some(memory.flags & 4 != 0),
+        }
+    }
+}

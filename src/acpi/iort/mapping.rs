@@ -1,0 +1,95 @@
+//! ID mappings: which IDs a node passes on, as what, and to whom.
+#![deny(clippy::arithmetic_side_effects)]
+
+use core::iter::Enumerate;
+use core::slice;
+
+use super::raw;
+use crate::At;
+use crate::bytes::saturate;
+
+/// An entry of a node's ID mapping array (DEN0049 §3, table 4), as found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Where it stands.
+    pub at: At,
+    /// Its position in the array.
+    pub index: u32,
+    /// First input ID.
+    pub input_base: u32,
+    /// Number of IDs minus one.
+    pub count_minus_one: u32,
+    /// First output ID.
+    pub output_base: u32,
+    /// Offset of the target node from the start of the table.
+    pub output_reference: u32,
+    /// Bit 0: single mapping; the others are reserved.
+    pub flags: u32,
+}
+
+impl Mapping {
+    /// Whether the single-mapping flag is set: inputs do not matter, the output is `output_base`.
+    pub fn is_single(&self) -> bool {
+        self.flags & 1 != 0
+    }
+
+    /// Last input ID, inclusive; `None` when that is past 2^32, where no ID matches (linux `iort_id_map` compares with the
+    /// wrapped sum). The inputs of a single mapping mean nothing and end at `0xffff_ffff`.
+    pub fn input_last(&self) -> Option<u32> {
+        match self.input_base.checked_add(self.count_minus_one) {
+            None if self.is_single() => Some(u32::MAX),
+            last => last,
+        }
+    }
+
+    /// Last output ID, inclusive; `None` when that is past 2^32.
+    pub fn output_last(&self) -> Option<u32> {
+        if self.is_single() {
+            Some(self.output_base)
+        } else {
+            self.output_base.checked_add(self.count_minus_one)
+        }
+    }
+}
+
+/// The ID mappings of a node, see [`Node::mappings`](super::Node::mappings).
+#[derive(Clone, Debug)]
+pub struct Mappings<'a> {
+    records: Enumerate<slice::Iter<'a, raw::IdMapping>>,
+    start: At,
+}
+
+impl<'a> Mappings<'a> {
+    /// Bytes that an entry takes.
+    const ENTRY: u32 = 20;
+
+    pub(super) fn new(records: &'a [raw::IdMapping], start: At) -> Self {
+        Mappings { records: records.iter().enumerate(), start }
+    }
+}
+
+impl Iterator for Mappings<'_> {
+    type Item = Mapping;
+
+    fn next(&mut self) -> Option<Mapping> {
+        let (position, record) = self.records.next()?;
+        let index = saturate(position);
+        let offset = self.start.offset.saturating_add(index.saturating_mul(Self::ENTRY));
+        Some(Mapping {
+            at: At { offset, ..self.start },
+            index,
+            input_base: record.input_base.get(),
+            count_minus_one: record.id_count.get(),
+            output_base: record.output_base.get(),
+            output_reference: record.output_reference.get(),
+            flags: record.flags.get(),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Mappings<'_> {}
+impl core::iter::FusedIterator for Mappings<'_> {}

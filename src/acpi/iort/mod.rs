@@ -1,0 +1,200 @@
+//! The IO Remapping Table (Arm DEN0049): which StreamIDs and DeviceIDs devices have.
+//!
+//! [`Iort`] is a view: it frames nodes and types their fields, lazily and without allocating. What the nodes mean together
+//! is said by [`Iort::platform`], or without a heap by [`Iort::resolve`].
+#![deny(clippy::arithmetic_side_effects)]
+
+mod body;
+#[cfg(feature = "alloc")]
+mod build;
+#[cfg(feature = "alloc")]
+mod lower;
+mod mapping;
+mod node;
+mod path;
+mod raw;
+
+use nom::Parser;
+use nom::combinator::peek;
+use nom::multi::length_data;
+use nom::number::complete::{le_u16, u8};
+use nom::sequence::preceded;
+
+use crate::acpi::Sdt;
+use crate::bytes::{self, index, saturate};
+use crate::{At, Error, ErrorKind, Source};
+
+pub use body::{
+    Body, Descriptor, Descriptors, Interrupt, Interrupts, ItsGroup, ItsIds, Iwb, MemoryAccess,
+    NamedComponent, Pmcg, Rmr, RootComplex, SmmuV2, SmmuV3,
+};
+#[cfg(feature = "alloc")]
+pub use build::{Builder, NodeBuilder, NodeId, Reference};
+pub use mapping::{Mapping, Mappings};
+pub use node::{Node, NodeType};
+pub use path::{Path, PathFault, same_path};
+
+/// An IORT table (DEN0049 §3).
+#[derive(Clone, Copy, Debug)]
+pub struct Iort<'a> {
+    sdt: Sdt<'a>,
+    node_count: u32,
+    node_offset: u32,
+    reserved: u32,
+}
+
+impl<'a> Iort<'a> {
+    /// Bytes that the header takes; the first node is there or later.
+    pub const HEADER_LENGTH: u32 = 48;
+
+    /// Reads the header. The nodes are read when they are asked for.
+    ///
+    /// # Errors
+    /// As [`Sdt::parse_as`]; [`Truncated`](ErrorKind::Truncated) when the table is shorter than its 48-byte header;
+    /// [`NodeOffset`](ErrorKind::NodeOffset) when the first node is outside the table.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        Self::parse_as(bytes, Source::IORT)
+    }
+
+    /// [`parse`](Iort::parse) for one of several tables: errors call it `source`, whose name has to be `IORT`.
+    ///
+    /// # Errors
+    /// As [`parse`](Iort::parse).
+    pub fn parse_as(bytes: &'a [u8], source: Source) -> Result<Self, Error> {
+        let sdt = Sdt::parse_as(bytes, source)?;
+        let tail: &raw::TableTail = bytes::at(sdt.bytes(), Sdt::HEADER_LENGTH).ok_or_else(|| Error {
+            kind: ErrorKind::Truncated { need: Self::HEADER_LENGTH, have: sdt.length() },
+            at: source.at(0),
+        })?;
+        let offset = tail.node_offset.get();
+        if !(Self::HEADER_LENGTH..=sdt.length()).contains(&offset) {
+            let kind = ErrorKind::NodeOffset { offset, length: sdt.length() };
+            return Err(Error { kind, at: source.at(40) });
+        }
+        Ok(Iort {
+            sdt,
+            node_count: tail.node_count.get(),
+            node_offset: offset,
+            reserved: tail.reserved.get(),
+        })
+    }
+
+    /// The header that all ACPI tables share.
+    pub fn sdt(&self) -> Sdt<'a> {
+        self.sdt
+    }
+
+    /// Table revision: 0 (DEN0049 A to D), 3 (E.b), 5 (E.d), 6 (E.e, E.f), 7 (E.g). Revisions 1, 2 and 4 are withdrawn,
+    /// yet operating systems read them.
+    pub fn revision(&self) -> u8 {
+        self.sdt.revision()
+    }
+
+    /// How many nodes the header says there are.
+    pub fn node_count(&self) -> u32 {
+        self.node_count
+    }
+
+    /// Offset of the first node from the start of the table.
+    pub fn node_offset(&self) -> u32 {
+        self.node_offset
+    }
+
+    /// The reserved field of the header.
+    pub fn reserved(&self) -> u32 {
+        self.reserved
+    }
+
+    /// The nodes, in table order: as many as the header counts and the table holds.
+    ///
+    /// An error ends the iteration: past it nobody knows where a node starts. Fields of a node are read by [`Node::body`],
+    /// whose errors cost that node only.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::{Builder, Iort, NodeType};
+    /// let mut table = Builder::new(6);
+    /// table.its_group([0]);
+    /// let bytes = table.finish();
+    /// let node = Iort::parse(&bytes)?.nodes().next().expect("one node")?;
+    /// assert_eq!((node.offset(), node.node_type()), (48, NodeType::ItsGroup));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn nodes(&self) -> Nodes<'a> {
+        Nodes { table: *self, offset: self.node_offset, left: self.node_count }
+    }
+
+    /// The node that starts at this offset: a place between nodes is none.
+    pub fn node_at(&self, offset: u32) -> Option<Node<'a>> {
+        self.nodes()
+            .map_while(Result::ok)
+            .take_while(|node| node.offset() <= offset)
+            .find(|n| n.offset() == offset)
+    }
+
+    /// What follows the last node that the header counts; empty in a well-formed table.
+    pub fn after_nodes(&self) -> &'a [u8] {
+        let mut nodes = self.nodes();
+        while let Some(Ok(_)) = nodes.next() {}
+        self.sdt.bytes().get(index(nodes.offset)..).unwrap_or_default()
+    }
+}
+
+/// The nodes of a table, see [`Iort::nodes`].
+#[derive(Clone, Debug)]
+pub struct Nodes<'a> {
+    table: Iort<'a>,
+    offset: u32,
+    left: u32,
+}
+
+/// One node: its type, then its length, which counts from the type on.
+fn frame(input: &[u8]) -> nom::IResult<&[u8], &[u8]> {
+    length_data(peek(preceded(u8, le_u16))).parse(input)
+}
+
+impl<'a> Nodes<'a> {
+    fn error(&self, rest: &[u8]) -> Error {
+        let at = |kind, offset| Error { kind, at: self.table.sdt.source().at(offset) };
+        let have = saturate(rest.len());
+        if rest.is_empty() {
+            let count = self.table.node_count;
+            // The field of the header that is at fault, not the end of the table.
+            return at(ErrorKind::NodeCount { count, found: count.saturating_sub(self.left) }, 36);
+        }
+        let Some(header) = bytes::at::<raw::NodeHeader>(rest, 0) else {
+            return at(ErrorKind::Truncated { need: node::HEADER_LENGTH, have }, self.offset);
+        };
+        match header.length.get() {
+            0 => at(ErrorKind::NodeLengthZero, self.offset),
+            length if u32::from(length) <= have => {
+                // Too short to hold its own length: nothing says where the next one starts.
+                let need = u16::try_from(node::HEADER_LENGTH).unwrap_or(u16::MAX);
+                at(ErrorKind::NodeTooShort { length, need }, self.offset)
+            }
+            length => at(ErrorKind::NodeOverrun { length, left: have }, self.offset),
+        }
+    }
+}
+
+impl<'a> Iterator for Nodes<'a> {
+    type Item = Result<Node<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let rest = self.table.sdt.bytes().get(index(self.offset)..).unwrap_or_default();
+        let at: At = self.table.sdt.source().at(self.offset);
+        let node = frame(rest).ok().and_then(|(_, bytes)| Node::new(bytes, at, self.table.revision()));
+        let Some(node) = node else {
+            let error = self.error(rest);
+            self.left = 0;
+            return Some(Err(error));
+        };
+        self.offset = self.offset.saturating_add(u32::from(node.length()));
+        self.left = self.left.saturating_sub(1);
+        Some(Ok(node))
+    }
+}
+
+impl core::iter::FusedIterator for Nodes<'_> {}
