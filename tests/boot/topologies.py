@@ -1,0 +1,73 @@
+"""The machines that are booted: a line per device, `KIND [ID] @BUS[.SLOT[.FUNCTION]] [mf] [OPTION=VALUE ...]`.
+
+BUS is the ID of a port or bridge, or 0 for the root bus; SLOT and FUNCTION are hexadecimal; `mf` sets the multifunction bit.
+"""
+
+KINDS = {
+    'rp': 'pcie-root-port',          # has ACS
+    'ioh': 'ioh3420',                # a root port without ACS
+    'up': 'x3130-upstream',
+    'dn': 'xio3130-downstream',      # no ACS
+    'p2p': 'pcie-pci-bridge',
+    'pxb': 'pxb-pcie',               # another root bus
+    'rng': 'virtio-rng-pci',
+}
+
+# name -> (the firmware it is booted by, kernel command line words, lines)
+TOPOLOGIES = {
+    # A multifunction slot in which one port isolates and one does not.
+    'ports': (('acpi', 'dt'), '', '''
+        rp a @0.1.0 mf
+        ioh b @0.1.1
+        rp c @0.1.2
+        rng @a
+        rng @b
+        rng @c'''),
+    # A switch, a PCIe-to-PCI bridge, multifunction ports and a multifunction endpoint, none of them with ACS but the port d.
+    'switch-bridge': (('acpi', 'dt'), '', '''
+        ioh a @0.1.0 mf
+        ioh b @0.1.1
+        rp d @0.2
+        up u @a
+        dn e @u.0
+        dn f @u.1
+        p2p p @e
+        edu @p.1
+        edu @p.2
+        rng @f
+        rng @b.0.0 mf
+        rng @b.0.1
+        rng @d.0.0 mf
+        rng @d.0.1'''),
+    # Two root buses in one segment.
+    'two-roots': (('acpi',), '', '''
+        pxb x @0.10 bus_nr=64
+        rp a @0.1
+        rp b @x.1
+        rng @a
+        rng @b'''),
+    # Virtual functions, which lie on the bus of their physical function and on the next.
+    'virtual-functions': (('acpi', 'dt'), 'fw_modules=igb fw_vfs=3', '''
+        rp a @0.1
+        igb @a romfile='''),
+}
+
+
+def device_arguments(lines):
+    """The topology as arguments of QEMU."""
+    arguments, chassis = [], 0
+    for line in lines.strip().splitlines():
+        kind, *words = line.split()
+        kind = KINDS.get(kind, kind)
+        options = [kind]
+        if not words[0].startswith('@'):
+            options.append('id=' + words.pop(0))
+        bus, _, slot = words.pop(0)[1:].partition('.')
+        options.append('bus=' + ('pcie.0' if bus == '0' else bus))
+        options += ['addr=' + slot] if slot else []
+        options += ['multifunction=on' if word == 'mf' else word for word in words]
+        if kind in ('pcie-root-port', 'ioh3420', 'xio3130-downstream'):
+            chassis += 1
+            options += [f'chassis={chassis}', f'slot={chassis}']
+        arguments += ['-device', ','.join(options)]
+    return arguments
