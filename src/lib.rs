@@ -17,6 +17,7 @@ mod dialect;
 mod error;
 mod id;
 
+pub mod dt;
 #[cfg(feature = "alloc")]
 pub mod model;
 
