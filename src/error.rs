@@ -290,6 +290,143 @@ pub enum ErrorKind {
     /// More bytes than a config space has.
     #[error("the bytes go on past offset 0xfff, where config space ends")]
     ConfigEnd,
+    /// A version whose structure block is laid out in another way.
+    #[error(
+        "device tree version {version}, compatible down to {last_compatible}: only 16 and 17 can be read"
+    )]
+    TreeVersion {
+        /// `version` of the header.
+        version: u32,
+        /// `last_comp_version` of the header.
+        last_compatible: u32,
+    },
+    /// The header puts a block outside of the tree. A size of 0 stands for a block whose size is not said.
+    #[error("a block of {size} bytes at {offset:#x} does not lie inside the tree")]
+    TreeBlock {
+        /// Start of the block.
+        offset: u32,
+        /// Size of the block in bytes.
+        size: u32,
+    },
+    /// A word where a token should be.
+    #[error("{0:#x} is no token of a device tree (1, 2, 3, 4 or 9)")]
+    Token(u32),
+    /// The structure block ends too early.
+    #[error("the structure block ends here with {open} nodes open and no end token")]
+    TreeEnd {
+        /// Nodes that have begun and not ended.
+        open: u32,
+    },
+    /// A node's name has no terminating NUL.
+    #[error("the node's name runs past the structure block")]
+    NodeName,
+    /// A node beside the root.
+    #[error("a second root node begins after the first one ended")]
+    SecondRoot,
+    /// A property outside of every node.
+    #[error("a property stands outside of every node")]
+    PropertyOutside,
+    /// A node ends that has not begun.
+    #[error("a node ends here that has not begun")]
+    EndOutside,
+    /// A property's name is no string of the strings block.
+    #[error("the property's name is at {0:#x} of the strings block, where no string is")]
+    PropertyName(u32),
+    /// A property behind a child node.
+    #[error("the property stands behind a child node, where no operating system looks for it")]
+    PropertyAfterChild,
+    /// An overlay.
+    #[error(
+        "this is an overlay (.dtbo): apply it to its base first, as in fdtoverlay -i base.dtb -o out.dtb this.dtbo"
+    )]
+    Overlay,
+    /// Two nodes with one phandle.
+    #[error("phandle {0:#x} belongs to another node already, which keeps it")]
+    PhandleTwice(u32),
+    /// A list of cells whose length is no multiple of four bytes.
+    #[error("{0} bytes are no list of 32-bit cells")]
+    CellsLength(u32),
+    /// An entry names no node.
+    #[error("entry {entry}: no node has phandle {phandle:#x}")]
+    PhandleUnknown {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// The phandle as found.
+        phandle: u32,
+    },
+    /// The node that an entry names does not say how long the entry is.
+    #[error(
+        "entry {entry}: the node with phandle {phandle:#x} has no #iommu-cells (or #msi-cells, #stream-id-cells)"
+    )]
+    CellsMissing {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// Phandle of the node that the entry names.
+        phandle: u32,
+    },
+    /// The property ends inside an entry.
+    #[error("entry {entry} needs {need} cells, {have} are left")]
+    EntryCut {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// Cells the entry needs.
+        need: u32,
+        /// Cells that are left.
+        have: u32,
+    },
+    /// More specifier cells than a kernel takes (linux `MAX_PHANDLE_ARGS`).
+    #[error("entry {entry}: its target wants {cells} cells, more than the 16 that a specifier can have")]
+    CellsTooMany {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// The number of cells that the target says.
+        cells: u32,
+    },
+    /// A map entry starts at an id that the mask can never leave.
+    #[error("entry {entry} starts at {base:#x}, which has bits outside of the mask {mask:#x}")]
+    MapBase {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// First id of the entry.
+        base: u32,
+        /// The mask.
+        mask: u32,
+    },
+    /// A map entry gives several cells to several ids (linux v7.3 `of_map_id`).
+    #[error(
+        "entry {entry} gives {cells} cells to each of {length} ids; with several cells it can only be one id"
+    )]
+    MapRange {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// Number of cells of each id.
+        cells: u32,
+        /// Number of ids.
+        length: u32,
+    },
+    /// Addresses that cannot be measured: no `#address-cells` or `#size-cells`, or numbers that no bus has.
+    #[error("entry {entry}: addresses of {address} and sizes of {size} cells cannot be read (1 to 2 each)")]
+    AddressCells {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// `#address-cells`.
+        address: u32,
+        /// `#size-cells`.
+        size: u32,
+    },
+    /// A reserved region without extent (linux `of_iommu_get_resv_regions` passes it over).
+    #[error("entry {0} reserves 0 bytes")]
+    RegionEmpty(u32),
+    /// A region that is reserved at one address and stands in memory at another (linux `iommu_resv_region_get_type`).
+    #[error(
+        "entry {entry}: mapped at {iova:#x}, in memory elsewhere: kernels keep it out of use and do not map it"
+    )]
+    RegionMoved {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// Low 32 bits of the address in `iommu-addresses`.
+        iova: u32,
+    },
 }
 
 /// Prints an ACPI signature the way people write it.

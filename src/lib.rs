@@ -18,6 +18,7 @@ mod dialect;
 mod error;
 mod id;
 
+pub mod dt;
 #[cfg(feature = "alloc")]
 pub mod input;
 #[cfg(feature = "alloc")]

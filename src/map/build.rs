@@ -65,6 +65,9 @@ impl IdMap {
     fn own_ids(&self, requester: &Requester) -> OwnIds {
         match &requester.kind {
             RequesterKind::Component(component) => self.component_ids(component),
+            RequesterKind::WireBridge(bridge) => {
+                OwnIds { msi: self.component_ids(bridge).msi, refused: Some(NoStream::NoMap), ..OwnIds::default() }
+            }
             RequesterKind::Master(master) => self.master_ids(master),
             RequesterKind::MsiOnly { table, own_msi } => OwnIds {
                 msi: own_request(&table.mappings, own_index(own_msi, self.dialect.msi_index))
@@ -211,6 +214,7 @@ impl Rules {
                 mapped.msi = match &bus.msi {
                     MsiRoute::Streams => MappedRoute::Streams,
                     MsiRoute::Direct(controller) => MappedRoute::Direct(*controller),
+                    MsiRoute::Inherited(requester) => MappedRoute::Inherited(*requester),
                     MsiRoute::Absent => MappedRoute::Absent,
                     MsiRoute::Table(table) => MappedRoute::Table {
                         mask: self.mask(table),
@@ -220,7 +224,7 @@ impl Rules {
                 };
             }
             RequesterKind::Component(component) => self.streams(&component.table, &mut mapped),
-            RequesterKind::Master(_) | RequesterKind::MsiOnly { .. } => {}
+            RequesterKind::Master(_) | RequesterKind::MsiOnly { .. } | RequesterKind::WireBridge(_) => {}
         }
         mapped
     }

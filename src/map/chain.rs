@@ -102,8 +102,8 @@ impl IdMap {
 
     /// The DeviceID that MSIs of id `input` on the bus of this requester carry.
     pub fn msi_from(&self, requester: u32, input: u32) -> Option<MsiRequest> {
-        match &self.requester(requester)?.msi {
-            MappedRoute::Absent => None,
+        match self.route_of(requester)? {
+            MappedRoute::Absent | MappedRoute::Inherited(_) => None,
             MappedRoute::Direct(controller) => Some(MsiRequest { controller: *controller, id: input }),
             MappedRoute::Table { mask, index, cells } => {
                 let masked = input & mask;

@@ -112,6 +112,8 @@ enum MappedRoute {
         cells: Vec<u32>,
     },
     Direct(u32),
+    /// As another requester's, whose route is a table.
+    Inherited(u32),
     Absent,
 }
 
@@ -201,6 +203,14 @@ impl IdMap {
     /// The DeviceID that an MSI of the bare requester ID carries, and the controller it goes to.
     pub fn device_id_of(&self, bdf: Bdf) -> Option<MsiRequest> {
         self.hosts_of(bdf.segment).find_map(|host| self.msi_from(host, u32::from(bdf.rid.0)))
+    }
+
+    /// How MSIs of a requester's children are routed, inherited routes followed.
+    fn route_of(&self, requester: u32) -> Option<&MappedRoute> {
+        match &self.requester(requester)?.msi {
+            MappedRoute::Inherited(other) => self.requester(*other).map(|other| &other.msi),
+            own => Some(own),
+        }
     }
 
     fn requester(&self, requester: u32) -> Option<&MappedRequester> {

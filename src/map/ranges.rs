@@ -59,8 +59,9 @@ impl IdMap {
     /// The DeviceIDs of a requester's inputs, as maximal ranges cut to `0..=limit`. Two maps are composed here, so there can
     /// be many more ranges than mappings: take as many as are wanted.
     pub fn device_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+        let route = self.route_of(requester);
         let requester = self.requester(requester);
-        let own = requester.and_then(|requester| match &requester.msi {
+        let own = route.and_then(|route| match route {
             MappedRoute::Table { index, cells, .. } => Some((index, cells.as_slice())),
             _ => None,
         });
@@ -68,9 +69,9 @@ impl IdMap {
             MappedRoute::Streams => requester.streams.as_ref().ok(),
             _ => None,
         });
-        let direct = requester.and_then(|requester| match requester.msi {
+        let direct = route.and_then(|route| match route {
             MappedRoute::Direct(controller) => {
-                let first = MsiRequest { controller, id: 0 };
+                let first = MsiRequest { controller: *controller, id: 0 };
                 Some(InputRange {
                     first: 0,
                     last: limit,

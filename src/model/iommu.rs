@@ -1,6 +1,7 @@
 //! IOMMUs as firmware describes them.
 
 use super::{IdMapping, Origin};
+use crate::RequesterId;
 use alloc::vec::Vec;
 
 /// An IOMMU: an IORT SMMU node or a device-tree node with `#iommu-cells`.
@@ -14,6 +15,9 @@ pub struct Iommu {
     pub base: Option<u64>,
     /// Whether it may be used: `status` of a device-tree node. Always true in IORT.
     pub available: bool,
+    /// The PCI function that the IOMMU is, where the device tree has it as a child of a PCI bus: the bus, as an index into
+    /// [`Platform::requesters`](crate::Platform::requesters), and its requester ID there. A map of that bus leaves it out.
+    pub function: Option<(u32, RequesterId)>,
     /// `#iommu-cells`; `None` in IORT.
     pub cells: Option<u32>,
     /// SMR mask for one-cell specifiers (`stream-match-mask` of an SMMUv1/v2 node).

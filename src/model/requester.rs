@@ -92,10 +92,13 @@ pub enum MsiRoute {
     #[default]
     Streams,
     /// Through a table of their own (`msi-map`).
-    Table(IdTable),
+    Table(Box<IdTable>),
     /// To one controller, the id unchanged (`msi-parent` without cells): index into
     /// [`Platform::msi_controllers`](crate::Platform::msi_controllers).
     Direct(u32),
+    /// As those of another requester, further up the device tree: index into
+    /// [`Platform::requesters`](crate::Platform::requesters). Its own route is a table.
+    Inherited(u32),
     /// Nowhere: neither `msi-map` nor `msi-parent`.
     Absent,
 }

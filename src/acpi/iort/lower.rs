@@ -288,6 +288,7 @@ fn iommu(
         kind,
         base: Some(base),
         available: true,
+        function: None,
         cells: None,
         stream_match_mask: None,
         group_rule,

@@ -1,0 +1,207 @@
+//! What each IOMMU binding calls its cells, and what its Linux driver makes of groups. One row, one binding.
+
+use crate::model::{GroupRule, IommuKind, SmmuModel};
+
+/// A family of IOMMUs that is described in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// `compatible` strings; a `*` stands for anything.
+    pub compatible: &'static [&'static str],
+    /// Values that the binding allows for `#iommu-cells`.
+    pub cells: &'static [u32],
+    /// What each cell is called.
+    pub meaning: &'static [&'static str],
+    /// What the IOMMU is.
+    pub kind: IommuKind,
+    /// Which masters its driver puts together.
+    pub group_rule: GroupRule,
+    /// The binding, below `Documentation/devicetree/bindings` of Linux, and the driver function that takes the cells.
+    pub citation: &'static str,
+}
+
+const SMMU: Binding = Binding {
+    compatible: &[],
+    cells: &[1, 2],
+    meaning: &["stream", "mask"],
+    kind: IommuKind::SmmuV2(SmmuModel::GenericV2),
+    group_rule: GroupRule::SharedStreamMapping,
+    citation: "iommu/arm,smmu.yaml; arm_smmu_of_xlate, arm_smmu_device_group",
+};
+
+const fn smmu(compatible: &'static [&'static str], model: SmmuModel) -> Binding {
+    Binding { compatible, kind: IommuKind::SmmuV2(model), ..SMMU }
+}
+
+const fn other(
+    compatible: &'static [&'static str],
+    family: &'static str,
+    meaning: &'static [&'static str],
+    group_rule: GroupRule,
+    citation: &'static str,
+) -> Binding {
+    let cells: &[u32] = if meaning.is_empty() { &[0] } else { &[1] };
+    Binding { compatible, cells, meaning, kind: IommuKind::Other(family), group_rule, citation }
+}
+
+/// All bindings known here; the first that fits a `compatible` string counts.
+pub const BINDINGS: &[Binding] = &[
+    smmu(&["arm,smmu-v1"], SmmuModel::GenericV1),
+    smmu(&["arm,smmu-v2", "qcom,*smmu-v2"], SmmuModel::GenericV2),
+    smmu(&["arm,mmu-400"], SmmuModel::Mmu400),
+    smmu(&["arm,mmu-401"], SmmuModel::Mmu401),
+    smmu(&["arm,mmu-500", "qcom,*smmu-500", "nvidia,*smmu-500"], SmmuModel::Mmu500),
+    smmu(&["cavium,smmu-v2"], SmmuModel::CaviumThunderX),
+    Binding {
+        compatible: &["arm,smmu-v3"],
+        cells: &[1],
+        meaning: &["stream"],
+        kind: IommuKind::SmmuV3 { model: 0 },
+        group_rule: GroupRule::PerDevice,
+        citation: "iommu/arm,smmu-v3.yaml; arm_smmu_of_xlate, arm_smmu_device_group",
+    },
+    Binding {
+        compatible: &["riscv,iommu", "riscv,pci-iommu"],
+        cells: &[1],
+        meaning: &["device"],
+        kind: IommuKind::RiscV,
+        group_rule: GroupRule::PerDevice,
+        citation: "iommu/riscv,iommu.yaml; riscv_iommu_of_xlate",
+    },
+    Binding {
+        compatible: &["virtio,pci-iommu", "virtio,mmio"],
+        cells: &[1],
+        meaning: &["endpoint"],
+        kind: IommuKind::Virtio,
+        group_rule: GroupRule::PerDevice,
+        citation: "virtio/pci-iommu.yaml, virtio/mmio.yaml; viommu_of_xlate",
+    },
+    other(
+        &["qcom,msm-iommu-v1", "qcom,msm-iommu-v2"],
+        "qcom",
+        &["context-bank"],
+        GroupRule::PerDevice,
+        "iommu/qcom,iommu.yaml; qcom_iommu_of_xlate",
+    ),
+    other(
+        &["qcom,apq8064-iommu"],
+        "qcom-msm",
+        &["stream"],
+        GroupRule::PerDevice,
+        "iommu/qcom,apq8064-iommu.yaml; qcom_iommu_of_xlate of msm_iommu.c",
+    ),
+    other(
+        &["rockchip,iommu", "rockchip,rk3568-iommu"],
+        "rockchip",
+        &[],
+        GroupRule::Instance,
+        "iommu/rockchip,iommu.yaml; rk_iommu_of_xlate, generic_single_device_group",
+    ),
+    other(
+        &["mediatek,mt2701-m4u", "mediatek,mt7623-m4u"],
+        "mediatek-v1",
+        &["port"],
+        GroupRule::PerDevice,
+        "iommu/mediatek,iommu.yaml; mtk_iommu_v1_create_mapping",
+    ),
+    other(
+        &["mediatek,mt*-m4u", "mediatek,mt*-iommu-*"],
+        "mediatek",
+        &["port"],
+        GroupRule::Bank,
+        "iommu/mediatek,iommu.yaml; mtk_iommu_of_xlate, mtk_iommu_device_group",
+    ),
+    other(
+        &["renesas,ipmmu-*"],
+        "ipmmu",
+        &["micro-tlb"],
+        GroupRule::Instance,
+        "iommu/renesas,ipmmu-vmsa.yaml; ipmmu_of_xlate, generic_single_device_group",
+    ),
+    other(
+        &["samsung,exynos-sysmmu"],
+        "exynos",
+        &[],
+        GroupRule::PerDevice,
+        "iommu/samsung,sysmmu.yaml; exynos_iommu_of_xlate, generic_device_group",
+    ),
+    other(
+        &["apple,*-dart"],
+        "apple-dart",
+        &["stream"],
+        GroupRule::PerDevice,
+        "iommu/apple,dart.yaml; apple_dart_of_xlate, apple_dart_device_group",
+    ),
+    other(
+        &["nvidia,tegra*-smmu", "nvidia,tegra*-mc"],
+        "tegra",
+        &["swgroup"],
+        GroupRule::SharedId,
+        "iommu/nvidia,tegra30-smmu.txt; tegra_smmu_of_xlate, tegra_smmu_device_group",
+    ),
+    other(
+        &["allwinner,sun50i-h*-iommu"],
+        "sun50i",
+        &["master"],
+        GroupRule::Instance,
+        "iommu/allwinner,sun50i-h6-iommu.yaml; sun50i_iommu_of_xlate, generic_single_device_group",
+    ),
+    other(
+        &["sprd,iommu-v1"],
+        "sprd",
+        &[],
+        GroupRule::Instance,
+        "iommu/sprd,iommu.yaml; sprd_iommu_of_xlate, generic_single_device_group",
+    ),
+    other(
+        &["ti,omap2-iommu", "ti,omap4-iommu", "ti,dra7-iommu", "ti,dra7-dsp-iommu"],
+        "omap",
+        &[],
+        GroupRule::Instance,
+        "iommu/ti,omap-iommu.txt; omap_iommu_of_xlate, generic_single_device_group",
+    ),
+    other(
+        &["verisilicon,iommu-1.2", "rockchip,rk3588-av1-iommu"],
+        "verisilicon",
+        &[],
+        GroupRule::Instance,
+        "iommu/verisilicon,iommu.yaml; vsi_iommu_of_xlate, generic_single_device_group",
+    ),
+    other(
+        &["xen,grant-dma"],
+        "xen-grant-dma",
+        &["backend-domain"],
+        GroupRule::PerDevice,
+        "iommu/xen,grant-dma.yaml; xen_grant_dma_setup_dma_ops",
+    ),
+];
+
+impl Binding {
+    /// The binding of the first of these `compatible` strings that has one.
+    ///
+    /// ```
+    /// use fwspec::dt::Binding;
+    /// let smmu = Binding::of([&b"qcom,sm8250-smmu-500"[..], b"arm,mmu-500"]).unwrap();
+    /// assert_eq!(smmu.meaning, ["stream", "mask"]);
+    /// assert!(Binding::of([&b"acme,mystery"[..]]).is_none());
+    /// ```
+    pub fn of<'a>(compatible: impl IntoIterator<Item = &'a [u8]>) -> Option<&'static Binding> {
+        compatible.into_iter().find_map(|name| {
+            BINDINGS.iter().find(|row| row.compatible.iter().any(|pattern| fits(pattern.as_bytes(), name)))
+        })
+    }
+}
+
+/// Whether a name fits a pattern in which each `*` stands for anything, nothing included.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    let mut parts = pattern.split(|byte| *byte == b'*');
+    let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
+    let mut open = false;
+    for part in parts {
+        open = true;
+        let Some(found) = rest.windows(part.len().max(1)).rposition(|window| window.starts_with(part)) else {
+            return part.is_empty();
+        };
+        rest = rest.get(found.saturating_add(part.len())..).unwrap_or_default();
+    }
+    rest.is_empty() || (open && pattern.ends_with(b"*"))
+}

@@ -1,0 +1,293 @@
+//! One pass over a tree that remembers where its nodes are, what they are in, and the properties that matter here.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::known::{Known, Names};
+use super::{Cells, Node, Place, Token, Tree};
+use crate::bytes::{index, saturate};
+use crate::{Error, ErrorKind, Phandle, Source};
+
+/// A node of an [`Index`]: its number in the order of the blob, the root is 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) u32);
+
+/// Nodes, parents, phandles and the properties of interest of a tree, in memory linear in the tree.
+///
+/// ```no_run
+/// use fwspec::{Phandle, dt::Tree};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let blob = std::fs::read("board.dtb")?;
+/// let index = Tree::parse(&blob)?.index()?;
+/// if let Some(node) = index.by_phandle(Phandle(1)) {
+///     println!("{}", index.place(index.offset(node)));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Index<'a> {
+    tree: Tree<'a>,
+    nodes: Vec<Entry>,
+    values: Vec<Value>,
+    /// Node by phandle, up to a phandle that real trees stay below.
+    dense: Vec<u32>,
+    /// Larger phandles, sorted, so that one phandle of `0xffff_fffe` costs 8 bytes and not 16 GiB.
+    sparse: Vec<(u32, u32)>,
+    /// What of the tree could not be used.
+    pub(super) skipped: Vec<Error>,
+    /// The tree is an overlay.
+    pub(super) overlay: bool,
+}
+
+/// 12 bytes for a node that takes at least 12 in the blob.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Byte offset of the begin token.
+    offset: u32,
+    /// Number of the parent; the root's is its own.
+    parent: u32,
+    /// Position of the first of its `values`; they reach up to the first of the next node.
+    first: u32,
+}
+
+/// 12 bytes for a property that takes at least 12 in the blob.
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    offset: u32,
+    length: u32,
+    known: Known,
+}
+
+const NO_NODE: u32 = u32::MAX;
+/// Phandles below this times the number of phandles of the tree are looked up in a table, others are searched.
+/// dtc numbers them from 1 without gaps; the largest of 1,023 device trees of Debian is 567.
+const DENSE_FACTOR: u32 = 4;
+
+impl<'a> Tree<'a> {
+    /// Indexes the tree, in two passes: one counts, so that the other reserves what it needs and no more.
+    ///
+    /// # Errors
+    /// Those of the structure block: [`ErrorKind::Token`], [`ErrorKind::Truncated`], [`ErrorKind::TreeEnd`] and so on.
+    pub fn index(&self) -> Result<Index<'a>, Error> {
+        let mut names = Names::new(*self);
+        let (mut nodes, mut values, mut phandles) = (0_usize, 0_usize, 0_u32);
+        for token in self.tokens() {
+            match token? {
+                Token::BeginNode { .. } => nodes = nodes.saturating_add(1),
+                Token::Property { name, .. } => {
+                    let known = names.get(name).ok().flatten();
+                    values = values.saturating_add(usize::from(known.is_some()));
+                    let phandle = matches!(known, Some(Known::Phandle | Known::LinuxPhandle));
+                    phandles = phandles.saturating_add(u32::from(phandle));
+                }
+                Token::EndNode => {}
+            }
+        }
+        let mut index = Index {
+            tree: *self,
+            nodes: Vec::with_capacity(nodes),
+            values: Vec::with_capacity(values),
+            dense: Vec::new(),
+            sparse: Vec::new(),
+            skipped: Vec::new(),
+            overlay: false,
+        };
+        index.fill(&mut names)?;
+        drop(names);
+        index.number(phandles);
+        Ok(index)
+    }
+}
+
+impl<'a> Index<'a> {
+    /// The second pass: nodes, parents, values.
+    fn fill(&mut self, names: &mut Names<'a>) -> Result<(), Error> {
+        let mut current = 0;
+        let mut seen = 0_u64;
+        let mut tokens = self.tree.tokens();
+        while let Some(token) = tokens.next() {
+            match token? {
+                Token::BeginNode { name, offset } => {
+                    self.overlay |= is_overlay(name, tokens.depth());
+                    let entry = Entry { offset, parent: current, first: saturate(self.values.len()) };
+                    current = saturate(self.nodes.len());
+                    seen = 0;
+                    self.nodes.push(entry);
+                }
+                Token::Property { name, value, offset } => {
+                    let error = |kind| Error { kind, at: Source::DTB.at(offset) };
+                    match names.get(name) {
+                        Err(()) => self.skipped.push(error(ErrorKind::PropertyName(name))),
+                        // The first of a name counts (linux `of_find_property`); this also keeps a look-up short.
+                        Ok(Some(known)) if seen & known.bit() == 0 => {
+                            if index(current).saturating_add(1) == self.nodes.len() {
+                                seen |= known.bit();
+                                self.values.push(Value { offset, length: saturate(value.len()), known });
+                            } else {
+                                self.skipped.push(error(ErrorKind::PropertyAfterChild));
+                            }
+                        }
+                        Ok(_) => {}
+                    }
+                }
+                Token::EndNode => current = self.nodes.get(index(current)).map_or(0, |node| node.parent),
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters the phandles. The first node of a phandle keeps it (linux `of_find_node_by_phandle`).
+    fn number(&mut self, phandles: u32) {
+        let cap = phandles.saturating_mul(DENSE_FACTOR);
+        let numbered = |index: &Self| {
+            let numbered = |node| index.own_phandle(node).map(|(phandle, offset)| (node, phandle, offset));
+            index.nodes().filter_map(numbered).collect::<Vec<_>>()
+        };
+        let numbered = numbered(self);
+        let largest = numbered.iter().map(|(_, phandle, _)| *phandle).filter(|phandle| *phandle < cap).max();
+        self.dense = vec![NO_NODE; largest.map_or(0, |largest| index(largest).saturating_add(1))];
+        let beyond = numbered.iter().filter(|(_, phandle, _)| *phandle >= cap).count();
+        let mut sparse: Vec<(u32, u32, u32)> = Vec::with_capacity(beyond);
+        for (node, phandle, offset) in numbered {
+            match self.dense.get_mut(index(phandle)) {
+                Some(slot) if *slot == NO_NODE => *slot = node.0,
+                Some(_) => self.skipped.push(twice(phandle, offset)),
+                None => sparse.push((phandle, node.0, offset)),
+            }
+        }
+        sparse.sort_unstable();
+        self.sparse.reserve_exact(sparse.len());
+        for (phandle, node, offset) in sparse {
+            match self.sparse.last() {
+                Some((last, _)) if *last == phandle => self.skipped.push(twice(phandle, offset)),
+                _ => self.sparse.push((phandle, node)),
+            }
+        }
+    }
+
+    /// The phandle that a node says, and where.
+    fn own_phandle(&self, node: NodeId) -> Option<(u32, u32)> {
+        let said = |value: &&Value| matches!(value.known, Known::Phandle | Known::LinuxPhandle);
+        let value = self.values(node).iter().find(said)?;
+        self.cells_of(value).get(0).filter(|phandle| *phandle != 0).map(|phandle| (phandle, value.offset))
+    }
+
+    /// The tree.
+    pub fn tree(&self) -> Tree<'a> {
+        self.tree
+    }
+
+    /// All nodes, in the order of the blob: parents before their children.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = NodeId> + use<> {
+        (0..saturate(self.nodes.len())).map(NodeId)
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether the tree has no node at all.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// The node with this phandle; of two the first. 0 is nobody's.
+    pub fn by_phandle(&self, phandle: Phandle) -> Option<NodeId> {
+        if let Some(node) = self.dense.get(index(phandle.0)) {
+            return Some(*node).filter(|node| *node != NO_NODE).map(NodeId);
+        }
+        let at = self.sparse.binary_search_by_key(&phandle.0, |(known, _)| *known).ok()?;
+        self.sparse.get(at).map(|(_, node)| NodeId(*node))
+    }
+
+    /// The node at a path or alias: [`Tree::find`] for an index.
+    pub fn find(&self, path: &str) -> Option<NodeId> {
+        let offset = self.tree.find(path)?.offset();
+        self.nodes.binary_search_by_key(&offset, |node| node.offset).ok().map(|node| NodeId(saturate(node)))
+    }
+
+    /// The parent of a node; `None` for the root.
+    pub fn parent(&self, node: NodeId) -> Option<NodeId> {
+        let parent = self.nodes.get(index(node.0))?.parent;
+        (node.0 != 0).then_some(NodeId(parent))
+    }
+
+    /// Byte offset of a node in the blob.
+    pub fn offset(&self, node: NodeId) -> u32 {
+        self.nodes.get(index(node.0)).map_or(0, |node| node.offset)
+    }
+
+    /// The name of a node with its unit address; empty for the root.
+    pub fn name(&self, node: NodeId) -> &'a [u8] {
+        self.node(node).map_or(&[], |node| node.name())
+    }
+
+    /// The node as a view.
+    pub fn node(&self, node: NodeId) -> Option<Node<'a>> {
+        self.tree.node_at(self.offset(node))
+    }
+
+    /// What stands at a byte offset of the blob, for people: the node's path, the property, the cell.
+    pub fn place(&self, offset: u32) -> Place<'a> {
+        self.tree.place(offset)
+    }
+
+    fn values(&self, node: NodeId) -> &[Value] {
+        let first = |node: u32| self.nodes.get(index(node)).map(|node| index(node.first));
+        let end = first(node.0.saturating_add(1)).unwrap_or(self.values.len());
+        first(node.0).and_then(|start| self.values.get(start..end)).unwrap_or_default()
+    }
+
+    fn cells_of(&self, value: &Value) -> Cells<'a> {
+        Cells::of(self.bytes_of(value))
+    }
+
+    fn bytes_of(&self, value: &Value) -> &'a [u8] {
+        let rest = self.tree.bytes.get(index(value.offset)..).unwrap_or_default();
+        rest.get(..index(value.length)).unwrap_or_default()
+    }
+
+    /// A property: its bytes, and their offset in the blob.
+    pub(super) fn value(&self, node: NodeId, known: Known) -> Option<(&'a [u8], u32)> {
+        let value = self.values(node).iter().find(|value| value.known == known)?;
+        Some((self.bytes_of(value), value.offset))
+    }
+
+    /// Whether a node has a property.
+    pub(super) fn has(&self, node: NodeId, known: Known) -> bool {
+        self.values(node).iter().any(|value| value.known == known)
+    }
+
+    /// The cells of a property; none where the node has no such property.
+    pub(super) fn cells(&self, node: NodeId, known: Known) -> Option<Cells<'a>> {
+        self.value(node, known).map(|(bytes, _)| Cells::of(bytes))
+    }
+
+    /// The first cell of a property.
+    pub(super) fn cell(&self, node: NodeId, known: Known) -> Option<u32> {
+        self.cells(node, known)?.get(0)
+    }
+
+    /// The strings of a property.
+    pub(super) fn strings(&self, node: NodeId, known: Known) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        super::node::strings(self.value(node, known).map_or(&[], |(bytes, _)| bytes))
+    }
+
+    /// Whether `status` lets a node be used (linux `of_device_is_available`).
+    pub(super) fn available(&self, node: NodeId) -> bool {
+        !self.has(node, Known::Status)
+            || matches!(self.strings(node, Known::Status).next(), Some(b"okay" | b"ok"))
+    }
+}
+
+fn twice(phandle: u32, offset: u32) -> Error {
+    Error { kind: ErrorKind::PhandleTwice(phandle), at: Source::DTB.at(offset) }
+}
+
+/// An overlay has its content in `__overlay__` nodes of fragments, and names what it needs in `/__fixups__`.
+fn is_overlay(name: &[u8], depth: u32) -> bool {
+    matches!((name, depth), (b"__overlay__", 3) | (b"__fixups__", 2))
+}

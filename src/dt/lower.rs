@@ -1,0 +1,240 @@
+//! The bridge from tree to meaning: all facts of a device tree as a [`Platform`].
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::address::Translator;
+use super::bindings::Binding;
+use super::host::{Buses, function, is_bus, segments};
+use super::inherit::Inherited;
+use super::iommus::{Legacy, legacy_master, master};
+use super::known::Known;
+use super::reserved::{reservations, same_record};
+use super::table::Targets;
+use super::{Index, MapKind, NodeId, Tree};
+use crate::bytes::{index as at, saturate};
+use crate::model::{
+    Coherency, DeviceIdTable, GroupRule, Iommu, IommuKind, MsiController, MsiKind, Origin, PathId,
+    Protection, Requester, RequesterKind, Reserved,
+};
+use crate::{Error, ErrorKind, MapCells, Platform, Source};
+
+impl Tree<'_> {
+    /// All facts of the tree: IOMMUs, MSI controllers, who sends through which, reserved memory.
+    ///
+    /// What cannot be read of a property is in [`Platform::skipped`], with the offset that [`Tree::place`] names.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blob = std::fs::read("board.dtb")?;
+    /// let platform = fwspec::dt::Tree::parse(&blob)?.platform()?;
+    /// for iommu in &platform.iommus {
+    ///     println!("{} is a {}", platform.label(iommu.origin), iommu.kind.as_str());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Tree::index`], and [`ErrorKind::Overlay`] for an overlay, whose wiring only shows in its base.
+    pub fn platform(&self) -> Result<Platform, Error> {
+        let index = self.index()?;
+        if index.overlay {
+            return Err(Error { kind: ErrorKind::Overlay, at: Source::DTB.at(0) });
+        }
+        Ok(lower(index))
+    }
+}
+
+fn lower(mut index: Index<'_>) -> Platform {
+    let mut platform = Platform { source: Some(Source::DTB), ..Platform::default() };
+    let mut skipped = core::mem::take(&mut index.skipped);
+    let index = &index;
+    let inherited = Inherited::of(index);
+    let targets = targets(index);
+    let mut translator = Translator::new(index);
+    let mut paths = PathTable { known: vec![None; index.len()], climb: Vec::new() };
+
+    let segments = segments(index, &inherited);
+    let legacy = Legacy::of(index, &targets, &mut skipped);
+    let buses = Buses { index, inherited: &inherited, segments: &segments, targets: &targets };
+    let is_bus = |node| is_bus(index, &inherited, node);
+    let is_master = |node| index.has(node, Known::Iommus) || !legacy.streams(node).is_empty();
+    let count =
+        index.nodes().map(|node| usize::from(is_bus(node)).saturating_add(is_master(node).into())).sum();
+    platform.requesters.reserve_exact(count);
+    let mut owners: Vec<NodeId> = Vec::with_capacity(count);
+    for node in index.nodes() {
+        let (bus, has_iommus, streams) = (is_bus(node), index.has(node, Known::Iommus), legacy.streams(node));
+        if !bus && !has_iommus && streams.is_empty() {
+            continue;
+        }
+        let origin = paths.origin(&mut platform, index, node);
+        let mut add = |kind, owners: &mut Vec<NodeId>| {
+            platform.requesters.push(requester(index, &inherited, node, origin, kind));
+            owners.push(node);
+        };
+        if bus {
+            add(RequesterKind::Bus(buses.bus(node, &owners, &mut skipped)), &mut owners);
+        }
+        if has_iommus {
+            add(RequesterKind::Master(master(index, node, &targets, &mut skipped)), &mut owners);
+        } else if !streams.is_empty() {
+            add(RequesterKind::Master(legacy_master(streams)), &mut owners);
+        }
+    }
+
+    platform.iommus.reserve_exact(targets.iommus.len());
+    for node in &targets.iommus {
+        let function = function(index, &inherited, *node).and_then(|(host, rid)| {
+            let owner = owners.binary_search(&host).ok()?;
+            Some((first_of(&owners, owner), rid))
+        });
+        let origin = paths.origin(&mut platform, index, *node);
+        let base = translator.first_reg(index, *node).map(|(base, _)| base);
+        platform.iommus.push(Iommu { function, base, ..iommu(index, *node, origin) });
+    }
+    platform.msi_controllers.reserve_exact(targets.controllers.len());
+    for node in &targets.controllers {
+        let origin = paths.origin(&mut platform, index, *node);
+        let kind = MsiKind::Controller {
+            cells: index.cell(*node, Known::MsiCells),
+            available: index.available(*node),
+        };
+        platform.msi_controllers.push(MsiController { origin, kind });
+    }
+
+    let reservations = reservations(index, &mut translator, &mut skipped);
+    for record in reservations.chunk_by(same_record) {
+        let Some(first) = record.first() else { continue };
+        // The entry of `iommus` is the device's own; one with a map only is for its children.
+        let end = owners.partition_point(|owner| *owner <= first.master);
+        let Some(requester) = end.checked_sub(1).filter(|last| owners.get(*last) == Some(&first.master))
+        else {
+            continue;
+        };
+        let origin = paths.origin(&mut platform, index, first.region);
+        platform.reserved.push(Reserved {
+            origin,
+            streams: Vec::new(),
+            requester: Some(saturate(requester)),
+            regions: record.iter().map(|found| found.stretch).collect(),
+            kind: first.kind(),
+            protection: Protection::default(),
+        });
+    }
+    platform.skipped = skipped;
+    platform
+}
+
+/// The first requester of the node that owns number `at`.
+fn first_of(owners: &[NodeId], at: usize) -> u32 {
+    let node = owners.get(at).copied();
+    saturate(owners.partition_point(|owner| Some(*owner) < node))
+}
+
+/// The IOMMUs and MSI controllers of a tree: who says to be one, and whom a map names as one.
+fn targets(index: &Index<'_>) -> Targets {
+    const IOMMU: u8 = 1;
+    const CONTROLLER: u8 = 2;
+    let mut roles = vec![0_u8; index.len()];
+    let mut set = |node: NodeId, role| roles.get_mut(at(node.0)).into_iter().for_each(|roles| *roles |= role);
+    for node in index.nodes() {
+        if index.has(node, Known::IommuCells) || index.has(node, Known::MmuMasters) {
+            set(node, IOMMU);
+        }
+        for (kind, role) in [(MapKind::Iommu, IOMMU), (MapKind::Msi, CONTROLLER)] {
+            let entries = index.map(node, kind, MapCells::FromTarget).map_while(Result::ok);
+            entries.filter_map(|entry| index.by_phandle(entry.phandle)).for_each(|target| set(target, role));
+        }
+        let parents = index.arguments(node, Known::MsiParent, Known::MsiCells, Some(0)).map_while(Result::ok);
+        parents.for_each(|parent| set(parent.node, CONTROLLER));
+    }
+    let with = |role| {
+        let all =
+            || index.nodes().filter(|node| roles.get(at(node.0)).is_some_and(|roles| roles & role != 0));
+        let mut nodes = Vec::with_capacity(all().count());
+        nodes.extend(all());
+        nodes
+    };
+    Targets { iommus: with(IOMMU), controllers: with(CONTROLLER) }
+}
+
+/// What the node of an IOMMU says of itself.
+fn iommu(index: &Index<'_>, node: NodeId, origin: Origin) -> Iommu {
+    let binding = Binding::of(index.strings(node, Known::Compatible));
+    let mask = index.cell(node, Known::StreamMatchMask).map(|mask| mask & 0xffff);
+    Iommu {
+        origin,
+        kind: binding.map_or(IommuKind::Unknown, |binding| binding.kind),
+        base: None,
+        available: index.available(node),
+        function: None,
+        cells: index.cell(node, Known::IommuCells),
+        stream_match_mask: mask.and_then(|mask| u16::try_from(mask).ok()),
+        group_rule: binding.map_or(GroupRule::default(), |binding| binding.group_rule),
+        device_ids: DeviceIdTable::default(),
+    }
+}
+
+fn requester(
+    index: &Index<'_>,
+    inherited: &Inherited,
+    node: NodeId,
+    origin: Origin,
+    kind: RequesterKind,
+) -> Requester {
+    Requester {
+        origin,
+        available: index.available(node),
+        kind,
+        address_bits: None,
+        dma_limit: inherited.dma_limit(index, node),
+        coherency: Coherency { coherent: inherited.coherent(node), ..Coherency::default() },
+        pasid_bits: index.cell(node, Known::PasidNumBits).map(|bits| u8::try_from(bits).unwrap_or(u8::MAX)),
+        can_stall: index.has(node, Known::DmaCanStall).then_some(true),
+    }
+}
+
+/// Which nodes have a name in [`Platform::paths`] already.
+#[derive(Debug)]
+struct PathTable {
+    known: Vec<Option<PathId>>,
+    /// Nodes on the way up to the nearest known ancestor; kept to be used again.
+    climb: Vec<NodeId>,
+}
+
+impl PathTable {
+    /// The origin of a node, entering it and its ancestors where they are missing.
+    fn origin(&mut self, platform: &mut Platform, index: &Index<'_>, node: NodeId) -> Origin {
+        let mut next = Some(node);
+        let mut parent = None;
+        while let Some(node) = next {
+            parent = self.known.get(at(node.0)).copied().flatten();
+            if parent.is_some() {
+                break;
+            }
+            self.climb.push(node);
+            next = index.parent(node);
+        }
+        while let Some(node) = self.climb.pop() {
+            let id = push(platform, parent, index.name(node));
+            self.known.get_mut(at(node.0)).into_iter().for_each(|slot| *slot = Some(id));
+            parent = Some(id);
+        }
+        Origin { at: Source::DTB.at(index.offset(node)), path: parent }
+    }
+}
+
+/// Enters a name. What is not ASCII (Devicetree Specification v0.4 §2.2.1 allows less still) is shown as `?`.
+fn push(platform: &mut Platform, parent: Option<PathId>, name: &[u8]) -> PathId {
+    let shown = |byte: u8| if byte.is_ascii_graphic() { char::from(byte) } else { '?' };
+    match core::str::from_utf8(name) {
+        Ok(text) if name.iter().all(u8::is_ascii_graphic) => platform.paths.push(parent, text),
+        _ => {
+            let text: alloc::string::String = name.iter().map(|byte| shown(*byte)).collect();
+            platform.paths.push(parent, &text)
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Flattened device trees (Devicetree Specification v0.4 §5): a borrowed view that reads lazily and never judges.
+
+mod map;
+mod node;
+mod place;
+mod token;
+
+#[cfg(feature = "alloc")]
+mod address;
+#[cfg(feature = "alloc")]
+mod bindings;
+#[cfg(feature = "alloc")]
+mod host;
+#[cfg(feature = "alloc")]
+mod index;
+#[cfg(feature = "alloc")]
+mod inherit;
+#[cfg(feature = "alloc")]
+mod iommus;
+#[cfg(feature = "alloc")]
+mod known;
+#[cfg(feature = "alloc")]
+mod lower;
+#[cfg(feature = "alloc")]
+mod reserved;
+#[cfg(feature = "alloc")]
+mod table;
+
+use crate::bytes::{at, index};
+use crate::{Error, ErrorKind, Source};
+use zerocopy::byteorder::big_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+#[cfg(feature = "alloc")]
+pub use bindings::{BINDINGS, Binding};
+#[cfg(feature = "alloc")]
+pub use index::{Index, NodeId};
+pub use map::{MapEntry, MapKind, Resolved, resolve};
+pub use node::{Cells, Node, Nodes, Properties, Property};
+pub use place::Place;
+pub use token::{Token, Tokens};
+
+/// The number every flattened device tree starts with.
+const MAGIC: u32 = 0xd00d_feed;
+/// The oldest version whose node names and alignment are those of today (version 16; 17 added the size of the structure block).
+const FIRST_VERSION: u32 = 16;
+/// The newest version that exists.
+const LAST_VERSION: u32 = 17;
+
+/// The header, as Devicetree Specification v0.4 §5.2 prints it.
+#[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Header {
+    magic: U32,
+    totalsize: U32,
+    off_dt_struct: U32,
+    off_dt_strings: U32,
+    off_mem_rsvmap: U32,
+    version: U32,
+    last_comp_version: U32,
+    boot_cpuid_phys: U32,
+    size_dt_strings: U32,
+}
+const _: () = assert!(size_of::<Header>() == 36);
+
+/// A flattened device tree in bytes that somebody else holds. `Copy`, and without heap.
+///
+/// Only the header is looked at when it is made; everything else is read when it is asked for, and checked then.
+///
+/// ```
+/// use fwspec::{ErrorKind, dt::Tree};
+/// let error = Tree::parse(b"\x7fELF, forty bytes of something else altogether").unwrap_err();
+/// assert_eq!(error.kind, ErrorKind::Magic(0x7f454c46));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Tree<'a> {
+    /// The blob, cut to `totalsize`.
+    bytes: &'a [u8],
+    /// The structure block in its 32-bit words.
+    structure: &'a [[u8; 4]],
+    /// Where the structure block starts in the blob, in bytes.
+    structure_offset: u32,
+    strings: &'a [u8],
+    reservations_offset: u32,
+}
+
+/// One entry of the memory reservation block (Devicetree Specification v0.4 §5.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reservation {
+    /// First physical address.
+    pub address: u64,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+impl<'a> Tree<'a> {
+    /// Reads the header of a device tree of version 16 or 17. Bytes behind its total size are ignored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Magic`] for something else, [`ErrorKind::Truncated`] for fewer bytes than the header says,
+    /// [`ErrorKind::TreeVersion`] for a version that cannot be read, and [`ErrorKind::TreeBlock`] for a structure or
+    /// strings block outside of the tree.
+    pub fn parse(bytes: &'a [u8]) -> Result<Tree<'a>, Error> {
+        let error = |kind, offset| Error { kind, at: Source::DTB.at(offset) };
+        let have = crate::bytes::saturate(bytes.len());
+        let truncated = |need| error(ErrorKind::Truncated { need, have }, 0);
+        let magic = at::<U32>(bytes, 0).ok_or(truncated(4))?.get();
+        if magic != MAGIC {
+            return Err(error(ErrorKind::Magic(magic), 0));
+        }
+        let header = at::<Header>(bytes, 0).ok_or(truncated(36))?;
+        let total = header.totalsize.get();
+        let bytes = bytes.get(..index(total)).ok_or(truncated(total))?;
+        let (version, last_compatible) = (header.version.get(), header.last_comp_version.get());
+        if version < FIRST_VERSION || last_compatible > LAST_VERSION {
+            return Err(error(ErrorKind::TreeVersion { version, last_compatible }, 20));
+        }
+        let block = |offset: u32, size: Option<u32>, field| {
+            bytes
+                .get(index(offset)..)
+                .and_then(|rest| size.map_or(Some(rest), |size| rest.get(..index(size))))
+                .ok_or(error(ErrorKind::TreeBlock { offset, size: size.unwrap_or(0) }, field))
+        };
+        // Version 16 does not say how long the structure block is: its end token does.
+        let size = match version {
+            FIRST_VERSION => None,
+            _ => Some(at::<U32>(bytes, 36).ok_or(truncated(40))?.get()),
+        };
+        let structure = block(header.off_dt_struct.get(), size, 8)?;
+        Ok(Tree {
+            bytes,
+            structure: structure.as_chunks().0,
+            structure_offset: header.off_dt_struct.get(),
+            strings: block(header.off_dt_strings.get(), Some(header.size_dt_strings.get()), 12)?,
+            reservations_offset: header.off_mem_rsvmap.get(),
+        })
+    }
+
+    /// The blob, cut to the total size that its header gives.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The memory reservation block, up to its terminating zeros. Ends with an error where the block leaves the tree.
+    pub fn reservations(&self) -> impl Iterator<Item = Result<Reservation, Error>> + use<'a> {
+        let bytes = self.bytes;
+        let mut next = Some(self.reservations_offset);
+        core::iter::from_fn(move || {
+            let offset = next.take()?;
+            let Some([address, size]) = at::<[U64; 2]>(bytes, offset) else {
+                let have = crate::bytes::saturate(bytes.len()).saturating_sub(offset);
+                return Some(Err(Error {
+                    kind: ErrorKind::Truncated { need: 16, have },
+                    at: Source::DTB.at(offset),
+                }));
+            };
+            let entry = Reservation { address: address.get(), size: size.get() };
+            if entry == (Reservation { address: 0, size: 0 }) {
+                return None;
+            }
+            next = offset.checked_add(16);
+            Some(Ok(entry))
+        })
+    }
+
+    /// The string that starts `offset` bytes into the strings block; `None` where the block ends before the string does.
+    pub fn string(&self, offset: u32) -> Option<&'a [u8]> {
+        let rest = self.strings.get(index(offset)..)?;
+        rest.get(..rest.iter().position(|byte| *byte == 0)?)
+    }
+}

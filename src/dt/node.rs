@@ -1,0 +1,279 @@
+//! Nodes and properties as borrowed views: found by walking, without heap.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::{Token, Tokens, Tree};
+use crate::{Error, Phandle};
+
+/// A node of a tree. `Copy`; everything about it is read when asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a> {
+    tree: Tree<'a>,
+    name: &'a [u8],
+    offset: u32,
+    /// The structure block from behind the node's begin token, and where it ends.
+    inner: (&'a [[u8; 4]], u32),
+}
+
+/// A property of a node: a name and bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Property<'a> {
+    tree: Tree<'a>,
+    name: u32,
+    value: &'a [u8],
+    offset: u32,
+}
+
+/// The 32-bit big-endian cells of a property value. Bytes behind the last whole cell are left out.
+///
+/// ```
+/// use fwspec::dt::Cells;
+/// let cells = Cells::of(&[0, 0, 0, 1, 0, 0, 1, 0, 0xff]);
+/// assert_eq!(cells.iter().collect::<Vec<_>>(), [1, 0x100]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cells<'a>(&'a [[u8; 4]]);
+
+impl<'a> Tree<'a> {
+    /// All nodes in the order of the blob, parents before their children; ends after the first error.
+    pub fn nodes(&self) -> Nodes<'a> {
+        Nodes { tree: *self, tokens: self.tokens() }
+    }
+
+    /// The node at this byte offset, as [`Node::offset`] tells it.
+    pub fn node_at(&self, offset: u32) -> Option<Node<'a>> {
+        Nodes { tree: *self, tokens: Tokens::from(self, offset)? }
+            .next()?
+            .ok()
+            .filter(|node| node.offset == offset)
+    }
+
+    /// The first node with this phandle, in `phandle` or `linux,phandle`; 0 is nobody's
+    /// (linux drivers/of/base.c `of_find_node_by_phandle`). A walk over the tree; [`Index`](super::Index) is faster.
+    pub fn node_by_phandle(&self, phandle: Phandle) -> Option<Node<'a>> {
+        let phandle = Some(phandle.0).filter(|value| *value != 0)?;
+        self.nodes().map_while(Result::ok).find(|node| node.phandle() == Some(Phandle(phandle)))
+    }
+
+    /// The node at a path (`/soc/pcie@10000000`), or at the path that `/aliases` gives for a name (`pcie0`).
+    ///
+    /// A component may leave out its unit address where that is unambiguous.
+    pub fn find(&self, path: &str) -> Option<Node<'a>> {
+        let root = self.nodes().next()?.ok()?;
+        let Some(steps) = path.strip_prefix('/') else {
+            let (alias, rest) = path.split_once('/').unwrap_or((path, ""));
+            let target = root.child(b"aliases")?.property(alias)?.strings().next()?;
+            let target = core::str::from_utf8(target).ok()?.strip_prefix('/')?;
+            return root.descend(target)?.descend(rest);
+        };
+        root.descend(steps)
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The tree that the node is of.
+    pub fn tree(&self) -> Tree<'a> {
+        self.tree
+    }
+
+    /// Its name with unit address; empty for the root. Names should be ASCII; nobody makes sure.
+    pub fn name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// Byte offset of the node in the blob.
+    pub fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// Its properties, in the order of the blob; those behind a child node are none (linux `populate_properties`).
+    pub fn properties(&self) -> Properties<'a> {
+        Properties { tree: self.tree, tokens: Tokens::resume(self.inner.0, self.inner.1) }
+    }
+
+    /// The first property of this name.
+    pub fn property(&self, name: &str) -> Option<Property<'a>> {
+        self.properties().map_while(Result::ok).find(|property| property.is(name))
+    }
+
+    /// The first cell of a property, if it has one.
+    pub fn cell(&self, name: &str) -> Option<u32> {
+        self.property(name)?.cells().get(0)
+    }
+
+    /// Its phandle; `None` where it has none, or 0.
+    pub fn phandle(&self) -> Option<Phandle> {
+        let mut properties = self.properties().map_while(Result::ok);
+        let property = properties.find(|property| property.is("phandle") || property.is("linux,phandle"))?;
+        property.cells().get(0).filter(|value| *value != 0).map(Phandle)
+    }
+
+    /// Its children, in the order of the blob; ends after the first error.
+    pub fn children(&self) -> impl Iterator<Item = Result<Node<'a>, Error>> + use<'a> {
+        let mut tokens = Tokens::resume(self.inner.0, self.inner.1);
+        let node = *self;
+        core::iter::from_fn(move || {
+            loop {
+                match tokens.next()? {
+                    Ok(Token::BeginNode { name, offset }) if tokens.depth() == 2 => {
+                        return Some(Ok(Node { tree: node.tree, name, offset, inner: tokens.remaining() }));
+                    }
+                    Ok(Token::EndNode) if tokens.depth() == 0 => return None,
+                    Ok(_) => {}
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        })
+        .fuse()
+    }
+
+    /// The child of this name; one that has it before its `@` where only one does.
+    pub fn child(&self, name: &[u8]) -> Option<Node<'a>> {
+        let children = || self.children().map_while(Result::ok);
+        children().find(|child| child.name == name).or_else(|| {
+            let mut named =
+                children().filter(|child| child.name.split(|byte| *byte == b'@').next() == Some(name));
+            named.next().filter(|_| named.next().is_none())
+        })
+    }
+
+    fn descend(self, path: &str) -> Option<Node<'a>> {
+        path.split('/')
+            .filter(|step| !step.is_empty())
+            .try_fold(self, |node, step| node.child(step.as_bytes()))
+    }
+}
+
+impl<'a> Property<'a> {
+    /// Its name; `None` where its offset leads out of the strings block.
+    pub fn name(&self) -> Option<&'a [u8]> {
+        self.tree.string(self.name)
+    }
+
+    /// Whether this is its name.
+    pub fn is(&self, name: &str) -> bool {
+        let string = self.tree.strings.get(crate::bytes::index(self.name)..);
+        string
+            .and_then(|string| string.strip_prefix(name.as_bytes()))
+            .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// Its value.
+    pub fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// Byte offset of the value in the blob.
+    pub fn offset(&self) -> u32 {
+        self.offset
+    }
+
+    /// Its value as cells.
+    pub fn cells(&self) -> Cells<'a> {
+        Cells::of(self.value)
+    }
+
+    /// Its value as a list of strings, without their NULs.
+    pub fn strings(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        strings(self.value)
+    }
+}
+
+/// The NUL-terminated strings of a property value.
+pub(super) fn strings(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.strip_suffix(&[0]).into_iter().flat_map(|value| value.split(|byte| *byte == 0))
+}
+
+impl<'a> Cells<'a> {
+    /// The cells of these bytes.
+    pub fn of(value: &'a [u8]) -> Self {
+        Cells(value.as_chunks().0)
+    }
+
+    /// The cell at an index.
+    pub fn get(&self, index: usize) -> Option<u32> {
+        self.0.get(index).map(|cell| u32::from_be_bytes(*cell))
+    }
+
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first `count` cells, and those behind; `None` where there are fewer.
+    pub fn split(&self, count: usize) -> Option<(Cells<'a>, Cells<'a>)> {
+        self.0.split_at_checked(count).map(|(front, rest)| (Cells(front), Cells(rest)))
+    }
+
+    /// In groups of four, and what is left over.
+    pub(super) fn groups(&self) -> (&'a [[[u8; 4]; 4]], &'a [[u8; 4]]) {
+        self.0.as_chunks()
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.0.iter().map(|cell| u32::from_be_bytes(*cell))
+    }
+}
+
+/// Iterator over nodes, see [`Tree::nodes`].
+#[derive(Clone, Debug)]
+pub struct Nodes<'a> {
+    tree: Tree<'a>,
+    tokens: Tokens<'a>,
+}
+
+impl Nodes<'_> {
+    /// Number of ancestors of the node that came last, 0 for the root.
+    pub fn depth(&self) -> u32 {
+        self.tokens.depth().saturating_sub(1)
+    }
+}
+
+impl<'a> Iterator for Nodes<'a> {
+    type Item = Result<Node<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.tokens.next()? {
+                Ok(Token::BeginNode { name, offset }) => {
+                    return Some(Ok(Node { tree: self.tree, name, offset, inner: self.tokens.remaining() }));
+                }
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl core::iter::FusedIterator for Nodes<'_> {}
+
+/// Iterator over the properties of a node, see [`Node::properties`].
+#[derive(Clone, Debug)]
+pub struct Properties<'a> {
+    tree: Tree<'a>,
+    tokens: Tokens<'a>,
+}
+
+impl<'a> Iterator for Properties<'a> {
+    type Item = Result<Property<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.tokens.next()? {
+            Ok(Token::Property { name, value, offset }) => {
+                Some(Ok(Property { tree: self.tree, name, value, offset }))
+            }
+            Ok(_) => {
+                self.tokens.finish();
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl core::iter::FusedIterator for Properties<'_> {}

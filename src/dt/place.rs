@@ -1,0 +1,71 @@
+//! What stands at a byte offset of a device tree, as people say it: `/soc/pcie@1000 iommu-map, cell 5`.
+#![deny(clippy::arithmetic_side_effects)]
+
+use core::fmt;
+
+use super::{Token, Tree};
+
+/// Levels of a path that are written out, the deepest. Real trees have less than ten.
+const LEVELS: usize = 64;
+
+/// Displays what stands at a byte offset, see [`Tree::place`].
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    tree: Tree<'a>,
+    offset: u32,
+}
+
+impl<'a> Tree<'a> {
+    /// What stands at a byte offset of the blob, for people: the path of the node around it, the property, the cell.
+    ///
+    /// Displaying it walks the tree up to there.
+    pub fn place(&self, offset: u32) -> Place<'a> {
+        Place { tree: *self, offset }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut path = [&[][..]; LEVELS];
+        let mut tokens = self.tree.tokens();
+        let mut depth = 0;
+        let mut property = None;
+        while let Some(Ok(token)) = tokens.next() {
+            let here = tokens.position() > self.offset;
+            match token {
+                Token::BeginNode { name, .. } => {
+                    if let Some(slot) = path.get_mut(slot(depth)) {
+                        *slot = name;
+                    }
+                }
+                Token::Property { name, offset, .. } if here => property = Some((name, offset)),
+                Token::Property { .. } | Token::EndNode => {}
+            }
+            depth = tokens.depth();
+            if here {
+                break;
+            }
+        }
+        let deepest = crate::bytes::index(depth);
+        if deepest > LEVELS {
+            f.write_str("…")?;
+        } else if deepest <= 1 {
+            f.write_str("/")?;
+        }
+        for level in deepest.saturating_sub(LEVELS).max(1)..deepest {
+            let name = path.get(slot(crate::bytes::saturate(level))).copied().unwrap_or_default();
+            write!(f, "/{}", name.escape_ascii())?;
+        }
+        let Some((name, start)) = property else { return Ok(()) };
+        write!(f, " {}", self.tree.string(name).unwrap_or(b"?").escape_ascii())?;
+        match self.offset.checked_sub(start) {
+            Some(into) if into > 0 => write!(f, ", cell {}", into.checked_div(4).unwrap_or(0)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Where the name of a level is kept: the deepest levels overwrite those far above them.
+fn slot(depth: u32) -> usize {
+    crate::bytes::index(depth).checked_rem(LEVELS).unwrap_or(0)
+}

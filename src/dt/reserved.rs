@@ -1,0 +1,136 @@
+//! Reserved memory of masters: `memory-region` on one side, `iommu-addresses` on the other
+//! (linux `of_iommu_get_resv_regions`).
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec::Vec;
+
+use super::address::{Translator, cell_counts, number};
+use super::known::Known;
+use super::{Cells, Index, NodeId};
+use crate::bytes::saturate;
+use crate::model::{Region, RegionKind};
+use crate::{Error, ErrorKind, Phandle, Source};
+
+/// A reserved stretch, with the region and the master it is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reservation {
+    pub(super) region: NodeId,
+    pub(super) master: NodeId,
+    pub(super) direct: bool,
+    pub(super) stretch: Region,
+}
+
+/// All reservations that master and region agree on, in the order of the regions; for one region those of one master and
+/// kind are neighbours.
+pub(super) fn reservations(
+    index: &Index<'_>,
+    translator: &mut Translator,
+    skipped: &mut Vec<Error>,
+) -> Vec<Reservation> {
+    let wanted = wanted(index);
+    let mut all: Vec<Reservation> = Vec::new();
+    for region in index.nodes().filter(|node| index.has(*node, Known::IommuAddresses)) {
+        let physical = translator.first_reg(index, region);
+        let mut addresses = Addresses::of(index, region);
+        while let Some(found) = addresses.next() {
+            let (master, stretch) = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    skipped.push(error);
+                    continue;
+                }
+            };
+            if wanted.binary_search(&(region, master)).is_err() {
+                continue;
+            }
+            let direct = physical == Some((stretch.base, stretch.length));
+            if physical.is_some() && !direct {
+                let iova = u32::try_from(stretch.base & 0xffff_ffff).unwrap_or(u32::MAX);
+                let kind = ErrorKind::RegionMoved { entry: addresses.entry.saturating_sub(1), iova };
+                skipped.push(Error { kind, at: Source::DTB.at(stretch.offset) });
+            }
+            all.push(Reservation { region, master, direct, stretch });
+        }
+    }
+    all.sort_by_key(|found| (found.region, found.master, !found.direct));
+    all
+}
+
+impl Reservation {
+    /// What may be done with it.
+    pub(super) fn kind(&self) -> RegionKind {
+        if self.direct { RegionKind::Direct } else { RegionKind::Reserved }
+    }
+}
+
+/// Pairs of region and master from the `memory-region` of each node, sorted, each once.
+fn wanted(index: &Index<'_>) -> Vec<(NodeId, NodeId)> {
+    let mut wanted = Vec::new();
+    for master in index.nodes() {
+        let regions = index.cells(master, Known::MemoryRegion).unwrap_or_default();
+        let regions = regions.iter().filter_map(|phandle| index.by_phandle(Phandle(phandle)));
+        wanted.extend(
+            regions.filter(|region| index.has(*region, Known::IommuAddresses)).map(|region| (region, master)),
+        );
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+/// The entries of one `iommu-addresses`: a master, and an address and size in the cells of the master's bus.
+struct Addresses<'a, 'i> {
+    index: &'i Index<'a>,
+    cells: Cells<'a>,
+    offset: u32,
+    entry: u32,
+}
+
+impl<'a, 'i> Addresses<'a, 'i> {
+    fn of(index: &'i Index<'a>, region: NodeId) -> Self {
+        let (value, offset) = index.value(region, Known::IommuAddresses).unwrap_or_default();
+        Addresses { index, cells: Cells::of(value), offset, entry: 0 }
+    }
+
+    /// The next entry. An empty one is an error that the next entry survives; any other error is the last.
+    fn next(&mut self) -> Option<Result<(NodeId, Region), Error>> {
+        if self.cells.is_empty() {
+            return None;
+        }
+        let offset = self.offset;
+        let found = self.step().and_then(|(master, base, length)| match length {
+            0 => Err(ErrorKind::RegionEmpty(self.entry.saturating_sub(1))),
+            _ => Ok((master, Region { base, length, offset })),
+        });
+        if !matches!(found, Ok(_) | Err(ErrorKind::RegionEmpty(_))) {
+            self.cells = Cells::default();
+        }
+        Some(found.map_err(|kind| Error { kind, at: Source::DTB.at(offset) }))
+    }
+
+    fn step(&mut self) -> Result<(NodeId, u64, u64), ErrorKind> {
+        let entry = self.entry;
+        let phandle = self.cells.get(0).unwrap_or(0);
+        let master =
+            self.index.by_phandle(Phandle(phandle)).ok_or(ErrorKind::PhandleUnknown { entry, phandle })?;
+        let (address, size) = cell_counts(self.index, self.index.parent(master).unwrap_or(master));
+        if !(1..=2).contains(&address) || !(1..=2).contains(&size) {
+            return Err(ErrorKind::AddressCells { entry, address: saturate(address), size: saturate(size) });
+        }
+        let need = address.saturating_add(size).saturating_add(1);
+        let have = saturate(self.cells.len());
+        let cut = ErrorKind::EntryCut { entry, need: saturate(need), have };
+        let (this, rest) = self.cells.split(need).ok_or(cut)?;
+        let (_, this) = this.split(1).ok_or(cut)?;
+        let (base, length) = this.split(address).ok_or(cut)?;
+        self.cells = rest;
+        self.entry = entry.saturating_add(1);
+        self.offset = self.offset.saturating_add(saturate(need).saturating_mul(4));
+        Ok((master, number(base).ok_or(cut)?, number(length).ok_or(cut)?))
+    }
+}
+
+/// The end of the run of reservations that are one record: one region, one master, one kind.
+pub(super) fn same_record(one: &Reservation, other: &Reservation) -> bool {
+    (one.region, one.master, one.direct) == (other.region, other.master, other.direct)
+}

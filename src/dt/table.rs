@@ -1,0 +1,174 @@
+//! Maps to [`IdTable`]s: every id that a kernel would refuse has its errno, in both readings.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec::Vec;
+
+use super::known::Known;
+use super::map::{MapEntries, MapEntry};
+use super::{Index, MapKind, NodeId};
+use crate::model::{Errno, IdMapping, IdTable, Output, Target};
+use crate::{Error, ErrorKind, MapCells, Phandle};
+
+/// Where maps can lead: the nodes behind [`Target::Iommu`] and [`Target::Msi`], ascending.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    pub(super) iommus: Vec<NodeId>,
+    pub(super) controllers: Vec<NodeId>,
+}
+
+impl Targets {
+    /// The position of an IOMMU in [`Platform::iommus`](crate::Platform::iommus).
+    pub(super) fn iommu(&self, node: NodeId) -> Option<u32> {
+        self.iommus.binary_search(&node).ok().map(crate::bytes::saturate)
+    }
+
+    /// The position of an MSI controller in [`Platform::msi_controllers`](crate::Platform::msi_controllers).
+    pub(super) fn controller(&self, node: NodeId) -> Option<u32> {
+        self.controllers.binary_search(&node).ok().map(crate::bytes::saturate)
+    }
+
+    fn target(&self, kind: MapKind, node: Option<NodeId>, phandle: Phandle) -> Target {
+        let found = node.and_then(|node| match kind {
+            MapKind::Iommu => self.iommu(node).map(Target::Iommu),
+            MapKind::Msi => self.controller(node).map(Target::Msi),
+        });
+        found.unwrap_or(Target::Dangling(phandle.0))
+    }
+}
+
+impl MapKind {
+    /// The properties: the map, its mask, and the number of cells of a target.
+    pub(super) fn known(self) -> [Known; 3] {
+        match self {
+            MapKind::Iommu => [Known::IommuMap, Known::IommuMapMask, Known::IommuCells],
+            MapKind::Msi => [Known::MsiMap, Known::MsiMapMask, Known::MsiCells],
+        }
+    }
+}
+
+impl<'a> Index<'a> {
+    /// The entries of a map, as [`Node::map`](super::Node::map), with phandles from the index.
+    pub(super) fn map(
+        &self,
+        node: NodeId,
+        kind: MapKind,
+        reading: MapCells,
+    ) -> impl Iterator<Item = Result<MapEntry<'a>, Error>> + use<'a, '_> {
+        let [map, _, cells] = kind.known();
+        let cells_of = move |phandle| self.by_phandle(phandle).map(|node| self.cell(node, cells));
+        let mask = self.mask(node, kind).unwrap_or(u32::MAX);
+        let value = self.value(node, map);
+        value
+            .into_iter()
+            .flat_map(move |(value, offset)| MapEntries::new(value, offset, mask, reading, cells_of))
+    }
+
+    /// The mask of a map: the first cell, where there is one (linux `of_map_id`).
+    fn mask(&self, node: NodeId, kind: MapKind) -> Option<u32> {
+        let [_, mask, _] = kind.known();
+        self.cell(node, mask)
+    }
+
+    /// A map in both readings, and what of it cannot be used in the current one.
+    pub(super) fn table(
+        &self,
+        node: NodeId,
+        kind: MapKind,
+        targets: &Targets,
+        skipped: &mut Vec<Error>,
+    ) -> IdTable {
+        let mappings = |reading| self.mappings(node, kind, reading, targets);
+        let count = mappings(MapCells::FromTarget).count();
+        let mut table = IdTable {
+            mask: self.mask(node, kind),
+            mappings: Vec::with_capacity(count),
+            classic: None,
+            cells: Vec::with_capacity(
+                mappings(MapCells::FromTarget).map(|mapping| mapping.kept().len()).sum(),
+            ),
+        };
+        for Mapping { mut mapping, cells, error } in mappings(MapCells::FromTarget) {
+            if let Output::Cells { index, .. } = &mut mapping.output {
+                *index = crate::bytes::saturate(table.cells.len());
+                table.cells.extend(cells.iter());
+            }
+            table.mappings.push(mapping);
+            skipped.extend(error);
+        }
+        let classic = || mappings(MapCells::AlwaysFour).map(|mapping| mapping.mapping);
+        if !classic().eq(table.mappings.iter().copied()) {
+            let mut list = Vec::with_capacity(classic().count());
+            list.extend(classic());
+            table.classic = Some(list);
+        }
+        table
+    }
+
+    fn mappings(
+        &self,
+        node: NodeId,
+        kind: MapKind,
+        reading: MapCells,
+        targets: &Targets,
+    ) -> impl Iterator<Item = Mapping<'a>> {
+        let entries = self.map(node, kind, reading);
+        entries.filter_map(move |entry| match entry {
+            Ok(entry) => self.mapping(entry, kind, reading, targets),
+            Err(error) => Some(Mapping::failing_from_here(error)),
+        })
+    }
+
+    /// What an entry means for its ids; nothing for an entry that no id can match.
+    fn mapping(
+        &self,
+        entry: MapEntry<'a>,
+        kind: MapKind,
+        reading: MapCells,
+        targets: &Targets,
+    ) -> Option<Mapping<'a>> {
+        let more = entry.length.checked_sub(1)?;
+        let last = match reading {
+            MapCells::FromTarget => entry.first.saturating_add(more),
+            // base + length wraps in the older comparison, and what wraps to 0 or beyond never matches.
+            MapCells::AlwaysFour => entry.first.checked_add(entry.length)?.checked_sub(1)?,
+        };
+        let node = self.by_phandle(entry.phandle);
+        let (output, error) = match (node, entry.cells.get(0)) {
+            (None, _) => (Output::Errno(Errno::NoDevice), Some(entry.dangling())),
+            _ if entry.is_ambiguous() => (Output::Errno(Errno::Invalid), Some(entry.ambiguity())),
+            (_, Some(first)) if entry.cells.len() == 1 => (Output::Linear(first), None),
+            _ => {
+                (Output::Cells { index: 0, count: u8::try_from(entry.cells.len()).unwrap_or(u8::MAX) }, None)
+            }
+        };
+        let target = targets.target(kind, node, entry.phandle);
+        let mapping = IdMapping { first: entry.first, last, output, target, offset: entry.offset };
+        Some(Mapping { mapping, cells: entry.cells, error })
+    }
+}
+
+/// A mapping on its way into a table, with the cells that go beside it.
+struct Mapping<'a> {
+    mapping: IdMapping,
+    cells: super::Cells<'a>,
+    error: Option<Error>,
+}
+
+impl Mapping<'_> {
+    /// Every id that no entry before has matched fails.
+    fn failing_from_here(error: Error) -> Self {
+        let (errno, target) = match error.kind {
+            ErrorKind::MapBase { .. } => (Errno::Fault, Target::Null),
+            ErrorKind::PhandleUnknown { phandle, .. } => (Errno::NoDevice, Target::Dangling(phandle)),
+            _ => (Errno::Invalid, Target::Null),
+        };
+        let offset = error.at.offset;
+        let mapping = IdMapping { first: 0, last: u32::MAX, output: Output::Errno(errno), target, offset };
+        Mapping { mapping, cells: super::Cells::default(), error: Some(error) }
+    }
+
+    /// The cells that the table keeps.
+    fn kept(&self) -> super::Cells<'_> {
+        if matches!(self.mapping.output, Output::Cells { .. }) { self.cells } else { super::Cells::default() }
+    }
+}
