@@ -228,6 +228,16 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// Whether its fields can be read and mean something: only such a node is lowered, and a target.
+    pub fn is_usable(&self) -> bool {
+        match self.body() {
+            Ok(Body::NamedComponent(component)) => component.path.is_terminated(),
+            Ok(Body::Iwb(bridge)) => bridge.path.is_terminated(),
+            Ok(Body::Unknown(_)) | Err(_) => false,
+            Ok(_) => true,
+        }
+    }
+
     /// Index of the mapping that is for the node's own MSIs and translates nothing: an SMMUv3 or PMCG whose interrupts are
     /// MSIs has one (linux `iort_get_id_mapping_index`). `None` also when the index is of no mapping in the node.
     pub fn own_msi(&self, rule: MsiIndexRule) -> Option<u32> {

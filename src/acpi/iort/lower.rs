@@ -64,7 +64,7 @@ struct Lowering {
 impl Lowering {
     /// Gives every usable node its index, so that mappings may refer to nodes before and after them.
     fn new(iort: &Iort<'_>) -> Self {
-        let nodes = || iort.nodes().map_while(Result::ok).filter(usable);
+        let nodes = || iort.nodes().map_while(Result::ok).filter(Node::is_usable);
         let [mut iommus, mut msi_controllers, mut requesters, mut reserved] = [0_u32; 4];
         let mut places = Vec::with_capacity(nodes().count());
         for node in nodes() {
@@ -244,16 +244,6 @@ impl Lowering {
             _ => None,
         };
         (target, fault)
-    }
-}
-
-/// Whether a node becomes an entry of the platform, and so may be a target.
-fn usable(node: &Node<'_>) -> bool {
-    match node.body() {
-        Ok(Body::NamedComponent(component)) => component.path.is_terminated(),
-        Ok(Body::Iwb(bridge)) => bridge.path.is_terminated(),
-        Ok(Body::Unknown(_)) | Err(_) => false,
-        Ok(_) => true,
     }
 }
 

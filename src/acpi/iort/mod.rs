@@ -1,7 +1,7 @@
 //! The IO Remapping Table (Arm DEN0049): which StreamIDs and DeviceIDs devices have.
 //!
 //! [`Iort`] is a view: it frames nodes and types their fields, lazily and without allocating. What the nodes mean together
-//! is said by [`Iort::platform`], or without a heap by [`Iort::resolve`].
+//! is said by [`Iort::platform`], or without a heap by [`resolve`].
 #![deny(clippy::arithmetic_side_effects)]
 
 mod body;
@@ -13,6 +13,7 @@ mod mapping;
 mod node;
 mod path;
 mod raw;
+mod resolve;
 
 use nom::Parser;
 use nom::combinator::peek;
@@ -33,6 +34,7 @@ pub use build::{Builder, NodeBuilder, NodeId, Reference};
 pub use mapping::{Mapping, Mappings};
 pub use node::{Node, NodeType};
 pub use path::{Path, PathFault, same_path};
+pub use resolve::{Resolved, Wanted, component_ids, own_device_id, resolve, resolve_function};
 
 /// An IORT table (DEN0049 §3).
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,211 @@
+//! Where an ID ends, by the dull scan: no heap, no index. The answer for those without either, and the reference that the
+//! index is tested against.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::{Body, Iort, Mapping, Node, NodeType};
+use crate::{
+    Bdf, ComponentRule, CountRule, Dialect, Error, ErrorKind, LastIdRule, RootComplexRule, SingleRule,
+};
+
+/// What an ID is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// A StreamID: the walk ends at the first SMMU.
+    Iommu,
+    /// A DeviceID: the walk goes through SMMUs to an ITS group.
+    Msi,
+}
+
+/// Where an ID ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Resolved {
+    /// Offset of the SMMU or ITS group from the start of the table.
+    pub node: u32,
+    /// The StreamID or DeviceID there.
+    pub id: u32,
+}
+
+/// Passes an ID on from the node at `node_offset`, mapping by mapping, until a wanted node is reached
+/// (linux `iort_node_map_id` under [`Dialect::LINUX`]). `None` where the walk ends before that.
+///
+/// Every step reads the table from its start: for many look-ups build an index.
+///
+/// ```
+/// use fwspec::Dialect;
+/// use fwspec::acpi::iort::{self, Builder, Iort, Wanted};
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// let root = table.root_complex(1).maps(0..=0xffff, 0x10000, smmu).id();
+/// let bytes = table.finish();
+/// let iort = Iort::parse(&bytes)?;
+/// let stream = iort::resolve(&iort, Dialect::LINUX, table.offset_of(root), 0x108, Wanted::Iommu)?;
+/// assert_eq!(stream.map(|stream| stream.id), Some(0x10108));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+///
+/// # Errors
+/// [`MappingCycle`](ErrorKind::MappingCycle) when the mappings lead in a circle.
+pub fn resolve(
+    iort: &Iort<'_>,
+    dialect: Dialect,
+    node_offset: u32,
+    id: u32,
+    wanted: Wanted,
+) -> Result<Option<Resolved>, Error> {
+    let start = Resolved { node: node_offset, id };
+    // A walk that passes more nodes than there are has been at one of them before.
+    let limit = iort.nodes().map_while(Result::ok).filter(|node| passes_on(node)).count();
+    let mut here = start;
+    for _ in 0..=limit {
+        let Some(node) = iort.node_at(here.node).filter(Node::is_usable) else { return Ok(None) };
+        match (wanted, node.node_type()) {
+            (Wanted::Iommu, kind) if kind.is_smmu() => return Ok(Some(here)),
+            (Wanted::Msi, NodeType::ItsGroup) => return Ok(Some(here)),
+            _ if !passes_on(&node) => return Ok(None),
+            _ => {}
+        }
+        let Some(next) = step(&node, dialect, here.id) else { return Ok(None) };
+        here = next;
+    }
+    let kind = ErrorKind::MappingCycle { id, hops: crate::bytes::saturate(limit).saturating_add(1) };
+    Err(Error { kind, at: iort.sdt().source().at(here.node) })
+}
+
+/// The StreamID or DeviceID of a PCI function: asks the root complex of its segment, or each of them
+/// ([`RootComplexRule`]).
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_function(
+    iort: &Iort<'_>,
+    dialect: Dialect,
+    function: Bdf,
+    wanted: Wanted,
+) -> Result<Option<Resolved>, Error> {
+    let segment_matches = |node: &Node<'_>| matches!(node.body(), Ok(Body::RootComplex(root)) if root.segment == function.segment.0);
+    let mut roots = iort.nodes().map_while(Result::ok).filter(segment_matches);
+    let id = u32::from(function.rid.0);
+    match dialect.root_complex {
+        RootComplexRule::First => {
+            roots.next().map_or(Ok(None), |root| resolve(iort, dialect, root.offset(), id, wanted))
+        }
+        RootComplexRule::UntilMapped => {
+            roots.find_map(|root| resolve(iort, dialect, root.offset(), id, wanted).transpose()).transpose()
+        }
+    }
+}
+
+/// The ids of a platform device whose bus gives it none, in the order in which the operating system adds them
+/// ([`ComponentRule`]; linux `iort_nc_iommu_map`). Ends after an error.
+pub fn component_ids<'a>(
+    iort: &Iort<'a>,
+    dialect: Dialect,
+    node_offset: u32,
+    wanted: Wanted,
+) -> impl Iterator<Item = Result<Resolved, Error>> + use<'a> {
+    let iort = *iort;
+    let node = iort.node_at(node_offset).filter(Node::is_usable);
+    let only = node.is_some_and(|node| kept(&node).count() == 1);
+    let takes = move |mapping: &Mapping| {
+        let only = only && dialect.component == ComponentRule::SingleOrOnly;
+        (mapping.is_single() || only) && mapping.output_reference != 0
+    };
+    let mut failed = false;
+    node.into_iter()
+        .flat_map(|node| kept(&node))
+        .map(move |mapping| {
+            takes(&mapping).then(|| from_output(&iort, dialect, &mapping, wanted).transpose()).flatten()
+        })
+        .take_while(move |found| {
+            let before = core::mem::replace(&mut failed, matches!(found, Some(Err(_))));
+            !before && (found.is_some() || dialect.component != ComponentRule::LeadingSingles)
+        })
+        .flatten()
+}
+
+/// The DeviceID of a platform device's MSIs: of an SMMUv3 or PMCG, the mapping that is for its own MSIs; of the others, the
+/// first single mapping that reaches an ITS group (linux `iort_pmsi_get_dev_id`).
+///
+/// # Errors
+/// As [`resolve`].
+pub fn own_device_id(iort: &Iort<'_>, dialect: Dialect, node_offset: u32) -> Result<Option<Resolved>, Error> {
+    let Some(node) = iort.node_at(node_offset).filter(Node::is_usable) else { return Ok(None) };
+    if node.node_type() == NodeType::SmmuV2 {
+        return Ok(None);
+    }
+    let mut singles = node.mappings().filter(|mapping| mapping.is_single() && mapping.output_reference != 0);
+    if let Some(index) = node.own_msi(dialect.msi_index) {
+        let own = singles.find(|mapping| mapping.index == index);
+        let its = own.filter(|own| {
+            iort.node_at(own.output_reference).is_some_and(|target| target.node_type() == NodeType::ItsGroup)
+        });
+        return Ok(its.map(|own| Resolved { node: own.output_reference, id: own.output_base }));
+    }
+    singles.find_map(|mapping| from_output(iort, dialect, &mapping, Wanted::Msi).transpose()).transpose()
+}
+
+/// Goes on from where a mapping leads, with its first output ID.
+fn from_output(
+    iort: &Iort<'_>,
+    dialect: Dialect,
+    mapping: &Mapping,
+    wanted: Wanted,
+) -> Result<Option<Resolved>, Error> {
+    resolve(iort, dialect, mapping.output_reference, mapping.output_base, wanted)
+}
+
+/// One step of a walk: which mapping takes the ID, where it goes on, and as what (linux `iort_id_map`, and the loop of
+/// `iort_node_map_id`).
+fn step(node: &Node<'_>, dialect: Dialect, id: u32) -> Option<Resolved> {
+    if dialect.null_first_disables && kept(node).next()?.output_reference == 0 {
+        return None;
+    }
+    let own_msi = node.own_msi(dialect.msi_index);
+    let mut at_last_id = None;
+    for mapping in kept(node).filter(|mapping| Some(mapping.index) != own_msi) {
+        let Some((first, last)) = inputs(node.node_type(), &mapping, dialect) else { continue };
+        // Once a range has matched with its last ID, only one that starts there takes the ID from it.
+        let taken =
+            (first..=last).contains(&id) && (at_last_id.is_none() || id == first || mapping.is_single());
+        if !taken {
+            continue;
+        }
+        let output = match (mapping.is_single(), id.wrapping_sub(first)) {
+            (true, _) => mapping.output_base,
+            (false, position) if dialect.output_wraps => mapping.output_base.wrapping_add(position),
+            (false, position) => mapping.output_base.checked_add(position)?,
+        };
+        let next = Resolved { node: mapping.output_reference, id: output };
+        let yields = dialect.last_id == LastIdRule::YieldsToRangeStartingThere && !mapping.is_single();
+        if !(yields && id == last && last > first) {
+            return Some(next);
+        }
+        at_last_id = Some(next);
+    }
+    at_last_id
+}
+
+/// The IDs that a mapping takes in this dialect.
+fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u32, u32)> {
+    let (first, last) = (mapping.input_base, mapping.input_last()?);
+    if mapping.is_single() && dialect.single == SingleRule::AnyInput {
+        // Elsewhere the flag only makes sense for own MSIs: Linux warns and passes over the mapping.
+        let anything = matches!(node_type, NodeType::NamedComponent | NodeType::RootComplex | NodeType::Iwb);
+        return anything.then_some((0, u32::MAX));
+    }
+    match dialect.count {
+        CountRule::CountMinusOne => Some((first, last)),
+        CountRule::CountIsN => last.checked_sub(1).filter(|last| *last >= first).map(|last| (first, last)),
+    }
+}
+
+/// The mappings that can match anything: the same as lowering keeps.
+fn kept<'a>(node: &Node<'a>) -> impl Iterator<Item = Mapping> + use<'a> {
+    node.mappings().filter(|mapping| mapping.input_last().is_some())
+}
+
+/// Whether Linux follows the mappings of such a node. An ITS group is an end, and an RMR node sends nothing.
+fn passes_on(node: &Node<'_>) -> bool {
+    let kind = node.node_type();
+    node.is_usable() && kind != NodeType::ItsGroup && kind != NodeType::Rmr
+}
