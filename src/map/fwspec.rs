@@ -46,6 +46,8 @@ pub struct FwspecOutcome {
     pub fwspec: Option<Fwspec>,
     /// The first failure.
     pub refused: Option<NoStream>,
+    /// The record as far as it was made before Linux threw it away (device tree only).
+    pub dropped: Option<Fwspec>,
 }
 
 impl FwspecFlags {
@@ -88,7 +90,7 @@ impl IdMap {
     /// [`Platform::requesters`](crate::Platform::requesters)).
     pub fn fwspec_of(&self, requester: u32) -> FwspecOutcome {
         let Some(requester) = self.requester(requester) else {
-            return FwspecOutcome { fwspec: None, refused: Some(NoStream::NoMap) };
+            return FwspecOutcome { refused: Some(NoStream::NoMap), ..FwspecOutcome::default() };
         };
         let mut outcome = FwspecOutcome::default();
         for stream in &requester.own.streams {
@@ -144,7 +146,9 @@ impl IdMap {
 
     fn settle(&self, outcome: FwspecOutcome) -> FwspecOutcome {
         match (self.firmware, outcome.refused) {
-            (Firmware::DeviceTree, Some(_)) => FwspecOutcome { fwspec: None, ..outcome },
+            (Firmware::DeviceTree, Some(_)) => {
+                FwspecOutcome { fwspec: None, dropped: outcome.fwspec, refused: outcome.refused }
+            }
             _ => outcome,
         }
     }

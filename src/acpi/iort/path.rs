@@ -32,7 +32,8 @@ pub enum PathFault {
 }
 
 impl<'a> Path<'a> {
-    pub(super) fn new(rest: &'a [u8]) -> Self {
+    /// The path that `rest` starts with: up to its NUL, or all of it where there is none.
+    pub fn new(rest: &'a [u8]) -> Self {
         let terminator = rest.iter().position(|byte| *byte == 0);
         let bytes = terminator.and_then(|end| rest.get(..end)).unwrap_or(rest);
         Path { bytes, terminated: terminator.is_some() }

@@ -1,0 +1,122 @@
+//! Firmware that a user has in hand: opened by content, lowered, and able to find its nodes by the names people use.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::acpi::iort::{self, Iort};
+use crate::dt::Tree;
+use crate::model::RequesterKind;
+use crate::{Error, ErrorKind, Platform, Source};
+
+use super::recognise::{Kind, recognise};
+
+/// One opened firmware: its facts, and the bytes they were read from.
+#[derive(Clone, Debug)]
+pub struct Firmware {
+    /// What the user calls it, usually a file name.
+    pub file: String,
+    /// Its facts.
+    pub platform: Platform,
+    table: Bytes,
+}
+
+/// The bytes that the facts were read from.
+#[derive(Clone, Debug)]
+enum Bytes {
+    DeviceTree(Vec<u8>),
+    Iort(Vec<u8>),
+    /// Only tables that say nothing of IOMMUs (MCFG).
+    None,
+}
+
+impl Firmware {
+    /// Opens a device tree, an IORT, an MCFG, several ACPI tables one behind the other, or acpidump text.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::input::Firmware;
+    /// let firmware = Firmware::open("iort.bin", Builder::new(6).finish())?;
+    /// assert!(firmware.platform.iommus.is_empty());
+    /// assert!(Firmware::open("notes.txt", b"not firmware".to_vec()).is_err());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unrecognised`] for anything else, [`ErrorKind::NoFirmwareTable`] for ACPI tables none of which is read
+    /// here, and whatever keeps the one table or tree from being read.
+    pub fn open(file: &str, bytes: Vec<u8>) -> Result<Self, Error> {
+        let kind = recognise(&bytes);
+        let (platform, table) = match kind {
+            Kind::DeviceTree => (Tree::parse(&bytes)?.platform()?, Bytes::DeviceTree(bytes)),
+            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => acpi(bytes)?,
+            Kind::LspciText => return Err(refused(ErrorKind::TopologyNotFirmware)),
+            Kind::Unknown => {
+                let start = bytes.first_chunk().copied().unwrap_or_default();
+                return Err(refused(ErrorKind::Unrecognised(start)));
+            }
+        };
+        Ok(Firmware { file: file.to_string(), platform, table })
+    }
+
+    /// Adds what another file of the same machine says: the bus ranges of an MCFG beside an IORT.
+    pub fn join(&mut self, other: Firmware) {
+        if matches!(self.table, Bytes::None) && !matches!(other.table, Bytes::None) {
+            let mine = core::mem::replace(self, other);
+            return self.join(mine);
+        }
+        self.platform.buses.extend(other.platform.buses);
+        self.platform.skipped.extend(other.platform.skipped);
+    }
+
+    /// The device tree, if it is one.
+    pub fn tree(&self) -> Option<Tree<'_>> {
+        match &self.table {
+            Bytes::DeviceTree(bytes) => Tree::parse(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The IORT, if it is one.
+    pub fn iort(&self) -> Option<Iort<'_>> {
+        match &self.table {
+            Bytes::Iort(bytes) => Iort::parse(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The requesters that people may mean by `name`: a device-tree path or alias, a namespace path (with or without the
+    /// underscores that pad it), a place such as `IORT+0x8c`. Indices into [`Platform::requesters`]. A device-tree node with
+    /// both `iommus` and `iommu-map` is two requesters.
+    pub fn requesters_named(&self, name: &str) -> Vec<u32> {
+        let alias = self.tree().and_then(|tree| tree.alias(name).map(ToString::to_string));
+        let name = alias.as_deref().unwrap_or(name);
+        let known = self.platform.requesters.iter().enumerate().filter(|(_, requester)| {
+            let path = match &requester.kind {
+                RequesterKind::Component(component) => Some(component.path.as_bytes()),
+                _ => None,
+            };
+            path.is_some_and(|path| iort::same_path(path, name.as_bytes()))
+                || self.platform.label(requester.origin).to_string() == name
+        });
+        known.map(|(at, _)| crate::bytes::saturate(at)).collect()
+    }
+
+    /// Why Linux does not find the named component at this index although people mean it by this name: it compares
+    /// namespace paths byte for byte, with every segment padded to four characters.
+    pub fn name_mismatch(&self, requester: u32) -> Option<String> {
+        let RequesterKind::Component(component) = &self.platform.requesters.get(crate::bytes::index(requester))?.kind else {
+            return None;
+        };
+        let path = iort::Path::new(component.path.as_bytes());
+        (!path.is_padded()).then(|| {
+            alloc::format!(
+                "Linux does not find it: the table says {}, the kernel compares with every segment padded to four characters",
+                component.path
+            )
+        })
+    }
+}
+
+fn refused(kind: ErrorKind) -> Error {
+    Error { kind, at: Source::FILE.at(0) }
+}
