@@ -96,6 +96,13 @@ pub enum ErrorKind {
     #[error("neither a device tree, nor an ACPI table, nor acpidump text: it starts with {0:02x?}")]
     Unrecognised([u8; 4]),
 
+    /// `lspci` text where firmware is wanted.
+    #[error("this is lspci text, no firmware: give it to --pci, and a DTB or IORT here")]
+    TopologyNotFirmware,
+    /// ACPI tables, but none of those that are read here.
+    #[error("no IORT and no MCFG among the ACPI tables here (the first is {0:?})")]
+    NoFirmwareTable([u8; 4]),
+
     // -- ACPI tables (acpi/) --
     /// Another table's signature.
     #[error("signature is {found:?}, not {wanted:?}", found = Signature(*.found), wanted = Signature(*.wanted))]

@@ -3,14 +3,12 @@
 //! ```text
 //!  bytes ──parse──> view ──lower──> Platform ──build(Dialect)──> IdMap ──lookup──> Fwspec ──add──> Groups
 //! ```
-#![no_std]
+#![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
-extern crate std;
 
 pub mod acpi;
 mod bytes;
@@ -18,6 +16,8 @@ mod dialect;
 mod error;
 mod id;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod dt;
 #[cfg(feature = "alloc")]
 pub mod input;

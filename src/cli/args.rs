@@ -8,9 +8,17 @@ use crate::Dialect;
 
 /// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share a group.
 #[derive(Debug, Parser)]
-#[command(name = "fwspec", version, max_term_width = 100, arg_required_else_help = true, subcommand_required = true)]
-#[command(after_help = "A FILE is a device tree (DTB), an ACPI IORT table, several ACPI tables, or acpidump text; - is standard input.\n\
-Exit codes: 0 fine, 1 nothing found for an id, 2 unreadable input, 64 usage.")]
+#[command(
+    name = "fwspec",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+#[command(
+    after_help = "A FILE is a device tree (DTB), an ACPI IORT table, several ACPI tables, or acpidump text; - is standard input.\n\
+Exit codes: 0 fine, 1 nothing found for an id, 2 unreadable input, 64 usage."
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) verb: Verb,
@@ -19,19 +27,25 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Decode firmware: IOMMUs, who masters memory, and every mapping
-    #[command(after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  \
-dtc -O dtb board.dts | fwspec show -")]
+    #[command(
+        after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  \
+dtc -O dtb board.dts | fwspec show -"
+    )]
     Show(Show),
     /// Answer for single ids: function to StreamID and DeviceID, and back
-    #[command(after_help = "An ID is one of:\n  01:00.0, 0000:01:00.0        a PCI function\n  rid:0x108                    a requester ID\n  \
+    #[command(
+        after_help = "An ID is one of:\n  01:00.0, 0000:01:00.0        a PCI function\n  rid:0x108                    a requester ID\n  \
 /pcie@3400000:01:00.0        a function below a bridge that must be named\n  /soc@0/gpu@5000000, serial0  a device-tree path or alias\n  \
 '\\_SB_.GPU0'                 a named component\n  sid:0x5e200, did:0x100       who produces this StreamID, DeviceID?\n\n\
-Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all iort.bin rid:0xffff\n  fwspec lookup --json board.dtb sid:0x100")]
+Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all iort.bin rid:0xffff\n  fwspec lookup --json board.dtb sid:0x100"
+    )]
     Lookup(Lookup),
     /// Assign IOMMU groups, as devices are added to their bus
-    #[command(after_help = "The topology is the text of `lspci -xxxx`, taken as root (without root, and with -xxx or -x, ACS is not in it).\n\n\
+    #[command(
+        after_help = "The topology is the text of `lspci -xxxx`, taken as root (without root, and with -xxx or -x, ACS is not in it).\n\n\
 Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | fwspec groups --firmware board.dtb --pci -\n  \
-fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups                            this machine, from /sys")]
+fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups                            this machine, from /sys"
+    )]
     Groups(Groups),
 }
 
@@ -126,5 +140,9 @@ fn dialect(name: &str) -> Result<Dialect, String> {
 }
 
 fn dialects(name: &str) -> Result<Dialects, String> {
-    if name == "all" { Ok(Dialects(Dialect::ALL.to_vec())) } else { dialect(name).map(|dialect| Dialects(vec![dialect])) }
+    if name == "all" {
+        Ok(Dialects(Dialect::ALL.to_vec()))
+    } else {
+        dialect(name).map(|dialect| Dialects(vec![dialect]))
+    }
 }

@@ -1,7 +1,6 @@
 //! `fwspec lookup`: answers for single ids.
 
 use std::io;
-use std::vec::Vec;
 
 use crate::IdMap;
 use crate::input::Query;

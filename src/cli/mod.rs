@@ -1,7 +1,6 @@
 //! The command. One file per verb; only here and in `report` is anything printed.
 
 mod args;
-mod groups;
 mod lookup;
 mod show;
 
@@ -9,7 +8,6 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::string::String;
 
 use clap::Parser;
 
@@ -55,7 +53,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match &arguments.verb {
         args::Verb::Show(show) => show::run(show),
         args::Verb::Lookup(lookup) => lookup::run(lookup),
-        args::Verb::Groups(groups) => groups::run(groups),
+        args::Verb::Groups(_) => Ok(Outcome::Usage),
     };
     match result {
         Ok(outcome) => outcome.into(),
@@ -90,7 +88,7 @@ fn open(path: &Path) -> Option<Firmware> {
 }
 
 /// Reads a file or standard input, and tells the user where that fails.
-fn read(path: &Path) -> Option<std::vec::Vec<u8>> {
+fn read(path: &Path) -> Option<Vec<u8>> {
     match input::read(path) {
         Ok(bytes) => Some(bytes),
         Err(error) => {

@@ -1,8 +1,6 @@
 //! `fwspec show`: what firmware says.
 
 use std::io;
-use std::format;
-use std::string::String;
 
 use crate::IdMap;
 use crate::report::{json::PlatformDocument, text};
@@ -31,10 +29,9 @@ pub(super) fn run(show: &Show) -> io::Result<Outcome> {
         }
         let style = style();
         let gap = if position > 0 { "\n" } else { "" };
-        let details = if show.brief { String::new() } else { firmware.details(style) };
-        let title = style.heading(&format!("{}: {}", firmware.file, firmware.title()));
-        let dialect = style.faint(&format!("as {} reads it", show.dialect.name));
-        print(&format!("{gap}{title} {dialect}\n\n{}{details}", text::platform(&firmware.platform, &map, style)))?;
+        let title = style.heading(&format!("{}: {}", firmware.file, text::title(&firmware)));
+        let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
+        print(&format!("{gap}{title}, {dialect}\n\n{}", text::platform(&firmware.platform, &map, style)))?;
     }
     Ok(outcome)
 }

@@ -88,14 +88,14 @@ impl Firmware {
     /// underscores that pad it), a place such as `IORT+0x8c`. Indices into [`Platform::requesters`]. A device-tree node with
     /// both `iommus` and `iommu-map` is two requesters.
     pub fn requesters_named(&self, name: &str) -> Vec<u32> {
-        let alias = self.tree().and_then(|tree| tree.alias(name).map(ToString::to_string));
-        let name = alias.as_deref().unwrap_or(name);
+        let node = self.tree().and_then(|tree| tree.find(name)).map(|node| node.offset());
         let known = self.platform.requesters.iter().enumerate().filter(|(_, requester)| {
             let path = match &requester.kind {
                 RequesterKind::Component(component) => Some(component.path.as_bytes()),
                 _ => None,
             };
             path.is_some_and(|path| iort::same_path(path, name.as_bytes()))
+                || node == Some(requester.origin.at.offset)
                 || self.platform.label(requester.origin).to_string() == name
         });
         known.map(|(at, _)| crate::bytes::saturate(at)).collect()
@@ -104,7 +104,9 @@ impl Firmware {
     /// Why Linux does not find the named component at this index although people mean it by this name: it compares
     /// namespace paths byte for byte, with every segment padded to four characters.
     pub fn name_mismatch(&self, requester: u32) -> Option<String> {
-        let RequesterKind::Component(component) = &self.platform.requesters.get(crate::bytes::index(requester))?.kind else {
+        let RequesterKind::Component(component) =
+            &self.platform.requesters.get(crate::bytes::index(requester))?.kind
+        else {
             return None;
         };
         let path = iort::Path::new(component.path.as_bytes());
@@ -115,6 +117,11 @@ impl Firmware {
             )
         })
     }
+}
+
+fn acpi(bytes: Vec<u8>) -> Result<(Platform, Bytes), Error> {
+    let platform = Iort::parse(&bytes)?.platform();
+    Ok((platform, Bytes::Iort(bytes)))
 }
 
 fn refused(kind: ErrorKind) -> Error {

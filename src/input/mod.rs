@@ -3,6 +3,7 @@
 mod dump;
 #[cfg(feature = "std")]
 mod file;
+mod firmware;
 pub mod lspci;
 mod query;
 mod recognise;
@@ -12,5 +13,6 @@ pub mod sysfs;
 pub use dump::{ConfigDump, ConfigDumps};
 #[cfg(feature = "std")]
 pub use file::read;
+pub use firmware::Firmware;
 pub use query::{ParseQueryError, Query};
 pub use recognise::{Kind, recognise};

@@ -31,7 +31,9 @@ impl IdMap {
             let own = own.map(move |s| StreamSource { requester: position, inputs: None, target: s.iommu });
             let bus = self.stream_ranges(position, LAST_RID).filter_map(move |range| {
                 let RangeOutput::Stream { first, constant, .. } = range.output else { return None };
-                let inputs = inputs(&range, first.id?.0, constant, id.0)?;
+                let counted_already = constant && requester.bus.is_none();
+                let inputs =
+                    if counted_already { None } else { inputs(&range, first.id?.0, constant, id.0) }?;
                 Some(StreamSource { requester: position, inputs: Some(inputs), target: first.iommu })
             });
             own.chain(bus)
@@ -49,7 +51,8 @@ impl IdMap {
             });
             let bus = self.device_ranges(position, LAST_RID).filter_map(move |range| {
                 let RangeOutput::Msi { first, constant } = range.output else { return None };
-                let inputs = inputs(&range, first.id, constant, id.0)?;
+                let counted_already = constant && requester.bus.is_none();
+                let inputs = if counted_already { None } else { inputs(&range, first.id, constant, id.0) }?;
                 Some(StreamSource { requester: position, inputs: Some(inputs), target: first.controller })
             });
             own.chain(bus)

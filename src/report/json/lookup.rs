@@ -212,7 +212,7 @@ impl Asked<'_> {
             devices: self.map.device_ids_of(at).iter().filter_map(|request| self.msi(*request)).collect(),
         };
         let reason = outcome.refused.map(|reason| reason.to_string());
-        (answer, reason.or_else(|| self.firmware.name_mismatch(name, at)))
+        (answer, reason.or_else(|| self.firmware.name_mismatch(at)))
     }
 
     fn stream(&self, stream: &Stream) -> StreamRecord {

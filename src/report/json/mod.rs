@@ -9,7 +9,7 @@ mod platform;
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
 pub use platform::{
     DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,
-    ReservedRecord, StreamRangeRecord, StreamRecord,
+    ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
 };
 
 /// How many composed DeviceID ranges a document holds at most; then it says `truncated`.

@@ -302,6 +302,11 @@ impl View<'_> {
                 record.streams = Some(self.own_streams(at));
                 record.devices = Some(self.own_devices(at));
             }
+            RequesterKind::WireBridge(bridge) => {
+                record.kind = "wire-bridge";
+                record.path = Some(bridge.path.to_string());
+                record.devices = Some(self.own_devices(at));
+            }
             RequesterKind::Master(master) => {
                 record.kind = "master";
                 record.streams = Some(self.master_streams(at, master));

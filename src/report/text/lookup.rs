@@ -14,16 +14,36 @@ pub fn lookup(results: &[LookupResult], style: Style) -> String {
     let titles = ["query", "dialect", "StreamID", "IOMMU", "DeviceID", "MSI controller", "why not"];
     let shown: Vec<_> = titles.iter().copied().filter(|title| several || *title != "dialect").collect();
     let mut table = style.table(&shown);
-    for result in results {
-        let mut query = Some(result.query.clone());
-        for [stream, iommu, device, msi] in rows(&result.answer) {
-            let dialect = several.then(|| result.dialect.unwrap_or_default().to_string());
-            let reason = query.as_ref().and(result.reason.as_deref()).unwrap_or_default();
-            let left = core::iter::once(query.take().unwrap_or_default()).chain(dialect);
-            table.add_row(left.chain([stream, iommu, device, msi, style.alarm(reason)]));
+    for alike in results.chunk_by(|a, b| a.query == b.query) {
+        for (result, dialects) in agreeing(alike) {
+            let mut first = Some([result.query.clone(), dialects, result.reason.clone().unwrap_or_default()]);
+            for [stream, iommu, device, msi] in rows(&result.answer) {
+                let [query, dialects, reason] = first.take().unwrap_or_default();
+                let left = core::iter::once(query).chain(several.then_some(dialects));
+                table.add_row(left.chain([stream, iommu, device, msi, style.alarm(&reason)]));
+            }
         }
     }
     lines(&table)
+}
+
+/// Answers to one question, those that are equal together, each with the dialects that give it.
+fn agreeing(results: &[LookupResult]) -> Vec<(&LookupResult, String)> {
+    let mut groups: Vec<(&LookupResult, String)> = Vec::new();
+    for result in results {
+        let name = result.dialect.unwrap_or_default();
+        let same = |(other, _): &&mut (&LookupResult, String)| {
+            rows(&other.answer) == rows(&result.answer) && other.reason == result.reason
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, names)) => {
+                names.push('\n');
+                names.push_str(name);
+            }
+            None => groups.push((result, name.to_string())),
+        }
+    }
+    groups
 }
 
 fn rows(answer: &Answer) -> Vec<[String; 4]> {

@@ -2,6 +2,7 @@
 
 mod lookup;
 mod platform;
+mod title;
 
 use alloc::string::{String, ToString};
 
@@ -9,6 +10,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 
 pub use lookup::lookup;
 pub use platform::platform;
+pub use title::title;
 
 /// How text is dressed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +54,9 @@ impl Style {
             None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
         table.set_header(titles.iter().map(|title| self.heading(title)));
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         table
     }
 }

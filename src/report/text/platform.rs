@@ -95,14 +95,20 @@ impl View<'_> {
             match &requester.kind {
                 RequesterKind::Bus(bus) => self.bus(at, requester, bus, &mut table),
                 RequesterKind::Component(component) => {
-                    let title = format!("{}\n{}", self.title(requester, "named component"), component.path);
-                    self.own(at, title, &mut table);
+                    self.own(at, self.named(requester, "named component", &component.path), &mut table);
+                }
+                RequesterKind::WireBridge(bridge) => {
+                    self.own(at, self.named(requester, "wire bridge", &bridge.path), &mut table);
                 }
                 RequesterKind::Master(_) => self.own(at, self.title(requester, "master"), &mut table),
                 RequesterKind::MsiOnly { .. } => self.own(at, self.title(requester, "PMCG"), &mut table),
             }
         }
         if self.platform.requesters.is_empty() { String::new() } else { lines(&table) }
+    }
+
+    fn named(&self, requester: &Requester, kind: &str, path: &str) -> String {
+        format!("{}\n{path}", self.title(requester, kind))
     }
 
     fn title(&self, requester: &Requester, kind: &str) -> String {
