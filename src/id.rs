@@ -154,8 +154,6 @@ shown_as_hex!(StreamId DeviceId Phandle);
 #[cfg(test)]
 mod tests {
     use super::*;
-    extern crate std;
-    use std::string::ToString;
 
     #[test]
     fn what_is_written_is_read_back() {

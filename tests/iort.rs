@@ -233,7 +233,7 @@ fn each_system_takes_other_mappings_of_a_component() {
     let range = table.named_component(r"\_SB_.DEV1").maps(0x10..=0x1f, 0x30, smmu).id();
     assert_eq!(streams(&table, Dialect::LINUX, three), [1], "Linux ends at the first that reaches no SMMU");
     assert_eq!(streams(&table, Dialect::SPEC, three), [1, 2]);
-    assert_eq!(streams(&table, Dialect::LINUX, range), []);
+    assert!(streams(&table, Dialect::LINUX, range).is_empty());
     assert_eq!(streams(&table, Dialect::OPENBSD, range), [0x30], "OpenBSD takes the only mapping");
     assert_eq!(Dialect::OPENBSD.component, ComponentRule::SingleOrOnly);
     assert_eq!(stream(&table, Dialect::LINUX, range, 0x15).unwrap().0, 0x35, "an explicit input ID");
