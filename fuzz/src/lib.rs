@@ -1,0 +1,26 @@
+//! What each fuzz target does with its bytes: read, walk to the end, show everything, and hold what must always hold.
+//!
+//! `fuzz_targets/` hands these functions to libFuzzer; the project's `tests/fuzz.rs` includes this file and replays seeds and
+//! regressions through them.
+#![allow(missing_docs, unreachable_pub, clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod generate;
+mod parse;
+mod relate;
+mod show;
+mod words;
+
+pub use parse::*;
+pub use relate::*;
+
+/// Every target, by the name that its file in `fuzz_targets/` has.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("acpi_iort", acpi_iort),
+    ("acpi_sdt", acpi_sdt),
+    ("dt_tree", dt_tree),
+    ("dt_vs_fdt", dt_vs_fdt),
+    ("input_recognise", input_recognise),
+    ("lspci_text", lspci_text),
+    ("map_index", map_index),
+    ("pci_config", pci_config),
+];

@@ -1,0 +1,108 @@
+//! The targets that read bytes: whatever those are, every record is shown and every look-up comes back.
+
+use std::collections::BTreeSet;
+
+use fwspec::acpi::Sdt;
+use fwspec::acpi::iort::Iort;
+use fwspec::dt::Tree;
+use fwspec::input::{lspci, recognise};
+use fwspec::pci::Function;
+use fwspec::{Bdf, Dialect, IdMap, Platform, RequesterId, Segment};
+
+use super::{relate, show};
+
+/// Look-ups and ranges that are asked for at most: a target is to be fast, not thorough.
+const ENOUGH: usize = 256;
+
+pub fn acpi_sdt(bytes: &[u8]) {
+    let Ok(table) = Sdt::parse(bytes) else { return };
+    show::debug(&table);
+    show::debug(&(table.checksum_error(), table.trailing().len()));
+    assert_eq!(table.bytes().len() + table.trailing().len(), bytes.len());
+    let _ = Sdt::parse_as(bytes, fwspec::Source::MCFG);
+}
+
+pub fn acpi_iort(bytes: &[u8]) {
+    let Ok(table) = Iort::parse(bytes) else { return };
+    show::debug(&table);
+    for node in table.nodes() {
+        show::debug(&node);
+        let Ok(node) = node else { continue };
+        show::debug(&node.body());
+        for mapping in node.mappings() {
+            show::debug(&mapping);
+        }
+    }
+    answer(&table.platform());
+    relate::iort_index_is_scan(&table);
+}
+
+pub fn dt_tree(bytes: &[u8]) {
+    let Ok(tree) = Tree::parse(bytes) else { return };
+    for node in tree.nodes().map_while(Result::ok) {
+        show::debug(&node);
+        for property in node.properties() {
+            show::debug(&property);
+        }
+    }
+    for reservation in tree.reservations() {
+        show::debug(&reservation);
+    }
+    if let Ok(index) = tree.index() {
+        for node in index.nodes() {
+            show::debug(&(index.node(node), index.parent(node)));
+        }
+        for node in index.nodes().take(ENOUGH) {
+            show::display(&index.place(index.offset(node)));
+        }
+    }
+    if let Ok(platform) = tree.platform() {
+        answer(&platform);
+        relate::tree_index_is_scan(&tree, &platform);
+    }
+}
+
+pub fn pci_config(bytes: &[u8]) {
+    let function = Function::read(bytes);
+    show::debug(&function);
+    if let Err(error) = function {
+        show::display(&error);
+    }
+}
+
+pub fn lspci_text(bytes: &[u8]) {
+    let Ok(dumps) = lspci::parse(bytes) else { return };
+    let mut seen = BTreeSet::new();
+    for dump in &dumps.functions {
+        assert!((1..=4096).contains(&dump.bytes.len()), "{dump:?}");
+        assert!(seen.insert(dump.bdf), "{dump:?} stands twice");
+        show::debug(&Function::read(&dump.bytes));
+    }
+    dumps.skipped.iter().for_each(show::display);
+}
+
+pub fn input_recognise(bytes: &[u8]) {
+    show::debug(&recognise(bytes));
+}
+
+/// Shows a platform, and asks its map everything under every dialect.
+fn answer(platform: &Platform) {
+    show::debug(platform);
+    platform.skipped.iter().for_each(show::display);
+    for dialect in Dialect::ALL {
+        let map = IdMap::build(platform, dialect).expect("a platform that was read can be indexed");
+        for requester in (0..).take(platform.requesters.len()).take(ENOUGH) {
+            for range in map.stream_ranges(requester, 0xffff).take(ENOUGH) {
+                assert!(range.first <= range.last);
+                show::debug(&(range, map.stream_from(requester, range.first)));
+            }
+            map.device_ranges(requester, 0xffff).take(ENOUGH).for_each(|range| show::debug(&range));
+            show::debug(&map.fwspec_of(requester));
+        }
+        for rid in [0, 8, 0x100, 0xffff].map(RequesterId) {
+            let bdf = Bdf { segment: Segment(0), rid };
+            show::debug(&(map.resolve(bdf), map.device_id_of(bdf)));
+            show::debug(&map.fwspec([bdf]));
+        }
+    }
+}
