@@ -158,6 +158,11 @@ pub enum ErrorKind {
     /// More bytes than a config space has.
     #[error("the bytes go on past offset 0xfff, where config space ends")]
     ConfigEnd,
+
+    // -- PCI configuration space (pci/) --
+    /// Every byte reads `0xff`: the answer of a bus where nobody answers.
+    #[error("every byte is 0xff: no function answers there")]
+    NobodyAnswers,
 }
 
 /// Prints an ACPI signature the way people write it.

@@ -23,6 +23,8 @@ pub mod input;
 pub mod map;
 #[cfg(feature = "alloc")]
 pub mod model;
+#[cfg(feature = "alloc")]
+pub mod pci;
 
 pub use dialect::{
     ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,
@@ -33,3 +35,5 @@ pub use id::{Bdf, DeviceId, ParseBdfError, Phandle, RequesterId, Segment, Stream
 pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
 #[cfg(feature = "alloc")]
 pub use model::{IommuKind, Platform};
+#[cfg(feature = "alloc")]
+pub use pci::AcsFlags;
