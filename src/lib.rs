@@ -20,11 +20,15 @@ mod id;
 pub mod cli;
 pub mod dt;
 #[cfg(feature = "alloc")]
+pub mod group;
+#[cfg(feature = "alloc")]
 pub mod input;
 #[cfg(feature = "alloc")]
 pub mod map;
 #[cfg(feature = "alloc")]
 pub mod model;
+#[cfg(feature = "alloc")]
+pub mod pci;
 #[cfg(feature = "json")]
 pub mod report;
 
@@ -32,8 +36,14 @@ pub use dialect::{
     ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,
 };
 pub use error::{At, Error, ErrorKind, Source};
+#[cfg(feature = "alloc")]
+pub use group::{
+    BusError, Device, DeviceKey, GroupId, Groups, How, IommuGroup, NodeId, Placement, Policy, Tie,
+};
 pub use id::{Bdf, DeviceId, ParseBdfError, Phandle, RequesterId, Segment, StreamId};
 #[cfg(feature = "alloc")]
 pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
 #[cfg(feature = "alloc")]
 pub use model::{IommuKind, Platform};
+#[cfg(feature = "alloc")]
+pub use pci::AcsFlags;
