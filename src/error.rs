@@ -434,6 +434,11 @@ pub enum ErrorKind {
         /// Low 32 bits of the address in `iommu-addresses`.
         iova: u32,
     },
+
+    // -- PCI configuration space (pci/) --
+    /// Every byte reads `0xff`: the answer of a bus where nobody answers.
+    #[error("every byte is 0xff: no function answers there")]
+    NobodyAnswers,
 }
 
 /// Prints an ACPI signature the way people write it.

@@ -25,6 +25,8 @@ pub mod input;
 pub mod map;
 #[cfg(feature = "alloc")]
 pub mod model;
+#[cfg(feature = "alloc")]
+pub mod pci;
 #[cfg(feature = "json")]
 pub mod report;
 
@@ -37,3 +39,5 @@ pub use id::{Bdf, DeviceId, ParseBdfError, Phandle, RequesterId, Segment, Stream
 pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
 #[cfg(feature = "alloc")]
 pub use model::{IommuKind, Platform};
+#[cfg(feature = "alloc")]
+pub use pci::AcsFlags;

@@ -1,0 +1,166 @@
+//! Whether a function keeps its neighbours' traffic away from each other, and why.
+
+use core::fmt;
+
+use super::quirk::{self, AcsEffect, Row};
+use super::{Acs, AcsFlags, Fact, Function, PortType};
+
+/// What isolation depends on besides the function itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The function is in a multifunction slot, see [`Function::in_multifunction_slot`].
+    pub multifunction: bool,
+    /// The function is on a root bus.
+    pub root_bus: bool,
+    /// The machine has an ACPI IVRS table (an AMD IOMMU).
+    pub ivrs: bool,
+    /// The Intel chipset's own isolation switch is known to be on (linux `pci_quirk_enable_intel_pch_acs`): it is in chipset
+    /// registers that configuration space does not show.
+    pub intel_pch: bool,
+}
+
+/// Whether a function isolates, and what decided it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcsVerdict {
+    /// Whether it does.
+    pub isolates: bool,
+    /// What decided it.
+    pub reason: AcsReason,
+}
+
+/// What decided whether a function isolates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcsReason {
+    /// A row of [`quirk::ACS`].
+    Quirk(&'static Row<AcsEffect>),
+    /// It is conventional PCI: nothing isolates there.
+    Conventional,
+    /// A bridge to or from conventional PCI, or an event collector: never isolates.
+    BridgeOrCollector,
+    /// A single-function device has nobody to be isolated from.
+    SingleFunction,
+    /// A type of which nothing is required.
+    NothingRequired,
+    /// It has no ACS capability.
+    NoCapability,
+    /// The control register has all bits that are required and that it can set.
+    Enabled,
+    /// These bits are required, could be set, and are not.
+    Missing(AcsFlags),
+    /// Nobody read the bytes that would tell: it does not count as isolating.
+    Unknown,
+}
+
+impl AcsVerdict {
+    /// Whether the verdict is for want of knowledge.
+    pub fn assumed(self) -> bool {
+        self.reason == AcsReason::Unknown
+    }
+}
+
+impl fmt::Display for AcsReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AcsReason::Quirk(row) => write!(f, "{}", row.citation),
+            AcsReason::Conventional => f.write_str("conventional PCI"),
+            AcsReason::BridgeOrCollector => {
+                f.write_str("bridge to or from conventional PCI, or event collector")
+            }
+            AcsReason::SingleFunction => f.write_str("single function"),
+            AcsReason::NothingRequired => f.write_str("nothing is required of this type"),
+            AcsReason::NoCapability => f.write_str("no ACS capability"),
+            AcsReason::Enabled => f.write_str("ACS enabled"),
+            AcsReason::Missing(bits) => write!(f, "ACS {bits} not enabled"),
+            AcsReason::Unknown => f.write_str("ACS was not read"),
+        }
+    }
+}
+
+/// Whether `function` has the isolation `wanted` (linux drivers/pci/pci.c `pci_acs_enabled`).
+///
+/// ```
+/// use fwspec::AcsFlags;
+/// use fwspec::pci::{AcsReason, Function, PortType, Surroundings, acs};
+/// let port = Function::port(PortType::RootPort, 1, 1);
+/// let verdict = acs::enabled(&port, AcsFlags::ISOLATED, Surroundings::default());
+/// assert_eq!((verdict.isolates, verdict.reason), (false, AcsReason::NoCapability));
+/// ```
+pub fn enabled(function: &Function, wanted: AcsFlags, around: Surroundings) -> AcsVerdict {
+    let opinion = quirk::ACS
+        .iter()
+        .filter(|row| row.names(function))
+        .find_map(|row| specific(row, function, wanted, around).map(|isolates| (row, isolates)));
+    if let Some((row, isolates)) = opinion {
+        return AcsVerdict { isolates, reason: AcsReason::Quirk(row) };
+    }
+    let verdict = |isolates, reason| AcsVerdict { isolates, reason };
+    let port = match function.pcie {
+        Fact::Present(port) => port,
+        Fact::Absent => return verdict(false, AcsReason::Conventional),
+        Fact::Unknown => return verdict(false, AcsReason::Unknown),
+    };
+    match port {
+        PortType::PcieToPci | PortType::PciToPcie | PortType::RcEventCollector => {
+            verdict(false, AcsReason::BridgeOrCollector)
+        }
+        PortType::RootPort | PortType::DownstreamPort => flags_enabled(function, wanted),
+        PortType::Endpoint | PortType::LegacyEndpoint | PortType::UpstreamPort | PortType::RcEndpoint => {
+            if around.multifunction {
+                flags_enabled(function, wanted)
+            } else {
+                verdict(true, AcsReason::SingleFunction)
+            }
+        }
+        PortType::Other(_) => verdict(true, AcsReason::NothingRequired),
+    }
+}
+
+/// Linux `pci_acs_flags_enabled`: a bit that the function cannot set is taken for hard-wired, egress control excepted.
+fn flags_enabled(function: &Function, wanted: AcsFlags) -> AcsVerdict {
+    let acs = match function.acs {
+        Fact::Present(acs) => acs,
+        Fact::Absent => return AcsVerdict { isolates: false, reason: AcsReason::NoCapability },
+        Fact::Unknown => return AcsVerdict { isolates: false, reason: AcsReason::Unknown },
+    };
+    let capability = acs.capability & !quirk::broken_acs(function);
+    let missing = wanted & (capability | AcsFlags::EC) & !acs.control;
+    let reason = if missing.is_empty() { AcsReason::Enabled } else { AcsReason::Missing(missing) };
+    AcsVerdict { isolates: missing.is_empty(), reason }
+}
+
+/// What a row says of the function; `None` where it has no opinion.
+fn specific(
+    row: &Row<AcsEffect>,
+    function: &Function,
+    wanted: AcsFlags,
+    around: Surroundings,
+) -> Option<bool> {
+    const MULTIFUNCTION: AcsFlags = AcsFlags(AcsFlags::ISOLATED.0 | AcsFlags::TB.0 | AcsFlags::DT.0);
+    let as_root_port = || AcsFlags::ISOLATED.contains(wanted);
+    let root_port = function.is(PortType::RootPort);
+    let listed = |ranges: &[(u16, u16)]| {
+        ranges.iter().any(|(first, last)| (*first..=*last).contains(&function.device))
+    };
+    match row.effect {
+        AcsEffect::Multifunction => Some(MULTIFUNCTION.contains(wanted)),
+        AcsEffect::RootPort => Some(as_root_port()),
+        AcsEffect::RcEndpoint => function.is(PortType::RcEndpoint).then(as_root_port),
+        AcsEffect::RootPortOnly => root_port.then(as_root_port),
+        AcsEffect::AmdSouthbridge => {
+            let applies = around.multifunction && around.root_bus && around.ivrs;
+            let tested = AcsFlags::RR | AcsFlags::CR | AcsFlags::EC | AcsFlags::DT;
+            applies.then(|| (AcsFlags::RR | AcsFlags::CR).contains(wanted & tested))
+        }
+        AcsEffect::IntelPch => root_port.then(|| around.intel_pch && as_root_port()),
+        AcsEffect::IntelSunrisePoint => {
+            let Acs { capability, next_dword, .. } = *function.acs.present().filter(|_| root_port)?;
+            let tested = wanted & (capability | AcsFlags::EC);
+            Some(u32::from(tested.0) & !next_dword == 0)
+        }
+        AcsEffect::PortsIfListed(ranges) => {
+            (root_port || function.is(PortType::DownstreamPort)).then(|| listed(ranges) && as_root_port())
+        }
+        AcsEffect::OnlyIfListed(ranges) => Some(listed(ranges) && as_root_port()),
+    }
+}

@@ -1,0 +1,223 @@
+//! Reads a function's facts from its configuration space, however much of it somebody dumped.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
+use crate::bytes;
+use crate::{Error, ErrorKind, Source};
+use zerocopy::little_endian::{U16, U32};
+
+/// What errors call the bytes.
+const CONFIG: Source = Source::table(*b"PCI ");
+
+/// The standard header: nothing can be said of a function with less.
+const HEADER: u32 = 64;
+
+/// Capabilities of at least 4 bytes between offset 64 and 256: a longer list goes in circles.
+const MOST_CAPABILITIES: usize = 48;
+
+/// Extended capabilities of at least 8 bytes between offset 256 and 4096: a longer list goes in circles (linux
+/// drivers/pci/pci.c `pci_find_next_ext_capability`).
+const MOST_EXTENDED: usize = 480;
+
+impl Function {
+    /// Reads configuration space: 64 bytes (`lspci -x`), 256 (`-xxx`), 4096 (`-xxxx`) or any number between. What lies beyond
+    /// the end is [`Fact::Unknown`].
+    ///
+    /// ```
+    /// use fwspec::pci::{Fact, Function};
+    /// let mut header = [0u8; 64];
+    /// header[..4].copy_from_slice(&[0x86, 0x80, 0x21, 0x15]);
+    /// header[6] = 0x10; // it has a capability list …
+    /// header[0x34] = 0x40; // … that starts behind these bytes
+    /// let nic = Function::read(&header)?;
+    /// assert_eq!((nic.vendor, nic.device, nic.pcie), (0x8086, 0x1521, Fact::Unknown));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] below 64 bytes; [`ErrorKind::NobodyAnswers`] where all bytes are `0xff`: nothing answers there. A
+    /// virtual function, whose ids read `0xffff`, is no such case.
+    pub fn read(config: &[u8]) -> Result<Function, Error> {
+        let Some(header) = config.get(..bytes::index(HEADER)) else {
+            let have = bytes::saturate(config.len());
+            return Err(Error { kind: ErrorKind::Truncated { need: HEADER, have }, at: CONFIG.at(0) });
+        };
+        if header.iter().all(|byte| *byte == 0xff) {
+            return Err(Error { kind: ErrorKind::NobodyAnswers, at: CONFIG.at(0) });
+        }
+        let space = Space(config);
+        let [vendor, device] = [space.word(0), space.word(2)].map(Option::unwrap_or_default);
+        let virtual_function = vendor == 0xffff;
+        let kind = space.byte(0x0e).unwrap_or_default();
+        let [secondary, subordinate] = [space.byte(0x19), space.byte(0x1a)].map(Option::unwrap_or_default);
+        let header = match kind & 0x7f {
+            0 => Header::Device,
+            1 => Header::Bridge { secondary, subordinate },
+            2 => Header::CardBus { secondary, subordinate },
+            other => Header::Other(other),
+        };
+        let subsystem = match (header, space.word(0x2c), space.word(0x2e)) {
+            (Header::Device, Some(vendor), Some(device)) => Some(Ids { vendor, device }),
+            _ => None,
+        };
+        let express = space.capability(header, 0x10);
+        let pcie = express.and_then(|at| space.word(at.checked_add(2)?).map(PortType::from_register));
+        let extended = Extended::list(&space, pcie);
+        Ok(Function {
+            vendor,
+            device,
+            subsystem,
+            class: space.dword(8).unwrap_or_default() >> 8,
+            header,
+            multifunction: kind & 0x80 != 0 && !virtual_function,
+            virtual_function,
+            pcie,
+            acs: extended.acs.and_then(|at| space.acs(at)),
+            ari: extended.ari.and_then(|at| Some(Ari { next_function: space.byte(at.checked_add(5)?)? })),
+            sriov: extended.sriov.and_then(|at| space.sriov(at)),
+            ats: extended
+                .ats
+                .and_then(|at| Some(Ats { enabled: space.word(at.checked_add(6)?)? & 0x8000 != 0 })),
+        })
+    }
+}
+
+/// The bytes that were read.
+struct Space<'a>(&'a [u8]);
+
+impl Space<'_> {
+    fn byte(&self, at: u32) -> Option<u8> {
+        self.0.get(bytes::index(at)).copied()
+    }
+
+    fn word(&self, at: u32) -> Option<u16> {
+        bytes::at::<U16>(self.0, at).map(|word| word.get())
+    }
+
+    fn dword(&self, at: u32) -> Option<u32> {
+        bytes::at::<U32>(self.0, at).map(|dword| dword.get())
+    }
+
+    /// Where the capability of this id stands.
+    fn capability(&self, header: Header, id: u8) -> Fact<u32> {
+        let has_list = self.word(6).unwrap_or_default() & 0x10 != 0;
+        let first = if matches!(header, Header::CardBus { .. }) { 0x14 } else { 0x34 };
+        let mut next = if has_list { self.byte(first) } else { Some(0) };
+        for _ in 0..MOST_CAPABILITIES {
+            let Some(at) = next.map(|at| u32::from(at & 0xfc)) else { return Fact::Unknown };
+            if at < HEADER {
+                return Fact::Absent;
+            }
+            match self.word(at).map(u16::to_le_bytes) {
+                Some([0xff, _]) => return Fact::Absent,
+                Some([found, _]) if found == id => return Fact::Present(at),
+                Some([_, after]) => next = Some(after),
+                None => return Fact::Unknown,
+            }
+        }
+        Fact::Absent
+    }
+
+    fn acs(&self, at: u32) -> Option<Acs> {
+        Some(Acs {
+            capability: AcsFlags(self.word(at.checked_add(4)?)?),
+            control: AcsFlags(self.word(at.checked_add(6)?)?),
+            next_dword: self.dword(at.checked_add(8)?).unwrap_or_default(),
+        })
+    }
+
+    fn sriov(&self, at: u32) -> Option<SrIov> {
+        let word = |offset: u32| self.word(at.checked_add(offset)?);
+        Some(SrIov {
+            enabled: word(0x08)? & 1 != 0,
+            total_vfs: word(0x0e)?,
+            num_vfs: word(0x10)?,
+            first_vf_offset: word(0x14)?,
+            vf_stride: word(0x16)?,
+            vf_device: word(0x1a)?,
+        })
+    }
+}
+
+/// Where the extended capabilities stand that grouping needs.
+struct Extended {
+    acs: Fact<u32>,
+    ari: Fact<u32>,
+    sriov: Fact<u32>,
+    ats: Fact<u32>,
+}
+
+impl Extended {
+    fn list(space: &Space<'_>, pcie: Fact<PortType>) -> Extended {
+        let all = |fact: Fact<u32>| Extended { acs: fact, ari: fact, sriov: fact, ats: fact };
+        let mut found = match pcie {
+            Fact::Unknown => return all(Fact::Unknown),
+            Fact::Absent => return all(Fact::Absent),
+            Fact::Present(_) => all(Fact::Absent),
+        };
+        let mut at = 0x100u32;
+        for _ in 0..MOST_EXTENDED {
+            let Some(header) = space.dword(at) else {
+                // The list goes on where nobody read: what is not found so far may be there.
+                return found.or_unknown();
+            };
+            if header == 0 || header == u32::MAX {
+                break;
+            }
+            let place = match header & 0xffff {
+                0x0d => Some(&mut found.acs),
+                0x0e => Some(&mut found.ari),
+                0x0f => Some(&mut found.ats),
+                0x10 => Some(&mut found.sriov),
+                _ => None,
+            };
+            if let Some(place @ Fact::Absent) = place {
+                *place = Fact::Present(at);
+            }
+            at = header >> 20 & 0xffc;
+            if at < 0x100 {
+                break;
+            }
+        }
+        found
+    }
+
+    fn or_unknown(self) -> Extended {
+        let unless_found = |fact| if fact == Fact::Absent { Fact::Unknown } else { fact };
+        Extended {
+            acs: unless_found(self.acs),
+            ari: unless_found(self.ari),
+            sriov: unless_found(self.sriov),
+            ats: unless_found(self.ats),
+        }
+    }
+}
+
+impl Fact<u32> {
+    /// Reads what stands at the offset; `Unknown` where it is cut off.
+    fn and_then<U>(self, read: impl FnOnce(u32) -> Option<U>) -> Fact<U> {
+        match self {
+            Fact::Present(at) => read(at).map_or(Fact::Unknown, Fact::Present),
+            Fact::Absent => Fact::Absent,
+            Fact::Unknown => Fact::Unknown,
+        }
+    }
+}
+
+impl PortType {
+    /// From the PCI Express Capabilities register.
+    fn from_register(register: u16) -> PortType {
+        match register.to_le_bytes()[0] >> 4 {
+            0 => PortType::Endpoint,
+            1 => PortType::LegacyEndpoint,
+            4 => PortType::RootPort,
+            5 => PortType::UpstreamPort,
+            6 => PortType::DownstreamPort,
+            7 => PortType::PcieToPci,
+            8 => PortType::PciToPcie,
+            9 => PortType::RcEndpoint,
+            10 => PortType::RcEventCollector,
+            other => PortType::Other(other),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What a PCI device is: the facts of its configuration space, where it stands, and what isolates it from its neighbours.
+
+pub mod acs;
+mod alias;
+mod config;
+mod function;
+pub mod quirk;
+mod sriov;
+mod topology;
+
+pub use acs::{AcsReason, AcsVerdict, Surroundings};
+pub use alias::{Alias, AliasMask};
+pub use function::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType};
+pub use sriov::SrIov;
+pub use topology::{Missing, PciError, Topology};

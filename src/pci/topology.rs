@@ -1,0 +1,369 @@
+//! The PCI functions of a machine by bus: who is above whom, as far as is known at the moment.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::alias::{self, AliasMask, BridgeAlias};
+use super::{AcsFlags, AcsVerdict, Alias, Fact, Function, PortType, Surroundings, acs};
+use crate::{Bdf, RequesterId, Segment};
+
+/// The live PCI functions of a machine. Functions come and go in any order; a function is *attached* once every bridge
+/// between it and a root bus is known.
+///
+/// ```
+/// use fwspec::pci::{Function, PortType, Topology};
+/// use fwspec::{Bdf, RequesterId, Segment};
+/// let [port, bridge, card] = ["00:01.0", "01:00.0", "02:03.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+/// let mut tree = Topology::default();
+/// tree.insert(card, Function::endpoint(), None)?;
+/// assert!(tree.attached(card).is_err()); // nobody knows yet what is above bus 2
+/// tree.insert(port, Function::port(PortType::RootPort, 1, 2), None)?;
+/// tree.insert(bridge, Function::port(PortType::PcieToPci, 2, 2), None)?;
+/// assert_eq!(tree.attached(card), Ok(()));
+/// let rids: Vec<RequesterId> = tree.aliases(card).map(|alias| alias.rid).collect();
+/// assert_eq!(rids, [RequesterId::new(2, 3, 0), RequesterId::new(2, 0, 0)]);
+/// # Ok::<(), fwspec::pci::PciError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Topology {
+    buses: BTreeMap<(Segment, u8), Bus>,
+    /// Facts of the machine that isolation depends on.
+    pub(crate) machine: Machine,
+}
+
+/// What isolation depends on besides PCI: see [`Surroundings`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Machine {
+    pub(crate) ivrs: bool,
+    pub(crate) intel_pch: bool,
+}
+
+/// One bus.
+#[derive(Clone, Debug, Default)]
+struct Bus {
+    /// The bridge that it is below.
+    bridge: Option<Bdf>,
+    /// A function on it can be nowhere else than on a root bus.
+    root: bool,
+    /// Somebody said that it is a root bus.
+    declared: bool,
+    /// A physical function whose virtual functions are on it. Such a bus has no bridge.
+    virtual_of: Option<Bdf>,
+    /// By `devfn`, ascending.
+    functions: Vec<Node>,
+}
+
+/// A function in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node {
+    devfn: u8,
+    /// Whatever the owner of the topology wants to find again.
+    pub(crate) tag: u32,
+    pub(crate) function: Function,
+}
+
+/// What a function waits for before its way to memory is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Missing {
+    /// The bridge above this bus, or word that it is a root bus.
+    Bridge {
+        /// Segment of the bus.
+        segment: Segment,
+        /// The bus.
+        bus: u8,
+    },
+    /// The physical function of a virtual function.
+    PhysicalFunction(Bdf),
+}
+
+impl core::fmt::Display for Missing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Missing::Bridge { segment, bus } => write!(f, "the bridge above bus {segment}:{bus:02x}"),
+            Missing::PhysicalFunction(bdf) => write!(f, "the physical function {bdf}"),
+        }
+    }
+}
+
+/// An event that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PciError {
+    /// There is a function in this place.
+    #[error("{0} is there already")]
+    Occupied(Bdf),
+    /// No function is in this place.
+    #[error("{0} is not there")]
+    Absent(Bdf),
+    /// Two bridges say that one bus is theirs.
+    #[error("{bdf} says that bus {bus:02x} is below it, which is below {other}")]
+    BusTaken {
+        /// The newcomer.
+        bdf: Bdf,
+        /// The bus.
+        bus: u8,
+        /// The bridge that has it.
+        other: Bdf,
+    },
+    /// A bridge says that the bus it is on, or one before it, is below it: a loop.
+    #[error("{bdf} says that bus {bus:02x} is below it: bridges number downwards")]
+    Loop {
+        /// The bridge.
+        bdf: Bdf,
+        /// The bus.
+        bus: u8,
+    },
+}
+
+/// The bridges above a function, nearest first. Bus numbers fall on the way, so it ends.
+#[derive(Clone, Debug)]
+struct Path<'a> {
+    topology: &'a Topology,
+    segment: Segment,
+    /// The next bus to ask; `None` at a root bus.
+    bus: Option<u8>,
+    missing: Option<Missing>,
+}
+
+impl<'a> Iterator for Path<'a> {
+    type Item = (Bdf, &'a Node);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(number) = self.bus.take() {
+            let place = (self.segment, number);
+            match self.topology.buses.get(&place) {
+                Some(Bus { bridge: Some(bridge), .. }) => {
+                    self.bus = Some(bridge.rid.bus());
+                    return self.topology.node(*bridge).map(|node| (*bridge, node));
+                }
+                Some(Bus { root: true, .. } | Bus { declared: true, .. }) => {}
+                Some(Bus { virtual_of: Some(pf), .. }) if pf.rid.bus() < number => {
+                    self.bus = Some(pf.rid.bus());
+                }
+                _ if number == 0 => {}
+                _ => self.missing = Some(Missing::Bridge { segment: self.segment, bus: number }),
+            }
+        }
+        None
+    }
+}
+
+impl Topology {
+    /// Adds a function. `physical` is the physical function of a virtual one, where somebody knows it.
+    ///
+    /// # Errors
+    /// [`PciError::Occupied`], [`PciError::BusTaken`], [`PciError::Loop`]; nothing is changed then.
+    pub fn insert(&mut self, bdf: Bdf, function: Function, physical: Option<Bdf>) -> Result<(), PciError> {
+        self.insert_tagged(bdf, function, physical, 0)
+    }
+
+    pub(crate) fn insert_tagged(
+        &mut self,
+        bdf: Bdf,
+        function: Function,
+        physical: Option<Bdf>,
+        tag: u32,
+    ) -> Result<(), PciError> {
+        let own = bdf.rid.bus();
+        if self.node(bdf).is_some() {
+            return Err(PciError::Occupied(bdf));
+        }
+        if let Some(bus) = function.secondary() {
+            if bus <= own {
+                return Err(PciError::Loop { bdf, bus });
+            }
+            let below = self.buses.entry((bdf.segment, bus)).or_default();
+            if let Some(other) = below.bridge {
+                return Err(PciError::BusTaken { bdf, bus, other });
+            }
+            below.bridge = Some(bdf);
+        }
+        for bus in virtual_buses(&function, bdf) {
+            self.buses.entry((bdf.segment, bus)).or_default().virtual_of.get_or_insert(bdf);
+        }
+        let bus = self.buses.entry((bdf.segment, own)).or_default();
+        bus.root |= function.only_on_root_bus() && bus.bridge.is_none();
+        if let Some(pf) = physical.filter(|pf| pf.segment == bdf.segment && pf.rid.bus() < own) {
+            bus.virtual_of.get_or_insert(pf);
+        }
+        let at = bus.functions.partition_point(|node| node.devfn < bdf.rid.devfn());
+        bus.functions.insert(at, Node { devfn: bdf.rid.devfn(), tag, function });
+        Ok(())
+    }
+
+    /// Removes a function.
+    ///
+    /// # Errors
+    /// [`PciError::Absent`].
+    pub fn remove(&mut self, bdf: Bdf) -> Result<Function, PciError> {
+        let bus = self.buses.get_mut(&place(bdf)).ok_or(PciError::Absent(bdf))?;
+        let at = bus
+            .functions
+            .binary_search_by_key(&bdf.rid.devfn(), |node| node.devfn)
+            .map_err(|_| PciError::Absent(bdf))?;
+        let Node { function, .. } = bus.functions.remove(at);
+        self.forget_unused(bdf.segment, bdf.rid.bus());
+        for bus in function.secondary().into_iter().chain(virtual_buses(&function, bdf)) {
+            if let Some(below) = self.buses.get_mut(&(bdf.segment, bus)) {
+                below.bridge.take_if(|bridge| *bridge == bdf);
+            }
+            self.forget_unused(bdf.segment, bus);
+        }
+        Ok(function)
+    }
+
+    /// Drops a bus that nothing refers to any more: memory is bounded by what is there.
+    fn forget_unused(&mut self, segment: Segment, number: u8) {
+        let Some(bus) = self.buses.get(&(segment, number)) else { return };
+        let expects_vfs = bus.virtual_of.is_some_and(|pf| {
+            self.get(pf).is_some_and(|function| virtual_buses(function, pf).any(|bus| bus == number))
+        });
+        if bus.functions.is_empty() && bus.bridge.is_none() && !bus.declared && !expects_vfs {
+            self.buses.remove(&(segment, number));
+        }
+    }
+
+    /// Says that a bus is a root bus, which functions on it may not tell (a PCI expander bus with endpoints only).
+    pub fn declare_root(&mut self, segment: Segment, bus: u8) {
+        self.buses.entry((segment, bus)).or_default().declared = true;
+    }
+
+    /// The buses that functions are on and of which nobody knows what is above.
+    pub fn orphan_buses(&self) -> impl Iterator<Item = (Segment, u8)> + '_ {
+        self.buses
+            .iter()
+            .filter(|((_, number), bus)| {
+                *number != 0 && bus.bridge.is_none() && !bus.root && !bus.declared && bus.virtual_of.is_none()
+            })
+            .filter(|(_, bus)| !bus.functions.is_empty())
+            .map(|(place, _)| *place)
+    }
+
+    /// The facts of a function.
+    pub fn get(&self, bdf: Bdf) -> Option<&Function> {
+        self.node(bdf).map(|node| &node.function)
+    }
+
+    /// Replaces the facts of a function with what was read later: other control bits, or virtual functions that came or went.
+    ///
+    /// # Errors
+    /// As [`Topology::insert`] and [`Topology::remove`]; nothing is changed then.
+    pub fn replace(&mut self, bdf: Bdf, function: Function) -> Result<Function, PciError> {
+        let tag = self.node(bdf).ok_or(PciError::Absent(bdf))?.tag;
+        let before = self.remove(bdf)?;
+        if let Err(error) = self.insert_tagged(bdf, function, None, tag) {
+            self.insert_tagged(bdf, before, None, tag)?;
+            return Err(error);
+        }
+        Ok(before)
+    }
+
+    pub(crate) fn node(&self, bdf: Bdf) -> Option<&Node> {
+        let functions = &self.buses.get(&place(bdf))?.functions;
+        let at = functions.binary_search_by_key(&bdf.rid.devfn(), |node| node.devfn).ok()?;
+        functions.get(at)
+    }
+
+    /// The functions of one bus, by `devfn`.
+    pub(crate) fn on_bus(&self, segment: Segment, bus: u8) -> impl Iterator<Item = (Bdf, &Node)> {
+        let nodes = self.buses.get(&(segment, bus)).map_or(&[][..], |bus| &bus.functions);
+        nodes
+            .iter()
+            .map(move |node| (Bdf { segment, rid: RequesterId::new(bus, 0, 0).with_devfn(node.devfn) }, node))
+    }
+
+    fn path(&self, bdf: Bdf) -> Path<'_> {
+        Path { topology: self, segment: bdf.segment, bus: Some(bdf.rid.bus()), missing: None }
+    }
+
+    /// The bridges above a function, nearest first, as far as they are known. A virtual function without a bridge of its own
+    /// is below what its physical function is below.
+    pub fn bridges(&self, bdf: Bdf) -> impl Iterator<Item = (Bdf, &Function)> {
+        self.path(bdf).map(|(bdf, node)| (bdf, &node.function))
+    }
+
+    /// Whether every bridge between a function and a root bus is known.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn attached(&self, bdf: Bdf) -> Result<(), Missing> {
+        let mut path = self.path(bdf);
+        path.by_ref().for_each(drop);
+        path.missing.map_or(Ok(()), Err)
+    }
+
+    /// The requester IDs that a function's DMA can carry, its own first, in the order in which the kernel visits them (linux
+    /// drivers/pci/search.c `pci_for_each_dma_alias`). An ID can come more than once.
+    pub fn aliases(&self, bdf: Bdf) -> impl Iterator<Item = Alias> {
+        let mask = self.get(bdf).and_then(|function| AliasMask::of(function, bdf.rid.devfn()));
+        let quirky = mask.into_iter().flat_map(|(mask, _)| mask.devfns());
+        let own = core::iter::once(bdf.rid).chain(quirky.map(move |devfn| bdf.rid.with_devfn(devfn)));
+        own.map(move |rid| Alias { rid, by: bdf }).chain(self.bridge_aliases(bdf))
+    }
+
+    /// What the bridges above add.
+    pub(crate) fn bridge_aliases(&self, bdf: Bdf) -> impl Iterator<Item = Alias> {
+        let mut path = self.bridges(bdf).peekable();
+        core::iter::from_fn(move || {
+            let (by, bridge) = path.next()?;
+            Some((by, alias::by_bridge(bridge, by.rid, path.peek().map(|(_, above)| *above))))
+        })
+        .take_while(|(_, alias)| *alias != BridgeAlias::End)
+        .filter_map(|(by, alias)| match alias {
+            BridgeAlias::Rid(rid) => Some(Alias { rid, by }),
+            BridgeAlias::None | BridgeAlias::End => None,
+        })
+    }
+
+    /// Whether a function is in a multifunction slot, see [`Function::in_multifunction_slot`].
+    pub fn in_multifunction_slot(&self, bdf: Bdf) -> bool {
+        let bridge =
+            self.buses.get(&place(bdf)).and_then(|bus| bus.bridge).and_then(|bridge| self.get(bridge));
+        let only_slot = bridge.is_some_and(|b| b.is(PortType::RootPort) || b.is(PortType::DownstreamPort));
+        self.get(bdf).is_some_and(|function| function.in_multifunction_slot(bdf.rid.devfn(), only_slot))
+    }
+
+    /// Whether a function has the isolation `wanted`; `None` for a function that is not there.
+    pub fn acs(&self, bdf: Bdf, wanted: AcsFlags) -> Option<AcsVerdict> {
+        let around = Surroundings {
+            multifunction: self.in_multifunction_slot(bdf),
+            root_bus: self
+                .buses
+                .get(&place(bdf))
+                .is_some_and(|bus| bus.bridge.is_none() && bus.virtual_of.is_none()),
+            ivrs: self.machine.ivrs,
+            intel_pch: self.machine.intel_pch,
+        };
+        self.get(bdf).map(|function| acs::enabled(function, wanted, around))
+    }
+
+    /// The bridge nearest to a function above which, itself included, something does not isolate, with the verdict on the
+    /// nearest such bridge; `None` where the whole path isolates (linux drivers/pci/pci.c `pci_acs_path_enabled`).
+    pub fn open_path(&self, bdf: Bdf) -> Option<(Bdf, AcsVerdict)> {
+        self.bridges(bdf).find_map(|(port, _)| {
+            let verdict = self.acs(port, AcsFlags::ISOLATED)?;
+            (!verdict.isolates).then_some((port, verdict))
+        })
+    }
+
+    /// Every function, in the order of segment, bus and `devfn`.
+    pub fn iter(&self) -> impl Iterator<Item = (Bdf, &Function)> {
+        self.buses
+            .keys()
+            .flat_map(|(segment, bus)| self.on_bus(*segment, *bus))
+            .map(|(b, n)| (b, &n.function))
+    }
+}
+
+fn place(bdf: Bdf) -> (Segment, u8) {
+    (bdf.segment, bdf.rid.bus())
+}
+
+fn virtual_buses(function: &Function, bdf: Bdf) -> impl Iterator<Item = u8> {
+    let sriov = match function.sriov {
+        Fact::Present(sriov) => Some(sriov),
+        Fact::Absent | Fact::Unknown => None,
+    };
+    sriov.into_iter().flat_map(move |sriov| sriov.virtual_buses(bdf.rid))
+}
