@@ -20,6 +20,8 @@ mod id;
 pub mod cli;
 pub mod dt;
 #[cfg(feature = "alloc")]
+pub mod group;
+#[cfg(feature = "alloc")]
 pub mod input;
 #[cfg(feature = "alloc")]
 pub mod map;
@@ -34,6 +36,10 @@ pub use dialect::{
     ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,
 };
 pub use error::{At, Error, ErrorKind, Source};
+#[cfg(feature = "alloc")]
+pub use group::{
+    BusError, Device, DeviceKey, GroupId, Groups, How, IommuGroup, NodeId, Placement, Policy, Tie,
+};
 pub use id::{Bdf, DeviceId, ParseBdfError, Phandle, RequesterId, Segment, StreamId};
 #[cfg(feature = "alloc")]
 pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};

@@ -49,6 +49,8 @@ struct Bus {
     declared: bool,
     /// A physical function whose virtual functions are on it. Such a bus has no bridge.
     virtual_of: Option<Bdf>,
+    /// How many of the functions pose as others, see [`AliasMask`].
+    posing: u16,
     /// By `devfn`, ascending.
     functions: Vec<Node>,
 }
@@ -62,27 +64,18 @@ pub(crate) struct Node {
     pub(crate) function: Function,
 }
 
-/// What a function waits for before its way to memory is known.
+/// What functions on a bus wait for: the bridge above it, or word that it is a root bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Missing {
-    /// The bridge above this bus, or word that it is a root bus.
-    Bridge {
-        /// Segment of the bus.
-        segment: Segment,
-        /// The bus.
-        bus: u8,
-    },
-    /// The physical function of a virtual function.
-    PhysicalFunction(Bdf),
+pub struct Missing {
+    /// Segment of the bus.
+    pub segment: Segment,
+    /// The bus.
+    pub bus: u8,
 }
 
 impl core::fmt::Display for Missing {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Missing::Bridge { segment, bus } => write!(f, "the bridge above bus {segment}:{bus:02x}"),
-            Missing::PhysicalFunction(bdf) => write!(f, "the physical function {bdf}"),
-        }
+        write!(f, "the bridge above bus {}:{:02x}", self.segment, self.bus)
     }
 }
 
@@ -142,7 +135,7 @@ impl<'a> Iterator for Path<'a> {
                     self.bus = Some(pf.rid.bus());
                 }
                 _ if number == 0 => {}
-                _ => self.missing = Some(Missing::Bridge { segment: self.segment, bus: number }),
+                _ => self.missing = Some(Missing { segment: self.segment, bus: number }),
             }
         }
         None
@@ -187,6 +180,7 @@ impl Topology {
         if let Some(pf) = physical.filter(|pf| pf.segment == bdf.segment && pf.rid.bus() < own) {
             bus.virtual_of.get_or_insert(pf);
         }
+        bus.posing = bus.posing.saturating_add(AliasMask::of(&function, bdf.rid.devfn()).is_some().into());
         let at = bus.functions.partition_point(|node| node.devfn < bdf.rid.devfn());
         bus.functions.insert(at, Node { devfn: bdf.rid.devfn(), tag, function });
         Ok(())
@@ -203,6 +197,7 @@ impl Topology {
             .binary_search_by_key(&bdf.rid.devfn(), |node| node.devfn)
             .map_err(|_| PciError::Absent(bdf))?;
         let Node { function, .. } = bus.functions.remove(at);
+        bus.posing = bus.posing.saturating_sub(AliasMask::of(&function, bdf.rid.devfn()).is_some().into());
         self.forget_unused(bdf.segment, bdf.rid.bus());
         for bus in function.secondary().into_iter().chain(virtual_buses(&function, bdf)) {
             if let Some(below) = self.buses.get_mut(&(bdf.segment, bus)) {
@@ -251,12 +246,18 @@ impl Topology {
     /// As [`Topology::insert`] and [`Topology::remove`]; nothing is changed then.
     pub fn replace(&mut self, bdf: Bdf, function: Function) -> Result<Function, PciError> {
         let tag = self.node(bdf).ok_or(PciError::Absent(bdf))?.tag;
+        let known = self.buses.get(&place(bdf)).map(|bus| (bus.root, bus.declared, bus.virtual_of));
         let before = self.remove(bdf)?;
-        if let Err(error) = self.insert_tagged(bdf, function, None, tag) {
+        let result = self.insert_tagged(bdf, function, None, tag);
+        if result.is_err() {
             self.insert_tagged(bdf, before, None, tag)?;
-            return Err(error);
         }
-        Ok(before)
+        if let Some((bus, (root, declared, virtual_of))) = self.buses.get_mut(&place(bdf)).zip(known) {
+            bus.root |= root;
+            bus.declared |= declared;
+            bus.virtual_of = bus.virtual_of.or(virtual_of);
+        }
+        result.map(|()| before)
     }
 
     pub(crate) fn node(&self, bdf: Bdf) -> Option<&Node> {
@@ -271,6 +272,17 @@ impl Topology {
         nodes
             .iter()
             .map(move |node| (Bdf { segment, rid: RequesterId::new(bus, 0, 0).with_devfn(node.devfn) }, node))
+    }
+
+    /// Whether a function on this bus poses as another.
+    pub(crate) fn any_poses(&self, segment: Segment, bus: u8) -> bool {
+        self.buses.get(&(segment, bus)).is_some_and(|bus| bus.posing > 0)
+    }
+
+    /// The buses right below a function: that of a bridge, those of virtual functions elsewhere.
+    pub(crate) fn below(&self, bdf: Bdf) -> Vec<u8> {
+        let Some(function) = self.get(bdf) else { return Vec::new() };
+        function.secondary().into_iter().chain(virtual_buses(function, bdf)).collect()
     }
 
     fn path(&self, bdf: Bdf) -> Path<'_> {
@@ -326,12 +338,15 @@ impl Topology {
 
     /// Whether a function has the isolation `wanted`; `None` for a function that is not there.
     pub fn acs(&self, bdf: Bdf, wanted: AcsFlags) -> Option<AcsVerdict> {
+        self.acs_as(bdf, wanted, self.in_multifunction_slot(bdf))
+    }
+
+    /// As [`Topology::acs`], taking the function for one of a multifunction slot or not.
+    pub(crate) fn acs_as(&self, bdf: Bdf, wanted: AcsFlags, multifunction: bool) -> Option<AcsVerdict> {
+        let bus = self.buses.get(&place(bdf))?;
         let around = Surroundings {
-            multifunction: self.in_multifunction_slot(bdf),
-            root_bus: self
-                .buses
-                .get(&place(bdf))
-                .is_some_and(|bus| bus.bridge.is_none() && bus.virtual_of.is_none()),
+            multifunction,
+            root_bus: bus.bridge.is_none() && bus.virtual_of.is_none(),
             ivrs: self.machine.ivrs,
             intel_pch: self.machine.intel_pch,
         };

@@ -1,0 +1,131 @@
+//! The event of a device that is added to its bus, and how devices are named.
+
+use core::fmt;
+use core::ops::RangeInclusive;
+
+use crate::pci::{Acs, AcsFlags, Fact, Function, PortType};
+use crate::{Bdf, Error};
+
+/// Names a device, PCI or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DeviceKey {
+    /// A PCI function.
+    Pci(Bdf),
+    /// A device that the firmware describes by a node of its own: a named component, a device-tree master.
+    Node(NodeId),
+    /// A device with an id on a bus that is no PCI (fsl-mc, host1x).
+    OnBus {
+        /// The bus.
+        bus: NodeId,
+        /// Its id there.
+        id: u32,
+    },
+}
+
+/// A node of the firmware: index into [`Platform::requesters`](crate::Platform::requesters).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+impl From<Bdf> for DeviceKey {
+    fn from(bdf: Bdf) -> Self {
+        DeviceKey::Pci(bdf)
+    }
+}
+
+impl fmt::Display for DeviceKey {
+    /// `0000:01:00.0`; nodes, whose names only the firmware knows, as `node 3` and `node 3#0x17`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceKey::Pci(bdf) => bdf.fmt(f),
+            DeviceKey::Node(node) => write!(f, "node {}", node.0),
+            DeviceKey::OnBus { bus, id } => write!(f, "node {}#{id:#x}", bus.0),
+        }
+    }
+}
+
+/// A device as it is added to its bus.
+///
+/// ```
+/// use fwspec::{AcsFlags, Bdf, Device, Segment};
+/// let port = Device::root_port(Bdf::new(Segment(0), 0, 1, 0), 1..=4).acs(AcsFlags::ISOLATED);
+/// let nic = Device::endpoint(Bdf::new(Segment(0), 1, 0, 0)).multifunction();
+/// assert_eq!(nic.key().to_string(), "0000:01:00.0");
+/// # let _ = port;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub(super) key: DeviceKey,
+    pub(super) function: Function,
+    pub(super) physical: Option<Bdf>,
+}
+
+impl Device {
+    /// A PCI function, from as much of its configuration space as somebody read.
+    ///
+    /// # Errors
+    /// As [`Function::read`].
+    pub fn pci(bdf: Bdf, config: &[u8]) -> Result<Device, Error> {
+        Function::read(config).map(|function| Device::function(bdf, function))
+    }
+
+    /// A PCI function of which the facts are known.
+    pub const fn function(bdf: Bdf, function: Function) -> Device {
+        Device { key: DeviceKey::Pci(bdf), function, physical: None }
+    }
+
+    /// A PCI Express endpoint.
+    pub const fn endpoint(bdf: Bdf) -> Device {
+        Device::function(bdf, Function::endpoint())
+    }
+
+    /// A root port with these buses below, secondary to subordinate.
+    pub const fn root_port(bdf: Bdf, buses: RangeInclusive<u8>) -> Device {
+        Device::port(bdf, PortType::RootPort, buses)
+    }
+
+    /// A PCI Express port or bridge with these buses below, secondary to subordinate.
+    pub const fn port(bdf: Bdf, port: PortType, buses: RangeInclusive<u8>) -> Device {
+        Device::function(bdf, Function::port(port, *buses.start(), *buses.end()))
+    }
+
+    /// A named component or device-tree master.
+    pub const fn platform(node: NodeId) -> Device {
+        Device { key: DeviceKey::Node(node), function: Function::endpoint(), physical: None }
+    }
+
+    /// A device with an id on a bus that is no PCI.
+    pub const fn on_bus(bus: NodeId, id: u32) -> Device {
+        Device { key: DeviceKey::OnBus { bus, id }, function: Function::endpoint(), physical: None }
+    }
+
+    /// With these ACS bits, all that it can do being switched on.
+    pub const fn acs(self, flags: AcsFlags) -> Device {
+        self.acs_control(flags, flags)
+    }
+
+    /// With an ACS capability and what of it is switched on.
+    pub const fn acs_control(mut self, capability: AcsFlags, control: AcsFlags) -> Device {
+        self.function.acs = Fact::Present(Acs { capability, control, next_dword: 0 });
+        self
+    }
+
+    /// With the multifunction bit in its header.
+    pub const fn multifunction(mut self) -> Device {
+        self.function.multifunction = true;
+        self
+    }
+
+    /// As a virtual function of this physical function.
+    pub const fn virtual_function_of(mut self, physical: Bdf) -> Device {
+        self.function.virtual_function = true;
+        self.function.multifunction = false;
+        self.physical = Some(physical);
+        self
+    }
+
+    /// What it is called.
+    pub const fn key(&self) -> DeviceKey {
+        self.key
+    }
+}

@@ -1,0 +1,143 @@
+//! What comes out of an event: where the device was put, what else moved, or why the event cannot be.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::DeviceKey;
+use crate::map::{Fwspec, NoStream};
+use crate::pci::{Missing, PciError};
+
+/// Names a group for as long as it lives; never used again. Of two groups that merge, the older one's name stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u64);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a device was put.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Its group; `None` where [`how`](Placement::how) says why.
+    pub group: Option<GroupId>,
+    /// Its IOMMU and ids, for a device that an IOMMU translates.
+    pub fwspec: Option<Fwspec>,
+    /// How it came there.
+    pub how: How,
+}
+
+/// How a device came to its group, or why it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum How {
+    /// Into a group of its own.
+    Created,
+    /// Into a group that was there.
+    Joined,
+    /// Into the oldest of several groups that it ties together.
+    Merged {
+        /// The groups that are no more.
+        absorbed: Vec<GroupId>,
+    },
+    /// Held back until what is above it is known.
+    Held {
+        /// What has to come first.
+        missing: Missing,
+    },
+    /// No group before this IOMMU is ready; which group it will be is settled.
+    Waiting {
+        /// Index into [`Platform::iommus`](crate::Platform::iommus).
+        iommu: u32,
+    },
+    /// No IOMMU translates it. It still counts among those that its neighbours are not isolated from.
+    Untranslated {
+        /// What the firmware's maps say.
+        why: NoStream,
+    },
+    /// It would widen a group that somebody owns. It is placed once the group is released.
+    Refused {
+        /// The owned group.
+        owner: GroupId,
+    },
+}
+
+/// What a device leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// The group it was in.
+    pub group: Option<GroupId>,
+    /// It was the last, and the group is no more. A group that goes on is never split, however it was held together.
+    pub dissolved: bool,
+}
+
+/// What an event changed besides the device that it was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// A device that had no group has one.
+    Placed {
+        /// The device.
+        device: DeviceKey,
+        /// Its group.
+        group: GroupId,
+    },
+    /// A device went from one group to another (after [`Groups::recompute`](super::Groups::recompute) only).
+    Moved {
+        /// The device.
+        device: DeviceKey,
+        /// Its group before.
+        from: GroupId,
+        /// Its group now.
+        to: GroupId,
+    },
+    /// A device lost its group (after [`Groups::recompute`](super::Groups::recompute) only).
+    Unplaced {
+        /// The device.
+        device: DeviceKey,
+        /// Its group before.
+        from: GroupId,
+    },
+    /// Two groups became one.
+    Merged {
+        /// The group that is no more.
+        absorbed: GroupId,
+        /// The older one, which has all members now.
+        into: GroupId,
+    },
+}
+
+/// An event that cannot be: the caller's books and ours differ. Nothing is changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusError {
+    /// A device of this name is there.
+    #[error("{0} is there already")]
+    Duplicate(DeviceKey),
+    /// No device of this name is there.
+    #[error("{0} is not there")]
+    Unknown(DeviceKey),
+    /// The PCI buses do not add up.
+    #[error(transparent)]
+    Pci(PciError),
+    /// No group has this name.
+    #[error("group {0} is not there")]
+    NoGroup(GroupId),
+    /// The group has an owner.
+    #[error("group {0} has an owner")]
+    Owned(GroupId),
+    /// More devices than can be counted.
+    #[error("more than 2^32 devices")]
+    TooMany,
+}
+
+impl From<PciError> for BusError {
+    fn from(error: PciError) -> Self {
+        match error {
+            PciError::Occupied(bdf) => BusError::Duplicate(bdf.into()),
+            PciError::Absent(bdf) => BusError::Unknown(bdf.into()),
+            other => BusError::Pci(other),
+        }
+    }
+}

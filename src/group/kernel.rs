@@ -1,0 +1,132 @@
+//! What a current Linux does with each device, where that differs from what has to be done.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::DeviceKey;
+use super::groups::{Entry, Groups};
+use super::partition::Slot;
+use crate::bytes::index;
+use crate::map::NoStream;
+use crate::model::IommuKind;
+
+/// The most StreamID bits that the kernel's two-level SMMUv3 stream table covers: 2^17 entries of 2^8 (linux
+/// drivers/iommu/arm/arm-smmu-v3 `arm_smmu_init_strtab_2lvl`).
+const MOST_STREAM_BITS: u32 = 25;
+
+/// What a current Linux kernel does with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KernelAnswer {
+    /// It gives it a group.
+    Grouped,
+    /// It leaves it without IOMMU.
+    Untranslated,
+    /// It refuses it: a StreamID of it belongs to a device that was added before (`arm_smmu_insert_master`, "Aliasing
+    /// StreamID unsupported").
+    RefusedAlias {
+        /// Who has the StreamID.
+        owner: DeviceKey,
+    },
+    /// It drops it: an alias or a specifier of it fails.
+    RefusedMap,
+    /// Its whole IOMMU fails to register: somebody's StreamID is beyond the stream table, or two share one at a virtio-iommu.
+    SmmuFails,
+}
+
+impl KernelAnswer {
+    /// The word that the JSON uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KernelAnswer::Grouped => "grouped",
+            KernelAnswer::Untranslated => "untranslated",
+            KernelAnswer::RefusedAlias { .. } => "refused-alias",
+            KernelAnswer::RefusedMap => "refused-map",
+            KernelAnswer::SmmuFails => "smmu-fails",
+        }
+    }
+}
+
+impl Groups {
+    /// What a current Linux kernel does with each device, taken in the order in which they were added, by key. `sid_bits` is the
+    /// width of the SMMUv3s' StreamIDs (SMMU_IDR1.SIDSIZE), where it is known.
+    ///
+    /// A device that the kernel refuses has a group here all the same: it can reach memory as the other one.
+    pub fn kernel_answers(&self, sid_bits: Option<u8>) -> Vec<(DeviceKey, KernelAnswer)> {
+        let mut entries: Vec<(Slot, &Entry)> =
+            (0..).zip(&self.slots).filter_map(|(s, e)| Some((s, e.as_ref()?))).collect();
+        entries.sort_unstable_by_key(|(_, entry)| entry.order);
+        let mut failing = self.beyond_table(&entries, sid_bits);
+        let mut owners: BTreeMap<(u32, u32), DeviceKey> = BTreeMap::new();
+        let mut answers = Vec::with_capacity(entries.len());
+        for (_, entry) in entries {
+            let answer = self.answer(entry, &mut owners);
+            if let (KernelAnswer::RefusedAlias { .. }, Some(fwspec)) = (answer, &entry.fwspec)
+                && self.kind(fwspec.iommu) == Some(IommuKind::Virtio)
+            {
+                failing.insert(fwspec.iommu);
+            }
+            answers.push((entry, answer));
+        }
+        let mut answers: Vec<(DeviceKey, KernelAnswer)> = answers
+            .into_iter()
+            .map(|(entry, answer)| {
+                let fails = entry.fwspec.as_ref().is_some_and(|fwspec| failing.contains(&fwspec.iommu));
+                let answer =
+                    if fails && answer == KernelAnswer::Grouped { KernelAnswer::SmmuFails } else { answer };
+                (entry.key, answer)
+            })
+            .collect();
+        answers.sort_unstable_by_key(|(key, _)| *key);
+        answers
+    }
+
+    fn kind(&self, iommu: u32) -> Option<IommuKind> {
+        Some(self.map.as_ref()?.iommus().get(index(iommu))?.kind)
+    }
+
+    /// SMMUv3s with a master whose StreamID is beyond the stream table.
+    fn beyond_table(&self, entries: &[(Slot, &Entry)], sid_bits: Option<u8>) -> BTreeSet<u32> {
+        let Some(bits) = sid_bits.map(|bits| u32::from(bits).min(MOST_STREAM_BITS)) else {
+            return BTreeSet::new();
+        };
+        entries
+            .iter()
+            .filter_map(|(_, entry)| entry.fwspec.as_ref())
+            .filter(|fwspec| matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. })))
+            .filter(|fwspec| fwspec.ids.iter().filter_map(|stream| stream.id).any(|id| id.0 >> bits != 0))
+            .map(|fwspec| fwspec.iommu)
+            .collect()
+    }
+
+    fn answer(&self, entry: &Entry, owners: &mut BTreeMap<(u32, u32), DeviceKey>) -> KernelAnswer {
+        let Some(map) = &self.map else { return KernelAnswer::Grouped };
+        let Some(fwspec) = &entry.fwspec else {
+            let own_id_maps = match entry.key {
+                DeviceKey::Pci(bdf) => map.resolve(bdf).is_ok(),
+                _ => false,
+            };
+            return match entry.refused {
+                Some(
+                    NoStream::Errno { .. }
+                    | NoStream::Dangling { .. }
+                    | NoStream::Cycle { .. }
+                    | NoStream::TwoKinds,
+                ) => KernelAnswer::RefusedMap,
+                Some(_) if own_id_maps => KernelAnswer::RefusedMap,
+                _ => KernelAnswer::Untranslated,
+            };
+        };
+        if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. } | IommuKind::Virtio)) {
+            return KernelAnswer::Grouped;
+        }
+        // The kernel ascribes every id to the IOMMU of the first.
+        let ids = || fwspec.ids.iter().filter_map(|stream| Some((fwspec.iommu, stream.id?.0)));
+        let other = ids().find_map(|id| owners.get(&id).copied().filter(|owner| *owner != entry.key));
+        if let Some(owner) = other {
+            return KernelAnswer::RefusedAlias { owner };
+        }
+        owners.extend(ids().map(|id| (id, entry.key)));
+        KernelAnswer::Grouped
+    }
+}

@@ -1,0 +1,55 @@
+//! Which ties count: those of Linux, or also those that Linux does not see.
+
+use crate::Bdf;
+use crate::pci::{AcsFlags, Fact, PortType, Topology};
+
+/// Which ties count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Policy {
+    /// Those of linux drivers/iommu/iommu.c `pci_device_group`, closed: what the kernel finds when parents come before
+    /// children.
+    #[default]
+    Linux,
+    /// Those of `Linux`, and the bus inside a switch: where one of its ports does not isolate, peers behind the others can
+    /// be reached past the IOMMU. Never finer than `Linux`.
+    Strict,
+}
+
+/// Whether a function on the bus inside a switch lets peers through: it is no downstream port, or its ACS is not all on. The
+/// enhanced bits count where the capability has them (its bit 7).
+fn opens_switch(topology: &Topology, bdf: Bdf) -> bool {
+    const HAS_ENHANCED: AcsFlags = AcsFlags::IB;
+    let Some(function) = topology.get(bdf) else { return false };
+    if function.virtual_function {
+        return false;
+    }
+    let isolates = topology.acs(bdf, AcsFlags::ISOLATED).is_some_and(|verdict| verdict.isolates);
+    let enhanced = match function.acs {
+        Fact::Present(acs) if acs.capability.contains(HAS_ENHANCED) => {
+            acs.control.contains(AcsFlags::DSP_MT_RR | AcsFlags::USP_MT_RR)
+        }
+        _ => true,
+    };
+    !(function.is(PortType::DownstreamPort) && isolates && enhanced)
+}
+
+/// The upstream port of the switch whose inner bus this function is on.
+pub(super) fn switch_of(topology: &Topology, bdf: Bdf) -> Option<Bdf> {
+    let (port, function) = topology.bridges(bdf).next()?;
+    function.is(PortType::UpstreamPort).then_some(port)
+}
+
+/// A function of the bus inside this switch that lets peers through.
+pub(super) fn open_in_switch(topology: &Topology, switch: Bdf) -> Option<Bdf> {
+    let bus = topology.get(switch)?.secondary()?;
+    topology.on_bus(switch.segment, bus).map(|(bdf, _)| bdf).find(|bdf| opens_switch(topology, *bdf))
+}
+
+/// The nearest switch above (or around) a function whose inner bus is open.
+pub(super) fn open_switch_above(topology: &Topology, bdf: Bdf) -> Option<Bdf> {
+    topology
+        .bridges(bdf)
+        .filter(|(_, bridge)| bridge.is(PortType::UpstreamPort))
+        .find_map(|(switch, _)| open_in_switch(topology, switch).map(|_| switch))
+}
