@@ -124,6 +124,11 @@ impl Device {
         self
     }
 
+    /// Whether it is a virtual function.
+    pub const fn is_virtual_function(&self) -> bool {
+        self.function.virtual_function
+    }
+
     /// What it is called.
     pub const fn key(&self) -> DeviceKey {
         self.key

@@ -49,6 +49,7 @@ impl Groups {
             order: self.next_order,
             state: State::Tied,
             fwspec: None,
+            dropped: false,
             refused: None,
             grouped: false,
             assumed: false,
@@ -374,11 +375,15 @@ impl Groups {
             (Some(map), DeviceKey::OnBus { bus, id }) => map.fwspec_on_bus(bus.0, id),
         };
         self.forget_streams(slot);
-        if let Some(fwspec) = &outcome.fwspec {
+        // A record that Linux throws away still says as whom the device reaches the IOMMU.
+        let dropped = outcome.dropped.is_some();
+        let fwspec = outcome.fwspec.or(outcome.dropped);
+        if let Some(fwspec) = &fwspec {
             self.streams.insert(slot, fwspec);
         }
         let entry = self.entry_mut(slot)?;
-        entry.fwspec = outcome.fwspec;
+        entry.fwspec = fwspec;
+        entry.dropped = dropped;
         entry.refused = outcome.refused;
         None
     }
@@ -405,13 +410,17 @@ impl Groups {
     fn find(&mut self, slot: Slot, found: &mut Vec<Found>) {
         let Some(entry) = self.entry(slot) else { return };
         if let Some(fwspec) = &entry.fwspec {
+            let iommu = |at: u32| self.map.as_ref().and_then(|map| map.iommus().get(index(at)));
+            let rule = |at: u32| iommu(at).map(|iommu| iommu.group_rule);
             for stream in &fwspec.ids {
-                let Some(id) = stream.id else { continue };
+                let Some(id) = stream.id.filter(|_| policy::shared_id_ties(self.policy, rule(stream.iommu)))
+                else {
+                    continue;
+                };
                 let tie = Tie::SharedStreamId { iommu: stream.iommu, id };
                 found.extend(self.streams.meeting(slot, *stream).map(|other| (slot, other, tie)));
             }
-            let rule = self.map.as_ref().and_then(|map| map.iommus().get(index(fwspec.iommu)));
-            if let Some(rule @ (GroupRule::Instance | GroupRule::Bank)) = rule.map(|iommu| iommu.group_rule) {
+            if let Some(rule @ (GroupRule::Instance | GroupRule::Bank)) = rule(fwspec.iommu) {
                 let other = self.streams.other_master(slot, fwspec.iommu);
                 found.extend(other.map(|other| (slot, other, Tie::Driver { rule })));
             }

@@ -64,6 +64,8 @@ pub(super) struct Entry {
     pub(super) state: State,
     /// Its IOMMU and ids. Without firmware nobody has any, and everybody is translated.
     pub(super) fwspec: Option<Fwspec>,
+    /// Linux throws the record away: one of its ids failed.
+    pub(super) dropped: bool,
     /// What kept the record from being complete.
     pub(super) refused: Option<NoStream>,
     /// It is in its class's group.

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::DeviceKey;
 use super::groups::{Entry, Groups};
 use super::partition::Slot;
+use crate::Bdf;
 use crate::bytes::index;
-use crate::map::NoStream;
 use crate::model::IommuKind;
 
 /// The most StreamID bits that the kernel's two-level SMMUv3 stream table covers: 2^17 entries of 2^8 (linux
@@ -28,7 +28,7 @@ pub enum KernelAnswer {
         /// Who has the StreamID.
         owner: DeviceKey,
     },
-    /// It drops it: an alias or a specifier of it fails.
+    /// It drops it: after some of its ids another alias or specifier fails (device tree, `of_iommu_configure`).
     RefusedMap,
     /// Its whole IOMMU fails to register: somebody's StreamID is beyond the stream table, or two share one at a virtio-iommu.
     SmmuFails,
@@ -61,7 +61,8 @@ impl Groups {
         let mut answers = Vec::with_capacity(entries.len());
         for (_, entry) in entries {
             let answer = self.answer(entry, &mut owners);
-            if let (KernelAnswer::RefusedAlias { .. }, Some(fwspec)) = (answer, &entry.fwspec)
+            if let (KernelAnswer::RefusedAlias { .. } | KernelAnswer::SmmuFails, Some(fwspec)) =
+                (answer, &entry.fwspec)
                 && self.kind(fwspec.iommu) == Some(IommuKind::Virtio)
             {
                 failing.insert(fwspec.iommu);
@@ -85,6 +86,12 @@ impl Groups {
         Some(self.map.as_ref()?.iommus().get(index(iommu))?.kind)
     }
 
+    fn poses_as_nobody(&self, device: DeviceKey) -> bool {
+        let DeviceKey::Pci(bdf) = device else { return false };
+        let mut aliases = self.topology.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..bdf });
+        aliases.any(|alias| self.topology.get(alias).is_none())
+    }
+
     /// SMMUv3s with a master whose StreamID is beyond the stream table.
     fn beyond_table(&self, entries: &[(Slot, &Entry)], sid_bits: Option<u8>) -> BTreeSet<u32> {
         let Some(bits) = sid_bits.map(|bits| u32::from(bits).min(MOST_STREAM_BITS)) else {
@@ -100,23 +107,18 @@ impl Groups {
     }
 
     fn answer(&self, entry: &Entry, owners: &mut BTreeMap<(u32, u32), DeviceKey>) -> KernelAnswer {
-        let Some(map) = &self.map else { return KernelAnswer::Grouped };
-        let Some(fwspec) = &entry.fwspec else {
-            let own_id_maps = match entry.key {
-                DeviceKey::Pci(bdf) => map.resolve(bdf).is_ok(),
-                _ => false,
-            };
-            return match entry.refused {
-                Some(
-                    NoStream::Errno { .. }
-                    | NoStream::Dangling { .. }
-                    | NoStream::Cycle { .. }
-                    | NoStream::TwoKinds,
-                ) => KernelAnswer::RefusedMap,
-                Some(_) if own_id_maps => KernelAnswer::RefusedMap,
-                _ => KernelAnswer::Untranslated,
-            };
-        };
+        if self.map.is_none() {
+            return KernelAnswer::Grouped;
+        }
+        let Some(fwspec) = &entry.fwspec else { return KernelAnswer::Untranslated };
+        if entry.dropped {
+            return KernelAnswer::RefusedMap;
+        }
+        // The endpoint of an alias that no function has is not there (linux `viommu_attach_dev` fails with ENOENT).
+        let virtio = self.kind(fwspec.iommu) == Some(IommuKind::Virtio);
+        if virtio && self.poses_as_nobody(entry.key) {
+            return KernelAnswer::SmmuFails;
+        }
         if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. } | IommuKind::Virtio)) {
             return KernelAnswer::Grouped;
         }

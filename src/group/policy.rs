@@ -1,6 +1,7 @@
 //! Which ties count: those of Linux, or also those that Linux does not see.
 
 use crate::Bdf;
+use crate::model::GroupRule;
 use crate::pci::{AcsFlags, Fact, PortType, Topology};
 
 /// Which ties count.
@@ -8,12 +9,20 @@ use crate::pci::{AcsFlags, Fact, PortType, Topology};
 #[non_exhaustive]
 pub enum Policy {
     /// Those of linux drivers/iommu/iommu.c `pci_device_group`, closed: what the kernel finds when parents come before
-    /// children.
+    /// children. A StreamID that two devices of an SMMUv3 have makes no group here: Linux refuses the second device, as
+    /// [`KernelAnswer`](super::KernelAnswer) says.
     #[default]
     Linux,
-    /// Those of `Linux`, and the bus inside a switch: where one of its ports does not isolate, peers behind the others can
-    /// be reached past the IOMMU. Never finer than `Linux`.
+    /// Those of `Linux`; devices with one StreamID, whatever the IOMMU, for it cannot tell them apart; and the bus inside a
+    /// switch: where one of its ports does not isolate, peers behind the others can be reached past the IOMMU. Never finer
+    /// than `Linux`.
     Strict,
+}
+
+/// Whether devices that share an id at an IOMMU of this rule are tied. Linux's drivers group them for stream mapping
+/// registers (`arm_smmu_device_group`) and swgroups (`tegra_smmu_device_group`); the others refuse the second or leave them apart.
+pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {
+    policy == Policy::Strict || matches!(rule, Some(GroupRule::SharedStreamMapping | GroupRule::SharedId))
 }
 
 /// Whether a function on the bus inside a switch lets peers through: it is no downstream port, or its ACS is not all on. The

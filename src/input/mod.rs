@@ -1,5 +1,6 @@
 //! What a user has in hand: which format it is, and the formats that hold no firmware table.
 
+mod devices;
 mod dump;
 #[cfg(feature = "std")]
 mod file;
@@ -10,6 +11,7 @@ mod recognise;
 #[cfg(feature = "std")]
 pub mod sysfs;
 
+pub use devices::devices;
 pub use dump::{ConfigDump, ConfigDumps};
 #[cfg(feature = "std")]
 pub use file::read;

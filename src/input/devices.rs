@@ -1,0 +1,49 @@
+//! From dumped config space to the events of devices being added, in the order in which Linux enumerates them.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::pci::Function;
+use crate::{Bdf, Device, Error};
+
+use super::ConfigDumps;
+
+/// The devices of a machine, in the order in which Linux adds them: buses ascending, each function after the bridges above it,
+/// virtual functions last; and what of the dumps could not be read.
+///
+/// Which functions are virtual is not in their own config space: the SR-IOV capability of their physical function says where
+/// they are (PCIe 6.0 §9.3.3).
+///
+/// ```
+/// use fwspec::input::{devices, lspci};
+/// let dumps = lspci::parse(b"00:01.0 Host bridge\n00: 36 1b 08 00 00 00 00 00 00 00 00 06 00 00 00 00\n\
+/// 10: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n20: 00 00 00 00 00 00 00 00 00 00 00 00 f4 1a 00 11\n\
+/// 30: 00 00 00 00 00 00 00 00 00 00 00 00 ff 00 00 00\n")?;
+/// let (found, skipped) = devices(&dumps);
+/// assert_eq!((found.len(), skipped.len()), (1, 0));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn devices(dumps: &ConfigDumps) -> (Vec<Device>, Vec<Error>) {
+    let mut skipped = dumps.skipped.clone();
+    let mut functions: Vec<(Bdf, Function)> = Vec::with_capacity(dumps.functions.len());
+    for dump in &dumps.functions {
+        match Function::read(&dump.bytes) {
+            Ok(function) => functions.push((dump.bdf, function)),
+            Err(error) => skipped.push(Error { at: dump.at, ..error }),
+        }
+    }
+    functions.sort_unstable_by_key(|(bdf, _)| *bdf);
+    let mut physical: BTreeMap<Bdf, Bdf> = BTreeMap::new();
+    for (bdf, function) in &functions {
+        let virtual_functions =
+            function.sriov.present().into_iter().flat_map(|sriov| sriov.virtual_functions(bdf.rid));
+        physical.extend(virtual_functions.map(|rid| (Bdf { rid, ..*bdf }, *bdf)));
+    }
+    let device = |(bdf, function): &(Bdf, Function)| match physical.get(bdf) {
+        Some(pf) => Device::function(*bdf, *function).virtual_function_of(*pf),
+        None => Device::function(*bdf, *function),
+    };
+    let mut devices: Vec<Device> = functions.iter().map(device).collect();
+    devices.sort_by_key(Device::is_virtual_function);
+    (devices, skipped)
+}

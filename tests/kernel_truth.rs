@@ -1,0 +1,278 @@
+//! Every captured Linux boot, end to end: firmware bytes and config space in, groups and fwspec ids out, as the kernel had them.
+//!
+//! The captures live outside the project, in `../shared/linux-truth` or where `FWSPEC_SHARED` points; without them the test
+//! says so and passes. `tests/kernel_truth.agreed` lists the captures that agree: none of them may break.
+#![cfg(feature = "json")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use fwspec::input::Firmware;
+use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap};
+use serde_json::Value;
+
+fn runs() -> Option<PathBuf> {
+    let shared = std::env::var_os("FWSPEC_SHARED").map(PathBuf::from);
+    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
+    Some(shared.join("linux-truth/runs")).filter(|runs| runs.is_dir())
+}
+
+/// One boot.
+struct Capture {
+    name: String,
+    folder: PathBuf,
+    devices: Value,
+    groups: Value,
+}
+
+impl Capture {
+    fn open(folder: PathBuf) -> Option<Capture> {
+        let json = |file: &str| {
+            let text = std::fs::read_to_string(folder.join(file)).ok()?;
+            Some(serde_json::from_str::<Value>(&text).unwrap())
+        };
+        let name = folder.file_name().unwrap().to_str().unwrap().to_string();
+        Some(Capture { name, devices: json("devices.json")?, groups: json("groups.json")?, folder })
+    }
+
+    /// `acpi`, `dt`, `acpi-viommu`, `dt-viommu`, `q35`.
+    fn kind(&self) -> &str {
+        self.name.split('.').nth(1).unwrap()
+    }
+
+    /// Major and minor version.
+    fn kernel(&self) -> (u32, u32) {
+        let digits = self.name.splitn(3, '.').nth(2).unwrap();
+        let mut numbers = digits.split('.').map(|n| n.parse().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap_or(0))
+    }
+
+    fn firmware(&self) -> Option<Firmware> {
+        let file = match self.kind() {
+            // A virtio-iommu is described by VIOT, which is not read yet: PCI alone is judged.
+            "acpi" if self.folder.join("VIOT.bin").exists() => return None,
+            "acpi" => "IORT.bin",
+            "dt" | "dt-viommu" => "fdt.dtb",
+            _ => return None,
+        };
+        Some(Firmware::open(file, std::fs::read(self.folder.join(file)).unwrap()).unwrap())
+    }
+
+    fn dialect(&self) -> Dialect {
+        if self.kernel() >= (7, 3) { Dialect::LINUX } else { Dialect::LINUX_CLASSIC }
+    }
+
+    /// The PCI functions, as the command reads them.
+    fn functions(&self) -> Vec<Device> {
+        let text = std::fs::read(self.folder.join("lspci.txt")).unwrap();
+        let (devices, skipped) = fwspec::input::devices(&fwspec::input::lspci::parse(&text).unwrap());
+        assert_eq!(skipped, [], "{}", self.name);
+        assert_eq!(devices.len(), self.devices.as_array().unwrap().len(), "{}", self.name);
+        devices
+    }
+
+    /// The kernel's partition of the PCI functions.
+    fn partition(&self) -> BTreeSet<BTreeSet<Bdf>> {
+        let members = |group: &Value| -> BTreeSet<Bdf> {
+            group["devices"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|d| d.as_str().unwrap().parse().ok())
+                .collect()
+        };
+        self.groups["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(members)
+            .filter(|group| !group.is_empty())
+            .collect()
+    }
+
+    fn ids(&self) -> BTreeMap<String, Vec<u32>> {
+        let ids =
+            |list: &Value| list.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+        self.groups["fwspec_ids"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), ids(v))).collect()
+    }
+
+    fn strings(&self, key: &str) -> BTreeSet<String> {
+        self.groups[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_string()).collect()
+    }
+}
+
+/// What came out for one capture.
+#[derive(Default)]
+struct Verdict {
+    faults: Vec<String>,
+    ids_compared: usize,
+    predictions_compared: usize,
+}
+
+impl Verdict {
+    fn fault(&mut self, fault: String) {
+        self.faults.push(fault);
+    }
+}
+
+fn ids_of(groups: &Groups, device: DeviceKey) -> Option<Vec<u32>> {
+    let record = groups.placement(device).ok()?.fwspec?;
+    Some(record.ids.iter().filter_map(|stream| stream.fwspec_id()).collect())
+}
+
+fn without_repeats(ids: &[u32]) -> Vec<u32> {
+    let mut seen = BTreeSet::new();
+    ids.iter().copied().filter(|id| seen.insert(*id)).collect()
+}
+
+fn judge(capture: &Capture) -> Verdict {
+    let mut verdict = Verdict::default();
+    let firmware = capture.firmware();
+    let mut groups = match &firmware {
+        Some(firmware) => Groups::new(IdMap::build(&firmware.platform, capture.dialect()).unwrap()),
+        None => Groups::without_firmware(),
+    };
+    let functions = capture.functions();
+    for device in &functions {
+        groups.add(*device).unwrap();
+    }
+    groups.settle();
+
+    // Groups: the same partition of the devices that the kernel grouped.
+    let kernel = capture.partition();
+    let grouped: BTreeSet<Bdf> = kernel.iter().flatten().copied().collect();
+    let mut ours: BTreeMap<_, BTreeSet<Bdf>> = BTreeMap::new();
+    for bdf in &grouped {
+        match groups.group_of((*bdf).into()) {
+            Some(group) => drop(ours.entry(group).or_default().insert(*bdf)),
+            None => verdict.fault(format!("{bdf} has no group: {:?}", groups.why_none((*bdf).into()))),
+        }
+    }
+    let ours: BTreeSet<_> = ours.into_values().collect();
+    for group in ours.symmetric_difference(&kernel) {
+        verdict.fault(format!(
+            "{} has group {group:?}",
+            if kernel.contains(group) { "the kernel" } else { "fwspec" }
+        ));
+    }
+
+    let Some(firmware) = firmware else { return verdict };
+    // Ids, in order.
+    let refused = capture.strings("fwspec_refused");
+    let recorded = capture.ids();
+    for device in &functions {
+        let name = device.key().to_string();
+        let found = ids_of(&groups, device.key());
+        let Some(wanted) = recorded.get(&name) else {
+            // Before v6.15 only devices that some driver was matched with were looked up; and a registration that fails ends
+            // before it comes to every device.
+            if capture.kernel() >= (6, 15) && !kernel.is_empty() && found.is_some() {
+                verdict.fault(format!("{name}: the kernel has no ids, fwspec {found:x?}"));
+            }
+            continue;
+        };
+        verdict.ids_compared += 1;
+        let found = found.unwrap_or_default();
+        let parsed_again = refused.contains(&name) && without_repeats(&found) == without_repeats(wanted);
+        if found != *wanted && !parsed_again {
+            verdict.fault(format!("{name}: the kernel has ids {wanted:x?}, fwspec {found:x?}"));
+        }
+    }
+    // Platform devices, which the kernel names its own way: some requester has just these ids.
+    for (name, wanted) in recorded.iter().filter(|(name, _)| name.parse::<Bdf>().is_err()) {
+        let map = groups.map().unwrap();
+        let requesters = 0..u32::try_from(firmware.platform.requesters.len()).unwrap();
+        let has_them = |at: u32| {
+            let record = map.fwspec_of(at).fwspec;
+            record.is_some_and(|r| r.ids.iter().filter_map(|s| s.fwspec_id()).eq(wanted.iter().copied()))
+        };
+        verdict.ids_compared += 1;
+        if !requesters.into_iter().any(has_them) {
+            verdict.fault(format!("{name}: nobody has the ids {wanted:x?}"));
+        }
+    }
+    // What happened to each device. Before v6.15 that also hung on drivers.
+    if capture.kernel() >= (6, 15) {
+        let rolled_back = kernel.is_empty() && !recorded.is_empty();
+        for (device, answer) in groups.kernel_answers(None) {
+            let (name, answer) = (device.to_string(), answer.as_str());
+            let happened = match () {
+                () if grouped.iter().any(|bdf| bdf.to_string() == name) => "grouped",
+                () if refused.contains(&name) && !rolled_back => "refused",
+                () if rolled_back && answer != "untranslated" => "smmu-fails",
+                () => "untranslated",
+            };
+            verdict.predictions_compared += 1;
+            // Who is refused brings a virtio-iommu down, and is brought down with it.
+            let brought_down = happened == "smmu-fails" && answer == "refused-alias";
+            if !answer.starts_with(happened) && !brought_down {
+                verdict.fault(format!("{name} is {happened}, predicted was {answer}"));
+            }
+        }
+    }
+    verdict
+}
+
+/// Why a capture differs, where the kernel is at fault.
+fn known_fault(name: &str) -> Option<&'static str> {
+    if name.contains("-rescan.") || name.starts_with("fw_dt_map_and_iommus.") {
+        return Some(
+            "functions enumerated after the IOMMU driver registered: pci_scan_slot() marks them multifunction too late",
+        );
+    }
+    if name.contains("-nobrdrv.") && name.ends_with(".6.1") {
+        return Some(
+            "fwspec made at driver probe (really_probe), no driver for the ports: pci_device_group() finds no group above",
+        );
+    }
+    None
+}
+
+#[test]
+fn every_captured_boot_is_explained() {
+    let Some(runs) = runs() else {
+        println!("SKIPPED: no captures; set FWSPEC_SHARED to the folder that has linux-truth/runs");
+        return;
+    };
+    let mut folders: Vec<_> = std::fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    let (mut agreed, mut explained, mut faults, mut failed) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut ids, mut predictions) = (0, 0);
+    for folder in folders {
+        let Some(capture) = Capture::open(folder) else {
+            failed += 1;
+            continue;
+        };
+        let verdict = judge(&capture);
+        ids += verdict.ids_compared;
+        predictions += verdict.predictions_compared;
+        match (verdict.faults.is_empty(), known_fault(&capture.name)) {
+            (true, _) => agreed.push(capture.name),
+            (false, Some(why)) => explained.push(format!("{}: {why}", capture.name)),
+            (false, None) => faults.push(format!("{}:\n    {}", capture.name, verdict.faults.join("\n    "))),
+        }
+    }
+    println!(
+        "{} captures agree on groups, fwspec ids ({ids} devices) and outcome ({predictions} devices)",
+        agreed.len()
+    );
+    println!("{} boots ended before anything was recorded", failed);
+    println!("{} differ for a known fault of the kernel:\n  {}", explained.len(), explained.join("\n  "));
+    println!("{} differ without explanation:\n  {}", faults.len(), faults.join("\n  "));
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel_truth.agreed");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&list, agreed.join("\n") + "\n").unwrap();
+    }
+    let before = std::fs::read_to_string(list).unwrap();
+    let broken: Vec<_> = before.lines().filter(|name| !agreed.iter().any(|now| now == name)).collect();
+    assert!(!agreed.is_empty());
+    assert_eq!(broken, Vec::<&str>::new(), "these agreed once");
+    assert!(faults.is_empty(), "{} captures differ without explanation", faults.len());
+}
