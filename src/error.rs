@@ -254,6 +254,34 @@ pub enum ErrorKind {
     #[error("RMR node in a table of revision {0}: Linux reads them from revision 5 on, so it is left out")]
     RmrTableRevision(u8),
 
+    /// An MCFG entry whose last bus is before its first.
+    #[error("buses {first:#04x} to {last:#04x}: the last one is before the first")]
+    BusRange {
+        /// First bus number.
+        first: u8,
+        /// Last bus number.
+        last: u8,
+    },
+    /// Bytes of a file of tables where none starts.
+    #[error("no ACPI table starts here: {left} bytes are left unread")]
+    NoTable {
+        /// Bytes up to the end of the file.
+        left: u32,
+    },
+    /// A line inside a block of acpidump text that is none of its lines.
+    #[error("not a line of acpidump text: an offset, a colon, and up to 16 bytes in hexadecimal")]
+    DumpLine,
+    /// A line of acpidump text that does not follow the one before it.
+    #[error(
+        "the line's bytes belong at offset {offset:#x}, but there are {have:#x} before it: lines are missing"
+    )]
+    DumpGap {
+        /// What the line says.
+        offset: u32,
+        /// Bytes that the lines before it gave.
+        have: u32,
+    },
+
     // -- device tree (dt/) --
     /// Not the number a device tree starts with.
     #[error("magic is {0:#010x}, not 0xd00dfeed: no device tree")]
