@@ -196,13 +196,8 @@ pub enum ErrorKind {
         node_type: u8,
     },
     /// ID mappings that lead in a circle (19).
-    #[error("the ID mappings lead in a circle: ID {id:#x} was passed on {hops} times")]
-    MappingCycle {
-        /// The ID that was looked up.
-        id: u32,
-        /// How often it was passed on.
-        hops: u32,
-    },
+    #[error("the ID mappings lead in a circle: {0:#x} has passed every node there is")]
+    MappingCycle(u32),
     /// Input IDs past 2^32 (23).
     #[error(
         "input IDs from {base:#x} on, {count_minus_one:#x} + 1 of them, run past 0xffffffff: nothing matches"
