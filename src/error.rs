@@ -196,13 +196,8 @@ pub enum ErrorKind {
         node_type: u8,
     },
     /// ID mappings that lead in a circle (19).
-    #[error("the ID mappings lead in a circle: ID {id:#x} was passed on {hops} times")]
-    MappingCycle {
-        /// The ID that was looked up.
-        id: u32,
-        /// How often it was passed on.
-        hops: u32,
-    },
+    #[error("the ID mappings lead in a circle: {0:#x} has passed every node there is")]
+    MappingCycle(u32),
     /// Input IDs past 2^32 (23).
     #[error(
         "input IDs from {base:#x} on, {count_minus_one:#x} + 1 of them, run past 0xffffffff: nothing matches"
@@ -253,6 +248,34 @@ pub enum ErrorKind {
     /// An RMR node in a table whose revision has none (40).
     #[error("RMR node in a table of revision {0}: Linux reads them from revision 5 on, so it is left out")]
     RmrTableRevision(u8),
+
+    /// An MCFG entry whose last bus is before its first.
+    #[error("buses {first:#04x} to {last:#04x}: the last one is before the first")]
+    BusRange {
+        /// First bus number.
+        first: u8,
+        /// Last bus number.
+        last: u8,
+    },
+    /// Bytes of a file of tables where none starts.
+    #[error("no ACPI table starts here: {left} bytes are left unread")]
+    NoTable {
+        /// Bytes up to the end of the file.
+        left: u32,
+    },
+    /// A line inside a block of acpidump text that is none of its lines.
+    #[error("not a line of acpidump text: an offset, a colon, and up to 16 bytes in hexadecimal")]
+    DumpLine,
+    /// A line of acpidump text that does not follow the one before it.
+    #[error(
+        "the line's bytes belong at offset {offset:#x}, but there are {have:#x} before it: lines are missing"
+    )]
+    DumpGap {
+        /// What the line says.
+        offset: u32,
+        /// Bytes that the lines before it gave.
+        have: u32,
+    },
 
     // -- device tree (dt/) --
     /// Not the number a device tree starts with.

@@ -2,7 +2,11 @@
 //!
 //! Views borrow their bytes, allocate nothing and judge nothing. No input makes them panic, loop for ever or recurse.
 
+#[cfg(feature = "alloc")]
+pub mod container;
 pub mod iort;
+mod mcfg;
 mod sdt;
 
+pub use mcfg::{Allocation, Allocations, Mcfg};
 pub use sdt::Sdt;

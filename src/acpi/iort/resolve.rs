@@ -52,23 +52,45 @@ pub fn resolve(
     id: u32,
     wanted: Wanted,
 ) -> Result<Option<Resolved>, Error> {
-    let start = Resolved { node: node_offset, id };
-    // A walk that passes more nodes than there are has been at one of them before.
-    let limit = iort.nodes().map_while(Result::ok).filter(|node| passes_on(node)).count();
-    let mut here = start;
-    for _ in 0..=limit {
+    // A walk that passes more nodes of a kind than there are has been at one of them before.
+    let mut left = Passages::count(iort);
+    let mut here = Resolved { node: node_offset, id };
+    loop {
         let Some(node) = iort.node_at(here.node).filter(Node::is_usable) else { return Ok(None) };
         match (wanted, node.node_type()) {
             (Wanted::Iommu, kind) if kind.is_smmu() => return Ok(Some(here)),
             (Wanted::Msi, NodeType::ItsGroup) => return Ok(Some(here)),
-            _ if !passes_on(&node) => return Ok(None),
-            _ => {}
+            (_, kind) if !passes_on(kind) => return Ok(None),
+            (_, kind) => left.pass(kind).ok_or(Error { kind: ErrorKind::MappingCycle(id), at: node.at() })?,
         }
-        let Some(next) = step(&node, dialect, here.id) else { return Ok(None) };
+        let Some(next) = step(iort, &node, dialect, here.id) else { return Ok(None) };
         here = next;
     }
-    let kind = ErrorKind::MappingCycle { id, hops: crate::bytes::saturate(limit).saturating_add(1) };
-    Err(Error { kind, at: iort.sdt().source().at(here.node) })
+}
+
+/// How many nodes a walk may still pass.
+struct Passages {
+    smmus: usize,
+    requesters: usize,
+}
+
+impl Passages {
+    fn count(iort: &Iort<'_>) -> Self {
+        let usable =
+            || iort.nodes().map_while(Result::ok).filter(Node::is_usable).map(|node| node.node_type());
+        let requester =
+            |kind: &NodeType| !kind.is_smmu() && !matches!(kind, NodeType::ItsGroup | NodeType::Rmr);
+        Passages {
+            smmus: usable().filter(|kind| kind.is_smmu()).count(),
+            requesters: usable().filter(requester).count(),
+        }
+    }
+
+    fn pass(&mut self, kind: NodeType) -> Option<()> {
+        let left = if kind.is_smmu() { &mut self.smmus } else { &mut self.requesters };
+        *left = left.checked_sub(1)?;
+        Some(())
+    }
 }
 
 /// The StreamID or DeviceID of a PCI function: asks the root complex of its segment, or each of them
@@ -134,12 +156,12 @@ pub fn own_device_id(iort: &Iort<'_>, dialect: Dialect, node_offset: u32) -> Res
         return Ok(None);
     }
     let mut singles = node.mappings().filter(|mapping| mapping.is_single() && mapping.output_reference != 0);
-    if let Some(index) = node.own_msi(dialect.msi_index) {
-        let own = singles.find(|mapping| mapping.index == index);
-        let its = own.filter(|own| {
+    if matches!(node.node_type(), NodeType::SmmuV3 | NodeType::Pmcg) {
+        let index = node.own_msi(dialect.msi_index);
+        let own = singles.find(|mapping| Some(mapping.index) == index).filter(|own| {
             iort.node_at(own.output_reference).is_some_and(|target| target.node_type() == NodeType::ItsGroup)
         });
-        return Ok(its.map(|own| Resolved { node: own.output_reference, id: own.output_base }));
+        return Ok(own.map(|own| Resolved { node: own.output_reference, id: own.output_base }));
     }
     singles.find_map(|mapping| from_output(iort, dialect, &mapping, Wanted::Msi).transpose()).transpose()
 }
@@ -156,7 +178,7 @@ fn from_output(
 
 /// One step of a walk: which mapping takes the ID, where it goes on, and as what (linux `iort_id_map`, and the loop of
 /// `iort_node_map_id`).
-fn step(node: &Node<'_>, dialect: Dialect, id: u32) -> Option<Resolved> {
+fn step(iort: &Iort<'_>, node: &Node<'_>, dialect: Dialect, id: u32) -> Option<Resolved> {
     if dialect.null_first_disables && kept(node).next()?.output_reference == 0 {
         return None;
     }
@@ -165,17 +187,16 @@ fn step(node: &Node<'_>, dialect: Dialect, id: u32) -> Option<Resolved> {
     for mapping in kept(node).filter(|mapping| Some(mapping.index) != own_msi) {
         let Some((first, last)) = inputs(node.node_type(), &mapping, dialect) else { continue };
         // Once a range has matched with its last ID, only one that starts there takes the ID from it.
-        let taken =
-            (first..=last).contains(&id) && (at_last_id.is_none() || id == first || mapping.is_single());
-        if !taken {
+        let free = at_last_id.is_none() || id == first || mapping.is_single();
+        if !free
+            || !(first..=last).contains(&id)
+            || !dialect.dangling_shadows && leads_nowhere(iort, &mapping)
+        {
             continue;
         }
-        let output = match (mapping.is_single(), id.wrapping_sub(first)) {
-            (true, _) => mapping.output_base,
-            (false, position) if dialect.output_wraps => mapping.output_base.wrapping_add(position),
-            (false, position) => mapping.output_base.checked_add(position)?,
-        };
-        let next = Resolved { node: mapping.output_reference, id: output };
+        let position = if mapping.is_single() { 0 } else { id.wrapping_sub(first) };
+        let next =
+            Resolved { node: mapping.output_reference, id: mapping.output_base.wrapping_add(position) };
         let yields = dialect.last_id == LastIdRule::YieldsToRangeStartingThere && !mapping.is_single();
         if !(yields && id == last && last > first) {
             return Some(next);
@@ -188,10 +209,15 @@ fn step(node: &Node<'_>, dialect: Dialect, id: u32) -> Option<Resolved> {
 /// The IDs that a mapping takes in this dialect.
 fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u32, u32)> {
     let (first, last) = (mapping.input_base, mapping.input_last()?);
+    if mapping.is_single() && node_type.is_smmu() {
+        // There the flag only makes sense for own MSIs: Linux warns and passes over the mapping.
+        return None;
+    }
     if mapping.is_single() && dialect.single == SingleRule::AnyInput {
-        // Elsewhere the flag only makes sense for own MSIs: Linux warns and passes over the mapping.
-        let anything = matches!(node_type, NodeType::NamedComponent | NodeType::RootComplex | NodeType::Iwb);
-        return anything.then_some((0, u32::MAX));
+        return Some((0, u32::MAX));
+    }
+    if !dialect.output_wraps {
+        mapping.output_last()?;
     }
     match dialect.count {
         CountRule::CountMinusOne => Some((first, last)),
@@ -199,13 +225,19 @@ fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u
     }
 }
 
+/// Whether a mapping's reference is of nothing that could be a target.
+fn leads_nowhere(iort: &Iort<'_>, mapping: &Mapping) -> bool {
+    let target = iort.node_at(mapping.output_reference).filter(Node::is_usable);
+    target.is_none_or(|node| node.node_type() == NodeType::Rmr)
+}
+
 /// The mappings that can match anything: the same as lowering keeps.
 fn kept<'a>(node: &Node<'a>) -> impl Iterator<Item = Mapping> + use<'a> {
     node.mappings().filter(|mapping| mapping.input_last().is_some())
 }
 
-/// Whether Linux follows the mappings of such a node. An ITS group is an end, and an RMR node sends nothing.
-fn passes_on(node: &Node<'_>) -> bool {
-    let kind = node.node_type();
-    node.is_usable() && kind != NodeType::ItsGroup && kind != NodeType::Rmr
+/// Whether the mappings of such a node translate what comes in. An ITS group is an end; PMCG and IWB nodes only send MSIs of
+/// their own, RMR nodes nothing.
+fn passes_on(kind: NodeType) -> bool {
+    kind.is_smmu() || matches!(kind, NodeType::RootComplex | NodeType::NamedComponent)
 }
