@@ -3,7 +3,13 @@
 //! The captures live outside the project, in `../shared/linux-truth` or where `FWSPEC_SHARED` points; without them the test
 //! says so and passes. `tests/kernel_truth.agreed` lists the captures that agree: none of them may break.
 #![cfg(feature = "json")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -66,7 +72,8 @@ impl Capture {
             let bdf = device["bdf"].as_str().unwrap().parse().unwrap();
             let hex = device["config"].as_str().unwrap().as_bytes();
             let digit = |at: usize| (hex[at] as char).to_digit(16).unwrap() as u8;
-            let mut config: Vec<u8> = (0..hex.len() / 2).map(|i| digit(2 * i) << 4 | digit(2 * i + 1)).collect();
+            let mut config: Vec<u8> =
+                (0..hex.len() / 2).map(|i| digit(2 * i) << 4 | digit(2 * i + 1)).collect();
             config.resize(device["config_len"].as_u64().unwrap() as usize, 0);
             (bdf, config, device["physfn"].as_str().map(|physical| physical.parse().unwrap()))
         };
@@ -76,13 +83,25 @@ impl Capture {
     /// The kernel's partition of the PCI functions.
     fn partition(&self) -> BTreeSet<BTreeSet<Bdf>> {
         let members = |group: &Value| -> BTreeSet<Bdf> {
-            group["devices"].as_array().unwrap().iter().filter_map(|d| d.as_str().unwrap().parse().ok()).collect()
+            group["devices"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|d| d.as_str().unwrap().parse().ok())
+                .collect()
         };
-        self.groups["groups"].as_array().unwrap().iter().map(members).filter(|group| !group.is_empty()).collect()
+        self.groups["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(members)
+            .filter(|group| !group.is_empty())
+            .collect()
     }
 
     fn ids(&self) -> BTreeMap<String, Vec<u32>> {
-        let ids = |list: &Value| list.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+        let ids =
+            |list: &Value| list.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
         self.groups["fwspec_ids"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), ids(v))).collect()
     }
 

@@ -65,9 +65,11 @@ impl IdMap {
     fn own_ids(&self, requester: &Requester) -> OwnIds {
         match &requester.kind {
             RequesterKind::Component(component) => self.component_ids(component),
-            RequesterKind::WireBridge(bridge) => {
-                OwnIds { msi: self.component_ids(bridge).msi, refused: Some(NoStream::NoMap), ..OwnIds::default() }
-            }
+            RequesterKind::WireBridge(bridge) => OwnIds {
+                msi: self.component_ids(bridge).msi,
+                refused: Some(NoStream::NoMap),
+                ..OwnIds::default()
+            },
             RequesterKind::Master(master) => self.master_ids(master),
             RequesterKind::MsiOnly { table, own_msi } => OwnIds {
                 msi: own_request(&table.mappings, own_index(own_msi, self.dialect.msi_index))
