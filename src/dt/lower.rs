@@ -43,7 +43,10 @@ impl Tree<'_> {
         if index.overlay {
             return Err(Error { kind: ErrorKind::Overlay, at: Source::DTB.at(0) });
         }
-        Ok(lower(index))
+        let mut platform = lower(index);
+        platform.paths.shrink();
+        platform.skipped.shrink_to_fit();
+        Ok(platform)
     }
 }
 

@@ -100,6 +100,11 @@ impl Groups {
         self
     }
 
+    /// Which ties count.
+    pub fn policy_in_force(&self) -> Policy {
+        self.policy
+    }
+
     /// With an ACPI IVRS table in the machine, which some AMD southbridges' isolation depends on.
     pub fn with_ivrs(mut self) -> Self {
         self.topology.machine.ivrs = true;

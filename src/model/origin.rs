@@ -45,6 +45,12 @@ impl Paths {
         id
     }
 
+    /// Gives back the memory that was reserved for more names.
+    pub(crate) fn shrink(&mut self) {
+        self.names.shrink_to_fit();
+        self.text.shrink_to_fit();
+    }
+
     /// The last component of the path, `pcie@10000000`; empty for the root.
     pub fn name(&self, id: PathId) -> &str {
         self.entry(id)

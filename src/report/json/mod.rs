@@ -3,9 +3,11 @@
 //! Numbers are JSON integers, identifiers of firmware objects are strings (`IORT+0x48`, `/smmuv3@9050000`), PCI functions
 //! are `0000:01:00.0`. Every document carries its `schema`.
 
+mod groups;
 mod lookup;
 mod platform;
 
+pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
 pub use platform::{
     DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,

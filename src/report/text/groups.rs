@@ -1,0 +1,138 @@
+//! Who shares a group with whom, for people.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Bdf;
+use crate::pci::{Function, PortType, Topology};
+use crate::report::json::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord};
+
+use super::{Style, lines};
+
+/// The text of `fwspec groups`: every device with its ids, by group, and why it is in its group.
+pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> String {
+    let devices: BTreeMap<&str, &DeviceRecord> = document.devices.iter().map(|d| (d.device.as_str(), d)).collect();
+    let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
+    let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
+    let titles = [&["group", "device", "what it is"][..], ids, &["shares it because"]].concat();
+    let mut table = style.table(&titles);
+    let mut notes = Vec::new();
+    for group in &document.groups {
+        for (line, member) in group.members.iter().enumerate() {
+            let Some(device) = devices.get(member.as_str()) else { continue };
+            let number = if line == 0 { group.id.to_string() } else { String::new() };
+            let reason = reason(group, member, line == 0);
+            let refused = refused(device).map(|words| style.alarm(&words));
+            let because: Vec<String> = reason.into_iter().chain(refused).collect();
+            let ids = if firmware { ids_of(device) } else { Vec::new() };
+            let left = [number, member.clone(), what(device, topology)];
+            table.add_row(left.into_iter().chain(ids).chain([because.join("\n")]));
+        }
+        notes.extend(group_notes(group, style));
+    }
+    let mut text = lines(&table);
+    let outside: Vec<&DeviceRecord> = document.devices.iter().filter(|device| device.group.is_none()).collect();
+    if !outside.is_empty() {
+        let mut table = style.table(&["no group", "what it is", "why"]);
+        for device in outside {
+            table.add_row([
+                device.device.clone(),
+                what(device, topology),
+                device.why_none.as_deref().map(|why| style.alarm(why)).unwrap_or_default(),
+            ]);
+        }
+        text.push('\n');
+        text.push_str(&lines(&table));
+    }
+    notes.extend(document.skipped.iter().map(|p| style.alarm(&format!("not read: {}: {}", p.at, p.error))));
+    if !notes.is_empty() {
+        text.push('\n');
+        notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
+    }
+    let devices = document.devices.len();
+    let shared = document.groups.iter().filter(|group| group.members.len() > 1).count();
+    text.push_str(&format!(
+        "\n{devices} devices in {} groups, {shared} of them shared; policy {}\n",
+        document.groups.len(),
+        document.policy
+    ));
+    text
+}
+
+/// Why a member is in its group: its tie to a lower device, or for the leader of several nothing.
+fn reason(group: &GroupRecord, member: &str, leads: bool) -> Option<String> {
+    let towards = |tie: &&TieRecord| tie.b == member;
+    let tie = group.ties.iter().find(towards);
+    let tie = tie.or_else(|| group.ties.iter().find(|tie| tie.a == member).filter(|_| !leads))?;
+    let other = if tie.b == member { &tie.a } else { &tie.b };
+    Some(format!("with {other}: {}", tie.detail))
+}
+
+fn refused(device: &DeviceRecord) -> Option<String> {
+    match device.kernel {
+        "refused-alias" => {
+            let owner = device.refused_for.as_deref().unwrap_or("another device");
+            Some(format!("Linux refuses it: {owner} has its StreamID"))
+        }
+        "refused-map" => Some("Linux refuses it: one of its aliases or specifiers fails".to_string()),
+        "smmu-fails" => Some("Linux gives up its IOMMU".to_string()),
+        _ => None,
+    }
+}
+
+fn ids_of(device: &DeviceRecord) -> Vec<String> {
+    let ids: Vec<String> = device.stream_ids.iter().map(|id| format!("{id:#x}")).collect();
+    let iommu = device.iommu.as_deref().unwrap_or_default();
+    let short = iommu.rsplit('/').next().unwrap_or(iommu);
+    alloc::vec![ids.join(" "), short.to_string()]
+}
+
+fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String> {
+    let tainted = (!group.tainted_by.is_empty()).then(|| {
+        let by = group.tainted_by.join(", ");
+        style.alarm(&format!("group {} is not isolated from {by}, which no IOMMU translates", group.id))
+    });
+    let assumed = group
+        .assumed
+        .then(|| format!("group {} is wider than it may have to be: ACS of a function was not read (lspci -xxxx as root shows it)", group.id));
+    tainted.into_iter().chain(assumed)
+}
+
+/// `root port, buses 01-04`, `endpoint 8086:10c9`.
+fn what(device: &DeviceRecord, topology: &Topology) -> String {
+    let function = device.bdf.as_deref().and_then(|bdf| topology.get(bdf.parse::<Bdf>().ok()?));
+    let Some(function) = function else { return "platform device".to_string() };
+    let ids = format!("{:04x}:{:04x}", function.vendor, function.device);
+    let buses = function.secondary().map(|first| format!(", buses {first:02x}-{:02x}", last_bus(function)));
+    format!("{} {ids}{}", kind(function), buses.unwrap_or_default())
+}
+
+fn last_bus(function: &Function) -> u8 {
+    function.buses().map_or(0, |buses| *buses.end())
+}
+
+fn kind(function: &Function) -> &'static str {
+    if function.virtual_function {
+        return "virtual function";
+    }
+    for (port, name) in [
+        (PortType::RootPort, "root port"),
+        (PortType::UpstreamPort, "switch upstream port"),
+        (PortType::DownstreamPort, "switch downstream port"),
+        (PortType::PcieToPci, "PCIe-to-PCI bridge"),
+        (PortType::PciToPcie, "PCI-to-PCIe bridge"),
+        (PortType::RootComplexEndpoint, "integrated endpoint"),
+        (PortType::RootComplexEventCollector, "event collector"),
+    ] {
+        if function.is(port) {
+            return name;
+        }
+    }
+    match function.secondary() {
+        Some(_) => "PCI bridge",
+        None if function.class >> 8 == 0x0600 => "host bridge",
+        None => "endpoint",
+    }
+}
