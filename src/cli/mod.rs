@@ -1,6 +1,7 @@
 //! The command. One file per verb; only here and in `report` is anything printed.
 
 mod args;
+mod groups;
 mod lookup;
 mod show;
 
@@ -53,7 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match &arguments.verb {
         args::Verb::Show(show) => show::run(show),
         args::Verb::Lookup(lookup) => lookup::run(lookup),
-        args::Verb::Groups(_) => Ok(Outcome::Usage),
+        args::Verb::Groups(groups) => groups::run(groups),
     };
     match result {
         Ok(outcome) => outcome.into(),

@@ -17,7 +17,8 @@ use super::Problem;
 #[derive(Clone, Debug, Serialize)]
 pub struct GroupsDocument {
     schema: &'static str,
-    policy: &'static str,
+    /// Which ties count: `linux` or `strict`.
+    pub policy: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     dialect: Option<&'static str>,
     /// Every device, PCI functions first, ascending.

@@ -6,14 +6,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Bdf;
-use crate::pci::{Function, PortType, Topology};
+use crate::pci::{Function, Header, PortType, Topology};
 use crate::report::json::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord};
 
 use super::{Style, lines};
 
 /// The text of `fwspec groups`: every device with its ids, by group, and why it is in its group.
 pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> String {
-    let devices: BTreeMap<&str, &DeviceRecord> = document.devices.iter().map(|d| (d.device.as_str(), d)).collect();
+    let devices: BTreeMap<&str, &DeviceRecord> =
+        document.devices.iter().map(|d| (d.device.as_str(), d)).collect();
     let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
     let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
     let titles = [&["group", "device", "what it is"][..], ids, &["shares it because"]].concat();
@@ -33,7 +34,8 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
         notes.extend(group_notes(group, style));
     }
     let mut text = lines(&table);
-    let outside: Vec<&DeviceRecord> = document.devices.iter().filter(|device| device.group.is_none()).collect();
+    let outside: Vec<&DeviceRecord> =
+        document.devices.iter().filter(|device| device.group.is_none()).collect();
     if !outside.is_empty() {
         let mut table = style.table(&["no group", "what it is", "why"]);
         for device in outside {
@@ -105,12 +107,14 @@ fn what(device: &DeviceRecord, topology: &Topology) -> String {
     let function = device.bdf.as_deref().and_then(|bdf| topology.get(bdf.parse::<Bdf>().ok()?));
     let Some(function) = function else { return "platform device".to_string() };
     let ids = format!("{:04x}:{:04x}", function.vendor, function.device);
-    let buses = function.secondary().map(|first| format!(", buses {first:02x}-{:02x}", last_bus(function)));
-    format!("{} {ids}{}", kind(function), buses.unwrap_or_default())
-}
-
-fn last_bus(function: &Function) -> u8 {
-    function.buses().map_or(0, |buses| *buses.end())
+    let buses = match function.header {
+        Header::Bridge { secondary, subordinate } if secondary == subordinate => {
+            format!(", bus {secondary:02x}")
+        }
+        Header::Bridge { secondary, subordinate } => format!(", buses {secondary:02x}-{subordinate:02x}"),
+        _ => String::new(),
+    };
+    format!("{ids} {}{buses}", kind(function))
 }
 
 fn kind(function: &Function) -> &'static str {
@@ -123,8 +127,8 @@ fn kind(function: &Function) -> &'static str {
         (PortType::DownstreamPort, "switch downstream port"),
         (PortType::PcieToPci, "PCIe-to-PCI bridge"),
         (PortType::PciToPcie, "PCI-to-PCIe bridge"),
-        (PortType::RootComplexEndpoint, "integrated endpoint"),
-        (PortType::RootComplexEventCollector, "event collector"),
+        (PortType::RcEndpoint, "integrated endpoint"),
+        (PortType::RcEventCollector, "event collector"),
     ] {
         if function.is(port) {
             return name;

@@ -1,5 +1,6 @@
 //! Text for people: aligned, without borders, coloured only where the caller says so.
 
+mod groups;
 mod lookup;
 mod platform;
 mod title;
@@ -8,6 +9,7 @@ use alloc::string::{String, ToString};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+pub use groups::groups;
 pub use lookup::lookup;
 pub use platform::platform;
 pub use title::title;

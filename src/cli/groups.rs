@@ -1,0 +1,113 @@
+//! `fwspec groups`: who shares a group with whom, as devices are added to their bus.
+
+use std::io;
+use std::path::Path;
+
+use crate::group::{NodeId, Policy};
+use crate::input::{Firmware, devices, lspci, sysfs};
+use crate::model::RequesterKind;
+use crate::report::json::{GroupsDocument, Problem};
+use crate::report::text;
+use crate::{Device, Groups, IdMap};
+
+use super::args;
+use super::{Outcome, complain, open, print, print_json, read, style};
+
+/// Where Linux shows its devices and tables.
+const SYS: &str = "/sys";
+
+pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
+    let Some((found, skipped)) = topology(arguments) else { return Ok(Outcome::Unreadable) };
+    let firmware = match firmware(arguments) {
+        Ok(firmware) => firmware,
+        Err(outcome) => return Ok(outcome),
+    };
+    let groups = match &firmware {
+        Some(firmware) => match IdMap::build(&firmware.platform, arguments.dialect) {
+            Ok(map) => Groups::new(map),
+            Err(error) => {
+                complain(&format_args!("{}: {error}", firmware.file));
+                return Ok(Outcome::Unreadable);
+            }
+        },
+        None => Groups::without_firmware(),
+    };
+    let mut groups = groups.policy(match arguments.policy {
+        args::Policy::Linux => Policy::Linux,
+        args::Policy::Strict => Policy::Strict,
+    });
+    let mut skipped: Vec<Problem> = skipped.iter().map(Problem::from).collect();
+    for device in found.into_iter().chain(firmware.iter().flat_map(platform_devices)) {
+        if let Err(error) = groups.add(device) {
+            skipped.push(Problem { at: "topology".to_string(), offset: 0, error: error.to_string() });
+        }
+    }
+    // The list is complete: what has no bridge above it stands on a root bus.
+    groups.settle();
+    let platform = firmware.as_ref().map(|firmware| &firmware.platform);
+    let document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    if arguments.output.is_json() {
+        print_json(&document)?;
+    } else {
+        print(&text::groups(&document, groups.topology(), style()))?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// The PCI functions, from the named text or from this machine.
+fn topology(arguments: &args::Groups) -> Option<(Vec<Device>, Vec<crate::Error>)> {
+    let Some(path) = &arguments.pci else {
+        // Only firmware: its platform devices alone. Nothing at all: this machine.
+        return if arguments.firmware.is_empty() { this_machine() } else { Some(Default::default()) };
+    };
+    let text = read(path)?;
+    match lspci::parse(&text) {
+        Ok(dumps) => Some(devices(&dumps)),
+        Err(error) => {
+            complain(&format_args!("{}: {error}", super::name(path)));
+            None
+        }
+    }
+}
+
+fn this_machine() -> Option<(Vec<Device>, Vec<crate::Error>)> {
+    match sysfs::functions(Path::new(SYS)) {
+        Ok(found) => {
+            for (path, error) in &found.skipped {
+                complain(&format_args!("{}: {error}", path.display()));
+            }
+            let functions = found.functions.into_iter().map(|function| function.config).collect();
+            Some(devices(&crate::input::ConfigDumps { functions, skipped: Vec::new() }))
+        }
+        Err(error) => {
+            complain(&format_args!("{SYS}: {error}: give a topology with --pci"));
+            None
+        }
+    }
+}
+
+fn firmware(arguments: &args::Groups) -> Result<Option<Firmware>, Outcome> {
+    let mut all: Option<Firmware> = None;
+    for path in &arguments.firmware {
+        let firmware = open(path).ok_or(Outcome::Unreadable)?;
+        match &mut all {
+            Some(all) => all.join(firmware),
+            None => all = Some(firmware),
+        }
+    }
+    let here = arguments.firmware.is_empty() && arguments.pci.is_none();
+    match sysfs::firmware(Path::new(SYS)).filter(|_| here) {
+        Some(path) => open(&path).map(Some).ok_or(Outcome::Unreadable),
+        None => Ok(all),
+    }
+}
+
+/// Named components and device-tree masters: devices on no PCI bus.
+fn platform_devices(firmware: &Firmware) -> impl Iterator<Item = Device> + '_ {
+    let requesters = firmware.platform.requesters.iter().zip(0_u32..);
+    let platform = requesters.filter(|(requester, _)| {
+        requester.available
+            && matches!(requester.kind, RequesterKind::Component(_) | RequesterKind::Master(_))
+    });
+    platform.map(|(_, at)| Device::platform(NodeId(at)))
+}
