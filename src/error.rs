@@ -100,8 +100,11 @@ pub enum ErrorKind {
     #[error("this is lspci text, no firmware: give it to --pci, and a DTB or IORT here")]
     TopologyNotFirmware,
     /// ACPI tables, but none of those that are read here.
-    #[error("no IORT and no MCFG among the ACPI tables here (the first is {0:?})")]
+    #[error("no IORT and no MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
     NoFirmwareTable([u8; 4]),
+    /// A table that can only be there once.
+    #[error("a second table of this name: only the first counts")]
+    TableTwice,
 
     // -- ACPI tables (acpi/) --
     /// Another table's signature.

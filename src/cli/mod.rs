@@ -7,12 +7,13 @@ mod show;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::input::{self, Firmware};
+use crate::ErrorKind;
+use crate::input::{self, Firmware, Kind};
 use crate::report::text::Style;
 
 /// How the command ends. The numbers are part of its interface.
@@ -75,8 +76,12 @@ fn style() -> Style {
     Style { colour, width: columns.filter(|_| terminal) }
 }
 
-/// Opens firmware, and tells the user where it cannot be read.
+/// Opens firmware, and tells the user where it cannot be read. A folder is a set of ACPI tables of one machine
+/// (`/sys/firmware/acpi/tables`).
 fn open(path: &Path) -> Option<Firmware> {
+    if path.is_dir() {
+        return open_tables(path);
+    }
     let name = name(path);
     let bytes = read(path)?;
     match Firmware::open(&name, bytes) {
@@ -86,6 +91,39 @@ fn open(path: &Path) -> Option<Firmware> {
             None
         }
     }
+}
+
+fn open_tables(folder: &Path) -> Option<Firmware> {
+    let name = name(folder);
+    let files =
+        std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+    let mut files: Vec<PathBuf> = match files {
+        Ok(files) => files,
+        Err(error) => {
+            complain(&format_args!("{name}: {error}"));
+            return None;
+        }
+    };
+    files.sort();
+    let mut all: Option<Firmware> = None;
+    for file in files.iter().filter(|file| file.is_file()) {
+        let bytes = read(file)?;
+        // Tables of one machine stand together; a device tree or a topology beside them is something else.
+        if matches!(input::recognise(&bytes), Kind::DeviceTree | Kind::LspciText | Kind::Unknown) {
+            continue;
+        }
+        match (Firmware::open(&name, bytes), &mut all) {
+            (Ok(firmware), Some(all)) => all.join(firmware),
+            (Ok(firmware), None) => all = Some(firmware),
+            // Most tables of a machine are none of ours.
+            (Err(error), _) if matches!(error.kind, ErrorKind::NoFirmwareTable(_)) => {}
+            (Err(error), _) => complain(&format_args!("{}: {error}", file.display())),
+        }
+    }
+    if all.is_none() {
+        complain(&format_args!("{name}: no IORT and no MCFG in this folder"));
+    }
+    all
 }
 
 /// Reads a file or standard input, and tells the user where that fails.

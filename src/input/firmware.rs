@@ -3,6 +3,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::acpi::Mcfg;
+use crate::acpi::container::{self, Tables};
 use crate::acpi::iort::{self, Iort};
 use crate::dt::Tree;
 use crate::model::RequesterKind;
@@ -24,7 +26,7 @@ pub struct Firmware {
 #[derive(Clone, Debug)]
 enum Bytes {
     DeviceTree(Vec<u8>),
-    Iort(Vec<u8>),
+    Iort(Vec<u8>, Source),
     /// Only tables that say nothing of IOMMUs (MCFG).
     None,
 }
@@ -48,7 +50,7 @@ impl Firmware {
         let kind = recognise(&bytes);
         let (platform, table) = match kind {
             Kind::DeviceTree => (Tree::parse(&bytes)?.platform()?, Bytes::DeviceTree(bytes)),
-            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => acpi(bytes)?,
+            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => acpi(&bytes)?,
             Kind::LspciText => return Err(refused(ErrorKind::TopologyNotFirmware)),
             Kind::Unknown => {
                 let start = bytes.first_chunk().copied().unwrap_or_default();
@@ -79,7 +81,7 @@ impl Firmware {
     /// The IORT, if it is one.
     pub fn iort(&self) -> Option<Iort<'_>> {
         match &self.table {
-            Bytes::Iort(bytes) => Iort::parse(bytes).ok(),
+            Bytes::Iort(bytes, source) => Iort::parse_as(bytes, *source).ok(),
             _ => None,
         }
     }
@@ -119,9 +121,40 @@ impl Firmware {
     }
 }
 
-fn acpi(bytes: Vec<u8>) -> Result<(Platform, Bytes), Error> {
-    let platform = Iort::parse(&bytes)?.platform();
-    Ok((platform, Bytes::Iort(bytes)))
+/// The IORT and the MCFGs of a file with ACPI tables. The first IORT counts, as it does for Linux (`acpi_get_table`).
+fn acpi(bytes: &[u8]) -> Result<(Platform, Bytes), Error> {
+    let Tables { tables, skipped } = container::tables(bytes)?;
+    let first = tables.first().map(|table| table.source.name);
+    let (mut platform, mut kept) = (None, Bytes::None);
+    let mut rest = Platform { skipped, ..Platform::default() };
+    let mut refused = None;
+    for table in tables {
+        match &table.source.name {
+            b"IORT" if platform.is_none() => match Iort::parse_as(&table.bytes, table.source) {
+                Ok(iort) => {
+                    platform = Some(iort.platform());
+                    kept = Bytes::Iort(table.bytes.into_owned(), table.source);
+                }
+                Err(error) => refused = refused.or(Some(error)),
+            },
+            b"IORT" => rest.skipped.push(Error { kind: ErrorKind::TableTwice, at: table.source.at(0) }),
+            b"MCFG" => match Mcfg::parse_as(&table.bytes, table.source) {
+                Ok(mcfg) => mcfg.lower_into(&mut rest),
+                Err(error) => refused = refused.or(Some(error)),
+            },
+            _ => {}
+        }
+    }
+    if platform.is_none() && rest.buses.is_empty() {
+        let unread = refused.or(rest.skipped.first().copied());
+        let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
+        return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
+    }
+    rest.skipped.extend(refused);
+    let mut platform = platform.unwrap_or_default();
+    platform.buses.append(&mut rest.buses);
+    platform.skipped.append(&mut rest.skipped);
+    Ok((platform, kept))
 }
 
 fn refused(kind: ErrorKind) -> Error {

@@ -69,7 +69,15 @@ fn reason(group: &GroupRecord, member: &str, leads: bool) -> Option<String> {
     let tie = group.ties.iter().find(towards);
     let tie = tie.or_else(|| group.ties.iter().find(|tie| tie.a == member).filter(|_| !leads))?;
     let other = if tie.b == member { &tie.a } else { &tie.b };
-    Some(format!("with {other}: {}", tie.detail))
+    Some(match tie.kind {
+        "multifunction" => format!("in one slot with {other}, and neither isolates"),
+        // The port that does not isolate is mostly the other itself.
+        "acs-path" if tie.detail.starts_with(other.as_str()) => {
+            format!("below {other}, which does not isolate")
+        }
+        "acs-path" => format!("below {other}: {}", tie.detail),
+        _ => format!("with {other}: {}", tie.detail),
+    })
 }
 
 fn refused(device: &DeviceRecord) -> Option<String> {
