@@ -52,45 +52,62 @@ pub fn resolve(
     id: u32,
     wanted: Wanted,
 ) -> Result<Option<Resolved>, Error> {
-    // A walk that passes more nodes of a kind than there are has been at one of them before.
-    let mut left = Passages::count(iort);
-    let mut here = Resolved { node: node_offset, id };
+    let Some(mut here) = leave(iort, dialect, Resolved { node: node_offset, id })? else { return Ok(None) };
+    // A walk that passes more SMMUs than there are has been at one of them before.
+    let mut smmus_left = count(iort, NodeType::is_smmu);
     loop {
         let Some(node) = iort.node_at(here.node).filter(Node::is_usable) else { return Ok(None) };
         match (wanted, node.node_type()) {
             (Wanted::Iommu, kind) if kind.is_smmu() => return Ok(Some(here)),
             (Wanted::Msi, NodeType::ItsGroup) => return Ok(Some(here)),
-            (_, kind) if !passes_on(kind) => return Ok(None),
-            (_, kind) => left.pass(kind).ok_or(Error { kind: ErrorKind::MappingCycle(id), at: node.at() })?,
+            (Wanted::Msi, kind) if kind.is_smmu() => {
+                smmus_left = smmus_left.checked_sub(1).ok_or_else(|| cycle(&node, id))?;
+            }
+            _ => return Ok(None),
         }
+        let Some(next) = step(iort, &node, dialect, here.id) else { return Ok(None) };
+        if kind_at(iort, next.node).is_some_and(is_requester) {
+            // No specification lets an SMMU lead back to a requester. Linux follows; here it is followed once.
+            let end = leave(iort, dialect, next)?;
+            return Ok(end.filter(|end| kind_at(iort, end.node) == Some(NodeType::ItsGroup)));
+        }
+        here = next;
+    }
+}
+
+/// From a root complex or named component to the first SMMU or ITS group.
+fn leave(iort: &Iort<'_>, dialect: Dialect, start: Resolved) -> Result<Option<Resolved>, Error> {
+    let mut requesters_left = count(iort, is_requester);
+    let mut here = start;
+    loop {
+        let Some(node) = iort.node_at(here.node).filter(Node::is_usable) else { return Ok(None) };
+        match node.node_type() {
+            kind if kind.is_smmu() || kind == NodeType::ItsGroup => return Ok(Some(here)),
+            NodeType::RootComplex | NodeType::NamedComponent => {}
+            // PMCG and IWB nodes only send MSIs of their own, RMR nodes nothing.
+            _ => return Ok(None),
+        }
+        requesters_left = requesters_left.checked_sub(1).ok_or_else(|| cycle(&node, start.id))?;
         let Some(next) = step(iort, &node, dialect, here.id) else { return Ok(None) };
         here = next;
     }
 }
 
-/// How many nodes a walk may still pass.
-struct Passages {
-    smmus: usize,
-    requesters: usize,
+fn cycle(node: &Node<'_>, id: u32) -> Error {
+    Error { kind: ErrorKind::MappingCycle(id), at: node.at() }
 }
 
-impl Passages {
-    fn count(iort: &Iort<'_>) -> Self {
-        let usable =
-            || iort.nodes().map_while(Result::ok).filter(Node::is_usable).map(|node| node.node_type());
-        let requester =
-            |kind: &NodeType| !kind.is_smmu() && !matches!(kind, NodeType::ItsGroup | NodeType::Rmr);
-        Passages {
-            smmus: usable().filter(|kind| kind.is_smmu()).count(),
-            requesters: usable().filter(requester).count(),
-        }
-    }
+/// How many usable nodes there are of some types.
+fn count(iort: &Iort<'_>, of: impl Fn(NodeType) -> bool) -> usize {
+    iort.nodes().map_while(Result::ok).filter(|node| of(node.node_type()) && node.is_usable()).count()
+}
 
-    fn pass(&mut self, kind: NodeType) -> Option<()> {
-        let left = if kind.is_smmu() { &mut self.smmus } else { &mut self.requesters };
-        *left = left.checked_sub(1)?;
-        Some(())
-    }
+fn kind_at(iort: &Iort<'_>, offset: u32) -> Option<NodeType> {
+    iort.node_at(offset).filter(Node::is_usable).map(|node| node.node_type())
+}
+
+fn is_requester(kind: NodeType) -> bool {
+    !kind.is_smmu() && !matches!(kind, NodeType::ItsGroup | NodeType::Rmr | NodeType::Unknown(_))
 }
 
 /// The StreamID or DeviceID of a PCI function: asks the root complex of its segment, or each of them
@@ -227,17 +244,10 @@ fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u
 
 /// Whether a mapping's reference is of nothing that could be a target.
 fn leads_nowhere(iort: &Iort<'_>, mapping: &Mapping) -> bool {
-    let target = iort.node_at(mapping.output_reference).filter(Node::is_usable);
-    target.is_none_or(|node| node.node_type() == NodeType::Rmr)
+    kind_at(iort, mapping.output_reference).is_none_or(|kind| kind == NodeType::Rmr)
 }
 
 /// The mappings that can match anything: the same as lowering keeps.
 fn kept<'a>(node: &Node<'a>) -> impl Iterator<Item = Mapping> + use<'a> {
     node.mappings().filter(|mapping| mapping.input_last().is_some())
-}
-
-/// Whether the mappings of such a node translate what comes in. An ITS group is an end; PMCG and IWB nodes only send MSIs of
-/// their own, RMR nodes nothing.
-fn passes_on(kind: NodeType) -> bool {
-    kind.is_smmu() || matches!(kind, NodeType::RootComplex | NodeType::NamedComponent)
 }

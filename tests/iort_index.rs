@@ -1,0 +1,128 @@
+//! The index against the dull scan: tables of overlapping, chained, dangling and circular mappings, under every dialect.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use fwspec::acpi::iort::{self, Builder, Iort, NodeId, Reference, Wanted};
+use fwspec::model::RequesterKind;
+use fwspec::{Dialect, IdMap, NoStream};
+use proptest::prelude::*;
+
+/// What a mapping leads to: a node of the table, or an offset.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    Node(usize),
+    Offset(u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mapping {
+    base: u32,
+    count: u32,
+    output: u32,
+    to: To,
+    single: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    kind: u8,
+    own_msi: Option<u32>,
+    mappings: Vec<Mapping>,
+}
+
+fn mapping() -> impl Strategy<Value = Mapping> {
+    // Few different ends, so that ranges touch and overlap.
+    let id = prop_oneof![8 => 0..24_u32, 1 => 0xfff0..=0xffff_u32, 1 => Just(u32::MAX - 2)];
+    let to = prop_oneof![
+        12 => (0..8_usize).prop_map(To::Node),
+        1 => prop_oneof![Just(0), Just(48), Just(0x60), Just(u32::MAX)].prop_map(To::Offset)
+    ];
+    (id.clone(), prop_oneof![6 => 0..9_u32, 1 => Just(u32::MAX)], id, to, prop::bool::weighted(0.2))
+        .prop_map(|(base, count, output, to, single)| Mapping { base, count, output, to, single })
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    let own_msi = prop::option::weighted(0.3, 0..3_u32);
+    (0..10_u8, own_msi, prop::collection::vec(mapping(), 0..6)).prop_map(|(kind, own_msi, mappings)| Node {
+        kind,
+        own_msi,
+        mappings,
+    })
+}
+
+fn build(revision: u8, nodes: &[Node]) -> Builder {
+    let mut table = Builder::new(revision);
+    let ids: Vec<NodeId> = nodes
+        .iter()
+        .enumerate()
+        .map(|(position, node)| match node.kind {
+            0 | 7 => table.its_group([0]).id(),
+            1 => table.named_component(r"\_SB_.DEV0").id(),
+            3 => table.smmu_v2(0x1000_0000).id(),
+            4 | 5 => match node.own_msi {
+                Some(index) => table.smmu_v3(0x2000_0000).own_msi(index).id(),
+                None => table.smmu_v3(0x2000_0000).id(),
+            },
+            8 => table.rmr().id(),
+            9 => table.node(77, 16).id(),
+            6 => table.pmcg(0x3000_0000, Reference::Offset(48)).id(),
+            _ => table.root_complex(u32::try_from(position).unwrap()).id(),
+        })
+        .collect();
+    for (id, node) in ids.iter().zip(nodes) {
+        for mapping in &node.mappings {
+            let to = match mapping.to {
+                To::Node(position) => Reference::Node(ids[position % ids.len()]),
+                To::Offset(offset) => Reference::Offset(offset),
+            };
+            table.edit(*id).mapping(mapping.base, mapping.count, mapping.output, to, mapping.single.into());
+        }
+    }
+    table
+}
+
+fn index_is_scan(bytes: &[u8]) {
+    let iort = Iort::parse(bytes).unwrap();
+    let platform = iort.platform();
+    let inputs = (0..36).chain([0xffee, 0xfff0, 0xffff, 0x1_0000, u32::MAX - 3, u32::MAX - 1, u32::MAX]);
+    for dialect in Dialect::ALL {
+        let map = IdMap::build(&platform, dialect).unwrap();
+        for (requester, facts) in (0..).zip(&platform.requesters) {
+            if !matches!(facts.kind, RequesterKind::Bus(_) | RequesterKind::Component(_)) {
+                continue;
+            }
+            let offset = facts.origin.at.offset;
+            for id in inputs.clone() {
+                let place = format!("{} {id:#x} from IORT+{offset:#x}", dialect.name);
+                let scan = |wanted| iort::resolve(&iort, dialect, offset, id, wanted).ok().flatten();
+                match map.stream_from(requester, id) {
+                    Err(NoStream::IommuUnavailable { .. }) => {}
+                    found => {
+                        let found = found.ok().map(|stream| {
+                            let iommu = &platform.iommus[stream.iommu as usize];
+                            (iommu.origin.at.offset, stream.fwspec_id().unwrap())
+                        });
+                        let scanned = scan(Wanted::Iommu).map(|found| (found.node, found.id));
+                        assert_eq!(found, scanned, "StreamID, {place}");
+                    }
+                }
+                let found = map
+                    .msi_from(requester, id)
+                    .map(|msi| (platform.msi_controllers[msi.controller as usize].origin.at.offset, msi.id));
+                let scanned = scan(Wanted::Msi).map(|found| (found.node, found.id));
+                assert_eq!(found, scanned, "DeviceID, {place}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn index_answers_as_the_scan_does(
+        revision in prop_oneof![Just(0_u8), Just(5), Just(6)],
+        nodes in prop::collection::vec(node(), 1..8),
+    ) {
+        index_is_scan(&build(revision, &nodes).finish());
+    }
+}
