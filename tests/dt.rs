@@ -154,7 +154,7 @@ fn nops_slack_long_names_and_odd_addresses_do_not_matter() {
 #[test]
 fn names_of_every_length_end_at_their_nul() {
     for length in 0..9 {
-        let name = "abcdefgh"[..length].to_string();
+        let name: String = "abcdefgh".chars().take(length).collect();
         assert_eq!(names(&Blob::new().node(&name, &[]).finish()), ["".to_string(), name]);
     }
 }

@@ -41,7 +41,7 @@ pub struct Index<'a> {
     pub(super) overlay: bool,
 }
 
-/// 12 bytes for a node that takes at least 12 in the blob.
+/// 16 bytes for a node that takes at least 12 in the blob.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     /// Byte offset of the begin token.
@@ -50,6 +50,8 @@ struct Entry {
     parent: u32,
     /// Position of the first of its `values`; they reach up to the first of the next node.
     first: u32,
+    /// Which they are: most questions are about properties that a node does not have.
+    known: u32,
 }
 
 /// 12 bytes for a property that takes at least 12 in the blob.
@@ -105,32 +107,35 @@ impl<'a> Index<'a> {
     /// The second pass: nodes, parents, values.
     fn fill(&mut self, names: &mut Names<'a>) -> Result<(), Error> {
         let mut current = 0;
-        let mut seen = 0_u64;
         let mut tokens = self.tree.tokens();
         while let Some(token) = tokens.next() {
             match token? {
                 Token::BeginNode { name, offset } => {
                     self.overlay |= is_overlay(name, tokens.depth());
-                    let entry = Entry { offset, parent: current, first: saturate(self.values.len()) };
+                    let entry =
+                        Entry { offset, parent: current, first: saturate(self.values.len()), known: 0 };
                     current = saturate(self.nodes.len());
-                    seen = 0;
                     self.nodes.push(entry);
                 }
                 Token::Property { name, value, offset } => {
-                    let error = |kind| Error { kind, at: Source::DTB.at(offset) };
-                    match names.get(name) {
-                        Err(()) => self.skipped.push(error(ErrorKind::PropertyName(name))),
-                        // The first of a name counts (linux `of_find_property`); this also keeps a look-up short.
-                        Ok(Some(known)) if seen & known.bit() == 0 => {
-                            if index(current).saturating_add(1) == self.nodes.len() {
-                                seen |= known.bit();
-                                self.values.push(Value { offset, length: saturate(value.len()), known });
-                            } else {
-                                self.skipped.push(error(ErrorKind::PropertyAfterChild));
-                            }
-                        }
-                        Ok(_) => {}
+                    let known = names.get(name);
+                    if let Ok(None) = known {
+                        continue;
                     }
+                    let last = index(current).saturating_add(1) == self.nodes.len();
+                    let kind = match (known, self.nodes.last_mut().filter(|_| last)) {
+                        // The first of a name counts (linux `of_find_property`); this also keeps a look-up short.
+                        (Ok(Some(known)), Some(node)) => {
+                            if node.known & known.bit() == 0 {
+                                node.known |= known.bit();
+                                self.values.push(Value { offset, length: saturate(value.len()), known });
+                            }
+                            continue;
+                        }
+                        (Ok(_), _) => ErrorKind::PropertyAfterChild,
+                        (Err(()), _) => ErrorKind::PropertyName(name),
+                    };
+                    self.skipped.push(Error { kind, at: Source::DTB.at(offset) });
                 }
                 Token::EndNode => current = self.nodes.get(index(current)).map_or(0, |node| node.parent),
             }
@@ -141,11 +146,9 @@ impl<'a> Index<'a> {
     /// Enters the phandles. The first node of a phandle keeps it (linux `of_find_node_by_phandle`).
     fn number(&mut self, phandles: u32) {
         let cap = phandles.saturating_mul(DENSE_FACTOR);
-        let numbered = |index: &Self| {
-            let numbered = |node| index.own_phandle(node).map(|(phandle, offset)| (node, phandle, offset));
-            index.nodes().filter_map(numbered).collect::<Vec<_>>()
-        };
-        let numbered = numbered(self);
+        let mut numbered = Vec::with_capacity(index(phandles));
+        let own = |node| self.own_phandle(node).map(|(phandle, offset)| (node, phandle, offset));
+        numbered.extend(self.nodes().filter_map(own));
         let largest = numbered.iter().map(|(_, phandle, _)| *phandle).filter(|phandle| *phandle < cap).max();
         self.dense = vec![NO_NODE; largest.map_or(0, |largest| index(largest).saturating_add(1))];
         let beyond = numbered.iter().filter(|(_, phandle, _)| *phandle >= cap).count();
@@ -169,6 +172,9 @@ impl<'a> Index<'a> {
 
     /// The phandle that a node says, and where.
     fn own_phandle(&self, node: NodeId) -> Option<(u32, u32)> {
+        if !self.has(node, Known::Phandle) && !self.has(node, Known::LinuxPhandle) {
+            return None;
+        }
         let said = |value: &&Value| matches!(value.known, Known::Phandle | Known::LinuxPhandle);
         let value = self.values(node).iter().find(said)?;
         self.cells_of(value).get(0).filter(|phandle| *phandle != 0).map(|phandle| (phandle, value.offset))
@@ -252,13 +258,16 @@ impl<'a> Index<'a> {
 
     /// A property: its bytes, and their offset in the blob.
     pub(super) fn value(&self, node: NodeId, known: Known) -> Option<(&'a [u8], u32)> {
+        if !self.has(node, known) {
+            return None;
+        }
         let value = self.values(node).iter().find(|value| value.known == known)?;
         Some((self.bytes_of(value), value.offset))
     }
 
     /// Whether a node has a property.
     pub(super) fn has(&self, node: NodeId, known: Known) -> bool {
-        self.values(node).iter().any(|value| value.known == known)
+        self.nodes.get(index(node.0)).is_some_and(|node| node.known & known.bit() != 0)
     }
 
     /// The cells of a property; none where the node has no such property.

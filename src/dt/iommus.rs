@@ -93,28 +93,31 @@ impl<'a> Iterator for Arguments<'a, '_> {
 /// Streams that `mmu-masters` of SMMUs give to other nodes (before the generic binding; linux
 /// `arm_smmu_register_legacy_master`): sorted by node.
 #[derive(Debug, Default)]
-pub(super) struct Legacy<'a>(Vec<(NodeId, u32, Argument<'a>)>);
+pub(super) struct Legacy<'a>(Vec<(u32, Argument<'a>)>);
 
 impl<'a> Legacy<'a> {
     pub(super) fn of(index: &Index<'a>, targets: &Targets, skipped: &mut Vec<Error>) -> Self {
-        let mut all = Vec::new();
-        for node in index.nodes().filter(|node| index.has(*node, Known::MmuMasters)) {
+        let smmus = || index.nodes().filter(|node| index.has(*node, Known::MmuMasters));
+        let masters = |node| index.arguments(node, Known::MmuMasters, Known::StreamIdCells, Some(0));
+        let count = |node| masters(node).filter(Result::is_ok).count();
+        let mut all = Vec::with_capacity(smmus().map(count).sum());
+        for node in smmus() {
             let Some(iommu) = targets.iommu(node) else { continue };
-            for entry in index.arguments(node, Known::MmuMasters, Known::StreamIdCells, Some(0)) {
+            for entry in masters(node) {
                 match entry {
-                    Ok(entry) => all.push((entry.node, iommu, entry)),
+                    Ok(entry) => all.push((iommu, entry)),
                     Err(error) => skipped.push(error),
                 }
             }
         }
-        all.sort_by_key(|(node, iommu, entry)| (*node, *iommu, entry.offset));
+        all.sort_unstable_by_key(|(iommu, entry)| (entry.node, *iommu, entry.offset));
         Legacy(all)
     }
 
     /// What is given to one node.
-    pub(super) fn streams(&self, node: NodeId) -> &[(NodeId, u32, Argument<'a>)] {
-        let start = self.0.partition_point(|(other, ..)| *other < node);
-        let end = self.0.partition_point(|(other, ..)| *other <= node);
+    pub(super) fn streams(&self, node: NodeId) -> &[(u32, Argument<'a>)] {
+        let start = self.0.partition_point(|(_, entry)| entry.node < node);
+        let end = self.0.partition_point(|(_, entry)| entry.node <= node);
         self.0.get(start..end).unwrap_or_default()
     }
 }
@@ -154,15 +157,15 @@ pub(super) fn master(
 }
 
 /// The master that `mmu-masters` make of a node: each of the cells there is a StreamID.
-pub(super) fn legacy_master(streams: &[(NodeId, u32, Argument<'_>)]) -> PlatformMaster {
-    let count = streams.iter().map(|(.., entry)| entry.cells.len()).sum();
+pub(super) fn legacy_master(streams: &[(u32, Argument<'_>)]) -> PlatformMaster {
+    let count = streams.iter().map(|(_, entry)| entry.cells.len()).sum();
     let mut master = PlatformMaster {
         streams: Vec::with_capacity(count),
         cells: Vec::with_capacity(count),
         msi: Vec::new(),
         cut_short: false,
     };
-    for (_, iommu, entry) in streams {
+    for (iommu, entry) in streams {
         let mut rest = entry.cells;
         while let Some((cells, behind)) = rest.split(1) {
             push(&mut master, *iommu, Argument { cells, ..*entry });

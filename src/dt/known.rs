@@ -57,14 +57,14 @@ known! {
     StreamMatchMask = "stream-match-mask",
 }
 
-const _: () = assert!(ALL.len() <= 64, "the sets of Known are 64 bits wide");
+const _: () = assert!(ALL.len() <= 32, "the sets of Known are 32 bits wide");
 /// No known name is longer, so no more of a string is read.
 const LONGEST: usize = 17;
 
 impl Known {
     /// The bit of this property in a set.
-    pub(super) fn bit(self) -> u64 {
-        1_u64.checked_shl(u32::from(self as u8)).unwrap_or(0)
+    pub(super) fn bit(self) -> u32 {
+        1_u32.checked_shl(u32::from(self as u8)).unwrap_or(0)
     }
 }
 
@@ -89,16 +89,23 @@ impl<'a> Names<'a> {
     /// What the name at this offset is; `Err` where no string can be there.
     #[inline]
     pub(super) fn get(&mut self, offset: u32) -> Result<Option<Known>, ()> {
-        let seen = self.seen.get_mut(index(offset)).ok_or(())?;
-        if *seen == NOT_SEEN {
-            let string = self.tree.strings.get(index(offset)..).unwrap_or_default();
-            let head = string.get(..=LONGEST).unwrap_or(string);
-            let name = head.iter().position(|byte| *byte == 0).and_then(|end| head.get(..end));
-            *seen = name
-                .and_then(Known::by_name)
-                .map_or(NOT_KNOWN, |known| FIRST_KNOWN.saturating_add(known as u8));
-        }
+        let seen = match self.seen.get(index(offset)) {
+            Some(&NOT_SEEN) => self.look(offset),
+            Some(seen) => *seen,
+            None => return Err(()),
+        };
         Ok(seen.checked_sub(FIRST_KNOWN).and_then(|at| ALL.get(usize::from(at))).map(|(known, _)| *known))
+    }
+
+    #[cold]
+    fn look(&mut self, offset: u32) -> u8 {
+        let string = self.tree.strings.get(index(offset)..).unwrap_or_default();
+        let head = string.get(..=LONGEST).unwrap_or(string);
+        let name = head.iter().position(|byte| *byte == 0).and_then(|end| head.get(..end));
+        let found = name.and_then(Known::by_name);
+        let found = found.map_or(NOT_KNOWN, |known| FIRST_KNOWN.saturating_add(known as u8));
+        self.seen.get_mut(index(offset)).into_iter().for_each(|seen| *seen = found);
+        found
     }
 }
 

@@ -109,6 +109,7 @@ fn lower(mut index: Index<'_>) -> Platform {
     }
 
     let reservations = reservations(index, &mut translator, &mut skipped);
+    platform.reserved.reserve_exact(reservations.chunk_by(same_record).count());
     for record in reservations.chunk_by(same_record) {
         let Some(first) = record.first() else { continue };
         // The entry of `iommus` is the device's own; one with a map only is for its children.

@@ -165,7 +165,12 @@ impl<'a> Tree<'a> {
 
     /// The string that starts `offset` bytes into the strings block; `None` where the block ends before the string does.
     pub fn string(&self, offset: u32) -> Option<&'a [u8]> {
-        let rest = self.strings.get(index(offset)..)?;
-        rest.get(..rest.iter().position(|byte| *byte == 0)?)
+        string_at(self.strings, offset)
     }
+}
+
+/// The string at an offset of a strings block, without its NUL.
+fn string_at(strings: &[u8], offset: u32) -> Option<&[u8]> {
+    let rest = strings.get(index(offset)..)?;
+    rest.get(..rest.iter().position(|byte| *byte == 0)?)
 }

@@ -17,7 +17,8 @@ pub struct Node<'a> {
 /// A property of a node: a name and bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Property<'a> {
-    tree: Tree<'a>,
+    /// The strings block.
+    names: &'a [u8],
     name: u32,
     value: &'a [u8],
     offset: u32,
@@ -86,8 +87,9 @@ impl<'a> Node<'a> {
     }
 
     /// Its properties, in the order of the blob; those behind a child node are none (linux `populate_properties`).
+    #[inline]
     pub fn properties(&self) -> Properties<'a> {
-        Properties { tree: self.tree, tokens: Tokens::resume(self.inner.0, self.inner.1) }
+        Properties { names: self.tree.strings, tokens: Tokens::resume(self.inner.0, self.inner.1) }
     }
 
     /// The first property of this name.
@@ -146,12 +148,12 @@ impl<'a> Node<'a> {
 impl<'a> Property<'a> {
     /// Its name; `None` where its offset leads out of the strings block.
     pub fn name(&self) -> Option<&'a [u8]> {
-        self.tree.string(self.name)
+        super::string_at(self.names, self.name)
     }
 
     /// Whether this is its name.
     pub fn is(&self, name: &str) -> bool {
-        let string = self.tree.strings.get(crate::bytes::index(self.name)..);
+        let string = self.names.get(crate::bytes::index(self.name)..);
         string
             .and_then(|string| string.strip_prefix(name.as_bytes()))
             .is_some_and(|rest| rest.first() == Some(&0))
@@ -237,6 +239,7 @@ impl Nodes<'_> {
 impl<'a> Iterator for Nodes<'a> {
     type Item = Result<Node<'a>, Error>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.tokens.next()? {
@@ -255,17 +258,18 @@ impl core::iter::FusedIterator for Nodes<'_> {}
 /// Iterator over the properties of a node, see [`Node::properties`].
 #[derive(Clone, Debug)]
 pub struct Properties<'a> {
-    tree: Tree<'a>,
+    names: &'a [u8],
     tokens: Tokens<'a>,
 }
 
 impl<'a> Iterator for Properties<'a> {
     type Item = Result<Property<'a>, Error>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match self.tokens.next()? {
             Ok(Token::Property { name, value, offset }) => {
-                Some(Ok(Property { tree: self.tree, name, value, offset }))
+                Some(Ok(Property { names: self.names, name, value, offset }))
             }
             Ok(_) => {
                 self.tokens.finish();

@@ -28,11 +28,16 @@ pub(super) fn reservations(
     skipped: &mut Vec<Error>,
 ) -> Vec<Reservation> {
     let wanted = wanted(index);
-    let mut all: Vec<Reservation> = Vec::new();
-    for region in index.nodes().filter(|node| index.has(*node, Known::IommuAddresses)) {
+    let regions = || index.nodes().filter(|node| index.has(*node, Known::IommuAddresses));
+    let agreed = |region, master| wanted.binary_search(&(region, master)).is_ok();
+    let count = |region| {
+        let entries = Addresses::of(index, region).filter_map(Result::ok);
+        entries.filter(|(master, _)| agreed(region, *master)).count()
+    };
+    let mut all: Vec<Reservation> = Vec::with_capacity(regions().map(count).sum());
+    for region in regions() {
         let physical = translator.first_reg(index, region);
-        let mut addresses = Addresses::of(index, region);
-        while let Some(found) = addresses.next() {
+        for (entry, found) in Addresses::of(index, region).enumerate() {
             let (master, stretch) = match found {
                 Ok(found) => found,
                 Err(error) => {
@@ -40,19 +45,19 @@ pub(super) fn reservations(
                     continue;
                 }
             };
-            if wanted.binary_search(&(region, master)).is_err() {
+            if !agreed(region, master) {
                 continue;
             }
             let direct = physical == Some((stretch.base, stretch.length));
             if physical.is_some() && !direct {
                 let iova = u32::try_from(stretch.base & 0xffff_ffff).unwrap_or(u32::MAX);
-                let kind = ErrorKind::RegionMoved { entry: addresses.entry.saturating_sub(1), iova };
+                let kind = ErrorKind::RegionMoved { entry: saturate(entry), iova };
                 skipped.push(Error { kind, at: Source::DTB.at(stretch.offset) });
             }
             all.push(Reservation { region, master, direct, stretch });
         }
     }
-    all.sort_by_key(|found| (found.region, found.master, !found.direct));
+    all.sort_unstable_by_key(|found| (found.region, found.master, !found.direct, found.stretch.offset));
     all
 }
 
@@ -65,14 +70,17 @@ impl Reservation {
 
 /// Pairs of region and master from the `memory-region` of each node, sorted, each once.
 fn wanted(index: &Index<'_>) -> Vec<(NodeId, NodeId)> {
-    let mut wanted = Vec::new();
-    for master in index.nodes() {
-        let regions = index.cells(master, Known::MemoryRegion).unwrap_or_default();
-        let regions = regions.iter().filter_map(|phandle| index.by_phandle(Phandle(phandle)));
-        wanted.extend(
-            regions.filter(|region| index.has(*region, Known::IommuAddresses)).map(|region| (region, master)),
-        );
-    }
+    let pairs = || {
+        index.nodes().flat_map(|master| {
+            let regions = index.cells(master, Known::MemoryRegion).unwrap_or_default().iter();
+            let regions = regions.filter_map(|phandle| index.by_phandle(Phandle(phandle)));
+            regions
+                .filter(|region| index.has(*region, Known::IommuAddresses))
+                .map(move |region| (region, master))
+        })
+    };
+    let mut wanted = Vec::with_capacity(pairs().count());
+    wanted.extend(pairs());
     wanted.sort_unstable();
     wanted.dedup();
     wanted
@@ -90,22 +98,6 @@ impl<'a, 'i> Addresses<'a, 'i> {
     fn of(index: &'i Index<'a>, region: NodeId) -> Self {
         let (value, offset) = index.value(region, Known::IommuAddresses).unwrap_or_default();
         Addresses { index, cells: Cells::of(value), offset, entry: 0 }
-    }
-
-    /// The next entry. An empty one is an error that the next entry survives; any other error is the last.
-    fn next(&mut self) -> Option<Result<(NodeId, Region), Error>> {
-        if self.cells.is_empty() {
-            return None;
-        }
-        let offset = self.offset;
-        let found = self.step().and_then(|(master, base, length)| match length {
-            0 => Err(ErrorKind::RegionEmpty(self.entry.saturating_sub(1))),
-            _ => Ok((master, Region { base, length, offset })),
-        });
-        if !matches!(found, Ok(_) | Err(ErrorKind::RegionEmpty(_))) {
-            self.cells = Cells::default();
-        }
-        Some(found.map_err(|kind| Error { kind, at: Source::DTB.at(offset) }))
     }
 
     fn step(&mut self) -> Result<(NodeId, u64, u64), ErrorKind> {
@@ -130,7 +122,27 @@ impl<'a, 'i> Addresses<'a, 'i> {
     }
 }
 
-/// The end of the run of reservations that are one record: one region, one master, one kind.
+impl Iterator for Addresses<'_, '_> {
+    type Item = Result<(NodeId, Region), Error>;
+
+    /// The next entry. An empty one is an error that the next entry survives; any other error is the last.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.cells.is_empty() {
+            return None;
+        }
+        let (offset, entry) = (self.offset, self.entry);
+        let found = self.step().and_then(|(master, base, length)| match length {
+            0 => Err(ErrorKind::RegionEmpty(entry)),
+            _ => Ok((master, Region { base, length, offset })),
+        });
+        if !matches!(found, Ok(_) | Err(ErrorKind::RegionEmpty(_))) {
+            self.cells = Cells::default();
+        }
+        Some(found.map_err(|kind| Error { kind, at: Source::DTB.at(offset) }))
+    }
+}
+
+/// Whether two reservations are one record: one region, one master, one kind.
 pub(super) fn same_record(one: &Reservation, other: &Reservation) -> bool {
     (one.region, one.master, one.direct) == (other.region, other.master, other.direct)
 }

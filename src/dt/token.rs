@@ -101,6 +101,7 @@ impl<'a> Tokens<'a> {
         (self.rest, self.end)
     }
 
+    #[inline]
     fn offset(&self, rest: &[[u8; 4]]) -> u32 {
         // The block lies in a blob whose size is counted in 32 bits, so nothing saturates here.
         self.end.wrapping_sub(saturate(rest.len()).wrapping_mul(4))
@@ -125,6 +126,7 @@ impl<'a> Tokens<'a> {
         if self.done { None } else { self.fail(ErrorKind::TreeEnd { open: self.depth }) }
     }
 
+    #[inline]
     fn begin(&mut self, inner: &'a [[u8; 4]]) -> Option<Result<Token<'a>, Error>> {
         if self.depth == 0 && self.rooted {
             return self.fail(ErrorKind::SecondRoot);
@@ -145,6 +147,7 @@ impl<'a> Tokens<'a> {
 }
 
 /// Whether one of the four bytes is 0 (Mycroft's test).
+#[inline]
 fn has_zero(word: [u8; 4]) -> bool {
     let word = u32::from_ne_bytes(word);
     word.wrapping_sub(0x0101_0101) & !word & 0x8080_8080 != 0
