@@ -13,7 +13,7 @@ use crate::bytes::{index, saturate};
 use crate::map::{FwspecOutcome, NoStream};
 use crate::model::GroupRule;
 use crate::pci::quirk::{self, AliasEffect};
-use crate::pci::{AcsFlags, AcsVerdict, AliasMask};
+use crate::pci::{AcsFlags, AcsVerdict, Seat};
 use crate::{Bdf, Segment};
 
 /// A tie that is found but not in force yet.
@@ -301,7 +301,6 @@ impl Groups {
     /// a group's name with them.
     fn tie_with(&mut self, batch: Vec<Slot>, heirs: &BTreeMap<GroupId, Slot>) {
         let mut ready = Vec::with_capacity(batch.len());
-        let mut newcomers = BTreeSet::new();
         for slot in batch {
             let fresh = self.partition.class_of(slot).is_none();
             if fresh {
@@ -309,29 +308,25 @@ impl Groups {
             }
             let held = self.look_up(slot);
             let was_tied = !fresh && self.entry(slot).is_some_and(|entry| entry.state == State::Tied);
-            match held {
-                Some(held) if !was_tied => self.set_state(slot, held),
-                Some(_) => {}
-                None => {
-                    if !was_tied {
-                        newcomers.insert(slot);
-                    }
-                    ready.push(slot);
-                }
+            if !was_tied {
+                self.set_state(slot, held.unwrap_or(State::Arriving));
+            }
+            if held.is_none() {
+                ready.push(slot);
             }
         }
         let mut found: Vec<Found> = Vec::new();
         for slot in &ready {
             self.find(*slot, &mut found);
         }
-        let refused = self.refuse(&newcomers, &found);
+        let refused = self.refuse(&found);
         for (group, slot) in heirs {
             // Named before anything is united, so that names go where the recomputed parts are.
             if let Some(class) = self.partition.around_mut(*slot).filter(|_| !refused.contains_key(slot)) {
                 class.group = class.group.into_iter().chain([*group]).min();
             }
         }
-        for slot in &newcomers {
+        for slot in &ready {
             let state = refused.get(slot).map_or(State::Tied, |owner| State::Refused(*owner));
             self.set_state(*slot, state);
         }
@@ -456,20 +451,20 @@ impl Groups {
         for alias in topology.bridge_aliases(bdf) {
             tie_to(alias.by, Tie::SharedAlias(Bdf { rid: alias.rid, ..bdf }));
         }
-        let Some((mine, verdict)) = self.view(bdf) else { return assumed };
-        for sibling in slot_of(bdf).filter(|sibling| *sibling != bdf && !mine.isolates) {
-            let Some((theirs, their_verdict)) = self.view(sibling) else { continue };
+        let Some((mine, verdict)) = topology.seat(bdf).map(view) else { return assumed };
+        let siblings = topology.in_slot_of(bdf).filter(|seat| seat.bdf != bdf && !mine.isolates);
+        for (theirs, their_verdict) in siblings.map(view) {
             if let Some(tie) = tie::multifunction(&mine, &theirs) {
                 assumed |= verdict.assumed() || their_verdict.assumed();
-                tie_to(sibling, tie);
+                tie_to(theirs.bdf, tie);
                 // All such functions of a slot are tied to each other: one stands for them.
                 break;
             }
         }
         if topology.any_poses(bdf.segment, bdf.rid.bus()) {
             for (other, _) in topology.on_bus(bdf.segment, bdf.rid.bus()).filter(|(other, _)| *other != bdf) {
-                let tie = self.view(other).and_then(|(theirs, _)| tie::dma_alias(&mine, &theirs));
-                if let Some(tie) = tie {
+                let theirs = topology.seat(other).map(view);
+                if let Some(tie) = theirs.and_then(|(theirs, _)| tie::dma_alias(&mine, &theirs)) {
                     tie_to(other, tie);
                 }
             }
@@ -493,40 +488,27 @@ impl Groups {
         }
     }
 
-    fn view(&self, bdf: Bdf) -> Option<(View, AcsVerdict)> {
-        let function = self.topology.get(bdf)?;
-        let verdict = self.topology.acs(bdf, AcsFlags::ISOLATED)?;
-        let view = View {
-            bdf,
-            virtual_function: function.virtual_function,
-            multifunction: self.topology.in_multifunction_slot(bdf),
-            isolates: verdict.isolates,
-            poses: AliasMask::of(function, bdf.rid.devfn()),
-        };
-        Some((view, verdict))
-    }
-
     /// Which newcomers would widen an owned group, directly or through each other.
-    fn refuse(&self, newcomers: &BTreeSet<Slot>, found: &[Found]) -> BTreeMap<Slot, GroupId> {
+    fn refuse(&self, found: &[Found]) -> BTreeMap<Slot, GroupId> {
         let mut refused = BTreeMap::new();
-        let owner_of = |slot: Slot| match self.entry(slot).map(|entry| entry.state) {
-            _ if newcomers.contains(&slot) => None,
-            Some(State::Refused(owner)) => Some(owner),
-            _ => self.partition.around(slot).filter(|class| class.owned)?.group,
+        let state = |slot: Slot| self.entry(slot).map(|entry| entry.state);
+        let arriving = |slot: Slot| state(slot) == Some(State::Arriving);
+        let owner_of = |slot: Slot| match state(slot)? {
+            State::Refused(owner) => Some(owner),
+            State::Tied => self.partition.around(slot).filter(|class| class.owned)?.group,
+            State::Arriving | State::Held(_) => None,
         };
         let mut edge: Vec<(Slot, GroupId)> = Vec::new();
         for (a, b, _) in found {
             for (from, to) in [(*a, *b), (*b, *a)] {
-                if let Some(owner) = owner_of(from).filter(|_| newcomers.contains(&to)) {
-                    edge.push((to, owner));
-                }
+                edge.extend(owner_of(from).filter(|_| arriving(to)).map(|owner| (to, owner)));
             }
         }
         if edge.is_empty() {
             return refused;
         }
         let mut between: BTreeMap<Slot, Vec<Slot>> = BTreeMap::new();
-        for (a, b, _) in found.iter().filter(|(a, b, _)| newcomers.contains(a) && newcomers.contains(b)) {
+        for (a, b, _) in found.iter().filter(|(a, b, _)| arriving(*a) && arriving(*b)) {
             between.entry(*a).or_default().push(*b);
             between.entry(*b).or_default().push(*a);
         }
@@ -564,8 +546,10 @@ impl Groups {
         let Some(class) = self.partition.around_mut(slot) else { return };
         class.grouped = class.grouped.saturating_add(1);
         let group = *class.group.get_or_insert(fresh);
-        self.next_group = self.next_group.max(group.0.saturating_add(1));
-        self.groups.insert(group, slot);
+        if class.grouped == 1 {
+            self.next_group = self.next_group.max(group.0.saturating_add(1));
+            self.groups.insert(group, slot);
+        }
         if let Some(entry) = self.entry_mut(slot) {
             entry.grouped = true;
         }
@@ -617,7 +601,16 @@ impl Groups {
     }
 }
 
-/// The eight functions of a slot.
-fn slot_of(bdf: Bdf) -> impl Iterator<Item = Bdf> {
-    (0..8).map(move |function| Bdf { rid: bdf.rid.with_devfn(bdf.rid.devfn() & !7 | function), ..bdf })
+/// What the tie rules look at, and the verdict on its isolation.
+fn view(seat: Seat<'_>) -> (View, AcsVerdict) {
+    let multifunction = seat.in_multifunction_slot();
+    let verdict = seat.acs(AcsFlags::ISOLATED, multifunction);
+    let view = View {
+        bdf: seat.bdf,
+        virtual_function: seat.node.function.virtual_function,
+        multifunction,
+        isolates: verdict.isolates,
+        poses: seat.poses(),
+    };
+    (view, verdict)
 }

@@ -77,6 +77,8 @@ pub(super) struct Entry {
 /// How far a device has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
+    /// Its ties are being looked for.
+    Arriving,
     Held(Missing),
     Refused(GroupId),
     /// Its ties are in the partition.
@@ -156,8 +158,8 @@ impl Groups {
         let how = match (entry.state, &entry.fwspec, entry.refused) {
             (State::Held(missing), ..) => How::Held { missing },
             (State::Refused(owner), ..) => How::Refused { owner },
-            (State::Tied, None, Some(why)) => How::Untranslated { why },
-            (State::Tied, ..) => self.waits_for(entry).map_or(How::Joined, |iommu| How::Waiting { iommu }),
+            (_, None, Some(why)) => How::Untranslated { why },
+            _ => self.waits_for(entry).map_or(How::Joined, |iommu| How::Waiting { iommu }),
         };
         Ok(Placement { group: self.group_at(slot), fwspec: entry.fwspec.clone(), how })
     }

@@ -288,8 +288,7 @@ impl Search<'_> {
 
     fn isolates(&self, device: Bdf) -> bool {
         let multifunction = self.in_multifunction_slot(device);
-        self.topology
-            .acs_as(device, AcsFlags::ISOLATED, multifunction)
-            .is_some_and(|verdict| verdict.isolates)
+        let seat = self.topology.seat(device);
+        seat.is_some_and(|seat| seat.acs(AcsFlags::ISOLATED, multifunction).isolates)
     }
 }

@@ -12,4 +12,5 @@ pub use acs::{AcsReason, AcsVerdict, Surroundings};
 pub use alias::{Alias, AliasMask};
 pub use function::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType};
 pub use sriov::SrIov;
+pub(crate) use topology::Seat;
 pub use topology::{Missing, PciError, Topology};

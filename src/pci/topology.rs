@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::alias::{self, AliasMask, BridgeAlias};
+use super::quirk::{AliasEffect, Row};
 use super::{AcsFlags, AcsVerdict, Alias, Fact, Function, PortType, Surroundings, acs};
 use crate::{Bdf, RequesterId, Segment};
 
@@ -43,6 +44,8 @@ pub(crate) struct Machine {
 struct Bus {
     /// The bridge that it is below.
     bridge: Option<Bdf>,
+    /// That bridge is a root or downstream port: all functions are of one slot.
+    only_slot: bool,
     /// A function on it can be nowhere else than on a root bus.
     root: bool,
     /// Somebody said that it is a root bus.
@@ -171,6 +174,7 @@ impl Topology {
                 return Err(PciError::BusTaken { bdf, bus, other });
             }
             below.bridge = Some(bdf);
+            below.only_slot = function.is(PortType::RootPort) || function.is(PortType::DownstreamPort);
         }
         for bus in virtual_buses(&function, bdf) {
             self.buses.entry((bdf.segment, bus)).or_default().virtual_of.get_or_insert(bdf);
@@ -200,8 +204,11 @@ impl Topology {
         bus.posing = bus.posing.saturating_sub(AliasMask::of(&function, bdf.rid.devfn()).is_some().into());
         self.forget_unused(bdf.segment, bdf.rid.bus());
         for bus in function.secondary().into_iter().chain(virtual_buses(&function, bdf)) {
-            if let Some(below) = self.buses.get_mut(&(bdf.segment, bus)) {
-                below.bridge.take_if(|bridge| *bridge == bdf);
+            if let Some(below) =
+                self.buses.get_mut(&(bdf.segment, bus)).filter(|below| below.bridge == Some(bdf))
+            {
+                below.bridge = None;
+                below.only_slot = false;
             }
             self.forget_unused(bdf.segment, bus);
         }
@@ -261,9 +268,28 @@ impl Topology {
     }
 
     pub(crate) fn node(&self, bdf: Bdf) -> Option<&Node> {
-        let functions = &self.buses.get(&place(bdf))?.functions;
-        let at = functions.binary_search_by_key(&bdf.rid.devfn(), |node| node.devfn).ok()?;
-        functions.get(at)
+        self.seat(bdf).map(|seat| seat.node)
+    }
+
+    /// A function with its surroundings, in one look-up.
+    pub(crate) fn seat(&self, bdf: Bdf) -> Option<Seat<'_>> {
+        let bus = self.buses.get(&place(bdf))?;
+        let at = bus.functions.binary_search_by_key(&bdf.rid.devfn(), |node| node.devfn).ok()?;
+        Some(Seat { machine: self.machine, bus, bdf, node: bus.functions.get(at)? })
+    }
+
+    /// The functions of one slot.
+    pub(crate) fn in_slot_of(&self, bdf: Bdf) -> impl Iterator<Item = Seat<'_>> {
+        let slot = |devfn: u8| devfn & !7;
+        let first = slot(bdf.rid.devfn());
+        self.buses.get(&place(bdf)).into_iter().flat_map(move |bus| {
+            let start = bus.functions.partition_point(|node| node.devfn < first);
+            let nodes = bus.functions.iter().skip(start).take_while(move |node| slot(node.devfn) == first);
+            nodes.map(move |node| {
+                let bdf = Bdf { rid: bdf.rid.with_devfn(node.devfn), ..bdf };
+                Seat { machine: self.machine, bus, bdf, node }
+            })
+        })
     }
 
     /// The functions of one bus, by `devfn`.
@@ -330,27 +356,12 @@ impl Topology {
 
     /// Whether a function is in a multifunction slot, see [`Function::in_multifunction_slot`].
     pub fn in_multifunction_slot(&self, bdf: Bdf) -> bool {
-        let bridge =
-            self.buses.get(&place(bdf)).and_then(|bus| bus.bridge).and_then(|bridge| self.get(bridge));
-        let only_slot = bridge.is_some_and(|b| b.is(PortType::RootPort) || b.is(PortType::DownstreamPort));
-        self.get(bdf).is_some_and(|function| function.in_multifunction_slot(bdf.rid.devfn(), only_slot))
+        self.seat(bdf).is_some_and(|seat| seat.in_multifunction_slot())
     }
 
     /// Whether a function has the isolation `wanted`; `None` for a function that is not there.
     pub fn acs(&self, bdf: Bdf, wanted: AcsFlags) -> Option<AcsVerdict> {
-        self.acs_as(bdf, wanted, self.in_multifunction_slot(bdf))
-    }
-
-    /// As [`Topology::acs`], taking the function for one of a multifunction slot or not.
-    pub(crate) fn acs_as(&self, bdf: Bdf, wanted: AcsFlags, multifunction: bool) -> Option<AcsVerdict> {
-        let bus = self.buses.get(&place(bdf))?;
-        let around = Surroundings {
-            multifunction,
-            root_bus: bus.bridge.is_none() && bus.virtual_of.is_none(),
-            ivrs: self.machine.ivrs,
-            intel_pch: self.machine.intel_pch,
-        };
-        self.get(bdf).map(|function| acs::enabled(function, wanted, around))
+        self.seat(bdf).map(|seat| seat.acs(wanted, seat.in_multifunction_slot()))
     }
 
     /// The bridge nearest to a function above which, itself included, something does not isolate, with the verdict on the
@@ -368,6 +379,38 @@ impl Topology {
             .keys()
             .flat_map(|(segment, bus)| self.on_bus(*segment, *bus))
             .map(|(b, n)| (b, &n.function))
+    }
+}
+
+/// A function with its surroundings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat<'a> {
+    machine: Machine,
+    bus: &'a Bus,
+    pub(crate) bdf: Bdf,
+    pub(crate) node: &'a Node,
+}
+
+impl Seat<'_> {
+    pub(crate) fn in_multifunction_slot(&self) -> bool {
+        self.node.function.in_multifunction_slot(self.node.devfn, self.bus.only_slot)
+    }
+
+    /// Whether it has the isolation `wanted`, taken for a function of a multifunction slot or not.
+    pub(crate) fn acs(&self, wanted: AcsFlags, multifunction: bool) -> AcsVerdict {
+        let around = Surroundings {
+            multifunction,
+            root_bus: self.bus.bridge.is_none() && self.bus.virtual_of.is_none(),
+            ivrs: self.machine.ivrs,
+            intel_pch: self.machine.intel_pch,
+        };
+        acs::enabled(&self.node.function, wanted, around)
+    }
+
+    /// Whom it poses as, see [`AliasMask`].
+    pub(crate) fn poses(&self) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
+        // Nearly every bus has nobody who does.
+        (self.bus.posing > 0).then(|| AliasMask::of(&self.node.function, self.node.devfn)).flatten()
     }
 }
 
