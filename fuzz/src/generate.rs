@@ -42,7 +42,10 @@ pub fn tree(words: &mut Words<'_>) -> Option<Vec<u8>> {
     tree.property_u32("#size-cells", 2).ok()?;
     let mut open = Vec::new();
     for number in 1..=2 + u32::try_from(words.below(12)).unwrap() {
-        open.push(tree.begin_node(&format!("{}@{number:x}", words.one_of(&["pcie", "iommu", "gpu", "soc"]))).ok()?);
+        open.push(
+            tree.begin_node(&format!("{}@{number:x}", words.one_of(&["pcie", "iommu", "gpu", "soc"])))
+                .ok()?,
+        );
         for _ in 0..words.below(6) {
             property(&mut tree, words)?;
         }
@@ -63,11 +66,16 @@ pub fn tree(words: &mut Words<'_>) -> Option<Vec<u8>> {
 
 /// One property. `None` where the writer refuses it, as it does a name that the node has already.
 fn property(tree: &mut FdtWriter, words: &mut Words<'_>) -> Option<()> {
-    let cells = |words: &mut Words<'_>, most: usize| -> Vec<u32> { (0..words.below(most)).map(|_| words.id()).collect() };
+    let cells = |words: &mut Words<'_>, most: usize| -> Vec<u32> {
+        (0..words.below(most)).map(|_| words.id()).collect()
+    };
     match words.below(10) {
         0 => tree.property_u32("#iommu-cells", u32::from(words.byte() % 3)),
         1 => tree.property_u32("#msi-cells", u32::from(words.byte() % 2)),
-        2 => tree.property_string("compatible", words.one_of(&["pci-host-ecam-generic", "arm,smmu-v3", "arm,gic-v3-its", "example,gpu"])),
+        2 => tree.property_string(
+            "compatible",
+            words.one_of(&["pci-host-ecam-generic", "arm,smmu-v3", "arm,gic-v3-its", "example,gpu"]),
+        ),
         3 => tree.property_string("device_type", "pci"),
         4 => {
             let phandle = u32::from(words.byte() % 12);
@@ -85,7 +93,10 @@ fn property(tree: &mut FdtWriter, words: &mut Words<'_>) -> Option<()> {
         }
         7 => tree.property_u32("iommu-map-mask", words.id()),
         8 => tree.property_array_u32("bus-range", &[0, u32::from(words.byte())]),
-        _ => tree.property("payload", &cells(words, 8).iter().flat_map(|cell| cell.to_ne_bytes()).collect::<Vec<u8>>()),
+        _ => tree.property(
+            "payload",
+            &cells(words, 8).iter().flat_map(|cell| cell.to_ne_bytes()).collect::<Vec<u8>>(),
+        ),
     }
     .ok()
 }

@@ -2,14 +2,23 @@
 //!
 //! `fuzz_targets/` hands these functions to libFuzzer; the project's `tests/fuzz.rs` includes this file and replays seeds and
 //! regressions through them.
-#![allow(missing_docs, unreachable_pub, clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
+mod bus;
 mod generate;
 mod parse;
 mod relate;
 mod show;
 mod words;
 
+pub use bus::*;
 pub use parse::*;
 pub use relate::*;
 
@@ -19,7 +28,8 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("acpi_sdt", acpi_sdt),
     ("dt_tree", dt_tree),
     ("dt_vs_fdt", dt_vs_fdt),
-    ("input_recognise", input_recognise),
+    ("group_order", group_order),
+    ("input_firmware", input_firmware),
     ("lspci_text", lspci_text),
     ("map_index", map_index),
     ("pci_config", pci_config),

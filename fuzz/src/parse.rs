@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use fwspec::acpi::Sdt;
-use fwspec::acpi::iort::Iort;
-use fwspec::dt::Tree;
-use fwspec::input::{lspci, recognise};
+use fwspec::acpi::iort::{self, Iort};
+use fwspec::dt::{Binding, Cells, Tree};
+use fwspec::input::{Firmware, lspci, recognise};
 use fwspec::pci::Function;
-use fwspec::{Bdf, Dialect, IdMap, Platform, RequesterId, Segment};
+use fwspec::{Bdf, Device, Dialect, IdMap, Platform, RequesterId, Segment, Source};
 
 use super::{relate, show};
 
@@ -19,10 +19,13 @@ pub fn acpi_sdt(bytes: &[u8]) {
     show::debug(&table);
     show::debug(&(table.checksum_error(), table.trailing().len()));
     assert_eq!(table.bytes().len() + table.trailing().len(), bytes.len());
-    let _ = Sdt::parse_as(bytes, fwspec::Source::MCFG);
+    show::debug(&Sdt::parse_as(bytes, Source::MCFG));
 }
 
 pub fn acpi_iort(bytes: &[u8]) {
+    let path = iort::Path::new(bytes);
+    show::debug(&(path, path.fault(), iort::same_path(path.bytes(), bytes)));
+    show::debug(&Iort::parse_as(bytes, Source { index: 1, ..Source::IORT }));
     let Ok(table) = Iort::parse(bytes) else { return };
     show::debug(&table);
     for node in table.nodes() {
@@ -38,6 +41,7 @@ pub fn acpi_iort(bytes: &[u8]) {
 }
 
 pub fn dt_tree(bytes: &[u8]) {
+    show::debug(&(Cells::of(bytes), Binding::of([bytes])));
     let Ok(tree) = Tree::parse(bytes) else { return };
     for node in tree.nodes().map_while(Result::ok) {
         show::debug(&node);
@@ -76,13 +80,20 @@ pub fn lspci_text(bytes: &[u8]) {
     for dump in &dumps.functions {
         assert!((1..=4096).contains(&dump.bytes.len()), "{dump:?}");
         assert!(seen.insert(dump.bdf), "{dump:?} stands twice");
-        show::debug(&Function::read(&dump.bytes));
+        show::debug(&Device::pci(dump.bdf, &dump.bytes));
     }
     dumps.skipped.iter().for_each(show::display);
 }
 
-pub fn input_recognise(bytes: &[u8]) {
+pub fn input_firmware(bytes: &[u8]) {
     show::debug(&recognise(bytes));
+    match Firmware::open("fuzz", bytes.to_vec()) {
+        Ok(firmware) => {
+            show::debug(&firmware.requesters_named("/pcie@10000000"));
+            show::debug(&firmware.requesters_named("\\_SB_.DEV0"));
+        }
+        Err(error) => show::display(&error),
+    }
 }
 
 /// Shows a platform, and asks its map everything under every dialect.

@@ -9,7 +9,7 @@ use super::generate;
 use super::words::Words;
 
 /// Ids around the edges of the first so many mappings are compared.
-const EDGES: usize = 16;
+const EDGES: usize = 6;
 
 /// The index answers as the scan of the mappings does, under every dialect.
 pub fn map_index(bytes: &[u8]) {
@@ -37,7 +37,8 @@ pub fn dt_vs_fdt(bytes: &[u8]) {
         assert_eq!(mine.name(), name.as_bytes());
         let mut properties = mine.properties();
         for property in node.properties() {
-            let mine = properties.next().expect("a property that fdt has").expect("every property can be read");
+            let mine =
+                properties.next().expect("a property that fdt has").expect("every property can be read");
             assert_eq!((mine.name(), mine.value()), (Some(property.name.as_bytes()), property.value));
         }
         assert!(properties.next().is_none(), "a property that fdt has not");
@@ -78,7 +79,10 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
                     found => found.ok(),
                 };
                 assert_eq!(
-                    indexed.map(|stream| (platform.iommus[at_index(stream.iommu)].origin.at.offset, stream.fwspec_id())),
+                    indexed.map(|stream| (
+                        platform.iommus[at_index(stream.iommu)].origin.at.offset,
+                        stream.fwspec_id()
+                    )),
                     scanned.map(|found| (found.node, Some(found.id))),
                     "StreamID under {}",
                     at()
@@ -104,13 +108,14 @@ pub fn tree_index_is_scan(tree: &Tree<'_>, platform: &Platform) {
         for (requester, facts) in (0..).zip(&platform.requesters).take(EDGES) {
             let Some(node) = tree.node_at(facts.origin.at.offset) else { continue };
             let Some(entries) = node.map(MapKind::Iommu, dialect.map_cells) else { continue };
-            let ranges = entries.map_while(Result::ok).map(|entry| {
-                (entry.first, entry.first.saturating_add(entry.length.saturating_sub(1)))
-            });
+            let ranges = entries
+                .map_while(Result::ok)
+                .map(|entry| (entry.first, entry.first.saturating_add(entry.length.saturating_sub(1))));
             for id in edges(ranges) {
                 let Ok(indexed) = map.stream_from(requester, id) else { continue };
                 let scanned = dt::resolve(&node, MapKind::Iommu, dialect, id).ok().flatten();
-                let scanned = scanned.as_ref().map(|found| (found.target.offset(), found.cells().first().copied()));
+                let scanned =
+                    scanned.as_ref().map(|found| (found.target.offset(), found.cells().first().copied()));
                 let iommu = &platform.iommus[at_index(indexed.iommu)];
                 let wide = indexed.id.map(|id| id.0);
                 let same_id = |cell: Option<u32>| match iommu.kind {

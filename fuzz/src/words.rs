@@ -11,7 +11,6 @@ impl Words<'_> {
         *first
     }
 
-
     /// One of `0..count`.
     pub fn below(&mut self, count: usize) -> usize {
         usize::from(self.byte()) % count.max(1)
