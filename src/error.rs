@@ -93,7 +93,7 @@ pub enum ErrorKind {
     #[error("larger than 4 GiB")]
     TooLarge,
     /// Nothing that this library reads.
-    #[error("neither a device tree, nor an ACPI table, nor acpidump text: it starts with {0:02x?}")]
+    #[error("neither a device tree, nor an ACPI table, nor acpidump text: it starts with {start:?}", start = Signature(*.0))]
     Unrecognised([u8; 4]),
 
     /// `lspci` text where firmware is wanted.

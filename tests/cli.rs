@@ -41,3 +41,164 @@ fn snapshot(name: &str, arguments: &[&str]) {
         "{name} changed; if it is meant to, BLESS=1\n--- wanted\n{wanted}\n--- said\n{said}"
     );
 }
+
+const D05: &str = "firmware-samples/d05-2020";
+const SWITCH: &str = "firmware-samples/qemu-switch-bridge";
+
+fn sample(machine: &str, file: &str) -> String {
+    format!("{machine}/{file}")
+}
+
+#[test]
+fn show_tells_what_an_iort_means() {
+    snapshot("show-iort", &["show", &sample(D05, "iort.bin")]);
+}
+
+#[test]
+fn show_tells_what_a_device_tree_means() {
+    snapshot("show-tree", &["show", "--brief", &sample(D05, "fdt.dtb")]);
+}
+
+#[test]
+fn show_prints_one_document_for_each_file() {
+    snapshot("show-json", &["show", "--json", &sample(D05, "iort.bin"), &sample(D05, "fdt.dtb")]);
+}
+
+#[test]
+fn lookup_answers_for_every_kind_of_id() {
+    let iort = sample(D05, "iort.bin");
+    snapshot(
+        "lookup-iort",
+        &[
+            "lookup",
+            &iort,
+            "000a:11:00.3",
+            "rid:0x100",
+            r"\_SB_.SAS1",
+            r"\_SB.SAS1",
+            "IORT+0x180:11:00.0",
+            "sid:0x9000",
+            "did:0x25100",
+        ],
+    );
+    let tree = sample(D05, "fdt.dtb");
+    snapshot(
+        "lookup-tree",
+        &["lookup", &tree, "/sas@a3000000", "/pcie@7000a1000000:11:00.0", "0002:21:00.0", "sid:0x5103"],
+    );
+}
+
+#[test]
+fn lookup_tells_the_dialects_apart() {
+    snapshot(
+        "lookup-dialects",
+        &["lookup", "--dialect", "all", &sample(D05, "iort.bin"), "rid:0x1fff", "000a:11:00.0"],
+    );
+}
+
+#[test]
+fn lookup_says_why_nothing_is_found_and_ends_with_1() {
+    let iort = sample(D05, "iort.bin");
+    snapshot(
+        "lookup-nothing",
+        &["lookup", &iort, "0001:00:00.0", "0002:00:00.0", "sid:0x1", r"\_SB_.NONE", "rid:0x12345"],
+    );
+    snapshot(
+        "lookup-nothing-json",
+        &["lookup", "--json", &iort, "0001:00:00.0", "did:0xffffffff", r"\_SB_.NONE"],
+    );
+}
+
+#[test]
+fn groups_give_every_device_its_group_and_the_reason() {
+    let files = |machine: &str| [sample(machine, "iort.bin"), sample(machine, "lspci.txt")];
+    for (name, machine) in [("groups-2020", D05), ("groups-switch", SWITCH)] {
+        let [iort, lspci] = files(machine);
+        snapshot(name, &["groups", "--firmware", &iort, "--pci", &lspci]);
+    }
+    let [iort, lspci] = files(SWITCH);
+    snapshot("groups-json", &["groups", "--json", "--firmware", &iort, "--pci", &lspci]);
+    snapshot("groups-strict", &["groups", "--policy", "strict", "--firmware", &iort, "--pci", &lspci]);
+    snapshot("groups-pci-alone", &["groups", "--pci", &lspci]);
+}
+
+#[test]
+fn both_firmwares_of_a_machine_give_the_same_ids_and_groups() {
+    for machine in [D05, SWITCH] {
+        let table = |firmware: &str| {
+            let arguments = [
+                "groups",
+                "--json",
+                "--firmware",
+                &sample(machine, firmware),
+                "--pci",
+                &sample(machine, "lspci.txt"),
+            ];
+            let output = fwspec(&arguments, b"");
+            assert!(output.status.success());
+            let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let devices =
+                document["devices"].as_array().unwrap().iter().filter(|device| !device["bdf"].is_null());
+            devices
+                .map(|d| [&d["bdf"], &d["stream_ids"], &d["group"], &d["kernel"]].map(ToString::to_string))
+                .collect::<Vec<_>>()
+        };
+        assert!(table("iort.bin").len() > 5);
+        assert_eq!(table("iort.bin"), table("fdt.dtb"), "{machine}");
+    }
+}
+
+#[test]
+fn a_bad_file_is_named_and_the_others_are_shown() {
+    snapshot(
+        "show-bad",
+        &[
+            "show",
+            "--brief",
+            "Cargo.toml",
+            "no/such/file",
+            &sample(D05, "iort.bin"),
+            &sample(D05, "lspci.txt"),
+        ],
+    );
+}
+
+#[test]
+fn standard_input_is_a_file_called_dash() {
+    let bytes =
+        std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(sample(D05, "iort.bin"))).unwrap();
+    let output = fwspec(&["lookup", "--json", "-", "000a:11:00.3"], &bytes);
+    assert_eq!(output.status.code(), Some(0));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["results"][0]["stream_id"], 0x5103);
+    let output = fwspec(&["show", "-"], b"nothing of the kind");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("fwspec: standard input: "));
+}
+
+#[test]
+fn wrong_usage_ends_with_64_and_help_with_0() {
+    let iort = sample(D05, "iort.bin");
+    for wrong in [
+        &["frobnicate"][..],
+        &[],
+        &["show"],
+        &["lookup", &iort, "rid:x"],
+        &["show", "--dialect", "plan9", &iort],
+    ] {
+        let output = fwspec(wrong, b"");
+        assert_eq!(output.status.code(), Some(64), "{wrong:?}");
+        assert!(!output.stderr.is_empty(), "{wrong:?}");
+    }
+    for help in
+        [&["--help"][..], &["show", "--help"], &["lookup", "--help"], &["groups", "--help"], &["--version"]]
+    {
+        assert_eq!(fwspec(help, b"").status.code(), Some(0), "{help:?}");
+    }
+}
+
+#[test]
+fn nothing_is_coloured_where_no_terminal_is() {
+    let output = fwspec(&["show", &sample(D05, "iort.bin")], b"");
+    assert!(!output.stdout.contains(&0x1b));
+}

@@ -98,8 +98,9 @@ impl Capture {
     }
 
     fn ids(&self) -> BTreeMap<String, Vec<u32>> {
-        let ids =
-            |list: &Value| list.as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+        let ids = |list: &Value| {
+            list.as_array().unwrap().iter().map(|id| u32::try_from(id.as_u64().unwrap()).unwrap()).collect()
+        };
         self.groups["fwspec_ids"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), ids(v))).collect()
     }
 

@@ -10,7 +10,8 @@ use super::{Outcome, open, print, print_json, style};
 
 pub(super) fn run(show: &Show) -> io::Result<Outcome> {
     let mut outcome = Outcome::Fine;
-    for (position, path) in show.files.iter().enumerate() {
+    let mut gap = "";
+    for path in &show.files {
         let Some(firmware) = open(path) else {
             outcome = Outcome::Unreadable;
             continue;
@@ -28,10 +29,10 @@ pub(super) fn run(show: &Show) -> io::Result<Outcome> {
             continue;
         }
         let style = style();
-        let gap = if position > 0 { "\n" } else { "" };
         let title = style.heading(&format!("{}: {}", firmware.file, text::title(&firmware)));
         let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
         print(&format!("{gap}{title}, {dialect}\n\n{}", text::platform(&firmware.platform, &map, style)))?;
+        gap = "\n";
     }
     Ok(outcome)
 }

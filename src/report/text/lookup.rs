@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::{Bdf, RequesterId, Segment};
+
 use crate::report::json::{Answer, LookupResult};
 
 use super::{Style, lines};
@@ -43,6 +45,9 @@ fn agreeing(results: &[LookupResult]) -> Vec<(&LookupResult, String)> {
             None => groups.push((result, name.to_string())),
         }
     }
+    if let ([(_, names)], 2..) = (groups.as_mut_slice(), results.len()) {
+        *names = "all".to_string();
+    }
     groups
 }
 
@@ -81,4 +86,10 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
             })
             .collect(),
     }
+}
+
+/// An input of a PCI host, as people write it.
+fn function(segment: Option<u32>, id: u32) -> Option<String> {
+    let rid = RequesterId(u16::try_from(id).ok()?);
+    Some(Bdf { segment: Segment(segment?), rid }.to_string())
 }
