@@ -63,9 +63,9 @@ pub fn dt_tree(bytes: &[u8]) {
     show::debug(&(Cells::of(bytes), Binding::of([bytes])));
     let Ok(tree) = Tree::parse(bytes) else { return };
     for node in tree.nodes().map_while(Result::ok) {
-        show::debug(&node);
+        show::debug(&(node.name(), node.offset(), node.phandle()));
         for property in node.properties() {
-            show::debug(&property);
+            show::debug(&property.map(|property| (property.name().map(<[u8]>::len), property.cells().len())));
         }
     }
     for reservation in tree.reservations() {
@@ -73,7 +73,7 @@ pub fn dt_tree(bytes: &[u8]) {
     }
     if let Ok(index) = tree.index() {
         for node in index.nodes() {
-            show::debug(&(index.node(node), index.parent(node)));
+            show::debug(&(index.node(node).map(|node| node.name()), index.parent(node)));
         }
         for node in index.nodes().take(ENOUGH) {
             show::display(&index.place(index.offset(node)));
