@@ -24,7 +24,9 @@ pub use relate::*;
 
 /// Every target, by the name that its file in `fuzz_targets/` has.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("acpi_container", acpi_container),
     ("acpi_iort", acpi_iort),
+    ("acpi_mcfg", acpi_mcfg),
     ("acpi_sdt", acpi_sdt),
     ("dt_tree", dt_tree),
     ("dt_vs_fdt", dt_vs_fdt),

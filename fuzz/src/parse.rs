@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use fwspec::acpi::Sdt;
 use fwspec::acpi::iort::{self, Iort};
+use fwspec::acpi::{Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::input::{Firmware, lspci, recognise};
 use fwspec::pci::Function;
@@ -20,6 +20,25 @@ pub fn acpi_sdt(bytes: &[u8]) {
     show::debug(&(table.checksum_error(), table.trailing().len()));
     assert_eq!(table.bytes().len() + table.trailing().len(), bytes.len());
     show::debug(&Sdt::parse_as(bytes, Source::MCFG));
+}
+
+pub fn acpi_container(bytes: &[u8]) {
+    let Ok(found) = container::tables(bytes) else { return };
+    show::debug(&found);
+    found.skipped.iter().for_each(show::display);
+    for table in &found.tables {
+        Sdt::parse(&table.bytes).expect("every table that is found can be read");
+    }
+}
+
+pub fn acpi_mcfg(bytes: &[u8]) {
+    show::debug(&Mcfg::parse_as(bytes, Source { index: 1, ..Source::MCFG }));
+    let Ok(table) = Mcfg::parse(bytes) else { return };
+    show::debug(&(table, table.error()));
+    table.allocations().for_each(|allocation| show::debug(&allocation));
+    let mut platform = Platform::default();
+    table.lower_into(&mut platform);
+    show::debug(&platform);
 }
 
 pub fn acpi_iort(bytes: &[u8]) {
@@ -44,9 +63,9 @@ pub fn dt_tree(bytes: &[u8]) {
     show::debug(&(Cells::of(bytes), Binding::of([bytes])));
     let Ok(tree) = Tree::parse(bytes) else { return };
     for node in tree.nodes().map_while(Result::ok) {
-        show::debug(&node);
+        show::debug(&(node.name(), node.offset(), node.phandle()));
         for property in node.properties() {
-            show::debug(&property);
+            show::debug(&property.map(|property| (property.name().map(<[u8]>::len), property.cells().len())));
         }
     }
     for reservation in tree.reservations() {
@@ -54,7 +73,7 @@ pub fn dt_tree(bytes: &[u8]) {
     }
     if let Ok(index) = tree.index() {
         for node in index.nodes() {
-            show::debug(&(index.node(node), index.parent(node)));
+            show::debug(&(index.node(node).map(|node| node.name()), index.parent(node)));
         }
         for node in index.nodes().take(ENOUGH) {
             show::display(&index.place(index.offset(node)));
