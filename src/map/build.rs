@@ -242,7 +242,9 @@ impl Rules {
     }
 
     fn disabled(self, table: &[IdMapping]) -> bool {
-        self.dialect.null_first_disables && table.first().is_some_and(|first| first.target == Target::Null)
+        self.firmware == Firmware::Acpi
+            && self.dialect.null_first_disables
+            && table.first().is_some_and(|first| first.target == Target::Null)
     }
 
     fn mask(self, table: &IdTable) -> u32 {

@@ -43,10 +43,11 @@ pub enum RangeOutput {
 }
 
 impl IdMap {
-    /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs that go
-    /// past every IOMMU are not listed.
+    /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
+    /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed.
     pub fn stream_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
         let requester = self.requester(requester);
+        let limit = requester.map_or(limit, |requester| limit.min(requester.mask));
         let table = requester.and_then(|requester| requester.streams.as_ref().ok());
         let pieces =
             table.into_iter().flat_map(move |table| table.meeting(0, limit)).flat_map(move |range| {
@@ -62,7 +63,7 @@ impl IdMap {
         let route = self.route_of(requester);
         let requester = self.requester(requester);
         let own = route.and_then(|route| match route {
-            MappedRoute::Table { index, cells, .. } => Some((index, cells.as_slice())),
+            MappedRoute::Table { index, cells, mask } => Some((index, cells.as_slice(), limit.min(*mask))),
             _ => None,
         });
         let streams = requester.and_then(|requester| match &requester.msi {
@@ -80,7 +81,7 @@ impl IdMap {
             }
             _ => None,
         });
-        let own = own.into_iter().flat_map(move |(table, cells)| {
+        let own = own.into_iter().flat_map(move |(table, cells, limit)| {
             let pieces = table.meeting(0, limit).flat_map(move |range| unwrapped(clip(range, 0, limit)));
             pieces.filter_map(move |piece| msi_piece(&piece, cells))
         });
