@@ -718,6 +718,37 @@ fn dma_ranges_limit_what_is_below_them() {
     assert_eq!(limit("/c"), None);
 }
 
+#[test]
+fn dma_goes_where_the_interconnects_say() {
+    let mut blob = Blob::new();
+    blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]).iommu("iommu", 1, 1);
+    blob.begin("gpu").cells("iommus", &[1, 1]).cells("interconnects", &[1, 5, 2, 7]);
+    // The second entry is the way to memory.
+    blob.property("interconnect-names", b"write\0dma-mem\0").end();
+    let wide: &[u32] = &[0, 0, 0, 0, 0x80, 0];
+    blob.begin("mc").cells("phandle", &[2]).cells("#interconnect-cells", &[1]).flag("dma-coherent");
+    blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]).cells("dma-ranges", wide).end();
+    let blob = blob.finish();
+    assert_eq!(
+        requester(&platform(&blob), "/gpu").dma_limit,
+        None,
+        "#interconnect-cells of entry 0 are not said"
+    );
+
+    let mut blob = Blob::new();
+    blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]).iommu("iommu", 1, 1);
+    blob.begin("gpu")
+        .cells("iommus", &[1, 1])
+        .cells("interconnects", &[2, 7])
+        .text("interconnect-names", "dma-mem")
+        .end();
+    blob.begin("mc").cells("phandle", &[2]).cells("#interconnect-cells", &[1]).flag("dma-coherent");
+    blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]).cells("dma-ranges", wide).end();
+    let platform = platform(&blob.finish());
+    let gpu = requester(&platform, "/gpu");
+    assert_eq!((gpu.dma_limit, gpu.coherency.coherent), (Some(0x7f_ffff_ffff), Some(true)));
+}
+
 // -- MSIs --
 
 fn msi_tree(properties: &[(&str, &[u32])], above: &[(&str, &[u32])]) -> Platform {

@@ -81,7 +81,7 @@ impl<'a> Tree<'a> {
                 Token::Property { name, .. } => {
                     let known = names.get(name).ok().flatten();
                     values = values.saturating_add(usize::from(known.is_some()));
-                    let phandle = matches!(known, Some(Known::Phandle | Known::LinuxPhandle));
+                    let phandle = known == Some(Known::Phandle);
                     phandles = phandles.saturating_add(u32::from(phandle));
                 }
                 Token::EndNode => {}
@@ -172,12 +172,8 @@ impl<'a> Index<'a> {
 
     /// The phandle that a node says, and where.
     fn own_phandle(&self, node: NodeId) -> Option<(u32, u32)> {
-        if !self.has(node, Known::Phandle) && !self.has(node, Known::LinuxPhandle) {
-            return None;
-        }
-        let said = |value: &&Value| matches!(value.known, Known::Phandle | Known::LinuxPhandle);
-        let value = self.values(node).iter().find(said)?;
-        self.cells_of(value).get(0).filter(|phandle| *phandle != 0).map(|phandle| (phandle, value.offset))
+        let (value, offset) = self.value(node, Known::Phandle)?;
+        Cells::of(value).get(0).filter(|phandle| *phandle != 0).map(|phandle| (phandle, offset))
     }
 
     /// The tree.
@@ -245,10 +241,6 @@ impl<'a> Index<'a> {
         let first = |node: u32| self.nodes.get(index(node)).map(|node| index(node.first));
         let end = first(node.0.saturating_add(1)).unwrap_or(self.values.len());
         first(node.0).and_then(|start| self.values.get(start..end)).unwrap_or_default()
-    }
-
-    fn cells_of(&self, value: &Value) -> Cells<'a> {
-        Cells::of(self.bytes_of(value))
     }
 
     fn bytes_of(&self, value: &Value) -> &'a [u8] {

@@ -15,6 +15,8 @@ pub(super) struct Inherited {
     nodes: Vec<Facts>,
     /// For each node with ranges in `dma-ranges`, ascending: the highest address of its bus that they reach.
     limits: Vec<(NodeId, u64)>,
+    /// Nodes whose DMA does not go to their parent, ascending, and where it goes.
+    detours: Vec<(NodeId, NodeId)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,12 +44,23 @@ fn node(link: Link) -> NodeId {
 
 impl Inherited {
     pub(super) fn of(index: &Index<'_>) -> Self {
-        let mut all = Inherited { nodes: Vec::with_capacity(index.len()), limits: Vec::new() };
+        let straight = Inherited::pass(index, Vec::new(), None);
+        let detour = |node| Some((node, detour(index, node)?));
+        let detours: Vec<_> = index.nodes().filter_map(detour).collect();
+        if detours.is_empty() { straight } else { Inherited::pass(index, detours, Some(&straight)) }
+    }
+
+    /// Facts with these detours, at whose ends those of `straight` hold: what a detour leads to takes none itself (memory
+    /// controllers), and so no loop has to be looked for.
+    fn pass(index: &Index<'_>, detours: Vec<(NodeId, NodeId)>, straight: Option<&Inherited>) -> Self {
+        let mut all = Inherited { nodes: Vec::with_capacity(index.len()), limits: Vec::new(), detours };
         for node in index.nodes() {
             let above = index.parent(node).map(|parent| all.facts(parent)).unwrap_or_default();
+            let beyond = straight.and_then(|straight| Some(straight.facts(all.detour(node)?)));
+            let dma = beyond.unwrap_or(above);
             let facts = Facts {
-                coherent: coherent(index, node).or(above.coherent),
-                ranges: all.ranges(index, node, above),
+                coherent: coherent(index, node).or(dma.coherent),
+                ranges: all.ranges(index, node, dma),
                 msi: if routes_msis(index, node) { link(node) } else { above.msi },
                 host: if is_pci_bus(index, node) { above.host.or(link(node)) } else { None },
             };
@@ -56,12 +69,21 @@ impl Inherited {
         all
     }
 
+    fn detour(&self, of: NodeId) -> Option<NodeId> {
+        let at = self.detours.binary_search_by_key(&of, |(node, _)| *node).ok()?;
+        self.detours.get(at).map(|(_, target)| *target)
+    }
+
+    /// Where the DMA of a node goes first (linux `__of_get_dma_parent`).
+    fn dma_parent(&self, index: &Index<'_>, of: NodeId) -> Option<NodeId> {
+        self.detour(of).or_else(|| index.parent(of))
+    }
+
     fn facts(&self, node: NodeId) -> Facts {
         self.nodes.get(crate::bytes::index(node.0)).copied().unwrap_or_default()
     }
 
-    /// Whether DMA of this node is coherent, where the tree says (linux `of_dma_is_coherent`, with the parent for the DMA
-    /// parent: `interconnects` are not followed).
+    /// Whether DMA of this node is coherent, where the tree says (linux `of_dma_is_coherent`).
     pub(super) fn coherent(&self, node: NodeId) -> Option<bool> {
         self.facts(node).coherent
     }
@@ -79,11 +101,14 @@ impl Inherited {
     /// Highest bus address of DMA that `dma-ranges` let pass (linux `of_dma_get_range`): seen from the PCI host's own node,
     /// or from the parent of any other device.
     pub(super) fn dma_limit(&self, index: &Index<'_>, of: NodeId) -> Option<u64> {
-        let start = if self.pci_host(of) == Some(of) { of } else { index.parent(of)? };
+        let start = if self.pci_host(of) == Some(of) { of } else { self.dma_parent(index, of)? };
         let ranges = self.facts(start).ranges.map(node).or_else(|| {
             // The first node asked may lack the property; those above it may not.
             let absent = !index.has(start, Known::DmaRanges);
-            index.parent(start).filter(|_| absent).and_then(|parent| self.facts(parent).ranges).map(node)
+            self.dma_parent(index, start)
+                .filter(|_| absent)
+                .and_then(|parent| self.facts(parent).ranges)
+                .map(node)
         })?;
         let at = self.limits.binary_search_by_key(&ranges, |(node, _)| *node).ok()?;
         self.limits.get(at).map(|(_, limit)| *limit)
@@ -107,6 +132,13 @@ fn coherent(index: &Index<'_>, node: NodeId) -> Option<bool> {
         (false, true) => Some(false),
         (false, false) => None,
     }
+}
+
+/// The node that `interconnects` call `dma-mem`, where they do.
+fn detour(index: &Index<'_>, node: NodeId) -> Option<NodeId> {
+    let named = index.strings(node, Known::InterconnectNames).position(|name| name == b"dma-mem")?;
+    let mut entries = index.arguments(node, Known::Interconnects, Known::InterconnectCells, None);
+    entries.nth(named)?.ok().map(|entry| entry.node)
 }
 
 /// A PCI bus is told by its `device_type` (linux `of_bus_pci_match`), a host of the generic driver by its binding too.

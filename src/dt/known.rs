@@ -18,6 +18,8 @@ macro_rules! known {
 
         impl Known {
             fn by_name(name: &[u8]) -> Option<Known> {
+                // The name from before there was a standard; the first of the two counts (linux `populate_properties`).
+                let name = if name == b"linux,phandle" { b"phandle" } else { name };
                 ALL.iter().find(|(_, known)| *known == name).map(|(known, _)| *known)
             }
         }
@@ -34,12 +36,14 @@ known! {
     DmaCoherent = "dma-coherent",
     DmaNoncoherent = "dma-noncoherent",
     DmaRanges = "dma-ranges",
+    InterconnectCells = "#interconnect-cells",
+    InterconnectNames = "interconnect-names",
+    Interconnects = "interconnects",
     IommuAddresses = "iommu-addresses",
     IommuCells = "#iommu-cells",
     IommuMap = "iommu-map",
     IommuMapMask = "iommu-map-mask",
     Iommus = "iommus",
-    LinuxPhandle = "linux,phandle",
     MemoryRegion = "memory-region",
     MmuMasters = "mmu-masters",
     MsiCells = "#msi-cells",
@@ -59,7 +63,7 @@ known! {
 
 const _: () = assert!(ALL.len() <= 32, "the sets of Known are 32 bits wide");
 /// No known name is longer, so no more of a string is read.
-const LONGEST: usize = 17;
+const LONGEST: usize = 19;
 
 impl Known {
     /// The bit of this property in a set.
