@@ -129,6 +129,11 @@ impl Device {
         self.function.virtual_function
     }
 
+    /// The facts of a PCI function; those of a bare endpoint for every other device.
+    pub const fn facts(&self) -> &Function {
+        &self.function
+    }
+
     /// What it is called.
     pub const fn key(&self) -> DeviceKey {
         self.key

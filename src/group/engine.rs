@@ -286,6 +286,7 @@ impl Groups {
             if !seen.insert(bus) {
                 continue;
             }
+            buses.extend(self.topology.virtual_buses_of(segment, bus));
             for (bdf, node) in self.topology.on_bus(segment, bus) {
                 batch.push(node.tag);
                 buses.extend(self.topology.below(bdf));
@@ -300,7 +301,12 @@ impl Groups {
     /// Finds the ties of these devices, puts them in force and gives the devices their groups. `heirs` are devices that take
     /// a group's name with them.
     fn tie_with(&mut self, batch: Vec<Slot>, heirs: &BTreeMap<GroupId, Slot>) {
+        // Out of the index first: an id is tied to one of those that have it already, and they must be tied to each other.
+        for slot in &batch {
+            self.forget_streams(*slot);
+        }
         let mut ready = Vec::with_capacity(batch.len());
+        let mut found: Vec<Found> = Vec::new();
         for slot in batch {
             let fresh = self.partition.class_of(slot).is_none();
             if fresh {
@@ -313,11 +319,8 @@ impl Groups {
             }
             if held.is_none() {
                 ready.push(slot);
+                self.find(slot, &mut found);
             }
-        }
-        let mut found: Vec<Found> = Vec::new();
-        for slot in &ready {
-            self.find(*slot, &mut found);
         }
         let refused = self.refuse(&found);
         for (group, slot) in heirs {
@@ -332,12 +335,11 @@ impl Groups {
         }
         self.withheld.extend(refused.keys());
         for (a, b, tie) in found {
-            if refused.contains_key(&a) || refused.contains_key(&b) {
-                continue;
-            }
             let owned = |slot| self.partition.around(slot).is_some_and(|class| class.owned);
-            if self.partition.class_of(a) != self.partition.class_of(b) && (owned(a) || owned(b)) {
-                self.withheld.insert(a);
+            let apart = self.partition.class_of(a) != self.partition.class_of(b);
+            let widens = apart && (owned(a) || owned(b));
+            if widens || refused.contains_key(&a) || refused.contains_key(&b) {
+                self.withheld.extend([a, b]);
                 continue;
             }
             self.unite(a, b, tie);

@@ -149,8 +149,10 @@ fn closure(topology: &Topology, turns: &[Turn]) -> BTreeMap<Bdf, usize> {
     let mut groups = Groups::without_firmware();
     groups.topology.machine = topology.machine;
     for (bdf, function) in topology.iter() {
+        let device = Device::function(bdf, *function);
+        let physical = topology.physical_of(bdf).filter(|_| function.virtual_function);
         // What was consistent in one topology is so in its copy.
-        _ = groups.add(Device::function(bdf, *function));
+        _ = groups.add(physical.map_or(device, |physical| device.virtual_function_of(physical)));
     }
     groups.settle();
     let asked: BTreeSet<Bdf> = turns.iter().map(|turn| turn.device).collect();

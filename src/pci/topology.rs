@@ -52,6 +52,8 @@ struct Bus {
     declared: bool,
     /// A physical function whose virtual functions are on it. Such a bus has no bridge.
     virtual_of: Option<Bdf>,
+    /// The buses whose `virtual_of` is on this bus, whether that function is there or not.
+    virtual_buses: Vec<u8>,
     /// How many of the functions pose as others, see [`AliasMask`].
     posing: u16,
     /// By `devfn`, ascending.
@@ -176,14 +178,12 @@ impl Topology {
             below.bridge = Some(bdf);
             below.only_slot = function.is(PortType::RootPort) || function.is(PortType::DownstreamPort);
         }
-        for bus in virtual_buses(&function, bdf) {
-            self.buses.entry((bdf.segment, bus)).or_default().virtual_of.get_or_insert(bdf);
+        let told = physical.filter(|pf| pf.segment == bdf.segment && pf.rid.bus() < own);
+        for (bus, pf) in virtual_buses(&function, bdf).map(|bus| (bus, bdf)).chain(told.map(|pf| (own, pf))) {
+            self.adopt(bus, pf);
         }
         let bus = self.buses.entry((bdf.segment, own)).or_default();
         bus.root |= function.only_on_root_bus() && bus.bridge.is_none();
-        if let Some(pf) = physical.filter(|pf| pf.segment == bdf.segment && pf.rid.bus() < own) {
-            bus.virtual_of.get_or_insert(pf);
-        }
         bus.posing = bus.posing.saturating_add(AliasMask::of(&function, bdf.rid.devfn()).is_some().into());
         let at = bus.functions.partition_point(|node| node.devfn < bdf.rid.devfn());
         bus.functions.insert(at, Node { devfn: bdf.rid.devfn(), tag, function });
@@ -215,14 +215,33 @@ impl Topology {
         Ok(function)
     }
 
+    /// Notes that virtual functions of `pf` are on `bus`, another than its own.
+    fn adopt(&mut self, bus: u8, pf: Bdf) {
+        let virtual_bus = self.buses.entry((pf.segment, bus)).or_default();
+        if virtual_bus.virtual_of.is_none() && bus > pf.rid.bus() {
+            virtual_bus.virtual_of = Some(pf);
+            self.buses.entry(place(pf)).or_default().virtual_buses.push(bus);
+        }
+    }
+
     /// Drops a bus that nothing refers to any more: memory is bounded by what is there.
-    fn forget_unused(&mut self, segment: Segment, number: u8) {
-        let Some(bus) = self.buses.get(&(segment, number)) else { return };
-        let expects_vfs = bus.virtual_of.is_some_and(|pf| {
-            self.get(pf).is_some_and(|function| virtual_buses(function, pf).any(|bus| bus == number))
-        });
-        if bus.functions.is_empty() && bus.bridge.is_none() && !bus.declared && !expects_vfs {
+    fn forget_unused(&mut self, segment: Segment, mut number: u8) {
+        // A virtual bus takes its physical function's with it; bus numbers fall on the way.
+        while let Some(bus) = self.buses.get(&(segment, number)) {
+            let expects_vfs = bus.virtual_of.is_some_and(|pf| {
+                self.get(pf).is_some_and(|function| virtual_buses(function, pf).any(|bus| bus == number))
+            });
+            let used = !bus.functions.is_empty() || !bus.virtual_buses.is_empty() || bus.bridge.is_some();
+            if used || bus.declared || expects_vfs {
+                return;
+            }
+            let virtual_of = bus.virtual_of;
             self.buses.remove(&(segment, number));
+            let Some(pf) = virtual_of else { return };
+            if let Some(home) = self.buses.get_mut(&place(pf)) {
+                home.virtual_buses.retain(|bus| *bus != number);
+            }
+            number = pf.rid.bus();
         }
     }
 
@@ -300,9 +319,19 @@ impl Topology {
             .map(move |node| (Bdf { segment, rid: RequesterId::new(bus, 0, 0).with_devfn(node.devfn) }, node))
     }
 
+    /// The physical function whose virtual functions are on a function's bus, where that bus has no bridge.
+    pub(crate) fn physical_of(&self, bdf: Bdf) -> Option<Bdf> {
+        self.buses.get(&place(bdf))?.virtual_of
+    }
+
     /// Whether a function on this bus poses as another.
     pub(crate) fn any_poses(&self, segment: Segment, bus: u8) -> bool {
         self.buses.get(&(segment, bus)).is_some_and(|bus| bus.posing > 0)
+    }
+
+    /// The buses that hang on a bus without a bridge between: those of virtual functions.
+    pub(crate) fn virtual_buses_of(&self, segment: Segment, bus: u8) -> &[u8] {
+        self.buses.get(&(segment, bus)).map_or(&[], |bus| &bus.virtual_buses)
     }
 
     /// The buses right below a function: that of a bridge, those of virtual functions elsewhere.

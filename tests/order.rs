@@ -1,0 +1,270 @@
+//! The order of events does not matter: random machines, added in random orders.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
+
+mod machine;
+
+use fwspec::group::simulate::{self, Algorithm, Turn};
+use fwspec::{AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, How, Policy};
+use machine::{Machine, honest_machines, machines, map};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Partition = BTreeSet<Vec<DeviceKey>>;
+
+/// The classes, translated or not.
+fn classes(groups: &Groups) -> Partition {
+    groups
+        .classes()
+        .map(|mut class| {
+            class.sort();
+            class
+        })
+        .collect()
+}
+
+/// The groups, by what is in them.
+fn partition(groups: &Groups) -> Partition {
+    let sorted = |group: fwspec::IommuGroup<'_>| {
+        let mut members: Vec<DeviceKey> = group.members().collect();
+        members.sort();
+        assert_eq!(group.leader(), members.first().copied());
+        members
+    };
+    groups.groups().map(sorted).collect()
+}
+
+fn bare(policy: Policy) -> Groups {
+    Groups::without_firmware().policy(policy)
+}
+
+fn policies() -> impl Strategy<Value = Policy> {
+    prop_oneof![Just(Policy::Linux), Just(Policy::Strict)]
+}
+
+fn add_all(mut groups: Groups, devices: &[Device]) -> Groups {
+    for device in devices {
+        groups.add(*device).unwrap();
+    }
+    groups
+}
+
+fn shuffled(machine: Machine) -> impl Strategy<Value = (Machine, Vec<usize>)> {
+    let order = Just((0..machine.devices.len()).collect::<Vec<usize>>()).prop_shuffle();
+    (Just(machine), order)
+}
+
+/// Every member of every set lies in one set of the other.
+fn is_coarsening(finer: &Partition, coarser: &Partition) -> bool {
+    finer.iter().all(|set| coarser.iter().any(|other| set.iter().all(|device| other.contains(device))))
+}
+
+fn all_orders(devices: &[Device]) -> Vec<Vec<Device>> {
+    let Some((first, rest)) = devices.split_first() else { return vec![Vec::new()] };
+    let insert = |order: Vec<Device>| {
+        (0..=order.len()).map(move |at| {
+            let mut longer = order.clone();
+            longer.insert(at, *first);
+            longer
+        })
+    };
+    all_orders(rest).into_iter().flat_map(insert).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn p1_any_order_gives_one_partition(
+        (machine, order) in machines(24).prop_flat_map(shuffled), policy in policies(), seed in any::<u8>(),
+    ) {
+        let order = machine.in_order(&order);
+        let forwards = add_all(bare(policy), &machine.devices);
+        let other = add_all(bare(policy), &order);
+        prop_assert_eq!(partition(&forwards), partition(&other));
+        prop_assert_eq!(partition(&forwards).iter().flatten().count(), machine.devices.len());
+
+        let forwards = add_all(Groups::new(map(seed)).policy(policy), &machine.devices);
+        let other = add_all(Groups::new(map(seed)).policy(policy), &order);
+        prop_assert_eq!(partition(&forwards), partition(&other));
+        prop_assert_eq!(classes(&forwards), classes(&other));
+    }
+
+    #[test]
+    fn p2_and_p3_groups_only_merge_and_the_older_name_stays(
+        (machine, order) in machines(16).prop_flat_map(shuffled), policy in policies(), seed in any::<u8>(),
+    ) {
+        let order = machine.in_order(&order);
+        let mut groups = Groups::new(map(seed)).policy(policy);
+        let mut before: BTreeMap<GroupId, BTreeSet<DeviceKey>> = BTreeMap::new();
+        for device in &order {
+            let placement = groups.add(*device).unwrap();
+            let now: BTreeMap<GroupId, BTreeSet<DeviceKey>> =
+                groups.groups().map(|group| (group.id(), group.members().collect())).collect();
+            for (id, members) in &before {
+                let (new_id, new_members) = now.iter().find(|(_, set)| set.is_superset(members)).unwrap();
+                prop_assert!(new_id <= id);
+                let _ = new_members;
+            }
+            match placement.how {
+                How::Merged { absorbed } => {
+                    prop_assert!(absorbed.iter().all(|id| before.contains_key(id) && !now.contains_key(id)));
+                    prop_assert!(absorbed.iter().all(|id| *id > placement.group.unwrap()));
+                }
+                How::Created => prop_assert!(!before.contains_key(&placement.group.unwrap())),
+                How::Joined => prop_assert!(before.contains_key(&placement.group.unwrap())),
+                _ => prop_assert_eq!(placement.group, None),
+            }
+            before = now;
+        }
+    }
+
+    #[test]
+    fn p4_removal_never_makes_a_group_finer_and_recompute_makes_it_exact(
+        (machine, order) in machines(16).prop_flat_map(shuffled), leave in 1..8usize, seed in any::<u8>(),
+    ) {
+        let order = machine.in_order(&order);
+        let mut groups = add_all(Groups::new(map(seed)), &machine.devices);
+        // Children leave before their parents, as on a bus.
+        let mut leaving: Vec<Device> = order.iter().take(leave.min(order.len() - 1)).copied().collect();
+        leaving.sort_by_key(|device| std::cmp::Reverse(device.key()));
+        loop {
+            let all = leaving.clone();
+            leaving.retain(|device| machine.childless(device, &all));
+            if leaving.len() == all.len() {
+                break;
+            }
+        }
+        for device in &leaving {
+            let before = classes(&groups);
+            groups.remove(device.key()).unwrap();
+            let without: Partition = before
+                .iter()
+                .map(|set| set.iter().filter(|other| **other != device.key()).copied().collect::<Vec<_>>())
+                .filter(|set| !set.is_empty())
+                .collect();
+            prop_assert_eq!(classes(&groups), without);
+            for class in classes(&groups) {
+                for other in &class {
+                    let expected = usize::from(*other != class[0]);
+                    prop_assert!(groups.why(class[0], *other).count() >= expected);
+                }
+            }
+        }
+        let mut left = machine.devices.clone();
+        left.retain(|device| leaving.iter().all(|gone| gone.key() != device.key()));
+        let fresh = add_all(Groups::new(map(seed)), &left);
+        prop_assert!(is_coarsening(&partition(&fresh), &partition(&groups)));
+        groups.recompute();
+        prop_assert_eq!(partition(&fresh), partition(&groups));
+        prop_assert_eq!(classes(&fresh), classes(&groups));
+    }
+
+    #[test]
+    fn p6_readiness_delays_groups_and_changes_none(
+        (machine, order) in machines(16).prop_flat_map(shuffled), at in 0..16usize, seed in any::<u8>(),
+    ) {
+        let order = machine.in_order(&order);
+        let ready = add_all(Groups::new(map(seed)), &machine.devices);
+        let mut late = Groups::new(map(seed)).awaiting_iommus();
+        for (n, device) in order.iter().enumerate() {
+            if n == at {
+                late.iommu_ready(0);
+            }
+            late.add(*device).unwrap();
+        }
+        late.iommu_ready(0);
+        late.iommu_ready(1);
+        prop_assert_eq!(partition(&ready), partition(&late));
+    }
+
+    #[test]
+    fn p3_what_an_owned_group_refuses_is_placed_when_it_is_released(
+        (machine, order) in machines(16).prop_flat_map(shuffled), own_at in 1..10usize,
+    ) {
+        let order = machine.in_order(&order);
+        let mut groups = Groups::without_firmware();
+        let mut owned: Vec<(GroupId, BTreeSet<DeviceKey>)> = Vec::new();
+        for (n, device) in order.iter().enumerate() {
+            if n == own_at {
+                owned = groups.groups().map(|group| (group.id(), group.members().collect())).collect();
+                for (id, _) in &owned {
+                    groups.own(*id).unwrap();
+                }
+            }
+            groups.add(*device).unwrap();
+            for (id, members) in &owned {
+                let now: BTreeSet<DeviceKey> = groups.members(*id).collect();
+                prop_assert_eq!(&now, members);
+            }
+        }
+        for (id, _) in &owned {
+            // Releasing one can let it merge into an older one.
+            if groups.group(*id).is_some() {
+                groups.release(*id).unwrap();
+            }
+        }
+        let never_owned = add_all(Groups::without_firmware(), &machine.devices);
+        prop_assert_eq!(partition(&never_owned), partition(&groups));
+    }
+
+    #[test]
+    fn p10_changed_acs_takes_effect_in_recompute_only(
+        machine in machines(16), which in any::<prop::sample::Index>(), seed in any::<u8>(),
+    ) {
+        let mut groups = add_all(Groups::new(map(seed)), &machine.devices);
+        let before = partition(&groups);
+        let mut devices = machine.devices.clone();
+        let at = which.index(devices.len());
+        devices[at] = devices[at].acs(AcsFlags::ISOLATED);
+        groups.update(devices[at]).unwrap();
+        prop_assert_eq!(&before, &partition(&groups));
+        groups.recompute();
+        prop_assert_eq!(partition(&add_all(Groups::new(map(seed)), &devices)), partition(&groups));
+        let ids: BTreeSet<GroupId> = groups.groups().map(|group| group.id()).collect();
+        groups.recompute();
+        prop_assert_eq!(ids, groups.groups().map(|group| group.id()).collect::<BTreeSet<GroupId>>());
+    }
+
+    #[test]
+    fn strict_is_never_finer_than_linux(machine in machines(24)) {
+        let linux = add_all(bare(Policy::Linux), &machine.devices);
+        let strict = add_all(bare(Policy::Strict), &machine.devices);
+        prop_assert!(is_coarsening(&partition(&linux), &partition(&strict)));
+    }
+
+    #[test]
+    fn linux_search_from_the_root_down_finds_the_closure(machine in honest_machines(24)) {
+        let groups = add_all(bare(Policy::Linux), &machine.devices);
+        let mut order: Vec<Bdf> = machine.devices.iter().map(machine::bdf_of).collect();
+        order.sort();
+        let turns: Vec<Turn> = order.into_iter().map(Turn::from).collect();
+        let searched = simulate::run(groups.topology(), Algorithm::DeviceAdd, &turns);
+        let closed = simulate::run(groups.topology(), Algorithm::Closure, &turns);
+        prop_assert_eq!(&searched, &closed);
+        let ours: Vec<Vec<DeviceKey>> = partition(&groups).into_iter().collect();
+        let theirs: Vec<Vec<DeviceKey>> =
+            searched.into_iter().map(|set| set.into_iter().map(DeviceKey::from).collect()).collect();
+        prop_assert_eq!(ours, theirs);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn p1_every_order_of_up_to_five_functions(machine in machines(5), seed in any::<u8>()) {
+        let orders = all_orders(&machine.devices);
+        let expected = partition(&add_all(Groups::new(map(seed)), &machine.devices));
+        for order in orders {
+            prop_assert_eq!(&expected, &partition(&add_all(Groups::new(map(seed)), &order)));
+        }
+    }
+}
