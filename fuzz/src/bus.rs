@@ -106,7 +106,9 @@ fn devices(words: &mut Words<'_>) -> Vec<Device> {
             buses.push(below);
         } else if words.one_in(8)
             && let Some(DeviceKey::Pci(physical)) = found.last().map(Device::key)
+            && physical.rid.bus() == bus
         {
+            // On another bus it would contradict the bridge that has that bus below.
             device = device.virtual_function_of(physical);
         }
         found.push(device);
