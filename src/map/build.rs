@@ -1,10 +1,11 @@
 //! Where the dialect is consulted: tables and rules become indices, and nothing is left to decide.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::model::{
-    BusKind, DeviceIdTable, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute, NamedComponent, Output,
-    Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
+    BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute, NamedComponent,
+    Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
 };
 use crate::{
     ComponentRule, CountRule, Dialect, Error, LastIdRule, MapCells, MsiIndexRule, Segment, SingleRule, Source,
@@ -13,8 +14,8 @@ use crate::{
 use super::chain::{Hop, Place};
 use super::index::Index;
 use super::{
-    Firmware, FwspecFlags, IdMap, MappedIommu, MappedMsi, MappedRequester, MappedRoute, MsiRequest, NoStream,
-    OwnIds, Stream,
+    Firmware, FwspecFlags, IdMap, MappedBus, MappedIommu, MappedMsi, MappedRequester, MappedRoute,
+    MappedTable, MsiRequest, NoStream, OwnIds, Stream,
 };
 
 /// Which single mappings count in a table.
@@ -82,7 +83,7 @@ impl IdMap {
     }
 
     fn component_ids(&self, component: &NamedComponent) -> OwnIds {
-        let mut own = OwnIds { refused: Some(NoStream::NoMap), ..OwnIds::default() };
+        let (mut streams, mut msi, mut refused) = (Vec::new(), Vec::new(), Some(NoStream::NoMap));
         let mappings = &component.table.mappings;
         let only = mappings.len() == 1;
         let mut listening = true;
@@ -91,24 +92,24 @@ impl IdMap {
             let taken = single || only && self.dialect.component == ComponentRule::SingleOrOnly;
             let place = if taken { self.follow(mapping) } else { Err(NoStream::NotSingle) };
             if let Ok(request) = place.and_then(|place| self.to_msi(place)) {
-                own.msi.push(request);
+                msi.push(request);
             }
             match place {
                 Ok(Place::Iommu(stream)) if listening => {
-                    own.streams.push(stream);
-                    own.refused = None;
+                    streams.push(stream);
+                    refused = None;
                 }
                 Ok(Place::Iommu(_)) => {}
                 // The loop ends at the first mapping that gives no StreamID (linux `iort_nc_iommu_map`).
                 reason => {
-                    if own.streams.is_empty() && listening {
-                        own.refused = reason.err().or(Some(NoStream::Bypass { input: mapping.first }));
+                    if streams.is_empty() && listening {
+                        refused = reason.err().or(Some(NoStream::Bypass { input: mapping.first }));
                     }
                     listening = listening && self.dialect.component != ComponentRule::LeadingSingles;
                 }
             }
         }
-        own
+        OwnIds { streams: streams.into(), refused, msi: msi.into() }
     }
 
     fn follow(&self, mapping: &IdMapping) -> Result<Place, NoStream> {
@@ -137,7 +138,7 @@ impl IdMap {
             |(controller, id): &(u32, Option<u32>)| Some(MsiRequest { controller: *controller, id: (*id)? });
         OwnIds {
             refused: streams.is_empty().then_some(NoStream::NoMap),
-            streams,
+            streams: streams.into(),
             msi: master.msi.iter().filter_map(msi).collect(),
         }
     }
@@ -195,60 +196,51 @@ impl Rules {
     }
 
     fn requester(self, requester: &Requester) -> MappedRequester {
-        let mut mapped = MappedRequester {
-            origin: requester.origin,
-            bus: None,
-            flags: FwspecFlags::default(),
-            mask: u32::MAX,
-            streams: Err(NoStream::NoMap),
-            msi: MappedRoute::Streams,
-            cells: Vec::new(),
-            own: OwnIds::default(),
+        let bus = match &requester.kind {
+            RequesterKind::Bus(bus) => Some(self.bus(requester, bus)),
+            RequesterKind::Component(component) => Some(MappedBus {
+                kind: None,
+                flags: FwspecFlags::default(),
+                streams: self.streams(&component.table),
+                msi: MappedRoute::Streams,
+            }),
+            RequesterKind::Master(_) | RequesterKind::MsiOnly { .. } | RequesterKind::WireBridge(_) => None,
         };
-        match &requester.kind {
-            RequesterKind::Bus(bus) => {
-                mapped.bus = Some(bus.kind);
-                let canwbs = requester.coherency.write_back_not_needed == Some(true);
-                mapped.flags = FwspecFlags { ats: bus.ats, canwbs };
-                if let Some(table) = &bus.streams {
-                    self.streams(table, &mut mapped);
-                }
-                mapped.msi = match &bus.msi {
-                    MsiRoute::Streams => MappedRoute::Streams,
-                    MsiRoute::Direct(controller) => MappedRoute::Direct(*controller),
-                    MsiRoute::Inherited(requester) => MappedRoute::Inherited(*requester),
-                    MsiRoute::Absent => MappedRoute::Absent,
-                    MsiRoute::Table(table) => MappedRoute::Table {
-                        mask: self.mask(table),
-                        index: self.index(self.reading(table), None, Singles::Count),
-                        cells: table.cells.clone(),
-                    },
-                };
-            }
-            RequesterKind::Component(component) => self.streams(&component.table, &mut mapped),
-            RequesterKind::Master(_) | RequesterKind::MsiOnly { .. } | RequesterKind::WireBridge(_) => {}
-        }
-        mapped
+        MappedRequester { origin: requester.origin, bus: bus.map(Box::new), own: OwnIds::default() }
     }
 
-    fn streams(self, table: &IdTable, mapped: &mut MappedRequester) {
-        mapped.mask = self.mask(table);
-        mapped.cells.clone_from(&table.cells);
-        mapped.streams = if self.disabled(&table.mappings) {
-            Err(NoStream::FirstNull)
-        } else {
-            Ok(self.index(self.reading(table), None, Singles::Count))
-        };
+    fn bus(self, requester: &Requester, bus: &IdBus) -> MappedBus {
+        let canwbs = requester.coherency.write_back_not_needed == Some(true);
+        MappedBus {
+            kind: Some(bus.kind),
+            flags: FwspecFlags { ats: bus.ats, canwbs },
+            streams: bus.streams.as_ref().ok_or(NoStream::NoMap).and_then(|table| self.streams(table)),
+            msi: match &bus.msi {
+                MsiRoute::Streams => MappedRoute::Streams,
+                MsiRoute::Direct(controller) => MappedRoute::Direct(*controller),
+                MsiRoute::Inherited(requester) => MappedRoute::Inherited(*requester),
+                MsiRoute::Absent => MappedRoute::Absent,
+                MsiRoute::Table(table) => MappedRoute::Table(self.table(table)),
+            },
+        }
+    }
+
+    fn streams(self, table: &IdTable) -> Result<MappedTable, NoStream> {
+        if self.disabled(&table.mappings) { Err(NoStream::FirstNull) } else { Ok(self.table(table)) }
+    }
+
+    fn table(self, table: &IdTable) -> MappedTable {
+        MappedTable {
+            mask: table.mask.unwrap_or(u32::MAX),
+            index: self.index(self.reading(table), None, Singles::Count),
+            cells: table.cells.as_slice().into(),
+        }
     }
 
     fn disabled(self, table: &[IdMapping]) -> bool {
         self.firmware == Firmware::Acpi
             && self.dialect.null_first_disables
             && table.first().is_some_and(|first| first.target == Target::Null)
-    }
-
-    fn mask(self, table: &IdTable) -> u32 {
-        table.mask.unwrap_or(u32::MAX)
     }
 
     fn reading(self, table: &IdTable) -> &[IdMapping] {

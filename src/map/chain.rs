@@ -4,7 +4,7 @@ use crate::bytes::index;
 use crate::model::{Errno, IdMapping, Output, Target};
 use crate::{Segment, StreamId};
 
-use super::{Fwspec, IdMap, MappedRoute, Stream};
+use super::{Fwspec, IdMap, MappedRoute, MappedTable, Stream};
 
 /// Why a requester has no StreamID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +105,7 @@ impl IdMap {
         match self.route_of(requester)? {
             MappedRoute::Absent | MappedRoute::Inherited(_) => None,
             MappedRoute::Direct(controller) => Some(MsiRequest { controller: *controller, id: input }),
-            MappedRoute::Table { mask, index, cells } => {
+            MappedRoute::Table(MappedTable { mask, index, cells }) => {
                 let masked = input & mask;
                 let range = index.get(masked)?;
                 let Target::Msi(controller) = range.target else { return None };
@@ -127,11 +127,11 @@ impl IdMap {
     pub(super) fn leave(&self, requester: u32, input: u32) -> Result<Place, NoStream> {
         let (mut node, mut id) = (requester, input);
         for _ in 0..self.requesters.len().max(1) {
-            let requester = self.requester(node).ok_or(NoStream::NoMap)?;
-            let table = requester.streams.as_ref().map_err(|refused| *refused)?;
-            let masked = id & requester.mask;
-            let range = table.get(masked).ok_or(NoStream::Unmapped { input: masked })?;
-            match self.hop(range, masked, &requester.cells)? {
+            let bus = self.bus(node).ok_or(NoStream::NoMap)?;
+            let table = bus.streams.as_ref().map_err(|refused| *refused)?;
+            let masked = id & table.mask;
+            let range = table.index.get(masked).ok_or(NoStream::Unmapped { input: masked })?;
+            match self.hop(range, masked, &table.cells)? {
                 Hop::Arrived(place) => return Ok(place),
                 Hop::Onward { requester, id: next } => (node, id) = (requester, next),
             }

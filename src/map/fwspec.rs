@@ -75,7 +75,7 @@ impl IdMap {
     pub fn fwspec(&self, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         for alias in aliases {
-            let flags = self.hosts_of(alias.segment).next().and_then(|host| self.requester(host));
+            let flags = self.hosts_of(alias.segment).next().and_then(|host| self.bus(host));
             let flags = flags.map(|host| host.flags).unwrap_or_default();
             if let Err(refused) = self.resolve(alias).and_then(|s| self.append(&mut outcome.fwspec, s, flags))
             {
@@ -94,7 +94,7 @@ impl IdMap {
         };
         let mut outcome = FwspecOutcome::default();
         for stream in &requester.own.streams {
-            if let Err(refused) = self.append(&mut outcome.fwspec, *stream, requester.flags) {
+            if let Err(refused) = self.append(&mut outcome.fwspec, *stream, FwspecFlags::default()) {
                 outcome.refused = Some(refused);
                 return self.settle(outcome);
             }
@@ -109,7 +109,7 @@ impl IdMap {
     /// [`Platform::requesters`](crate::Platform::requesters).
     pub fn fwspec_on_bus(&self, bus: u32, id: u32) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
-        let flags = self.requester(bus).map(|bus| bus.flags).unwrap_or_default();
+        let flags = self.bus(bus).map(|bus| bus.flags).unwrap_or_default();
         outcome.refused =
             self.stream_from(bus, id).and_then(|s| self.append(&mut outcome.fwspec, s, flags)).err();
         self.settle(outcome)

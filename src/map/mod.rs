@@ -7,6 +7,7 @@ mod index;
 mod ranges;
 mod reverse;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use chain::{MsiRequest, NoStream};
@@ -81,36 +82,45 @@ pub struct MappedMsi {
 #[derive(Clone, Debug)]
 struct MappedRequester {
     origin: Origin,
-    bus: Option<BusKind>,
-    flags: FwspecFlags,
-    /// Bits of an id that take part in `streams`.
-    mask: u32,
-    /// Ids that the requester's bus gives; or why none of them has a StreamID.
-    streams: Result<Index, NoStream>,
-    msi: MappedRoute,
-    /// Cells that `Output::Cells` of `streams` points into.
-    cells: Vec<u32>,
+    /// What its children's ids become; boxed, for most requesters have no children.
+    bus: Option<Box<MappedBus>>,
     /// Ids that the requester has by itself.
     own: OwnIds,
 }
 
+/// What becomes of ids that a requester's bus gives.
+#[derive(Clone, Debug)]
+struct MappedBus {
+    /// PCI or not; `None` for a named component whose mappings are ranges.
+    kind: Option<BusKind>,
+    flags: FwspecFlags,
+    /// The table of StreamIDs; or why no id has one.
+    streams: Result<MappedTable, NoStream>,
+    msi: MappedRoute,
+}
+
+#[derive(Clone, Debug)]
+struct MappedTable {
+    /// Bits of an id that take part.
+    mask: u32,
+    index: Index,
+    /// Cells that `Output::Cells` points into.
+    cells: Box<[u32]>,
+}
+
 #[derive(Clone, Debug, Default)]
 struct OwnIds {
-    streams: Vec<Stream>,
+    streams: Box<[Stream]>,
     /// Why there are none, or no more.
     refused: Option<NoStream>,
-    msi: Vec<MsiRequest>,
+    msi: Box<[MsiRequest]>,
 }
 
 #[derive(Clone, Debug)]
 enum MappedRoute {
     /// On through the IOMMU's table.
     Streams,
-    Table {
-        mask: u32,
-        index: Index,
-        cells: Vec<u32>,
-    },
+    Table(MappedTable),
     Direct(u32),
     /// As another requester's, whose route is a table.
     Inherited(u32),
@@ -207,10 +217,14 @@ impl IdMap {
 
     /// How MSIs of a requester's children are routed, inherited routes followed.
     fn route_of(&self, requester: u32) -> Option<&MappedRoute> {
-        match &self.requester(requester)?.msi {
-            MappedRoute::Inherited(other) => self.requester(*other).map(|other| &other.msi),
+        match &self.bus(requester)?.msi {
+            MappedRoute::Inherited(other) => self.bus(*other).map(|other| &other.msi),
             own => Some(own),
         }
+    }
+
+    fn bus(&self, requester: u32) -> Option<&MappedBus> {
+        self.requester(requester)?.bus.as_deref()
     }
 
     fn requester(&self, requester: u32) -> Option<&MappedRequester> {

@@ -4,7 +4,7 @@ use crate::bytes::index;
 use crate::model::{Errno, IdMapping, Output, Target};
 
 use super::chain::{Hop, MsiRequest, Place};
-use super::{IdMap, MappedRoute, Stream};
+use super::{IdMap, MappedRoute, MappedTable, Stream};
 
 /// Input IDs `first..=last` and what they become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,30 +46,16 @@ impl IdMap {
     /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
     /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed.
     pub fn stream_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
-        let requester = self.requester(requester);
-        let limit = requester.map_or(limit, |requester| limit.min(requester.mask));
-        let table = requester.and_then(|requester| requester.streams.as_ref().ok());
-        let pieces =
-            table.into_iter().flat_map(move |table| table.meeting(0, limit)).flat_map(move |range| {
-                let cells = requester.map_or(&[][..], |requester| &requester.cells);
-                unwrapped(clip(range, 0, limit)).filter_map(move |piece| self.stream_piece(&piece, cells))
-            });
-        merged(pieces)
+        let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
+        merged(table.into_iter().flat_map(move |table| {
+            table.pieces(limit).filter_map(move |piece| self.stream_piece(&piece, &table.cells))
+        }))
     }
 
     /// The DeviceIDs of a requester's inputs, as maximal ranges cut to `0..=limit`. Two maps are composed here, so there can
     /// be many more ranges than mappings: take as many as are wanted.
     pub fn device_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
         let route = self.route_of(requester);
-        let requester = self.requester(requester);
-        let own = route.and_then(|route| match route {
-            MappedRoute::Table { index, cells, mask } => Some((index, cells.as_slice(), limit.min(*mask))),
-            _ => None,
-        });
-        let streams = requester.and_then(|requester| match &requester.msi {
-            MappedRoute::Streams => requester.streams.as_ref().ok(),
-            _ => None,
-        });
         let direct = route.and_then(|route| match route {
             MappedRoute::Direct(controller) => {
                 let first = MsiRequest { controller: *controller, id: 0 };
@@ -81,21 +67,25 @@ impl IdMap {
             }
             _ => None,
         });
-        let own = own.into_iter().flat_map(move |(table, cells, limit)| {
-            let pieces = table.meeting(0, limit).flat_map(move |range| unwrapped(clip(range, 0, limit)));
-            pieces.filter_map(move |piece| msi_piece(&piece, cells))
+        let own = route.and_then(|route| match route {
+            MappedRoute::Table(table) => Some(table),
+            _ => None,
         });
+        let own = own.into_iter().flat_map(move |table| {
+            table.pieces(limit).filter_map(move |piece| msi_piece(&piece, &table.cells))
+        });
+        let streams = self.bus(requester).filter(|_| matches!(route, Some(MappedRoute::Streams)));
+        let through = streams.and_then(|bus| bus.streams.as_ref().ok()).into_iter();
         let through =
-            streams.into_iter().flat_map(move |table| table.meeting(0, limit)).flat_map(move |range| {
-                unwrapped(clip(range, 0, limit)).flat_map(move |piece| self.composed(piece))
-            });
+            through.flat_map(move |table| table.pieces(limit).flat_map(move |piece| self.composed(piece)));
         merged(direct.into_iter().chain(own).chain(through))
     }
 
     /// The specifier cells of the first input of a range: see [`RangeOutput::Stream`].
     pub fn specifier_cells(&self, requester: u32, cells: (u32, u8)) -> &[u32] {
         let (at, count) = (index(cells.0), usize::from(cells.1));
-        self.requester(requester).and_then(|r| r.cells.get(at..at.checked_add(count)?)).unwrap_or(&[])
+        let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
+        table.and_then(|table| table.cells.get(at..at.checked_add(count)?)).unwrap_or(&[])
     }
 
     fn stream_piece(&self, piece: &IdMapping, cells: &[u32]) -> Option<InputRange> {
@@ -171,6 +161,14 @@ impl IdMap {
             (start, start.wrapping_add(next.last.wrapping_sub(next.first)).min(last))
         };
         Some(InputRange { first, last, output: RangeOutput::Msi { first: request, constant } })
+    }
+}
+
+impl MappedTable {
+    /// The ranges up to `limit`, or up to the mask, above which no masked id is; in two where an output wraps.
+    fn pieces(&self, limit: u32) -> impl Iterator<Item = IdMapping> + '_ {
+        let limit = limit.min(self.mask);
+        self.index.meeting(0, limit).flat_map(move |range| unwrapped(clip(range, 0, limit)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{DeviceId, StreamId};
 
-use super::{IdMap, InputRange, RangeOutput};
+use super::{IdMap, InputRange, OwnIds, RangeOutput, Stream};
 
 /// Inputs of a requester that produce an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,49 +22,50 @@ impl IdMap {
     /// All requesters that produce this StreamID on any IOMMU, in firmware order; those with several ids once for each
     /// range.
     pub fn stream_sources(&self, id: StreamId) -> impl Iterator<Item = StreamSource> + '_ {
-        self.each_requester().flat_map(move |(position, requester)| {
-            let own = requester
-                .own
-                .streams
-                .iter()
-                .filter(move |s| s.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(s.mask) == 0));
-            let own = own.map(move |s| StreamSource { requester: position, inputs: None, target: s.iommu });
-            let bus = self.stream_ranges(position, LAST_RID).filter_map(move |range| {
-                let RangeOutput::Stream { first, constant, .. } = range.output else { return None };
-                let counted_already = constant && requester.bus.is_none();
-                let inputs =
-                    if counted_already { None } else { inputs(&range, first.id?.0, constant, id.0) }?;
-                Some(StreamSource { requester: position, inputs: Some(inputs), target: first.iommu })
+        self.each_requester().flat_map(move |(requester, own)| {
+            let meets = move |s: &&Stream| s.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(s.mask) == 0);
+            let own = own.streams.iter().filter(meets).map(|stream| stream.iommu);
+            let bus = self.stream_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
+                RangeOutput::Stream { first, constant, .. } if self.is_bus(requester, constant) => {
+                    Some((inputs(&range, first.id?.0, constant, id.0)?, first.iommu))
+                }
+                _ => None,
             });
-            own.chain(bus)
+            sources(requester, own, bus)
         })
     }
 
     /// All requesters whose MSIs carry this DeviceID at any controller, in firmware order.
     pub fn device_sources(&self, id: DeviceId) -> impl Iterator<Item = StreamSource> + '_ {
-        self.each_requester().flat_map(move |(position, requester)| {
-            let own = requester.own.msi.iter().filter(move |own| own.id == id.0);
-            let own = own.map(move |own| StreamSource {
-                requester: position,
-                inputs: None,
-                target: own.controller,
+        self.each_requester().flat_map(move |(requester, own)| {
+            let own = own.msi.iter().filter(move |own| own.id == id.0).map(|own| own.controller);
+            let bus = self.device_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
+                RangeOutput::Msi { first, constant } if self.is_bus(requester, constant) => {
+                    Some((inputs(&range, first.id, constant, id.0)?, first.controller))
+                }
+                _ => None,
             });
-            let bus = self.device_ranges(position, LAST_RID).filter_map(move |range| {
-                let RangeOutput::Msi { first, constant } = range.output else { return None };
-                let counted_already = constant && requester.bus.is_none();
-                let inputs = if counted_already { None } else { inputs(&range, first.id, constant, id.0) }?;
-                Some(StreamSource { requester: position, inputs: Some(inputs), target: first.controller })
-            });
-            own.chain(bus)
+            sources(requester, own, bus)
         })
     }
 
-    fn each_requester(&self) -> impl Iterator<Item = (u32, &super::MappedRequester)> {
-        self.requesters
-            .iter()
-            .enumerate()
-            .map(|(position, requester)| (crate::bytes::saturate(position), requester))
+    /// Whether a range is one of a bus. The single mappings of a component, constant ranges, count as its own ids.
+    fn is_bus(&self, requester: u32, constant: bool) -> bool {
+        !constant || self.bus(requester).is_some_and(|bus| bus.kind.is_some())
     }
+
+    fn each_requester(&self) -> impl Iterator<Item = (u32, &OwnIds)> {
+        (0..).zip(&self.requesters).map(|(position, requester)| (position, &requester.own))
+    }
+}
+
+fn sources(
+    requester: u32,
+    own: impl Iterator<Item = u32>,
+    bus: impl Iterator<Item = ((u32, u32), u32)>,
+) -> impl Iterator<Item = StreamSource> {
+    let own = own.map(move |target| StreamSource { requester, inputs: None, target });
+    own.chain(bus.map(move |(inputs, target)| StreamSource { requester, inputs: Some(inputs), target }))
 }
 
 /// The inputs of `range` whose output is `wanted`.

@@ -75,11 +75,14 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
         Answer::Sources { sources } => sources
             .iter()
             .map(|source| {
+                let id = |id: u32| function(source.segment, id).unwrap_or_else(|| format!("{id:#x}"));
                 let inputs = match (source.first, source.last) {
                     (Some(first), Some(last)) if first == last => {
-                        format!("{first:#x} on {}", source.requester)
+                        format!("{} on {}", id(first), source.requester)
                     }
-                    (Some(first), Some(last)) => format!("{first:#x}-{last:#x} on {}", source.requester),
+                    (Some(first), Some(last)) => {
+                        format!("{} - {} on {}", id(first), id(last), source.requester)
+                    }
                     _ => source.requester.clone(),
                 };
                 [format!("from {inputs}"), source.target.to_string(), String::new(), String::new()]
