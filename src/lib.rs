@@ -77,7 +77,7 @@ pub mod map;
 pub mod model;
 #[cfg(feature = "alloc")]
 pub mod pci;
-#[cfg(feature = "json")]
+#[cfg(feature = "std")]
 pub mod report;
 
 pub use dialect::{

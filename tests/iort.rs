@@ -350,6 +350,20 @@ fn a_field_past_the_end_of_its_node_is_none() {
     assert_eq!((smmu.proximity_domain, smmu.device_id_mapping_index), (Some(0), None));
 }
 
+#[test]
+fn a_field_where_the_mappings_are_is_none() {
+    // So does iasl write a root complex of revision 4: its mappings are where the flags would be.
+    let mut table = Builder::new(6);
+    let smmu = table.smmu_v3(0).id();
+    let root = table.root_complex(0).pasid(16).cut(36).maps(1..=0xffff, 1, smmu).id();
+    with_node(&table, root, |node| {
+        let Ok(Body::RootComplex(root)) = node.body() else { panic!() };
+        assert_eq!((root.pasid_capabilities, root.flags), (Some(16), None));
+    });
+    assert_eq!(platform(&table).requesters[0].pasid_bits, Some(16));
+    assert_eq!(skipped(&table), []);
+}
+
 // -- lowering --
 
 #[test]
@@ -889,4 +903,34 @@ fn a_million_broken_mappings_cost_themselves_only() {
     }
     let platform = platform(&table);
     assert_eq!(platform.skipped.len(), 300 * 3270);
+}
+
+#[test]
+fn the_text_of_a_broken_table_says_what_is_broken() {
+    let (mut table, its, smmu, root) = ordinary();
+    table.edit(root).claim_mapping_count(9);
+    table.edit(its).put_u32(16, 3);
+    table.smmu_v2(0).put_u32(44, 2).maps(0..=0, 0, smmu);
+    table.named_component("relative").cut(29 + 8);
+    table.node(99, 20);
+    table.rmr().put_u32(20, 1).put_u32(24, 28);
+    table.root_complex(0).claim_length(3);
+    table.trailing(b"junk");
+    let mut text = String::new();
+    fwspec::report::iort::fields(&Iort::parse(&table.finish()).unwrap(), &mut text).unwrap();
+    let complaints: Vec<_> = text.lines().filter(|line| line.starts_with('!')).collect();
+    let wanted = [
+        "3 ITS identifiers in a node with room for 1",
+        "9 ID mappings at byte 40 of the node, which has room for 1",
+        "no terminating NUL",
+        "no specification read here",
+        "1 memory ranges at byte 28 of the node, which has room for 0",
+        "the node says that it is 3 bytes long",
+        "bytes of the table follow the last node",
+        "4 bytes follow the table",
+    ];
+    assert_eq!(complaints.len(), wanted.len(), "{complaints:#?}");
+    for (complaint, wanted) in complaints.iter().zip(wanted) {
+        assert!(complaint.contains(wanted), "{complaint}: {wanted}");
+    }
 }

@@ -379,3 +379,23 @@ fn the_platform_has_every_node_and_reports_what_the_oracle_warns_of() {
         "{tables} tables lowered: {mappings} mappings lead where they say, {faults} faults reported as the oracle warns"
     );
 }
+
+#[test]
+fn the_text_shows_every_byte_once() {
+    let (mut tables, mut rows) = (0, 0);
+    for (path, bytes, _) in corpus() {
+        let mut text = String::new();
+        fwspec::report::iort::fields(&Iort::parse(&bytes).unwrap(), &mut text).unwrap();
+        let mut next = 0;
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with(['!', ' '])) {
+            let place = format!("{}: {line}", path.display());
+            let (offset, rest) = line.split_at(4);
+            assert_eq!(usize::from_str_radix(offset, 16), Ok(next), "{place}");
+            next += rest.split_whitespace().next().unwrap().parse::<usize>().expect(&place);
+            rows += 1;
+        }
+        assert_eq!(next, bytes.len(), "{}", path.display());
+        tables += 1;
+    }
+    println!("{tables} tables shown in {rows} rows, every byte once");
+}

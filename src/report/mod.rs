@@ -1,5 +1,6 @@
 //! The only place that formats: text for people, JSON for programs.
 
+pub mod iort;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "cli")]

@@ -3,7 +3,7 @@
 
 use core::slice;
 
-use zerocopy::little_endian::U32;
+use zerocopy::little_endian::{U16, U32, U64};
 
 use super::{Node, NodeType, Path, raw};
 use crate::bytes::saturate;
@@ -300,16 +300,14 @@ impl<'a> NamedComponent<'a> {
 impl RootComplex {
     fn new(node: &Node<'_>) -> Result<Self, Error> {
         let fields: &raw::RootComplex = node.fields()?;
-        let limit: Option<&raw::RootComplexLimit> = node.later(1, 32);
-        let pasid: Option<&raw::RootComplexPasid> = node.later(4, 33);
         let ats_attribute = fields.ats_attribute.get();
         Ok(RootComplex {
             memory: (&fields.memory).into(),
             ats_attribute,
             segment: fields.segment.get(),
-            address_limit: limit.map(|l| l.address_limit),
-            pasid_capabilities: pasid.map(|p| p.pasid_capabilities.get()),
-            flags: pasid.map(|p| p.flags.get()),
+            address_limit: node.later(1, 32).copied(),
+            pasid_capabilities: node.later(4, 33).map(|field: &U16| field.get()),
+            flags: node.later(4, 36).map(|field: &U32| field.get()),
             pri: (node.revision() >= 4).then_some(ats_attribute & 2 != 0),
         })
     }
@@ -378,7 +376,7 @@ impl Pmcg {
             page0_base: fields.page0_base.get(),
             overflow_gsiv: fields.overflow_gsiv.get(),
             node_reference: fields.node_reference.get(),
-            page1_base: node.later(1, 32).map(|field: &zerocopy::little_endian::U64| field.get()),
+            page1_base: node.later(1, 32).map(|field: &U64| field.get()),
         })
     }
 }

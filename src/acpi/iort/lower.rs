@@ -300,6 +300,8 @@ fn requester(origin: Origin, kind: RequesterKind) -> Requester {
 }
 
 fn root_complex(origin: Origin, root: &RootComplex, table: IdTable) -> Requester {
+    // Without the flags, which iasl does not write, a width alone says that there are PASIDs.
+    let supported = |width: &u8| root.flags.map_or(*width > 0, |flags| flags & 1 != 0);
     let pasid_bits = root.pasid_capabilities.map(|field| field.to_le_bytes()[0] & 0x1f);
     let bus = IdBus {
         kind: BusKind::Pci {
@@ -316,7 +318,7 @@ fn root_complex(origin: Origin, root: &RootComplex, table: IdTable) -> Requester
     Requester {
         address_bits: root.address_limit,
         coherency: root.memory.into(),
-        pasid_bits: pasid_bits.filter(|_| root.flags.is_some_and(|flags| flags & 1 != 0)),
+        pasid_bits: pasid_bits.filter(supported),
         ..requester(origin, RequesterKind::Bus(bus))
     }
 }

@@ -211,12 +211,17 @@ impl<'a> Node<'a> {
         whole.ok_or(Error { kind, at: self.at })
     }
 
-    /// Fields that a later revision put at `offset`, if they are inside.
+    /// A field that a later revision put at `offset`, if it is inside the node and in front of the mappings: iasl writes the
+    /// mappings of a root complex of revision 4 where its flags would be.
     pub(super) fn later<T>(&self, since_revision: u8, offset: u32) -> Option<&'a T>
     where
         T: FromBytes + KnownLayout + Immutable + Unaligned,
     {
-        (self.revision() >= since_revision).then(|| bytes::at(self.bytes, offset)).flatten()
+        let end = offset.saturating_add(bytes::saturate(size_of::<T>()));
+        // An array on top of the oldest fields is broken, and takes none away.
+        let fixed = u32::from(self.node_type().minimum_length());
+        let in_front = self.mappings().len() == 0 || !(fixed..end).contains(&self.mapping_offset());
+        (in_front && self.revision() >= since_revision).then(|| bytes::at(self.bytes, offset)).flatten()
     }
 
     /// The records of an array `offset` bytes into the node, as far as they lie inside it.

@@ -90,25 +90,6 @@ pub(super) struct RootComplex {
 }
 const _: () = assert!(size_of::<RootComplex>() == 32);
 
-/// What node revision 1 adds to a root complex, at byte 32.
-#[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(super) struct RootComplexLimit {
-    pub(super) address_limit: u8,
-}
-
-/// What node revision 4 adds to a root complex, at byte 33.
-#[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(C)]
-pub(super) struct RootComplexPasid {
-    /// Bits 4:0: widest PASID.
-    pub(super) pasid_capabilities: U16,
-    pub(super) reserved: u8,
-    /// Bit 0: PASID supported.
-    pub(super) flags: U32,
-}
-const _: () = assert!(size_of::<RootComplexPasid>() == 7);
-
 /// Type 3, without its interrupts.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
