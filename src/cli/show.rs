@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::IdMap;
-use crate::report::{json::PlatformDocument, text};
+use crate::input::Firmware;
+use crate::report::{self, json::PlatformDocument, text};
 
 use super::args::Show;
 use super::{Outcome, open, print, print_json, style};
@@ -31,8 +32,21 @@ pub(super) fn run(show: &Show) -> io::Result<Outcome> {
         let style = style();
         let title = style.heading(&format!("{}: {}", firmware.file, text::title(&firmware)));
         let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
-        print(&format!("{gap}{title}, {dialect}\n\n{}", text::platform(&firmware.platform, &map, style)))?;
+        let meaning = text::platform(&firmware.platform, &map, style);
+        let fields = if show.brief { String::new() } else { fields(&firmware, style) };
+        print(&format!("{gap}{title}, {dialect}\n\n{meaning}{fields}"))?;
         gap = "\n";
     }
     Ok(outcome)
+}
+
+/// Every field of every node, where the firmware is a table; a device tree is its own text already (`dtc -O dts`).
+fn fields(firmware: &Firmware, style: text::Style) -> String {
+    let mut fields = String::new();
+    if let Some(iort) = firmware.iort()
+        && report::iort::fields(&iort, &mut fields).is_ok()
+    {
+        return format!("\n{}\n{fields}", style.heading("Every field"));
+    }
+    String::new()
 }
