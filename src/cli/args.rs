@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::Dialect;
+use crate::group::simulate::Algorithm;
 
 /// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share a group.
 #[derive(Debug, Parser)]
@@ -47,6 +48,14 @@ Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | 
 fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups                            this machine, from /sys"
     )]
     Groups(Groups),
+    /// Play the world in which groups hang on who comes first, for comparison
+    #[command(
+        after_help = "Without --order the devices come in bus order. An order is a text with a device a line, in the order in \
+which each is given its group.\n\nExamples:\n  fwspec simulate --pci lspci.txt                                    three algorithms, in bus order\n  \
+fwspec simulate --pci lspci.txt --algorithm driver-probe --order boot.txt\n  \
+fwspec simulate --pci lspci.txt --algorithm driver-probe --find      an order that breaks it"
+    )]
+    Simulate(Simulate),
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +122,9 @@ pub(super) struct Groups {
     /// `lspci -xxxx` text of the machine; - is standard input
     #[arg(long, value_name = "TOPOLOGY")]
     pub(super) pci: Option<PathBuf>,
+    /// Only tell why: the chain of reasons between two devices, or what holds one device in its group
+    #[arg(long, value_name = "DEVICE", num_args = 1..=2)]
+    pub(super) why: Vec<String>,
     /// Which rules: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = Policy::Linux)]
     pub(super) policy: Policy,
@@ -122,6 +134,30 @@ pub(super) struct Groups {
     /// Number of StreamID bits that the SMMUs implement: larger ids fail the whole SMMU
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(super) sid_bits: Option<u8>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// `lspci -xxxx` text of the machine; - is standard input
+    #[arg(long, value_name = "TOPOLOGY", required = true)]
+    pub(super) pci: PathBuf,
+    /// Firmware of the machine: devices that no IOMMU translates are then left out
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(super) firmware: Vec<PathBuf>,
+    /// driver-probe (Linux before 6.15), device-add (since), closure (who comes first does not matter); all if not said
+    #[arg(long, value_name = "NAME", value_parser = algorithm)]
+    pub(super) algorithm: Option<Algorithm>,
+    /// Devices in the order in which each is given its group, one a line; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) order: Option<PathBuf>,
+    /// All devices were enumerated after their IOMMU was registered
+    #[arg(long)]
+    pub(super) late: bool,
+    /// Look for an order that gives other groups than the bus order, and cut it down
+    #[arg(long, conflicts_with_all = ["order", "late"])]
+    pub(super) find: bool,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -137,6 +173,10 @@ fn dialect(name: &str) -> Result<Dialect, String> {
         let known: Vec<_> = Dialect::ALL.iter().map(|dialect| dialect.name).collect();
         format!("the dialects are {}", known.join(", "))
     })
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::by_name(name).ok_or_else(|| "the algorithms are driver-probe, device-add, closure".to_string())
 }
 
 fn dialects(name: &str) -> Result<Dialects, String> {

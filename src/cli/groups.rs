@@ -1,51 +1,38 @@
 //! `fwspec groups`: who shares a group with whom, as devices are added to their bus.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::group::{NodeId, Policy};
 use crate::input::{Firmware, devices, lspci, sysfs};
 use crate::model::RequesterKind;
 use crate::report::json::{GroupsDocument, Problem};
 use crate::report::text;
-use crate::{Device, Groups, IdMap};
+use crate::{Device, Dialect, Groups, IdMap};
 
 use super::args;
+use super::why;
 use super::{Outcome, complain, open, print, print_json, read, style};
 
 /// Where Linux shows its devices and tables.
 const SYS: &str = "/sys";
 
 pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
-    let Some((found, skipped)) = topology(arguments) else { return Ok(Outcome::Unreadable) };
-    let firmware = match firmware(arguments) {
-        Ok(firmware) => firmware,
-        Err(outcome) => return Ok(outcome),
-    };
-    let groups = match &firmware {
-        Some(firmware) => match IdMap::build(&firmware.platform, arguments.dialect) {
-            Ok(map) => Groups::new(map),
-            Err(error) => {
-                complain(&format_args!("{}: {error}", firmware.file));
-                return Ok(Outcome::Unreadable);
-            }
-        },
-        None => Groups::without_firmware(),
-    };
-    let mut groups = groups.policy(match arguments.policy {
+    let Some((found, unread)) = topology(arguments) else { return Ok(Outcome::Unreadable) };
+    let Ok(firmware) = firmware(arguments) else { return Ok(Outcome::Unreadable) };
+    let policy = match arguments.policy {
         args::Policy::Linux => Policy::Linux,
         args::Policy::Strict => Policy::Strict,
-    });
-    let mut skipped: Vec<Problem> = skipped.iter().map(Problem::from).collect();
-    for device in found.into_iter().chain(firmware.iter().flat_map(platform_devices)) {
-        if let Err(error) = groups.add(device) {
-            skipped.push(Problem { at: "topology".to_string(), offset: 0, error: error.to_string() });
-        }
-    }
-    // The list is complete: what has no bridge above it stands on a root bus.
-    groups.settle();
+    };
+    let Some((groups, mut skipped)) = assign(firmware.as_ref(), arguments.dialect, policy, found) else {
+        return Ok(Outcome::Unreadable);
+    };
+    skipped.extend(unread.iter().map(Problem::from));
     let platform = firmware.as_ref().map(|firmware| &firmware.platform);
     let document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    if !arguments.why.is_empty() {
+        return why::run(arguments, &groups, &document);
+    }
     if arguments.output.is_json() {
         print_json(&document)?;
     } else {
@@ -54,12 +41,47 @@ pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
+/// Adds every device of a complete list; what cannot be added is reported.
+pub(super) fn assign(
+    firmware: Option<&Firmware>,
+    dialect: Dialect,
+    policy: Policy,
+    found: Vec<Device>,
+) -> Option<(Groups, Vec<Problem>)> {
+    let groups = match firmware {
+        Some(firmware) => match IdMap::build(&firmware.platform, dialect) {
+            Ok(map) => Groups::new(map),
+            Err(error) => {
+                complain(&format_args!("{}: {error}", firmware.file));
+                return None;
+            }
+        },
+        None => Groups::without_firmware(),
+    };
+    let mut groups = groups.policy(policy);
+    let mut skipped = Vec::new();
+    for device in found.into_iter().chain(firmware.into_iter().flat_map(platform_devices)) {
+        if let Err(error) = groups.add(device) {
+            skipped.push(Problem { at: "topology".to_string(), offset: 0, error: error.to_string() });
+        }
+    }
+    // The list is complete: what has no bridge above it stands on a root bus.
+    groups.settle();
+    Some((groups, skipped))
+}
+
 /// The PCI functions, from the named text or from this machine.
 fn topology(arguments: &args::Groups) -> Option<(Vec<Device>, Vec<crate::Error>)> {
-    let Some(path) = &arguments.pci else {
+    match &arguments.pci {
+        Some(path) => read_topology(path),
         // Only firmware: its platform devices alone. Nothing at all: this machine.
-        return if arguments.firmware.is_empty() { this_machine() } else { Some(Default::default()) };
-    };
+        None if arguments.firmware.is_empty() => this_machine(),
+        None => Some(Default::default()),
+    }
+}
+
+/// The PCI functions of an `lspci` text.
+pub(super) fn read_topology(path: &Path) -> Option<(Vec<Device>, Vec<crate::Error>)> {
     let text = read(path)?;
     match lspci::parse(&text) {
         Ok(dumps) => Some(devices(&dumps)),
@@ -86,20 +108,25 @@ fn this_machine() -> Option<(Vec<Device>, Vec<crate::Error>)> {
     }
 }
 
-fn firmware(arguments: &args::Groups) -> Result<Option<Firmware>, Outcome> {
+fn firmware(arguments: &args::Groups) -> Result<Option<Firmware>, ()> {
+    let here = arguments.firmware.is_empty() && arguments.pci.is_none();
+    match sysfs::firmware(Path::new(SYS)).filter(|_| here) {
+        Some(path) => open(&path).map(Some).ok_or(()),
+        None => open_all(&arguments.firmware),
+    }
+}
+
+/// Opens the firmware files of one machine. An error has been told to the user.
+pub(super) fn open_all(files: &[PathBuf]) -> Result<Option<Firmware>, ()> {
     let mut all: Option<Firmware> = None;
-    for path in &arguments.firmware {
-        let firmware = open(path).ok_or(Outcome::Unreadable)?;
+    for path in files {
+        let firmware = open(path).ok_or(())?;
         match &mut all {
             Some(all) => all.join(firmware),
             None => all = Some(firmware),
         }
     }
-    let here = arguments.firmware.is_empty() && arguments.pci.is_none();
-    match sysfs::firmware(Path::new(SYS)).filter(|_| here) {
-        Some(path) => open(&path).map(Some).ok_or(Outcome::Unreadable),
-        None => Ok(all),
-    }
+    Ok(all)
 }
 
 /// Named components and device-tree masters: devices on no PCI bus.

@@ -4,6 +4,8 @@ mod args;
 mod groups;
 mod lookup;
 mod show;
+mod simulate;
+mod why;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -56,6 +58,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         args::Verb::Show(show) => show::run(show),
         args::Verb::Lookup(lookup) => lookup::run(lookup),
         args::Verb::Groups(groups) => groups::run(groups),
+        args::Verb::Simulate(simulate) => simulate::run(simulate),
     };
     match result {
         Ok(outcome) => outcome.into(),

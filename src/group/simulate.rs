@@ -160,42 +160,82 @@ fn closure(topology: &Topology, turns: &[Turn]) -> BTreeMap<Bdf, usize> {
     named.filter_map(|(bdf, group)| Some((bdf, usize::try_from(group.0).ok()?))).collect()
 }
 
-/// A schedule of these devices that gives other groups than taking them in bus order, cut down to as few devices as still
-/// show it; `None` where none was found. It tries children before parents, and each device last.
-pub fn breaking_schedule(topology: &Topology, devices: &[Bdf]) -> Option<Vec<Bdf>> {
-    let mut sorted = devices.to_vec();
-    sorted.sort_unstable();
-    let reversed: Vec<Bdf> = sorted.iter().rev().copied().collect();
-    let each_last = sorted.iter().map(|last| {
-        let others = sorted.iter().filter(|device| *device != last);
-        others.chain([last]).copied().collect::<Vec<Bdf>>()
-    });
-    let found = core::iter::once(reversed).chain(each_last).find(|order| breaks(topology, order))?;
-    Some(shrink(topology, found))
+/// What a search for a breaking schedule came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breaking {
+    /// A schedule under which the algorithm gives other groups than the closure, cut down to as few devices as still show it.
+    pub schedule: Option<Vec<Turn>>,
+    /// How many schedules were tried.
+    pub tried: usize,
 }
 
-fn groups_of(topology: &Topology, order: &[Bdf]) -> Vec<Vec<Bdf>> {
-    let turns: Vec<Turn> = order.iter().copied().map(Turn::from).collect();
-    run(topology, Algorithm::DriverProbe, &turns)
+/// Shuffled orders that are tried when the simple ones break nothing.
+const SHUFFLES: u64 = 1_000;
+
+/// Looks for a schedule of these devices, given in bus order, that breaks an algorithm.
+///
+/// Drivers can be matched in any order: children before parents, each device last, then orders shuffled at random (the same
+/// ones each time). Devices are always added in bus order; there it depends on how far the scan has come when the IOMMU
+/// registers. [`Algorithm::Closure`] is tried like a driver's order, and stands it.
+pub fn breaking_schedule(topology: &Topology, algorithm: Algorithm, devices: &[Bdf]) -> Breaking {
+    let simple = || {
+        let each_last = devices.iter().map(|last| {
+            let others = devices.iter().filter(move |device| *device != last);
+            others.chain([last]).copied().map(Turn::from).collect()
+        });
+        core::iter::once(devices.iter().rev().copied().map(Turn::from).collect()).chain(each_last)
+    };
+    let scans = || {
+        (0..devices.len()).map(|first_late| {
+            let turn = |(at, device): (usize, &Bdf)| Turn { device: *device, scanned_late: at >= first_late };
+            devices.iter().enumerate().map(turn).collect()
+        })
+    };
+    let schedules: alloc::boxed::Box<dyn Iterator<Item = Vec<Turn>>> = match algorithm {
+        Algorithm::DeviceAdd => alloc::boxed::Box::new(scans()),
+        _ => alloc::boxed::Box::new(simple().chain((1..=SHUFFLES).map(|seed| shuffled(devices, seed)))),
+    };
+    let wanted = ordinary(topology, devices.iter().copied().map(Turn::from).collect::<Vec<_>>().as_slice());
+    let mut tried = 0_usize;
+    for schedule in schedules {
+        tried = tried.saturating_add(1);
+        if run(topology, algorithm, &schedule) != wanted {
+            return Breaking { schedule: Some(shrink(topology, algorithm, schedule)), tried };
+        }
+    }
+    Breaking { schedule: None, tried }
 }
 
-fn breaks(topology: &Topology, order: &[Bdf]) -> bool {
-    let mut sorted = order.to_vec();
-    sorted.sort_unstable();
-    groups_of(topology, order) != groups_of(topology, &sorted)
+/// The groups that should come out.
+fn ordinary(topology: &Topology, turns: &[Turn]) -> Vec<Vec<Bdf>> {
+    run(topology, Algorithm::Closure, turns)
 }
 
 /// Leaves out devices as long as the rest still breaks.
-fn shrink(topology: &Topology, mut order: Vec<Bdf>) -> Vec<Bdf> {
+fn shrink(topology: &Topology, algorithm: Algorithm, mut schedule: Vec<Turn>) -> Vec<Turn> {
     let mut at = 0;
-    while at < order.len() {
-        let mut fewer = order.clone();
+    while at < schedule.len() {
+        let mut fewer = schedule.clone();
         fewer.remove(at);
-        if breaks(topology, &fewer) {
-            order = fewer;
-        } else {
+        if run(topology, algorithm, &fewer) == ordinary(topology, &fewer) {
             at = at.saturating_add(1);
+        } else {
+            schedule = fewer;
         }
+    }
+    schedule
+}
+
+/// The devices in an order that only `seed` decides (Fisher and Yates, numbers by xorshift64).
+fn shuffled(devices: &[Bdf], seed: u64) -> Vec<Turn> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut order: Vec<Turn> = devices.iter().copied().map(Turn::from).collect();
+    for last in (1..order.len()).rev() {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let bound = u64::try_from(last).unwrap_or(u64::MAX).saturating_add(1);
+        order.swap(last, usize::try_from(state.checked_rem(bound).unwrap_or(0)).unwrap_or(0));
     }
     order
 }

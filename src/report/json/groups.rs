@@ -120,6 +120,15 @@ impl GroupsDocument {
     }
 }
 
+impl GroupsDocument {
+    /// What the document calls a device of the groups that it is of.
+    pub(super) fn name_of(&self, groups: &Groups, key: DeviceKey) -> String {
+        let position = groups.devices().position(|device| device == key);
+        let record = position.and_then(|position| self.devices.get(position));
+        record.map_or_else(|| key.to_string(), |record| record.device.clone())
+    }
+}
+
 struct View<'a> {
     groups: &'a Groups,
     platform: Option<&'a Platform>,

@@ -6,6 +6,8 @@
 mod groups;
 mod lookup;
 mod platform;
+mod simulate;
+mod why;
 
 pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
@@ -13,6 +15,9 @@ pub use platform::{
     DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,
     ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
 };
+
+pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
+pub use why::{Obstacle, WhyDocument};
 
 /// How many composed DeviceID ranges a document holds at most; then it says `truncated`.
 pub const DEVICE_RANGE_LIMIT: usize = 65_536;

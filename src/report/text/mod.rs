@@ -3,7 +3,9 @@
 mod groups;
 mod lookup;
 mod platform;
+mod simulate;
 mod title;
+mod why;
 
 use alloc::string::{String, ToString};
 
@@ -12,7 +14,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 pub use groups::groups;
 pub use lookup::lookup;
 pub use platform::platform;
+pub use simulate::simulate;
 pub use title::title;
+pub use why::why;
 
 /// How text is dressed.
 #[derive(Clone, Copy, Debug, Default)]
