@@ -10,7 +10,9 @@ use super::{generate, show};
 
 /// A PCI Express port's or device's type, as in the capability.
 const ENDPOINT: u8 = 0;
-const PORTS: [u8; 5] = [4, 5, 6, 7, 8];
+/// Root ports are on a root bus, and say so; the others are anywhere.
+const ROOT_PORT: u8 = 4;
+const PORTS: [u8; 4] = [5, 6, 7, 8];
 /// Vendor and device: an ordinary one, functions with isolation or alias quirks, a bridge with one.
 const IDS: [[u8; 4]; 5] = [
     [0x36, 0x1b, 0x0c, 0x00],
@@ -101,7 +103,9 @@ fn devices(words: &mut Words<'_>) -> Vec<Device> {
         }
         let below = u8::try_from(buses.len()).unwrap_or(u8::MAX);
         let bridge = words.one_in(3);
-        let Ok(mut device) = Device::pci(bdf, &config(words, bridge.then_some(below))) else { continue };
+        let Ok(mut device) = Device::pci(bdf, &config(words, bus == 0, bridge.then_some(below))) else {
+            continue;
+        };
         if bridge {
             buses.push(below);
         } else if words.one_in(8)
@@ -117,7 +121,7 @@ fn devices(words: &mut Words<'_>) -> Vec<Device> {
 }
 
 /// Config space of an endpoint, or of a bridge with a bus below.
-fn config(words: &mut Words<'_>, below: Option<u8>) -> Vec<u8> {
+fn config(words: &mut Words<'_>, on_root_bus: bool, below: Option<u8>) -> Vec<u8> {
     let mut space = vec![0; words.one_of(&READ)];
     space[..4].copy_from_slice(&words.one_of(&IDS));
     space[0x0e] = if words.one_in(2) { 0x80 } else { 0 };
@@ -132,7 +136,11 @@ fn config(words: &mut Words<'_>, below: Option<u8>) -> Vec<u8> {
     space[0x06] = 0x10;
     space[0x34] = 0x40;
     if let Some(capability) = space.get_mut(0x40..0x44) {
-        let port = if below.is_some() { words.one_of(&PORTS) } else { ENDPOINT };
+        let port = match below {
+            None => ENDPOINT,
+            Some(_) if on_root_bus && words.one_in(2) => ROOT_PORT,
+            Some(_) => words.one_of(&PORTS),
+        };
         capability.copy_from_slice(&[0x10, 0, 0x02 | port << 4, 0]);
     }
     if words.one_in(2)

@@ -68,6 +68,12 @@ impl MapEntry<'_> {
         id.checked_sub(self.first).is_some_and(|into| into < self.length)
             && (reading == MapCells::FromTarget || self.first.checked_add(self.length).is_some())
     }
+
+    /// Whether the outputs of some of its ids pass `0xffff_ffff`. Only an entry of one cell can count up.
+    fn wraps(&self) -> bool {
+        let span = self.length.saturating_sub(1).min(u32::MAX.saturating_sub(self.first));
+        self.cells.len() == 1 && self.cells.get(0).is_some_and(|cell| cell.checked_add(span).is_none())
+    }
 }
 
 /// The entries of a map in one reading. An error ends it: every id that reaches it fails there.
@@ -275,7 +281,7 @@ pub fn resolve<'a>(
     let id = id & node.cell(mask).unwrap_or(u32::MAX);
     for entry in entries {
         let entry = entry?;
-        if !entry.contains(id, reading) {
+        if !entry.contains(id, reading) || !dialect.output_wraps && entry.wraps() {
             continue;
         }
         if entry.is_ambiguous() {
@@ -285,9 +291,6 @@ pub fn resolve<'a>(
         let into = id.wrapping_sub(entry.first);
         let mut cells = [0; 16];
         for (slot, cell) in cells.iter_mut().zip(entry.cells.iter()) {
-            if !dialect.output_wraps && cell.checked_add(into).is_none() {
-                return Ok(None);
-            }
             *slot = cell.wrapping_add(into);
         }
         return Ok(Some(Resolved { target, cells, count: entry.cells.len() }));
