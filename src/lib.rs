@@ -53,7 +53,9 @@
 //! is in [`Platform::skipped`](model::Platform::skipped), and the rest is read. [`BusError`] is an event that cannot be.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![forbid(unsafe_code)]
+// Only what talks to C and to raw tables may, in one module each.
+#![cfg_attr(not(any(feature = "capi", feature = "acpi")), forbid(unsafe_code))]
+#![cfg_attr(any(feature = "capi", feature = "acpi"), deny(unsafe_code))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -64,6 +66,9 @@ mod dialect;
 mod error;
 mod id;
 
+#[cfg(feature = "capi")]
+#[allow(unsafe_code)]
+pub mod capi;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod dt;

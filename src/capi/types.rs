@@ -1,0 +1,268 @@
+//! What crosses the boundary: statuses, flags, and structs of plain numbers.
+
+use core::ffi::{c_char, c_int};
+
+/// Success. Outputs are written with this status only, errors with any other.
+pub const FWSPEC_OK: c_int = 0;
+/// The firmware maps the id to nothing, or the dialect makes nothing of what it says.
+pub const FWSPEC_NO_MAPPING: c_int = 1;
+/// The bytes cannot be read as what they should be: see the error's offset and message.
+pub const FWSPEC_UNREADABLE: c_int = 2;
+/// An argument is NULL that must not be, or no value that the function knows.
+pub const FWSPEC_ARGUMENT: c_int = 3;
+/// Nothing is at that index or has that name. Ends a walk.
+pub const FWSPEC_NOT_FOUND: c_int = 4;
+/// An event that cannot be: a device added twice, bridges that contradict each other. Nothing was changed.
+pub const FWSPEC_BUS: c_int = 5;
+/// A fault of the library itself. A groups handle that answers it answers nothing else any more; close it.
+pub const FWSPEC_INTERNAL: c_int = 6;
+
+/// Reads firmware as Linux 7.3 and later do.
+pub const FWSPEC_DIALECT_LINUX: u32 = 0;
+/// Reads firmware as the specifications say, without anybody's work-arounds.
+pub const FWSPEC_DIALECT_SPEC: u32 = 1;
+/// Reads firmware as Linux up to 7.2 does: four cells in every entry of a device-tree map.
+pub const FWSPEC_DIALECT_LINUX_CLASSIC: u32 = 2;
+/// Reads firmware as Linux before 5.8 did: the IORT count of a mapping is taken for N, not for N - 1.
+pub const FWSPEC_DIALECT_LINUX_2020: u32 = 3;
+/// Reads firmware as FreeBSD does.
+pub const FWSPEC_DIALECT_FREEBSD: u32 = 4;
+/// Reads firmware as OpenBSD does.
+pub const FWSPEC_DIALECT_OPENBSD: u32 = 5;
+
+/// Flag of a stream: the root complex supports ATS (Linux IOMMU_FWSPEC_PCI_RC_ATS).
+pub const FWSPEC_STREAM_ATS: u32 = 1;
+/// Flag of a stream: DMA is coherent whatever the attributes say (Linux IOMMU_FWSPEC_PCI_RC_CANWBS).
+pub const FWSPEC_STREAM_CANWBS: u32 = 2;
+/// Flag of a stream: the IOMMU does not tell its masters apart (#iommu-cells = <0>); the id is 0 and means nothing.
+pub const FWSPEC_STREAM_NO_ID: u32 = 0x8000_0000;
+
+/// Kind of an IOMMU: an Arm SMMUv1 or SMMUv2.
+pub const FWSPEC_IOMMU_SMMU_V2: u32 = 1;
+/// Kind of an IOMMU: an Arm SMMUv3.
+pub const FWSPEC_IOMMU_SMMU_V3: u32 = 2;
+/// Kind of an IOMMU: a RISC-V IOMMU.
+pub const FWSPEC_IOMMU_RISCV: u32 = 3;
+/// Kind of an IOMMU: a virtio-iommu.
+pub const FWSPEC_IOMMU_VIRTIO: u32 = 4;
+/// Kind of an IOMMU: another one whose device-tree binding is known.
+pub const FWSPEC_IOMMU_OTHER: u32 = 5;
+/// Kind of an IOMMU: a device-tree node with #iommu-cells of no known binding.
+pub const FWSPEC_IOMMU_UNKNOWN: u32 = 6;
+/// Flag of an IOMMU: it may be used (not disabled by its status).
+pub const FWSPEC_IOMMU_AVAILABLE: u32 = 1;
+/// Flag of an IOMMU: the firmware tells its base address.
+pub const FWSPEC_IOMMU_HAS_BASE: u32 = 2;
+
+/// Kind of a requester: a PCI host.
+pub const FWSPEC_REQUESTER_PCI: u32 = 1;
+/// Kind of a requester: another bus whose children carry ids (fsl-mc, host1x).
+pub const FWSPEC_REQUESTER_BUS: u32 = 2;
+/// Kind of a requester: an IORT named component.
+pub const FWSPEC_REQUESTER_COMPONENT: u32 = 3;
+/// Kind of a requester: a device-tree node with iommus.
+pub const FWSPEC_REQUESTER_MASTER: u32 = 4;
+/// Kind of a requester: an interrupt wire bridge; it has DeviceIDs only.
+pub const FWSPEC_REQUESTER_WIRE_BRIDGE: u32 = 5;
+/// Kind of a requester: a node that only raises MSIs of its own (a PMCG).
+pub const FWSPEC_REQUESTER_MSI_ONLY: u32 = 6;
+/// Flag of a requester: it may be used (not disabled by its status).
+pub const FWSPEC_REQUESTER_AVAILABLE: u32 = 1;
+/// Flag of a requester: the root complex supports ATS.
+pub const FWSPEC_REQUESTER_ATS: u32 = 2;
+/// Flag of a requester: the firmware does not say the segment; hosts are numbered in its order.
+pub const FWSPEC_REQUESTER_SEGMENT_ASSUMED: u32 = 4;
+
+/// Flag of a range: every input has the one output id.
+pub const FWSPEC_RANGE_CONSTANT: u32 = 1;
+/// Flag of a range: the target does not tell its masters apart; output is 0 and means nothing.
+pub const FWSPEC_RANGE_NO_ID: u32 = 2;
+/// Flag of a range: Linux's look-up fails here; output is the errno (a positive number), target is 0.
+pub const FWSPEC_RANGE_ERRNO: u32 = 4;
+
+/// Kind of a reserved region: must be mapped one to one, always.
+pub const FWSPEC_RESERVED_DIRECT: u32 = 1;
+/// Kind of a reserved region: must be mapped one to one until the device's driver takes over.
+pub const FWSPEC_RESERVED_DIRECT_RELAXABLE: u32 = 2;
+/// Kind of a reserved region: must not be used for mappings.
+pub const FWSPEC_RESERVED_BLOCKED: u32 = 3;
+/// Kind of a reserved region: an MSI doorbell that bypasses translation.
+pub const FWSPEC_RESERVED_MSI: u32 = 4;
+/// Kind of a reserved region: a window that software picks for MSI doorbells.
+pub const FWSPEC_RESERVED_SW_MSI: u32 = 5;
+/// Flag of a reserved region: privileged accesses only.
+pub const FWSPEC_RESERVED_PRIVILEGED: u32 = 1;
+/// Flag of a reserved region: device memory.
+pub const FWSPEC_RESERVED_MMIO: u32 = 2;
+/// Flag of a reserved region: cacheable memory.
+pub const FWSPEC_RESERVED_CACHEABLE: u32 = 4;
+
+/// Kind of a device: a PCI function; place is its segment, id its requester ID.
+pub const FWSPEC_DEVICE_PCI: u32 = 1;
+/// Kind of a device: a named component or device-tree master; place is the index of its requester, id is 0.
+pub const FWSPEC_DEVICE_NODE: u32 = 2;
+/// Kind of a device: one on a bus that is no PCI; place is the index of the bus among the requesters, id its id there.
+pub const FWSPEC_DEVICE_ON_BUS: u32 = 3;
+
+/// Placement: the device is the only one in its group.
+pub const FWSPEC_HOW_CREATED: u32 = 1;
+/// Placement: the device is in a group with others, or was when it was asked about again.
+pub const FWSPEC_HOW_JOINED: u32 = 2;
+/// Placement: the device ties groups together that were several; the oldest has all their members now.
+pub const FWSPEC_HOW_MERGED: u32 = 3;
+/// Placement: no group yet; something above the device has to be added first, or fwspec_groups_settle() to be called.
+pub const FWSPEC_HOW_HELD: u32 = 4;
+/// Placement: no group; no IOMMU translates the device.
+pub const FWSPEC_HOW_UNTRANSLATED: u32 = 5;
+/// Placement: no group; the reason is in the message only.
+pub const FWSPEC_HOW_OTHER: u32 = 6;
+
+/// Group of a device that has none.
+pub const FWSPEC_NO_GROUP: u64 = 0xffff_ffff_ffff_ffff;
+/// Requester of a reserved region that is for streams, not for a requester.
+pub const FWSPEC_NO_REQUESTER: u32 = 0xffff_ffff;
+
+/// Bytes of a message, the terminating NUL included. A longer text is cut off.
+pub const FWSPEC_MESSAGE: usize = 200;
+
+/// What went wrong. Written where a status other than FWSPEC_OK is returned, and only then.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fwspec_error {
+    /// The status that was returned.
+    pub status: i32,
+    /// Where: a byte offset from the start of the blob; 0 where no byte is at fault.
+    pub offset: u64,
+    /// What, in English, NUL-terminated.
+    pub message: [c_char; FWSPEC_MESSAGE],
+}
+
+/// A StreamID.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_stream {
+    /// The IOMMU: byte offset of its node in the IORT or in the device tree. fwspec_label() names it.
+    pub iommu: u64,
+    /// The id as Linux keeps it: for an SMMUv1/v2 the StreamID in bits 15:0 and the mask in bits 31:16.
+    pub id: u32,
+    /// FWSPEC_STREAM_ bits.
+    pub flags: u32,
+}
+
+/// An IOMMU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_iommu {
+    /// Byte offset of its node in the firmware.
+    pub node: u64,
+    /// Physical address of its registers; 0 without FWSPEC_IOMMU_HAS_BASE.
+    pub base: u64,
+    /// One of FWSPEC_IOMMU_SMMU_V2 to FWSPEC_IOMMU_UNKNOWN.
+    pub kind: u32,
+    /// FWSPEC_IOMMU_AVAILABLE, FWSPEC_IOMMU_HAS_BASE.
+    pub flags: u32,
+}
+
+/// What masters memory: a PCI host, a bus, a named component, a device-tree master.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_requester {
+    /// Byte offset of its node in the firmware.
+    pub node: u64,
+    /// One of FWSPEC_REQUESTER_PCI to FWSPEC_REQUESTER_MSI_ONLY.
+    pub kind: u32,
+    /// FWSPEC_REQUESTER_AVAILABLE, _ATS, _SEGMENT_ASSUMED.
+    pub flags: u32,
+    /// Segment of a PCI host, otherwise 0.
+    pub segment: u32,
+    /// First bus of a PCI host, otherwise 0.
+    pub first_bus: u32,
+    /// Last bus of a PCI host, inclusive, otherwise 0.
+    pub last_bus: u32,
+    /// Number of address bits that its DMA can drive; 0 where the firmware does not say.
+    pub address_bits: u32,
+}
+
+/// Input ids and what they become. Ranges of one requester are disjoint, ascending, and as long as they can be.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_range {
+    /// The IOMMU or MSI controller: byte offset of its node in the firmware.
+    pub target: u64,
+    /// First input id: a requester ID on a PCI host.
+    pub first: u32,
+    /// Last input id, inclusive.
+    pub last: u32,
+    /// What the first input becomes, as in fwspec_stream; the next input becomes the next id.
+    pub output: u32,
+    /// FWSPEC_RANGE_ bits.
+    pub flags: u32,
+}
+
+/// StreamIDs of one IOMMU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_span {
+    /// The IOMMU: byte offset of its node in the firmware.
+    pub iommu: u64,
+    /// First StreamID.
+    pub first: u32,
+    /// Last StreamID, inclusive.
+    pub last: u32,
+}
+
+/// A reserved region.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_reserved {
+    /// Byte offset of its node in the firmware.
+    pub node: u64,
+    /// First address.
+    pub base: u64,
+    /// Length in bytes, as the firmware says it: 0 and unaligned lengths included.
+    pub length: u64,
+    /// One of FWSPEC_RESERVED_DIRECT to FWSPEC_RESERVED_SW_MSI.
+    pub kind: u32,
+    /// FWSPEC_RESERVED_PRIVILEGED, _MMIO, _CACHEABLE.
+    pub flags: u32,
+    /// Index of the requester it is for (device tree), or FWSPEC_NO_REQUESTER: see fwspec_reserved_streams().
+    pub requester: u32,
+    /// Number of spans of StreamIDs it is for.
+    pub streams: u32,
+}
+
+/// Names a device.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_device {
+    /// One of FWSPEC_DEVICE_PCI to FWSPEC_DEVICE_ON_BUS.
+    pub kind: u32,
+    /// Segment of a PCI function; index of a requester otherwise.
+    pub place: u32,
+    /// Requester ID (bus << 8 | device << 3 | function) of a PCI function; id on another bus; otherwise 0.
+    pub id: u32,
+}
+
+/// Where a device is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fwspec_placement {
+    /// Its group, or FWSPEC_NO_GROUP. The number lives as long as the group and is never used again.
+    pub group: u64,
+    /// One of FWSPEC_HOW_CREATED to FWSPEC_HOW_OTHER.
+    pub how: u32,
+    /// Why there is no group, in English, NUL-terminated; empty where there is one.
+    pub message: [c_char; FWSPEC_MESSAGE],
+}
+
+/// One of the reasons that hold two devices together: a link of a chain.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fwspec_reason {
+    /// One device.
+    pub a: fwspec_device,
+    /// The next device of the chain.
+    pub b: fwspec_device,
+    /// Why the two cannot be isolated from each other, in English, NUL-terminated.
+    pub message: [c_char; FWSPEC_MESSAGE],
+}

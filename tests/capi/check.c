@@ -1,0 +1,271 @@
+/* Calls every function of the C API, rightly and wrongly: check IORT DTB LSPCI-TEXT. Also C++. */
+#include <fwspec.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures;
+
+#define CHECK(truth)                                                                                                   \
+    do {                                                                                                               \
+        if (!(truth)) {                                                                                                \
+            printf("%s:%d: %s\n", __FILE__, __LINE__, #truth);                                                         \
+            failures++;                                                                                                \
+        }                                                                                                              \
+    } while (0)
+
+#define ROOM 64
+
+typedef struct blob {
+    unsigned char *bytes;
+    size_t len;
+} blob;
+
+/* Exactly as long as the file, so that a checker sees the first byte read past its end. */
+static blob load(const char *path) {
+    blob loaded = {NULL, 0};
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        perror(path);
+        exit(2);
+    }
+    fseek(file, 0, SEEK_END);
+    loaded.len = (size_t)ftell(file);
+    rewind(file);
+    loaded.bytes = (unsigned char *)malloc(loaded.len);
+    if (!loaded.bytes || fread(loaded.bytes, 1, loaded.len, file) != loaded.len)
+        exit(2);
+    fclose(file);
+    return loaded;
+}
+
+static fwspec_device function(unsigned bus, unsigned slot, unsigned number) {
+    fwspec_device device = {FWSPEC_DEVICE_PCI, 0, 0};
+    device.id = bus << 8 | slot << 3 | number;
+    return device;
+}
+
+static fwspec_map *open_copy(blob from) {
+    fwspec_map *map = NULL;
+    unsigned char *copy = (unsigned char *)malloc(from.len);
+    if (!copy)
+        exit(2);
+    memcpy(copy, from.bytes, from.len);
+    CHECK(fwspec_open(copy, from.len, FWSPEC_DIALECT_LINUX, &map, NULL) == FWSPEC_OK);
+    /* The handle needs the blob no longer. */
+    free(copy);
+    return map;
+}
+
+static void firmware_is_refused_with_a_reason(blob iort) {
+    fwspec_map *map = NULL;
+    fwspec_error error;
+    size_t len;
+    CHECK(fwspec_open(NULL, 8, 0, &map, &error) == FWSPEC_ARGUMENT && error.status == FWSPEC_ARGUMENT);
+    CHECK(fwspec_open("x", (size_t)-1, 0, &map, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_open(iort.bytes, iort.len, 0, NULL, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_open(iort.bytes, iort.len, 99, &map, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_open("neither", 7, 0, &map, &error) == FWSPEC_UNREADABLE);
+    CHECK(error.status == FWSPEC_UNREADABLE && strlen(error.message) > 10);
+    CHECK(fwspec_open("", 0, 0, &map, NULL) == FWSPEC_UNREADABLE);
+    CHECK(map == NULL);
+    for (len = 0; len < iort.len; len++) {
+        unsigned char *cut = (unsigned char *)malloc(len ? len : 1);
+        memcpy(cut, iort.bytes, len);
+        CHECK(fwspec_open(cut, len, FWSPEC_DIALECT_SPEC, &map, &error) == FWSPEC_UNREADABLE);
+        free(cut);
+    }
+}
+
+static void null_is_answered(fwspec_map *map, fwspec_groups *groups) {
+    fwspec_stream stream = {7, 7, 7};
+    fwspec_range range;
+    fwspec_device device = function(0, 0, 0);
+    size_t count = 7;
+    uint32_t id = 7;
+    CHECK(fwspec_stream_of(NULL, 0, 0, &stream) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_stream_of(map, 0, 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_stream_from(NULL, 0, 0, &stream) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_device_id_of(NULL, 0, 0, &id) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_device_id_of(map, 0, 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_streams_of(map, 0, NULL, 1, &count) != FWSPEC_OK);
+    CHECK(fwspec_device_ids_of(NULL, 0, &id, 1, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_find(map, NULL, 0, &id) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_find(map, "IORT+0x30", 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_iommu_at(NULL, 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_requester_at(map, 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_reserved_at(map, 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_reserved_streams(NULL, 0, NULL, 0, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_skipped_at(map, 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_stream_ranges(map, 0, 0xffff, &range, 1, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_stream_ranges(map, 0, 0xffff, NULL, 1, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_device_ranges(NULL, 0, 0xffff, &range, 1, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_label(NULL, 0, NULL, 0, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_new(map, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_add(NULL, device, NULL, 0, NULL, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_add(groups, function(9, 0, 0), NULL, 0, NULL, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_add_lspci(groups, NULL, 0, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_settle(NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_remove(NULL, device) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_devices(groups, NULL, 4, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_group_of(groups, device, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_group_members(NULL, 0, NULL, 0, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_streams(NULL, device, NULL, 0, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_why(NULL, device, device, NULL, 0, &count) == FWSPEC_ARGUMENT);
+    device.kind = 77;
+    CHECK(fwspec_groups_remove(groups, device) == FWSPEC_ARGUMENT);
+    device = function(0, 0, 0);
+    device.id = 0x10000;
+    CHECK(fwspec_groups_remove(groups, device) == FWSPEC_ARGUMENT);
+    /* No failure wrote anything. */
+    CHECK(stream.iommu == 7 && stream.id == 7 && stream.flags == 7 && count == 7 && id == 7);
+    fwspec_close(NULL);
+    fwspec_groups_close(NULL);
+}
+
+static void statuses_have_words(void) {
+    int status;
+    for (status = -1; status < 9; status++)
+        CHECK(strlen(fwspec_strerror(status)) > 5);
+    CHECK(strcmp(fwspec_strerror(FWSPEC_OK), "success") == 0);
+    CHECK(strchr(fwspec_version(), '.') != NULL);
+}
+
+/* Both tables of the machine give a function the same ids, and look-ups agree with the ranges. */
+static void firmware_is_walked(fwspec_map *map, const char *named) {
+    fwspec_iommu iommu;
+    fwspec_requester host;
+    fwspec_range range[ROOM], one;
+    fwspec_stream stream, same;
+    fwspec_error skipped;
+    fwspec_reserved reserved;
+    uint32_t at = 99, id = 99;
+    size_t count = 0, length = 0, i;
+    char label[ROOM], cut[5];
+    CHECK(fwspec_iommu_at(map, 0, &iommu) == FWSPEC_OK && iommu.kind == FWSPEC_IOMMU_SMMU_V3);
+    CHECK(iommu.flags == (FWSPEC_IOMMU_AVAILABLE | FWSPEC_IOMMU_HAS_BASE) && iommu.base == 0x9050000);
+    CHECK(fwspec_iommu_at(map, 1, &iommu) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_requester_at(map, 999, &host) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_label(map, iommu.node, label, ROOM, &length) == FWSPEC_OK && strlen(label) == length);
+    CHECK(strcmp(label, named) == 0);
+    CHECK(fwspec_label(map, iommu.node, cut, sizeof cut, &length) == FWSPEC_OK && strlen(cut) == 4 && length > 4);
+    CHECK(fwspec_label(map, iommu.node, NULL, 0, NULL) == FWSPEC_OK);
+    CHECK(fwspec_label(map, 3, label, ROOM, NULL) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_find(map, "no such thing", 0, &at) == FWSPEC_NOT_FOUND && at == 99);
+    for (at = 0; fwspec_requester_at(map, at, &host) == FWSPEC_OK; at++)
+        if (host.kind == FWSPEC_REQUESTER_PCI)
+            break;
+    CHECK(host.kind == FWSPEC_REQUESTER_PCI && host.segment == 0 && host.flags & FWSPEC_REQUESTER_AVAILABLE);
+    CHECK(fwspec_label(map, host.node, label, ROOM, NULL) == FWSPEC_OK);
+    CHECK(fwspec_find(map, label, 0, &id) == FWSPEC_OK && id == at);
+    CHECK(fwspec_find(map, label, 1, &id) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_stream_ranges(map, at, 0xffff, range, ROOM, &count) == FWSPEC_OK && count > 0 && count < ROOM);
+    for (i = 0; i < count; i++) {
+        CHECK(range[i].target == iommu.node && range[i].first <= range[i].last && range[i].flags == 0);
+        CHECK(fwspec_stream_from(map, at, range[i].last, &stream) == FWSPEC_OK);
+        CHECK(stream.iommu == iommu.node && stream.id == range[i].output + (range[i].last - range[i].first));
+        CHECK(fwspec_stream_of(map, 0, (uint16_t)range[i].last, &same) == FWSPEC_OK && same.id == stream.id);
+    }
+    CHECK(fwspec_stream_ranges(map, at, 0xffff, &one, 1, &count) == FWSPEC_OK && count == 1);
+    CHECK(one.first == range[0].first && one.last == range[0].last);
+    CHECK(fwspec_stream_ranges(map, at, 0xffff, NULL, 0, &count) == FWSPEC_OK && count == 0);
+    CHECK(fwspec_device_ranges(map, at, 0xffff, range, ROOM, &count) == FWSPEC_OK && count > 0);
+    CHECK(fwspec_device_id_of(map, 0, (uint16_t)range[0].first, &id) == FWSPEC_OK && id == range[0].output);
+    CHECK(fwspec_stream_of(map, 5, 0, &stream) == FWSPEC_NO_MAPPING);
+    CHECK(fwspec_device_id_of(map, 5, 0, &id) == FWSPEC_NO_MAPPING);
+    CHECK(fwspec_streams_of(map, at, &stream, 1, &count) == FWSPEC_NO_MAPPING);
+    CHECK(fwspec_device_ids_of(map, at, &id, 1, &count) == FWSPEC_NO_MAPPING);
+    CHECK(fwspec_reserved_at(map, 0, &reserved) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_reserved_streams(map, 0, NULL, 0, &count) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_skipped_at(map, 0, &skipped) == FWSPEC_NOT_FOUND);
+}
+
+/* Behind the bridge at 04:00.0 every function is also seen as it: see the sample's README. */
+static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
+    fwspec_groups *groups = NULL;
+    fwspec_device device[ROOM], absent = function(0x42, 0, 0);
+    fwspec_placement placement, again;
+    fwspec_stream stream[ROOM];
+    fwspec_reason reason[ROOM];
+    fwspec_error error;
+    size_t devices = 0, count = 0, i;
+    unsigned char config[64];
+    CHECK(fwspec_groups_new(map, &groups) == FWSPEC_OK);
+    null_is_answered(map, groups);
+    CHECK(fwspec_groups_add_lspci(groups, "no listing", 10, &error) == FWSPEC_UNREADABLE);
+    CHECK(fwspec_groups_add_lspci(groups, lspci.bytes, lspci.len, &error) == FWSPEC_OK);
+    CHECK(fwspec_groups_add_lspci(groups, lspci.bytes, lspci.len, &error) == FWSPEC_BUS);
+    CHECK(strstr(error.message, "0000:00:00.0") != NULL);
+    CHECK(fwspec_groups_devices(groups, device, ROOM, &devices) == FWSPEC_OK && devices == 15);
+    for (i = 0; i < devices; i++)
+        CHECK(fwspec_group_of(groups, device[i], &placement) == FWSPEC_OK && placement.how <= FWSPEC_HOW_OTHER);
+    CHECK(fwspec_group_of(groups, function(7, 0, 0), &placement) == FWSPEC_OK);
+    CHECK(fwspec_group_of(groups, function(7, 0, 1), &again) == FWSPEC_OK);
+    CHECK(placement.group == again.group && placement.how == FWSPEC_HOW_JOINED && placement.message[0] == 0);
+    CHECK(fwspec_group_members(groups, placement.group, device, ROOM, &count) == FWSPEC_OK && count == 2);
+    CHECK(fwspec_group_members(groups, 12345, device, ROOM, &count) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_why(groups, function(7, 0, 0), function(7, 0, 1), reason, ROOM, &count) == FWSPEC_OK && count == 1);
+    CHECK(reason[0].a.id == 0x700 && reason[0].b.id == 0x701 && strlen(reason[0].message) > 10);
+    CHECK(fwspec_why(groups, function(7, 0, 0), function(0, 0, 0), reason, ROOM, &count) == FWSPEC_OK && count == 0);
+    CHECK(fwspec_groups_streams(groups, function(4, 1, 0), stream, ROOM, &count) == FWSPEC_OK && count == 2);
+    CHECK(stream[0].id == 0x408 && stream[1].id == 0x400);
+    CHECK(fwspec_groups_streams(groups, absent, stream, ROOM, &count) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_group_of(groups, absent, &placement) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_groups_remove(groups, absent) == FWSPEC_BUS);
+    CHECK(fwspec_groups_remove(groups, function(7, 0, 1)) == FWSPEC_OK);
+    CHECK(fwspec_group_of(groups, function(7, 0, 0), &placement) == FWSPEC_OK);
+    CHECK(placement.group == again.group && placement.how == FWSPEC_HOW_CREATED);
+    /* A function on a bus that no bridge leads to waits for the bridge, or for word that there is none. */
+    memset(config, 0, sizeof config);
+    memset(config, 1, 4);
+    CHECK(fwspec_groups_add(groups, absent, config, 3, &placement, &error) == FWSPEC_UNREADABLE);
+    CHECK(fwspec_groups_add(groups, absent, config, sizeof config, &placement, &error) == FWSPEC_OK);
+    CHECK(placement.how == FWSPEC_HOW_HELD && placement.group == FWSPEC_NO_GROUP && placement.message[0] != 0);
+    CHECK(fwspec_groups_add(groups, absent, config, sizeof config, NULL, NULL) == FWSPEC_BUS);
+    CHECK(fwspec_groups_settle(groups) == FWSPEC_OK);
+    CHECK(fwspec_group_of(groups, absent, &placement) == FWSPEC_OK && placement.how == FWSPEC_HOW_UNTRANSLATED);
+    CHECK(strstr(placement.message, "0x4200") != NULL);
+    /* The map may go first. */
+    fwspec_close(map);
+    CHECK(fwspec_groups_remove(groups, function(0, 0, 0)) == FWSPEC_OK);
+    fwspec_groups_close(groups);
+}
+
+static void groups_without_firmware_follow_pci(blob lspci) {
+    fwspec_groups *groups = NULL;
+    fwspec_placement placement;
+    fwspec_stream stream;
+    size_t count = 0;
+    CHECK(fwspec_groups_new(NULL, &groups) == FWSPEC_OK);
+    CHECK(fwspec_groups_add_lspci(groups, lspci.bytes, lspci.len, NULL) == FWSPEC_OK);
+    CHECK(fwspec_group_of(groups, function(7, 0, 0), &placement) == FWSPEC_OK);
+    CHECK(placement.group != FWSPEC_NO_GROUP);
+    CHECK(fwspec_groups_streams(groups, function(7, 0, 0), &stream, 1, &count) == FWSPEC_NO_MAPPING);
+    fwspec_groups_close(groups);
+}
+
+int main(int argc, char **argv) {
+    blob iort, dtb, lspci;
+    fwspec_map *map;
+    if (argc != 4) {
+        fputs("usage: check IORT DTB LSPCI-TEXT\n", stderr);
+        return 64;
+    }
+    iort = load(argv[1]);
+    dtb = load(argv[2]);
+    lspci = load(argv[3]);
+    statuses_have_words();
+    firmware_is_refused_with_a_reason(iort);
+    map = open_copy(dtb);
+    firmware_is_walked(map, "/smmuv3@9050000");
+    fwspec_close(map);
+    map = open_copy(iort);
+    firmware_is_walked(map, "IORT+0x48");
+    groups_follow_the_devices(map, lspci);
+    groups_without_firmware_follow_pci(lspci);
+    free(iort.bytes);
+    free(dtb.bytes);
+    free(lspci.bytes);
+    puts(failures ? "not right" : "all right");
+    return failures != 0;
+}
