@@ -77,6 +77,8 @@ pub mod group;
 #[cfg(feature = "alloc")]
 pub mod input;
 #[cfg(feature = "alloc")]
+pub mod lint;
+#[cfg(feature = "alloc")]
 pub mod map;
 #[cfg(feature = "alloc")]
 pub mod model;

@@ -47,8 +47,8 @@ impl MapKind {
 }
 
 impl<'a> Index<'a> {
-    /// The entries of a map, as [`Node::map`](super::Node::map), with phandles from the index.
-    pub(super) fn map(
+    /// The entries of a map, as [`Node::map`](super::Node::map), with phandles from the index; none without the property.
+    pub fn map(
         &self,
         node: NodeId,
         kind: MapKind,

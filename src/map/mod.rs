@@ -2,6 +2,7 @@
 
 mod build;
 mod chain;
+mod explain;
 mod fwspec;
 mod index;
 mod ranges;

@@ -1,0 +1,889 @@
+//! The table of findings. A code is for ever: new meaning, new code; a retired code keeps its row.
+
+use core::fmt;
+use core::str::FromStr;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; common in firmware that works.
+    Info,
+    /// Works by luck, or on some systems only.
+    Warn,
+    /// A device is lost, or reaches memory as somebody else.
+    Error,
+}
+
+impl Severity {
+    /// The word for it: `info`, `warn`, `error`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warn => "warn",
+            Severity::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Everything about a code that does not depend on the firmware at hand.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The code as people write it, `IORT004`.
+    pub id: &'static str,
+    /// Its name, `range-overlap`.
+    pub name: &'static str,
+    /// How bad it is, unless the user says otherwise.
+    pub severity: Severity,
+    /// Codes that, found at the same node or at the table, make this one meaningless.
+    pub needs_absence_of: &'static [Code],
+    /// What it is, in one sentence.
+    pub what: &'static str,
+    /// What comes of it.
+    pub why: &'static str,
+    /// Where it occurred; empty where that is derived from sources alone.
+    pub seen: &'static str,
+    /// What to change.
+    pub help: &'static str,
+    /// The section of a specification, kernel function or known report that it rests on.
+    pub reference: &'static str,
+}
+
+macro_rules! rules {
+    ($($variant:ident $id:literal $name:literal $severity:ident [$($needs:ident)*] {
+        $what:literal
+        $why:literal
+        seen $seen:literal
+        help $help:literal
+        see $reference:literal
+    })*) => {
+        /// The code of a finding.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {$(
+            #[doc = concat!($id, " `", $name, "`: ", $what)]
+            $variant,
+        )*}
+
+        impl Code {
+            /// All codes, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The row of the table.
+            pub fn rule(self) -> &'static Rule {
+                match self {$(
+                    Code::$variant => &Rule {
+                        id: $id,
+                        name: $name,
+                        severity: Severity::$severity,
+                        needs_absence_of: &[$(Code::$needs,)*],
+                        what: $what,
+                        why: $why,
+                        seen: $seen,
+                        help: $help,
+                        reference: $reference,
+                    },
+                )*}
+            }
+        }
+    };
+}
+
+rules! {
+    // -- IORT: the table --
+    TableCut "IORT001" "table-cut" Error [] {
+        "The table is shorter than its header says, or than a header."
+        "No operating system uses it: no device has an IOMMU."
+        seen "a published dump of a laptop's tables with its header shifted"
+        help "Dump the table again as root, from /sys/firmware/acpi/tables/IORT; in firmware, set the length of the header to the bytes of the table."
+        see "ACPI 6.5 §5.2.6"
+    }
+    FirstNodeOutside "IORT002" "first-node-outside" Error [] {
+        "The header puts the first node outside of the table."
+        "No node can be found; Linux warns that the node pointer overflows and uses nothing."
+        seen ""
+        help "Set the offset of the node array (byte 40) to where the first node starts, usually 48."
+        see "DEN0049 §3; linux drivers/acpi/arm64/iort.c iort_scan_node"
+    }
+    Checksum "IORT003" "checksum" Warn [] {
+        "The bytes of the table do not add up to zero."
+        "Linux warns and uses the table all the same; other loaders refuse it."
+        seen "8 of 64 published Qualcomm tables, patched by hand"
+        help "Compute the checksum (byte 9) anew after every change of the table."
+        see "ACPI 6.5 §5.2.6"
+    }
+    RangeOverlap "IORT004" "range-overlap" Error [] {
+        "Two mappings of one node take the same input IDs and answer differently."
+        "Operating systems take the first that they find, in different orders: the same device gets another StreamID or DeviceID, or another SMMU."
+        seen ""
+        help "Cut one of the two ranges so that every input ID is in one mapping only; the count is one less than the number of IDs."
+        see "DEN0049 §3 table 4; linux iort_id_map: the first mapping answers"
+    }
+    RangeRepeat "IORT005" "range-repeat" Warn [] {
+        "Two mappings of one node take the same input IDs and give the same answer."
+        "Harmless today; the next edit of one of them makes it an overlap that matters."
+        seen ""
+        help "Remove the repeated part."
+        see "DEN0049 §3 table 4"
+    }
+    CountIsN "IORT006" "count-is-n" Error [] {
+        "The count of a mapping looks like the number of IDs; the field is that number minus one."
+        "The range is one ID too long: its last ID belongs to the next range, or to nobody. Linux since v5.8 gives it to a range that starts there, others do not."
+        seen "HiSilicon D03 and D05 tables (0x2000, 0x800); FreeBSD and the Arm ACS read the field that way"
+        help "Store the number of IDs minus one."
+        see "DEN0049 §3 table 4; linux 3c23b83a88d0 \"ACPI/IORT: work around num_ids ambiguity\""
+    }
+    WithdrawnRevision "IORT007" "withdrawn-revision" Warn [] {
+        "The table has a revision that was withdrawn: 1, 2 or 4."
+        "iasl and acpiview refuse to read it; operating systems read it, and ignore its RMR nodes."
+        seen ""
+        help "Use revision 6 (DEN0049E.e) or 5, with nodes of the revisions that belong to it."
+        see "DEN0049 §1; ACPICA dmtbinfo2.c, EDK2 IortParser.c"
+    }
+    NodeCountHigh "IORT008" "node-count-high" Error [] {
+        "The header counts more nodes than the table holds."
+        "Linux warns that the node pointer overflows whenever it looks for a node that is not there."
+        seen ""
+        help "Set the number of nodes (byte 36) to the number of nodes."
+        see "linux iort_scan_node"
+    }
+    NodeCountLow "IORT009" "node-count-low" Warn [] {
+        "Bytes follow the last node that the header counts."
+        "Linux ignores them; FreeBSD and iasl walk by length and read them as nodes, so systems see different tables."
+        seen ""
+        help "Count all nodes in the header (byte 36), or end the table behind the last one."
+        see "linux iort_scan_node; FreeBSD acpi_iort.c"
+    }
+    NodeLengthZero "IORT010" "node-length-zero" Error [] {
+        "A node says that it is 0 bytes long."
+        "Nothing behind it can be found; Linux reads the same node again until its count is used up."
+        seen ""
+        help "Set the node's length to all of its bytes, mappings included."
+        see "DEN0049 §3.1; linux iort_scan_node"
+    }
+    NodeShort "IORT011" "node-short" Error [] {
+        "A node is shorter than the fields of its type."
+        "Linux reads the fields from the node behind it."
+        seen ""
+        help "Give the node all fields of its type and revision."
+        see "DEN0049 §3.1"
+    }
+    NodeOverrun "IORT012" "node-overrun" Error [] {
+        "A node runs past the end of the table."
+        "Its mappings are read from memory behind the table; nodes behind it are lost."
+        seen ""
+        help "Correct the node's length, or the table's."
+        see "DEN0049 §3.1"
+    }
+    NodeType "IORT013" "node-type" Warn [] {
+        "A node is of a type that no revision defines."
+        "It is ignored; fwts stops its walk there."
+        seen ""
+        help "Remove the node, or correct its type."
+        see "DEN0049 §3.1 table 3"
+    }
+    MappingsOutside "IORT014" "mappings-outside" Error [] {
+        "A node counts more ID mappings than it has room for."
+        "Linux reads the next node as mappings: devices get IDs made of its header."
+        seen "QEMU sbsa-ref: an SMMUv3 with a count of two and one mapping (bsa-acs issue 118)"
+        help "Count the mappings that are there, or make the node long enough for those that should be."
+        see "DEN0049 §3.1; linux iort_node_map_id"
+    }
+    MappingsOnFields "IORT015" "mappings-on-fields" Error [] {
+        "The ID mappings stand on the node's own fields."
+        "Fields are read as mappings."
+        seen ""
+        help "Let the mapping offset point behind the fields of the node."
+        see "DEN0049 §3.1"
+    }
+    MappingsNowhere "IORT016" "mappings-nowhere" Error [] {
+        "A node counts ID mappings but gives no offset for them."
+        "Linux takes it for a node without mappings: no device behind it has an ID."
+        seen ""
+        help "Set the mapping offset (byte 12 of the node)."
+        see "linux iort_node_map_id"
+    }
+    ReferenceNull "IORT017" "reference-null" Error [] {
+        "The output reference of a mapping is 0."
+        "Its IDs lead nowhere; if it is the first of its node, Linux uses none of the node's mappings."
+        seen "a port of msm8998 firmware, whose SMMU nodes list input ranges only"
+        help "Name the SMMU or ITS group by its offset, or remove the mapping."
+        see "linux iort_node_map_id: \"ID map has NULL parent reference\""
+    }
+    ReferenceDangling "IORT018" "reference-dangling" Error [] {
+        "The output reference of a mapping names a place where no usable node starts."
+        "Linux takes whatever bytes are there for a node; FreeBSD drops the mapping."
+        seen "the test data of fwts itself (0xffffffff)"
+        help "Set the reference to the offset of the target from the start of the table; node lengths may have changed since it was computed."
+        see "DEN0049 §3 table 4; linux iort_node_map_id does not check it"
+    }
+    ReferenceType "IORT019" "reference-type" Error [] {
+        "A mapping leads to a node that cannot take IDs there."
+        "The chain ends without an SMMU or ITS group, or goes on in a way that no specification describes."
+        seen ""
+        help "Map root complexes and named components to SMMUs or ITS groups, SMMUs to ITS groups, RMR nodes to SMMUs."
+        see "DEN0049 §3.1"
+    }
+    MappingCycle "IORT020" "mapping-cycle" Error [] {
+        "The mappings lead in a circle."
+        "Linux follows them for ever while it configures a device: the boot hangs."
+        seen ""
+        help "Let every chain of mappings end at an ITS group."
+        see "linux iort_node_map_id has no bound"
+    }
+    SingleNotAllowed "IORT021" "single-not-allowed" Warn [] {
+        "A single mapping on a node type that has none, and not for the node's own MSIs."
+        "Linux warns and passes over it."
+        seen ""
+        help "Clear the single-mapping flag, or make the mapping the one of the DeviceID mapping index."
+        see "linux iort_id_map: \"single mapping not allowed\""
+    }
+    SingleWithCount "IORT022" "single-with-count" Info [] {
+        "A single mapping has a count: the field means nothing there."
+        "The Arm ACS and some readers ignore the flag and use the count."
+        seen ""
+        help "Set the count of single mappings to 0."
+        see "DEN0049 §3 table 4"
+    }
+    MappingFlags "IORT023" "mapping-flags" Warn [] {
+        "Reserved flag bits of a mapping are set."
+        "Ignored today; fwts reports it as a failure. Often it means that other bytes are read as a mapping."
+        seen ""
+        help "Clear bits 1 to 31 of the flags."
+        see "DEN0049 §3 table 4"
+    }
+    InputWraps "IORT024" "input-wraps" Error [] {
+        "The input IDs of a mapping run past 2^32."
+        "Linux compares with the wrapped sum: no ID matches."
+        seen ""
+        help "Correct input base or count."
+        see "linux iort_id_map"
+    }
+    OutputWraps "IORT025" "output-wraps" Error [] {
+        "The output IDs of a mapping run past 2^32."
+        "The last IDs wrap to 0 and meet those of other devices."
+        seen ""
+        help "Correct output base or count."
+        see "linux iort_id_map"
+    }
+    InputNotRid "IORT026" "input-not-rid" Error [MappingsOutside InputWraps] {
+        "A root complex maps input IDs that no requester ID reaches: they end at 0xffff."
+        "No PCI device matches the mapping; its devices are not translated."
+        seen "19 of 64 published Qualcomm tables (input base 0x87030000 and its like)"
+        help "Use requester IDs (bus << 8 | device << 3 | function) as inputs; the segment is a field of the node."
+        see "linux pci_iommu_init passes 16-bit requester IDs"
+    }
+    InputClipped "IORT027" "input-clipped" Warn [MappingsOutside InputWraps CountIsN] {
+        "A mapping of a root complex runs past requester ID 0xffff."
+        "The part behind it matches nothing; the count is probably wrong."
+        seen ""
+        help "End the range at 0xffff."
+        see "PCIe 6.0 §2.2.6.2"
+    }
+    RootSingle "IORT028" "root-single" Warn [] {
+        "A root complex has a single mapping: every function gets the one output ID."
+        "On an SMMUv3 the second function with that StreamID is refused (\"Aliasing StreamID unsupported\") and has no IOMMU."
+        seen ""
+        help "Map the range of requester IDs, or of the one function that is there."
+        see "linux iort_id_map, arm_smmu_insert_master"
+    }
+    SegmentRepeated "IORT029" "segment-repeated" Warn [] {
+        "Several root complexes have the same segment."
+        "Linux and OpenBSD ask the first only, even for requester IDs that only the second maps; FreeBSD asks each, the Arm ACS takes the last."
+        seen ""
+        help "Describe each segment by one root complex with all of its mappings."
+        see "linux iort_match_node_callback"
+    }
+    PathRepeated "IORT030" "path-repeated" Warn [] {
+        "Two named components have the same path."
+        "The first is used, the second never."
+        seen ""
+        help "Put all mappings of a device into one node."
+        see "linux iort_find_dev_node"
+    }
+    PathUnterminated "IORT031" "path-unterminated" Error [] {
+        "The namespace path of a node has no terminating NUL inside the node."
+        "Linux compares past the end of the node: the device is not found, or another one is."
+        seen ""
+        help "End the path with a NUL; the mappings start behind it."
+        see "DEN0049 §3.1.1.4"
+    }
+    PathMalformed "IORT032" "path-malformed" Warn [] {
+        "No device can have this namespace path."
+        "No device ever finds the node, so the device is not translated."
+        seen ""
+        help "Use the full path of the device: a backslash, then names of up to four characters A-Z, 0-9 and _, divided by dots."
+        see "ACPI 6.5 §5.3"
+    }
+    PathUnpadded "IORT033" "path-unpadded" Warn [PathMalformed] {
+        "A segment of the namespace path has less than four characters."
+        "Linux compares byte for byte with a path whose segments are padded with underscores: it finds no device."
+        seen "1,108 of 1,119 named components of 64 published Qualcomm tables (\\_SB.GPU0)"
+        help "Write \\_SB_.GPU0 for \\_SB.GPU0."
+        see "linux iort_match_node_callback, ACPICA ACPI_FULL_PATHNAME"
+    }
+    ComponentNoSingle "IORT034" "component-no-single" Warn [MappingsNowhere MappingsOutside] {
+        "A named component has mappings, but no single mapping."
+        "Linux configures no StreamID for a platform device: it reaches memory untranslated. Only a device whose bus gives it an ID (fsl-mc) is mapped."
+        seen "all 64 published Qualcomm tables: 8,719 mappings, not one of them single"
+        help "Give each StreamID of a platform device a single mapping (flag bit 0) whose output base is the StreamID."
+        see "linux iort_nc_iommu_map"
+    }
+    ComponentOrder "IORT035" "component-order" Warn [ComponentNoSingle] {
+        "A mapping of a named component that gives no StreamID stands before one that does."
+        "Linux stops at the first mapping that is not single or leads to no SMMU: the later StreamIDs are lost."
+        seen ""
+        help "List the single mappings to SMMUs first, those to the ITS group behind them."
+        see "linux iort_nc_iommu_map"
+    }
+    Unaligned "IORT036" "unaligned" Info [] {
+        "Nodes or mappings do not start at a multiple of four bytes."
+        "Every operating system copes; some tools do not."
+        seen "all 64 published Qualcomm tables"
+        help "Pad the paths of named components so that every node is a multiple of four bytes long."
+        see "DEN0049 §3.1.1.4: padding"
+    }
+    ItsCount "IORT037" "its-count" Error [] {
+        "An ITS group counts more identifiers than it has room for."
+        "Identifiers are read from the node behind it: MSIs go to an ITS that does not exist."
+        seen ""
+        help "Count the identifiers that are there."
+        see "DEN0049 §3.1.1.1; fwts IORTItsIdArrayOutsideTable"
+    }
+    ItsEmpty "IORT038" "its-empty" Warn [] {
+        "An ITS group without an ITS."
+        "Linux reads the first identifier all the same, from whatever follows: devices have no MSI domain."
+        seen ""
+        help "List the GIC ITS ID of the MADT."
+        see "linux iort_find_its_id"
+    }
+    ItsSeveral "IORT039" "its-several" Info [] {
+        "An ITS group has several ITS units."
+        "Linux, FreeBSD and the Arm ACS use the first only."
+        seen ""
+        help "Nothing, if MSIs to the first reach all devices; else give each ITS a group of its own."
+        see "linux iort_get_device_domain"
+    }
+    ItsHasMappings "IORT040" "its-has-mappings" Warn [] {
+        "An ITS group has ID mappings: it is where IDs end."
+        "Ignored; acpiview counts an error."
+        seen ""
+        help "Set mapping count and offset of ITS groups to 0."
+        see "DEN0049 §3.1.1.1"
+    }
+    MsiIndex "IORT041" "msi-index" Error [MappingsOutside MappingsNowhere] {
+        "The DeviceID mapping index of an SMMUv3 is of no mapping."
+        "Linux prints an error, and the SMMU gets no MSIs: no event or error of it is ever reported."
+        seen ""
+        help "Set the index to the single mapping for the SMMU's own MSIs, or clear flag bit 4."
+        see "linux iort_get_id_mapping_index: \"ID mapping index overflows valid mappings\""
+    }
+    MsiIndexTarget "IORT042" "msi-index-target" Error [] {
+        "The mapping for an SMMUv3's own MSIs is not a single mapping to an ITS group."
+        "Linux leaves that mapping out of translation: the devices whose StreamIDs are in it have no MSIs, nor has the SMMU."
+        seen "refused by EDK2's table generator"
+        help "Give the SMMU a single mapping of its own to the ITS group, and let the index name that."
+        see "linux iort_set_device_domain, iort_get_id_mapping_index"
+    }
+    LimitZero "IORT043" "limit-zero" Warn [] {
+        "The memory address size limit is 0."
+        "Linux reports a firmware bug and applies no limit; kernels before v5.10 gave the device a DMA window of one byte."
+        seen "12 root complexes of published Qualcomm tables"
+        help "Set it to the number of address bits that the device drives, 64 for no limit."
+        see "linux iort_dma_get_ranges, rc_dma_get_range"
+    }
+    LimitHuge "IORT044" "limit-huge" Warn [] {
+        "The memory address size limit is above 64."
+        "Taken for no limit here, and for an undefined shift in the scan for the lowest limit."
+        seen "3 root complexes of published Qualcomm tables (128)"
+        help "Set it to 64 or less."
+        see "linux acpi_iort_dma_get_max_cpu_address"
+    }
+    LimitNarrow "IORT045" "limit-narrow" Info [] {
+        "The memory address size limit is below 32 bits."
+        "Linux shrinks its lowest memory zone to that size for all devices."
+        seen ""
+        help "Make sure that the device really drives so few address bits."
+        see "linux acpi_iort_dma_get_max_cpu_address"
+    }
+    MemoryAttributes "IORT046" "memory-attributes" Warn [] {
+        "The memory access properties contradict each other."
+        "A coherent device without a coherent path to memory is either not coherent, and its buffers are corrupted, or it is, and its cache maintenance is wasted."
+        seen "QEMU sbsa-ref: CCA 1 with CPM 0 (edk2-platforms pull request 222)"
+        help "Set CPM where CCA is 1; leave CCA at 0 only where CPM and DACS are not both set."
+        see "DEN0049 §3.1.1.4 table 15; fwts"
+    }
+    PmcgMappings "IORT047" "pmcg-mappings" Warn [] {
+        "A PMCG has more than one ID mapping."
+        "Only the first is for its overflow MSI; the others are ignored."
+        seen ""
+        help "Leave one single mapping to the ITS group."
+        see "DEN0049 §3.1.1.6"
+    }
+    RmrUnaligned "IORT048" "rmr-unaligned" Warn [] {
+        "A reserved memory range does not start and end at a multiple of 64 KiB."
+        "Linux warns and rounds outwards to its page size, so that the device can reach more than was meant."
+        seen ""
+        help "Align base and length to 64 KiB."
+        see "DEN0049 §3.1.1.7; linux iort_rmr_desc_check_overlap, iort_rmr_alloc"
+    }
+    RmrEmpty "IORT049" "rmr-empty" Warn [] {
+        "An RMR node without memory ranges, or with one of length 0."
+        "Nothing stays mapped: the device that relies on it faults as soon as its SMMU is on."
+        seen ""
+        help "Describe the memory, or remove the node."
+        see "DEN0049 §3.1.1.7; linux iort_rmr_desc_check_overlap"
+    }
+    RmrOverlap "IORT050" "rmr-overlap" Warn [] {
+        "Two reserved memory ranges overlap."
+        "Linux warns, and maps the common part for both owners with the attributes of the later one."
+        seen ""
+        help "Describe common memory once, in a node that is mapped to all StreamIDs that need it."
+        see "linux iort_rmr_desc_check_overlap"
+    }
+    RmrTableRevision "IORT051" "rmr-table-revision" Warn [] {
+        "An RMR node in a table of a revision below 5."
+        "Linux ignores it: what should stay mapped does not."
+        seen ""
+        help "Make it a table of revision 5 or 6."
+        see "linux iort_find_rmrs"
+    }
+    RmrCount "IORT052" "rmr-count" Error [] {
+        "An RMR node counts more memory ranges than it has room for."
+        "Linux maps addresses that it reads from the node behind it."
+        seen ""
+        help "Count the ranges that are there."
+        see "DEN0049 §3.1.1.7"
+    }
+    RmrUnattached "IORT053" "rmr-unattached" Warn [RmrTableRevision MappingsNowhere MappingsOutside] {
+        "An RMR node has no ID mapping."
+        "It is for no device, and Linux ignores it."
+        seen ""
+        help "Map it to the SMMU, with the StreamIDs of the device as output."
+        see "linux iort_get_rmrs"
+    }
+    RmrStranded "IORT054" "rmr-stranded" Warn [ReferenceDangling ReferenceType ReferenceNull] {
+        "An RMR node is for StreamIDs that no device has on that SMMU."
+        "The region is mapped for nobody, and the device that needs it, behind another SMMU perhaps, faults."
+        seen "CIX Sky1: the RMR hangs on SMMU 1, the root complex on SMMU 0"
+        help "Map the RMR to the SMMU that the device is behind, with its StreamIDs."
+        see "linux iort_get_rmrs, iort_rmr_has_dev"
+    }
+    StreamWide "IORT055" "stream-wide" Error [] {
+        "An output ID on an SMMUv1/v2 has more than 16 bits."
+        "Linux takes the upper half for a mask of StreamID bits to ignore: the device shares the stream mapping of others."
+        seen ""
+        help "Use the StreamID as the SMMU sees it, without the TBU or cluster number in front."
+        see "linux arm_smmu_probe_device: SMR_ID, SMR_MASK"
+    }
+    SmmuModel "IORT056" "smmu-model" Error [] {
+        "The model of an SMMU is a number that nobody defined."
+        "Linux does not drive an SMMUv1/v2 of an unknown model: the devices behind it are not translated."
+        seen ""
+        help "Use a model of DEN0049 table 9 (SMMUv1/v2, 0 to 5) or table 10 (SMMUv3, 0 to 2)."
+        see "linux acpi_smmu_get_data"
+    }
+    IdentifierRepeated "IORT057" "identifier-repeated" Warn [] {
+        "Several nodes have the same identifier."
+        "Linux does not use it; tools that name nodes by it take one for the other."
+        seen "CIX Sky1 (18 of 19 nodes have identifier 0), QEMU"
+        help "Number the nodes of a table of revision 3 and later."
+        see "DEN0049 §3.1 table 2; EDK2 IortGenerator.c"
+    }
+    Reserved "IORT058" "reserved" Info [] {
+        "A reserved field or bit is not zero."
+        "A later revision may give it a meaning; fwts reports a failure."
+        seen ""
+        help "Clear it."
+        see "DEN0049 §3"
+    }
+    PmcgReference "IORT059" "pmcg-reference" Warn [] {
+        "A PMCG measures a node that is no SMMU, root complex or named component."
+        "Its counters cannot be told to belong to anything."
+        seen ""
+        help "Let the node reference name the SMMU, root complex or named component."
+        see "DEN0049 §3.1.1.6"
+    }
+    PmcgPage1 "IORT060" "pmcg-page1" Info [] {
+        "A PMCG node of revision 0 cannot say where register page 1 is."
+        "Linux looks for the counters in page 0."
+        seen ""
+        help "Use node revision 1 or later, with the address of page 1."
+        see "linux arm_smmu_v3_pmcg_init_resources"
+    }
+    FieldWithoutRevision "IORT061" "field-without-revision" Warn [] {
+        "A field is set that the node's revision does not have."
+        "Operating systems do not look at it: what it says does not hold."
+        seen "Qualcomm tables: address limits of 36 and 40 bits in root complexes of revision 0"
+        help "Raise the node's revision to the one that has the field, or clear it."
+        see "DEN0049 §3.1"
+    }
+    AtsWithoutSmmuV3 "IORT062" "ats-without-smmuv3" Warn [] {
+        "A root complex says that it supports ATS, but none of its mappings leads to an SMMUv3."
+        "Linux switches ATS on for nothing: only an SMMUv3 answers translation requests."
+        seen "a table for sdm845: ATS with SMMUv2"
+        help "Clear bit 0 of the ATS attribute."
+        see "DEN0049 §3.1.1.5; linux iort_pci_rc_supports_ats"
+    }
+    Pasid "IORT063" "pasid" Warn [] {
+        "The PASID capability of a root complex contradicts itself."
+        "Whoever believes one half of it loses PASID or enables too wide ones."
+        seen "EDK2 headers before April 2025 had the flag at bit 1"
+        help "Set flag bit 0 together with a width of 1 to 20 bits, or neither."
+        see "DEN0049E.d §3.1.1.5"
+    }
+    TrailingBytes "IORT064" "trailing-bytes" Warn [] {
+        "The file goes on behind the table."
+        "Operating systems ignore it; a dump with it was probably cut out wrongly."
+        seen "concatenated dumps"
+        help "Cut the file at the table's length."
+        see "ACPI 6.5 §5.2.6"
+    }
+    UncountedRecord "IORT065" "uncounted-record" Warn [MappingsOutside MappingsNowhere MappingsOnFields] {
+        "A node has room for another ID mapping behind those that it counts."
+        "If it is meant to be a mapping, nobody reads it."
+        seen "CIX Sky1: named components with one blank record"
+        help "Count it, or shorten the node."
+        see "DEN0049 §3.1"
+    }
+
+    // -- device tree --
+    TreeCut "DT001" "tree-unreadable" Error [] {
+        "The device tree cannot be read as a whole."
+        "No kernel boots with it."
+        seen ""
+        help "Compile the tree again; a blob cut short by a boot loader needs more padding (dtc -p)."
+        see "Devicetree Specification v0.4 §5"
+    }
+    Overlay "DT002" "overlay" Error [] {
+        "This is an overlay: its wiring only shows in the tree it is applied to."
+        "Phandles of the base are missing, so nothing can be checked."
+        seen ""
+        help "Apply it first: fdtoverlay -i base.dtb -o out.dtb this.dtbo."
+        see "linux Documentation/devicetree/overlay-notes.rst"
+    }
+    PropertyName "DT003" "property-name" Error [] {
+        "The name of a property is at a place where no string is."
+        "Kernels read garbage for a name or refuse the tree."
+        seen ""
+        help "Compile the tree again."
+        see "Devicetree Specification v0.4 §5.4.1"
+    }
+    PropertyAfterChild "DT004" "property-after-child" Warn [] {
+        "A property stands behind a child node."
+        "No operating system looks for it there."
+        seen ""
+        help "Put properties before child nodes; dtc does."
+        see "linux drivers/of/fdt.c populate_properties"
+    }
+    PhandleRepeated "DT005" "phandle-repeated" Error [] {
+        "Two nodes have the same phandle."
+        "Whoever names it gets the first: devices are wired to the wrong IOMMU."
+        seen ""
+        help "Let dtc number the phandles; look for overlays that bring their own."
+        see "linux of_find_node_by_phandle"
+    }
+    CellsLength "DT006" "cells-length" Error [] {
+        "The length of a list is no multiple of four bytes."
+        "A map of that length fails for every id (EINVAL), so that no device of the bus is translated."
+        seen ""
+        help "Write whole cells, <0x…>, in the source."
+        see "linux v7.3 of_map_id: \"bad length\""
+    }
+    PhandleUnknown "DT007" "phandle-unknown" Error [] {
+        "An entry names a phandle that no node has."
+        "The look-up ends with ENODEV: the devices that reach the entry are not translated."
+        seen ""
+        help "Name an existing IOMMU; a map with entries of the wrong number of cells looks like this as well."
+        see "linux v7.3 of_map_id, of_parse_phandle_with_args"
+    }
+    CellsMissing "DT008" "cells-missing" Error [] {
+        "An entry names a node that does not say how many cells belong to it."
+        "The list cannot be read from there on."
+        seen ""
+        help "Add #iommu-cells (or #msi-cells) to the node that is named, if it is the right one."
+        see "linux of_parse_phandle_with_args"
+    }
+    MapCellsAssumed "DT009" "map-cells-assumed" Warn [] {
+        "A map names an IOMMU without #iommu-cells."
+        "One cell is assumed; kernels before 7.3 never asked."
+        seen ""
+        help "Add #iommu-cells to the IOMMU."
+        see "linux v7.3 of_map_id"
+    }
+    EntryCut "DT010" "entry-cut" Error [] {
+        "A list ends inside an entry."
+        "A map fails with EINVAL for every id that reaches the entry; in iommus the entry is ignored, and with it a StreamID."
+        seen ""
+        help "Give every entry the cells that its target wants: #iommu-cells of them."
+        see "linux v7.3 of_map_id, of_parse_phandle_with_args"
+    }
+    CellsTooMany "DT011" "cells-too-many" Error [] {
+        "An IOMMU wants more than 16 cells in a specifier."
+        "Linux refuses it: nothing is translated."
+        seen ""
+        help "Correct #iommu-cells."
+        see "linux MAX_PHANDLE_ARGS, of_map_id"
+    }
+    MapBase "DT012" "map-base" Error [] {
+        "A map entry starts at an id with bits outside of the mask."
+        "The look-up fails with EFAULT for every id that no earlier entry took."
+        seen ""
+        help "Clear the masked bits of the base, or widen iommu-map-mask."
+        see "linux of_map_id: \"contains invalid rid-base\""
+    }
+    MapRange "DT013" "map-range-cells" Error [] {
+        "A map entry gives several cells to several ids."
+        "Linux 7.3 refuses the ids of the entry with EINVAL: which of the cells would count up?"
+        seen ""
+        help "Write one entry per id, with a length of 1."
+        see "linux v7.3 of_map_id"
+    }
+    FourCellMap "DT014" "map-cells-mismatch" Warn [] {
+        "A map has entries of four cells although its IOMMU wants two cells in each."
+        "Linux 7.3 recognises the whole map and drops the second cell (the stream mask); one more entry of another form would make it fail for every id."
+        seen "qcs8550-rb5gen2 in Linux 7.3; all Qualcomm boards before"
+        help "Write five cells an entry: id, IOMMU, StreamID, mask, 1."
+        see "linux v7.3 of_check_bad_map; c41749e9554d"
+    }
+    MapEntryEmpty "DT015" "map-entry-empty" Warn [] {
+        "A map entry has length 0."
+        "It matches nothing. Some boot loaders fill it in; without them the bus is not translated."
+        seen "NXP ls1088a, ls208xa and lx2160a: <0 &smmu 0 0>"
+        help "Remove it, or make sure that the boot loader writes the real map."
+        see "linux of_map_id"
+    }
+    MapOverlap "DT016" "map-overlap" Warn [] {
+        "Two entries of a map take the same ids."
+        "The first one answers, whatever the second was meant for."
+        seen ""
+        help "Cut one of the two, so that every id is in one entry only."
+        see "linux of_map_id"
+    }
+    MapBeyondRid "DT017" "map-beyond-rid" Warn [] {
+        "A map of a PCI host goes past requester ID 0xffff."
+        "The part behind it matches nothing: the length is probably wrong."
+        seen ""
+        help "End the map at 0x10000: a length of 0x10000 for a base of 0."
+        see "PCIe 6.0 §2.2.6.2"
+    }
+    IommuDisabled "DT018" "iommu-disabled" Warn [] {
+        "A device is wired to an IOMMU whose status is not \"okay\"."
+        "Linux goes on without IOMMU: the device reaches all of memory."
+        seen ""
+        help "Enable the IOMMU, or remove the wiring."
+        see "linux of_iommu_configure, of_device_is_available"
+    }
+    MaskLength "DT019" "mask-length" Warn [] {
+        "The mask of a map is not one cell."
+        "Shorter, it is ignored and all bits count; longer, only the first cell is read."
+        seen ""
+        help "Write iommu-map-mask as one cell."
+        see "linux of_map_id"
+    }
+    HostIommus "DT020" "host-iommus" Warn [] {
+        "A PCI host has iommus but no iommu-map."
+        "iommus is for the host controller itself: the PCI devices behind it are not translated."
+        seen "Raspberry Pi 5 (raspberrypi/linux issue 6834)"
+        help "Write iommu-map = <0x0 &iommu 0x0 0x10000>."
+        see "linux of_iommu_configure, of_pci_iommu_init"
+    }
+    MapCoversIommu "DT021" "map-covers-iommu" Error [] {
+        "The map of a PCI host covers the requester ID of the IOMMU itself, which is a function of that bus."
+        "The IOMMU would wait for itself to be ready."
+        seen "left out by the example of the RISC-V binding"
+        help "Leave the IOMMU's own requester ID out: <0x0 &iommu 0x0 0x8>, <0x9 &iommu 0x9 0xfff7>."
+        see "Documentation/devicetree/bindings/iommu/riscv,iommu.yaml, virtio/pci-iommu.yaml"
+    }
+    MaskMerges "DT022" "mask-merges" Info [] {
+        "The mask of a map makes several functions one id."
+        "They share a StreamID, so they cannot be isolated from each other; an SMMUv3 refuses the second."
+        seen ""
+        help "Nothing, if the hardware really drops those bits."
+        see "Documentation/devicetree/bindings/pci/pci-iommu.txt"
+    }
+    SpecifierRepeated "DT023" "specifier-repeated" Warn [] {
+        "A device lists the same specifier twice in iommus."
+        "It is programmed twice; often another one was meant."
+        seen "qcom sa8775p (entries removed in 6.15.y)"
+        help "Remove the repeated entry, or correct it."
+        see "linux arm_smmu_master_alloc_smes"
+    }
+    StreamMaskConflict "DT024" "stream-mask-conflict" Error [] {
+        "The StreamIDs and masks of two masters overlap in part."
+        "Linux refuses the second with EINVAL, and since v6.15 the whole SMMU with it, when it registers."
+        seen ""
+        help "Choose masks so that one of the two contains the other, or they have nothing in common."
+        see "linux arm_smmu_find_sme"
+    }
+    StreamMatchMask "DT025" "stream-match-mask" Warn [] {
+        "An SMMU has stream-match-mask, and specifiers of two cells that bring their own mask."
+        "The binding forbids both together; Linux ignores the property."
+        seen ""
+        help "Remove stream-match-mask."
+        see "Documentation/devicetree/bindings/iommu/arm,smmu.yaml"
+    }
+    Legacy "DT026" "mmu-masters" Info [] {
+        "An SMMU lists its masters by mmu-masters."
+        "The old binding: Linux offers no DMA API through it, and the first SMMU decides for all."
+        seen "early ARMv8 boards"
+        help "Use iommus and #iommu-cells."
+        see "linux arm_smmu_register_legacy_master"
+    }
+    RegionMoved "DT027" "region-moved" Warn [] {
+        "A reserved region is mapped at another address than it stands at in memory."
+        "Linux keeps the address out of use and maps nothing there."
+        seen ""
+        help "Let iommu-addresses equal reg for a region that the device uses already; leave out reg for one that it must not use."
+        see "linux of_iommu_get_resv_regions, iommu_resv_region_get_type"
+    }
+    RegionEmpty "DT028" "region-empty" Warn [] {
+        "An entry of iommu-addresses has length 0."
+        "Linux passes over it."
+        seen ""
+        help "Correct the length; check the number of cells of the master's bus."
+        see "linux of_iommu_get_resv_regions"
+    }
+    AddressCells "DT029" "address-cells" Error [] {
+        "The addresses of an entry have a number of cells that cannot be read."
+        "The entry, and those behind it, are lost."
+        seen ""
+        help "Correct #address-cells and #size-cells of the bus that the master is on."
+        see "Devicetree Specification v0.4 §2.3.5"
+    }
+    MapsDiffer "DT030" "msi-map-differs" Info [] {
+        "iommu-map and msi-map of a PCI host cover different requester IDs."
+        "Devices in one of them only have either no IOMMU or no MSIs."
+        seen ""
+        help "Let both maps cover the buses of the host."
+        see "linux of_map_id"
+    }
+    DmaRanges "DT031" "dma-ranges" Info [] {
+        "A device that no IOMMU translates can only reach a part of memory."
+        "Linux copies its buffers through bounce buffers."
+        seen ""
+        help "Wire it to the IOMMU, if it has one."
+        see "linux of_dma_get_range"
+    }
+    BindingCells "DT032" "binding-cells" Warn [] {
+        "An IOMMU has a number of #iommu-cells that its binding does not allow."
+        "Its driver ignores or refuses the surplus cells."
+        seen ""
+        help "Use the number of the binding."
+        see "Documentation/devicetree/bindings/iommu"
+    }
+    ClassicReading "DT033" "classic-reading" Warn [] {
+        "Kernels before 7.3 read another map here: four cells in each entry, whatever the IOMMU wants."
+        "They give devices IDs made of the wrong cells, without a word."
+        seen "Qualcomm trees of Linux 7.2 with entries of five cells, wherever the count of cells is a multiple of four"
+        help "Use such a tree with Linux 7.3 or later only."
+        see "linux before v7.3 of_map_id"
+    }
+
+    // -- what the maps mean --
+    DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
+        "Requester IDs of a bus reach neither an IOMMU nor an MSI controller, while others do."
+        "A device there is not translated; as an alias it also costs the device behind it its IOMMU."
+        seen ""
+        help "Extend the map over all buses of the host, or end the bus range where the map ends."
+        see "linux iort_node_map_id, of_map_id"
+    }
+    Bypass "MAP002" "bypass" Info [] {
+        "Requester IDs reach the MSI controller past every IOMMU."
+        "Devices there have MSIs, and reach all of memory."
+        seen "QEMU, for buses that are not in use"
+        help "Nothing, if no device is there; else send them through the IOMMU."
+        see "DEN0049 §3"
+    }
+    StreamShared "MAP003" "stream-shared" Error [SegmentRepeated OutputWraps RangeRepeat] {
+        "Two sources have the same StreamID on one SMMU."
+        "They cannot be told apart: an SMMUv3 refuses the second, which then has no IOMMU, yet reaches memory as the first."
+        seen "ASPEED BMC on NVIDIA Grace: two functions with StreamID 0x5e200"
+        help "Give each requester ID and component a StreamID of its own; move the output base of one of the two ranges."
+        see "linux arm_smmu_insert_master: \"Aliasing StreamID unsupported\"; Arm BSA"
+    }
+    DeviceShared "MAP004" "device-id-shared" Error [StreamShared SegmentRepeated OutputWraps RangeOverlap RangeRepeat CountIsN] {
+        "Two sources have the same DeviceID at one MSI controller."
+        "The interrupts of one device can be remapped by the owner of the other, and their event numbers collide."
+        seen ""
+        help "Move the output base of one of the two ranges."
+        see "Arm BSA; linux its_msi_prepare shares the device table entry"
+    }
+    MsiHole "MAP005" "msi-hole" Warn [MappingsNowhere MappingsOutside MsiIndexTarget ReferenceNull ReferenceDangling ReferenceType InputWraps SingleNotAllowed] {
+        "StreamIDs of an SMMUv3 that devices have do not lead on to an ITS group."
+        "These devices have no MSI domain: their drivers fall back to wires or fail."
+        seen "CIX Sky1: the second SMMUv3 has no mapping to the ITS"
+        help "Map the StreamIDs of the SMMU to DeviceIDs of the ITS group."
+        see "linux iort_get_msi_domain"
+    }
+    DialectsDisagree "MAP006" "dialects-disagree" Info [] {
+        "Operating systems read different maps here."
+        "A device has another StreamID, or none, when another system or kernel version boots."
+        seen ""
+        help "Ask `fwspec lookup --dialect all` for the ids in question; mend overlaps, dangling references and counts."
+        see "linux iort_id_map, FreeBSD acpi_iort.c, OpenBSD acpiiort.c"
+    }
+    BusUntranslated "MAP007" "bus-untranslated" Info [MappingsNowhere MappingsOutside ReferenceNull ReferenceDangling ReferenceType HostIommus] {
+        "No function of a PCI host goes through an IOMMU, although the platform has some."
+        "All of its devices reach all of memory."
+        seen ""
+        help "Nothing, if no IOMMU is behind that host; else give it a map."
+        see "linux iort_iommu_configure_id, of_pci_iommu_init"
+    }
+    StreamSharedV2 "MAP008" "stream-merged" Info [] {
+        "Two masters have the same StreamID on an SMMUv1/v2."
+        "They are one group, with one set of mappings."
+        seen "Qualcomm boards, on purpose"
+        help "Nothing, if they belong together."
+        see "linux arm_smmu_device_group"
+    }
+    SeveralKinds "MAP009" "iommus-of-two-kinds" Error [] {
+        "A device is wired to IOMMUs of two different kinds."
+        "Linux refuses the second (EINVAL) and gives the device no IOMMU at all."
+        seen ""
+        help "Wire it to IOMMUs of one driver."
+        see "linux iommu_fwspec_init"
+    }
+}
+
+impl Code {
+    /// The code or name as people write it: `IORT004`, `iort004`, `range-overlap`.
+    ///
+    /// ```
+    /// use fwspec::lint::Code;
+    /// assert_eq!(Code::named("iort004"), Some(Code::RangeOverlap));
+    /// assert_eq!(Code::named("range-overlap"), Some(Code::RangeOverlap));
+    /// assert_eq!(Code::named("IORT999"), None);
+    /// ```
+    pub fn named(text: &str) -> Option<Code> {
+        Code::ALL.iter().copied().find(|code| {
+            let rule = code.rule();
+            rule.id.eq_ignore_ascii_case(text) || rule.name == text
+        })
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.rule().id)
+    }
+}
+
+/// No finding has this code or name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no finding has this code: `fwspec explain` lists them")]
+pub struct UnknownCode;
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    /// As [`Code::named`].
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        Code::named(text).ok_or(UnknownCode)
+    }
+}

@@ -1,0 +1,85 @@
+//! Findings on their way out: bounded in number, sorted, and without those that a worse one explains.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{Code, Finding, Related};
+use crate::Source;
+
+/// Findings of one code that are kept; the others are only counted. A hostile table of a million bad records then gives a
+/// report that can be read, in memory that is bounded.
+const KEPT_PER_CODE: u32 = 1000;
+
+/// A node or a record of it: offset and length in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bytes {
+    /// The node that the record belongs to.
+    pub(super) subject: u32,
+    pub(super) offset: u32,
+    pub(super) len: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Findings {
+    source: Source,
+    list: Vec<Finding>,
+    /// How many of each code were met, by its place in the table.
+    met: Vec<u32>,
+}
+
+impl Findings {
+    pub(super) fn new(source: Source) -> Self {
+        Findings { source, list: Vec::new(), met: vec![0; Code::ALL.len()] }
+    }
+
+    /// Adds a finding; gives it back where it is kept, so that related places can be added.
+    pub(super) fn add(&mut self, code: Code, at: Bytes, message: fmt::Arguments<'_>) -> Option<&mut Finding> {
+        let met = self.met.get_mut(code as usize)?;
+        *met = met.saturating_add(1);
+        if *met > KEPT_PER_CODE {
+            return None;
+        }
+        self.list.push(Finding {
+            code,
+            severity: code.rule().severity,
+            subject: self.source.at(at.subject),
+            at: self.source.at(at.offset),
+            len: at.len,
+            message: message.to_string(),
+            related: Vec::new(),
+        });
+        self.list.last_mut()
+    }
+
+    /// What is left: in the order of the bytes, the worst first where several are about the same.
+    pub(super) fn finish(mut self) -> Vec<Finding> {
+        let mut present: Vec<(Code, u32)> =
+            self.list.iter().map(|finding| (finding.code, finding.subject.offset)).collect();
+        present.sort_unstable();
+        let found = |code: Code, subject: u32| present.binary_search(&(code, subject)).is_ok();
+        self.list.retain(|finding| {
+            let mut causes = finding.code.rule().needs_absence_of.iter();
+            !causes.any(|cause| found(*cause, finding.subject.offset) || found(*cause, 0))
+        });
+        for (code, met) in Code::ALL.iter().zip(&self.met) {
+            let more = met.saturating_sub(KEPT_PER_CODE);
+            if let Some(last) = self.list.iter_mut().rfind(|finding| more > 0 && finding.code == *code) {
+                last.message.push_str(&format!(" (and {more} more of {code})"));
+            }
+        }
+        self.list
+            .sort_by_key(|finding| (finding.at.offset, core::cmp::Reverse(finding.severity), finding.code));
+        self.list
+    }
+}
+
+/// Adds a related place to a finding that is kept.
+pub(super) fn relate(finding: Option<&mut Finding>, at: Bytes, note: fmt::Arguments<'_>) {
+    if let Some(finding) = finding {
+        let place = finding.at.source.at(at.offset);
+        finding.related.push(Related { at: place, len: at.len, note: note.to_string() });
+    }
+}

@@ -1,0 +1,217 @@
+//! The ID mappings of one node.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec::Vec;
+
+use super::{Nodes, bytes_of, field};
+use crate::MsiIndexRule;
+use crate::acpi::iort::{Body, Mapping, Node, NodeType};
+use crate::bytes::index;
+use crate::lint::Code;
+use crate::lint::collect::{Bytes, Findings, relate};
+use crate::lint::interval::{Span, overlaps};
+
+/// The highest requester ID (PCIe 6.0 §2.2.6.2).
+const LAST_RID: u32 = 0xffff;
+/// Bytes of a mapping.
+const MAPPING: u32 = 20;
+/// Counts below this are no sign of anything: 0, 1, 7, 15 and 32 all occur.
+const SUSPICIOUS_COUNT: u32 = 0x100;
+
+/// The inputs of a mapping, and its position.
+pub(super) type Range = Span<u32>;
+
+pub(super) fn check(
+    nodes: &Nodes<'_, '_>,
+    node: &Node<'_>,
+    body: &Body<'_>,
+    ranges: &mut Vec<Range>,
+    findings: &mut Findings,
+) {
+    let kind = node.node_type();
+    if kind == NodeType::ItsGroup {
+        if node.mapping_count() != 0 || node.mapping_offset() != 0 {
+            let message = format_args!(
+                "the ITS group has {} ID mappings at byte {}",
+                node.mapping_count(),
+                node.mapping_offset()
+            );
+            field(findings, Code::ItsHasMappings, node, (8, 8), message);
+        }
+        return;
+    }
+    uncounted(node, findings);
+    let own_msi = node.own_msi(MsiIndexRule::ValidFlag);
+    own(nodes, node, body, own_msi, findings);
+    ranges.clear();
+    let all: Vec<Mapping> = node.mappings().collect();
+    for mapping in &all {
+        one(node, mapping, own_msi, findings);
+        if let (false, false, Some(last)) =
+            (mapping.is_single(), Some(mapping.index) == own_msi, mapping.input_last())
+        {
+            ranges.push(Span { first: mapping.input_base, last, of: mapping.index });
+        }
+    }
+    // RMR nodes: Linux looks at outputs only.
+    if kind != NodeType::Rmr {
+        overlaps(ranges, |a, b| {
+            if let (Some(a), Some(b)) = (all.get(index(a.of)), all.get(index(b.of))) {
+                overlap(node, a, b, findings);
+            }
+        });
+    }
+}
+
+fn bytes(node: &Node<'_>, mapping: &Mapping, offset: u32, len: u32) -> Bytes {
+    Bytes { subject: node.offset(), offset: mapping.at.offset.saturating_add(offset), len }
+}
+
+fn one(node: &Node<'_>, mapping: &Mapping, own_msi: Option<u32>, findings: &mut Findings) {
+    let kind = node.node_type();
+    let count = mapping.count_minus_one;
+    if mapping.flags & !1 != 0 {
+        let message = format_args!(
+            "the flags of mapping {} are {:#x}: only bit 0 has a meaning",
+            mapping.index, mapping.flags
+        );
+        findings.add(Code::MappingFlags, bytes(node, mapping, 16, 4), message);
+    }
+    if mapping.is_single() {
+        if count != 0 {
+            let message =
+                format_args!("mapping {} is a single mapping with a count of {count:#x}", mapping.index);
+            findings.add(Code::SingleWithCount, bytes(node, mapping, 4, 4), message);
+        }
+        let allowed =
+            matches!(kind, NodeType::NamedComponent | NodeType::RootComplex | NodeType::Iwb | NodeType::Rmr);
+        if !allowed && own_msi != Some(mapping.index) {
+            let message = format_args!(
+                "mapping {} of this {kind} is single, and not for its own MSIs: Linux passes over it",
+                mapping.index
+            );
+            findings.add(Code::SingleNotAllowed, bytes(node, mapping, 16, 4), message);
+        }
+        if kind == NodeType::RootComplex {
+            let message =
+                format_args!("every requester ID of the root complex becomes {:#x}", mapping.output_base);
+            findings.add(Code::RootSingle, bytes(node, mapping, 0, MAPPING), message);
+        }
+        return;
+    }
+    let Some(last) = mapping.input_last() else { return };
+    let translates = kind == NodeType::RootComplex || kind.is_smmu();
+    if translates && own_msi != Some(mapping.index) && count >= SUSPICIOUS_COUNT && count.is_power_of_two() {
+        let message = format_args!(
+            "the count of mapping {} is {count:#x}, so that it takes {count:#x} + 1 IDs, {:#x} to {last:#x}",
+            mapping.index, mapping.input_base
+        );
+        findings.add(Code::CountIsN, bytes(node, mapping, 4, 4), message);
+    }
+    if kind != NodeType::RootComplex || last <= LAST_RID {
+        return;
+    }
+    if mapping.input_base > LAST_RID {
+        let message = format_args!(
+            "inputs {:#x} to {last:#x} are no requester IDs, which end at 0xffff",
+            mapping.input_base
+        );
+        findings.add(Code::InputNotRid, bytes(node, mapping, 0, 8), message);
+    } else {
+        let message = format_args!(
+            "inputs {:#x} to {last:#x} run past 0xffff, the last requester ID",
+            mapping.input_base
+        );
+        findings.add(Code::InputClipped, bytes(node, mapping, 0, 8), message);
+    }
+}
+
+/// Two ranges with inputs in common; `a` starts first.
+fn overlap(node: &Node<'_>, a: &Mapping, b: &Mapping, findings: &mut Findings) {
+    let (Some(a_last), Some(b_last)) = (a.input_last(), b.input_last()) else { return };
+    let (first, last) = (b.input_base, a_last.min(b_last));
+    let answer = |mapping: &Mapping| {
+        (mapping.output_reference, mapping.output_base.wrapping_add(first.wrapping_sub(mapping.input_base)))
+    };
+    let place = |mapping| bytes(node, mapping, 0, MAPPING);
+    if first == a_last && a.input_base < first && answer(a) != answer(b) {
+        let counted_already = a.count_minus_one >= SUSPICIOUS_COUNT && a.count_minus_one.is_power_of_two();
+        if !counted_already
+            || !matches!(node.node_type(), NodeType::RootComplex) && !node.node_type().is_smmu()
+        {
+            let message = format_args!(
+                "mapping {} ends at {first:#x}, where mapping {} starts: its count {:#x} looks like a number of IDs",
+                a.index, b.index, a.count_minus_one
+            );
+            let finding = findings.add(Code::CountIsN, bytes(node, a, 4, 4), message);
+            relate(finding, place(b), format_args!("starts at {first:#x}"));
+        }
+        return;
+    }
+    let [to_a, to_b] = [answer(a), answer(b)];
+    let (code, what) =
+        if to_a == to_b { (Code::RangeRepeat, "alike") } else { (Code::RangeOverlap, "differently") };
+    let message = format_args!(
+        "inputs {first:#x} to {last:#x} are in mappings {} and {}, which answer {what}: {first:#x} becomes {:#x} at {:#x}, or {:#x} at {:#x}",
+        a.index, b.index, to_a.1, to_a.0, to_b.1, to_b.0
+    );
+    let finding = findings.add(code, place(b), message);
+    relate(finding, place(a), format_args!("mapping {} takes {:#x} to {a_last:#x}", a.index, a.input_base));
+}
+
+/// Room for more mappings than are counted. The records of an RMR and the interrupts of an SMMUv1/v2 may stand there.
+fn uncounted(node: &Node<'_>, findings: &mut Findings) {
+    if node.mapping_count() == 0 || matches!(node.node_type(), NodeType::Rmr | NodeType::SmmuV2) {
+        return;
+    }
+    let end = node.mapping_count().saturating_mul(MAPPING).saturating_add(node.mapping_offset());
+    let room = u32::from(node.length()).saturating_sub(end);
+    if room >= MAPPING {
+        let message = format_args!(
+            "{room} bytes follow the {} ID mappings of the node: room for {} more",
+            node.mapping_count(),
+            room.checked_div(MAPPING).unwrap_or(0)
+        );
+        findings.add(Code::UncountedRecord, bytes_of(node, end, MAPPING), message);
+    }
+}
+
+/// The mapping for the node's own MSIs.
+fn own(
+    nodes: &Nodes<'_, '_>,
+    node: &Node<'_>,
+    body: &Body<'_>,
+    own_msi: Option<u32>,
+    findings: &mut Findings,
+) {
+    if let Body::Pmcg(_) = body {
+        if node.mapping_count() > 1 {
+            let message = format_args!(
+                "the PMCG has {} ID mappings, only the first of which is used",
+                node.mapping_count()
+            );
+            field(findings, Code::PmcgMappings, node, (8, 4), message);
+        }
+        return;
+    }
+    let Body::SmmuV3(smmu) = body else { return };
+    let by_message = [smmu.event_gsiv, smmu.pri_gsiv, smmu.gerr_gsiv, smmu.sync_gsiv].contains(&0);
+    let flagged = node.revision() >= 5 && smmu.flags & 1 << 4 != 0;
+    let asks = if node.revision() >= 5 { flagged } else { by_message && node.mapping_count() > 0 };
+    let Some(wanted) = smmu.device_id_mapping_index.filter(|_| asks) else { return };
+    if wanted >= node.mapping_count() {
+        let message = format_args!(
+            "the DeviceID mapping index is {wanted}, but the SMMU has {} ID mappings",
+            node.mapping_count()
+        );
+        field(findings, Code::MsiIndex, node, (64, 4), message);
+    }
+    let Some(mapping) = own_msi.and_then(|own| node.mappings().nth(index(own))) else { return };
+    let to_its =
+        nodes.at(mapping.output_reference).is_some_and(|target| target.node_type() == NodeType::ItsGroup);
+    if !mapping.is_single() || !to_its {
+        let fault = if to_its { "is no single mapping" } else { "does not lead to an ITS group" };
+        let message = format_args!("mapping {} is for the SMMU's own MSIs, and {fault}", mapping.index);
+        findings.add(Code::MsiIndexTarget, bytes(node, &mapping, 0, MAPPING), message);
+    }
+}

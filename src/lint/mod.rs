@@ -1,0 +1,174 @@
+//! What is wrong, risky or odd in firmware that can be read: data with stable codes. Nothing is printed here.
+//!
+//! A check is a row of the table in [`Code`]. A row names the codes whose presence at the same node, or at the table, makes
+//! it meaningless: a node whose mappings run out of it is not told about the IDs in them as well.
+
+mod code;
+mod collect;
+mod dt;
+mod interval;
+mod iort;
+mod msi;
+mod platform;
+mod skipped;
+mod streams;
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+pub use code::{Code, Rule, Severity, UnknownCode};
+
+use crate::acpi::iort::Iort;
+use crate::dt::Tree;
+use crate::{At, Error, ErrorKind, Platform, Source};
+use collect::Findings;
+
+/// Something in firmware that should not be so.
+///
+/// Displayed as `IORT+0x8c: error[IORT004]: …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which row of the table.
+    pub code: Code,
+    /// How bad it is: [`Rule::severity`] until the user says otherwise.
+    pub severity: Severity,
+    /// The node it is about; the start of the blob where it is about all of it.
+    pub subject: At,
+    /// The bytes that say so.
+    pub at: At,
+    /// Number of these bytes; 0 where no particular bytes are meant.
+    pub len: u32,
+    /// One sentence with the values found.
+    pub message: String,
+    /// Other places that take part.
+    pub related: Vec<Related>,
+}
+
+/// Another place that takes part in a [`Finding`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Related {
+    /// Its first byte.
+    pub at: At,
+    /// Number of its bytes.
+    pub len: u32,
+    /// What is there.
+    pub note: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}[{}]: {}", self.at, self.severity, self.code, self.message)
+    }
+}
+
+/// Everything that is to be said of an IORT, bytes and meaning; `platform` was lowered from it, and may know the buses of
+/// an MCFG.
+///
+/// ```
+/// use fwspec::acpi::iort::{Builder, Iort};
+/// use fwspec::lint::{self, Code};
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0..=0x1ff, 0, smmu).maps(0x180..=0xffff, 0x1000, smmu);
+/// let bytes = table.finish();
+/// let iort = Iort::parse(&bytes)?;
+/// let findings = lint::iort(&iort, &iort.platform());
+/// assert!(findings.iter().any(|finding| finding.code == Code::RangeOverlap));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn iort(iort: &Iort<'_>, platform: &Platform) -> Vec<Finding> {
+    let mut findings = Findings::new(iort.sdt().source());
+    let nodes = iort::nodes(iort);
+    skipped::check(platform, |at| iort::node_around(&nodes, at), &mut findings);
+    iort::check(iort, &nodes, &mut findings);
+    platform::check(platform, &mut findings);
+    findings.finish()
+}
+
+/// Everything that is to be said of a device tree, bytes and meaning; `platform` was lowered from it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let blob = std::fs::read("board.dtb")?;
+/// let tree = fwspec::dt::Tree::parse(&blob)?;
+/// for finding in fwspec::lint::tree(&tree, &tree.platform()?) {
+///     println!("{finding}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub fn tree(tree: &Tree<'_>, platform: &Platform) -> Vec<Finding> {
+    let mut findings = Findings::new(Source::DTB);
+    match tree.index() {
+        Ok(index) => {
+            let starts: Vec<u32> = index.nodes().map(|node| index.offset(node)).collect();
+            // Properties stand before child nodes, so the node that began last is the one around them.
+            skipped::check(platform, |at| last_before(&starts, at), &mut findings);
+            dt::check(&index, platform, &mut findings);
+            platform::check(platform, &mut findings);
+        }
+        Err(error) => skipped::one(&error, 0, &mut findings),
+    }
+    findings.finish()
+}
+
+/// What is to be said of the facts alone, without the bytes they were read from: fewer checks than [`iort`] and [`tree`]
+/// make.
+///
+/// ```
+/// assert!(fwspec::lint::platform(&fwspec::Platform::default()).is_empty());
+/// ```
+pub fn platform(platform: &Platform) -> Vec<Finding> {
+    let mut findings = Findings::new(platform.source.unwrap_or(Source::FILE));
+    let mut origins: Vec<u32> = platform
+        .iommus
+        .iter()
+        .map(|iommu| iommu.origin)
+        .chain(platform.requesters.iter().map(|requester| requester.origin))
+        .chain(platform.msi_controllers.iter().map(|controller| controller.origin))
+        .chain(platform.reserved.iter().map(|reserved| reserved.origin))
+        .map(|origin| origin.at.offset)
+        .collect();
+    origins.sort_unstable();
+    skipped::check(platform, |at| last_before(&origins, at), &mut findings);
+    platform::check(platform, &mut findings);
+    findings.finish()
+}
+
+/// The finding for an error that keeps a whole table or tree from being read; `None` for one that is about the input and not
+/// about firmware.
+///
+/// ```
+/// use fwspec::lint::{self, Code};
+/// let error = fwspec::acpi::iort::Iort::parse(b"IORT\xff\0\0\0").unwrap_err();
+/// assert_eq!(lint::unreadable(&error).map(|finding| finding.code), Some(Code::TableCut));
+/// ```
+pub fn unreadable(error: &Error) -> Option<Finding> {
+    let about_input = matches!(
+        error.kind,
+        ErrorKind::Unrecognised(_) | ErrorKind::TopologyNotFirmware | ErrorKind::NoFirmwareTable(_)
+    ) || error.at.source == Source::FILE;
+    let tree = error.at.source == Source::DTB;
+    let (code, len) = skipped::code(&error.kind).or((!about_input).then_some(match tree {
+        true => (Code::TreeCut, 4),
+        false => (Code::TableCut, 8),
+    }))?;
+    let code = if tree && code == Code::TableCut { Code::TreeCut } else { code };
+    Some(Finding {
+        code,
+        severity: code.rule().severity,
+        subject: error.at.source.at(0),
+        at: error.at,
+        len,
+        message: error.kind.to_string(),
+        related: vec![],
+    })
+}
+
+/// The last of these ascending offsets that is not behind `at`; 0 where all are.
+fn last_before(starts: &[u32], at: u32) -> u32 {
+    let behind = starts.partition_point(|start| *start <= at);
+    behind.checked_sub(1).and_then(|position| starts.get(position)).copied().unwrap_or(0)
+}

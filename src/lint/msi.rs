@@ -1,0 +1,123 @@
+//! Where MSIs go: StreamIDs that lead no further, and DeviceIDs that two sources share.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec::Vec;
+
+use super::Code;
+use super::collect::{Bytes, Findings, relate};
+use super::interval::{Span, common, gaps, overlaps, union};
+use super::platform::{Ids, last_input};
+use super::streams::{Produced, record_length};
+use crate::bytes::{index, saturate};
+use crate::model::{IdMapping, MsiKind, MsiRoute, Output, RequesterKind, Target};
+use crate::{IdMap, IommuKind, Platform};
+
+/// StreamIDs that devices have and that no mapping of their SMMUv3 takes on to an ITS group (IORT).
+pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
+    if !platform.msi_controllers.iter().any(|controller| matches!(controller.kind, MsiKind::ItsGroup(_))) {
+        return;
+    }
+    for (at, iommu) in platform.iommus.iter().enumerate() {
+        let Some(ids) = produced.ids.get(at).filter(|ids| !ids.is_empty()) else { continue };
+        if !matches!(iommu.kind, IommuKind::SmmuV3 { .. }) {
+            continue;
+        }
+        let onward: Vec<Span<()>> = map
+            .device_records(saturate(at))
+            .filter(|record| matches!(record.target, Target::Msi(_)))
+            .map(|record| Span { first: record.first, last: record.last, of: () })
+            .collect();
+        let onward = union(&onward);
+        let missing: Vec<(u32, u32)> =
+            union(ids).iter().flat_map(|(first, last)| gaps(&onward, *first, *last)).collect();
+        if missing.is_empty() {
+            continue;
+        }
+        let subject = iommu.origin.at.offset;
+        let place = Bytes { subject, offset: subject, len: 16 };
+        let message = format_args!(
+            "StreamID{} of {} that devices have do not lead on to an ITS group",
+            Ids(&missing),
+            platform.label(iommu.origin)
+        );
+        findings.add(Code::MsiHole, place, message);
+    }
+}
+
+/// A source of DeviceIDs: the node, and the record of it.
+type Record = (u32, u32, u32);
+
+/// Two sources of one DeviceID.
+pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
+    let mut all: Vec<Vec<Span<Record>>> = Vec::new();
+    all.resize_with(platform.msi_controllers.len(), Vec::new);
+    let mut add = |node: u32, mapping: &IdMapping, (first, last): (u32, u32)| {
+        let Target::Msi(controller) = mapping.target else { return };
+        let more = last.saturating_sub(first);
+        let moved = first.saturating_sub(mapping.first);
+        let ids = match mapping.output {
+            Output::Linear(base) => {
+                base.checked_add(moved).and_then(|low| Some((low, low.checked_add(more)?)))
+            }
+            Output::Constant(id) => Some((id, id)),
+            _ => None,
+        };
+        if let (Some((first, last)), Some(list)) = (ids, all.get_mut(index(controller))) {
+            list.push(Span { first, last, of: (node, mapping.offset, record_length(platform, mapping)) });
+        }
+    };
+    for (at, iommu) in platform.iommus.iter().enumerate() {
+        let ids = produced.ids.get(at).map(|ids| union(ids)).unwrap_or_default();
+        // Only StreamIDs that somebody has become DeviceIDs.
+        for record in map.device_records(saturate(at)) {
+            for part in common(&ids, &[(record.first, record.last)]) {
+                add(iommu.origin.at.offset, record, part);
+            }
+        }
+        if let Some(own) =
+            iommu.device_ids.own_msi.by_flag.and_then(|own| iommu.device_ids.mappings.get(index(own)))
+        {
+            add(iommu.origin.at.offset, own, (own.first, own.first));
+        }
+    }
+    for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
+        let (at, node) = (saturate(at), requester.origin.at.offset);
+        match &requester.kind {
+            RequesterKind::Bus(bus) => {
+                let limit = last_input(bus);
+                let own_table = matches!(bus.msi, MsiRoute::Table(_));
+                let records: &mut dyn Iterator<Item = &IdMapping> = match own_table {
+                    true => &mut map.msi_records(at),
+                    false => &mut map.stream_records(at),
+                };
+                for record in records.filter(|record| record.first <= limit) {
+                    add(node, record, (record.first, record.last.min(limit)));
+                }
+            }
+            RequesterKind::Component(component) | RequesterKind::WireBridge(component) => {
+                let singles =
+                    component.table.mappings.iter().filter(|m| matches!(m.output, Output::Constant(_)));
+                singles.for_each(|mapping| add(node, mapping, (mapping.first, mapping.first)));
+            }
+            RequesterKind::MsiOnly { table, own_msi } => {
+                let own = own_msi.by_flag.and_then(|own| table.mappings.get(index(own)));
+                own.into_iter().for_each(|mapping| add(node, mapping, (mapping.first, mapping.first)));
+            }
+            RequesterKind::Master(_) => {}
+        }
+    }
+    for (controller, list) in platform.msi_controllers.iter().zip(&mut all) {
+        // Controllers without ids (GICv2m frames) tell nobody apart.
+        if matches!(controller.kind, MsiKind::Controller { cells, .. } if cells != Some(1)) {
+            continue;
+        }
+        overlaps(list, |a, b| {
+            let (first, last) = (b.first, a.last.min(b.last));
+            let name = platform.label(controller.origin);
+            let place = |span: &Span<Record>| Bytes { subject: span.of.0, offset: span.of.1, len: span.of.2 };
+            let message = format_args!("DeviceID{} at {name} have two sources", Ids(&[(first, last)]));
+            let finding = findings.add(Code::DeviceShared, place(b), message);
+            relate(finding, place(a), format_args!("the other source of {first:#x}"));
+        });
+    }
+}

@@ -1,0 +1,273 @@
+//! What the maps mean together: holes, identities that are shared, systems that disagree. Nothing here knows bytes.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::Code;
+use super::collect::{Bytes, Findings};
+use super::interval::{Span, common, gaps, next_within, union};
+use super::msi;
+use super::streams::{self, Produced};
+use crate::bytes::{index, saturate};
+use crate::map::{InputRange, NoStream, RangeOutput};
+use crate::model::{BusKind, IdBus, IdMapping, MsiRoute, Requester, RequesterKind, Target};
+use crate::{CountRule, Dialect, IdMap, Platform, Segment};
+
+/// The highest requester ID (PCIe 6.0 §2.2.6.2).
+const LAST_RID: u32 = 0xffff;
+
+/// Whose reading is compared with Linux's. That FreeBSD loses the last ID of every range is no news of one table.
+const COMPARED: [Dialect; 3] =
+    [Dialect::SPEC, Dialect { count: CountRule::CountMinusOne, ..Dialect::FREEBSD }, Dialect::OPENBSD];
+
+/// The last input that a bus can have.
+pub(super) fn last_input(bus: &IdBus) -> u32 {
+    if matches!(bus.kind, BusKind::Pci { .. }) { LAST_RID } else { u32::MAX }
+}
+
+pub(super) fn check(platform: &Platform, findings: &mut Findings) {
+    let Ok(map) = IdMap::build(platform, Dialect::LINUX) else { return };
+    let mut produced = Produced::of(platform, &map);
+    streams::shared(platform, &mut produced, findings);
+    streams::conflicts(platform, &produced, findings);
+    msi::holes(platform, &map, &produced, findings);
+    msi::shared(platform, &map, &produced, findings);
+    stranded(platform, &produced, findings);
+    for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
+        let at = saturate(at);
+        match &requester.kind {
+            RequesterKind::Bus(bus) => {
+                if let BusKind::Pci { segment, first_bus, last_bus, .. } = bus.kind
+                    && map.hosts_of(segment).any(|host| host == at)
+                {
+                    let host = Host {
+                        platform,
+                        map: &map,
+                        at,
+                        requester,
+                        bus,
+                        buses: buses(platform, segment, first_bus, last_bus),
+                    };
+                    host.check(findings);
+                }
+            }
+            RequesterKind::Master(_) if map.fwspec_of(at).refused == Some(NoStream::TwoKinds) => {
+                let message = format_args!(
+                    "{} is wired to IOMMUs of two kinds: Linux refuses that",
+                    platform.label(requester.origin)
+                );
+                findings.add(Code::SeveralKinds, node(requester), message);
+            }
+            _ => {}
+        }
+    }
+    disagreements(platform, &map, findings);
+}
+
+fn node(requester: &Requester) -> Bytes {
+    let subject = requester.origin.at.offset;
+    Bytes { subject, offset: subject, len: 0 }
+}
+
+/// Requester IDs of the buses of a segment: what MCFG says, else what the host says.
+fn buses(platform: &Platform, segment: Segment, first_bus: u8, last_bus: u8) -> Vec<(u32, u32)> {
+    let of_bus = |first: u8, last: u8| {
+        let low = u32::from(u16::from_be_bytes([first, 0]));
+        Span { first: low, last: u32::from(u16::from_be_bytes([last, 0xff])).max(low), of: () }
+    };
+    let said = platform.buses.iter().filter(|buses| buses.segment == segment);
+    let said: Vec<Span<()>> = said.map(|buses| of_bus(buses.first, buses.last)).collect();
+    if said.is_empty() { union(&[of_bus(first_bus, last_bus)]) } else { union(&said) }
+}
+
+/// A PCI host whose map is asked.
+struct Host<'a> {
+    platform: &'a Platform,
+    map: &'a IdMap,
+    at: u32,
+    requester: &'a Requester,
+    bus: &'a IdBus,
+    buses: Vec<(u32, u32)>,
+}
+
+impl Host<'_> {
+    fn check(&self, findings: &mut Findings) {
+        if self.platform.iommus.is_empty() {
+            return;
+        }
+        let reach = |wanted: fn(&Target) -> bool| {
+            let records = self.map.stream_records(self.at).filter(|record| wanted(&record.target));
+            union(&records.map(span).collect::<Vec<_>>())
+        };
+        let translated = reach(|target| matches!(target, Target::Iommu(_) | Target::Requester(_)));
+        let name = self.platform.label(self.requester.origin);
+        if common(&translated, &self.buses).is_empty() {
+            findings.add(
+                Code::BusUntranslated,
+                node(self.requester),
+                format_args!("no function of {name} goes through an IOMMU"),
+            );
+            return;
+        }
+        let routed = match &self.bus.msi {
+            MsiRoute::Streams => reach(|target| matches!(target, Target::Msi(_))),
+            MsiRoute::Direct(_) => alloc::vec![(0, u32::MAX)],
+            MsiRoute::Table(_) | MsiRoute::Inherited(_) => {
+                union(&self.map.msi_records(self.at).map(span).collect::<Vec<_>>())
+            }
+            MsiRoute::Absent => Vec::new(),
+        };
+        let untranslated = self.holes(&translated);
+        let bypass = common(&untranslated, &routed);
+        let holes: Vec<(u32, u32)> =
+            untranslated.iter().flat_map(|(first, last)| gaps(&routed, *first, *last)).collect();
+        let (bypass, holes) = (self.real(bypass), self.real(holes));
+        if !bypass.is_empty() {
+            let message = format_args!(
+                "requester ID{} of {name} reach the MSI controller past every IOMMU",
+                Ids(&bypass)
+            );
+            findings.add(Code::Bypass, node(self.requester), message);
+        }
+        if !holes.is_empty() {
+            let message = format_args!(
+                "requester ID{} of {name} reach neither an IOMMU nor an MSI controller",
+                Ids(&holes)
+            );
+            findings.add(Code::DmaHole, node(self.requester), message);
+        }
+    }
+
+    fn holes(&self, translated: &[(u32, u32)]) -> Vec<(u32, u32)> {
+        self.buses.iter().flat_map(|(first, last)| gaps(translated, *first, *last)).collect()
+    }
+
+    /// Without ids that the mask never leaves, and without the IOMMU itself where it is a function of the bus.
+    fn real(&self, ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+        let mask = self.bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX);
+        let itself = |first: u32, last: u32| {
+            let mut functions = self.platform.iommus.iter().filter_map(|iommu| iommu.function);
+            first == last && functions.any(|(bus, rid)| bus == self.at && u32::from(rid.0) == first)
+        };
+        let exists = |first: u32, last: u32| next_within(mask, first).is_some_and(|id| id <= last);
+        ids.into_iter().filter(|(first, last)| exists(*first, *last) && !itself(*first, *last)).collect()
+    }
+}
+
+pub(super) fn span(record: &IdMapping) -> Span<()> {
+    Span { first: record.first, last: record.last, of: () }
+}
+
+/// RMR nodes for StreamIDs that nobody has.
+fn stranded(platform: &Platform, produced: &Produced, findings: &mut Findings) {
+    let unions: Vec<Vec<(u32, u32)>> = produced.ids.iter().map(|ids| union(ids)).collect();
+    for reserved in platform.reserved.iter().filter(|reserved| !reserved.streams.is_empty()) {
+        let reaches = |range: &crate::model::StreamRange| {
+            unions
+                .get(index(range.iommu))
+                .is_some_and(|ids| !common(ids, &[(range.first, range.last)]).is_empty())
+        };
+        if reserved.streams.iter().any(reaches) {
+            continue;
+        }
+        let Some(range) = reserved.streams.first() else { continue };
+        let subject = reserved.origin.at.offset;
+        let iommu =
+            platform.iommus.get(index(range.iommu)).map(|iommu| platform.label(iommu.origin).to_string());
+        let message = format_args!(
+            "{} is for StreamID{} of {}, which no device has",
+            platform.label(reserved.origin),
+            Ids(&[(range.first, range.last)]),
+            iommu.unwrap_or_default()
+        );
+        findings.add(Code::RmrStranded, Bytes { subject, offset: subject, len: 16 }, message);
+    }
+}
+
+/// Buses that other systems read in another way.
+fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
+    let mut others = Vec::new();
+    others.extend(COMPARED.iter().filter_map(|dialect| IdMap::build(platform, *dialect).ok()));
+    for (at, requester) in platform.requesters.iter().enumerate() {
+        let RequesterKind::Bus(bus) = &requester.kind else { continue };
+        let (at, limit) = (saturate(at), last_input(bus));
+        for other in &others {
+            let Some((id, ours, theirs)) = first_difference(linux, other, at, limit) else { continue };
+            let message = format_args!(
+                "{id:#x} on {} is {ours} for linux and {theirs} for {}",
+                platform.label(requester.origin),
+                other.dialect().name
+            );
+            findings.add(Code::DialectsDisagree, node(requester), message);
+            break;
+        }
+    }
+}
+
+/// The first input on which two maps differ, and what each makes of it.
+pub(super) fn first_difference(
+    a: &IdMap,
+    b: &IdMap,
+    requester: u32,
+    limit: u32,
+) -> Option<(u32, String, String)> {
+    let (mut left, mut right) = (a.stream_ranges(requester, limit), b.stream_ranges(requester, limit));
+    let id = loop {
+        match (left.next(), right.next()) {
+            (None, None) => return None,
+            (Some(one), None) | (None, Some(one)) => break one.first,
+            (Some(one), Some(other)) if one == other => {}
+            (Some(one), Some(other)) if one.first != other.first => break one.first.min(other.first),
+            (Some(one), Some(other)) if one.output != other.output => break one.first,
+            (Some(one), Some(other)) => break one.last.min(other.last).saturating_add(1),
+        }
+    };
+    let said = |map: &IdMap| {
+        let range =
+            map.stream_ranges(requester, limit).find(|range| (range.first..=range.last).contains(&id));
+        range.map_or_else(|| "untranslated".to_string(), |range| answer(map, &range, id))
+    };
+    Some((id, said(a), said(b)))
+}
+
+fn answer(map: &IdMap, range: &InputRange, id: u32) -> String {
+    match range.output {
+        RangeOutput::Errno(errno) => errno.to_string(),
+        RangeOutput::Stream { first, constant, .. } => {
+            let moved = if constant { 0 } else { id.saturating_sub(range.first) };
+            let iommu =
+                map.iommu_label(first.iommu).map(|label| label.short().to_string()).unwrap_or_default();
+            match first.id {
+                Some(stream) => alloc::format!("StreamID {:#x} of {iommu}", stream.0.saturating_add(moved)),
+                None => alloc::format!("a master of {iommu}"),
+            }
+        }
+        RangeOutput::Msi { first, .. } => alloc::format!("DeviceID {:#x}", first.id),
+    }
+}
+
+/// Displays ranges after a noun: `s 0x100 to 0x1ff, 0x300 and 2 more ranges`.
+pub(super) struct Ids<'a>(pub(super) &'a [(u32, u32)]);
+
+/// Ranges that a message names.
+const RANGES_NAMED: usize = 3;
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !matches!(self.0, [(first, last)] if first == last) {
+            f.write_str("s")?;
+        }
+        for (position, (first, last)) in self.0.iter().take(RANGES_NAMED).enumerate() {
+            write!(f, "{} {first:#x}", if position > 0 { "," } else { "" })?;
+            if first != last {
+                write!(f, " to {last:#x}")?;
+            }
+        }
+        match self.0.len().checked_sub(RANGES_NAMED) {
+            Some(more) if more > 0 => write!(f, " and {more} more ranges"),
+            _ => Ok(()),
+        }
+    }
+}

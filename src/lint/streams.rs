@@ -1,0 +1,227 @@
+//! Who produces which StreamIDs: shared ones, and stream mappings that get into each other's way.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec::Vec;
+
+use super::Code;
+use super::collect::{Bytes, Findings, relate};
+use super::interval::{Span, overlaps};
+use crate::bytes::{index, saturate};
+use crate::model::{IdMapping, Output, RequesterKind, Target};
+use crate::{IdMap, IommuKind, Platform, Stream};
+
+/// Distinct masks of one SMMU that are compared with each other. Real trees have five at most.
+const MASKS_COMPARED: usize = 16;
+
+/// Whose StreamIDs a range is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Owner {
+    /// Index into [`Platform::requesters`].
+    pub(super) requester: u32,
+    /// The input that becomes the first id; `None` for ids that the requester has by itself.
+    pub(super) input: Option<u32>,
+    /// Offset and length of the record that says so.
+    pub(super) record: (u32, u32),
+}
+
+/// The StreamIDs of each IOMMU that requesters produce under one dialect. An id with a mask is not among them.
+#[derive(Debug, Default)]
+pub(super) struct Produced {
+    /// By [`Platform::iommus`].
+    pub(super) ids: Vec<Vec<Span<Owner>>>,
+    /// Ids with the mask of bits to ignore, and who has them.
+    masked: Vec<Vec<(u16, u16, Owner)>>,
+}
+
+/// Bytes of a record: an IORT mapping, or an entry of a map.
+pub(super) fn record_length(platform: &Platform, mapping: &IdMapping) -> u32 {
+    let tree = platform.source == Some(crate::Source::DTB);
+    match mapping.output {
+        _ if !tree => 20,
+        Output::Cells { count, .. } => u32::from(count).saturating_add(3).saturating_mul(4),
+        _ => 16,
+    }
+}
+
+/// The outputs of a record on an IOMMU, first and last; `None` for anything else, and where they wrap.
+fn outputs(mapping: &IdMapping, last_input: u32, cells: &[u32]) -> Option<(u32, u32)> {
+    let more = last_input.checked_sub(mapping.first)?;
+    match mapping.output {
+        Output::Linear(base) => Some((base, base.checked_add(more)?)),
+        Output::Constant(id) => Some((id, id)),
+        Output::Cells { index: at, count } if count > 0 => {
+            let first = cells.get(index(at)).copied()?;
+            Some((first, first.checked_add(more)?))
+        }
+        _ => None,
+    }
+}
+
+impl Produced {
+    pub(super) fn of(platform: &Platform, map: &IdMap) -> Self {
+        let mut produced = Produced::default();
+        produced.ids.resize_with(platform.iommus.len(), Vec::new);
+        produced.masked.resize_with(platform.iommus.len(), Vec::new);
+        for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
+            let at = saturate(at);
+            match &requester.kind {
+                RequesterKind::Bus(bus) => {
+                    let asked = match bus.kind {
+                        crate::model::BusKind::Pci { segment, .. } => {
+                            map.hosts_of(segment).any(|host| host == at)
+                        }
+                        crate::model::BusKind::Other => true,
+                    };
+                    let limit = super::platform::last_input(bus);
+                    let cells = bus.streams.as_ref().map_or(&[][..], |table| &table.cells);
+                    for mapping in map.stream_records(at).filter(|m| asked && m.first <= limit) {
+                        let Target::Iommu(iommu) = mapping.target else { continue };
+                        let last = mapping.last.min(limit);
+                        let Some((first, last)) = outputs(mapping, last, cells) else { continue };
+                        let record = (mapping.offset, record_length(platform, mapping));
+                        let owner = Owner { requester: at, input: Some(mapping.first), record };
+                        produced.add(iommu, Span { first, last, of: owner });
+                    }
+                }
+                RequesterKind::Component(component) => {
+                    for stream in map.own_streams(at) {
+                        let says =
+                            |m: &&IdMapping| m.output == Output::Constant(stream.id.map_or(0, |id| id.0));
+                        let mapping = component.table.mappings.iter().find(says);
+                        let record = mapping.map_or((requester.origin.at.offset, 0), |m| (m.offset, 20));
+                        produced.own(*stream, Owner { requester: at, input: None, record });
+                    }
+                }
+                RequesterKind::Master(master) => {
+                    for (stream, said) in map.own_streams(at).iter().zip(&master.streams) {
+                        let length = u32::from(said.count).saturating_add(1).saturating_mul(4);
+                        let owner = Owner { requester: at, input: None, record: (said.offset, length) };
+                        produced.own(*stream, owner);
+                    }
+                }
+                _ => {}
+            }
+        }
+        produced
+    }
+
+    fn own(&mut self, stream: Stream, owner: Owner) {
+        let Some(id) = stream.id else { return };
+        match self.masked.get_mut(index(stream.iommu)) {
+            Some(masked) if stream.mask != 0 => {
+                masked.push((u16::try_from(id.0).unwrap_or(u16::MAX), stream.mask, owner));
+            }
+            _ => self.add(stream.iommu, Span { first: id.0, last: id.0, of: owner }),
+        }
+    }
+
+    fn add(&mut self, iommu: u32, span: Span<Owner>) {
+        if let Some(ids) = self.ids.get_mut(index(iommu)) {
+            ids.push(span);
+        }
+    }
+}
+
+fn bytes(platform: &Platform, owner: Owner) -> Bytes {
+    let requester = platform.requesters.get(index(owner.requester));
+    let subject = requester.map_or(0, |requester| requester.origin.at.offset);
+    Bytes { subject, offset: owner.record.0, len: owner.record.1 }
+}
+
+/// Two sources of one StreamID.
+pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mut Findings) {
+    for (iommu, ids) in platform.iommus.iter().zip(&mut produced.ids).filter(|(iommu, _)| iommu.available) {
+        let code = match iommu.kind {
+            IommuKind::SmmuV3 { .. } => Code::StreamShared,
+            IommuKind::SmmuV2(_) => Code::StreamSharedV2,
+            _ => continue,
+        };
+        overlaps(ids, |a, b| {
+            let same_requester =
+                a.of.requester == b.of.requester && a.of.input.is_none() && b.of.input.is_none();
+            // What a device lists twice is one device's; specifier-repeated tells of it.
+            if same_requester {
+                return;
+            }
+            let (first, last) = (b.first, a.last.min(b.last));
+            let name = platform.label(iommu.origin);
+            let message = if first == last {
+                format_args!(
+                    "StreamID {first:#x} of {name} belongs to {} and to {}",
+                    whose(platform, a, first),
+                    whose(platform, b, first)
+                )
+                .to_string()
+            } else {
+                format_args!(
+                    "StreamIDs {first:#x} to {last:#x} of {name} belong to {} and to {}",
+                    whose(platform, a, first),
+                    whose(platform, b, first)
+                )
+                .to_string()
+            };
+            let finding = findings.add(code, bytes(platform, b.of), format_args!("{message}"));
+            relate(finding, bytes(platform, a.of), format_args!("the other source of {first:#x}"));
+        });
+    }
+}
+
+fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::String {
+    let requester = platform.requesters.get(index(span.of.requester));
+    let name = requester.map(|requester| platform.label(requester.origin).to_string()).unwrap_or_default();
+    match span.of.input {
+        Some(input) => alloc::format!("{:#x} on {name}", input.saturating_add(id.saturating_sub(span.first))),
+        None => name,
+    }
+}
+
+/// Stream matches of an SMMUv1/v2 that overlap in part (linux `arm_smmu_find_sme`).
+pub(super) fn conflicts(platform: &Platform, produced: &Produced, findings: &mut Findings) {
+    let each = platform.iommus.iter().zip(&produced.ids).zip(&produced.masked);
+    for ((iommu, ids), masked) in each.filter(|((iommu, _), _)| iommu.available) {
+        if !matches!(iommu.kind, IommuKind::SmmuV2(_)) || masked.is_empty() {
+            continue;
+        }
+        let plain = ids.iter().filter(|span| span.first == span.last && span.of.input.is_none());
+        let mut all: Vec<(u16, u16, Owner)> = masked.clone();
+        all.extend(plain.filter_map(|span| Some((u16::try_from(span.first).ok()?, 0, span.of))));
+        let mut masks: Vec<u16> = all.iter().map(|(_, mask, _)| *mask).collect();
+        masks.sort_unstable();
+        masks.dedup();
+        masks.truncate(MASKS_COMPARED);
+        for (position, a) in masks.iter().enumerate() {
+            for b in masks.iter().skip(position) {
+                between(platform, &all, *a, *b, findings);
+            }
+        }
+    }
+}
+
+/// Conflicts between the entries with mask `a` and those with mask `b`.
+fn between(platform: &Platform, all: &[(u16, u16, Owner)], a: u16, b: u16, findings: &mut Findings) {
+    // One mask inside the other: entries that meet contain each other, and share.
+    if a & b == a || a & b == b {
+        return;
+    }
+    let key = |id: u16| id & !(a | b);
+    let of = |mask: u16| {
+        let mut list: Vec<(u16, u16, Owner)> =
+            all.iter().filter(|(_, m, _)| *m == mask).map(|(id, _, owner)| (key(*id), *id, *owner)).collect();
+        list.sort_unstable();
+        list
+    };
+    let (left, right) = (of(a), of(b));
+    for (key, id, owner) in &left {
+        let start = right.partition_point(|(other, ..)| other < key);
+        let Some((_, other_id, other)) = right.get(start).filter(|(other, ..)| other == key) else {
+            continue;
+        };
+        let message = format_args!(
+            "StreamID {id:#x} mask {a:#x} and {other_id:#x} mask {b:#x} overlap in part: Linux refuses the second (EINVAL)"
+        );
+        let finding = findings.add(Code::StreamMaskConflict, bytes(platform, *owner), message);
+        relate(finding, bytes(platform, *other), format_args!("{other_id:#x} mask {b:#x}"));
+    }
+}
+
+use alloc::string::ToString;
