@@ -54,8 +54,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Only what talks to C and to raw tables may, in one module each.
-#![cfg_attr(not(any(feature = "capi", feature = "acpi")), forbid(unsafe_code))]
-#![cfg_attr(any(feature = "capi", feature = "acpi"), deny(unsafe_code))]
+#![cfg_attr(not(feature = "capi"), forbid(unsafe_code))]
+#![cfg_attr(feature = "capi", deny(unsafe_code))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

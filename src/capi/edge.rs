@@ -130,6 +130,7 @@ pub(super) unsafe fn fill<T>(
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_wrap)] // C's char has a sign on some machines
 mod tests {
     use super::*;
 
