@@ -60,7 +60,7 @@ impl Config {
     pub fn capability(mut self, id: u8) -> Config {
         self.bytes[6] |= 0x10;
         let at = self.free;
-        self.bytes[self.last] = at as u8;
+        self.bytes[self.last] = u8::try_from(at).unwrap();
         self.bytes[at] = id;
         self.last = at + 1;
         self.free += 0x10;
@@ -76,7 +76,8 @@ impl Config {
         let at = self.free_extended;
         if let Some(last) = self.last_extended {
             let header = u32::from_le_bytes(self.bytes[last..last + 4].try_into().unwrap());
-            self.bytes[last..last + 4].copy_from_slice(&(header | (at as u32) << 20).to_le_bytes());
+            self.bytes[last..last + 4]
+                .copy_from_slice(&(header | u32::try_from(at).unwrap() << 20).to_le_bytes());
         }
         self.bytes[at..at + 4].copy_from_slice(&(u32::from(id) | 0x1_0000).to_le_bytes());
         self.last_extended = Some(at);
