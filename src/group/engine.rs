@@ -450,7 +450,8 @@ impl Groups {
                 tie_to(parent, Tie::BusIsolation { switch });
             }
         }
-        for alias in topology.bridge_aliases(bdf) {
+        // The bridges further up that add an alias are tied to this one in their turn.
+        if let Some(alias) = topology.bridge_aliases(bdf).next() {
             tie_to(alias.by, Tie::SharedAlias(Bdf { rid: alias.rid, ..bdf }));
         }
         let Some((mine, verdict)) = topology.seat(bdf).map(view) else { return assumed };
