@@ -240,17 +240,16 @@ fn a_master_with_a_hundred_thousand_specifiers_stays_in_bounds() {
     check("iommus", &blob);
 }
 
-/// A tree in which each node is the only child of the one before, with a `reg`, and a master of the root. By hand, since the
+/// A tree in which each node is the only child of the one before, and a master of the root. By hand, since the
 /// writer used elsewhere stops at a depth that this library does not stop at.
 fn deep_tree(levels: usize) -> Vec<u8> {
-    let strings = b"iommus\0#iommu-cells\0phandle\0reg\0";
+    let strings = b"iommus\0#iommu-cells\0phandle\0";
     let property = |name: u32, value: u32| [3, 4, name, value];
     let mut words: Vec<u32> = vec![1, 0];
     words.extend(property(7, 0));
     words.extend(property(20, 1));
     for _ in 0..levels {
         words.extend([1, u32::from_be_bytes(*b"n\0\0\0")]);
-        words.extend(property(28, 0));
         words.extend(property(0, 1));
     }
     words.extend(std::iter::repeat_n(2, levels + 1));

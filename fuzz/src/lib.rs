@@ -22,8 +22,11 @@ pub use bus::*;
 pub use parse::*;
 pub use relate::*;
 
+/// A target: its name, and what it does with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target, by the name that its file in `fuzz_targets/` has.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[Target] = &[
     ("acpi_container", acpi_container),
     ("acpi_iort", acpi_iort),
     ("acpi_mcfg", acpi_mcfg),
