@@ -2,8 +2,10 @@
 
 mod args;
 mod groups;
+mod lint;
 mod lookup;
 mod show;
+mod waiver;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -21,7 +23,7 @@ use crate::report::text::Style;
 enum Outcome {
     /// 0: fine.
     Fine,
-    /// 1: `lookup` found nothing for an id.
+    /// 1: `lookup` found nothing for an id, `lint` found what `--fail-on` names.
     NotFound,
     /// 2: an input could not be read.
     Unreadable,
@@ -55,6 +57,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match &arguments.verb {
         args::Verb::Show(show) => show::run(show),
         args::Verb::Lookup(lookup) => lookup::run(lookup),
+        args::Verb::Lint(lint) => lint::run(lint),
         args::Verb::Groups(groups) => groups::run(groups),
     };
     match result {
