@@ -266,8 +266,15 @@ fn linux_of_2020_split_the_board_when_the_port_driver_was_deferred() {
     assert_eq!(groups_of(Algorithm::Closure).len(), 1);
 
     let all: Vec<Bdf> = [port].into_iter().chain(functions).collect();
-    let schedule = simulate::breaking_schedule(groups.topology(), &all).unwrap();
-    assert_eq!(schedule, [functions[0], port], "two devices are enough to show it");
+    let schedule =
+        simulate::breaking_schedule(groups.topology(), Algorithm::DriverProbe, &all).schedule.unwrap();
+    let devices: Vec<Bdf> = schedule.iter().map(|turn| turn.device).collect();
+    assert_eq!(devices.len(), 2, "two devices are enough to show it: {devices:?}");
+    for stands in [Algorithm::DeviceAdd, Algorithm::Closure] {
+        let search = simulate::breaking_schedule(groups.topology(), stands, &all);
+        assert_eq!(search.schedule, None, "{stands:?}");
+        assert!(search.tried > 1);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::lint::{Code, Severity};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::Dialect;
@@ -18,7 +19,7 @@ use crate::group::simulate::Algorithm;
 )]
 #[command(
     after_help = "A FILE is a device tree (DTB), an ACPI IORT table, several ACPI tables, or acpidump text; - is standard input.\n\
-Exit codes: 0 fine, 1 nothing found for an id, 2 unreadable input, 64 usage."
+Exit codes: 0 fine, 1 nothing found for an id or lint findings, 2 unreadable input, 64 usage."
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -56,6 +57,15 @@ fwspec simulate --pci lspci.txt --algorithm driver-probe --order boot.txt\n  \
 fwspec simulate --pci lspci.txt --algorithm driver-probe --find      an order that breaks it"
     )]
     Simulate(Simulate),
+    /// Find what is wrong, risky or odd in firmware
+    #[command(
+        after_help = "A CODE is a code or its name: IORT004, range-overlap. `fwspec explain CODE` tells more about one.\n\n\
+A waiver file is TOML:\n  [[waiver]]\n  code = \"IORT057\"\n  where = \"IORT+0x48\"        # place or node; left out: everywhere\n  \
+reason = \"our tools do not use identifiers\"\n  expires = 2030-12-31\n\n\
+Examples:\n  fwspec lint /sys/firmware/acpi/tables/IORT\n  fwspec lint --fail-on warn --allow unaligned iort.bin mcfg.bin\n  \
+fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb"
+    )]
+    Lint(Lint),
 }
 
 #[derive(Debug, Args)]
@@ -185,4 +195,78 @@ fn dialects(name: &str) -> Result<Dialects, String> {
     } else {
         dialect(name).map(|dialect| Dialects(vec![dialect]))
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lint {
+    /// Firmware to check; an MCFG beside an IORT tells which buses there are; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Make a finding an error
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(super) deny: Vec<Code>,
+    /// Make a finding a warning
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(super) warn: Vec<Code>,
+    /// Leave a finding out
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(super) allow: Vec<Code>,
+    /// Leave out what is less than this
+    #[arg(long, value_enum, default_value_t = Level::Info)]
+    pub(super) level: Level,
+    /// Exit with 1 when anything is found that is at least this bad
+    #[arg(long, value_enum, default_value_t = FailOn::Error)]
+    pub(super) fail_on: FailOn,
+    /// Findings that are accepted, and until when
+    #[arg(long, value_name = "TOML")]
+    pub(super) waivers: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
+    format: LintFormat,
+}
+
+impl Lint {
+    pub(super) fn format(&self) -> LintFormat {
+        if self.json { LintFormat::Json } else { self.format }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LintFormat {
+    Text,
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Annotations of GitHub workflows
+    Github,
+    /// JUnit XML
+    Junit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    pub(super) fn level(self) -> Severity {
+        match self {
+            Level::Info => Severity::Info,
+            Level::Warn => Severity::Warn,
+            Level::Error => Severity::Error,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Info,
+    Warn,
+    Error,
+    Never,
 }

@@ -2,9 +2,11 @@
 
 mod args;
 mod groups;
+mod lint;
 mod lookup;
 mod show;
 mod simulate;
+mod waiver;
 mod why;
 
 use std::ffi::OsString;
@@ -23,7 +25,7 @@ use crate::report::text::Style;
 enum Outcome {
     /// 0: fine.
     Fine,
-    /// 1: `lookup` found nothing for an id.
+    /// 1: `lookup` found nothing for an id, `lint` found what `--fail-on` names.
     NotFound,
     /// 2: an input could not be read.
     Unreadable,
@@ -57,6 +59,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match &arguments.verb {
         args::Verb::Show(show) => show::run(show),
         args::Verb::Lookup(lookup) => lookup::run(lookup),
+        args::Verb::Lint(lint) => lint::run(lint),
         args::Verb::Groups(groups) => groups::run(groups),
         args::Verb::Simulate(simulate) => simulate::run(simulate),
     };

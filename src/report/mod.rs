@@ -1,7 +1,20 @@
 //! The only place that formats: text for people, JSON for programs.
 
+#[cfg(feature = "json")]
+mod ci;
+#[cfg(feature = "json")]
+mod finding;
 pub mod iort;
 #[cfg(feature = "json")]
 pub mod json;
+#[cfg(feature = "json")]
+mod sarif;
 #[cfg(feature = "cli")]
 pub mod text;
+
+#[cfg(feature = "json")]
+pub use ci::{github, junit};
+#[cfg(feature = "json")]
+pub use finding::Linted;
+#[cfg(feature = "json")]
+pub use sarif::SarifLog;

@@ -4,12 +4,14 @@
 //! are `0000:01:00.0`. Every document carries its `schema`.
 
 mod groups;
+mod lint;
 mod lookup;
 mod platform;
 mod simulate;
 mod why;
 
 pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord};
+pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
 pub use platform::{
     DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,

@@ -1,6 +1,7 @@
 //! Text for people: aligned, without borders, coloured only where the caller says so.
 
 mod groups;
+mod lint;
 mod lookup;
 mod platform;
 mod simulate;
@@ -12,6 +13,7 @@ use alloc::string::{String, ToString};
 use comfy_table::{ContentArrangement, Table, presets};
 
 pub use groups::groups;
+pub use lint::{lint, lint_summary};
 pub use lookup::lookup;
 pub use platform::platform;
 pub use simulate::simulate;

@@ -1,0 +1,51 @@
+//! Findings of one file, ready to be printed in any form.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::input::Firmware;
+use crate::lint::{Finding, Severity};
+use crate::{At, Source};
+
+/// One file and what was found in it.
+#[derive(Clone, Debug)]
+pub struct Linted {
+    /// What the user calls the file.
+    pub file: String,
+    /// The firmware; `None` where it could not be read.
+    pub firmware: Option<Firmware>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// What was found and is waived, with the reason.
+    pub waived: Vec<(Finding, String)>,
+}
+
+impl Linted {
+    /// What people call a place: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.
+    pub fn place(&self, at: At) -> String {
+        let tree = self.firmware.as_ref().and_then(Firmware::tree).filter(|_| at.source == Source::DTB);
+        tree.map_or_else(|| at.to_string(), |tree| tree.place(at.offset).to_string())
+    }
+
+    /// The node that a finding is about, if it is about one: its name and, in an IORT, its kind.
+    pub fn node(&self, finding: &Finding) -> Option<String> {
+        let firmware = self.firmware.as_ref().filter(|_| finding.subject.offset > 0)?;
+        if let Some(iort) = firmware.iort() {
+            let node = iort.node_at(finding.subject.offset)?;
+            return Some(format!("{} {}", node.node_type(), node.at()));
+        }
+        Some(self.place(finding.subject))
+    }
+
+    /// The bytes of the file around a finding, if it is of a table: those of the table and what follows it.
+    pub fn table(&self) -> Option<[&[u8]; 2]> {
+        let iort = self.firmware.as_ref()?.iort()?;
+        Some([iort.sdt().bytes(), iort.sdt().trailing()])
+    }
+
+    /// How many findings are at least this bad.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity >= severity).count()
+    }
+}

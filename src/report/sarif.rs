@@ -1,0 +1,111 @@
+//! Findings as SARIF 2.1.0 (OASIS), which code hosting sites show beside the files.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::lint::{Code, Finding, Severity};
+
+use super::Linted;
+
+/// A SARIF log with one run.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct SarifLog(Value);
+
+impl SarifLog {
+    /// The log of these files; each code that occurs is described once.
+    pub fn new(all: &[Linted]) -> Self {
+        let findings = || {
+            all.iter().flat_map(|linted| {
+                linted.findings.iter().chain(linted.waived.iter().map(|(finding, _)| finding))
+            })
+        };
+        let mut codes: Vec<Code> = findings().map(|finding| finding.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let results = all.iter().flat_map(|linted| {
+            let found = linted.findings.iter().map(|finding| result(linted, finding, &codes, None));
+            let waived =
+                linted.waived.iter().map(|(finding, why)| result(linted, finding, &codes, Some(why)));
+            found.chain(waived).collect::<Vec<_>>()
+        });
+        SarifLog(json!({
+            "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": {"driver": {
+                    "name": env!("CARGO_PKG_NAME"),
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "rules": codes.iter().map(|code| rule(*code)).collect::<Vec<_>>(),
+                }},
+                "results": results.collect::<Vec<_>>(),
+            }],
+        }))
+    }
+}
+
+fn rule(code: Code) -> Value {
+    let rule = code.rule();
+    json!({
+        "id": rule.id,
+        "name": rule.name,
+        "shortDescription": {"text": rule.what},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": alloc::format!("{} See {}.", rule.help, rule.reference)},
+        "defaultConfiguration": {"level": level(rule.severity)},
+    })
+}
+
+fn result(linted: &Linted, finding: &Finding, codes: &[Code], waived: Option<&String>) -> Value {
+    let place = |at: crate::At, len: u32, note: Option<&str>| {
+        let mut location = json!({
+            "physicalLocation": {
+                "artifactLocation": {"uri": uri(&linted.file)},
+                "region": {"byteOffset": at.offset, "byteLength": len},
+            },
+            "logicalLocations": [{"fullyQualifiedName": linted.place(at)}],
+        });
+        if let (Some(note), Some(location)) = (note, location.as_object_mut()) {
+            location.insert("message".into(), json!({"text": note}));
+        }
+        location
+    };
+    let related = finding.related.iter().map(|related| place(related.at, related.len, Some(&related.note)));
+    let mut result = json!({
+        "ruleId": finding.code.rule().id,
+        "ruleIndex": codes.binary_search(&finding.code).unwrap_or(0),
+        "level": level(finding.severity),
+        "message": {"text": finding.message},
+        "locations": [place(finding.at, finding.len, None)],
+        "relatedLocations": related.collect::<Vec<_>>(),
+    });
+    if let (Some(reason), Some(result)) = (waived, result.as_object_mut()) {
+        result.insert("suppressions".into(), json!([{"kind": "external", "justification": reason}]));
+    }
+    result
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "note",
+        Severity::Warn => "warning",
+        Severity::Error => "error",
+    }
+}
+
+/// A file name as a relative URI reference (RFC 3986 §2.1).
+fn uri(file: &str) -> String {
+    let mut uri = String::with_capacity(file.len());
+    for byte in file.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+                uri.push(char::from(byte))
+            }
+            other => uri.push_str(&alloc::format!("%{other:02X}")),
+        }
+    }
+    uri
+}
