@@ -69,7 +69,7 @@ fn a_million_hot_plug_cycles_leave_no_trace() {
     let cycle = |groups: &mut Groups, n: u32| {
         let at = ["02:01.0", "02:02.0"][n as usize % 2];
         groups.add(endpoint(at)).unwrap();
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             groups.remove(key("01:00.0")).unwrap();
             groups.add(Device::port(bdf("01:00.0"), PortType::PcieToPci, 2..=2)).unwrap();
         }
