@@ -1,7 +1,7 @@
 //! `fwspec.groups/1`: who shares a group with whom, and why.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -66,7 +66,8 @@ pub struct GroupRecord {
     pub members: Vec<String>,
     /// A spanning set of the reasons, untranslated devices between members included.
     pub ties: Vec<TieRecord>,
-    /// Devices without a group that the members are not isolated from.
+    /// Devices outside the group that the members are not isolated from: no IOMMU translates them, or (policy `linux`) they have
+    /// a StreamID in common with a member.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tainted_by: Vec<String>,
     /// A reason rests on something that was not read.
@@ -106,6 +107,17 @@ impl GroupsDocument {
             };
             view.device(key, answer.map_or("untranslated", |answer| answer.as_str()), refused_for)
         };
+        let shared = answers.iter().filter_map(|(device, answer)| match answer {
+            crate::group::KernelAnswer::RefusedAlias { owner } => Some((*device, *owner)),
+            _ => None,
+        });
+        let mut tainted: BTreeMap<GroupId, BTreeSet<DeviceKey>> = BTreeMap::new();
+        for (a, b) in shared.flat_map(|(device, owner)| [(device, owner), (owner, device)]) {
+            let [mine, theirs] = [a, b].map(|key| groups.group_of(key));
+            if let Some(group) = mine.filter(|_| mine != theirs) {
+                tainted.entry(group).or_default().insert(b);
+            }
+        }
         GroupsDocument {
             schema: "fwspec.groups/1",
             policy: match groups.policy_in_force() {
@@ -114,7 +126,7 @@ impl GroupsDocument {
             },
             dialect: groups.map().map(|map| map.dialect().name),
             devices: groups.devices().map(device).collect(),
-            groups: groups.groups().map(|group| view.group(&group)).collect(),
+            groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
             skipped,
         }
     }
@@ -179,10 +191,15 @@ impl View<'_> {
         }
     }
 
-    fn group(&self, group: &crate::group::IommuGroup<'_>) -> GroupRecord {
+    fn group(
+        &self,
+        group: &crate::group::IommuGroup<'_>,
+        sharers: Option<&BTreeSet<DeviceKey>>,
+    ) -> GroupRecord {
         let mut members: Vec<DeviceKey> = group.members().collect();
         members.sort_unstable();
-        let mut tainted_by: Vec<DeviceKey> = group.tainted_by().collect();
+        let sharers = sharers.into_iter().flatten().copied();
+        let mut tainted_by: Vec<DeviceKey> = group.tainted_by().chain(sharers).collect();
         tainted_by.sort_unstable();
         let mut ties: Vec<Reason> = group.ties().collect();
         ties.sort_unstable_by_key(|reason| (reason.a.max(reason.b), reason.a.min(reason.b)));

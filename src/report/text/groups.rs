@@ -102,7 +102,10 @@ fn ids_of(device: &DeviceRecord) -> Vec<String> {
 fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String> {
     let tainted = (!group.tainted_by.is_empty()).then(|| {
         let by = group.tainted_by.join(", ");
-        style.alarm(&format!("group {} is not isolated from {by}, which no IOMMU translates", group.id))
+        style.alarm(&format!(
+            "group {} is not isolated from {by}: untranslated, or with a StreamID in common",
+            group.id
+        ))
     });
     let assumed = group
         .assumed
