@@ -164,6 +164,12 @@ impl Groups {
         Ok(Placement { group: self.group_at(slot), fwspec: entry.fwspec.clone(), how })
     }
 
+    /// Why no IOMMU translates a device; `None` for one that is translated, held, or not there.
+    pub fn why_none(&self, device: DeviceKey) -> Option<NoStream> {
+        let entry = self.entry(self.slot_of(device)?)?;
+        entry.refused.filter(|_| entry.fwspec.is_none())
+    }
+
     /// The devices that are there, in the order of their keys.
     pub fn devices(&self) -> impl Iterator<Item = DeviceKey> + '_ {
         let pci = self.topology.iter().map(|(bdf, _)| DeviceKey::Pci(bdf));

@@ -7,10 +7,13 @@
 mod device;
 mod engine;
 mod event;
+mod find;
+mod force;
 mod groups;
 mod kernel;
 mod partition;
 mod policy;
+mod recompute;
 pub mod simulate;
 mod streams;
 mod tie;
