@@ -1,0 +1,236 @@
+//! What is raced on: device trees of real boards where they are, and generated tables and machines.
+
+use std::path::{Path, PathBuf};
+
+use fwspec::acpi::iort::Builder;
+use fwspec::pci::{Fact, Function, PortType};
+use fwspec::{AcsFlags, Bdf, Device, Segment};
+use vm_fdt::FdtWriter;
+
+use crate::rivals::PciDevice;
+
+/// A device tree, and what it is called in the table.
+pub struct Board {
+    pub name: String,
+    pub blob: Vec<u8>,
+}
+
+/// Reference data that is not part of the project.
+pub fn shared() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let shared = std::env::var_os("FWSPEC_SHARED").map_or_else(beside, PathBuf::from);
+    shared.is_dir().then_some(shared)
+}
+
+/// The arm64 device tree of real hardware that is nearest to 150 KB, where there are any.
+pub fn real_board() -> Option<Board> {
+    let folder = std::fs::read_dir(shared()?.join("corpus/dtb")).ok()?;
+    let size = |path: &PathBuf| path.metadata().map_or(0, |data| data.len());
+    let mut paths: Vec<_> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let arm64 = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"arm64-"));
+    paths.retain(|path| arm64(path) && path.extension().is_some_and(|extension| extension == "dtb"));
+    paths.sort_unstable();
+    let path = paths.into_iter().min_by_key(|path| size(path).abs_diff(150_000))?;
+    let name = path.file_stem()?.to_string_lossy().into_owned();
+    Some(Board { name, blob: std::fs::read(path).ok()? })
+}
+
+/// A device tree as large as a big board's: 800 devices of which 80 are masters, 8 PCI hosts with maps, 4 IOMMUs.
+pub fn generated_board() -> Board {
+    let mut tree = FdtWriter::new().unwrap();
+    let root = tree.begin_node("").unwrap();
+    tree.property_u32("#address-cells", 2).unwrap();
+    tree.property_u32("#size-cells", 2).unwrap();
+    let soc = tree.begin_node("soc@0").unwrap();
+    for number in 0..800_u32 {
+        let (unit, phandle) = (0x100_0000 + number * 0x1_0000, number + 1);
+        let kind = match number {
+            0..4 => "iommu",
+            4..12 => "pcie",
+            _ => "device",
+        };
+        let node = tree.begin_node(&format!("{kind}@{unit:x}")).unwrap();
+        tree.property_string("compatible", if kind == "iommu" { "arm,smmu-v3" } else { "vendor,board-device" }).unwrap();
+        tree.property_array_u32("reg", &[0, unit, 0, 0x1_0000]).unwrap();
+        tree.property_array_u32("interrupts", &[0, number, 4]).unwrap();
+        tree.property_string_list("clock-names", vec!["core".into(), "interface".into()]).unwrap();
+        match kind {
+            "iommu" => tree.property_u32("#iommu-cells", 1).unwrap(),
+            "pcie" => {
+                tree.property_string("device_type", "pci").unwrap();
+                let map: Vec<u32> = (0..4).flat_map(|bus| [bus << 8, 1 + number % 4, bus << 8, 0x100]).collect();
+                tree.property_array_u32("iommu-map", &map).unwrap();
+            }
+            _ if number % 10 == 0 => tree.property_array_u32("iommus", &[1 + number % 4, number]).unwrap(),
+            _ => {}
+        }
+        tree.property_phandle(phandle).unwrap();
+        tree.property_string("status", "okay").unwrap();
+        tree.end_node(node).unwrap();
+    }
+    tree.end_node(soc).unwrap();
+    tree.end_node(root).unwrap();
+    Board { name: "generated board".into(), blob: tree.finish().unwrap() }
+}
+
+/// `iommu-map` entries, four big-endian cells each: disjoint, ascending, with gaps, so that no two are one.
+pub struct Mappings {
+    pub bytes: Vec<u8>,
+    /// One id of each of many entries, in no order.
+    pub ids: Vec<u32>,
+    /// A device tree with one PCI host that has this map.
+    pub blob: Vec<u8>,
+}
+
+/// Numbers in no order, the same on every run (Steele & Vigna, SplitMix64).
+pub struct Shuffle(pub u64);
+
+impl Shuffle {
+    /// One of `0..count`.
+    pub fn below(&mut self, count: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ mixed >> 31) % count as u64).unwrap()
+    }
+}
+
+/// A map of `count` entries. Up to 65,536 of them share the 16 bits of a requester ID; more have more bits.
+pub fn mappings(count: usize) -> Mappings {
+    let entries = u32::try_from(count).unwrap();
+    let length = (0x1_0000 / entries).max(1);
+    let cells: Vec<u32> =
+        (0..entries).flat_map(|entry| [entry * length, 1, 0x2000_0000 + entry * (length + 7), length]).collect();
+    let mut shuffle = Shuffle(1);
+    let ids = (0..8192.min(count * 64)).map(|_| u32::try_from(shuffle.below(count)).unwrap() * length).collect();
+    let mut tree = FdtWriter::new().unwrap();
+    let root = tree.begin_node("").unwrap();
+    let iommu = tree.begin_node("iommu@1000").unwrap();
+    tree.property_string("compatible", "arm,smmu-v3").unwrap();
+    tree.property_u32("#iommu-cells", 1).unwrap();
+    tree.property_phandle(1).unwrap();
+    tree.end_node(iommu).unwrap();
+    let host = tree.begin_node("pcie@2000").unwrap();
+    tree.property_string("device_type", "pci").unwrap();
+    tree.property_array_u32("iommu-map", &cells).unwrap();
+    tree.end_node(host).unwrap();
+    tree.end_node(root).unwrap();
+    let bytes = cells.iter().flat_map(|cell| cell.to_be_bytes()).collect();
+    Mappings { bytes, ids, blob: tree.finish().unwrap() }
+}
+
+/// An IORT with 65,536 mappings in 21 root complexes, whose inputs are ascending or in no order.
+pub fn iort(shuffled: bool) -> Vec<u8> {
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    let smmu = table.smmu_v3(0x2b40_0000).maps(0..=u32::MAX, 0, its).id();
+    let mut shuffle = Shuffle(2);
+    for segment in 0..21 {
+        let count = if segment < 20 { 3121_usize } else { 65_536 - 20 * 3121 };
+        let mut firsts: Vec<u32> = (0..u32::try_from(count).unwrap()).map(|entry| entry * 20).collect();
+        for at in (1..count).rev().filter(|_| shuffled) {
+            firsts.swap(at, shuffle.below(at + 1));
+        }
+        let mut root = table.root_complex(segment);
+        for first in firsts {
+            root.maps(first..=first + 15, segment << 16 | first, smmu);
+        }
+    }
+    table.finish()
+}
+
+/// The machines whose functions are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// Endpoints on root buses, nothing shared.
+    Flat,
+    /// Root ports, switches, multifunction slots, bridges to conventional PCI, and SATA controllers that pose as others.
+    Mixed,
+}
+
+/// Functions in the order of enumeration, for us and for the search in C.
+pub struct Functions {
+    pub devices: Vec<Device>,
+    pub rivals: Vec<PciDevice>,
+}
+
+impl Functions {
+    fn push(&mut self, bdf: Bdf, function: Function, isolates: bool, above: u32, alias: u8) -> u32 {
+        let device = Device::function(bdf, function);
+        let device = if isolates { device.acs(AcsFlags::ISOLATED) } else { device };
+        self.devices.push(device);
+        self.rivals.push(PciDevice {
+            bus: bdf.segment.0 << 8 | u32::from(bdf.rid.bus()),
+            bridge: above,
+            group: 0,
+            devfn: bdf.rid.devfn(),
+            multifunction: function.multifunction.into(),
+            isolates: isolates.into(),
+            alias,
+        });
+        u32::try_from(self.rivals.len() - 1).unwrap()
+    }
+}
+
+/// A machine of at least `count` functions, as many segments as it takes.
+pub fn functions(machine: Machine, count: usize) -> Functions {
+    let mut all = Functions { devices: Vec::with_capacity(count), rivals: Vec::with_capacity(count) };
+    for segment in 0.. {
+        if all.devices.len() >= count {
+            break;
+        }
+        match machine {
+            Machine::Flat => flat(&mut all, Segment(segment), count),
+            Machine::Mixed => mixed(&mut all, Segment(segment)),
+        }
+    }
+    all.devices.truncate(count);
+    all.rivals.truncate(count);
+    all
+}
+
+fn flat(all: &mut Functions, segment: Segment, count: usize) {
+    for slot in 0..32 {
+        for function in 0..8 {
+            if all.devices.len() < count {
+                let bdf = Bdf::new(segment, 0, slot, function);
+                all.push(bdf, Function::endpoint(), true, u32::MAX, bdf.rid.devfn());
+            }
+        }
+    }
+}
+
+fn mixed(all: &mut Functions, segment: Segment) {
+    let bdf = |bus, slot, function| Bdf::new(segment, bus, slot, function);
+    let mut bus = 0;
+    for slot in 0..8 {
+        let secondary = bus + 1;
+        let last = secondary + 13;
+        let port = Function::port(PortType::RootPort, secondary, last);
+        let port = all.push(bdf(0, slot, 0), port, true, u32::MAX, slot << 3);
+        // A switch of ten ports; every second one does not isolate.
+        let upstream = Function::port(PortType::UpstreamPort, secondary + 1, last);
+        let upstream = all.push(bdf(secondary, 0, 0), upstream, false, port, 0);
+        for below in 0..10 {
+            let (inner, outer) = (secondary + 1, secondary + 2 + below);
+            let port = Function::port(PortType::DownstreamPort, outer, outer);
+            let port = all.push(bdf(inner, below, 0), port, below % 2 == 0, upstream, below << 3);
+            // A network card of eight functions, half of the cards isolating.
+            for function in 0..8 {
+                let nic = Function { multifunction: true, ..Function::endpoint() };
+                all.push(bdf(outer, 0, function), nic, below % 3 == 0, port, function);
+            }
+        }
+        // A bridge to conventional PCI with four cards.
+        let bridge = Function::port(PortType::PcieToPci, last, last);
+        let bridge = all.push(bdf(secondary + 1, 30, 0), bridge, false, upstream, 30 << 3);
+        for slot in 0..4 {
+            let card = Function { pcie: Fact::Absent, ..Function::endpoint() };
+            all.push(bdf(last, slot, 0), card, false, bridge, 0);
+        }
+        // Integrated SATA controllers that pose as their function 1.
+        let sata = Function { vendor: 0x1b4b, device: 0x9230, ..Function::endpoint() };
+        all.push(bdf(0, slot + 16, 0), sata, true, u32::MAX, (slot + 16) << 3 | 1);
+        bus = last;
+    }
+}

@@ -1,0 +1,90 @@
+//! Races: everybody does the same work in turns, and the medians of nine rounds count.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+unsafe extern "C" {
+    fn processor_time() -> u64;
+}
+
+/// A stretch of processor time of this thread: others on the machine do not count.
+pub struct Stopwatch(u64);
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        // SAFETY: it reads a clock.
+        Stopwatch(unsafe { processor_time() })
+    }
+
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(Self::start().0 - self.0)
+    }
+}
+
+/// Odd, so that the median is a round that was run.
+const ROUNDS: usize = 9;
+/// Long enough for the clock, short enough that a round sees one state of the machine.
+const TURN: Duration = Duration::from_millis(8);
+
+/// Somebody who does the work. Its number is what the work came to, the same for all who do the same work.
+pub struct Racer<'a> {
+    work: Box<dyn FnMut() -> u64 + 'a>,
+    /// How many units of work one call does.
+    units: f64,
+}
+
+impl<'a> Racer<'a> {
+    /// Work of which one call is one unit.
+    pub fn new(work: impl FnMut() -> u64 + 'a) -> Self {
+        Racer { work: Box::new(work), units: 1.0 }
+    }
+
+    /// Work of which one call does many units; times are per unit.
+    pub fn per(units: usize, work: impl FnMut() -> u64 + 'a) -> Self {
+        Racer { work: Box::new(work), units: units as f64 }
+    }
+
+    fn turn(&mut self, calls: u32) -> Duration {
+        let start = Stopwatch::start();
+        for _ in 0..calls {
+            black_box((self.work)());
+        }
+        start.elapsed()
+    }
+}
+
+/// What a race came to, by racer: nanoseconds for a unit of work, and the answer of the first call.
+pub struct Outcome {
+    pub nanoseconds: Vec<f64>,
+    pub answers: Vec<u64>,
+}
+
+/// Runs a race. One slow call is enough for a turn; fast ones are repeated to fill it.
+pub fn run(mut racers: Vec<Racer<'_>>) -> Outcome {
+    let answers: Vec<u64> = racers.iter_mut().map(|racer| (racer.work)()).collect();
+    let calls: Vec<u32> = racers
+        .iter_mut()
+        .map(|racer| {
+            let mut calls = 1;
+            // The time of the fewest calls that the clock can tell.
+            while racer.turn(calls) < TURN / 8 {
+                calls *= 2;
+            }
+            let once = racer.turn(calls).as_secs_f64() / f64::from(calls);
+            (TURN.as_secs_f64() / once).ceil().clamp(1.0, 1e9) as u32
+        })
+        .collect();
+    let mut times = vec![Vec::with_capacity(ROUNDS); racers.len()];
+    for _ in 0..ROUNDS {
+        for ((racer, calls), times) in racers.iter_mut().zip(&calls).zip(&mut times) {
+            times.push(racer.turn(*calls).as_secs_f64() * 1e9 / f64::from(*calls) / racer.units);
+        }
+    }
+    Outcome { nanoseconds: times.into_iter().map(median).collect(), answers }
+}
+
+/// The middle one.
+pub fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}

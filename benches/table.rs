@@ -1,0 +1,444 @@
+//! One table: the work, our time, the rivals', the ratio and what memory allows. Printed, and written to RESULTS.md.
+//!
+//! `cargo bench --manifest-path benches/Cargo.toml` makes it; words after `--` choose rows that contain them, and then
+//! nothing is written.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use fwspec::acpi::iort::Iort;
+use fwspec::dt::{Token, Tree};
+use fwspec::model::{IdMapping, IdTable, Requester, RequesterKind, Target};
+use fwspec::{Dialect, Groups, IdMap, Platform};
+use fwspec_benches::inputs::{self, Board, Machine};
+use fwspec_benches::race::{self, Racer, Stopwatch, median};
+use fwspec_benches::rivals::{self, Layout, NO_LIBFDT};
+
+/// A row of the table.
+struct Row {
+    work: String,
+    ours: f64,
+    rival: Option<(&'static str, f64)>,
+    /// Reading the same bytes from memory, or what else nobody can be faster than.
+    limit: Option<(&'static str, f64)>,
+    target: Goal,
+}
+
+/// What the row is held to.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// As many times faster than the rival.
+    Faster(f64),
+    /// At most this many times the limit.
+    OfLimit(f64),
+    /// At most this many nanoseconds.
+    Nanoseconds(f64),
+    /// Shown beside the others.
+    None,
+}
+
+impl Row {
+    fn ratio(&self) -> Option<f64> {
+        self.rival.map(|(_, theirs)| theirs / self.ours)
+    }
+
+    /// The target in words, and whether it is met.
+    fn verdict(&self) -> (String, Option<bool>) {
+        match self.target {
+            Goal::Faster(times) => {
+                (format!(">= {times}x"), self.ratio().map(|ratio| ratio >= times))
+            }
+            Goal::OfLimit(times) => {
+                (format!("<= {times}x limit"), self.limit.map(|(_, limit)| self.ours <= times * limit))
+            }
+            Goal::Nanoseconds(most) => (format!("<= {}", time(most)), Some(self.ours <= most)),
+            Goal::None => (String::new(), None),
+        }
+    }
+}
+
+struct Table {
+    rows: Vec<Row>,
+    wanted: Vec<String>,
+}
+
+impl Table {
+    fn wants(&self, work: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|word| work.contains(word.as_str()))
+    }
+
+    fn add(&mut self, row: Row) {
+        let (target, met) = row.verdict();
+        let met = met.map_or("", |met| if met { "met" } else { "MISSED" });
+        let rival = row.rival.map_or(String::new(), |(name, theirs)| format!("{name} {}", time(theirs)));
+        let ratio = row.ratio().map_or(String::new(), |ratio| format!("{}x", figures(ratio)));
+        println!("{:<58} {:>10}  {:<28} {:>9}  {target:<12} {met}", row.work, time(row.ours), rival, ratio);
+        self.rows.push(row);
+    }
+}
+
+fn main() {
+    let wanted = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let mut table = Table { rows: Vec::new(), wanted };
+    let boards: Vec<Board> = [inputs::real_board(), Some(inputs::generated_board())].into_iter().flatten().collect();
+    for board in &boards {
+        walk(&mut table, board);
+        resolve(&mut table, board);
+    }
+    for (count, target) in [(4, 1.0), (64, 5.0), (1_024, 80.0), (65_536, 2_000.0), (1_000_000, 0.0)] {
+        look_up(&mut table, count, target);
+    }
+    for shuffled in [false, true] {
+        decode(&mut table, shuffled);
+    }
+    for (machine, count, target) in [
+        (Machine::Flat, 10_000, Goal::Faster(1_000.0)),
+        (Machine::Mixed, 10_000, Goal::Faster(1_000.0)),
+        (Machine::Flat, 100_000, Goal::Faster(8_000.0)),
+        (Machine::Mixed, 100_000, Goal::Faster(8_000.0)),
+        (Machine::Flat, 1_000_000, Goal::None),
+        (Machine::Mixed, 1_000_000, Goal::Nanoseconds(60.0)),
+    ] {
+        group(&mut table, machine, count, target);
+    }
+    if table.wants("command") {
+        command(&mut table, &boards);
+    }
+    if table.wanted.is_empty() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, report(&table.rows, &kept)).unwrap();
+        println!("\nwritten to {}", path.display());
+    }
+}
+
+/// Nodes, properties and bytes of values.
+fn walk_ours(blob: &[u8]) -> u64 {
+    let mut sum = 0;
+    for token in Tree::parse(blob).unwrap().tokens() {
+        sum += match token.unwrap() {
+            Token::BeginNode { .. } => 1,
+            Token::Property { value, .. } => 1 + value.len() as u64,
+            Token::EndNode => 0,
+        };
+    }
+    sum
+}
+
+/// A copy that libfdt accepts, which wants eight-byte alignment.
+fn aligned(blob: &[u8]) -> Vec<u64> {
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_ne_bytes(word)
+    };
+    blob.chunks(8).map(word).collect()
+}
+
+fn bytes_of(words: &[u64], length: usize) -> &[u8] {
+    // SAFETY: any byte of a u64 may be read, and there are as many as the blob was long.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), length.min(words.len() * 8)) }
+}
+
+/// Adds up all bytes, eight at a time: what reading them costs.
+fn read(words: &[u64]) -> u64 {
+    black_box(words).iter().fold(0, |sum: u64, word| sum.wrapping_add(*word))
+}
+
+fn walk(table: &mut Table, board: &Board) {
+    let work = format!("token walk, {}, {} KB", board.name, board.blob.len() / 1000);
+    if !table.wants(&work) {
+        return;
+    }
+    let words = aligned(&board.blob);
+    let blob = bytes_of(&words, board.blob.len());
+    let outcome = race::run(vec![
+        Racer::new(|| walk_ours(black_box(blob))),
+        Racer::new(|| rivals::walk_with_libfdt(black_box(blob)).unwrap_or(0)),
+        Racer::new(|| rivals::walk_with_fdt(black_box(blob))),
+        Racer::new(|| read(&words)),
+    ]);
+    versus_trees(table, &work, &outcome, [10.0, 5.0]);
+}
+
+fn resolve(table: &mut Table, board: &Board) {
+    let work = format!("parse, index, resolve, {}", board.name);
+    if !table.wants(&work) {
+        return;
+    }
+    let words = aligned(&board.blob);
+    let blob = bytes_of(&words, board.blob.len());
+    let ours = || Tree::parse(black_box(blob)).unwrap().platform().unwrap();
+    let outcome = race::run(vec![
+        Racer::new(|| entries(&ours())),
+        Racer::new(|| rivals::resolve_with_libfdt(black_box(blob)).unwrap_or(0)),
+        Racer::new(|| rivals::resolve_with_fdt(black_box(blob))),
+        Racer::new(|| read(&words)),
+    ]);
+    versus_trees(table, &work, &outcome, [200.0, 100.0]);
+    let platform = ours();
+    let build = race::run(vec![Racer::new(|| {
+        IdMap::build(black_box(&platform), Dialect::LINUX).unwrap().iommus().len() as u64
+    })]);
+    table.add(Row {
+        work: format!("Platform to IdMap, {}", board.name),
+        ours: build.nanoseconds[0],
+        rival: None,
+        limit: None,
+        target: Goal::None,
+    });
+}
+
+/// Entries of `iommus`, and of `iommu-map` read with four cells an entry, that lead to an IOMMU.
+fn entries(platform: &Platform) -> u64 {
+    let leads = |mapping: &&IdMapping| matches!(mapping.target, Target::Iommu(_));
+    let classic = |table: &IdTable| table.classic.as_ref().unwrap_or(&table.mappings).iter().filter(leads).count();
+    let of = |requester: &Requester| match &requester.kind {
+        RequesterKind::Bus(bus) => bus.streams.as_ref().map_or(0, classic),
+        RequesterKind::Master(master) => master.streams.len(),
+        _ => 0,
+    };
+    platform.requesters.iter().map(|requester| of(requester) as u64).sum()
+}
+
+fn versus_trees(table: &mut Table, work: &str, outcome: &race::Outcome, targets: [f64; 2]) {
+    let [ours, libfdt, fdt, limit] = outcome.nanoseconds[..] else { unreachable!() };
+    let same = |other: usize| assert_eq!(outcome.answers[0], outcome.answers[other], "{work}: not the same work");
+    same(2);
+    let limit = Some(("read", limit));
+    if NO_LIBFDT.is_none() {
+        same(1);
+        let rival = Some(("libfdt", libfdt));
+        table.add(Row { work: work.into(), ours, rival, limit, target: Goal::Faster(targets[0]) });
+    }
+    let rival = Some(("fdt 0.1.5", fdt));
+    table.add(Row { work: work.into(), ours, rival, limit, target: Goal::Faster(targets[1]) });
+}
+
+fn look_up(table: &mut Table, count: usize, target: f64) {
+    let work = format!("RID to StreamID, {count} mappings");
+    if !table.wants(&work) {
+        return;
+    }
+    let input = inputs::mappings(count);
+    let platform = Tree::parse(&input.blob).unwrap().platform().unwrap();
+    let map = IdMap::build(&platform, Dialect::LINUX_CLASSIC).unwrap();
+    let ids = &input.ids[..input.ids.len().min(if count > 10_000 { 512 } else { 8192 })];
+    let stream = |id: u32| map.stream_from(0, id).unwrap().id.map_or(0, |id| u64::from(id.0));
+    let outcome = race::run(vec![
+        Racer::per(input.ids.len(), || black_box(&input.ids).iter().map(|id| stream(*id)).sum()),
+        Racer::per(ids.len(), || rivals::scan(black_box(&input.bytes), black_box(ids))),
+    ]);
+    let [ours, theirs] = outcome.nanoseconds[..] else { unreachable!() };
+    let sum: u64 = ids.iter().map(|id| stream(*id)).sum();
+    assert_eq!(outcome.answers[1], sum, "{work}: not the same answers");
+    let rival = Some(("linear scan in C", theirs));
+    let target = if target > 0.0 { Goal::Faster(target) } else { Goal::None };
+    table.add(Row { work: work.clone(), ours, rival, limit: None, target });
+    if count == 65_536 {
+        table.add(Row { work, ours, rival: None, limit: None, target: Goal::Nanoseconds(35.0) });
+    }
+}
+
+fn decode(table: &mut Table, shuffled: bool) {
+    let order = if shuffled { "no order" } else { "ascending" };
+    let work = format!("decode and index an IORT of 65,536 mappings, {order}");
+    if !table.wants(&work) {
+        return;
+    }
+    let blob = inputs::iort(shuffled);
+    let platform = Iort::parse(&blob).unwrap().platform();
+    let ranges: Vec<_> = platform
+        .requesters
+        .iter()
+        .filter_map(|requester| match &requester.kind {
+            RequesterKind::Bus(bus) => bus.streams.as_ref().map(|table| table.mappings.clone()),
+            _ => None,
+        })
+        .collect();
+    let outcome = race::run(vec![
+        Racer::new(|| {
+            let platform = Iort::parse(black_box(&blob)).unwrap().platform();
+            IdMap::build(&platform, Dialect::LINUX).unwrap().iommus().len() as u64
+        }),
+        Racer::new(|| {
+            let sum = black_box(&blob).iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+            let mut ranges = black_box(&ranges).clone();
+            ranges.iter_mut().for_each(|ranges| ranges.sort_unstable_by_key(|range| range.first));
+            black_box(ranges);
+            u64::from(sum)
+        }),
+    ]);
+    let [ours, limit] = outcome.nanoseconds[..] else { unreachable!() };
+    let limit = Some(("sum and sort", limit));
+    table.add(Row { work, ours, rival: None, limit, target: Goal::OfLimit(4.0) });
+}
+
+fn group(table: &mut Table, machine: Machine, count: usize, target: Goal) {
+    let shape = if machine == Machine::Flat { "flat" } else { "switches, bridges, aliases" };
+    let work = format!("group {count} functions, {shape}");
+    if !table.wants(&work) {
+        return;
+    }
+    let functions = inputs::functions(machine, count);
+    let ours = || {
+        let mut groups = Groups::without_firmware();
+        let start = Stopwatch::start();
+        for device in &functions.devices {
+            black_box(groups.add(*device).unwrap());
+        }
+        start.elapsed().as_secs_f64() * 1e9 / count as f64
+    };
+    // The search takes seconds from 100,000 on: every so many devices are searched for, and the time is multiplied.
+    let step = (count / 10_000).pow(2).max(1);
+    let theirs = |layout| {
+        let mut devices = functions.rivals.clone();
+        let start = Stopwatch::start();
+        rivals::group(&mut devices, step, layout);
+        start.elapsed().as_secs_f64() * 1e9 * step as f64 / count as f64
+    };
+    let rounds = if count > 100_000 { 3 } else { 9 };
+    let mut times = [(); 3].map(|()| Vec::with_capacity(rounds));
+    for _ in 0..rounds {
+        times[0].push(ours());
+        if count <= 100_000 {
+            times[1].push(theirs(Layout::Packed));
+            times[2].push(theirs(Layout::Listed));
+        }
+    }
+    let [ours, packed, listed] = times.map(|times| if times.is_empty() { f64::NAN } else { median(times) });
+    let row = |rival, target| Row { work: format!("{work}, each"), ours, rival, limit: None, target };
+    if packed.is_nan() {
+        return table.add(row(None, target));
+    }
+    table.add(row(Some(("search in C, 2 KiB list", listed)), target));
+    table.add(row(Some(("search in C, packed array", packed)), target));
+}
+
+/// The command itself, as a process.
+fn command(table: &mut Table, boards: &[Board]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let built = Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]).current_dir(&root).status();
+    assert!(built.unwrap().success(), "the command does not build");
+    let binary = root.join("target/release/fwspec");
+    let race = |mut racers: Vec<Box<dyn FnMut() -> f64 + '_>>, rounds: usize| -> Vec<f64> {
+        let mut times = vec![Vec::new(); racers.len()];
+        for _ in 0..rounds {
+            racers.iter_mut().zip(&mut times).for_each(|(racer, times)| times.push(racer()));
+        }
+        times.into_iter().map(median).collect()
+    };
+    let board = &boards[0];
+    let file = std::env::temp_dir().join("fwspec-bench.dtb");
+    std::fs::write(&file, &board.blob).unwrap();
+    let path = file.to_str().unwrap();
+    let nothing = Path::new("/bin/true");
+    let times = race(
+        vec![
+            Box::new(time_of(nothing, &[])),
+            Box::new(time_of(&binary, &["--version"])),
+            Box::new(time_of(&binary, &["show", path])),
+            Box::new(time_of(&binary, &["show", "--json", path])),
+        ],
+        101,
+    );
+    let start = Some(("/bin/true", times[0]));
+    for (what, ours, most) in [("--version", times[1], 2e6), ("show", times[2], 3e6), ("show --json", times[3], 3e6)] {
+        let on = if what == "--version" { String::new() } else { format!(", {} KB", board.blob.len() / 1000) };
+        let work = format!("command: fwspec {what}{on}");
+        table.add(Row { work, ours, rival: None, limit: start, target: Goal::Nanoseconds(most) });
+    }
+    std::fs::remove_file(&file).unwrap();
+    let Some(folder) = inputs::shared().map(|shared| shared.join("corpus/dtb")) else { return };
+    let sizes: Vec<u64> = std::fs::read_dir(&folder)
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.metadata().ok().map(|data| data.len()))
+        .collect();
+    let (files, bytes) = (sizes.len(), sizes.iter().sum::<u64>());
+    let folder: PathBuf = folder.canonicalize().unwrap();
+    let arguments = ["show", "--json", folder.to_str().unwrap()];
+    let times = race(vec![Box::new(time_of(&binary, &arguments))], 21);
+    // 1,000 files and 55 MB within 0.25 s on four cores: a share of that by bytes.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let most = 0.25e9 * bytes as f64 / 55e6 * (4.0 / cores.min(4) as f64);
+    table.add(Row {
+        work: format!("command: fwspec show --json, {files} files, {} MB, {cores} cores", bytes / 1_000_000),
+        ours: times[0],
+        rival: None,
+        limit: start,
+        target: Goal::Nanoseconds(most),
+    });
+}
+
+/// How long a process takes from start to end, in nanoseconds; its output goes nowhere.
+fn time_of<'a>(program: &'a Path, arguments: &'a [&'a str]) -> impl FnMut() -> f64 + 'a {
+    move || {
+        let mut command = Command::new(program);
+        let start = Instant::now();
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        start.elapsed().as_secs_f64() * 1e9
+    }
+}
+
+/// Three figures.
+fn figures(value: f64) -> String {
+    match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+fn time(nanoseconds: f64) -> String {
+    let (value, unit) = match nanoseconds {
+        t if t < 1e3 => (t, "ns"),
+        t if t < 1e6 => (t / 1e3, "µs"),
+        t if t < 1e9 => (t / 1e6, "ms"),
+        t => (t / 1e9, "s"),
+    };
+    format!("{} {unit}", figures(value))
+}
+
+/// RESULTS.md: the table, and below it what was written there by hand.
+fn report(rows: &[Row], before: &str) -> String {
+    let mut text = String::from(
+        "# Speed\n\nMade by `cargo bench --manifest-path benches/Cargo.toml`, which keeps what stands below the table. Medians of \
+rounds in which\neverybody has a turn; read the ratios, the times are this machine's.\n\n",
+    );
+    let _ = writeln!(text, "{}\n", machine());
+    text += "| work | ours | rival | ratio | limit | target | |\n|---|---|---|---|---|---|---|\n";
+    for row in rows {
+        let (target, met) = row.verdict();
+        let rival = row.rival.map_or(String::new(), |(name, theirs)| format!("{name}: {}", time(theirs)));
+        let ratio = row.ratio().map_or(String::new(), |ratio| format!("{}x", figures(ratio)));
+        let limit = row.limit.map_or(String::new(), |(name, limit)| format!("{name}: {}", time(limit)));
+        let met = met.map_or("", |met| if met { "met" } else { "**missed**" });
+        let _ = writeln!(text, "| {} | {} | {rival} | {ratio} | {limit} | {target} | {met} |", row.work, time(row.ours));
+    }
+    if let Some(why) = NO_LIBFDT {
+        let _ = writeln!(text, "\nlibfdt took no part: {why}.");
+    }
+    let below = before.find("\n## ").and_then(|start| before.get(start..)).unwrap_or_default();
+    text + below
+}
+
+/// The machine, the compilers and the day.
+fn machine() -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
+    };
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, name)| name);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let facts = [
+        said("date", &["+%Y-%m-%d"]),
+        Some(format!("{cpu}, {cores} cores")),
+        said("rustc", &["--version"]),
+        said("cc", &["--version"]),
+    ];
+    facts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
