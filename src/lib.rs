@@ -61,6 +61,8 @@
 extern crate alloc;
 
 pub mod acpi;
+#[cfg(feature = "alloc")]
+pub mod assert;
 mod bytes;
 mod dialect;
 mod error;
@@ -76,6 +78,8 @@ pub mod dt;
 pub mod group;
 #[cfg(feature = "alloc")]
 pub mod input;
+#[cfg(any(feature = "acpi", feature = "fdt"))]
+pub mod interop;
 #[cfg(feature = "alloc")]
 pub mod map;
 #[cfg(feature = "alloc")]
