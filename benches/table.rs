@@ -48,9 +48,7 @@ impl Row {
     /// The target in words, and whether it is met.
     fn verdict(&self) -> (String, Option<bool>) {
         match self.target {
-            Goal::Faster(times) => {
-                (format!(">= {times}x"), self.ratio().map(|ratio| ratio >= times))
-            }
+            Goal::Faster(times) => (format!(">= {times}x"), self.ratio().map(|ratio| ratio >= times)),
             Goal::OfLimit(times) => {
                 (format!("<= {times}x limit"), self.limit.map(|(_, limit)| self.ours <= times * limit))
             }
@@ -83,7 +81,8 @@ impl Table {
 fn main() {
     let wanted = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let mut table = Table { rows: Vec::new(), wanted };
-    let boards: Vec<Board> = [inputs::real_board(), Some(inputs::generated_board())].into_iter().flatten().collect();
+    let boards: Vec<Board> =
+        [inputs::real_board(), Some(inputs::generated_board())].into_iter().flatten().collect();
     for board in &boards {
         walk(&mut table, board);
         resolve(&mut table, board);
@@ -195,7 +194,8 @@ fn resolve(table: &mut Table, board: &Board) {
 /// Entries of `iommus`, and of `iommu-map` read with four cells an entry, that lead to an IOMMU.
 fn entries(platform: &Platform) -> u64 {
     let leads = |mapping: &&IdMapping| matches!(mapping.target, Target::Iommu(_));
-    let classic = |table: &IdTable| table.classic.as_ref().unwrap_or(&table.mappings).iter().filter(leads).count();
+    let classic =
+        |table: &IdTable| table.classic.as_ref().unwrap_or(&table.mappings).iter().filter(leads).count();
     let of = |requester: &Requester| match &requester.kind {
         RequesterKind::Bus(bus) => bus.streams.as_ref().map_or(0, classic),
         RequesterKind::Master(master) => master.streams.len(),
@@ -206,7 +206,8 @@ fn entries(platform: &Platform) -> u64 {
 
 fn versus_trees(table: &mut Table, work: &str, outcome: &race::Outcome, targets: [f64; 2]) {
     let [ours, libfdt, fdt, limit] = outcome.nanoseconds[..] else { unreachable!() };
-    let same = |other: usize| assert_eq!(outcome.answers[0], outcome.answers[other], "{work}: not the same work");
+    let same =
+        |other: usize| assert_eq!(outcome.answers[0], outcome.answers[other], "{work}: not the same work");
     same(2);
     let limit = Some(("read", limit));
     if NO_LIBFDT.is_none() {
@@ -321,7 +322,8 @@ fn group(table: &mut Table, machine: Machine, count: usize, target: Goal) {
 /// The command itself, as a process.
 fn command(table: &mut Table, boards: &[Board]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let built = Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]).current_dir(&root).status();
+    let built =
+        Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]).current_dir(&root).status();
     assert!(built.unwrap().success(), "the command does not build");
     let binary = root.join("target/release/fwspec");
     let race = |mut racers: Vec<Box<dyn FnMut() -> f64 + '_>>, rounds: usize| -> Vec<f64> {
@@ -346,8 +348,11 @@ fn command(table: &mut Table, boards: &[Board]) {
         101,
     );
     let start = Some(("/bin/true", times[0]));
-    for (what, ours, most) in [("--version", times[1], 2e6), ("show", times[2], 3e6), ("show --json", times[3], 3e6)] {
-        let on = if what == "--version" { String::new() } else { format!(", {} KB", board.blob.len() / 1000) };
+    for (what, ours, most) in
+        [("--version", times[1], 2e6), ("show", times[2], 3e6), ("show --json", times[3], 3e6)]
+    {
+        let on =
+            if what == "--version" { String::new() } else { format!(", {} KB", board.blob.len() / 1000) };
         let work = format!("command: fwspec {what}{on}");
         table.add(Row { work, ours, rival: None, limit: start, target: Goal::Nanoseconds(most) });
     }
@@ -416,7 +421,12 @@ rounds in which\neverybody has a turn; read the ratios, the times are this machi
         let ratio = row.ratio().map_or(String::new(), |ratio| format!("{}x", figures(ratio)));
         let limit = row.limit.map_or(String::new(), |(name, limit)| format!("{name}: {}", time(limit)));
         let met = met.map_or("", |met| if met { "met" } else { "**missed**" });
-        let _ = writeln!(text, "| {} | {} | {rival} | {ratio} | {limit} | {target} | {met} |", row.work, time(row.ours));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {rival} | {ratio} | {limit} | {target} | {met} |",
+            row.work,
+            time(row.ours)
+        );
     }
     if let Some(why) = NO_LIBFDT {
         let _ = writeln!(text, "\nlibfdt took no part: {why}.");
@@ -432,7 +442,10 @@ fn machine() -> String {
         Some(String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned())
     };
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("unknown", |(_, name)| name);
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let facts = [
         said("date", &["+%Y-%m-%d"]),

@@ -54,13 +54,15 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Only what talks to C and to raw tables may, in one module each.
-#![cfg_attr(not(feature = "capi"), forbid(unsafe_code))]
-#![cfg_attr(feature = "capi", deny(unsafe_code))]
+#![cfg_attr(not(any(feature = "capi", feature = "acpi")), forbid(unsafe_code))]
+#![cfg_attr(any(feature = "capi", feature = "acpi"), deny(unsafe_code))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
 pub mod acpi;
+#[cfg(feature = "alloc")]
+pub mod assert;
 mod bytes;
 mod dialect;
 mod error;
@@ -76,6 +78,8 @@ pub mod dt;
 pub mod group;
 #[cfg(feature = "alloc")]
 pub mod input;
+#[cfg(any(feature = "acpi", feature = "fdt"))]
+pub mod interop;
 #[cfg(feature = "alloc")]
 pub mod lint;
 #[cfg(feature = "alloc")]

@@ -38,7 +38,16 @@ fn installed(tool: &str) -> bool {
 /// Runs a command to its end and returns what it printed; fails with what it said where it fails.
 fn run<A: AsRef<OsStr>>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item = A>) -> String {
     let mut command = Command::new(program);
-    let done = command.args(arguments).output().unwrap();
+    command.args(arguments);
+    let done = loop {
+        match command.output() {
+            // Another test's compiler was started while this program was being written, and holds it open until it is done.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            done => break done.unwrap(),
+        }
+    };
     let [out, err] = [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(done.status.success(), "{command:?}: {}\n{out}{err}", done.status);
     out

@@ -202,3 +202,46 @@ fn nothing_is_coloured_where_no_terminal_is() {
     let output = fwspec(&["show", &sample(D05, "iort.bin")], b"");
     assert!(!output.stdout.contains(&0x1b));
 }
+
+#[test]
+fn why_names_every_step_and_what_would_help() {
+    let [iort, lspci] = [sample(SWITCH, "iort.bin"), sample(SWITCH, "lspci.txt")];
+    let files = ["groups", "--firmware", &iort, "--pci", &lspci, "--why"];
+    let ask = |name: &str, devices: &[&str]| snapshot(name, &[&files[..], devices].concat());
+    ask("why-two", &["04:01.0", "06:00.1"]);
+    ask("why-one", &["07:00.1"]);
+    ask("why-apart", &["00:00.0", "07:00.0"]);
+    ask("why-nobody", &["1f:00.0"]);
+    ask("why-json", &["07:00.1", "--json"]);
+}
+
+#[test]
+fn what_if_tells_real_isolation_from_belief() {
+    let lspci = sample(SWITCH, "lspci.txt");
+    let suppose = |name: &str, what: &str| snapshot(name, &["groups", "--pci", &lspci, "--what-if", what]);
+    suppose("what-if-off", "acs=00:02.0:off,00:01.0:on");
+    suppose("what-if-override", "pcie_acs_override=downstream,multifunction");
+    suppose("what-if-wrong", "acs=00:02.0:perhaps");
+}
+
+#[test]
+fn simulate_finds_the_order_that_broke_the_board_of_2020() {
+    let lspci = sample(D05, "lspci.txt");
+    snapshot("simulate", &["simulate", "--pci", &lspci]);
+    snapshot("simulate-find", &["simulate", "--pci", &lspci, "--find"]);
+    snapshot(
+        "simulate-json",
+        &["simulate", "--json", "--pci", &lspci, "--algorithm", "driver-probe", "--find"],
+    );
+    // The functions' driver comes before the port's, as it did then.
+    let order = "# the port driver was deferred\n000a:11:00.0\n000a:11:00.1\n000a:11:00.2\n000a:11:00.3\n000a:10:00.0\n";
+    let groups = |algorithm: &str| {
+        let arguments = ["simulate", "--json", "--pci", &lspci, "--algorithm", algorithm, "--order", "-"];
+        let output = fwspec(&arguments, order.as_bytes());
+        assert_eq!(output.status.code(), Some(0));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        document["groups"].as_array().unwrap().len()
+    };
+    assert_eq!(groups("driver-probe"), 5);
+    assert_eq!(groups("closure"), 1);
+}

@@ -12,8 +12,8 @@ const FLOW: [&[&str]; 9] = [
     &["acpi", "dt", "pci"],
     &["map"],
     &["group"],
-    &["lint"],
-    &["input"],
+    &["assert", "lint"],
+    &["input", "interop"],
     &["report"],
     &["capi", "cli"],
 ];

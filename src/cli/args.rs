@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::lint::{Code, Severity};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::what_if::WhatIf;
 use crate::Dialect;
 use crate::group::simulate::Algorithm;
 
@@ -135,6 +136,9 @@ pub(super) struct Groups {
     /// Only tell why: the chain of reasons between two devices, or what holds one device in its group
     #[arg(long, value_name = "DEVICE", num_args = 1..=2)]
     pub(super) why: Vec<String>,
+    /// Suppose other ACS settings: acs=BDF:on,BDF:off or pcie_acs_override=downstream,multifunction
+    #[arg(long, value_name = "WHAT", conflicts_with = "why")]
+    pub(super) what_if: Option<WhatIf>,
     /// Which rules: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = Policy::Linux)]
     pub(super) policy: Policy,

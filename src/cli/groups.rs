@@ -24,12 +24,20 @@ pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
         args::Policy::Linux => Policy::Linux,
         args::Policy::Strict => Policy::Strict,
     };
-    let Some((groups, mut skipped)) = assign(firmware.as_ref(), arguments.dialect, policy, found) else {
-        return Ok(Outcome::Unreadable);
-    };
+    let assign = |found| assign(firmware.as_ref(), arguments.dialect, policy, found);
+    let Some((mut groups, mut skipped)) = assign(found.clone()) else { return Ok(Outcome::Unreadable) };
     skipped.extend(unread.iter().map(Problem::from));
     let platform = firmware.as_ref().map(|firmware| &firmware.platform);
-    let document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    let mut document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    if let Some(what_if) = &arguments.what_if {
+        let mut supposed = found;
+        what_if.apply(&mut supposed).iter().for_each(|impossible| complain(impossible));
+        let Some((then, skipped)) = assign(supposed) else { return Ok(Outcome::Unreadable) };
+        let now = document;
+        document = GroupsDocument::new(&then, platform, arguments.sid_bits, skipped);
+        document.suppose(&now, what_if.is_real());
+        groups = then;
+    }
     if !arguments.why.is_empty() {
         return why::run(arguments, &groups, &document);
     }

@@ -7,6 +7,7 @@ mod lookup;
 mod show;
 mod simulate;
 mod waiver;
+mod what_if;
 mod why;
 
 use std::ffi::OsString;

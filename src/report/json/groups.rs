@@ -27,6 +27,20 @@ pub struct GroupsDocument {
     pub groups: Vec<GroupRecord>,
     /// What of the inputs could not be read.
     pub skipped: Vec<Problem>,
+    /// What a supposition changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub what_if: Option<WhatIfRecord>,
+}
+
+/// What other ACS settings change.
+#[derive(Clone, Debug, Serialize)]
+pub struct WhatIfRecord {
+    /// The hardware would isolate so; otherwise only the kernel would believe it.
+    pub real: bool,
+    /// Reasons that hold now and would not hold then, between devices that would be apart.
+    pub cut: Vec<TieRecord>,
+    /// Reasons that would hold then between devices that are apart now.
+    pub made: Vec<TieRecord>,
 }
 
 /// A device and where it was put.
@@ -128,7 +142,20 @@ impl GroupsDocument {
             devices: groups.devices().map(device).collect(),
             groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
             skipped,
+            what_if: None,
         }
+    }
+
+    /// Notes what this document, made under a supposition, changes against what is so `now`. `real` where the hardware would
+    /// isolate so.
+    pub fn suppose(&mut self, now: &GroupsDocument, real: bool) {
+        let between = |ties: &GroupsDocument, places: &GroupsDocument| -> Vec<TieRecord> {
+            let group: BTreeMap<&str, Option<u64>> =
+                places.devices.iter().map(|device| (device.device.as_str(), device.group)).collect();
+            let apart = |tie: &&TieRecord| group.get(tie.a.as_str()) != group.get(tie.b.as_str());
+            ties.groups.iter().flat_map(|group| &group.ties).filter(apart).cloned().collect()
+        };
+        self.what_if = Some(WhatIfRecord { real, cut: between(now, self), made: between(self, now) });
     }
 }
 

@@ -10,7 +10,7 @@ mod platform;
 mod simulate;
 mod why;
 
-pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord};
+pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
 pub use platform::{

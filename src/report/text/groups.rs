@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::Bdf;
 use crate::pci::{Function, Header, PortType, Topology};
-use crate::report::json::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord};
+use crate::report::json::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 
 use super::{Style, lines};
 
@@ -53,6 +53,9 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
         text.push('\n');
         notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
     }
+    if let Some(what_if) = &document.what_if {
+        text.push_str(&format!("\n{}", supposed(what_if, style)));
+    }
     let devices = document.devices.len();
     let shared = document.groups.iter().filter(|group| group.members.len() > 1).count();
     text.push_str(&format!(
@@ -60,6 +63,27 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
         document.groups.len(),
         document.policy
     ));
+    text
+}
+
+/// What the supposition changes, and whether the isolation would be real.
+fn supposed(what_if: &WhatIfRecord, style: Style) -> String {
+    let lines = |ties: &[TieRecord]| -> String {
+        ties.iter().map(|tie| format!("  {} - {}: {}\n", tie.a, tie.b, tie.detail)).collect()
+    };
+    let mut text = String::new();
+    if !what_if.cut.is_empty() && what_if.real {
+        text.push_str(&format!("{}\n{}", style.heading("Isolated then, and not now:"), lines(&what_if.cut)));
+    } else if !what_if.cut.is_empty() {
+        let warning = "Taken for isolated then, and not isolated: the hardware still lets these reach each other past the IOMMU";
+        text.push_str(&format!("{}\n{}", style.alarm(warning), lines(&what_if.cut)));
+    }
+    if !what_if.made.is_empty() {
+        text.push_str(&format!("{}\n{}", style.heading("Not isolated then:"), lines(&what_if.made)));
+    }
+    if text.is_empty() {
+        text.push_str("The groups stay as they are.\n");
+    }
     text
 }
 
