@@ -393,3 +393,37 @@ fn compare_look_ups(blob: &[u8], path: &Path) -> usize {
     }
     asked
 }
+
+/// The device trees of Debian stable's newest arm64 kernel, or a word on why not.
+fn debian() -> Result<Vec<PathBuf>, String> {
+    if std::env::var_os("FWSPEC_DEBIAN").is_none_or(|wanted| wanted != "1") {
+        return Err("FWSPEC_DEBIAN=1 asks for them".into());
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian/fetch.sh");
+    let fetched = std::process::Command::new("sh").arg(script).arg(&folder).output();
+    let fetched = fetched.map_err(|error| error.to_string())?;
+    if !fetched.status.success() {
+        return Err(String::from_utf8_lossy(&fetched.stderr).lines().last().unwrap_or("no word").into());
+    }
+    Ok(blobs_in(&folder.join("trees")))
+}
+
+#[test]
+fn every_device_tree_of_debian_is_read() {
+    let blobs = match debian() {
+        Ok(blobs) => blobs,
+        Err(why) => return println!("skipped: no device trees of Debian's kernel: {why}"),
+    };
+    let (mut read, mut asked, mut skipped) = (0, 0, 0);
+    for path in &blobs {
+        let blob = fs::read(path).unwrap();
+        assert_eq!(Some(listing(&blob)), listing_by_fdt(&blob), "{}", path.display());
+        let platform = Tree::parse(&blob).unwrap().platform().unwrap();
+        skipped += platform.skipped.len();
+        asked += compare_look_ups(&blob, path);
+        read += 1;
+    }
+    println!("{read} of {} trees read, {asked} look-ups alike, {skipped} records skipped", blobs.len());
+    assert!(read > 0 && read == blobs.len());
+}
