@@ -222,7 +222,7 @@ rules! {
         help "Set the reference to the offset of the target from the start of the table; node lengths may have changed since it was computed."
         see "DEN0049 §3 table 4; linux iort_node_map_id does not check it"
     }
-    ReferenceType "IORT019" "reference-type" Error [] {
+    ReferenceType "IORT019" "reference-type" Error [MappingCycle] {
         "A mapping leads to a node that cannot take IDs there."
         "The chain ends without an SMMU or ITS group, or goes on in a way that no specification describes."
         seen ""
@@ -425,21 +425,21 @@ rules! {
         help "Leave one single mapping to the ITS group."
         see "DEN0049 §3.1.1.6"
     }
-    RmrUnaligned "IORT048" "rmr-unaligned" Warn [] {
+    RmrUnaligned "IORT048" "rmr-unaligned" Warn [RmrCount] {
         "A reserved memory range does not start and end at a multiple of 64 KiB."
         "Linux warns and rounds outwards to its page size, so that the device can reach more than was meant."
         seen ""
         help "Align base and length to 64 KiB."
         see "DEN0049 §3.1.1.7; linux iort_rmr_desc_check_overlap, iort_rmr_alloc"
     }
-    RmrEmpty "IORT049" "rmr-empty" Warn [] {
+    RmrEmpty "IORT049" "rmr-empty" Warn [RmrCount] {
         "An RMR node without memory ranges, or with one of length 0."
         "Nothing stays mapped: the device that relies on it faults as soon as its SMMU is on."
         seen ""
         help "Describe the memory, or remove the node."
         see "DEN0049 §3.1.1.7; linux iort_rmr_desc_check_overlap"
     }
-    RmrOverlap "IORT050" "rmr-overlap" Warn [] {
+    RmrOverlap "IORT050" "rmr-overlap" Warn [RmrCount] {
         "Two reserved memory ranges overlap."
         "Linux warns, and maps the common part for both owners with the attributes of the later one."
         seen ""
@@ -777,7 +777,7 @@ rules! {
         help "Use the number of the binding."
         see "Documentation/devicetree/bindings/iommu"
     }
-    ClassicReading "DT033" "classic-reading" Warn [] {
+    ClassicReading "DT033" "classic-reading" Warn [MapRange EntryCut PhandleUnknown CellsLength CellsTooMany MapBase] {
         "Kernels before 7.3 read another map here: four cells in each entry, whatever the IOMMU wants."
         "They give devices IDs made of the wrong cells, without a word."
         seen "Qualcomm trees of Linux 7.2 with entries of five cells, wherever the count of cells is a multiple of four"
@@ -786,7 +786,7 @@ rules! {
     }
 
     // -- what the maps mean --
-    DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
+    DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside MappingsOnFields InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
         "Requester IDs of a bus reach neither an IOMMU nor an MSI controller, while others do."
         "A device there is not translated; as an alias it also costs the device behind it its IOMMU."
         seen ""
