@@ -551,6 +551,13 @@ rules! {
         help "Count it, or shorten the node."
         see "DEN0049 §3.1"
     }
+    TableRepeated "IORT066" "table-repeated" Warn [] {
+        "The file holds a second IORT."
+        "Linux uses the first and never looks at the other; which one that is depends on the order in the XSDT."
+        seen ""
+        help "Leave one IORT in the firmware."
+        see "linux acpi_iort_init: acpi_get_table of instance 0"
+    }
 
     // -- device tree --
     TreeCut "DT001" "tree-unreadable" Error [] {
@@ -592,7 +599,7 @@ rules! {
         "The length of a list is no multiple of four bytes."
         "A map of that length fails for every id (EINVAL), so that no device of the bus is translated."
         seen ""
-        help "Write whole cells, <0x…>, in the source."
+        help "Write whole cells, in angle brackets, in the source."
         see "linux v7.3 of_map_id: \"bad length\""
     }
     PhandleUnknown "DT007" "phandle-unknown" Error [] {
@@ -639,7 +646,7 @@ rules! {
     }
     MapRange "DT013" "map-range-cells" Error [] {
         "A map entry gives several cells to several ids."
-        "Linux 7.3 refuses the ids of the entry with EINVAL: which of the cells would count up?"
+        "Linux 7.3 refuses the ids of the entry with EINVAL, because nothing says which of the cells counts up."
         seen ""
         help "Write one entry per id, with a length of 1."
         see "linux v7.3 of_map_id"
