@@ -222,7 +222,7 @@ rules! {
         help "Set the reference to the offset of the target from the start of the table; node lengths may have changed since it was computed."
         see "DEN0049 §3 table 4; linux iort_node_map_id does not check it"
     }
-    ReferenceType "IORT019" "reference-type" Error [] {
+    ReferenceType "IORT019" "reference-type" Error [MappingCycle] {
         "A mapping leads to a node that cannot take IDs there."
         "The chain ends without an SMMU or ITS group, or goes on in a way that no specification describes."
         seen ""
@@ -425,21 +425,21 @@ rules! {
         help "Leave one single mapping to the ITS group."
         see "DEN0049 §3.1.1.6"
     }
-    RmrUnaligned "IORT048" "rmr-unaligned" Warn [] {
+    RmrUnaligned "IORT048" "rmr-unaligned" Warn [RmrCount] {
         "A reserved memory range does not start and end at a multiple of 64 KiB."
         "Linux warns and rounds outwards to its page size, so that the device can reach more than was meant."
         seen ""
         help "Align base and length to 64 KiB."
         see "DEN0049 §3.1.1.7; linux iort_rmr_desc_check_overlap, iort_rmr_alloc"
     }
-    RmrEmpty "IORT049" "rmr-empty" Warn [] {
+    RmrEmpty "IORT049" "rmr-empty" Warn [RmrCount] {
         "An RMR node without memory ranges, or with one of length 0."
         "Nothing stays mapped: the device that relies on it faults as soon as its SMMU is on."
         seen ""
         help "Describe the memory, or remove the node."
         see "DEN0049 §3.1.1.7; linux iort_rmr_desc_check_overlap"
     }
-    RmrOverlap "IORT050" "rmr-overlap" Warn [] {
+    RmrOverlap "IORT050" "rmr-overlap" Warn [RmrCount] {
         "Two reserved memory ranges overlap."
         "Linux warns, and maps the common part for both owners with the attributes of the later one."
         seen ""
@@ -551,6 +551,13 @@ rules! {
         help "Count it, or shorten the node."
         see "DEN0049 §3.1"
     }
+    TableRepeated "IORT066" "table-repeated" Warn [] {
+        "The file holds a second IORT."
+        "Linux uses the first and never looks at the other; which one that is depends on the order in the XSDT."
+        seen ""
+        help "Leave one IORT in the firmware."
+        see "linux acpi_iort_init: acpi_get_table of instance 0"
+    }
 
     // -- device tree --
     TreeCut "DT001" "tree-unreadable" Error [] {
@@ -592,7 +599,7 @@ rules! {
         "The length of a list is no multiple of four bytes."
         "A map of that length fails for every id (EINVAL), so that no device of the bus is translated."
         seen ""
-        help "Write whole cells, <0x…>, in the source."
+        help "Write whole cells, in angle brackets, in the source."
         see "linux v7.3 of_map_id: \"bad length\""
     }
     PhandleUnknown "DT007" "phandle-unknown" Error [] {
@@ -639,7 +646,7 @@ rules! {
     }
     MapRange "DT013" "map-range-cells" Error [] {
         "A map entry gives several cells to several ids."
-        "Linux 7.3 refuses the ids of the entry with EINVAL: which of the cells would count up?"
+        "Linux 7.3 refuses the ids of the entry with EINVAL, because nothing says which of the cells counts up."
         seen ""
         help "Write one entry per id, with a length of 1."
         see "linux v7.3 of_map_id"
@@ -777,7 +784,7 @@ rules! {
         help "Use the number of the binding."
         see "Documentation/devicetree/bindings/iommu"
     }
-    ClassicReading "DT033" "classic-reading" Warn [] {
+    ClassicReading "DT033" "classic-reading" Warn [MapRange EntryCut PhandleUnknown CellsLength CellsTooMany MapBase] {
         "Kernels before 7.3 read another map here: four cells in each entry, whatever the IOMMU wants."
         "They give devices IDs made of the wrong cells, without a word."
         seen "Qualcomm trees of Linux 7.2 with entries of five cells, wherever the count of cells is a multiple of four"
@@ -786,7 +793,7 @@ rules! {
     }
 
     // -- what the maps mean --
-    DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
+    DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside MappingsOnFields InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
         "Requester IDs of a bus reach neither an IOMMU nor an MSI controller, while others do."
         "A device there is not translated; as an alias it also costs the device behind it its IOMMU."
         seen ""

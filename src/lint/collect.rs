@@ -37,6 +37,17 @@ impl Findings {
 
     /// Adds a finding; gives it back where it is kept, so that related places can be added.
     pub(super) fn add(&mut self, code: Code, at: Bytes, message: fmt::Arguments<'_>) -> Option<&mut Finding> {
+        self.add_in(self.source, code, at, message)
+    }
+
+    /// The same for a blob beside the one at hand.
+    pub(super) fn add_in(
+        &mut self,
+        source: Source,
+        code: Code,
+        at: Bytes,
+        message: fmt::Arguments<'_>,
+    ) -> Option<&mut Finding> {
         let met = self.met.get_mut(code as usize)?;
         *met = met.saturating_add(1);
         if *met > KEPT_PER_CODE {
@@ -45,8 +56,8 @@ impl Findings {
         self.list.push(Finding {
             code,
             severity: code.rule().severity,
-            subject: self.source.at(at.subject),
-            at: self.source.at(at.offset),
+            subject: source.at(at.subject),
+            at: source.at(at.offset),
             len: at.len,
             message: message.to_string(),
             related: Vec::new(),

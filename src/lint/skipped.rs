@@ -9,6 +9,10 @@ pub(super) fn check(platform: &Platform, node_around: impl Fn(u32) -> u32, findi
     for error in &platform.skipped {
         if Some(error.at.source) == platform.source {
             one(error, node_around(error.at.offset), findings);
+        } else if let Some((code, len)) = code(&error.kind) {
+            // About the file around the table, or about another table of it.
+            let at = Bytes { subject: 0, offset: error.at.offset, len };
+            findings.add_in(error.at.source, code, at, format_args!("{}", error.kind));
         }
     }
 }
@@ -25,6 +29,8 @@ pub(super) fn code(kind: &ErrorKind) -> Option<(Code, u32)> {
         ErrorKind::Truncated { .. } | ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => {
             (Code::TableCut, 8)
         }
+        ErrorKind::NoTable { .. } => (Code::TrailingBytes, 16),
+        ErrorKind::TableTwice => (Code::TableRepeated, 16),
         ErrorKind::NodeOffset { .. } => (Code::FirstNodeOutside, 4),
         ErrorKind::Checksum(_) => (Code::Checksum, 1),
         ErrorKind::NodeCount { .. } => (Code::NodeCountHigh, 4),

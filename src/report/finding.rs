@@ -38,12 +38,6 @@ impl Linted {
         Some(self.place(finding.subject))
     }
 
-    /// The bytes of the file around a finding, if it is of a table: those of the table and what follows it.
-    pub fn table(&self) -> Option<[&[u8]; 2]> {
-        let iort = self.firmware.as_ref()?.iort()?;
-        Some([iort.sdt().bytes(), iort.sdt().trailing()])
-    }
-
     /// How many findings are at least this bad.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity >= severity).count()

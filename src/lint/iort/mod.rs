@@ -1,6 +1,7 @@
 //! Checks of an IORT's bytes: what the table, its nodes and its mappings say, before anybody makes sense of it together.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod cycle;
 mod fields;
 mod mappings;
 mod paths;
@@ -38,6 +39,7 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
             fields::check(&known, node, &body, findings);
         }
     }
+    cycle::check(nodes, findings);
     paths::check(nodes, findings);
     rmr::check(iort, nodes, findings);
 }

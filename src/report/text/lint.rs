@@ -66,7 +66,7 @@ fn one(linted: &Linted, finding: &Finding, style: Style) -> String {
     text.push_str(&excerpt(linted, finding.at, finding.len, style));
     for related in &finding.related {
         text.push_str(&format!("  note: {}: {}\n", linted.place(related.at), related.note));
-        if linted.table().is_none() {
+        if related.at.source == Source::DTB {
             text.push_str(&excerpt(linted, related.at, related.len, style));
         }
     }
@@ -95,7 +95,11 @@ fn excerpt(linted: &Linted, at: At, len: u32, style: Style) -> String {
 type Lines = Vec<(String, String, String)>;
 
 fn hex(linted: &Linted, at: At, len: u32) -> Option<Lines> {
-    let [table, behind] = linted.table()?;
+    let iort = linted.firmware.as_ref()?.iort()?.sdt();
+    if at.source != iort.source() {
+        return None;
+    }
+    let (table, behind) = (iort.bytes(), iort.trailing());
     let byte = |offset: u32| {
         let offset = index(offset);
         table.get(offset).or_else(|| behind.get(offset.checked_sub(table.len())?)).copied()

@@ -1,0 +1,212 @@
+//! Each finding has its sample, which trips it and nothing else; healthy firmware trips none. `BLESS=1` writes the samples.
+#![cfg(feature = "cli")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout
+)]
+#![allow(missing_docs, unreachable_pub)]
+
+#[path = "lint/acpi.rs"]
+mod acpi;
+#[path = "lint/dtb.rs"]
+mod dtb;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fwspec::input::Firmware;
+use fwspec::lint::{self, Code, Finding, Severity};
+
+/// What the command finds in a file.
+fn findings(bytes: &[u8]) -> Vec<Finding> {
+    let firmware = match Firmware::open("sample", bytes.to_vec()) {
+        Ok(firmware) => firmware,
+        Err(error) => return vec![lint::unreadable(&error).expect("a finding about the table")],
+    };
+    match (firmware.iort(), firmware.tree()) {
+        (Some(iort), _) => lint::iort(&iort, &firmware.platform),
+        (_, Some(tree)) => lint::tree(&tree, &firmware.platform),
+        _ => panic!("neither table nor tree"),
+    }
+}
+
+fn codes(findings: &[Finding], at_least: Severity) -> BTreeSet<Code> {
+    findings.iter().filter(|finding| finding.severity >= at_least).map(|finding| finding.code).collect()
+}
+
+fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Codes that never come alone, with the one that comes along: systems disagree only where something else is wrong.
+const ACCOMPANIED: [(Code, Code); 1] = [(Code::DialectsDisagree, Code::RootSingle)];
+
+#[test]
+fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
+    let folder = project().join("firmware-samples/broken");
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut faults = Vec::new();
+    for code in Code::ALL {
+        let rule = code.rule();
+        let (file, bytes) = match (acpi::recipe(*code), dtb::recipe(*code)) {
+            (Some(bytes), None) => ("iort.bin", bytes),
+            (None, Some(bytes)) => ("fdt.dtb", bytes),
+            _ => {
+                faults.push(format!("{code} {} has no recipe, or two", rule.name));
+                continue;
+            }
+        };
+        let sample = folder.join(format!("{}-{}", rule.id, rule.name)).join(file);
+        if bless {
+            fs::create_dir_all(sample.parent().unwrap()).unwrap();
+            fs::write(&sample, &bytes).unwrap();
+        }
+        if fs::read(&sample).ok().as_ref() != Some(&bytes) {
+            faults.push(format!(
+                "{} is not what its recipe writes; if it is meant to be, BLESS=1",
+                sample.display()
+            ));
+        }
+        let found = findings(&bytes);
+        let mut wanted = BTreeSet::from([*code]);
+        wanted.extend(ACCOMPANIED.iter().filter(|(of, _)| of == code).map(|(_, with)| *with));
+        let mut tripped = codes(&found, Severity::Warn);
+        tripped.extend(found.iter().map(|finding| finding.code).filter(|found| found == code));
+        if tripped != wanted {
+            let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+            faults.push(format!(
+                "{code} {}: wanted {wanted:?}, found\n    {}",
+                rule.name,
+                said.join("\n    ")
+            ));
+        }
+    }
+    println!("{} codes", Code::ALL.len());
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn healthy_firmware_trips_nothing() {
+    for bytes in [acpi::healthy().0.finish(), dtb::healthy().blob()] {
+        let found: Vec<_> = findings(&bytes).iter().map(ToString::to_string).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
+    }
+}
+
+#[test]
+fn samples_of_machines_trip_what_is_known_of_them() {
+    // QEMU repeats identifier 0, and sends buses that are not in use straight to the ITS.
+    let qemu = &[Code::IdentifierRepeated, Code::Bypass][..];
+    // Written by hand: a component without a limit, and, without an MCFG, buses that are not there.
+    let board = &[Code::LimitZero, Code::DmaHole][..];
+    for (sample, wanted) in [
+        ("qemu-virt-acpi/iort.bin", qemu),
+        ("qemu-switch-bridge/iort.bin", qemu),
+        ("qemu-two-roots/iort.bin", qemu),
+        ("qemu-virtual-functions/iort.bin", qemu),
+        ("d05-2020/iort.bin", board),
+        ("d05-2020/fdt.dtb", &[]),
+        ("qemu-virt-dt/fdt.dtb", &[]),
+        ("qemu-switch-bridge/fdt.dtb", &[]),
+    ] {
+        let bytes = fs::read(project().join("firmware-samples").join(sample)).unwrap();
+        let found = codes(&findings(&bytes), Severity::Info);
+        assert_eq!(found, wanted.iter().copied().collect(), "{sample}");
+    }
+}
+
+#[test]
+fn codes_are_unique_and_say_everything() {
+    let ids: BTreeSet<_> = Code::ALL.iter().map(|code| code.rule().id).collect();
+    let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.rule().name).collect();
+    assert_eq!((ids.len(), names.len()), (Code::ALL.len(), Code::ALL.len()));
+    for rule in Code::ALL.iter().map(|code| code.rule()) {
+        for text in [rule.what, rule.why, rule.help] {
+            assert!(
+                text.ends_with('.') && text.is_ascii() && !text.contains("invalid"),
+                "{}: {text}",
+                rule.id
+            );
+        }
+    }
+}
+
+fn corpus(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let default = || project().join("../shared");
+    let shared = std::env::var_os("FWSPEC_SHARED").map_or_else(default, PathBuf::from);
+    let entries = fs::read_dir(shared.join("corpus").join(folder)).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        println!("skipped: no corpus at {} (set FWSPEC_SHARED)", shared.display());
+    }
+    files
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn known_faults_are_found_and_every_error_is_right() {
+    // Why an error on a table that is in use is right.
+    let reasons: BTreeMap<&str, &[Code]> = BTreeMap::from([
+        // Counts of 0x2000, 0x800 and 0x10000 are those of IDs, not of IDs minus one (edk2-platforms b13d587e).
+        ("hisilicon-D03Iort.iort.bin", &[Code::CountIsN][..]),
+        ("hisilicon-D05Iort.iort.bin", &[Code::CountIsN][..]),
+        // Input bases such as 0x87030000: no requester ID gets there, Linux translates none of the PCI devices.
+        ("edk2msm-sdm845.iort.bin", &[Code::InputNotRid][..]),
+        ("edk2msm-sm8150.iort.bin", &[Code::InputNotRid][..]),
+        ("huawei-matebooke-2019.iort.bin", &[Code::InputNotRid][..]),
+        ("lenovo-yoga-c630.iort.bin", &[Code::InputNotRid][..]),
+        ("silicium-Moorea.iort.bin", &[Code::InputNotRid][..]),
+        // iasl's template: a form to be filled in, its references are 0 or point nowhere.
+        (
+            "template-iasl20260408.iort.bin",
+            &[Code::ReferenceNull, Code::ReferenceDangling, Code::MsiIndexTarget][..],
+        ),
+    ]);
+    let wanted: BTreeMap<&str, &[Code]> = BTreeMap::from([
+        ("cix-sky1.iort.bin", &[Code::IdentifierRepeated, Code::MsiHole, Code::UncountedRecord][..]),
+        ("edk2msm-sdm845.iort.bin", &[Code::Checksum][..]),
+        ("edk2msm-sm7125.iort.bin", &[Code::Checksum][..]),
+    ]);
+    let files = corpus("iort", "bin");
+    for path in &files {
+        let file = name(path);
+        let found = findings(&fs::read(path).unwrap());
+        let errors = codes(&found, Severity::Error);
+        assert_eq!(
+            errors,
+            reasons.get(file.as_str()).copied().unwrap_or(&[]).iter().copied().collect(),
+            "{file}"
+        );
+        let all = codes(&found, Severity::Warn);
+        for code in wanted.get(file.as_str()).copied().unwrap_or(&[]) {
+            assert!(all.contains(code), "{file} should trip {code}");
+        }
+    }
+    println!("{} tables", files.len());
+}
+
+#[test]
+fn trees_of_linux_trip_no_error() {
+    let files = corpus("dtb", "dtb");
+    let mut misread = 0;
+    for path in &files {
+        let found = findings(&fs::read(path).unwrap());
+        let errors: Vec<_> =
+            found.iter().filter(|f| f.severity == Severity::Error).map(ToString::to_string).collect();
+        assert!(errors.is_empty(), "{}: {}", name(path), errors.join("\n"));
+        misread += usize::from(found.iter().any(|f| f.code == Code::ClassicReading));
+    }
+    println!("{} trees, {misread} of them read in another way by kernels before 7.3", files.len());
+    assert!(files.is_empty() || misread > 0, "Qualcomm trees with entries of five cells are among them");
+}
