@@ -57,7 +57,7 @@ impl IdMap {
             let own =
                 platform.requesters.get(position).map(|requester| map.own_ids(requester)).unwrap_or_default();
             if let Some(requester) = map.requesters.get_mut(position) {
-                requester.own = own;
+                requester.own = Some(own).filter(OwnIds::say_something).map(Box::new);
             }
         }
         Ok(map)
@@ -206,7 +206,7 @@ impl Rules {
             }),
             RequesterKind::Master(_) | RequesterKind::MsiOnly { .. } | RequesterKind::WireBridge(_) => None,
         };
-        MappedRequester { origin: requester.origin, bus: bus.map(Box::new), own: OwnIds::default() }
+        MappedRequester { origin: requester.origin, bus: bus.map(Box::new), own: None }
     }
 
     fn bus(self, requester: &Requester, bus: &IdBus) -> MappedBus {
@@ -220,7 +220,7 @@ impl Rules {
                 MsiRoute::Direct(controller) => MappedRoute::Direct(*controller),
                 MsiRoute::Inherited(requester) => MappedRoute::Inherited(*requester),
                 MsiRoute::Absent => MappedRoute::Absent,
-                MsiRoute::Table(table) => MappedRoute::Table(self.table(table)),
+                MsiRoute::Table(table) => MappedRoute::Table(Box::new(self.table(table))),
             },
         }
     }

@@ -105,7 +105,8 @@ impl IdMap {
         match self.route_of(requester)? {
             MappedRoute::Absent | MappedRoute::Inherited(_) => None,
             MappedRoute::Direct(controller) => Some(MsiRequest { controller: *controller, id: input }),
-            MappedRoute::Table(MappedTable { mask, index, cells }) => {
+            MappedRoute::Table(table) => {
+                let MappedTable { mask, index, cells } = table.as_ref();
                 let masked = input & mask;
                 let range = index.get(masked)?;
                 let Target::Msi(controller) = range.target else { return None };

@@ -89,18 +89,15 @@ impl IdMap {
     /// The record of a named component or device-tree master (index into
     /// [`Platform::requesters`](crate::Platform::requesters)).
     pub fn fwspec_of(&self, requester: u32) -> FwspecOutcome {
-        let Some(requester) = self.requester(requester) else {
-            return FwspecOutcome { refused: Some(NoStream::NoMap), ..FwspecOutcome::default() };
-        };
         let mut outcome = FwspecOutcome::default();
-        for stream in &requester.own.streams {
+        for stream in self.own_streams(requester) {
             if let Err(refused) = self.append(&mut outcome.fwspec, *stream, FwspecFlags::default()) {
                 outcome.refused = Some(refused);
                 return self.settle(outcome);
             }
         }
         if outcome.fwspec.is_none() {
-            outcome.refused = Some(requester.own.refused.unwrap_or(NoStream::NoMap));
+            outcome.refused = self.own(requester).and_then(|own| own.refused).or(Some(NoStream::NoMap));
         }
         self.settle(outcome)
     }
@@ -118,12 +115,12 @@ impl IdMap {
     /// The StreamIDs that a named component or device-tree master has by itself, those on IOMMUs that may not be used
     /// included; [`fwspec_of`](IdMap::fwspec_of) judges them.
     pub fn own_streams(&self, requester: u32) -> &[Stream] {
-        self.requester(requester).map_or(&[], |requester| &requester.own.streams)
+        self.own(requester).map_or(&[], |own| &own.streams)
     }
 
     /// The MSI DeviceIDs that a named component or device-tree master has by itself.
     pub fn device_ids_of(&self, requester: u32) -> &[super::MsiRequest] {
-        self.requester(requester).map_or(&[], |requester| &requester.own.msi)
+        self.own(requester).map_or(&[], |own| &own.msi)
     }
 
     fn append(

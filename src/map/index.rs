@@ -1,5 +1,6 @@
 //! From entries in table order to disjoint sorted ranges: one search answers what a walk over the table would.
 
+use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -11,8 +12,8 @@ use crate::model::{IdMapping, Output};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     /// `last` of each range, apart so that the search touches few cache lines.
-    lasts: Vec<u32>,
-    ranges: Vec<IdMapping>,
+    lasts: Box<[u32]>,
+    ranges: Box<[IdMapping]>,
 }
 
 impl Index {
@@ -33,7 +34,7 @@ impl Index {
             sweep.run(|range| ranges.push(range));
             ranges
         };
-        Index { lasts: ranges.iter().map(|range| range.last).collect(), ranges }
+        Index { lasts: ranges.iter().map(|range| range.last).collect(), ranges: ranges.into() }
     }
 
     /// The range that answers for `id`.

@@ -85,8 +85,8 @@ struct MappedRequester {
     origin: Origin,
     /// What its children's ids become; boxed, for most requesters have no children.
     bus: Option<Box<MappedBus>>,
-    /// Ids that the requester has by itself.
-    own: OwnIds,
+    /// Ids that the requester has by itself; boxed, for most buses have none.
+    own: Option<Box<OwnIds>>,
 }
 
 /// What becomes of ids that a requester's bus gives.
@@ -121,7 +121,7 @@ struct OwnIds {
 enum MappedRoute {
     /// On through the IOMMU's table.
     Streams,
-    Table(MappedTable),
+    Table(Box<MappedTable>),
     Direct(u32),
     /// As another requester's, whose route is a table.
     Inherited(u32),
@@ -228,8 +228,20 @@ impl IdMap {
         self.requester(requester)?.bus.as_deref()
     }
 
+    fn own(&self, requester: u32) -> Option<&OwnIds> {
+        self.requester(requester)?.own.as_deref()
+    }
+
     fn requester(&self, requester: u32) -> Option<&MappedRequester> {
         self.requesters.get(crate::bytes::index(requester))
+    }
+}
+
+impl OwnIds {
+    /// Whether there is more in it than in no record: that the requester has no ids by itself.
+    fn say_something(&self) -> bool {
+        let nothing = self.streams.is_empty() && self.msi.is_empty();
+        !nothing || !matches!(self.refused, None | Some(NoStream::NoMap))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{DeviceId, StreamId};
 
-use super::{IdMap, InputRange, OwnIds, RangeOutput, Stream};
+use super::{IdMap, InputRange, RangeOutput, Stream};
 
 /// Inputs of a requester that produce an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +22,9 @@ impl IdMap {
     /// All requesters that produce this StreamID on any IOMMU, in firmware order; those with several ids once for each
     /// range.
     pub fn stream_sources(&self, id: StreamId) -> impl Iterator<Item = StreamSource> + '_ {
-        self.each_requester().flat_map(move |(requester, own)| {
+        self.each_requester().flat_map(move |requester| {
             let meets = move |s: &&Stream| s.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(s.mask) == 0);
-            let own = own.streams.iter().filter(meets).map(|stream| stream.iommu);
+            let own = self.own_streams(requester).iter().filter(meets).map(|stream| stream.iommu);
             let bus = self.stream_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
                 RangeOutput::Stream { first, constant, .. } if self.is_bus(requester, constant) => {
                     Some((inputs(&range, first.id?.0, constant, id.0)?, first.iommu))
@@ -37,8 +37,12 @@ impl IdMap {
 
     /// All requesters whose MSIs carry this DeviceID at any controller, in firmware order.
     pub fn device_sources(&self, id: DeviceId) -> impl Iterator<Item = StreamSource> + '_ {
-        self.each_requester().flat_map(move |(requester, own)| {
-            let own = own.msi.iter().filter(move |own| own.id == id.0).map(|own| own.controller);
+        self.each_requester().flat_map(move |requester| {
+            let own = self
+                .device_ids_of(requester)
+                .iter()
+                .filter(move |own| own.id == id.0)
+                .map(|own| own.controller);
             let bus = self.device_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
                 RangeOutput::Msi { first, constant } if self.is_bus(requester, constant) => {
                     Some((inputs(&range, first.id, constant, id.0)?, first.controller))
@@ -54,8 +58,8 @@ impl IdMap {
         !constant || self.bus(requester).is_some_and(|bus| bus.kind.is_some())
     }
 
-    fn each_requester(&self) -> impl Iterator<Item = (u32, &OwnIds)> {
-        (0..).zip(&self.requesters).map(|(position, requester)| (position, &requester.own))
+    fn each_requester(&self) -> core::ops::Range<u32> {
+        0..crate::bytes::saturate(self.requesters.len())
     }
 }
 
