@@ -6,12 +6,15 @@
     missing_docs,
     unreachable_pub,
     clippy::panic,
+    clippy::unreachable,
+    clippy::cast_possible_truncation,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing
 )]
 
 mod bus;
+mod dt_map;
 mod generate;
 mod parse;
 mod relate;
@@ -19,6 +22,7 @@ mod show;
 mod words;
 
 pub use bus::*;
+pub use dt_map::dt_map;
 pub use parse::*;
 pub use relate::*;
 
@@ -31,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("acpi_iort", acpi_iort),
     ("acpi_mcfg", acpi_mcfg),
     ("acpi_sdt", acpi_sdt),
+    ("dt_map", dt_map),
     ("dt_tree", dt_tree),
     ("dt_vs_fdt", dt_vs_fdt),
     ("group_order", group_order),
