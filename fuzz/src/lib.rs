@@ -35,6 +35,7 @@ pub const TARGETS: &[Target] = &[
     ("acpi_iort", acpi_iort),
     ("acpi_mcfg", acpi_mcfg),
     ("acpi_sdt", acpi_sdt),
+    ("assert_iort", assert_iort),
     ("dt_map", dt_map),
     ("dt_tree", dt_tree),
     ("dt_vs_fdt", dt_vs_fdt),

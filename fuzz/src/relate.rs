@@ -1,12 +1,14 @@
 //! The targets that hold two things against each other: index and scan, our walk and that of another parser.
 
+use std::collections::BTreeSet;
+
 use fdt::Fdt;
 use fwspec::acpi::iort::{self, Iort, Wanted};
 use fwspec::dt::{self, MapKind, Tree};
-use fwspec::{Dialect, IdMap, NoStream, Platform};
+use fwspec::{Bdf, Dialect, IdMap, NoStream, Platform, RequesterId, Segment, assert};
 
-use super::generate;
 use super::words::Words;
+use super::{generate, show};
 
 /// Ids around the edges of the first so many mappings are compared.
 const EDGES: usize = 6;
@@ -22,6 +24,22 @@ pub fn map_index(bytes: &[u8]) {
         let platform = tree.platform().expect("and whose structure is sound");
         tree_index_is_scan(&tree, &platform);
     }
+}
+
+/// Where a table is said to isolate the functions of a bus, every look-up there is answered, and with different ids.
+pub fn assert_iort(bytes: &[u8]) {
+    let told = assert::iort_isolates(bytes, Segment(0), 0..=0);
+    if let Err(violation) = told {
+        return show::display(&violation);
+    }
+    let platform = Iort::parse(bytes).expect("a table that isolates can be read").platform();
+    let map = IdMap::build(&platform, Dialect::LINUX).expect("a platform that was read can be indexed");
+    let ids: BTreeSet<(u32, u32)> = (0..=0xff)
+        .map(|devfn| Bdf { segment: Segment(0), rid: RequesterId(devfn) })
+        .map(|function| map.resolve(function).expect("a StreamID for each"))
+        .map(|stream| (stream.iommu, stream.fwspec_id().expect("of one cell")))
+        .collect();
+    assert_eq!(ids.len(), 256, "some functions share a StreamID");
 }
 
 /// Our walk finds the nodes and properties that the `fdt` crate finds. Only in trees that were written well: that crate panics
