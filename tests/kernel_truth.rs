@@ -104,6 +104,21 @@ impl Capture {
         self.groups["fwspec_ids"].as_object().unwrap().iter().map(|(k, v)| (k.clone(), ids(v))).collect()
     }
 
+    /// What each member of a group may not use, as the group's `reserved_regions` say it.
+    fn reserved(&self) -> Vec<(String, Vec<String>)> {
+        let strings = |list: &Value| -> Vec<String> {
+            list.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_string()).collect()
+        };
+        let groups = self.groups["groups"].as_array().unwrap().iter();
+        groups
+            .flat_map(|group| {
+                strings(&group["devices"])
+                    .into_iter()
+                    .map(move |device| (device, strings(&group["reserved"])))
+            })
+            .collect()
+    }
+
     fn strings(&self, key: &str) -> BTreeSet<String> {
         self.groups[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_string()).collect()
     }
@@ -115,11 +130,21 @@ struct Verdict {
     faults: Vec<String>,
     ids_compared: usize,
     predictions_compared: usize,
+    regions_compared: usize,
 }
 
 impl Verdict {
     fn fault(&mut self, fault: String) {
         self.faults.push(fault);
+    }
+}
+
+fn kind(kind: fwspec::model::RegionKind) -> &'static str {
+    match kind {
+        fwspec::model::RegionKind::Direct => "direct",
+        fwspec::model::RegionKind::DirectRelaxable => "direct-relaxable",
+        fwspec::model::RegionKind::Reserved => "reserved",
+        _ => "msi",
     }
 }
 
@@ -199,6 +224,33 @@ fn judge(capture: &Capture) -> Verdict {
             verdict.fault(format!("{name}: nobody has the ids {wanted:x?}"));
         }
     }
+    // Reserved memory of each device that has a group, where an SMMU's driver lists it.
+    for (device, wanted) in capture.reserved() {
+        let map = groups.map().unwrap();
+        let (record, preserved) = match device.parse::<Bdf>() {
+            // QEMU's host bridge has no _DSM 5: the boot configuration of PCI functions is not kept.
+            Ok(bdf) => (groups.placement(bdf.into()).unwrap().fwspec, false),
+            Err(_) => {
+                let ids = &recorded[&device];
+                let records =
+                    (0..).zip(&firmware.platform.requesters).filter_map(|(at, _)| map.fwspec_of(at).fwspec);
+                let same =
+                    |r: &fwspec::Fwspec| r.ids.iter().filter_map(|s| s.fwspec_id()).eq(ids.iter().copied());
+                (records.into_iter().find(same), true)
+            }
+        };
+        let Some(record) = record else { continue };
+        if !matches!(map.iommus()[record.iommu as usize].kind, fwspec::IommuKind::SmmuV3 { .. }) {
+            continue;
+        }
+        let regions = fwspec::map::reserved_regions(&firmware.platform, &record, preserved);
+        let ours: Vec<String> =
+            regions.map(|r| format!("{:#018x} {:#018x} {}", r.base, r.last, kind(r.kind))).collect();
+        verdict.regions_compared += wanted.len();
+        if ours != wanted {
+            verdict.fault(format!("{device}: the kernel reserves {wanted:?}, fwspec {ours:?}"));
+        }
+    }
     // What happened to each device. Before v6.15 that also hung on drivers.
     if capture.kernel() >= (6, 15) {
         let rolled_back = kernel.is_empty() && !recorded.is_empty();
@@ -245,7 +297,7 @@ fn every_captured_boot_is_explained() {
     let mut folders: Vec<_> = std::fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     let (mut agreed, mut explained, mut faults, mut failed) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    let (mut ids, mut predictions) = (0, 0);
+    let (mut ids, mut predictions, mut regions) = (0, 0, 0);
     for folder in folders {
         let Some(capture) = Capture::open(folder) else {
             failed += 1;
@@ -254,6 +306,7 @@ fn every_captured_boot_is_explained() {
         let verdict = judge(&capture);
         ids += verdict.ids_compared;
         predictions += verdict.predictions_compared;
+        regions += verdict.regions_compared;
         match (verdict.faults.is_empty(), known_fault(&capture.name)) {
             (true, _) => agreed.push(capture.name),
             (false, Some(why)) => explained.push(format!("{}: {why}", capture.name)),
@@ -261,7 +314,7 @@ fn every_captured_boot_is_explained() {
         }
     }
     println!(
-        "{} captures agree on groups, fwspec ids ({ids} devices) and outcome ({predictions} devices)",
+        "{} captures agree on groups, fwspec ids ({ids} devices) and outcome ({predictions} devices); {regions} reserved regions were compared",
         agreed.len()
     );
     println!("{} boots ended before anything was recorded", failed);

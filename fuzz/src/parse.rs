@@ -42,7 +42,6 @@ pub fn acpi_mcfg(bytes: &[u8]) {
 }
 
 pub fn acpi_iort(bytes: &[u8]) {
-    show::debug(&fwspec::assert::iort_isolates(bytes, Segment(0), 0..=3));
     let path = iort::Path::new(bytes);
     show::debug(&(path, path.fault(), iort::same_path(path.bytes(), bytes)));
     show::debug(&Iort::parse_as(bytes, Source { index: 1, ..Source::IORT }));

@@ -6,6 +6,7 @@ mod explain;
 mod fwspec;
 mod index;
 mod ranges;
+mod reserved;
 mod reverse;
 
 use alloc::boxed::Box;
@@ -14,6 +15,7 @@ use alloc::vec::Vec;
 pub use chain::{MsiRequest, NoStream};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};
+pub use reserved::{ReservedRegion, reserved_regions};
 pub use reverse::StreamSource;
 
 use crate::model::{BusKind, GroupRule, IommuKind, Label, Origin, Paths};

@@ -1,0 +1,87 @@
+//! Which memory is reserved for a device, as Linux lists it in a group's `reserved_regions`.
+
+use crate::Platform;
+use crate::bytes::index;
+use crate::model::{IommuKind, Protection, RegionKind};
+
+use super::Fwspec;
+
+/// The window that Linux's SMMU drivers keep for MSI doorbells (`MSI_IOVA_BASE`, `MSI_IOVA_LENGTH`).
+const SOFTWARE_MSI: (u64, u64) = (0x0800_0000, 0x0010_0000);
+
+/// The smallest page that Linux rounds unaligned regions out to (`iort_rmr_alloc`: `PAGE_SIZE`).
+const PAGE: u64 = 0x1000;
+
+/// IORT wants reserved memory in multiples of this (DEN0049 §3.1.1.5).
+const ALIGNMENT: u64 = 0x1_0000;
+
+/// Memory that is reserved for a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReservedRegion {
+    /// First address.
+    pub base: u64,
+    /// Last address, inclusive.
+    pub last: u64,
+    /// What may be done with it.
+    pub kind: RegionKind,
+    /// Attributes of the mapping.
+    pub protection: Protection,
+}
+
+/// What memory is reserved for a device with this record, in the order of the firmware, the MSI window of its SMMU first.
+///
+/// An IORT RMR counts where one of the record's ids is among its StreamIDs; for PCI functions only where the firmware says that
+/// the boot configuration is kept (`preserved`; _DSM 5 of the host bridge). Regions that are not 64 KiB aligned are rounded out to
+/// pages, empty ones left out (linux drivers/acpi/arm64/iort.c `iort_iommu_rmr_get_resv_regions`, `iort_rmr_alloc`).
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::map::reserved_regions;
+/// use fwspec::{Bdf, Dialect, IdMap, acpi::iort::Iort};
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0..=0xffff, 0, smmu);
+/// let platform = Iort::parse(&table.finish())?.platform();
+/// let map = IdMap::build(&platform, Dialect::LINUX)?;
+/// let record = map.fwspec(["0000:01:00.0".parse::<Bdf>().unwrap()]).fwspec.unwrap();
+/// let msi = reserved_regions(&platform, &record, true).next().unwrap();
+/// assert_eq!((msi.base, msi.last), (0x800_0000, 0x80f_ffff));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn reserved_regions<'a>(
+    platform: &'a Platform,
+    record: &'a Fwspec,
+    preserved: bool,
+) -> impl Iterator<Item = ReservedRegion> + 'a {
+    let kind = platform.iommus.get(index(record.iommu)).map(|iommu| iommu.kind);
+    let smmu = matches!(kind, Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
+    let window = smmu.then(|| ReservedRegion {
+        base: SOFTWARE_MSI.0,
+        last: SOFTWARE_MSI.0.saturating_add(SOFTWARE_MSI.1).saturating_sub(1),
+        kind: RegionKind::SoftwareMsi,
+        protection: Protection::default(),
+    });
+    let concerns = move |reserved: &&crate::model::Reserved| {
+        preserved
+            && reserved.streams.iter().any(|range| {
+                let ids = record.ids.iter().filter(|stream| stream.iommu == range.iommu);
+                ids.filter_map(|stream| stream.fwspec_id()).any(|id| (range.first..=range.last).contains(&id))
+            })
+    };
+    let firmware = platform.reserved.iter().filter(concerns).flat_map(|reserved| {
+        reserved.regions.iter().filter_map(|region| {
+            let (base, last) = rounded(region.base, region.length)?;
+            Some(ReservedRegion { base, last, kind: reserved.kind, protection: reserved.protection })
+        })
+    });
+    window.into_iter().chain(firmware)
+}
+
+/// First and last address, rounded out to pages where they are not aligned as they should be.
+fn rounded(base: u64, length: u64) -> Option<(u64, u64)> {
+    let last = base.checked_add(length.checked_sub(1)?)?;
+    if base.is_multiple_of(ALIGNMENT) && length.is_multiple_of(ALIGNMENT) {
+        return Some((base, last));
+    }
+    Some((base & !PAGE.saturating_sub(1), last | PAGE.saturating_sub(1)))
+}
