@@ -105,7 +105,7 @@ fn look_up(map: &[u32], mask: Option<u32>, sizes: &[Option<u32>], id: u32) -> An
             return Err("EINVAL");
         }
         if rest.len() == map.len() && cells == 2 {
-            bad = map.len() % 4 == 0 && map.chunks(4).all(|entry| entry[1] == map[1] && entry[3] == 1);
+            bad = map.len().is_multiple_of(4) && map.chunks(4).all(|entry| entry[1] == map[1] && entry[3] == 1);
             cells = if bad { 1 } else { cells };
         }
         let length_at = 2 + cells as usize;
@@ -125,7 +125,7 @@ fn look_up(map: &[u32], mask: Option<u32>, sizes: &[Option<u32>], id: u32) -> An
 
 /// Linux up to 7.2.
 fn look_up_classic(map: &[u32], mask: Option<u32>, sizes: &[Option<u32>], id: u32) -> Answer {
-    if map.is_empty() || map.len() % 4 != 0 {
+    if map.is_empty() || !map.len().is_multiple_of(4) {
         return Err("EINVAL");
     }
     let mask = mask.unwrap_or(u32::MAX);
