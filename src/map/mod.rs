@@ -2,6 +2,7 @@
 
 mod build;
 mod chain;
+mod diff;
 mod explain;
 mod fwspec;
 mod index;
@@ -11,6 +12,8 @@ mod reverse;
 use alloc::vec::Vec;
 
 pub use chain::{MsiRequest, NoStream};
+pub use diff::{Answer, Change, IommuName, Side, diff};
+pub use explain::{Step, StepAt};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};
 pub use reverse::StreamSource;
