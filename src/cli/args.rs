@@ -67,6 +67,20 @@ Examples:\n  fwspec lint /sys/firmware/acpi/tables/IORT\n  fwspec lint --fail-on
 fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb"
     )]
     Lint(Lint),
+    /// Compare two firmwares in meaning: two versions, or the device tree and the IORT of one board
+    #[command(
+        after_help = "IOMMUs are matched by the address of their registers. With --pci only buses with a device on them are compared.\n\n\
+Examples:\n  fwspec diff old-iort.bin new-iort.bin\n  fwspec diff iort.bin board.dtb\n  fwspec diff --pci lspci.txt iort.bin board.dtb"
+    )]
+    Diff(Diff),
+    /// Show every hop of an id with the record, its bytes and the arithmetic; or what a finding means
+    #[command(
+        after_help = "An ID is what `lookup` takes, or a line of a kernel log that names a StreamID. With --pci the aliases of a function are\n\
+followed as well. Without arguments all codes of findings are listed.\n\n\
+Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.txt iort.bin 05:01.0\n  fwspec explain iort.bin sid:0x5e200\n  \
+fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  fwspec explain IORT004"
+    )]
+    Explain(Explain),
 }
 
 #[derive(Debug, Args)]
@@ -273,4 +287,35 @@ pub(super) enum FailOn {
     Warn,
     Error,
     Never,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The firmware before
+    #[arg(value_name = "A")]
+    pub(super) before: PathBuf,
+    /// The firmware after
+    #[arg(value_name = "B")]
+    pub(super) after: PathBuf,
+    /// `lspci -xxxx` text of the machine: compare only buses with a device on them
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) pci: Option<PathBuf>,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    pub(super) dialect: Dialect,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// A FILE and IDs to follow in it, or CODEs of findings
+    #[arg(value_name = "FILE ID|CODE")]
+    pub(super) what: Vec<String>,
+    /// `lspci -xxxx` text of the machine: follow the aliases of functions, too
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) pci: Option<PathBuf>,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, or all of them
+    #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects)]
+    pub(super) dialect: Dialects,
 }

@@ -1,6 +1,8 @@
 //! The command. One file per verb; only here and in `report` is anything printed.
 
 mod args;
+mod diff;
+mod explain;
 mod groups;
 mod lint;
 mod lookup;
@@ -26,7 +28,7 @@ use crate::report::text::Style;
 enum Outcome {
     /// 0: fine.
     Fine,
-    /// 1: `lookup` found nothing for an id, `lint` found what `--fail-on` names.
+    /// 1: `lookup` found nothing for an id, `lint` found what `--fail-on` names, `diff` found a difference.
     NotFound,
     /// 2: an input could not be read.
     Unreadable,
@@ -61,6 +63,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         args::Verb::Show(show) => show::run(show),
         args::Verb::Lookup(lookup) => lookup::run(lookup),
         args::Verb::Lint(lint) => lint::run(lint),
+        args::Verb::Explain(explain) => explain::run(explain),
+        args::Verb::Diff(diff) => diff::run(diff),
         args::Verb::Groups(groups) => groups::run(groups),
         args::Verb::Simulate(simulate) => simulate::run(simulate),
     };

@@ -5,6 +5,7 @@ mod dump;
 #[cfg(feature = "std")]
 mod file;
 mod firmware;
+mod log;
 pub mod lspci;
 mod query;
 mod recognise;
@@ -16,5 +17,6 @@ pub use dump::{ConfigDump, ConfigDumps};
 #[cfg(feature = "std")]
 pub use file::read;
 pub use firmware::Firmware;
+pub use log::{LogLine, log_line};
 pub use query::{ParseQueryError, Query};
 pub use recognise::{Kind, recognise};

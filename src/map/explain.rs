@@ -1,7 +1,9 @@
 //! Which record answers for an id: the way through the tables step by step, for those who want to see it.
 
 use crate::bytes::index;
-use crate::model::IdMapping;
+use alloc::vec::Vec;
+
+use crate::model::{IdMapping, Output, Target};
 
 use super::{IdMap, MappedRoute};
 
@@ -26,5 +28,107 @@ impl IdMap {
     pub fn device_records(&self, iommu: u32) -> impl Iterator<Item = &IdMapping> {
         let table = self.iommus.get(index(iommu)).map(|iommu| &iommu.device_ids);
         table.into_iter().flat_map(|table| table.meeting(0, u32::MAX))
+    }
+}
+
+/// One step of an id's way: the record of a node that took it, and what it became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Whose record it is.
+    pub at: StepAt,
+    /// The id as it came.
+    pub input: u32,
+    /// The id as the record saw it, after the mask of the map.
+    pub masked: u32,
+    /// The record, cut to the ids that it answers for.
+    pub record: IdMapping,
+    /// What the id became; `None` where the record gives no single id.
+    pub output: Option<u32>,
+}
+
+/// Whose record a step used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepAt {
+    /// A requester: index into [`Platform::requesters`](crate::Platform::requesters).
+    Requester(u32),
+    /// An IOMMU: index into [`Platform::iommus`](crate::Platform::iommus).
+    Iommu(u32),
+    /// The table of MSIs (`msi-map`) of a requester.
+    Msi(u32),
+}
+
+impl IdMap {
+    /// The way of an id from the bus of a requester: record by record to the IOMMU, on to the MSI controller, and the
+    /// MSI's own way where it has one (device tree). Ends where no record takes the id, and after as many steps as there
+    /// are nodes.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::{Builder, Iort};
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let its = table.its_group([0]).id();
+    /// let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x100, its).id();
+    /// table.root_complex(0).maps(0..=0xffff, 0, smmu);
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// let outputs: Vec<_> = map.trace(0, 0x8).iter().map(|step| step.output).collect();
+    /// assert_eq!(outputs, [Some(0x8), Some(0x108)]);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn trace(&self, requester: u32, input: u32) -> Vec<Step> {
+        let mut steps = self.follow_all(StepAt::Requester(requester), input);
+        if let Some(MappedRoute::Table { mask, index, cells }) = self.route_of(requester) {
+            let masked = input & mask;
+            if let Some(record) = index.get(masked) {
+                let output = cell(record, masked, cells);
+                steps.push(Step { at: StepAt::Msi(requester), input, masked, record: *record, output });
+            }
+        }
+        steps
+    }
+
+    /// The way of a StreamID from an IOMMU on to the MSI controller (IORT).
+    pub fn trace_from_iommu(&self, iommu: u32, stream: u32) -> Vec<Step> {
+        self.follow_all(StepAt::Iommu(iommu), stream)
+    }
+
+    fn follow_all(&self, start: StepAt, input: u32) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let (mut at, mut id) = (start, input);
+        for _ in 0..self.requesters.len().saturating_add(self.iommus.len()) {
+            let found = match at {
+                StepAt::Requester(requester) | StepAt::Msi(requester) => {
+                    self.requester(requester).and_then(|found| {
+                        let masked = id & found.mask;
+                        let record = found.streams.as_ref().ok()?.get(masked)?;
+                        Some((masked, record, cell(record, masked, &found.cells)))
+                    })
+                }
+                StepAt::Iommu(iommu) => self.iommus.get(index(iommu)).and_then(|found| {
+                    let record = found.device_ids.get(id)?;
+                    Some((id, record, record.output_of(id)))
+                }),
+            };
+            let Some((masked, record, output)) = found else { break };
+            steps.push(Step { at, input: id, masked, record: *record, output });
+            let Some(next) = output else { break };
+            id = next;
+            at = match record.target {
+                Target::Iommu(iommu) => StepAt::Iommu(iommu),
+                Target::Requester(requester) => StepAt::Requester(requester),
+                Target::Msi(_) | Target::Null | Target::Dangling(_) => break,
+            };
+        }
+        steps
+    }
+}
+
+/// The first cell of an output.
+fn cell(record: &IdMapping, input: u32, cells: &[u32]) -> Option<u32> {
+    match record.output {
+        Output::Cells { count: 0, .. } => None,
+        Output::Cells { index: at, .. } => {
+            Some(cells.get(index(at))?.wrapping_add(input.wrapping_sub(record.first)))
+        }
+        _ => record.output_of(input),
     }
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod chain;
+mod diff;
 mod explain;
 mod fwspec;
 mod index;
@@ -13,6 +14,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use chain::{MsiRequest, NoStream};
+pub use diff::{Answer, Change, IommuName, Side, diff};
+pub use explain::{Step, StepAt};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};
 pub use reserved::{ReservedRegion, reserved_regions};

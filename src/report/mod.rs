@@ -1,6 +1,8 @@
 //! The only place that formats: text for people, JSON for programs.
 
 #[cfg(feature = "json")]
+mod changes;
+#[cfg(feature = "json")]
 mod ci;
 #[cfg(feature = "json")]
 mod finding;
@@ -12,6 +14,8 @@ mod sarif;
 #[cfg(feature = "cli")]
 pub mod text;
 
+#[cfg(feature = "json")]
+pub use changes::{DiffDocument, changes};
 #[cfg(feature = "json")]
 pub use ci::{github, junit};
 #[cfg(feature = "json")]

@@ -1,0 +1,124 @@
+//! Differences of two firmwares, as text and as `fwspec.diff/1`.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde::Serialize;
+
+use crate::RequesterId;
+use crate::map::{Answer, Change, IommuName};
+
+/// What `fwspec diff --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct DiffDocument {
+    schema: &'static str,
+    before: String,
+    after: String,
+    dialect: &'static str,
+    equal: bool,
+    changes: Vec<ChangeRecord>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+enum ChangeRecord {
+    Iommu { iommu: String, added: bool },
+    Requesters { segment: u32, first: u16, last: u16, before: AnswerRecord, after: AnswerRecord },
+    Master { name: String, streams: Vec<String>, added: bool },
+    Reserved { base: u64, length: u64, added: bool },
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct AnswerRecord {
+    iommu: Option<String>,
+    stream_id: Option<u32>,
+    device_id: Option<u32>,
+}
+
+impl DiffDocument {
+    /// The document of these changes.
+    pub fn new(files: [&str; 2], dialect: &'static str, changes: &[Change]) -> Self {
+        DiffDocument {
+            schema: "fwspec.diff/1",
+            before: files[0].to_string(),
+            after: files[1].to_string(),
+            dialect,
+            equal: changes.is_empty(),
+            changes: changes.iter().map(record).collect(),
+        }
+    }
+}
+
+fn record(change: &Change) -> ChangeRecord {
+    let answer = |answer: &Answer| AnswerRecord {
+        iommu: answer.stream.as_ref().map(|(iommu, ..)| name(iommu)),
+        stream_id: answer.stream.as_ref().and_then(|(_, id, _)| *id),
+        device_id: answer.device.map(|(_, id)| id),
+    };
+    match change {
+        Change::Iommu { name: iommu, added } => ChangeRecord::Iommu { iommu: name(iommu), added: *added },
+        Change::Requesters { segment, first, last, before, after } => ChangeRecord::Requesters {
+            segment: segment.0,
+            first: *first,
+            last: *last,
+            before: answer(before),
+            after: answer(after),
+        },
+        Change::Master { name, streams, added } => ChangeRecord::Master {
+            name: name.clone(),
+            streams: streams.iter().map(stream).collect(),
+            added: *added,
+        },
+        Change::Reserved { base, length, added } => {
+            ChangeRecord::Reserved { base: *base, length: *length, added: *added }
+        }
+    }
+}
+
+/// One line a change; `-` is what the first firmware has, `+` what the second has.
+pub fn changes(changes: &[Change]) -> String {
+    let mut text = String::new();
+    let sign = |added: bool| if added { '+' } else { '-' };
+    for change in changes {
+        match change {
+            Change::Iommu { name: iommu, added } => {
+                text.push_str(&format!("{} IOMMU {}\n", sign(*added), name(iommu)))
+            }
+            Change::Requesters { segment, first, last, before, after } => {
+                let range = match first == last {
+                    true => RequesterId(*first).to_string(),
+                    false => format!("{} - {}", RequesterId(*first), RequesterId(*last)),
+                };
+                text.push_str(&format!("  {segment}:{range}\n-   {}\n+   {}\n", said(before), said(after)));
+            }
+            Change::Master { name, streams, added } => {
+                let ids: Vec<_> = streams.iter().map(stream).collect();
+                text.push_str(&format!("{} {name}: {}\n", sign(*added), ids.join(", ")));
+            }
+            Change::Reserved { base, length, added } => {
+                text.push_str(&format!("{} reserved {base:#x} length {length:#x}\n", sign(*added)));
+            }
+        }
+    }
+    text
+}
+
+fn name(iommu: &IommuName) -> String {
+    match iommu {
+        IommuName::Base(base) => format!("{base:#x}"),
+        IommuName::Label(label) => label.clone(),
+    }
+}
+
+fn stream((iommu, id, mask): &(IommuName, Option<u32>, u16)) -> String {
+    let id = id.map_or_else(|| "all as one".to_string(), |id| format!("{id:#x}"));
+    let mask = if *mask == 0 { String::new() } else { format!(" mask {mask:#x}") };
+    format!("StreamID {id}{mask} of {}", name(iommu))
+}
+
+fn said(answer: &Answer) -> String {
+    let dma = answer.stream.as_ref().map_or_else(|| "untranslated".to_string(), stream);
+    let msi = answer.device.map_or_else(|| "no MSIs".to_string(), |(_, id)| format!("DeviceID {id:#x}"));
+    format!("{dma}, {msi}")
+}
