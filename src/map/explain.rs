@@ -76,10 +76,10 @@ impl IdMap {
     /// ```
     pub fn trace(&self, requester: u32, input: u32) -> Vec<Step> {
         let mut steps = self.follow_all(StepAt::Requester(requester), input);
-        if let Some(MappedRoute::Table { mask, index, cells }) = self.route_of(requester) {
-            let masked = input & mask;
-            if let Some(record) = index.get(masked) {
-                let output = cell(record, masked, cells);
+        if let Some(MappedRoute::Table(table)) = self.route_of(requester) {
+            let masked = input & table.mask;
+            if let Some(record) = table.index.get(masked) {
+                let output = cell(record, masked, &table.cells);
                 steps.push(Step { at: StepAt::Msi(requester), input, masked, record: *record, output });
             }
         }
@@ -97,10 +97,10 @@ impl IdMap {
         for _ in 0..self.requesters.len().saturating_add(self.iommus.len()) {
             let found = match at {
                 StepAt::Requester(requester) | StepAt::Msi(requester) => {
-                    self.requester(requester).and_then(|found| {
-                        let masked = id & found.mask;
-                        let record = found.streams.as_ref().ok()?.get(masked)?;
-                        Some((masked, record, cell(record, masked, &found.cells)))
+                    self.bus(requester).and_then(|bus| bus.streams.as_ref().ok()).and_then(|table| {
+                        let masked = id & table.mask;
+                        let record = table.index.get(masked)?;
+                        Some((masked, record, cell(record, masked, &table.cells)))
                     })
                 }
                 StepAt::Iommu(iommu) => self.iommus.get(index(iommu)).and_then(|found| {
