@@ -26,11 +26,9 @@ fn cells(blob: &[u8]) -> Vec<u32> {
     for node in tree.nodes().map(Result::unwrap) {
         for name in ["iommu-map", "msi-map"] {
             let property = node.property(name);
-            all.extend(
-                property
-                    .into_iter()
-                    .flat_map(|p| (0..p.cells().len()).map(move |i| p.offset() + 4 * i as u32)),
-            );
+            all.extend(property.into_iter().flat_map(|p| {
+                (0..).step_by(4).take(p.cells().len()).map(move |byte: u32| p.offset() + byte)
+            }));
         }
     }
     all

@@ -105,7 +105,8 @@ fn look_up(map: &[u32], mask: Option<u32>, sizes: &[Option<u32>], id: u32) -> An
             return Err("EINVAL");
         }
         if rest.len() == map.len() && cells == 2 {
-            bad = map.len().is_multiple_of(4) && map.chunks(4).all(|entry| entry[1] == map[1] && entry[3] == 1);
+            bad =
+                map.len().is_multiple_of(4) && map.chunks(4).all(|entry| entry[1] == map[1] && entry[3] == 1);
             cells = if bad { 1 } else { cells };
         }
         let length_at = 2 + cells as usize;
