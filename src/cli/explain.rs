@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::input::{Firmware, Query, devices, log_line, lspci};
+use crate::input::{Firmware, Query, log_line, lspci};
 use crate::lint::Code;
 use crate::map::NoStream;
 use crate::model::{BusKind, RequesterKind};
@@ -69,9 +69,8 @@ pub(super) fn run(explain: &Explain) -> io::Result<Outcome> {
 
 fn topology_of(dumps: &crate::input::ConfigDumps) -> Topology {
     let mut topology = Topology::default();
-    let (found, _) = devices(dumps);
     for dump in &dumps.functions {
-        if let (true, Ok(function)) = (!found.is_empty(), crate::pci::Function::read(&dump.bytes)) {
+        if let Ok(function) = crate::pci::Function::read(&dump.bytes) {
             // What cannot be inserted has no aliases to follow.
             let _ = topology.insert(dump.bdf, function, None);
         }

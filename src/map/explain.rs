@@ -1,11 +1,11 @@
 //! Which record answers for an id: the way through the tables step by step, for those who want to see it.
 
-use crate::bytes::index;
 use alloc::vec::Vec;
 
+use crate::bytes::index;
 use crate::model::{IdMapping, Output, Target};
 
-use super::{IdMap, MappedRoute};
+use super::{IdMap, MappedRoute, MappedTable};
 
 impl IdMap {
     /// The records that answer for ids on the bus of a requester, each cut to the ids that it really answers for: disjoint
@@ -76,12 +76,10 @@ impl IdMap {
     /// ```
     pub fn trace(&self, requester: u32, input: u32) -> Vec<Step> {
         let mut steps = self.follow_all(StepAt::Requester(requester), input);
-        if let Some(MappedRoute::Table(table)) = self.route_of(requester) {
-            let masked = input & table.mask;
-            if let Some(record) = table.index.get(masked) {
-                let output = cell(record, masked, &table.cells);
-                steps.push(Step { at: StepAt::Msi(requester), input, masked, record: *record, output });
-            }
+        if let Some(MappedRoute::Table(table)) = self.route_of(requester)
+            && let Some((masked, record, output)) = answer(table, input)
+        {
+            steps.push(Step { at: StepAt::Msi(requester), input, masked, record: *record, output });
         }
         steps
     }
@@ -97,11 +95,8 @@ impl IdMap {
         for _ in 0..self.requesters.len().saturating_add(self.iommus.len()) {
             let found = match at {
                 StepAt::Requester(requester) | StepAt::Msi(requester) => {
-                    self.bus(requester).and_then(|bus| bus.streams.as_ref().ok()).and_then(|table| {
-                        let masked = id & table.mask;
-                        let record = table.index.get(masked)?;
-                        Some((masked, record, cell(record, masked, &table.cells)))
-                    })
+                    let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
+                    table.and_then(|table| answer(table, id))
                 }
                 StepAt::Iommu(iommu) => self.iommus.get(index(iommu)).and_then(|found| {
                     let record = found.device_ids.get(id)?;
@@ -120,6 +115,13 @@ impl IdMap {
         }
         steps
     }
+}
+
+/// The masked id, the record that takes it, and what it becomes.
+fn answer(table: &MappedTable, id: u32) -> Option<(u32, &IdMapping, Option<u32>)> {
+    let masked = id & table.mask;
+    let record = table.index.get(masked)?;
+    Some((masked, record, cell(record, masked, &table.cells)))
 }
 
 /// The first cell of an output.

@@ -1,0 +1,205 @@
+//! `lint`, `explain` and `diff`, their output compared with files beside; `BLESS=1 cargo test --test cli_lint` writes them
+//! anew. What they say of bytes is compared with the bytes.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn fwspec(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fwspec"))
+        .args(arguments)
+        .current_dir(project().join("firmware-samples"))
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap()
+}
+
+fn said(arguments: &[&str]) -> String {
+    String::from_utf8(fwspec(arguments).stdout).unwrap()
+}
+
+fn snapshot(name: &str, arguments: &[&str]) {
+    let output = fwspec(arguments);
+    let said = format!(
+        "$ fwspec {}\n{}{}[exit {}]\n",
+        arguments.join(" "),
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+        output.status.code().unwrap()
+    );
+    let file = project().join("tests/cli").join(format!("{name}.txt"));
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, &said).unwrap();
+    }
+    let wanted = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        said == wanted,
+        "{name} changed; if it is meant to, BLESS=1\n--- wanted\n{wanted}\n--- said\n{said}"
+    );
+}
+
+const OVERLAP: &str = "broken/IORT004-range-overlap/iort.bin";
+
+#[test]
+fn a_table_with_an_overlap_is_shown_with_its_bytes() {
+    snapshot("lint-table", &["lint", OVERLAP]);
+}
+
+#[test]
+fn a_tree_with_an_overlap_is_shown_with_its_cells() {
+    snapshot("lint-tree", &["lint", "broken/DT016-map-overlap/fdt.dtb"]);
+}
+
+#[test]
+fn findings_are_json_as_documented() {
+    let document: Value = serde_json::from_str(&said(&["lint", "--json", OVERLAP])).unwrap();
+    assert_eq!(document["schema"], "fwspec.lint/1");
+    let finding = &document["findings"][0];
+    for (key, value) in
+        [("code", "IORT004"), ("name", "range-overlap"), ("severity", "error"), ("file", OVERLAP)]
+    {
+        assert_eq!(finding[key], value);
+    }
+    let offset = finding["offset"].as_u64().unwrap();
+    assert_eq!(finding["at"], format!("IORT+{offset:#x}"));
+    assert_eq!(finding["len"], 20);
+}
+
+#[test]
+fn annotations_and_test_reports_say_the_same() {
+    snapshot("lint-github", &["lint", "--format", "github", OVERLAP]);
+    snapshot("lint-junit", &["lint", "--format", "junit", OVERLAP, "d05-2020/fdt.dtb"]);
+}
+
+/// The parts of the SARIF 2.1.0 schema that the log uses: required keys, and the values that it allows.
+#[test]
+fn a_sarif_log_has_what_its_schema_requires() {
+    let log: Value = serde_json::from_str(&said(&[
+        "lint",
+        "--format",
+        "sarif",
+        OVERLAP,
+        "broken/DT016-map-overlap/fdt.dtb",
+    ]))
+    .unwrap();
+    assert_eq!(log["version"], "2.1.0");
+    assert!(log["$schema"].as_str().unwrap().ends_with("sarif-schema-2.1.0.json"));
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+    assert_eq!(run["tool"]["driver"]["name"], "fwspec");
+    let results = run["results"].as_array().unwrap();
+    assert!(results.len() >= 2);
+    for result in results {
+        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+        assert_eq!(rules[index]["id"], result["ruleId"]);
+        assert!(["none", "note", "warning", "error"].contains(&result["level"].as_str().unwrap()));
+        assert!(result["message"]["text"].is_string());
+        for location in result["locations"].as_array().unwrap() {
+            let physical = &location["physicalLocation"];
+            assert!(physical["artifactLocation"]["uri"].is_string());
+            assert!(physical["region"]["byteOffset"].is_u64() && physical["region"]["byteLength"].is_u64());
+        }
+    }
+}
+
+#[test]
+fn severities_and_exit_codes_obey_the_command_line() {
+    let code = |arguments: &[&str]| fwspec(arguments).status.code().unwrap();
+    assert_eq!(code(&["lint", OVERLAP]), 1);
+    assert_eq!(code(&["lint", "--fail-on", "never", OVERLAP]), 0);
+    assert_eq!(code(&["lint", "--allow", "range-overlap", OVERLAP]), 0);
+    assert_eq!(code(&["lint", "--warn", "IORT004", OVERLAP]), 0);
+    assert_eq!(code(&["lint", "--warn", "IORT004", "--fail-on", "warn", OVERLAP]), 1);
+    assert_eq!(code(&["lint", "qemu-virt-acpi/iort.bin"]), 0);
+    assert_eq!(code(&["lint", "--deny", "identifier-repeated", "qemu-virt-acpi/iort.bin"]), 1);
+    assert_eq!(code(&["lint", "README.md"]), 2);
+    assert_eq!(code(&["lint", "--deny", "IORT999", OVERLAP]), 64);
+}
+
+#[test]
+fn a_waiver_holds_until_its_day() {
+    let folder = std::env::temp_dir().join(format!("fwspec-waivers-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let waivers = |name: &str, expires: &str| {
+        let file = folder.join(name);
+        let text = format!(
+            "[[waiver]]\ncode = \"range-overlap\"\nwhere = \"IORT+0xa0\"\nreason = \"known\"\nexpires = {expires}\n"
+        );
+        fs::write(&file, text).unwrap();
+        fwspec(&["lint", "--waivers", file.to_str().unwrap(), OVERLAP])
+    };
+    let (holds, expired) = (waivers("holds.toml", "9999-12-31"), waivers("expired.toml", "2001-01-01"));
+    assert_eq!((holds.status.code(), expired.status.code()), (Some(0), Some(1)));
+    assert!(String::from_utf8(holds.stdout).unwrap().contains("waived: known"));
+    assert!(String::from_utf8(expired.stderr).unwrap().contains("has expired"));
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_code_is_explained() {
+    snapshot("explain-code", &["explain", "IORT006"]);
+    assert!(said(&["explain"]).lines().any(|line| line.contains("range-overlap")));
+}
+
+#[test]
+fn a_function_behind_a_switch_and_a_bridge_is_followed_hop_by_hop() {
+    let topology = "qemu-switch-bridge/lspci.txt";
+    let arguments = ["explain", "--pci", topology, "qemu-switch-bridge/iort.bin", "04:02.0"];
+    snapshot("explain-bridge", &arguments);
+    let text = said(&arguments);
+    let hops =
+        text.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())).count();
+    assert!(hops >= 4, "{hops} hops");
+    // Each record stands in the bytes as it is told.
+    let table = fs::read(project().join("firmware-samples/qemu-switch-bridge/iort.bin")).unwrap();
+    let mut records = 0;
+    for line in text.lines().filter_map(|line| line.trim_start().strip_prefix("record at IORT+")) {
+        let words: Vec<&str> = line.split_whitespace().map(|word| word.trim_end_matches(':')).collect();
+        let hex = |word: &str| {
+            u32::from_str_radix(word.trim_start_matches("IORT+").trim_start_matches("0x"), 16).unwrap()
+        };
+        let at = usize::try_from(hex(words[0])).unwrap();
+        let field = |position: usize| u32::from_le_bytes(table[at + 4 * position..][..4].try_into().unwrap());
+        // inputs FIRST to LAST become OUTPUT and up at TARGET
+        assert_eq!(
+            (field(0), field(0) + field(1), field(2)),
+            (hex(words[2]), hex(words[4]), hex(words[6])),
+            "{line}"
+        );
+        assert_eq!(field(3), hex(words[words.len() - 1]), "{line}");
+        records += 1;
+    }
+    assert!(records >= 2);
+}
+
+#[test]
+fn a_log_line_leads_back_to_its_device() {
+    let line = "arm-smmu-v3 arm-smmu-v3.0.auto: event 0x02 received: sid 0x9000";
+    snapshot("explain-log", &["explain", "d05-2020/iort.bin", line]);
+}
+
+#[test]
+fn tree_and_tables_of_one_machine_mean_the_same() {
+    let same =
+        |arguments: &[&str]| assert_eq!(fwspec(arguments).status.code(), Some(0), "{}", said(arguments));
+    same(&["diff", "d05-2020/iort.bin", "d05-2020/fdt.dtb"]);
+    // QEMU's IORT sends buses that are not in use past the SMMU; its tree does not.
+    same(&["diff", "--pci", "qemu-virt-acpi/lspci.txt", "qemu-virt-acpi/iort.bin", "qemu-virt-dt/fdt.dtb"]);
+    same(&[
+        "diff",
+        "--pci",
+        "qemu-switch-bridge/lspci.txt",
+        "qemu-switch-bridge/iort.bin",
+        "qemu-switch-bridge/fdt.dtb",
+    ]);
+    snapshot("diff-unused", &["diff", "qemu-virt-acpi/iort.bin", "qemu-virt-dt/fdt.dtb"]);
+}
