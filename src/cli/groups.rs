@@ -70,7 +70,12 @@ pub(super) fn assign(
     let mut skipped = Vec::new();
     for device in found.into_iter().chain(firmware.into_iter().flat_map(platform_devices)) {
         if let Err(error) = groups.add(device) {
-            skipped.push(Problem { at: "topology".to_string(), offset: 0, error: error.to_string() });
+            skipped.push(Problem {
+                at: "topology".to_string(),
+                offset: 0,
+                error: error.to_string(),
+                place: None,
+            });
         }
     }
     // The list is complete: what has no bridge above it stands on a root bus.

@@ -26,13 +26,15 @@ pub(super) fn run(show: &Show) -> io::Result<Outcome> {
             }
         };
         if show.output.is_json() {
-            print_json(&PlatformDocument::new(&firmware.file, &firmware.platform, &map))?;
+            let mut document = PlatformDocument::new(&firmware.file, &firmware.platform, &map);
+            document.name_places(firmware.places());
+            print_json(&document)?;
             continue;
         }
         let style = style();
         let title = style.heading(&format!("{}: {}", firmware.file, text::title(&firmware)));
         let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
-        let meaning = text::platform(&firmware.platform, &map, style);
+        let meaning = text::platform(&firmware, &map, style);
         let fields = if show.brief { String::new() } else { fields(&firmware, style) };
         print(&format!("{gap}{title}, {dialect}\n\n{meaning}{fields}"))?;
         gap = "\n";

@@ -22,6 +22,9 @@ pub struct Firmware {
     table: Bytes,
 }
 
+/// How many places [`Firmware::places`] looks up: more errors than these nobody reads.
+pub const PLACES: usize = 256;
+
 /// The bytes that the facts were read from.
 #[derive(Clone, Debug)]
 enum Bytes {
@@ -84,6 +87,16 @@ impl Firmware {
             Bytes::Iort(bytes, source) => Iort::parse_as(bytes, *source).ok(),
             _ => None,
         }
+    }
+
+    /// What stands at the place of each record that could not be read, for people: `/soc/pcie@1000 iommu-map, cell 5`. Empty for
+    /// ACPI tables, whose offsets say it all. Only the first [`PLACES`] are looked up: each walks the tree.
+    pub fn places(&self) -> Vec<String> {
+        let tree = self.tree().into_iter();
+        tree.flat_map(|tree| {
+            self.platform.skipped.iter().take(PLACES).map(move |e| tree.place(e.at.offset).to_string())
+        })
+        .collect()
     }
 
     /// The requesters that people may mean by `name`: a device-tree path or alias, a namespace path (with or without the

@@ -16,7 +16,7 @@ pub use devices::devices;
 pub use dump::{ConfigDump, ConfigDumps};
 #[cfg(feature = "std")]
 pub use file::read;
-pub use firmware::Firmware;
+pub use firmware::{Firmware, PLACES};
 pub use log::{LogLine, log_line};
 pub use query::{ParseQueryError, Query};
 pub use recognise::{Kind, recognise};

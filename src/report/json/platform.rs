@@ -198,11 +198,19 @@ pub struct Problem {
     pub offset: u32,
     /// What.
     pub error: String,
+    /// What stands there, in a device tree: node, property, cell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 impl From<&Error> for Problem {
     fn from(error: &Error) -> Self {
-        Problem { at: error.at.to_string(), offset: error.at.offset, error: error.kind.to_string() }
+        Problem {
+            at: error.at.to_string(),
+            offset: error.at.offset,
+            error: error.kind.to_string(),
+            place: None,
+        }
     }
 }
 
@@ -236,6 +244,15 @@ impl PlatformDocument {
             document.requesters.push(view.requester(at, requester, &mut room, &mut document.truncated));
         }
         document
+    }
+}
+
+impl PlatformDocument {
+    /// Adds what stands at the places of the records that could not be read, in their order (`Firmware::places`).
+    pub fn name_places(&mut self, places: Vec<String>) {
+        for (problem, place) in self.skipped.iter_mut().zip(places) {
+            problem.place = Some(place);
+        }
     }
 }
 

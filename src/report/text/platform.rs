@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::input::Firmware;
 use crate::map::{IdMap, InputRange, RangeOutput};
 use crate::model::{BusKind, IdBus, MsiKind, RegionKind, Requester, RequesterKind};
 use crate::{Platform, RequesterId};
@@ -16,9 +17,9 @@ const LAST_RID: u32 = 0xffff;
 /// Ranges of one requester that are shown before the rest is only counted; `--json` has all of them.
 const RANGES_SHOWN: usize = 64;
 
-/// The text of `fwspec show` for a platform; `map` was built from it.
-pub fn platform(platform: &Platform, map: &IdMap, style: Style) -> String {
-    let view = View { platform, map, style };
+/// The text of `fwspec show` for a firmware; `map` was built from it.
+pub fn platform(firmware: &Firmware, map: &IdMap, style: Style) -> String {
+    let view = View { platform: &firmware.platform, map, style, places: firmware.places() };
     [view.iommus(), view.msi_controllers(), view.requesters(), view.reserved(), view.buses(), view.skipped()]
         .into_iter()
         .filter(|section| !section.is_empty())
@@ -30,6 +31,8 @@ struct View<'a> {
     platform: &'a Platform,
     map: &'a IdMap,
     style: Style,
+    /// What stands at the places of the first records that could not be read.
+    places: Vec<String>,
 }
 
 impl View<'_> {
@@ -270,8 +273,13 @@ impl View<'_> {
             return String::new();
         }
         let mut text = self.style.heading("Not read or not usable") + "\n";
+        let mut places = self.places.iter();
         for error in &self.platform.skipped {
-            text.push_str(&format!("  {}\n", self.style.alarm(&error.to_string())));
+            let place = places.next().map(|place| format!("{place}: ")).unwrap_or_default();
+            text.push_str(&format!(
+                "  {}\n",
+                self.style.alarm(&format!("{}: {place}{}", error.at, error.kind))
+            ));
         }
         text
     }
