@@ -210,3 +210,30 @@ fn trees_of_linux_trip_no_error() {
     println!("{} trees, {misread} of them read in another way by kernels before 7.3", files.len());
     assert!(files.is_empty() || misread > 0, "Qualcomm trees with entries of five cells are among them");
 }
+
+#[test]
+fn hostile_firmware_is_checked_in_linear_time() {
+    let start = std::time::Instant::now();
+    // Sixty nodes of three thousand mappings that all overlap, on one SMMU that maps as many.
+    let mut table = fwspec::acpi::iort::Builder::new(6);
+    let its = table.its_group([0]).id();
+    let smmu = table.smmu_v3(0x2b40_0000).id();
+    for id in 0..3000 {
+        table.edit(smmu).maps(2 * id..=2 * id, id, its);
+    }
+    for segment in 0..60 {
+        let root = table.root_complex(segment).id();
+        for id in 0..3000 {
+            table.edit(root).maps(id..=0xffff - id, id, smmu);
+        }
+    }
+    let found = findings(&table.finish());
+    // A tree whose map has forty thousand entries, every second id of them free.
+    let mut root = dtb::healthy();
+    let map: Vec<u32> = (0..40_000).flat_map(|id| [2 * id, 1, id, 1]).collect();
+    root.child("pcie@40000000").cells("iommu-map", &map);
+    let in_tree = findings(&root.blob());
+    println!("{} and {} findings in {:?}", found.len(), in_tree.len(), start.elapsed());
+    assert!(found.len() + in_tree.len() < 20_000, "findings are bounded in number");
+    assert!(start.elapsed().as_secs() < 60);
+}

@@ -315,10 +315,11 @@ fn classic_reading(
 /// The IOMMU as a function of a bus whose map covers it.
 fn itself(platform: &Platform, linux: &IdMap, position: u32, iommu: &Iommu, findings: &mut Findings) {
     let Some((bus, rid)) = iommu.function else { return };
-    let covers = |record: &&crate::model::IdMapping| {
-        (record.first..=record.last).contains(&rid.0.into()) && record.target == Target::Iommu(position)
+    let steps = linux.trace(bus, rid.0.into());
+    let Some(record) = steps.first().map(|step| &step.record).filter(|r| r.target == Target::Iommu(position))
+    else {
+        return;
     };
-    let Some(record) = linux.stream_records(bus).find(covers) else { return };
     let subject = platform.requesters.get(at(bus)).map_or(0, |host| host.origin.at.offset);
     let message =
         format_args!("the map covers {:#x}, which is {} itself", rid.0, platform.label(iommu.origin));

@@ -44,7 +44,8 @@ pub(super) fn union<T: Copy>(spans: &[Span<T>]) -> Vec<(u32, u32)> {
 pub(super) fn gaps(covered: &[(u32, u32)], first: u32, last: u32) -> Vec<(u32, u32)> {
     let mut gaps = Vec::new();
     let mut next = Some(first);
-    for (from, to) in covered.iter().copied().filter(|(_, to)| *to >= first) {
+    let start = covered.partition_point(|(_, to)| *to < first);
+    for (from, to) in covered.iter().copied().skip(start) {
         let Some(start) = next.filter(|start| *start <= last) else { break };
         if let Some(end) = from.min(last.saturating_add(1)).checked_sub(1).filter(|end| *end >= start) {
             gaps.push((start, end.min(last)));
@@ -57,7 +58,13 @@ pub(super) fn gaps(covered: &[(u32, u32)], first: u32, last: u32) -> Vec<(u32, u
 
 /// The parts that ascending, disjoint ranges have in common.
 pub(super) fn common(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
-    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    // One that is short costs no walk over the other.
+    let from = |list: &[(u32, u32)], other: &[(u32, u32)]| {
+        other.first().map_or(list.len(), |other| list.partition_point(|(_, last)| *last < other.0))
+    };
+    let (start_a, start_b) = (from(a, b), from(b, a));
+    let (mut a, mut b) =
+        (a.iter().copied().skip(start_a).peekable(), b.iter().copied().skip(start_b).peekable());
     let mut both = Vec::new();
     while let (Some(one), Some(other)) = (a.peek(), b.peek()) {
         let (first, last) = (one.0.max(other.0), one.1.min(other.1));

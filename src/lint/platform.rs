@@ -35,6 +35,9 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
     msi::holes(platform, &map, &produced, findings);
     msi::shared(platform, &map, &produced, findings);
     stranded(platform, &produced, findings);
+    let functions = platform.iommus.iter().filter_map(|iommu| iommu.function);
+    let mut functions: Vec<(u32, u32)> = functions.map(|(host, rid)| (host, rid.0.into())).collect();
+    functions.sort_unstable();
     for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
         let at = saturate(at);
         match &requester.kind {
@@ -49,6 +52,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
                         requester,
                         bus,
                         buses: buses(platform, segment, first_bus, last_bus),
+                        functions: &functions,
                     };
                     host.check(findings);
                 }
@@ -90,6 +94,8 @@ struct Host<'a> {
     requester: &'a Requester,
     bus: &'a IdBus,
     buses: Vec<(u32, u32)>,
+    /// IOMMUs that are functions: host and requester ID, sorted.
+    functions: &'a [(u32, u32)],
 }
 
 impl Host<'_> {
@@ -147,10 +153,8 @@ impl Host<'_> {
     /// Without ids that the mask never leaves, and without the IOMMU itself where it is a function of the bus.
     fn real(&self, ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
         let mask = self.bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX);
-        let itself = |first: u32, last: u32| {
-            let mut functions = self.platform.iommus.iter().filter_map(|iommu| iommu.function);
-            first == last && functions.any(|(bus, rid)| bus == self.at && u32::from(rid.0) == first)
-        };
+        let itself =
+            |first: u32, last: u32| first == last && self.functions.binary_search(&(self.at, first)).is_ok();
         let exists = |first: u32, last: u32| next_within(mask, first).is_some_and(|id| id <= last);
         ids.into_iter().filter(|(first, last)| exists(*first, *last) && !itself(*first, *last)).collect()
     }

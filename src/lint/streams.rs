@@ -84,10 +84,11 @@ impl Produced {
                     }
                 }
                 RequesterKind::Component(component) => {
+                    // The streams are in the order of the mappings that say them.
+                    let mut mappings = component.table.mappings.iter();
                     for stream in map.own_streams(at) {
-                        let says =
-                            |m: &&IdMapping| m.output == Output::Constant(stream.id.map_or(0, |id| id.0));
-                        let mapping = component.table.mappings.iter().find(says);
+                        let id = stream.id.map_or(0, |id| id.0);
+                        let mapping = mappings.find(|m| m.output == Output::Constant(id));
                         let record = mapping.map_or((requester.origin.at.offset, 0), |m| (m.offset, 20));
                         produced.own(*stream, Owner { requester: at, input: None, record });
                     }
