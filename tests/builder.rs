@@ -149,12 +149,8 @@ fn write(revision: u8, nodes: &[Node]) -> Builder {
     let mut table = Builder::new(revision);
     let ids: Vec<NodeId> = nodes.iter().map(|node| add(&mut table, &node.kind)).collect();
     for (node, id) in nodes.iter().zip(&ids) {
-        let mut edited = table.edit(*id);
         if let Kind::Pmcg { measured, .. } = node.kind {
-            // The node was not there yet when the reference was first written.
-            edited.put_u32(28, 0);
-            let offset = table.offset_of(ids[measured]);
-            table.edit(*id).put_u32(28, offset);
+            table.edit(*id).measures(ids[measured]);
         }
         for mapping in &node.mappings {
             let Mapping { input, count_minus_one, output, target, flags } = *mapping;
@@ -319,7 +315,7 @@ fn an_independent_reader_reads_200_of_them_alike() {
                 .unwrap()
                 .iter()
                 .map(|m| {
-                    ["input_base", "num_ids", "output_base", "flags"].map(|name| m[name].as_u64().unwrap())
+                    ["input_base", "id_count", "output_base", "flags"].map(|name| m[name].as_u64().unwrap())
                 })
                 .collect();
             let told: Vec<[u64; 4]> = ours
