@@ -331,6 +331,16 @@ fn an_independent_reader_reads_200_of_them_alike() {
     assert_eq!(tables, 200);
 }
 
+/// What iasl (Debian 12's, 20200925) cannot read: nodes of later specifications, and a path that needs no padding (it calls that
+/// a zero-length subtable, and stops).
+fn beyond_iasl(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Iwb { .. } | Kind::Rmr { .. } => true,
+        Kind::Component { path, .. } => (29 + path.len() + 1).is_multiple_of(4),
+        _ => false,
+    }
+}
+
 #[test]
 fn iasl_disassembles_200_of_them_without_complaint() {
     if !Command::new("iasl").arg("-v").output().is_ok_and(|done| done.status.success()) {
@@ -339,8 +349,7 @@ fn iasl_disassembles_200_of_them_without_complaint() {
     }
     let (mut tables, mut left_out) = (0, 0);
     each_of_200("iasl", |path, model| {
-        // iasl of the day knows no interrupt wire bridges.
-        if model.iter().any(|node| matches!(node.kind, Kind::Iwb { .. })) {
+        if model.iter().any(beyond_iasl) {
             left_out += 1;
             return;
         }
@@ -362,6 +371,6 @@ fn iasl_disassembles_200_of_them_without_complaint() {
         assert!(!said.contains("Error") && !text.contains("**** Invalid"), "{}: {said}", path.display());
         tables += 1;
     });
-    println!("{tables} of 200 tables disassembled, {left_out} with nodes that iasl does not know");
+    println!("{tables} of 200 tables disassembled, {left_out} left out for what iasl cannot read");
     assert!(tables > 100);
 }
