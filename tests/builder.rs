@@ -149,12 +149,8 @@ fn write(revision: u8, nodes: &[Node]) -> Builder {
     let mut table = Builder::new(revision);
     let ids: Vec<NodeId> = nodes.iter().map(|node| add(&mut table, &node.kind)).collect();
     for (node, id) in nodes.iter().zip(&ids) {
-        let mut edited = table.edit(*id);
         if let Kind::Pmcg { measured, .. } = node.kind {
-            // The node was not there yet when the reference was first written.
-            edited.put_u32(28, 0);
-            let offset = table.offset_of(ids[measured]);
-            table.edit(*id).put_u32(28, offset);
+            table.edit(*id).measures(ids[measured]);
         }
         for mapping in &node.mappings {
             let Mapping { input, count_minus_one, output, target, flags } = *mapping;
@@ -319,7 +315,7 @@ fn an_independent_reader_reads_200_of_them_alike() {
                 .unwrap()
                 .iter()
                 .map(|m| {
-                    ["input_base", "num_ids", "output_base", "flags"].map(|name| m[name].as_u64().unwrap())
+                    ["input_base", "id_count", "output_base", "flags"].map(|name| m[name].as_u64().unwrap())
                 })
                 .collect();
             let told: Vec<[u64; 4]> = ours
@@ -335,6 +331,16 @@ fn an_independent_reader_reads_200_of_them_alike() {
     assert_eq!(tables, 200);
 }
 
+/// What iasl (Debian 12's, 20200925) cannot read: nodes of later specifications, and a path that needs no padding (it calls that
+/// a zero-length subtable, and stops).
+fn beyond_iasl(node: &Node) -> bool {
+    match &node.kind {
+        Kind::Iwb { .. } | Kind::Rmr { .. } => true,
+        Kind::Component { path, .. } => (29 + path.len() + 1).is_multiple_of(4),
+        _ => false,
+    }
+}
+
 #[test]
 fn iasl_disassembles_200_of_them_without_complaint() {
     if !Command::new("iasl").arg("-v").output().is_ok_and(|done| done.status.success()) {
@@ -343,8 +349,7 @@ fn iasl_disassembles_200_of_them_without_complaint() {
     }
     let (mut tables, mut left_out) = (0, 0);
     each_of_200("iasl", |path, model| {
-        // iasl of the day knows no interrupt wire bridges.
-        if model.iter().any(|node| matches!(node.kind, Kind::Iwb { .. })) {
+        if model.iter().any(beyond_iasl) {
             left_out += 1;
             return;
         }
@@ -366,6 +371,6 @@ fn iasl_disassembles_200_of_them_without_complaint() {
         assert!(!said.contains("Error") && !text.contains("**** Invalid"), "{}: {said}", path.display());
         tables += 1;
     });
-    println!("{tables} of 200 tables disassembled, {left_out} with nodes that iasl does not know");
+    println!("{tables} of 200 tables disassembled, {left_out} left out for what iasl cannot read");
     assert!(tables > 100);
 }

@@ -401,6 +401,13 @@ impl NodeBuilder<'_> {
         self.flags(1 << 3).put_u32(60, domain)
     }
 
+    /// PMCG: the node that it measures, in place of the one it was made with.
+    pub fn measures(&mut self, node: impl Into<Reference>) -> &mut Self {
+        self.draft.references.retain(|(offset, _)| *offset != 28);
+        self.draft.references.push((28, node.into()));
+        self
+    }
+
     /// PMCG: register page 1.
     pub fn page1(&mut self, base: u64) -> &mut Self {
         self.put(32, &base.to_le_bytes())
