@@ -125,11 +125,17 @@ fn compiler() -> String {
 /// Compares with what is stored. Fails only under the compiler that it was stored with.
 fn compare(counts: &BTreeMap<String, u64>, stored: &str) -> ExitCode {
     let (stored_compiler, rows) = stored.split_once('\n').unwrap_or_default();
-    let before: BTreeMap<&str, u64> =
-        rows.lines().filter_map(|row| row.split_once(' ')).filter_map(|(path, count)| Some((path, count.parse().ok()?))).collect();
+    let before: BTreeMap<&str, u64> = rows
+        .lines()
+        .filter_map(|row| row.split_once(' '))
+        .filter_map(|(path, count)| Some((path, count.parse().ok()?)))
+        .collect();
     let comparable = stored_compiler == compiler();
     if !comparable {
-        println!("counted with {}, stored with {stored_compiler}: differences are told, and no failure", compiler());
+        println!(
+            "counted with {}, stored with {stored_compiler}: differences are told, and no failure",
+            compiler()
+        );
     }
     let mut worse = false;
     for (path, count) in counts {
