@@ -27,7 +27,8 @@ pub fn real_board() -> Option<Board> {
     let folder = std::fs::read_dir(shared()?.join("corpus/dtb")).ok()?;
     let size = |path: &PathBuf| path.metadata().map_or(0, |data| data.len());
     let mut paths: Vec<_> = folder.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    let arm64 = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"arm64-"));
+    let arm64 =
+        |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"arm64-"));
     paths.retain(|path| arm64(path) && path.extension().is_some_and(|extension| extension == "dtb"));
     paths.sort_unstable();
     let path = paths.into_iter().min_by_key(|path| size(path).abs_diff(150_000))?;
@@ -50,7 +51,11 @@ pub fn generated_board() -> Board {
             _ => "device",
         };
         let node = tree.begin_node(&format!("{kind}@{unit:x}")).unwrap();
-        tree.property_string("compatible", if kind == "iommu" { "arm,smmu-v3" } else { "vendor,board-device" }).unwrap();
+        tree.property_string(
+            "compatible",
+            if kind == "iommu" { "arm,smmu-v3" } else { "vendor,board-device" },
+        )
+        .unwrap();
         tree.property_array_u32("reg", &[0, unit, 0, 0x1_0000]).unwrap();
         tree.property_array_u32("interrupts", &[0, number, 4]).unwrap();
         tree.property_string_list("clock-names", vec!["core".into(), "interface".into()]).unwrap();
@@ -58,7 +63,8 @@ pub fn generated_board() -> Board {
             "iommu" => tree.property_u32("#iommu-cells", 1).unwrap(),
             "pcie" => {
                 tree.property_string("device_type", "pci").unwrap();
-                let map: Vec<u32> = (0..4).flat_map(|bus| [bus << 8, 1 + number % 4, bus << 8, 0x100]).collect();
+                let map: Vec<u32> =
+                    (0..4).flat_map(|bus| [bus << 8, 1 + number % 4, bus << 8, 0x100]).collect();
                 tree.property_array_u32("iommu-map", &map).unwrap();
             }
             _ if number % 10 == 0 => tree.property_array_u32("iommus", &[1 + number % 4, number]).unwrap(),
@@ -99,10 +105,12 @@ impl Shuffle {
 pub fn mappings(count: usize) -> Mappings {
     let entries = u32::try_from(count).unwrap();
     let length = (0x1_0000 / entries).max(1);
-    let cells: Vec<u32> =
-        (0..entries).flat_map(|entry| [entry * length, 1, 0x2000_0000 + entry * (length + 7), length]).collect();
+    let cells: Vec<u32> = (0..entries)
+        .flat_map(|entry| [entry * length, 1, 0x2000_0000 + entry * (length + 7), length])
+        .collect();
     let mut shuffle = Shuffle(1);
-    let ids = (0..8192.min(count * 64)).map(|_| u32::try_from(shuffle.below(count)).unwrap() * length).collect();
+    let ids =
+        (0..8192.min(count * 64)).map(|_| u32::try_from(shuffle.below(count)).unwrap() * length).collect();
     let mut tree = FdtWriter::new().unwrap();
     let root = tree.begin_node("").unwrap();
     let iommu = tree.begin_node("iommu@1000").unwrap();
