@@ -197,6 +197,15 @@
 /// Bytes of a message, the terminating NUL included. A longer text is cut off.
 #define FWSPEC_MESSAGE 200
 
+/// Severity of a finding: worth knowing; common in firmware that works.
+#define FWSPEC_SEVERITY_INFO 0
+
+/// Severity of a finding: works by luck, or on some systems only.
+#define FWSPEC_SEVERITY_WARN 1
+
+/// Severity of a finding: a device is lost, or reaches memory as somebody else.
+#define FWSPEC_SEVERITY_ERROR 2
+
 /// The devices of a machine and their groups at the moment.
 ///
 /// Functions that change it need the handle to themselves; those that take it as const may run at the same time.
@@ -298,6 +307,20 @@ typedef struct fwspec_span {
     /// Last StreamID, inclusive.
     uint32_t last;
 } fwspec_span;
+
+/// Something wrong, risky or odd in firmware.
+typedef struct fwspec_finding {
+    /// Byte offset of the bytes that say so, from the start of the blob.
+    uint64_t offset;
+    /// Number of these bytes; 0 where no particular bytes are meant.
+    uint32_t length;
+    /// One of the FWSPEC_SEVERITY_ values.
+    uint32_t severity;
+    /// Its stable code, "IORT004", NUL-terminated; "fwspec explain IORT004" tells more.
+    char code[12];
+    /// What was found, in English, NUL-terminated; cut off where it does not fit.
+    char message[FWSPEC_MESSAGE];
+} fwspec_finding;
 
 /// Names a device.
 typedef struct fwspec_device {
@@ -495,6 +518,17 @@ int fwspec_label(const struct fwspec_map *map,
                  char *text,
                  size_t capacity,
                  size_t *length);
+
+/// Finds what is wrong, risky or odd in the firmware of a handle; each call looks anew.
+///
+/// out: room for capacity findings, in the order of the firmware; may be NULL where capacity is 0. count: receives how many were
+/// written; where that is capacity, there may be more.
+///
+/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
+int fwspec_findings(const struct fwspec_map *map,
+                    struct fwspec_finding *out,
+                    size_t capacity,
+                    size_t *count);
 
 /// Makes a machine without devices.
 ///

@@ -5,9 +5,7 @@ use core::fmt::Display;
 use core::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::types::{
-    FWSPEC_ARGUMENT, FWSPEC_INTERNAL, FWSPEC_MESSAGE, FWSPEC_OK, FWSPEC_UNREADABLE, fwspec_error,
-};
+use super::types::{FWSPEC_ARGUMENT, FWSPEC_INTERNAL, FWSPEC_OK, FWSPEC_UNREADABLE, fwspec_error};
 use crate::Error;
 
 /// An output of the caller: written on success only, so it may be uninitialised until then.
@@ -70,9 +68,9 @@ pub(super) fn put<T>(out: Out<'_, T>, value: impl FnOnce() -> Result<T, c_int>) 
 }
 
 /// A text as a NUL-terminated message, cut between two characters where it is too long.
-pub(super) fn message(text: &str) -> [c_char; FWSPEC_MESSAGE] {
-    let mut out = [0; FWSPEC_MESSAGE];
-    let room = text.len().min(FWSPEC_MESSAGE.saturating_sub(1));
+pub(super) fn message<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
+    let mut out = [0; ROOM];
+    let room = text.len().min(ROOM.saturating_sub(1));
     let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     for (place, byte) in out.iter_mut().zip(text.bytes().take(end)) {
         *place = c_char::from_ne_bytes([byte]);
@@ -133,6 +131,7 @@ pub(super) unsafe fn fill<T>(
 #[allow(clippy::cast_possible_wrap)] // C's char has a sign on some machines
 mod tests {
     use super::*;
+    use crate::capi::FWSPEC_MESSAGE;
 
     #[test]
     #[allow(clippy::panic, clippy::unwrap_used)]
@@ -147,8 +146,8 @@ mod tests {
     #[allow(clippy::indexing_slicing)]
     fn a_long_message_is_cut_between_characters() {
         let long = format!("{}ß tail", "x".repeat(FWSPEC_MESSAGE - 2));
-        let cut = message(&long);
+        let cut: [c_char; FWSPEC_MESSAGE] = message(&long);
         assert_eq!(cut[FWSPEC_MESSAGE - 3..], [b'x' as c_char, 0, 0]);
-        assert!(message("short").starts_with(&b"short\0".map(|b| b as c_char)));
+        assert!(message::<FWSPEC_MESSAGE>("short").starts_with(&b"short\0".map(|b| b as c_char)));
     }
 }

@@ -19,12 +19,14 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod edge;
+mod finding;
 mod group;
 mod lookup;
 mod open;
 mod types;
 mod walk;
 
+pub use finding::*;
 pub use group::*;
 pub use lookup::*;
 pub use open::*;

@@ -266,3 +266,26 @@ pub struct fwspec_reason {
     /// Why the two cannot be isolated from each other, in English, NUL-terminated.
     pub message: [c_char; FWSPEC_MESSAGE],
 }
+
+/// Severity of a finding: worth knowing; common in firmware that works.
+pub const FWSPEC_SEVERITY_INFO: u32 = 0;
+/// Severity of a finding: works by luck, or on some systems only.
+pub const FWSPEC_SEVERITY_WARN: u32 = 1;
+/// Severity of a finding: a device is lost, or reaches memory as somebody else.
+pub const FWSPEC_SEVERITY_ERROR: u32 = 2;
+
+/// Something wrong, risky or odd in firmware.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct fwspec_finding {
+    /// Byte offset of the bytes that say so, from the start of the blob.
+    pub offset: u64,
+    /// Number of these bytes; 0 where no particular bytes are meant.
+    pub length: u32,
+    /// One of the FWSPEC_SEVERITY_ values.
+    pub severity: u32,
+    /// Its stable code, "IORT004", NUL-terminated; "fwspec explain IORT004" tells more.
+    pub code: [c_char; 12],
+    /// What was found, in English, NUL-terminated; cut off where it does not fit.
+    pub message: [c_char; FWSPEC_MESSAGE],
+}

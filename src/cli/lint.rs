@@ -31,7 +31,7 @@ pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
     let mut all = joined(opened);
     for linted in &mut all {
         if let Some(firmware) = &linted.firmware {
-            linted.findings.extend(findings(firmware));
+            linted.findings.extend(firmware.findings());
         }
         linted.findings.retain_mut(|finding| levelled(lint, finding));
         waivers.apply(linted);
@@ -50,15 +50,6 @@ pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
     }
     let failed = lint.fail_on.level().is_some_and(|level| all.iter().any(|linted| linted.count(level) > 0));
     Ok(if failed { outcome.max(Outcome::NotFound) } else { outcome })
-}
-
-/// Everything that is to be said of a firmware.
-fn findings(firmware: &Firmware) -> Vec<Finding> {
-    match (firmware.iort(), firmware.tree()) {
-        (Some(iort), _) => lint::iort(&iort, &firmware.platform),
-        (_, Some(tree)) => lint::tree(&tree, &firmware.platform),
-        _ => lint::platform(&firmware.platform),
-    }
 }
 
 /// Opens a file; one that is firmware but cannot be read is a finding, and not an unreadable input.

@@ -7,6 +7,7 @@ use crate::acpi::Mcfg;
 use crate::acpi::container::{self, Tables};
 use crate::acpi::iort::{self, Iort};
 use crate::dt::Tree;
+use crate::lint::{self, Finding};
 use crate::model::RequesterKind;
 use crate::{Error, ErrorKind, Platform, Source};
 
@@ -86,6 +87,26 @@ impl Firmware {
         match &self.table {
             Bytes::Iort(bytes, source) => Iort::parse_as(bytes, *source).ok(),
             _ => None,
+        }
+    }
+
+    /// Everything that is wrong, risky or odd in it, in the order of the firmware.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::input::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// assert!(firmware.findings().iter().any(|finding| finding.code.rule().name == "dma-hole"));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn findings(&self) -> Vec<Finding> {
+        match (self.iort(), self.tree()) {
+            (Some(iort), _) => lint::iort(&iort, &self.platform),
+            (_, Some(tree)) => lint::tree(&tree, &self.platform),
+            _ => lint::platform(&self.platform),
         }
     }
 
