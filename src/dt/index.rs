@@ -68,45 +68,35 @@ const NO_NODE: u32 = u32::MAX;
 const DENSE_FACTOR: u32 = 4;
 
 impl<'a> Tree<'a> {
-    /// Indexes the tree, in two passes: one counts, so that the other reserves what it needs and no more.
+    /// Indexes the tree in one pass. A pass that only counts, so that this one reserves exactly, costs more than growing does:
+    /// walking the tokens is most of the work.
     ///
     /// # Errors
     /// Those of the structure block: [`ErrorKind::Token`], [`ErrorKind::Truncated`], [`ErrorKind::TreeEnd`] and so on.
     pub fn index(&self) -> Result<Index<'a>, Error> {
         let mut names = Names::new(*self);
-        let (mut nodes, mut values, mut phandles) = (0_usize, 0_usize, 0_u32);
-        for token in self.tokens() {
-            match token? {
-                Token::BeginNode { .. } => nodes = nodes.saturating_add(1),
-                Token::Property { name, .. } => {
-                    let known = names.get(name).ok().flatten();
-                    values = values.saturating_add(usize::from(known.is_some()));
-                    let phandle = known == Some(Known::Phandle);
-                    phandles = phandles.saturating_add(u32::from(phandle));
-                }
-                Token::EndNode => {}
-            }
-        }
         let mut index = Index {
             tree: *self,
-            nodes: Vec::with_capacity(nodes),
-            values: Vec::with_capacity(values),
+            nodes: Vec::new(),
+            values: Vec::new(),
             dense: Vec::new(),
             sparse: Vec::new(),
             skipped: Vec::new(),
             overlay: false,
         };
-        index.fill(&mut names)?;
+        let phandles = index.fill(&mut names)?;
         drop(names);
+        index.nodes.shrink_to_fit();
+        index.values.shrink_to_fit();
         index.number(phandles);
         Ok(index)
     }
 }
 
 impl<'a> Index<'a> {
-    /// The second pass: nodes, parents, values.
-    fn fill(&mut self, names: &mut Names<'a>) -> Result<(), Error> {
-        let mut current = 0;
+    /// Nodes, parents, values. Returns how many nodes have a phandle.
+    fn fill(&mut self, names: &mut Names<'a>) -> Result<u32, Error> {
+        let (mut current, mut phandles) = (0, 0_u32);
         let mut tokens = self.tree.tokens();
         while let Some(token) = tokens.next() {
             match token? {
@@ -128,6 +118,7 @@ impl<'a> Index<'a> {
                         (Ok(Some(known)), Some(node)) => {
                             if node.known & known.bit() == 0 {
                                 node.known |= known.bit();
+                                phandles = phandles.saturating_add((known == Known::Phandle).into());
                                 self.values.push(Value { offset, length: saturate(value.len()), known });
                             }
                             continue;
@@ -140,7 +131,7 @@ impl<'a> Index<'a> {
                 Token::EndNode => current = self.nodes.get(index(current)).map_or(0, |node| node.parent),
             }
         }
-        Ok(())
+        Ok(phandles)
     }
 
     /// Enters the phandles. The first node of a phandle keeps it (linux `of_find_node_by_phandle`).
