@@ -161,7 +161,7 @@ fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
         IdMapping { first, last, output: Output::Linear(output), target: Target::Iommu(0), offset: 0 };
     let kind = BusKind::Pci { segment: Segment(segment), assumed: false, first_bus: 0, last_bus: 255 };
     let streams = Some(IdTable { mappings: vec![mapping], ..IdTable::default() });
-    let bus = IdBus { kind, streams: streams.map(Into::into), msi: MsiRoute::Absent, ats: false, pri: None };
+    let bus = IdBus { kind, streams, msi: MsiRoute::Absent, ats: false, pri: None };
     Platform {
         iommus: vec![Iommu {
             origin,
@@ -177,7 +177,7 @@ fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
         requesters: vec![Requester {
             origin,
             available: true,
-            kind: RequesterKind::Bus(bus.into()),
+            kind: RequesterKind::Bus(bus),
             address_bits: None,
             dma_limit: None,
             coherency: Coherency::default(),
