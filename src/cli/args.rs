@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 pub(super) enum Verb {
     /// Decode firmware: IOMMUs, who masters memory, and every mapping
     #[command(
-        after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  \
+        after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --format svg iort.bin > iort.svg\n  \
 dtc -O dtb board.dts | fwspec show -"
     )]
     Show(Show),
@@ -47,7 +47,7 @@ Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all 
     #[command(
         after_help = "The topology is the text of `lspci -xxxx`, taken as root (without root, and with -xxx or -x, ACS is not in it).\n\n\
 Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | fwspec groups --firmware board.dtb --pci -\n  \
-fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups                            this machine, from /sys"
+fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --format html > groups.html\n  fwspec groups                            this machine, from /sys"
     )]
     Groups(Groups),
     /// Play the world in which groups hang on who comes first, for comparison
@@ -105,6 +105,40 @@ impl Output {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShowFormat {
+    Text,
+    Json,
+    /// A drawing
+    Svg,
+    /// The drawing for Graphviz
+    Dot,
+}
+
+impl Show {
+    pub(super) fn format(&self) -> ShowFormat {
+        if self.json { ShowFormat::Json } else { self.format }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum GroupsFormat {
+    Text,
+    Json,
+    /// A drawing
+    Svg,
+    /// The drawing for Graphviz
+    Dot,
+    /// A page with the drawing, the groups and the reasons
+    Html,
+}
+
+impl Groups {
+    pub(super) fn format(&self) -> GroupsFormat {
+        if self.json { GroupsFormat::Json } else { self.format }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// Firmware to decode; - is standard input
@@ -116,8 +150,12 @@ pub(super) struct Show {
     /// Only what the mappings mean, not every field of every node
     #[arg(long)]
     pub(super) brief: bool,
-    #[command(flatten)]
-    pub(super) output: Output,
+    /// Print JSON instead of text
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
+    format: ShowFormat,
 }
 
 #[derive(Debug, Args)]
@@ -162,8 +200,12 @@ pub(super) struct Groups {
     /// Number of StreamID bits that the SMMUs implement: larger ids fail the whole SMMU
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(super) sid_bits: Option<u8>,
-    #[command(flatten)]
-    pub(super) output: Output,
+    /// Print JSON instead of text
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = GroupsFormat::Text)]
+    format: GroupsFormat,
 }
 
 #[derive(Debug, Args)]

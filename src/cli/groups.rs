@@ -7,17 +7,23 @@ use crate::group::{NodeId, Policy};
 use crate::input::{Firmware, devices, lspci, sysfs};
 use crate::model::RequesterKind;
 use crate::report::json::{GroupsDocument, Problem};
+use crate::report::picture::{self, Picture};
 use crate::report::text;
 use crate::{Device, Dialect, Groups, IdMap};
 
 use super::args;
 use super::why;
-use super::{Outcome, complain, open, print, print_json, read, style};
+use super::{Outcome, complain, open, print, print_drawn, print_json, read, style};
 
 /// Where Linux shows its devices and tables.
 const SYS: &str = "/sys";
 
 pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
+    let textual = matches!(arguments.format(), args::GroupsFormat::Text | args::GroupsFormat::Json);
+    if !arguments.why.is_empty() && !textual {
+        complain(&"--why answers in text or JSON only");
+        return Ok(Outcome::Usage);
+    }
     let Some((found, unread)) = topology(arguments) else { return Ok(Outcome::Unreadable) };
     let Ok(firmware) = firmware(arguments) else { return Ok(Outcome::Unreadable) };
     let policy = match arguments.policy {
@@ -41,10 +47,15 @@ pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
     if !arguments.why.is_empty() {
         return why::run(arguments, &groups, &document);
     }
-    if arguments.output.is_json() {
-        print_json(&document)?;
-    } else {
-        print(&text::groups(&document, groups.topology(), style()))?;
+    let drawing = || Picture::of_groups(&groups, &document);
+    match arguments.format() {
+        args::GroupsFormat::Text => print(&text::groups(&document, groups.topology(), style()))?,
+        args::GroupsFormat::Json => print_json(&document)?,
+        args::GroupsFormat::Svg => print_drawn(|out| picture::svg(&drawing(), out))?,
+        args::GroupsFormat::Dot => print_drawn(|out| picture::dot(&drawing(), out))?,
+        args::GroupsFormat::Html => {
+            print_drawn(|out| picture::html(&drawing(), &document, out))?;
+        }
     }
     Ok(Outcome::Fine)
 }

@@ -167,3 +167,10 @@ fn print_json(document: &impl serde::Serialize) -> io::Result<()> {
 fn print(text: &str) -> io::Result<()> {
     io::stdout().lock().write_all(text.as_bytes())
 }
+
+/// What a drawing writes.
+fn print_drawn(draw: impl FnOnce(&mut dyn core::fmt::Write) -> core::fmt::Result) -> io::Result<()> {
+    let mut text = String::new();
+    draw(&mut text).map_err(io::Error::other)?;
+    print(&text)
+}

@@ -4,12 +4,17 @@ use std::io;
 
 use crate::IdMap;
 use crate::input::Firmware;
+use crate::report::picture::{self, Picture};
 use crate::report::{self, json::PlatformDocument, text};
 
-use super::args::Show;
-use super::{Outcome, open, print, print_json, style};
+use super::args::{Show, ShowFormat};
+use super::{Outcome, open, print, print_drawn, print_json, style};
 
 pub(super) fn run(show: &Show) -> io::Result<Outcome> {
+    if show.format() == ShowFormat::Svg && show.files.len() > 1 {
+        super::complain(&"one file makes one drawing: name one");
+        return Ok(Outcome::Usage);
+    }
     let mut outcome = Outcome::Fine;
     let mut gap = "";
     for path in &show.files {
@@ -25,11 +30,26 @@ pub(super) fn run(show: &Show) -> io::Result<Outcome> {
                 continue;
             }
         };
-        if show.output.is_json() {
-            let mut document = PlatformDocument::new(&firmware.file, &firmware.platform, &map);
-            document.name_places(firmware.places());
-            print_json(&document)?;
-            continue;
+        let drawing = || {
+            let title = format!("{}: {}", firmware.file, text::title(&firmware));
+            Picture::of_firmware(&title, &firmware.platform, &map)
+        };
+        match show.format() {
+            ShowFormat::Json => {
+                let mut document = PlatformDocument::new(&firmware.file, &firmware.platform, &map);
+                document.name_places(firmware.places());
+                print_json(&document)?;
+                continue;
+            }
+            ShowFormat::Svg => {
+                print_drawn(|out| picture::svg(&drawing(), out))?;
+                continue;
+            }
+            ShowFormat::Dot => {
+                print_drawn(|out| picture::dot(&drawing(), out))?;
+                continue;
+            }
+            ShowFormat::Text => {}
         }
         let style = style();
         let title = style.heading(&format!("{}: {}", firmware.file, text::title(&firmware)));

@@ -27,7 +27,7 @@ pub(super) fn run(
         [a, ..] => WhyDocument::alone(groups, document, *a),
         [] => return Ok(Outcome::Usage),
     };
-    if arguments.output.is_json() {
+    if arguments.format() == args::GroupsFormat::Json {
         print_json(&why)?
     } else {
         print(&text::why(&why, style()))?

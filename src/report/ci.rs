@@ -6,6 +6,7 @@ use alloc::string::String;
 use crate::lint::Severity;
 
 use super::Linted;
+use super::xml::xml;
 
 /// Lines that GitHub Actions turns into annotations (workflow commands `error`, `warning`, `notice`).
 pub fn github(all: &[Linted]) -> String {
@@ -82,21 +83,4 @@ pub fn junit(all: &[Linted], fail_on: Option<Severity>) -> String {
     }
     text.push_str("</testsuites>\n");
     text
-}
-
-/// Text inside XML; characters that XML 1.0 has no way to write become `?`.
-fn xml(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\t' | '\n' => out.push(c),
-            c if c.is_control() => out.push('?'),
-            c => out.push(c),
-        }
-    }
-    out
 }

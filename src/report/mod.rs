@@ -6,13 +6,19 @@ mod changes;
 mod ci;
 #[cfg(feature = "json")]
 mod finding;
+#[cfg(feature = "json")]
+mod function;
 pub mod iort;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "json")]
+pub mod picture;
+#[cfg(feature = "json")]
 mod sarif;
 #[cfg(feature = "cli")]
 pub mod text;
+#[cfg(feature = "json")]
+mod xml;
 
 #[cfg(feature = "json")]
 pub use changes::{DiffDocument, changes};

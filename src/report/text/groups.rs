@@ -6,7 +6,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::Bdf;
-use crate::pci::{Function, Header, PortType, Topology};
+use crate::pci::Topology;
+use crate::report::function;
 use crate::report::json::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 
 use super::{Style, lines};
@@ -141,37 +142,5 @@ fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String
 fn what(device: &DeviceRecord, topology: &Topology) -> String {
     let function = device.bdf.as_deref().and_then(|bdf| topology.get(bdf.parse::<Bdf>().ok()?));
     let Some(function) = function else { return "platform device".to_string() };
-    let ids = format!("{:04x}:{:04x}", function.vendor, function.device);
-    let buses = match function.header {
-        Header::Bridge { secondary, subordinate } if secondary == subordinate => {
-            format!(", bus {secondary:02x}")
-        }
-        Header::Bridge { secondary, subordinate } => format!(", buses {secondary:02x}-{subordinate:02x}"),
-        _ => String::new(),
-    };
-    format!("{ids} {}{buses}", kind(function))
-}
-
-fn kind(function: &Function) -> &'static str {
-    if function.virtual_function {
-        return "virtual function";
-    }
-    for (port, name) in [
-        (PortType::RootPort, "root port"),
-        (PortType::UpstreamPort, "switch upstream port"),
-        (PortType::DownstreamPort, "switch downstream port"),
-        (PortType::PcieToPci, "PCIe-to-PCI bridge"),
-        (PortType::PciToPcie, "PCI-to-PCIe bridge"),
-        (PortType::RcEndpoint, "integrated endpoint"),
-        (PortType::RcEventCollector, "event collector"),
-    ] {
-        if function.is(port) {
-            return name;
-        }
-    }
-    match function.secondary() {
-        Some(_) => "PCI bridge",
-        None if function.class >> 8 == 0x0600 => "host bridge",
-        None => "endpoint",
-    }
+    function::what(function)
 }
