@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::map::{InputRange, RangeOutput};
+use crate::map::{InputRange, MsiRequest, RangeOutput};
 use crate::model::{BusKind, Origin, Requester, RequesterKind};
 use crate::{IdMap, Platform, RequesterId};
 
@@ -93,9 +93,20 @@ impl Picture {
                 }
             };
             self.links.push(Link { from, to, label, bypass });
+            let msi = if bypass { None } else { map.msi_from(requester, range.first) };
+            self.onward(map, to, msi);
         }
         if streams.len() > MOST_RANGES {
             self.push(Row { parent: head, ..Row::root("… and more ranges".to_string()) });
+        }
+    }
+
+    /// MSIs go on from an IOMMU: one line, however many ranges take it.
+    fn onward(&mut self, map: &IdMap, from: usize, msi: Option<MsiRequest>) {
+        let Some(msi) = msi else { return };
+        let to = map.iommus().len().saturating_add(crate::bytes::index(msi.controller));
+        if !self.onward.iter().any(|link| (link.from, link.to) == (from, to)) {
+            self.onward.push(Link { from, to, label: "MSIs".to_string(), bypass: false });
         }
     }
 

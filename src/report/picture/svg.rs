@@ -41,7 +41,9 @@ pub(super) fn colours(group: Option<Group>) -> (&'static str, &'static str) {
 /// Those of `out`.
 pub fn svg(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
     let places = layout(picture);
-    let width = places.width.max(700);
+    // The title is in bold of 15 px.
+    let title_width = crate::bytes::saturate(picture.title.chars().count()).saturating_mul(10);
+    let width = places.width.max(title_width.saturating_add(2 * MARGIN)).max(640);
     let height = places.height;
     writeln!(
         out,
@@ -119,6 +121,7 @@ fn label(wire: &Wire, label: &str, out: &mut dyn Write) -> fmt::Result {
 }
 
 fn rows(picture: &Picture, places: &Layout, out: &mut dyn Write) -> fmt::Result {
+    let grouped = picture.rows.iter().any(|row| row.group.is_some());
     for (row, place) in picture.rows.iter().zip(&places.rows) {
         let (mut fill, mut stroke) = colours(row.group);
         let (mut ink, mut faint) = ("#1a1a1a", "#555555");
@@ -127,7 +130,7 @@ fn rows(picture: &Picture, places: &Layout, out: &mut dyn Write) -> fmt::Result 
         }
         let Rect { x, y, width, height } = *place;
         let dashes = match (row.kind, row.group) {
-            (RowKind::Device | RowKind::Bridge, None) => " stroke-dasharray=\"4 3\"",
+            (RowKind::Device | RowKind::Bridge, None) if grouped => " stroke-dasharray=\"4 3\"",
             _ => "",
         };
         let weight = if row.kind == RowKind::Bridge { "1.6" } else { "1" };
