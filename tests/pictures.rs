@@ -34,7 +34,10 @@ fn no_box_overlaps_another_and_no_line_crosses_one() {
         let places = layout(&picture);
         let boxes: Vec<&Rect> = places.rows.iter().chain(&places.sinks).collect();
         for (at, a) in boxes.iter().enumerate() {
-            assert!(a.x + a.width <= places.width && a.y + a.height <= places.height, "{name}: off the paper");
+            assert!(
+                a.x + a.width <= places.width && a.y + a.height <= places.height,
+                "{name}: off the paper"
+            );
             for b in &boxes[at + 1..] {
                 assert!(apart(a, b), "{name}: {a:?} {b:?}");
             }
@@ -51,8 +54,12 @@ fn no_box_overlaps_another_and_no_line_crosses_one() {
 fn every_device_is_drawn_once_below_what_it_is_below() {
     for name in MACHINES {
         let (picture, document) = machine(name);
-        let mut drawn: Vec<&str> =
-            picture.rows.iter().filter(|row| row.kind != RowKind::Root).map(|row| row.name.as_str()).collect();
+        let mut drawn: Vec<&str> = picture
+            .rows
+            .iter()
+            .filter(|row| row.kind != RowKind::Root)
+            .map(|row| row.name.as_str())
+            .collect();
         let mut known: Vec<&str> = document.devices.iter().map(|device| device.device.as_str()).collect();
         drawn.sort_unstable();
         known.sort_unstable();
