@@ -3,7 +3,7 @@
 //! No line runs through a box: each row's line stays on its own row until it is right of all rows, and every sink has a
 //! vertical lane of its own there.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::{Link, Picture, Row};
@@ -158,15 +158,23 @@ fn sinks(picture: &Picture, starts: &[(u32, u32)], x: u32) -> Vec<Rect> {
     let widest = picture.sinks.iter().map(|sink| letters(&sink.name).max(letters(&sink.what))).max();
     let width = widest.unwrap_or(0) * LETTER + 20;
     let mut places = alloc::vec![Rect::default(); picture.sinks.len()];
+    let taken: BTreeSet<u32> = starts.iter().map(|(_, y)| *y).collect();
     let mut free = HEAD;
     for (wish, at) in order {
         let y = if wish < u32::MAX / 2 { wish.saturating_sub(SINK / 2).max(free) } else { free };
+        let y = between_rows(y, &taken);
         if let Some(place) = places.get_mut(at) {
             *place = Rect { x, y, width, height: SINK };
         }
         free = y + SINK + SINK_GAP;
     }
     places
+}
+
+/// The line into a sink must not look like the end of a row's line. Those are at least [`LINE`] apart, so there is room.
+fn between_rows(y: u32, taken: &BTreeSet<u32>) -> u32 {
+    let clear = |y: &u32| taken.range(y + SINK / 2 - 2..=y + SINK / 2 + 2).next().is_none();
+    (y..y + LINE).find(clear).unwrap_or(y)
 }
 
 fn wires(
