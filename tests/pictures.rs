@@ -105,3 +105,17 @@ fn names_from_firmware_are_never_markup() {
     assert!(!drawn.contains('\u{1}') && !graph.contains('\u{1}'));
     assert!(graph.contains("<script>\\\"&\\\\??"));
 }
+
+#[test]
+fn ids_that_go_past_every_iommu_are_drawn() {
+    let bytes =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/firmware-samples/qemu-switch-bridge/iort.bin"))
+            .unwrap();
+    let firmware = fwspec::input::Firmware::open("iort.bin", bytes).unwrap();
+    let map = fwspec::IdMap::build(&firmware.platform, fwspec::Dialect::LINUX).unwrap();
+    let picture = fwspec::report::picture::Picture::of_firmware("QEMU", &firmware.platform, &map);
+    // QEMU sends the buses in use to the SMMU, and all others straight to the ITS.
+    let past: Vec<_> = picture.links.iter().filter(|link| link.bypass).collect();
+    assert_eq!(past.len(), 1);
+    assert_eq!(past[0].label, "DeviceIDs 0x800–0xffff");
+}

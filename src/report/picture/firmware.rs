@@ -69,10 +69,9 @@ impl Picture {
     fn ranges(&mut self, map: &IdMap, requester: u32, head: Option<usize>, pci: bool) {
         const LAST_RID: u32 = 0xffff;
         let streams: Vec<InputRange> = map.stream_ranges(requester, LAST_RID).take(MOST_RANGES + 1).collect();
-        let covered = |id: u32| streams.iter().any(|range| (range.first..=range.last).contains(&id));
         // DeviceIDs of inputs with a StreamID come through the IOMMU; the others go past it.
-        let past = map.device_ranges(requester, LAST_RID).take(MOST_RANGES);
-        let past: Vec<InputRange> = past.filter(|range| !covered(range.first)).collect();
+        let past = map.device_ranges(requester, LAST_RID).flat_map(|range| outside(range, &streams));
+        let past: Vec<InputRange> = past.take(MOST_RANGES).collect();
         for range in streams.iter().take(MOST_RANGES).chain(&past) {
             let row = Row { kind: RowKind::Device, parent: head, ..Row::root(inputs(range, pci)) };
             let Some(from) = self.push(row) else { return };
@@ -143,4 +142,31 @@ fn outputs(first: u32, range: &InputRange, constant: bool) -> String {
         return format!("{first:#x}");
     }
     format!("{first:#x}–{:#x}", first.wrapping_add(range.last.wrapping_sub(range.first)))
+}
+
+/// The parts of a range of DeviceIDs whose inputs are in none of these ranges, which are ascending.
+fn outside(range: InputRange, taken: &[InputRange]) -> Vec<InputRange> {
+    let mut parts = Vec::new();
+    let mut from = Some(range.first);
+    let inside = taken.iter().filter(|other| other.first <= range.last && range.first <= other.last);
+    for other in inside {
+        if let Some(first) = from.filter(|first| *first < other.first) {
+            parts.push(part(&range, first, other.first.saturating_sub(1)));
+        }
+        from = other.last.checked_add(1);
+    }
+    parts.extend(from.filter(|first| *first <= range.last).map(|first| part(&range, first, range.last)));
+    parts
+}
+
+fn part(range: &InputRange, first: u32, last: u32) -> InputRange {
+    let moved = first.saturating_sub(range.first);
+    let output = match range.output {
+        RangeOutput::Msi { first, constant: false } => RangeOutput::Msi {
+            first: MsiRequest { id: first.id.wrapping_add(moved), ..first },
+            constant: false,
+        },
+        other => other,
+    };
+    InputRange { first, last, output }
 }
