@@ -78,38 +78,40 @@ impl Known {
 #[derive(Debug)]
 pub(super) struct Names<'a> {
     tree: Tree<'a>,
-    seen: Vec<u8>,
+    seen: Vec<Seen>,
 }
 
-const NOT_SEEN: u8 = 0;
-const NOT_KNOWN: u8 = 1;
-const FIRST_KNOWN: u8 = 2;
+/// What is known of an offset, in one byte.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    NotYet,
+    As(Option<Known>),
+}
+const _: () = assert!(size_of::<Seen>() == 1);
 
 impl<'a> Names<'a> {
     pub(super) fn new(tree: Tree<'a>) -> Self {
-        Names { tree, seen: vec![NOT_SEEN; tree.strings.len()] }
+        Names { tree, seen: vec![Seen::NotYet; tree.strings.len()] }
     }
 
     /// What the name at this offset is; `Err` where no string can be there.
     #[inline]
     pub(super) fn get(&mut self, offset: u32) -> Result<Option<Known>, ()> {
-        let seen = match self.seen.get(index(offset)) {
-            Some(&NOT_SEEN) => self.look(offset),
-            Some(seen) => *seen,
-            None => return Err(()),
-        };
-        Ok(seen.checked_sub(FIRST_KNOWN).and_then(|at| ALL.get(usize::from(at))).map(|(known, _)| *known))
+        match self.seen.get(index(offset)) {
+            Some(Seen::As(known)) => Ok(*known),
+            Some(Seen::NotYet) => Ok(self.look(offset)),
+            None => Err(()),
+        }
     }
 
     #[cold]
-    fn look(&mut self, offset: u32) -> u8 {
+    fn look(&mut self, offset: u32) -> Option<Known> {
         let string = self.tree.strings.get(index(offset)..).unwrap_or_default();
         let head = string.get(..=LONGEST).unwrap_or(string);
         let name = head.iter().position(|byte| *byte == 0).and_then(|end| head.get(..end));
-        let found = name.and_then(Known::by_name);
-        let found = found.map_or(NOT_KNOWN, |known| FIRST_KNOWN.saturating_add(known as u8));
-        self.seen.get_mut(index(offset)).into_iter().for_each(|seen| *seen = found);
-        found
+        let known = name.and_then(Known::by_name);
+        self.seen.get_mut(index(offset)).into_iter().for_each(|seen| *seen = Seen::As(known));
+        known
     }
 }
 
