@@ -14,51 +14,54 @@ macro_rules! known {
         #[repr(u8)]
         pub(super) enum Known { $($variant,)* }
 
-        const ALL: &[(Known, &[u8])] = &[$((Known::$variant, $name.as_bytes()),)*];
+        const ALL: &[(Known, &[u8])] = &[$((Known::$variant, $name),)*];
 
         impl Known {
             fn by_name(name: &[u8]) -> Option<Known> {
                 // The name from before there was a standard; the first of the two counts (linux `populate_properties`).
                 let name = if name == b"linux,phandle" { b"phandle" } else { name };
-                ALL.iter().find(|(_, known)| *known == name).map(|(known, _)| *known)
+                match name {
+                    $($name => Some(Known::$variant),)*
+                    _ => None,
+                }
             }
         }
     };
 }
 
 known! {
-    AddressCells = "#address-cells",
-    AtsSupported = "ats-supported",
-    BusRange = "bus-range",
-    Compatible = "compatible",
-    DeviceType = "device_type",
-    DmaCanStall = "dma-can-stall",
-    DmaCoherent = "dma-coherent",
-    DmaNoncoherent = "dma-noncoherent",
-    DmaRanges = "dma-ranges",
-    InterconnectCells = "#interconnect-cells",
-    InterconnectNames = "interconnect-names",
-    Interconnects = "interconnects",
-    IommuAddresses = "iommu-addresses",
-    IommuCells = "#iommu-cells",
-    IommuMap = "iommu-map",
-    IommuMapMask = "iommu-map-mask",
-    Iommus = "iommus",
-    MemoryRegion = "memory-region",
-    MmuMasters = "mmu-masters",
-    MsiCells = "#msi-cells",
-    MsiMap = "msi-map",
-    MsiMapMask = "msi-map-mask",
-    MsiParent = "msi-parent",
-    PasidNumBits = "pasid-num-bits",
-    PciDomain = "linux,pci-domain",
-    Phandle = "phandle",
-    Ranges = "ranges",
-    Reg = "reg",
-    SizeCells = "#size-cells",
-    Status = "status",
-    StreamIdCells = "#stream-id-cells",
-    StreamMatchMask = "stream-match-mask",
+    AddressCells = b"#address-cells",
+    AtsSupported = b"ats-supported",
+    BusRange = b"bus-range",
+    Compatible = b"compatible",
+    DeviceType = b"device_type",
+    DmaCanStall = b"dma-can-stall",
+    DmaCoherent = b"dma-coherent",
+    DmaNoncoherent = b"dma-noncoherent",
+    DmaRanges = b"dma-ranges",
+    InterconnectCells = b"#interconnect-cells",
+    InterconnectNames = b"interconnect-names",
+    Interconnects = b"interconnects",
+    IommuAddresses = b"iommu-addresses",
+    IommuCells = b"#iommu-cells",
+    IommuMap = b"iommu-map",
+    IommuMapMask = b"iommu-map-mask",
+    Iommus = b"iommus",
+    MemoryRegion = b"memory-region",
+    MmuMasters = b"mmu-masters",
+    MsiCells = b"#msi-cells",
+    MsiMap = b"msi-map",
+    MsiMapMask = b"msi-map-mask",
+    MsiParent = b"msi-parent",
+    PasidNumBits = b"pasid-num-bits",
+    PciDomain = b"linux,pci-domain",
+    Phandle = b"phandle",
+    Ranges = b"ranges",
+    Reg = b"reg",
+    SizeCells = b"#size-cells",
+    Status = b"status",
+    StreamIdCells = b"#stream-id-cells",
+    StreamMatchMask = b"stream-match-mask",
 }
 
 const _: () = assert!(ALL.len() <= 32, "the sets of Known are 32 bits wide");
