@@ -248,6 +248,13 @@ impl<'a> Index<'a> {
         Some((self.bytes_of(value), value.offset))
     }
 
+    /// The nodes that have any of these properties, in the order of the blob: most have none of what most passes look for.
+    pub(super) fn having<const N: usize>(&self, any: [Known; N]) -> impl Iterator<Item = NodeId> + '_ {
+        let wanted = any.into_iter().fold(0, |bits, known| bits | known.bit());
+        let nodes = (0..).zip(&self.nodes);
+        nodes.filter(move |(_, node)| node.known & wanted != 0).map(|(number, _)| NodeId(number))
+    }
+
     /// Whether a node has a property.
     pub(super) fn has(&self, node: NodeId, known: Known) -> bool {
         self.nodes.get(index(node.0)).is_some_and(|node| node.known & known.bit() != 0)

@@ -46,7 +46,7 @@ impl Inherited {
     pub(super) fn of(index: &Index<'_>) -> Self {
         let straight = Inherited::pass(index, Vec::new(), None);
         let detour = |node| Some((node, detour(index, node)?));
-        let detours: Vec<_> = index.nodes().filter_map(detour).collect();
+        let detours: Vec<_> = index.having([Known::InterconnectNames]).filter_map(detour).collect();
         if detours.is_empty() { straight } else { Inherited::pass(index, detours, Some(&straight)) }
     }
 

@@ -97,7 +97,7 @@ pub(super) struct Legacy<'a>(Vec<(u32, Argument<'a>)>);
 
 impl<'a> Legacy<'a> {
     pub(super) fn of(index: &Index<'a>, targets: &Targets, skipped: &mut Vec<Error>) -> Self {
-        let smmus = || index.nodes().filter(|node| index.has(*node, Known::MmuMasters));
+        let smmus = || index.having([Known::MmuMasters]);
         let masters = |node| index.arguments(node, Known::MmuMasters, Known::StreamIdCells, Some(0));
         let count = |node| masters(node).filter(Result::is_ok).count();
         let mut all = Vec::with_capacity(smmus().map(count).sum());

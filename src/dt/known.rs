@@ -14,51 +14,54 @@ macro_rules! known {
         #[repr(u8)]
         pub(super) enum Known { $($variant,)* }
 
-        const ALL: &[(Known, &[u8])] = &[$((Known::$variant, $name.as_bytes()),)*];
+        const ALL: &[(Known, &[u8])] = &[$((Known::$variant, $name),)*];
 
         impl Known {
             fn by_name(name: &[u8]) -> Option<Known> {
                 // The name from before there was a standard; the first of the two counts (linux `populate_properties`).
                 let name = if name == b"linux,phandle" { b"phandle" } else { name };
-                ALL.iter().find(|(_, known)| *known == name).map(|(known, _)| *known)
+                match name {
+                    $($name => Some(Known::$variant),)*
+                    _ => None,
+                }
             }
         }
     };
 }
 
 known! {
-    AddressCells = "#address-cells",
-    AtsSupported = "ats-supported",
-    BusRange = "bus-range",
-    Compatible = "compatible",
-    DeviceType = "device_type",
-    DmaCanStall = "dma-can-stall",
-    DmaCoherent = "dma-coherent",
-    DmaNoncoherent = "dma-noncoherent",
-    DmaRanges = "dma-ranges",
-    InterconnectCells = "#interconnect-cells",
-    InterconnectNames = "interconnect-names",
-    Interconnects = "interconnects",
-    IommuAddresses = "iommu-addresses",
-    IommuCells = "#iommu-cells",
-    IommuMap = "iommu-map",
-    IommuMapMask = "iommu-map-mask",
-    Iommus = "iommus",
-    MemoryRegion = "memory-region",
-    MmuMasters = "mmu-masters",
-    MsiCells = "#msi-cells",
-    MsiMap = "msi-map",
-    MsiMapMask = "msi-map-mask",
-    MsiParent = "msi-parent",
-    PasidNumBits = "pasid-num-bits",
-    PciDomain = "linux,pci-domain",
-    Phandle = "phandle",
-    Ranges = "ranges",
-    Reg = "reg",
-    SizeCells = "#size-cells",
-    Status = "status",
-    StreamIdCells = "#stream-id-cells",
-    StreamMatchMask = "stream-match-mask",
+    AddressCells = b"#address-cells",
+    AtsSupported = b"ats-supported",
+    BusRange = b"bus-range",
+    Compatible = b"compatible",
+    DeviceType = b"device_type",
+    DmaCanStall = b"dma-can-stall",
+    DmaCoherent = b"dma-coherent",
+    DmaNoncoherent = b"dma-noncoherent",
+    DmaRanges = b"dma-ranges",
+    InterconnectCells = b"#interconnect-cells",
+    InterconnectNames = b"interconnect-names",
+    Interconnects = b"interconnects",
+    IommuAddresses = b"iommu-addresses",
+    IommuCells = b"#iommu-cells",
+    IommuMap = b"iommu-map",
+    IommuMapMask = b"iommu-map-mask",
+    Iommus = b"iommus",
+    MemoryRegion = b"memory-region",
+    MmuMasters = b"mmu-masters",
+    MsiCells = b"#msi-cells",
+    MsiMap = b"msi-map",
+    MsiMapMask = b"msi-map-mask",
+    MsiParent = b"msi-parent",
+    PasidNumBits = b"pasid-num-bits",
+    PciDomain = b"linux,pci-domain",
+    Phandle = b"phandle",
+    Ranges = b"ranges",
+    Reg = b"reg",
+    SizeCells = b"#size-cells",
+    Status = b"status",
+    StreamIdCells = b"#stream-id-cells",
+    StreamMatchMask = b"stream-match-mask",
 }
 
 const _: () = assert!(ALL.len() <= 32, "the sets of Known are 32 bits wide");
@@ -78,38 +81,40 @@ impl Known {
 #[derive(Debug)]
 pub(super) struct Names<'a> {
     tree: Tree<'a>,
-    seen: Vec<u8>,
+    seen: Vec<Seen>,
 }
 
-const NOT_SEEN: u8 = 0;
-const NOT_KNOWN: u8 = 1;
-const FIRST_KNOWN: u8 = 2;
+/// What is known of an offset, in one byte.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    NotYet,
+    As(Option<Known>),
+}
+const _: () = assert!(size_of::<Seen>() == 1);
 
 impl<'a> Names<'a> {
     pub(super) fn new(tree: Tree<'a>) -> Self {
-        Names { tree, seen: vec![NOT_SEEN; tree.strings.len()] }
+        Names { tree, seen: vec![Seen::NotYet; tree.strings.len()] }
     }
 
     /// What the name at this offset is; `Err` where no string can be there.
     #[inline]
     pub(super) fn get(&mut self, offset: u32) -> Result<Option<Known>, ()> {
-        let seen = match self.seen.get(index(offset)) {
-            Some(&NOT_SEEN) => self.look(offset),
-            Some(seen) => *seen,
-            None => return Err(()),
-        };
-        Ok(seen.checked_sub(FIRST_KNOWN).and_then(|at| ALL.get(usize::from(at))).map(|(known, _)| *known))
+        match self.seen.get(index(offset)) {
+            Some(Seen::As(known)) => Ok(*known),
+            Some(Seen::NotYet) => Ok(self.look(offset)),
+            None => Err(()),
+        }
     }
 
     #[cold]
-    fn look(&mut self, offset: u32) -> u8 {
+    fn look(&mut self, offset: u32) -> Option<Known> {
         let string = self.tree.strings.get(index(offset)..).unwrap_or_default();
         let head = string.get(..=LONGEST).unwrap_or(string);
         let name = head.iter().position(|byte| *byte == 0).and_then(|end| head.get(..end));
-        let found = name.and_then(Known::by_name);
-        let found = found.map_or(NOT_KNOWN, |known| FIRST_KNOWN.saturating_add(known as u8));
-        self.seen.get_mut(index(offset)).into_iter().for_each(|seen| *seen = found);
-        found
+        let known = name.and_then(Known::by_name);
+        self.seen.get_mut(index(offset)).into_iter().for_each(|seen| *seen = Seen::As(known));
+        known
     }
 }
 

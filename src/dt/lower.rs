@@ -144,7 +144,8 @@ fn targets(index: &Index<'_>) -> Targets {
     const CONTROLLER: u8 = 2;
     let mut roles = vec![0_u8; index.len()];
     let mut set = |node: NodeId, role| roles.get_mut(at(node.0)).into_iter().for_each(|roles| *roles |= role);
-    for node in index.nodes() {
+    use Known::{IommuCells, IommuMap, MmuMasters, MsiMap, MsiParent};
+    for node in index.having([IommuCells, MmuMasters, IommuMap, MsiMap, MsiParent]) {
         if index.has(node, Known::IommuCells) || index.has(node, Known::MmuMasters) {
             set(node, IOMMU);
         }

@@ -28,7 +28,7 @@ pub(super) fn reservations(
     skipped: &mut Vec<Error>,
 ) -> Vec<Reservation> {
     let wanted = wanted(index);
-    let regions = || index.nodes().filter(|node| index.has(*node, Known::IommuAddresses));
+    let regions = || index.having([Known::IommuAddresses]);
     let agreed = |region, master| wanted.binary_search(&(region, master)).is_ok();
     let count = |region| {
         let entries = Addresses::of(index, region).filter_map(Result::ok);
@@ -71,7 +71,7 @@ impl Reservation {
 /// Pairs of region and master from the `memory-region` of each node, sorted, each once.
 fn wanted(index: &Index<'_>) -> Vec<(NodeId, NodeId)> {
     let pairs = || {
-        index.nodes().flat_map(|master| {
+        index.having([Known::MemoryRegion]).flat_map(|master| {
             let regions = index.cells(master, Known::MemoryRegion).unwrap_or_default().iter();
             let regions = regions.filter_map(|phandle| index.by_phandle(Phandle(phandle)));
             regions
