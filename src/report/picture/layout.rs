@@ -41,7 +41,7 @@ pub struct Layout {
     pub sinks: Vec<Rect>,
     /// Places of [`Picture::links`].
     pub links: Vec<Wire>,
-    /// Places of [`Picture::onward`].
+    /// Places of the MSI lines of the picture.
     pub onward: Vec<Wire>,
     /// Width of the drawing.
     pub width: u32,
