@@ -11,8 +11,11 @@
 
 #[path = "lint/acpi.rs"]
 mod acpi;
+#[path = "lint/devices.rs"]
+mod devices;
 #[path = "lint/dtb.rs"]
 mod dtb;
+mod pci_support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use fwspec::input::Firmware;
 use fwspec::lint::{self, Code, Finding, Severity};
+use fwspec::{Dialect, Groups, IdMap};
 
 /// What the command finds in a file.
 fn findings(bytes: &[u8]) -> Vec<Finding> {
@@ -32,6 +36,20 @@ fn findings(bytes: &[u8]) -> Vec<Finding> {
         (_, Some(tree)) => lint::tree(&tree, &firmware.platform),
         _ => panic!("neither table nor tree"),
     }
+}
+
+/// What the command finds with `--pci`.
+fn findings_among(machine: &devices::Machine) -> Vec<Finding> {
+    let firmware = Firmware::open("sample", machine.iort.clone()).unwrap();
+    let map = IdMap::build(&firmware.platform, Dialect::LINUX).unwrap();
+    let mut groups = Groups::new(map);
+    for device in fwspec::input::devices(&fwspec::input::lspci::parse(machine.lspci.as_bytes()).unwrap()).0 {
+        groups.add(device).unwrap();
+    }
+    groups.settle();
+    let mut found = findings(&machine.iort);
+    found.extend(lint::groups(&groups, &firmware.platform, machine.sid_bits));
+    found
 }
 
 fn codes(findings: &[Finding], at_least: Severity) -> BTreeSet<Code> {
@@ -52,26 +70,31 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
     let mut faults = Vec::new();
     for code in Code::ALL {
         let rule = code.rule();
-        let (file, bytes) = match (acpi::recipe(*code), dtb::recipe(*code)) {
-            (Some(bytes), None) => ("iort.bin", bytes),
-            (None, Some(bytes)) => ("fdt.dtb", bytes),
+        let (files, found) = match (acpi::recipe(*code), dtb::recipe(*code), devices::recipe(*code)) {
+            (Some(bytes), None, None) => (vec![("iort.bin", bytes.clone())], findings(&bytes)),
+            (None, Some(bytes), None) => (vec![("fdt.dtb", bytes.clone())], findings(&bytes)),
+            (None, None, Some(machine)) => {
+                let found = findings_among(&machine);
+                (vec![("iort.bin", machine.iort), ("lspci.txt", machine.lspci.into_bytes())], found)
+            }
             _ => {
                 faults.push(format!("{code} {} has no recipe, or two", rule.name));
                 continue;
             }
         };
-        let sample = folder.join(format!("{}-{}", rule.id, rule.name)).join(file);
-        if bless {
-            fs::create_dir_all(sample.parent().unwrap()).unwrap();
-            fs::write(&sample, &bytes).unwrap();
+        for (file, bytes) in files {
+            let sample = folder.join(format!("{}-{}", rule.id, rule.name)).join(file);
+            if bless {
+                fs::create_dir_all(sample.parent().unwrap()).unwrap();
+                fs::write(&sample, &bytes).unwrap();
+            }
+            if fs::read(&sample).ok().as_ref() != Some(&bytes) {
+                faults.push(format!(
+                    "{} is not what its recipe writes; if it is meant to be, BLESS=1",
+                    sample.display()
+                ));
+            }
         }
-        if fs::read(&sample).ok().as_ref() != Some(&bytes) {
-            faults.push(format!(
-                "{} is not what its recipe writes; if it is meant to be, BLESS=1",
-                sample.display()
-            ));
-        }
-        let found = findings(&bytes);
         let mut wanted = BTreeSet::from([*code]);
         wanted.extend(ACCOMPANIED.iter().filter(|(of, _)| of == code).map(|(_, with)| *with));
         let mut tripped = codes(&found, Severity::Warn);
@@ -95,6 +118,12 @@ fn healthy_firmware_trips_nothing() {
         let found: Vec<_> = findings(&bytes).iter().map(ToString::to_string).collect();
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
+}
+
+#[test]
+fn a_healthy_machine_trips_nothing() {
+    let found: Vec<_> = findings_among(&devices::healthy_machine()).iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]

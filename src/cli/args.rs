@@ -64,7 +64,7 @@ fwspec simulate --pci lspci.txt --algorithm driver-probe --find      an order th
 A waiver file is TOML:\n  [[waiver]]\n  code = \"IORT057\"\n  where = \"IORT+0x48\"        # place or node; left out: everywhere\n  \
 reason = \"our tools do not use identifiers\"\n  expires = 2030-12-31\n\n\
 Examples:\n  fwspec lint /sys/firmware/acpi/tables/IORT\n  fwspec lint --fail-on warn --allow unaligned iort.bin mcfg.bin\n  \
-fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb"
+fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb\n  fwspec lint --pci lspci.txt --sid-bits 16 iort.bin"
     )]
     Lint(Lint),
     /// Compare two firmwares in meaning: two versions, or the device tree and the IORT of one board
@@ -262,6 +262,12 @@ pub(super) struct Lint {
     /// Firmware to check; an MCFG beside an IORT tells which buses there are; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+    /// `lspci -xxxx` text of the machine: also what only the devices that are there show
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) pci: Option<PathBuf>,
+    /// Number of StreamID bits that the SMMUs implement
+    #[arg(long, value_name = "BITS", requires = "pci", value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(super) sid_bits: Option<u8>,
     /// Make a finding an error
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub(super) deny: Vec<Code>,

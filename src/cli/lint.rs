@@ -3,12 +3,15 @@
 use std::io;
 use std::path::Path;
 
+use crate::group::Policy;
 use crate::input::Firmware;
 use crate::lint::{self, Finding, Severity};
 use crate::report::json::LintDocument;
 use crate::report::{Linted, SarifLog, github, junit, text};
+use crate::{Device, Dialect};
 
 use super::args::{FailOn, Lint, LintFormat};
+use super::groups::{assign, read_topology};
 use super::waiver::Waivers;
 use super::{Outcome, complain, name, print, print_json, read, style};
 
@@ -28,10 +31,21 @@ pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
             None => outcome = Outcome::Unreadable,
         }
     }
+    let found = match lint.pci.as_deref().map(read_topology) {
+        Some(None) => return Ok(Outcome::Unreadable),
+        Some(Some((found, unread))) => {
+            unread.iter().for_each(|error| complain(error));
+            Some(found)
+        }
+        None => None,
+    };
     let mut all = joined(opened);
     for linted in &mut all {
         if let Some(firmware) = &linted.firmware {
             linted.findings.extend(firmware.findings());
+            if let Some(found) = &found {
+                linted.findings.extend(among_devices(firmware, found.clone(), lint.sid_bits));
+            }
         }
         linted.findings.retain_mut(|finding| levelled(lint, finding));
         waivers.apply(linted);
@@ -50,6 +64,15 @@ pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
     }
     let failed = lint.fail_on.level().is_some_and(|level| all.iter().any(|linted| linted.count(level) > 0));
     Ok(if failed { outcome.max(Outcome::NotFound) } else { outcome })
+}
+
+/// What the devices of the machine show; those that cannot be added are told to the user.
+fn among_devices(firmware: &Firmware, found: Vec<Device>, sid_bits: Option<u8>) -> Vec<Finding> {
+    let Some((groups, skipped)) = assign(Some(firmware), Dialect::LINUX, Policy::Linux, found) else {
+        return Vec::new();
+    };
+    skipped.iter().for_each(|problem| complain(&problem.error));
+    lint::groups(&groups, &firmware.platform, sid_bits)
 }
 
 /// Opens a file; one that is firmware but cannot be read is a finding, and not an unreadable input.

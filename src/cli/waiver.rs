@@ -97,6 +97,7 @@ impl Waiver {
             && self.place.as_ref().is_none_or(|place| {
                 *place == linted.place(finding.at)
                     || *place == linted.place(finding.subject)
+                    || finding.device.is_some_and(|device| *place == device.to_string())
                     || *place == linted.file
             })
     }

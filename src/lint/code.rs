@@ -856,6 +856,57 @@ rules! {
         help "Wire it to IOMMUs of one driver."
         see "linux iommu_fwspec_init"
     }
+
+    // -- what only the devices that are there show --
+    DeviceUnmapped "GRP001" "device-unmapped" Warn [] {
+        "A PCI function that is there has no StreamID, although its host has a map."
+        "It reaches all of memory, and taints the groups of those it is not isolated from."
+        seen ""
+        help "Map its requester ID, or keep the device out of that slot."
+        see "linux iort_iommu_configure_id, of_iommu_configure"
+    }
+    AliasSplit "GRP002" "alias-split" Error [] {
+        "A bridge sends for a function with a requester ID that has no StreamID, or one on another IOMMU."
+        "DMA that carries the bridge's ID is not translated as the function's; with a device tree the function has no IOMMU at all."
+        seen ""
+        help "Map the secondary bus of the bridge to the IOMMU that the functions below it are on."
+        see "linux pci_for_each_dma_alias, pci_device_group"
+    }
+    GhostAlias "GRP003" "ghost-alias" Warn [] {
+        "A function is known to send with another function's requester ID, which is not mapped as its own is."
+        "DMA with that ID faults or is not translated; with a device tree the function has no IOMMU at all."
+        seen "Marvell 88SE91xx SATA: function 1, which no scan finds"
+        help "Map all functions of the slot, also those that are not there."
+        see "linux drivers/pci/quirks.c quirk_dma_func1_alias"
+    }
+    PortWithoutAcs "GRP004" "port-without-acs" Info [] {
+        "A port does not isolate: what is below it shares a group with it."
+        "The devices can only be given away together."
+        seen "HiSilicon D05; AMD G-series (PC Engines APU2)"
+        help "Nothing, if they belong together; else switch access control services on, or move a device."
+        see "linux pci_acs_path_enabled"
+    }
+    SwitchNotIsolated "GRP005" "switch-not-isolated" Warn [] {
+        "Inside a switch peers reach each other past the IOMMU, yet Linux has them in several groups."
+        "A device that is given away may reach the memory of a device in another group."
+        seen ""
+        help "Switch access control services on at every downstream port of the switch; ask `fwspec groups --policy strict` who is together."
+        see "PCIe 6.0 §6.12; linux pci_device_group looks at the way up only"
+    }
+    StreamBeyondTable "GRP006" "stream-beyond-table" Error [] {
+        "A device has a StreamID with more bits than the SMMUv3 implements."
+        "Linux refuses it with ERANGE: the device has no driver."
+        seen ""
+        help "Move the output base of the mapping below two to the power of SMMU_IDR1.SIDSIZE."
+        see "linux arm_smmu_sid_in_range"
+    }
+    DevicesShareStream "GRP007" "devices-share-stream" Error [] {
+        "Two devices that are there have the same StreamID on an IOMMU that refuses the second."
+        "The second has no IOMMU and its driver does not bind, yet its DMA passes as the first's."
+        seen "ASPEED BMC on NVIDIA Grace, behind a PCIe-to-PCI bridge"
+        help "Give each a StreamID of its own; behind a bridge that takes ownership, keep one device only."
+        see "linux arm_smmu_insert_master: \"Aliasing StreamID unsupported\""
+    }
 }
 
 impl Code {

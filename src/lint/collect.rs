@@ -60,6 +60,7 @@ impl Findings {
             at: source.at(at.offset),
             len: at.len,
             message: message.to_string(),
+            device: None,
             related: Vec::new(),
         });
         self.list.last_mut()

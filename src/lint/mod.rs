@@ -6,6 +6,7 @@
 mod code;
 mod collect;
 mod dt;
+mod groups;
 mod interval;
 mod iort;
 mod msi;
@@ -22,7 +23,8 @@ pub use code::{Code, Rule, Severity, UnknownCode};
 
 use crate::acpi::iort::Iort;
 use crate::dt::Tree;
-use crate::{At, Error, ErrorKind, Platform, Source};
+use crate::group::DeviceKey;
+use crate::{At, Error, ErrorKind, Groups, Platform, Source};
 use collect::Findings;
 
 /// Something in firmware that should not be so.
@@ -42,6 +44,8 @@ pub struct Finding {
     pub len: u32,
     /// One sentence with the values found.
     pub message: String,
+    /// The device that it is about, where a topology shows it; `subject` is then the host or node that describes the device.
+    pub device: Option<DeviceKey>,
     /// Other places that take part.
     pub related: Vec<Related>,
 }
@@ -137,6 +141,19 @@ pub fn platform(platform: &Platform) -> Vec<Finding> {
     findings.finish()
 }
 
+/// What is to be said of the devices that are there, once all are added; `platform` is what the map of `groups` was built
+/// from, `sid_bits` the width of the SMMUv3s' StreamIDs (SMMU_IDR1.SIDSIZE) where it is known.
+///
+/// ```
+/// use fwspec::{Groups, Platform, lint};
+/// assert!(lint::groups(&Groups::without_firmware(), &Platform::default(), None).is_empty());
+/// ```
+pub fn groups(groups: &Groups, platform: &Platform, sid_bits: Option<u8>) -> Vec<Finding> {
+    let mut findings = Findings::new(platform.source.unwrap_or(Source::FILE));
+    groups::check(groups, platform, sid_bits, &mut findings);
+    findings.finish()
+}
+
 /// The finding for an error that keeps a whole table or tree from being read; `None` for one that is about the input and not
 /// about firmware.
 ///
@@ -163,6 +180,7 @@ pub fn unreadable(error: &Error) -> Option<Finding> {
         at: error.at,
         len,
         message: error.kind.to_string(),
+        device: None,
         related: vec![],
     })
 }

@@ -31,6 +31,9 @@ pub struct FindingRecord {
     /// The node that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<String>,
+    /// The device that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
     message: String,
     help: &'static str,
     reference: &'static str,
@@ -77,6 +80,7 @@ fn record(linted: &Linted, finding: &Finding, reason: Option<&String>) -> Findin
         offset: finding.at.offset,
         len: finding.len,
         node: linted.node(finding),
+        device: finding.device.map(|device| device.to_string()),
         message: finding.message.clone(),
         help: rule.help,
         reference: rule.reference,

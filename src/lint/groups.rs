@@ -1,0 +1,175 @@
+//! What only the devices that are there show: who is behind a hole, whose alias leaves the map, who shares what.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::Code;
+use super::collect::{Bytes, Findings};
+use crate::bytes::index;
+use crate::group::{DeviceKey, GroupId, KernelAnswer, NodeId, Policy, Tie};
+use crate::{Bdf, Groups, IdMap, IommuKind, Platform};
+
+/// Members of a group that a message names.
+const NAMED: usize = 8;
+
+pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, findings: &mut Findings) {
+    let Some(map) = groups.map().filter(|map| !map.iommus().is_empty()) else { return };
+    let machine = Machine { groups, platform, map };
+    for (bdf, _) in groups.topology().iter() {
+        machine.aliases(bdf, findings);
+    }
+    machine.streams(sid_bits, findings);
+    machine.ports(findings);
+    machine.switches(findings);
+}
+
+struct Machine<'a> {
+    groups: &'a Groups,
+    platform: &'a Platform,
+    map: &'a IdMap,
+}
+
+impl Machine<'_> {
+    fn add(&self, findings: &mut Findings, code: Code, device: DeviceKey, message: fmt::Arguments<'_>) {
+        let requester = match device {
+            DeviceKey::Pci(bdf) => self.map.hosts_of(bdf.segment).next(),
+            DeviceKey::Node(node) | DeviceKey::OnBus { bus: node, .. } => Some(node.0),
+        };
+        let origin = requester.and_then(|requester| self.map.requester_origin(requester));
+        let offset = origin.map_or(0, |origin| origin.at.offset);
+        if let Some(finding) = findings.add(code, Bytes { subject: offset, offset, len: 0 }, message) {
+            finding.device = Some(device);
+        }
+    }
+
+    fn name(&self, device: DeviceKey) -> String {
+        match device {
+            DeviceKey::Node(NodeId(node)) => match self.map.requester_origin(node) {
+                Some(origin) => self.platform.label(origin).to_string(),
+                None => device.to_string(),
+            },
+            _ => device.to_string(),
+        }
+    }
+
+    /// A function of a host that translates others, and the requester IDs that it sends with besides its own.
+    fn aliases(&self, bdf: Bdf, findings: &mut Findings) {
+        let translates = |host| self.map.stream_records(host).next().is_some();
+        if !self.map.hosts_of(bdf.segment).any(translates) {
+            return;
+        }
+        let own = match self.map.resolve(bdf) {
+            Ok(stream) => stream,
+            Err(why) => {
+                let message = format_args!("{bdf} reaches memory without an IOMMU: {why}");
+                return self.add(findings, Code::DeviceUnmapped, bdf.into(), message);
+            }
+        };
+        let mut seen = BTreeSet::from([bdf.rid]);
+        for alias in self.groups.topology().aliases(bdf).filter(|alias| seen.insert(alias.rid)) {
+            let other = Bdf { rid: alias.rid, ..bdf };
+            let (code, by) = match alias.by == bdf {
+                true => (Code::GhostAlias, String::from("by a quirk of it")),
+                false => (Code::AliasSplit, alloc::format!("by the bridge {}", alias.by)),
+            };
+            match self.map.resolve(other) {
+                Ok(stream) if stream.iommu == own.iommu => {}
+                Ok(_) => self.add(
+                    findings,
+                    code,
+                    bdf.into(),
+                    format_args!("{bdf} also sends as {other}, {by}, which is on another IOMMU"),
+                ),
+                Err(why) => self.add(
+                    findings,
+                    code,
+                    bdf.into(),
+                    format_args!("{bdf} also sends as {other}, {by}, which has no StreamID: {why}"),
+                ),
+            }
+        }
+    }
+
+    fn streams(&self, sid_bits: Option<u8>, findings: &mut Findings) {
+        for (device, answer) in self.groups.kernel_answers(sid_bits) {
+            if let KernelAnswer::RefusedAlias { owner } = answer {
+                let message = format_args!("{} has a StreamID of {}", self.name(device), self.name(owner));
+                self.add(findings, Code::DevicesShareStream, device, message);
+            }
+            let Some((bits, fwspec)) =
+                sid_bits.zip(self.groups.placement(device).ok().and_then(|placement| placement.fwspec))
+            else {
+                continue;
+            };
+            let beyond = fwspec.ids.iter().find(|stream| {
+                let kind = self.map.iommus().get(index(stream.iommu)).map(|iommu| iommu.kind);
+                matches!(kind, Some(IommuKind::SmmuV3 { .. }))
+                    && stream.id.is_some_and(|id| id.0.checked_shr(bits.into()).unwrap_or(0) != 0)
+            });
+            if let Some(id) = beyond.and_then(|stream| stream.id) {
+                let message = format_args!("{} has StreamID {id}, beyond {bits} bits", self.name(device));
+                self.add(findings, Code::StreamBeyondTable, device, message);
+            }
+        }
+    }
+
+    /// Ports that let peers through, each with the group that comes of the first.
+    fn ports(&self, findings: &mut Findings) {
+        let mut open: BTreeMap<Bdf, GroupId> = BTreeMap::new();
+        for group in self.groups.groups() {
+            for reason in group.ties() {
+                if let Tie::AcsPath { port } = reason.tie {
+                    open.entry(port).or_insert(group.id());
+                }
+            }
+        }
+        // Once for each group: many ports can be in one.
+        let mut lists: BTreeMap<GroupId, Option<String>> = BTreeMap::new();
+        for (port, group) in open {
+            if let Some(list) = lists.entry(group).or_insert_with(|| self.sharers(group)) {
+                let message = format_args!("{port} does not isolate: one group has {list}");
+                self.add(findings, Code::PortWithoutAcs, port.into(), message);
+            }
+        }
+    }
+
+    /// Switches inside of which peers reach each other, though Linux has them in several groups.
+    fn switches(&self, findings: &mut Findings) {
+        // All ties anew under either policy, whichever the caller has.
+        let [mut linux, mut strict] =
+            [Policy::Linux, Policy::Strict].map(|policy| self.groups.clone().policy(policy));
+        linux.recompute();
+        strict.recompute();
+        let mut met = BTreeSet::new();
+        for group in strict.groups() {
+            let apart: BTreeSet<GroupId> =
+                group.members().filter_map(|member| linux.group_of(member)).collect();
+            for reason in group.ties() {
+                let Tie::BusIsolation { switch } = reason.tie else { continue };
+                if apart.len() > 1 && met.insert(switch) {
+                    let message = format_args!(
+                        "below {switch} peers reach each other past the IOMMU, yet Linux makes {} groups of them",
+                        apart.len()
+                    );
+                    self.add(findings, Code::SwitchNotIsolated, switch.into(), message);
+                }
+            }
+        }
+    }
+
+    /// Names of the members of a group; `None` where there is one alone.
+    fn sharers(&self, group: GroupId) -> Option<String> {
+        let mut members: Vec<DeviceKey> = self.groups.members(group).collect();
+        members.sort_unstable();
+        let names: Vec<String> = members.iter().take(NAMED).map(|member| self.name(*member)).collect();
+        let names = names.join(", ");
+        match members.len().saturating_sub(NAMED) {
+            _ if members.len() < 2 => None,
+            0 => Some(names),
+            more => Some(alloc::format!("{names} and {more} more")),
+        }
+    }
+}
