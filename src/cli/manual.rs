@@ -30,6 +30,7 @@ pub(super) fn man(manual: &Manual) -> io::Result<Outcome> {
             }
         },
     };
-    Man::new(page).render(&mut io::stdout().lock())?;
+    let man = Man::new(page).source(concat!("fwspec ", env!("CARGO_PKG_VERSION")));
+    man.render(&mut io::stdout().lock())?;
     Ok(Outcome::Fine)
 }
