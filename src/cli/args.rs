@@ -81,6 +81,31 @@ Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.
 fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  fwspec explain IORT004"
     )]
     Explain(Explain),
+    /// Print the completion script of a shell
+    #[command(
+        after_help = "Examples:\n  fwspec completions bash > ~/.local/share/bash-completion/completions/fwspec\n  \
+fwspec completions zsh > ~/.zfunc/_fwspec"
+    )]
+    Completions(Completions),
+    /// Print the manual page of the command or of one verb
+    #[command(
+        after_help = "Examples:\n  fwspec man | man -l -\n  fwspec man groups > /usr/local/share/man/man1/fwspec-groups.1"
+    )]
+    Man(Manual),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Manual {
+    /// The verb; left out: the command as a whole
+    #[arg(value_name = "VERB")]
+    pub(super) verb: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ mod explain;
 mod groups;
 mod lint;
 mod lookup;
+mod manual;
 mod show;
 mod simulate;
 mod waiver;
@@ -67,6 +68,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         args::Verb::Diff(diff) => diff::run(diff),
         args::Verb::Groups(groups) => groups::run(groups),
         args::Verb::Simulate(simulate) => simulate::run(simulate),
+        args::Verb::Completions(completions) => manual::completions(completions),
+        args::Verb::Man(manual) => manual::man(manual),
     };
     match result {
         Ok(outcome) => outcome.into(),
