@@ -15,6 +15,18 @@ use crate::pci::{Missing, Topology};
 ///
 /// A device gets its group in the call that adds it, before any driver. Devices come and go in any order.
 ///
+/// # What order freedom rests on
+/// The partition after any adds is the same in whatever order they come, and whenever [`Groups::iommu_ready`] is told, as long as
+///
+/// * the facts of each device are those it keeps: what changes later comes through [`Groups::update`], and moves groups only at
+///   [`Groups::recompute`];
+/// * the buses do not contradict each other: one bridge at most claims a bus, a bus of virtual functions whose physical function
+///   is elsewhere has no bridge, a root port stands on a root bus. Where [`Groups::add`] sees a contradiction it refuses the
+///   second of the two with [`BusError::Pci`]; where it cannot, ties made before it came stay until [`Groups::recompute`];
+/// * nothing is removed in between: what a device that left held together stays together until [`Groups::recompute`];
+/// * no group is owned ([`Groups::own`]): an owned group refuses who would widen it;
+/// * the list is complete, or [`Groups::settle`] is called at its end only, for it takes a bus without a bridge for a root bus.
+///
 /// ```
 /// use fwspec::{AcsFlags, Bdf, Device, Groups, Segment};
 /// let [port, nic] = [(0, 1), (1, 0)].map(|(bus, slot)| Bdf::new(Segment(0), bus, slot, 0));
