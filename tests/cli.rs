@@ -123,6 +123,47 @@ fn groups_give_every_device_its_group_and_the_reason() {
 }
 
 #[test]
+fn the_tree_hangs_every_device_below_its_bridge_and_marks_its_group() {
+    for (name, machine, firmware) in [
+        ("tree-2020", D05, "fdt.dtb"),
+        ("tree-switch", SWITCH, "iort.bin"),
+        ("tree-two-roots", "firmware-samples/qemu-two-roots", "iort.bin"),
+        ("tree-virtual-functions", "firmware-samples/qemu-virtual-functions", "iort.bin"),
+    ] {
+        let files = [sample(machine, firmware), sample(machine, "lspci.txt")];
+        snapshot(name, &["groups", "--tree", "--firmware", &files[0], "--pci", &files[1]]);
+    }
+    let lspci = sample(SWITCH, "lspci.txt");
+    snapshot(
+        "tree-what-if",
+        &["groups", "--pci", &lspci, "--what-if", "acs=00:02.0:off", "--format", "tree"],
+    );
+    assert_eq!(fwspec(&["groups", "--pci", &lspci, "--tree", "--json"], b"").status.code(), Some(64));
+}
+
+#[test]
+fn a_shared_group_has_one_colour_in_the_tree() {
+    use fwspec::report::{json::GroupsDocument, text};
+    let port: fwspec::Bdf = "00:01.0".parse().unwrap();
+    let [nic, other] = ["01:00.0", "00:02.0"].map(|bdf| bdf.parse().unwrap());
+    let mut groups = fwspec::Groups::without_firmware();
+    groups.add(fwspec::Device::root_port(port, 1..=1)).unwrap();
+    groups.add(fwspec::Device::endpoint(nic)).unwrap();
+    groups.add(fwspec::Device::endpoint(other)).unwrap();
+    let document = GroupsDocument::new(&groups, None, None, Vec::new());
+    let [bare, dressed] = [false, true]
+        .map(|colour| text::tree(&groups, &document, text::Style { colour, ..text::Style::default() }));
+    let line = |function: &str| dressed.lines().find(|line| line.contains(function)).unwrap();
+    assert!(line("00:01.0").starts_with("\x1b[33m■ 0\x1b[0m"), "{dressed}");
+    assert!(line("01:00.0").starts_with("\x1b[33m■ 0\x1b[0m"), "{dressed}");
+    assert!(line("00:02.0").starts_with("  1 "), "{dressed}");
+    let pieces = dressed.split('\x1b').enumerate();
+    let stripped: String =
+        pieces.map(|(at, piece)| if at == 0 { piece } else { piece.split_once('m').unwrap().1 }).collect();
+    assert_eq!(bare, stripped);
+}
+
+#[test]
 fn both_firmwares_of_a_machine_give_the_same_ids_and_groups() {
     for machine in [D05, SWITCH] {
         let table = |firmware: &str| {

@@ -47,7 +47,7 @@ Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all 
     #[command(
         after_help = "The topology is the text of `lspci -xxxx`, taken as root (without root, and with -xxx or -x, ACS is not in it).\n\n\
 Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | fwspec groups --firmware board.dtb --pci -\n  \
-fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --format html > groups.html\n  fwspec groups                            this machine, from /sys"
+fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --tree     as a tree\n  fwspec groups --pci lspci.txt --format html > groups.html\n  fwspec groups                            this machine, from /sys"
     )]
     Groups(Groups),
     /// Play the world in which groups hang on who comes first, for comparison
@@ -149,6 +149,8 @@ impl Show {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum GroupsFormat {
     Text,
+    /// The devices below their bridges, as lspci -t shows them, with the groups marked
+    Tree,
     Json,
     /// A drawing
     Svg,
@@ -160,7 +162,11 @@ pub(super) enum GroupsFormat {
 
 impl Groups {
     pub(super) fn format(&self) -> GroupsFormat {
-        if self.json { GroupsFormat::Json } else { self.format }
+        match (self.json, self.tree) {
+            (true, _) => GroupsFormat::Json,
+            (_, true) => GroupsFormat::Tree,
+            _ => self.format,
+        }
     }
 }
 
@@ -225,6 +231,9 @@ pub(super) struct Groups {
     /// Number of StreamID bits that the SMMUs implement: larger ids fail the whole SMMU
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(super) sid_bits: Option<u8>,
+    /// Print the devices below their bridges, with the groups marked
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    tree: bool,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     json: bool,

@@ -50,6 +50,7 @@ pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
     let drawing = || Picture::of_groups(&groups, &document);
     match arguments.format() {
         args::GroupsFormat::Text => print(&text::groups(&document, groups.topology(), style()))?,
+        args::GroupsFormat::Tree => print(&text::tree(&groups, &document, style()))?,
         args::GroupsFormat::Json => print_json(&document)?,
         args::GroupsFormat::Svg => print_drawn(|out| picture::svg(&drawing(), out))?,
         args::GroupsFormat::Dot => print_drawn(|out| picture::dot(&drawing(), out))?,

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::pci::Function;
+use crate::pci::{Fact, Function};
 use crate::{Bdf, Device, Error};
 
 use super::ConfigDumps;
@@ -12,7 +12,7 @@ use super::ConfigDumps;
 /// virtual functions last; and what of the dumps could not be read.
 ///
 /// Which functions are virtual is not in their own config space: the SR-IOV capability of their physical function says where
-/// they are (PCIe 6.0 §9.3.3).
+/// they are (PCIe 6.0 §9.3.3), and what their ids are (linux drivers/pci/iov.c `pci_iov_add_virtfn`).
 ///
 /// ```
 /// use fwspec::input::{devices, lspci};
@@ -33,14 +33,17 @@ pub fn devices(dumps: &ConfigDumps) -> (Vec<Device>, Vec<Error>) {
         }
     }
     functions.sort_unstable_by_key(|(bdf, _)| *bdf);
-    let mut physical: BTreeMap<Bdf, Bdf> = BTreeMap::new();
+    let mut physical: BTreeMap<Bdf, (Bdf, u16, u16)> = BTreeMap::new();
     for (bdf, function) in &functions {
-        let virtual_functions =
-            function.sriov.present().into_iter().flat_map(|sriov| sriov.virtual_functions(bdf.rid));
-        physical.extend(virtual_functions.map(|rid| (Bdf { rid, ..*bdf }, *bdf)));
+        let Fact::Present(sriov) = function.sriov else { continue };
+        let its = (*bdf, function.vendor, sriov.vf_device);
+        physical.extend(sriov.virtual_functions(bdf.rid).map(|rid| (Bdf { rid, ..*bdf }, its)));
     }
     let device = |(bdf, function): &(Bdf, Function)| match physical.get(bdf) {
-        Some(pf) => Device::function(*bdf, *function).virtual_function_of(*pf),
+        Some((pf, vendor, device)) => {
+            let function = Function { vendor: *vendor, device: *device, ..*function };
+            Device::function(*bdf, function).virtual_function_of(*pf)
+        }
         None => Device::function(*bdf, *function),
     };
     let mut devices: Vec<Device> = functions.iter().map(device).collect();

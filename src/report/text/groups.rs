@@ -20,7 +20,6 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
     let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
     let titles = [&["group", "device", "what it is"][..], ids, &["shares it because"]].concat();
     let mut table = style.table(&titles);
-    let mut notes = Vec::new();
     for group in &document.groups {
         for (line, member) in group.members.iter().enumerate() {
             let Some(device) = devices.get(member.as_str()) else { continue };
@@ -32,7 +31,6 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
             let left = [number, member.clone(), what(device, topology)];
             table.add_row(left.into_iter().chain(ids).chain([because.join("\n")]));
         }
-        notes.extend(group_notes(group, style));
     }
     let mut text = lines(&table);
     let outside: Vec<&DeviceRecord> =
@@ -49,6 +47,14 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
         text.push('\n');
         text.push_str(&lines(&table));
     }
+    text.push_str(&rest(document, style));
+    text
+}
+
+/// What stands below the devices: notes on groups, what could not be read, what a supposition changes, and the count.
+pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
+    let mut text = String::new();
+    let mut notes: Vec<String> = document.groups.iter().flat_map(|group| group_notes(group, style)).collect();
     notes.extend(document.skipped.iter().map(|p| style.alarm(&format!("not read: {}: {}", p.at, p.error))));
     if !notes.is_empty() {
         text.push('\n');
@@ -105,7 +111,7 @@ fn reason(group: &GroupRecord, member: &str, leads: bool) -> Option<String> {
     })
 }
 
-fn refused(device: &DeviceRecord) -> Option<String> {
+pub(super) fn refused(device: &DeviceRecord) -> Option<String> {
     match device.kernel {
         "refused-alias" => {
             let owner = device.refused_for.as_deref().unwrap_or("another device");
@@ -117,7 +123,7 @@ fn refused(device: &DeviceRecord) -> Option<String> {
     }
 }
 
-fn ids_of(device: &DeviceRecord) -> Vec<String> {
+pub(super) fn ids_of(device: &DeviceRecord) -> Vec<String> {
     let ids: Vec<String> = device.stream_ids.iter().map(|id| format!("{id:#x}")).collect();
     let iommu = device.iommu.as_deref().unwrap_or_default();
     let short = iommu.rsplit('/').next().unwrap_or(iommu);

@@ -7,6 +7,7 @@ mod lookup;
 mod platform;
 mod simulate;
 mod title;
+mod tree;
 mod why;
 
 use alloc::string::{String, ToString};
@@ -20,6 +21,7 @@ pub use lookup::lookup;
 pub use platform::platform;
 pub use simulate::simulate;
 pub use title::title;
+pub use tree::tree;
 pub use why::why;
 
 /// How text is dressed.
@@ -48,7 +50,7 @@ impl Style {
     }
 
     fn dress(self, code: &str, text: &str) -> String {
-        if self.colour && !text.is_empty() {
+        if self.colour && !text.is_empty() && !code.is_empty() {
             alloc::format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_string()
