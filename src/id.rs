@@ -107,19 +107,27 @@ impl FromStr for Bdf {
     /// # Errors
     /// [`ParseBdfError`] when a part is missing, not hexadecimal, or out of range (device > 0x1f, function > 7).
     fn from_str(s: &str) -> Result<Self, ParseBdfError> {
-        let hex = |digits: &str, width: core::ops::RangeInclusive<usize>| {
-            let plain = width.contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-            plain.then(|| u32::from_str_radix(digits, 16).ok()).flatten().ok_or(ParseBdfError)
+        let hex = |digits: &[u8], width: core::ops::RangeInclusive<usize>| {
+            let digit = |number: u32, digit: &u8| Some(number << 4 | char::from(*digit).to_digit(16)?);
+            let digits = Some(digits).filter(|digits| width.contains(&digits.len()));
+            digits.and_then(|digits| digits.iter().try_fold(0, digit)).ok_or(ParseBdfError)
         };
-        let (front, function) = s.rsplit_once('.').ok_or(ParseBdfError)?;
-        let (front, device) = front.rsplit_once(':').ok_or(ParseBdfError)?;
-        let (segment, bus) = front.rsplit_once(':').unwrap_or(("0", front));
+        let (front, function) = divide(s.as_bytes(), b'.').ok_or(ParseBdfError)?;
+        let (front, device) = divide(front, b':').ok_or(ParseBdfError)?;
+        let (segment, bus) = divide(front, b':').unwrap_or((b"0", front));
         let segment = Segment(hex(segment, 1..=8)?);
         let bus = u8::try_from(hex(bus, 1..=2)?).map_err(|_| ParseBdfError)?;
         let device = u8::try_from(hex(device, 1..=2)?).ok().filter(|d| *d < 32).ok_or(ParseBdfError)?;
         let function = u8::try_from(hex(function, 1..=1)?).ok().filter(|f| *f < 8).ok_or(ParseBdfError)?;
         Ok(Bdf::new(segment, bus, device, function))
     }
+}
+
+/// What stands before and behind the last `divider`. `str::rsplit_once` would link a panic that cannot be reached.
+fn divide(text: &[u8], divider: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().rposition(|byte| *byte == divider)?;
+    let (front, back) = text.split_at_checked(at)?;
+    Some((front, back.get(1..)?))
 }
 
 impl fmt::Display for Segment {

@@ -16,12 +16,6 @@ mod quirk;
 mod raw;
 mod resolve;
 
-use nom::Parser;
-use nom::combinator::peek;
-use nom::multi::length_data;
-use nom::number::complete::{le_u16, u8};
-use nom::sequence::preceded;
-
 use crate::acpi::Sdt;
 use crate::bytes::{self, index, saturate};
 use crate::{At, Error, ErrorKind, Source};
@@ -153,9 +147,10 @@ pub struct Nodes<'a> {
     left: u32,
 }
 
-/// One node: its type, then its length, which counts from the type on.
-fn frame(input: &[u8]) -> nom::IResult<&[u8], &[u8]> {
-    length_data(peek(preceded(u8, le_u16))).parse(input)
+/// One node: as many bytes as its header says. Without nom, whose slicing leaves a panic that the optimiser cannot rule out.
+fn frame(rest: &[u8]) -> Option<&[u8]> {
+    let header: &raw::NodeHeader = bytes::at(rest, 0)?;
+    rest.get(..usize::from(header.length.get()))
 }
 
 impl<'a> Nodes<'a> {
@@ -191,7 +186,7 @@ impl<'a> Iterator for Nodes<'a> {
         }
         let rest = self.table.sdt.bytes().get(index(self.offset)..).unwrap_or_default();
         let at: At = self.table.sdt.source().at(self.offset);
-        let node = frame(rest).ok().and_then(|(_, bytes)| Node::new(bytes, at, self.table.revision()));
+        let node = frame(rest).and_then(|bytes| Node::new(bytes, at, self.table.revision()));
         let Some(node) = node else {
             let error = self.error(rest);
             self.left = 0;
