@@ -56,6 +56,8 @@
 // Only what talks to C and to raw tables may, in one module each.
 #![cfg_attr(not(any(feature = "capi", feature = "acpi")), forbid(unsafe_code))]
 #![cfg_attr(any(feature = "capi", feature = "acpi"), deny(unsafe_code))]
+// Whatever bytes make of a number, it is added up with care. What draws and what makes tables says where it need not.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

@@ -133,10 +133,10 @@ impl Way<'_> {
             rid.function()
         );
         let Some(topology) = self.topology else { return text + &self.rid(bdf, 2) };
-        let mut number = 2;
+        let mut number: usize = 2;
         for (bridge, _) in topology.bridges(bdf) {
             text.push_str(&format!("  {number}. behind the bridge {bridge}\n"));
-            number += 1;
+            number = number.saturating_add(1);
         }
         text.push_str(&self.rid(bdf, number));
         for alias in topology.aliases(bdf).filter(|alias| alias.rid != rid) {

@@ -318,7 +318,7 @@ impl<W: Write> Rows<'_, W> {
     }
 
     fn path(&mut self, path: Path<'_>) -> fmt::Result {
-        let length = crate::bytes::saturate(path.bytes().len() + usize::from(path.is_terminated()));
+        let length = crate::bytes::saturate(path.bytes().len().saturating_add(path.is_terminated().into()));
         self.row(length, "Device name", format_args!("\"{path}\""))?;
         path.fault().map_or(Ok(()), |fault| writeln!(self.out, "! {fault}"))
     }

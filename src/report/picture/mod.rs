@@ -1,4 +1,6 @@
 //! A machine as a drawing: what masters memory on the left, IOMMUs and MSI controllers on the right, ids on the lines between.
+// Pixels of at most MOST_ROWS rows.
+#![allow(clippy::arithmetic_side_effects)]
 
 mod dot;
 mod firmware;
