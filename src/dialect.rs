@@ -14,6 +14,8 @@ pub struct Dialect {
     pub name: &'static str,
     /// How the IORT "number of IDs" field counts.
     pub count: CountRule,
+    /// How the RIMT "number of IDs" field counts.
+    pub rimt_count: CountRule,
     /// What becomes of the last ID of an IORT range that another range starts with.
     pub last_id: LastIdRule,
     /// Whether a single mapping of a root complex looks at the requester ID.
@@ -36,14 +38,15 @@ pub struct Dialect {
     pub output_wraps: bool,
 }
 
-/// How the IORT "number of IDs" field counts.
+/// How the "number of IDs" field of a mapping counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CountRule {
-    /// The field is the number of IDs minus one (DEN0049 §3, table 4; linux `iort_id_map`; OpenBSD `acpiiort`).
+    /// The field is the number of IDs minus one (IORT: DEN0049 §3, table 4; linux `iort_id_map`; OpenBSD `acpiiort`. RIMT: linux
+    /// `rimt_id_map`).
     CountMinusOne,
-    /// The field is taken for the number of IDs: the last ID of every range is lost, and a field of 0 maps nothing
-    /// (FreeBSD `acpi_iort.c`; linux before v5.8).
+    /// The field is taken for the number of IDs: a field of 0 maps nothing (IORT: FreeBSD `acpi_iort.c`, linux before v5.8, which
+    /// lose the last ID of every range. RIMT: its specification 1.0 §2.3).
     CountIsN,
 }
 
@@ -117,6 +120,7 @@ impl Dialect {
     pub const SPEC: Dialect = Dialect {
         name: "spec",
         count: CountRule::CountMinusOne,
+        rimt_count: CountRule::CountIsN,
         last_id: LastIdRule::Ordinary,
         single: SingleRule::AnyInput,
         root_complex: RootComplexRule::UntilMapped,
@@ -131,6 +135,7 @@ impl Dialect {
     /// Linux 7.3 and what it shares with earlier kernels.
     pub const LINUX: Dialect = Dialect {
         name: "linux",
+        rimt_count: CountRule::CountMinusOne,
         last_id: LastIdRule::YieldsToRangeStartingThere,
         root_complex: RootComplexRule::First,
         component: ComponentRule::LeadingSingles,

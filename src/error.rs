@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::RequesterId;
+
 /// A stretch of bytes that cannot be read as what it should be.
 ///
 /// `Copy` and without heap. It is displayed as `IORT+0x48: …`.
@@ -45,6 +47,10 @@ impl Source {
     pub const IORT: Source = Source::table(*b"IORT");
     /// An ACPI MCFG table.
     pub const MCFG: Source = Source::table(*b"MCFG");
+    /// An ACPI RIMT table.
+    pub const RIMT: Source = Source::table(*b"RIMT");
+    /// An ACPI VIOT table.
+    pub const VIOT: Source = Source::table(*b"VIOT");
     /// Text or a container that holds other blobs (acpidump output, `lspci` text).
     pub const FILE: Source = Source::table(*b"file");
 
@@ -100,7 +106,7 @@ pub enum ErrorKind {
     #[error("this is lspci text, no firmware: give it to --pci, and a DTB or IORT here")]
     TopologyNotFirmware,
     /// ACPI tables, but none of those that are read here.
-    #[error("no IORT and no MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
+    #[error("no IORT, RIMT, VIOT or MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
     NoFirmwareTable([u8; 4]),
     /// A table that can only be there once.
     #[error("a second table of this name: only the first counts")]
@@ -251,6 +257,34 @@ pub enum ErrorKind {
     /// An RMR node in a table whose revision has none (40).
     #[error("RMR node in a table of revision {0}: Linux reads them from revision 5 on, so it is left out")]
     RmrTableRevision(u8),
+
+    /// A VIOT range that ends before it starts: it holds no function (60).
+    #[error(
+        "segments {segment_start:#06x} to {segment_end:#06x}, requester IDs {first} to {last}: the last one is before the first"
+    )]
+    EndpointRange {
+        /// First segment.
+        segment_start: u16,
+        /// Last segment, inclusive.
+        segment_end: u16,
+        /// First requester ID.
+        first: RequesterId,
+        /// Last requester ID, inclusive.
+        last: RequesterId,
+    },
+    /// A VIOT endpoint whose IOMMU is none (61).
+    #[error("the output node {0:#x} is no virtio-iommu: nothing translates these endpoints")]
+    OutputNode(u16),
+    /// A VIOT range over more segments than are written out.
+    #[error(
+        "segments {from:#06x} to {to:#06x} are left out: the ranges of this table are written out for 64 segments at most"
+    )]
+    SegmentsMany {
+        /// First segment that is left out.
+        from: u16,
+        /// Last segment of the range.
+        to: u16,
+    },
 
     /// An MCFG entry whose last bus is before its first.
     #[error("buses {first:#04x} to {last:#04x}: the last one is before the first")]

@@ -56,13 +56,17 @@ impl Capture {
 
     fn firmware(&self) -> Option<Firmware> {
         let file = match self.kind() {
-            // A virtio-iommu is described by VIOT, which is not read yet: PCI alone is judged.
-            "acpi" if self.folder.join("VIOT.bin").exists() => return None,
-            "acpi" => "IORT.bin",
+            "acpi" | "acpi-viommu" => "IORT.bin",
             "dt" | "dt-viommu" => "fdt.dtb",
             _ => return None,
         };
-        Some(Firmware::open(file, std::fs::read(self.folder.join(file)).unwrap()).unwrap())
+        let open = |file: &str| Firmware::open(file, std::fs::read(self.folder.join(file)).unwrap()).unwrap();
+        let mut firmware = open(file);
+        // A virtio-iommu is described by a table of its own.
+        if file == "IORT.bin" && self.folder.join("VIOT.bin").exists() {
+            firmware.join(open("VIOT.bin"));
+        }
+        Some(firmware)
     }
 
     fn dialect(&self) -> Dialect {

@@ -356,6 +356,7 @@ fn master(ids: &[(u32, u32)]) -> Requester {
         cells: ids.iter().flat_map(|(id, mask)| [*id, *mask]).collect(),
         msi: Vec::new(),
         cut_short: false,
+        base: None,
     }))
 }
 

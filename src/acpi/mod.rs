@@ -6,7 +6,9 @@
 pub mod container;
 pub mod iort;
 mod mcfg;
+pub mod rimt;
 mod sdt;
+pub mod viot;
 
 pub use mcfg::{Allocation, Allocations, Mcfg};
 pub use sdt::Sdt;

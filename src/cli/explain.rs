@@ -150,15 +150,26 @@ impl Way<'_> {
         text
     }
 
-    /// Through the host that answers for the function.
+    /// Through the hosts that are asked for the function, up to the one that gives it a StreamID: an IORT may send it past every
+    /// IOMMU that it knows, and a VIOT beside it name one.
     fn rid(&self, bdf: Bdf, number: usize) -> String {
         let id = u32::from(bdf.rid.0);
         let hosts: Vec<u32> = self.map.hosts_of(bdf.segment).collect();
-        let answering = hosts.iter().find(|host| !self.map.trace(**host, id).is_empty()).or(hosts.first());
-        match answering {
-            Some(host) => self.from(*host, id, number),
-            None => format!("     {}\n", NoStream::NoHost { segment: bdf.segment }),
+        let giving = hosts.iter().position(|host| self.map.stream_from(*host, id).is_ok());
+        let asked = giving.map_or(hosts.as_slice(), |last| hosts.get(..=last).unwrap_or_default());
+        let mut speaking: Vec<u32> =
+            asked.iter().copied().filter(|host| !self.map.trace(*host, id).is_empty()).collect();
+        if speaking.is_empty() {
+            speaking.extend(hosts.first());
         }
+        if speaking.is_empty() {
+            return format!("     {}\n", NoStream::NoHost { segment: bdf.segment });
+        }
+        let mut text = String::new();
+        for host in speaking {
+            text.push_str(&self.from(host, id, number));
+        }
+        text
     }
 
     fn from(&self, requester: u32, id: u32, number: usize) -> String {

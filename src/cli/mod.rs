@@ -135,7 +135,7 @@ fn open_tables(folder: &Path) -> Option<Firmware> {
         }
     }
     if all.is_none() {
-        complain(&format_args!("{name}: no IORT and no MCFG in this folder"));
+        complain(&format_args!("{name}: no IORT, RIMT, VIOT or MCFG in this folder"));
     }
     all
 }

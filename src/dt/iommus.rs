@@ -140,6 +140,7 @@ pub(super) fn master(
         cells: Vec::with_capacity(cells),
         msi: parents(index, node, targets, skipped),
         cut_short: false,
+        base: None,
     };
     for entry in entries() {
         match entry {
@@ -164,6 +165,7 @@ pub(super) fn legacy_master(streams: &[(u32, Argument<'_>)]) -> PlatformMaster {
         cells: Vec::with_capacity(count),
         msi: Vec::new(),
         cut_short: false,
+        base: None,
     };
     for (iommu, entry) in streams {
         let mut rest = entry.cells;

@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use crate::acpi::Mcfg;
 use crate::acpi::container::{self, Tables};
 use crate::acpi::iort::{self, Iort};
+use crate::acpi::rimt::Rimt;
+use crate::acpi::viot::Viot;
 use crate::dt::Tree;
 use crate::lint::{self, Finding};
 use crate::model::RequesterKind;
@@ -21,6 +23,8 @@ pub struct Firmware {
     /// Its facts.
     pub platform: Platform,
     table: Bytes,
+    /// The facts of its RIMT and its VIOT by themselves; they are in `platform` too.
+    companions: Vec<Platform>,
 }
 
 /// How many places [`Firmware::places`] looks up: more errors than these nobody reads.
@@ -31,12 +35,12 @@ pub const PLACES: usize = 256;
 enum Bytes {
     DeviceTree(Vec<u8>),
     Iort(Vec<u8>, Source),
-    /// Only tables that say nothing of IOMMUs (MCFG).
+    /// Tables whose bytes nobody asks for again (RIMT, VIOT, MCFG).
     None,
 }
 
 impl Firmware {
-    /// Opens a device tree, an IORT, an MCFG, several ACPI tables one behind the other, or acpidump text.
+    /// Opens a device tree, an IORT, a RIMT, a VIOT, an MCFG, several ACPI tables one behind the other, or acpidump text.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -54,17 +58,18 @@ impl Firmware {
         let kind = recognise(&bytes);
         let (platform, table) = match kind {
             Kind::DeviceTree => (Tree::parse(&bytes)?.platform()?, Bytes::DeviceTree(bytes)),
-            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => acpi(&bytes)?,
+            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => return acpi(file, &bytes),
             Kind::LspciText => return Err(refused(ErrorKind::TopologyNotFirmware)),
             Kind::Unknown => {
                 let start = bytes.first_chunk().copied().unwrap_or_default();
                 return Err(refused(ErrorKind::Unrecognised(start)));
             }
         };
-        Ok(Firmware { file: file.to_string(), platform, table })
+        Ok(Firmware { file: file.to_string(), platform, table, companions: Vec::new() })
     }
 
-    /// Adds what another file of the same machine says: the bus ranges of an MCFG beside an IORT.
+    /// Adds what another file of the same machine says: the bus ranges of an MCFG, a VIOT beside an IORT. Of two tables of one name
+    /// the first counts, as it does for Linux.
     pub fn join(&mut self, other: Firmware) {
         if matches!(self.table, Bytes::None) && !matches!(other.table, Bytes::None) {
             let mine = core::mem::replace(self, other);
@@ -72,6 +77,24 @@ impl Firmware {
         }
         self.platform.buses.extend(other.platform.buses);
         self.platform.skipped.extend(other.platform.skipped);
+        if let Bytes::Iort(_, source) = other.table {
+            self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at: source.at(0) });
+        }
+        for companion in other.companions {
+            self.accompany(companion, Vec::new());
+        }
+    }
+
+    /// Takes a RIMT or a VIOT in, unless there is one.
+    fn accompany(&mut self, companion: Platform, skipped: Vec<Error>) {
+        let name = |platform: &Platform| platform.source.map(|source| source.name);
+        if self.companions.iter().any(|other| name(other) == name(&companion)) {
+            let source = companion.source.unwrap_or(Source::FILE);
+            self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at: source.at(0) });
+            return;
+        }
+        self.platform.append(Platform { skipped, ..companion.clone() });
+        self.companions.push(companion);
     }
 
     /// The device tree, if it is one.
@@ -90,6 +113,11 @@ impl Firmware {
         }
     }
 
+    /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT.
+    pub fn companions(&self) -> impl Iterator<Item = Source> + '_ {
+        self.companions.iter().filter_map(|platform| platform.source)
+    }
+
     /// Everything that is wrong, risky or odd in it, in the order of the firmware.
     ///
     /// ```
@@ -103,10 +131,17 @@ impl Firmware {
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn findings(&self) -> Vec<Finding> {
-        match (self.iort(), self.tree()) {
-            (Some(iort), _) => lint::iort(&iort, &self.platform),
-            (_, Some(tree)) => lint::tree(&tree, &self.platform),
-            _ => lint::platform(&self.platform),
+        match (self.iort(), self.tree(), self.companions.as_slice()) {
+            (Some(iort), _, []) => lint::iort(&iort, &self.platform),
+            (_, Some(tree), _) => lint::tree(&tree, &self.platform),
+            (_, _, []) => lint::platform(&self.platform),
+            (iort, _, companions) => {
+                let buses = || self.platform.buses.clone();
+                let own = iort.map(|iort| lint::iort(&iort, &Platform { buses: buses(), ..iort.platform() }));
+                let companion =
+                    |part: &Platform| lint::platform(&Platform { buses: buses(), ..part.clone() });
+                own.into_iter().flatten().chain(companions.iter().flat_map(companion)).collect()
+            }
         }
     }
 
@@ -155,40 +190,52 @@ impl Firmware {
     }
 }
 
-/// The IORT and the MCFGs of a file with ACPI tables. The first IORT counts, as it does for Linux (`acpi_get_table`).
-fn acpi(bytes: &[u8]) -> Result<(Platform, Bytes), Error> {
+/// The tables of a file that are read here. The first of each name counts, as it does for Linux (`acpi_get_table`); an MCFG may have
+/// any number of others beside it.
+fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
     let Tables { tables, skipped } = container::tables(bytes)?;
     let first = tables.first().map(|table| table.source.name);
-    let (mut platform, mut kept) = (None, Bytes::None);
+    let mut found = Firmware {
+        file: file.to_string(),
+        platform: Platform::default(),
+        table: Bytes::None,
+        companions: Vec::new(),
+    };
     let mut rest = Platform { skipped, ..Platform::default() };
-    let mut refused = None;
+    let mut companions = Vec::new();
+    let mut refused = Vec::new();
     for table in tables {
-        match &table.source.name {
-            b"IORT" if platform.is_none() => match Iort::parse_as(&table.bytes, table.source) {
-                Ok(iort) => {
-                    platform = Some(iort.platform());
-                    kept = Bytes::Iort(table.bytes.into_owned(), table.source);
-                }
-                Err(error) => refused = refused.or(Some(error)),
-            },
-            b"IORT" => rest.skipped.push(Error { kind: ErrorKind::TableTwice, at: table.source.at(0) }),
-            b"MCFG" => match Mcfg::parse_as(&table.bytes, table.source) {
-                Ok(mcfg) => mcfg.lower_into(&mut rest),
-                Err(error) => refused = refused.or(Some(error)),
-            },
-            _ => {}
+        let (bytes, source) = (&table.bytes, table.source);
+        let read = match &source.name {
+            b"IORT" if matches!(found.table, Bytes::Iort(..)) => {
+                Err(Error { kind: ErrorKind::TableTwice, at: source.at(0) })
+            }
+            b"IORT" => Iort::parse_as(bytes, source).map(|iort| found.platform = iort.platform()),
+            b"RIMT" => Rimt::parse_as(bytes, source).map(|rimt| companions.push(rimt.platform())),
+            b"VIOT" => Viot::parse_as(bytes, source).map(|viot| companions.push(viot.platform())),
+            b"MCFG" => Mcfg::parse_as(bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
+            _ => continue,
+        };
+        match read {
+            Ok(()) if source.name == *b"IORT" => found.table = Bytes::Iort(table.bytes.into_owned(), source),
+            Ok(()) => {}
+            Err(error) => refused.push(error),
         }
     }
-    if platform.is_none() && rest.buses.is_empty() {
-        let unread = refused.or(rest.skipped.first().copied());
+    let nothing = matches!(found.table, Bytes::None) && companions.is_empty() && rest.buses.is_empty();
+    if nothing {
+        let unread = refused.first().or(rest.skipped.first()).copied();
         let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
         return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
     }
-    rest.skipped.extend(refused);
-    let mut platform = platform.unwrap_or_default();
-    platform.buses.append(&mut rest.buses);
-    platform.skipped.append(&mut rest.skipped);
-    Ok((platform, kept))
+    for companion in companions {
+        let skipped = companion.skipped.clone();
+        found.accompany(companion, skipped);
+    }
+    found.platform.buses.append(&mut rest.buses);
+    found.platform.skipped.append(&mut rest.skipped);
+    found.platform.skipped.append(&mut refused);
+    Ok(found)
 }
 
 fn refused(kind: ErrorKind) -> Error {

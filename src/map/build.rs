@@ -5,16 +5,16 @@ use alloc::vec::Vec;
 
 use crate::model::{
     BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute, NamedComponent,
-    Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
+    Origin, Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
 };
 use crate::{
-    ComponentRule, CountRule, Dialect, Error, LastIdRule, MapCells, MsiIndexRule, Segment, SingleRule, Source,
+    ComponentRule, CountRule, Dialect, Error, LastIdRule, MapCells, MsiIndexRule, SingleRule, Source,
 };
 
 use super::chain::{Hop, Place};
 use super::index::Index;
 use super::{
-    Firmware, FwspecFlags, IdMap, MappedBus, MappedIommu, MappedMsi, MappedRequester, MappedRoute,
+    Firmware, FwspecFlags, Host, IdMap, MappedBus, MappedIommu, MappedMsi, MappedRequester, MappedRoute,
     MappedTable, MsiRequest, NoStream, OwnIds, Stream,
 };
 
@@ -38,18 +38,25 @@ impl IdMap {
             Some(Source { name: [b'D', b'T', b'B', _], .. }) => Firmware::DeviceTree,
             _ => Firmware::Acpi,
         };
-        let rules = Rules { dialect, firmware };
         let mut map = IdMap {
             dialect,
             firmware,
-            iommus: platform.iommus.iter().map(|iommu| rules.iommu(iommu)).collect(),
+            iommus: platform
+                .iommus
+                .iter()
+                .map(|iommu| Rules::of(dialect, iommu.origin).iommu(iommu))
+                .collect(),
             msi_controllers: platform
                 .msi_controllers
                 .iter()
                 .map(|msi| MappedMsi { origin: msi.origin })
                 .collect(),
-            requesters: platform.requesters.iter().map(|requester| rules.requester(requester)).collect(),
-            hosts: hosts(&platform.requesters),
+            requesters: platform
+                .requesters
+                .iter()
+                .map(|requester| Rules::of(dialect, requester.origin).requester(requester))
+                .collect(),
+            hosts: hosts(&platform.requesters, dialect),
             paths: platform.paths.clone(),
         };
         // A component's ids may lead through other tables, so they are found when all tables stand.
@@ -65,9 +72,9 @@ impl IdMap {
 
     fn own_ids(&self, requester: &Requester) -> OwnIds {
         match &requester.kind {
-            RequesterKind::Component(component) => self.component_ids(component),
+            RequesterKind::Component(component) => self.component_ids(component, Table::of(requester.origin)),
             RequesterKind::WireBridge(bridge) => OwnIds {
-                msi: self.component_ids(bridge).msi,
+                msi: self.component_ids(bridge, Table::Iort).msi,
                 refused: Some(NoStream::NoMap),
                 ..OwnIds::default()
             },
@@ -82,14 +89,17 @@ impl IdMap {
         }
     }
 
-    fn component_ids(&self, component: &NamedComponent) -> OwnIds {
+    fn component_ids(&self, component: &NamedComponent, table: Table) -> OwnIds {
         let (mut streams, mut msi, mut refused) = (Vec::new(), Vec::new(), Some(NoStream::NoMap));
         let mappings = &component.table.mappings;
         let only = mappings.len() == 1;
         let mut listening = true;
         for mapping in mappings {
             let single = matches!(mapping.output, Output::Constant(_));
-            let taken = single || only && self.dialect.component == ComponentRule::SingleOrOnly;
+            // A RIMT mapping gives its first output, whatever it counts (linux `rimt_plat_iommu_map`).
+            let taken = single
+                || table == Table::Rimt
+                || only && self.dialect.component == ComponentRule::SingleOrOnly;
             let place = if taken { self.follow(mapping) } else { Err(NoStream::NotSingle) };
             if let Ok(request) = place.and_then(|place| self.to_msi(place)) {
                 msi.push(request);
@@ -144,16 +154,25 @@ impl IdMap {
     }
 }
 
-fn hosts(requesters: &[Requester]) -> Vec<(Segment, u32)> {
+/// The hosts of each segment, table after table in the order in which Linux asks them (`acpi_iommu_configure_id`), and of each table
+/// those that the dialect asks.
+fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
     let host = |(position, requester): (usize, &Requester)| match &requester.kind {
         RequesterKind::Bus(bus) => match bus.kind {
-            BusKind::Pci { segment, .. } => Some((segment, crate::bytes::saturate(position))),
+            BusKind::Pci { segment, .. } => Some(Host {
+                segment,
+                table: Table::of(requester.origin),
+                requester: crate::bytes::saturate(position),
+            }),
             BusKind::Other => None,
         },
         _ => None,
     };
     let mut hosts: Vec<_> = requesters.iter().enumerate().filter_map(host).collect();
     hosts.sort_unstable();
+    if dialect.root_complex == crate::RootComplexRule::First {
+        hosts.dedup_by_key(|host| (host.segment, host.table));
+    }
     hosts
 }
 
@@ -173,13 +192,37 @@ fn own_index(own: &MsiIndex, rule: MsiIndexRule) -> Option<u32> {
     }
 }
 
+/// What a mapping was read from; ACPI tables in the order in which Linux asks them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Table {
+    DeviceTree,
+    Iort,
+    Rimt,
+    Viot,
+}
+
+impl Table {
+    pub(super) fn of(origin: Origin) -> Table {
+        match &origin.at.source.name {
+            b"DTB " => Table::DeviceTree,
+            b"RIMT" => Table::Rimt,
+            b"VIOT" => Table::Viot,
+            _ => Table::Iort,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Rules {
     dialect: Dialect,
-    firmware: Firmware,
+    table: Table,
 }
 
 impl Rules {
+    fn of(dialect: Dialect, origin: Origin) -> Rules {
+        Rules { dialect, table: Table::of(origin) }
+    }
+
     fn iommu(self, iommu: &Iommu) -> MappedIommu {
         let DeviceIdTable { mappings, own_msi } = &iommu.device_ids;
         let own = own_index(own_msi, self.dialect.msi_index);
@@ -238,7 +281,7 @@ impl Rules {
     }
 
     fn disabled(self, table: &[IdMapping]) -> bool {
-        self.firmware == Firmware::Acpi
+        matches!(self.table, Table::Iort | Table::Rimt)
             && self.dialect.null_first_disables
             && table.first().is_some_and(|first| first.target == Target::Null)
     }
@@ -266,8 +309,8 @@ impl Rules {
         };
         let mut entries = Vec::with_capacity(translating().count());
         entries.extend(translating());
-        let acpi = self.firmware == Firmware::Acpi;
-        Index::build(entries, acpi && self.dialect.last_id == LastIdRule::YieldsToRangeStartingThere)
+        let iort = self.table == Table::Iort;
+        Index::build(entries, iort && self.dialect.last_id == LastIdRule::YieldsToRangeStartingThere)
     }
 
     /// What the dialect makes of one mapping.
@@ -277,7 +320,7 @@ impl Rules {
         if dangling && !errno && !self.dialect.dangling_shadows {
             return None;
         }
-        if self.firmware == Firmware::DeviceTree {
+        if matches!(self.table, Table::DeviceTree | Table::Viot) {
             return (self.dialect.output_wraps || !wraps(mapping)).then_some(*mapping);
         }
         let single = matches!(mapping.output, Output::Constant(_));
@@ -288,7 +331,8 @@ impl Rules {
         if single && self.dialect.single == SingleRule::AnyInput {
             return Some(IdMapping { first: 0, last: u32::MAX, ..*mapping });
         }
-        let last = match self.dialect.count {
+        let count = if self.table == Table::Rimt { self.dialect.rimt_count } else { self.dialect.count };
+        let last = match count {
             CountRule::CountMinusOne => Some(mapping.last),
             CountRule::CountIsN => mapping.last.checked_sub(1).filter(|last| *last >= mapping.first),
         };

@@ -75,10 +75,11 @@ impl IdMap {
     pub fn fwspec(&self, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         for alias in aliases {
-            let flags = self.hosts_of(alias.segment).next().and_then(|host| self.bus(host));
-            let flags = flags.map(|host| host.flags).unwrap_or_default();
-            if let Err(refused) = self.resolve(alias).and_then(|s| self.append(&mut outcome.fwspec, s, flags))
-            {
+            let appended = self.answer(alias).and_then(|(host, stream)| {
+                let flags = self.bus(host).map(|host| host.flags).unwrap_or_default();
+                self.append(&mut outcome.fwspec, stream, flags)
+            });
+            if let Err(refused) = appended {
                 outcome.refused = Some(refused);
                 break;
             }

@@ -46,9 +46,18 @@ pub struct IdMap {
     iommus: Vec<MappedIommu>,
     msi_controllers: Vec<MappedMsi>,
     requesters: Vec<MappedRequester>,
-    /// PCI hosts as (segment, index into `requesters`), sorted; several of one segment in firmware order.
-    hosts: Vec<(Segment, u32)>,
+    /// PCI hosts, sorted: those of a segment in the order in which they are asked.
+    hosts: Vec<Host>,
     paths: Paths,
+}
+
+/// A PCI host that is asked about its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Host {
+    segment: Segment,
+    table: build::Table,
+    /// Index into `requesters`.
+    requester: u32,
 }
 
 /// Which rules of error handling apply to what a device's record is made of.
@@ -187,12 +196,14 @@ impl IdMap {
     }
 
     /// The PCI hosts that are asked about a segment, in the order in which they are: none, or one, or several where the
-    /// dialect tries several. Indices into [`Platform::requesters`](crate::Platform::requesters).
+    /// dialect tries several or several tables speak of the segment. Indices into [`Platform::requesters`](crate::Platform::requesters).
     pub fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = u32> + '_ {
-        let start = self.hosts.partition_point(|(s, _)| *s < segment);
-        let all = self.hosts.iter().skip(start).take_while(move |(s, _)| *s == segment).map(|(_, r)| *r);
-        let first_only = self.dialect.root_complex == crate::RootComplexRule::First;
-        all.take(if first_only { 1 } else { usize::MAX })
+        self.asked(segment).map(|host| host.requester)
+    }
+
+    fn asked(&self, segment: Segment) -> impl Iterator<Item = &Host> {
+        let start = self.hosts.partition_point(|host| host.segment < segment);
+        self.hosts.iter().skip(start).take_while(move |host| host.segment == segment)
     }
 
     /// The StreamID of the bare requester ID; a device's record also holds those of its aliases ([`IdMap::fwspec`]).
@@ -206,12 +217,23 @@ impl IdMap {
     /// # Errors
     /// [`NoStream`] says what stands in the way.
     pub fn resolve(&self, bdf: Bdf) -> Result<Stream, NoStream> {
+        self.answer(bdf).map(|(_, stream)| stream)
+    }
+
+    /// The host that answers for a requester ID (index into the requesters), and its answer.
+    fn answer(&self, bdf: Bdf) -> Result<(u32, Stream), NoStream> {
         let mut found = Err(NoStream::NoHost { segment: bdf.segment });
-        for host in self.hosts_of(bdf.segment) {
-            found = self.stream_from(host, u32::from(bdf.rid.0));
-            if !matches!(found, Err(NoStream::Unmapped { .. } | NoStream::NoMap)) {
-                break;
+        let mut asked = None;
+        for host in self.asked(bdf.segment) {
+            // A failure is the last word of a table, not of the tables after it (linux `acpi_iommu_configure_id`).
+            let silent =
+                matches!(found, Err(NoStream::NoHost { .. } | NoStream::Unmapped { .. } | NoStream::NoMap));
+            if found.is_ok() || !silent && asked == Some(host.table) {
+                continue;
             }
+            found =
+                self.stream_from(host.requester, u32::from(bdf.rid.0)).map(|stream| (host.requester, stream));
+            asked = Some(host.table);
         }
         found
     }

@@ -104,6 +104,23 @@ pub enum GroupRule {
     Bank,
 }
 
+impl Iommu {
+    /// An IOMMU of which no more is known.
+    pub fn new(origin: Origin, kind: IommuKind, base: Option<u64>) -> Self {
+        Iommu {
+            origin,
+            kind,
+            base,
+            available: true,
+            function: None,
+            cells: None,
+            stream_match_mask: None,
+            group_rule: GroupRule::PerDevice,
+            device_ids: DeviceIdTable::default(),
+        }
+    }
+}
+
 impl IommuKind {
     /// The word that the JSON uses: `smmu-v2`, `smmu-v3`, `riscv`, `virtio`, the binding family, or `unknown`.
     ///

@@ -1,6 +1,7 @@
 //! What firmware says, in no firmware's dialect: the facts that both device tree and IORT are lowered to.
 
 mod iommu;
+mod join;
 mod mapping;
 mod msi;
 mod origin;

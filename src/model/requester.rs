@@ -28,6 +28,22 @@ pub struct Requester {
     pub can_stall: Option<bool>,
 }
 
+impl Requester {
+    /// A requester of which no more is known.
+    pub fn new(origin: Origin, kind: RequesterKind) -> Self {
+        Requester {
+            origin,
+            available: true,
+            kind,
+            address_bits: None,
+            dma_limit: None,
+            coherency: Coherency::default(),
+            pasid_bits: None,
+            can_stall: None,
+        }
+    }
+}
+
 /// What a requester is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,7 +52,7 @@ pub enum RequesterKind {
     Bus(IdBus),
     /// An IORT named component.
     Component(NamedComponent),
-    /// A device-tree node with `iommus`.
+    /// A device-tree node with `iommus`, a VIOT endpoint.
     Master(PlatformMaster),
     /// An IORT interrupt wire bridge (GICv5 IWB): its mappings route MSIs only.
     WireBridge(NamedComponent),
@@ -112,7 +128,7 @@ pub struct NamedComponent {
     pub table: IdTable,
 }
 
-/// A device-tree node with `iommus`.
+/// A platform device whose ids the firmware lists: a device-tree node with `iommus`, a VIOT endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformMaster {
     /// The specifiers, in order, up to the first that cannot be read (it is in `Platform::skipped`).
@@ -123,6 +139,8 @@ pub struct PlatformMaster {
     pub msi: Vec<(u32, Option<u32>)>,
     /// The map ended early: an entry could not be read. Linux keeps what came before.
     pub cut_short: bool,
+    /// Physical address of its registers, where that is what names it (VIOT).
+    pub base: Option<u64>,
 }
 
 /// One entry of `iommus`: an IOMMU and the cells for it.

@@ -120,13 +120,17 @@ impl Lowering {
             Body::SmmuV2(smmu) => {
                 let kind = IommuKind::SmmuV2(smmu_model(smmu.model));
                 let device_ids = self.device_ids(node);
-                let iommu = iommu(origin, kind, smmu.base, GroupRule::SharedStreamMapping, device_ids);
-                self.platform.iommus.push(iommu);
+                let iommu = Iommu::new(origin, kind, Some(smmu.base));
+                self.platform.iommus.push(Iommu {
+                    group_rule: GroupRule::SharedStreamMapping,
+                    device_ids,
+                    ..iommu
+                });
             }
             Body::SmmuV3(smmu) => {
                 let kind = IommuKind::SmmuV3 { model: smmu.model };
                 let device_ids = self.device_ids(node);
-                self.platform.iommus.push(iommu(origin, kind, smmu.base, GroupRule::PerDevice, device_ids));
+                self.platform.iommus.push(Iommu { device_ids, ..Iommu::new(origin, kind, Some(smmu.base)) });
             }
             Body::RootComplex(root) => {
                 let requester = root_complex(origin, &root, self.id_table(node));
@@ -141,13 +145,13 @@ impl Lowering {
                     path: path_text(bridge.path),
                     table: self.id_table(node),
                 });
-                self.platform.requesters.push(requester(origin, kind));
+                self.platform.requesters.push(Requester::new(origin, kind));
             }
             Body::Pmcg(_) => {
                 let DeviceIdTable { mappings, own_msi } = self.device_ids(node);
                 let kind =
                     RequesterKind::MsiOnly { table: IdTable { mappings, ..IdTable::default() }, own_msi };
-                self.platform.requesters.push(requester(origin, kind));
+                self.platform.requesters.push(Requester::new(origin, kind));
             }
             Body::Rmr(rmr) => {
                 self.platform.skipped.extend(rmr.error());
@@ -266,39 +270,6 @@ fn smmu_model(number: u32) -> SmmuModel {
     }
 }
 
-fn iommu(
-    origin: Origin,
-    kind: IommuKind,
-    base: u64,
-    group_rule: GroupRule,
-    device_ids: DeviceIdTable,
-) -> Iommu {
-    Iommu {
-        origin,
-        kind,
-        base: Some(base),
-        available: true,
-        function: None,
-        cells: None,
-        stream_match_mask: None,
-        group_rule,
-        device_ids,
-    }
-}
-
-fn requester(origin: Origin, kind: RequesterKind) -> Requester {
-    Requester {
-        origin,
-        available: true,
-        kind,
-        address_bits: None,
-        dma_limit: None,
-        coherency: Coherency::default(),
-        pasid_bits: None,
-        can_stall: None,
-    }
-}
-
 fn root_complex(origin: Origin, root: &RootComplex, table: IdTable) -> Requester {
     // Without the flags, which iasl does not write, a width alone says that there are PASIDs.
     let supported = |width: &u8| root.flags.map_or(*width > 0, |flags| flags & 1 != 0);
@@ -319,7 +290,7 @@ fn root_complex(origin: Origin, root: &RootComplex, table: IdTable) -> Requester
         address_bits: root.address_limit,
         coherency: root.memory.into(),
         pasid_bits: pasid_bits.filter(supported),
-        ..requester(origin, RequesterKind::Bus(bus))
+        ..Requester::new(origin, RequesterKind::Bus(bus))
     }
 }
 
@@ -330,7 +301,7 @@ fn named_component(origin: Origin, component: &NamedComponent<'_>, table: IdTabl
         coherency: component.memory.into(),
         pasid_bits: component.pasid_bits,
         can_stall: component.can_stall,
-        ..requester(origin, kind)
+        ..Requester::new(origin, kind)
     }
 }
 

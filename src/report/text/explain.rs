@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use crate::input::Firmware;
 use crate::lint::Code;
 use crate::map::{IdMap, Step, StepAt};
-use crate::model::{BusKind, IdMapping, Output, RequesterKind, Target};
+use crate::model::{BusKind, IdMapping, Origin, Output, RequesterKind, Target};
 use crate::{At, Source};
 
 use super::Style;
@@ -88,7 +88,7 @@ impl View<'_> {
     }
 
     /// The record as it stands in the bytes, before it is cut by others.
-    fn record(&self, step: &Step) -> String {
+    fn whole(&self, step: &Step) -> IdMapping {
         let platform = &self.firmware.platform;
         let index = crate::bytes::index;
         let whole = match step.at {
@@ -102,10 +102,25 @@ impl View<'_> {
             }
             StepAt::Msi(_) => None,
         };
-        let whole = whole.and_then(|list| list.iter().find(|mapping| mapping.offset == step.record.offset));
-        let whole = whole.unwrap_or(&step.record);
-        let place = self.place(step.record.offset);
-        let range = format!("inputs {:#x} to {:#x}", whole.first, whole.last);
+        // One record may say several things: a VIOT range leaves the IOMMU itself out.
+        let same = |mapping: &&IdMapping| {
+            mapping.offset == step.record.offset
+                && core::mem::discriminant(&mapping.output) == core::mem::discriminant(&step.record.output)
+        };
+        whole.and_then(|list| list.iter().find(same)).copied().unwrap_or(step.record)
+    }
+
+    fn record(&self, step: &Step) -> String {
+        let whole = self.whole(step);
+        let origin = self.origin(step.at);
+        let place = self.place(origin, step.record.offset);
+        let range = match origin.map(|origin| origin.at.source.name) {
+            // Whether the last one counts is up to the dialect.
+            Some([b'R', b'I', b'M', b'T']) => {
+                format!("{:#x} inputs from {:#x} on", whole.last.saturating_sub(whole.first), whole.first)
+            }
+            _ => format!("inputs {:#x} to {:#x}", whole.first, whole.last),
+        };
         let becomes = match whole.output {
             Output::Linear(base) => format!("{range} become {base:#x} and up"),
             Output::Constant(id) => format!("single mapping: every input becomes {id:#x}"),
@@ -127,9 +142,10 @@ impl View<'_> {
             (Target::Msi(_), Some(id)) => format!("DeviceID {id:#x}"),
             (_, Some(id)) => format!("{id:#x}"),
         };
-        match step.record.output {
+        let whole = self.whole(step);
+        match whole.output {
             Output::Linear(base) => {
-                format!("{masked}{:#x} - {:#x} + {base:#x} = {becomes}", step.masked, step.record.first)
+                format!("{masked}{:#x} - {:#x} + {base:#x} = {becomes}", step.masked, whole.first)
             }
             _ => format!("{masked}{:#x} -> {becomes}", step.masked),
         }
@@ -152,8 +168,18 @@ impl View<'_> {
         self.target(Target::Msi(controller))
     }
 
-    fn place(&self, offset: u32) -> String {
-        let source = self.firmware.platform.source.unwrap_or(Source::FILE);
+    fn origin(&self, at: StepAt) -> Option<Origin> {
+        let platform = &self.firmware.platform;
+        match at {
+            StepAt::Iommu(iommu) => platform.iommus.get(crate::bytes::index(iommu)).map(|iommu| iommu.origin),
+            StepAt::Requester(requester) | StepAt::Msi(requester) => {
+                platform.requesters.get(crate::bytes::index(requester)).map(|requester| requester.origin)
+            }
+        }
+    }
+
+    fn place(&self, origin: Option<Origin>, offset: u32) -> String {
+        let source = origin.map_or(Source::FILE, |origin| origin.at.source);
         match self.firmware.tree() {
             Some(tree) => format!("{} (byte {offset:#x})", tree.place(offset)),
             None => At { source, offset }.to_string(),

@@ -52,6 +52,9 @@ impl View<'_> {
             if let Some(cells) = iommu.cells {
                 notes.push(format!("{cells} cell{}", if cells == 1 { "" } else { "s" }));
             }
+            if let Some((_, function)) = iommu.function {
+                notes.push(format!("PCI function {function}"));
+            }
             if let Some(request) = mapped.and_then(|mapped| mapped.own_msi) {
                 notes.push(format!(
                     "own MSIs: DeviceID {:#x} at {}",
@@ -103,7 +106,11 @@ impl View<'_> {
                 RequesterKind::WireBridge(bridge) => {
                     self.own(at, self.named(requester, "wire bridge", &bridge.path), &mut table);
                 }
-                RequesterKind::Master(_) => self.own(at, self.title(requester, "master"), &mut table),
+                RequesterKind::Master(master) => {
+                    let kind =
+                        master.base.map_or("master".to_string(), |base| format!("endpoint at {base:#x}"));
+                    self.own(at, self.title(requester, &kind), &mut table);
+                }
                 RequesterKind::MsiOnly { .. } => self.own(at, self.title(requester, "PMCG"), &mut table),
             }
         }

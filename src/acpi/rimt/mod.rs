@@ -1,0 +1,139 @@
+//! The RISC-V IO Mapping Table (RISC-V ACPI RIMT specification 1.0): which device IDs a RISC-V IOMMU knows devices by.
+//!
+//! [`Rimt`] is a view; what its nodes mean together is said by [`Rimt::platform`].
+#![deny(clippy::arithmetic_side_effects)]
+
+#[cfg(feature = "alloc")]
+mod lower;
+mod node;
+mod raw;
+
+use crate::acpi::Sdt;
+use crate::bytes::{self, index, saturate};
+use crate::{Error, ErrorKind, Source};
+
+pub use node::{Body, Mapping, Mappings, Node, Wire, Wires};
+
+/// A RIMT table.
+///
+/// ```
+/// use fwspec::acpi::rimt::{Body, Rimt};
+/// let mut bytes = b"RIMT\x58\0\0\0\x01\0".to_vec();
+/// bytes.resize(36, 0);
+/// bytes.extend([1, 0, 0, 0, 48, 0, 0, 0, 0, 0, 0, 0]); // one node, at byte 48
+/// bytes.extend([0, 1, 40, 0, 0, 0, 0, 0]); // an IOMMU
+/// bytes.extend(*b"RSCV0004");
+/// bytes.extend(0x301_0000_u64.to_le_bytes());
+/// bytes.resize(88, 0);
+/// let node = Rimt::parse(&bytes)?.nodes().next().expect("one node")?;
+/// assert!(matches!(node.body()?, Body::Iommu { base: Some(0x301_0000), function: None, .. }));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Rimt<'a> {
+    sdt: Sdt<'a>,
+    node_count: u32,
+    node_offset: u32,
+}
+
+impl<'a> Rimt<'a> {
+    /// Bytes that the header takes; the first node is there or later.
+    pub const HEADER_LENGTH: u32 = 48;
+
+    /// Reads the header. The nodes are read when they are asked for.
+    ///
+    /// # Errors
+    /// As [`Sdt::parse_as`]; [`Truncated`](ErrorKind::Truncated) when the table is shorter than its 48-byte header;
+    /// [`NodeOffset`](ErrorKind::NodeOffset) when the first node is outside the table.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        Self::parse_as(bytes, Source::RIMT)
+    }
+
+    /// [`parse`](Rimt::parse) for one of several tables: errors call it `source`, whose name has to be `RIMT`.
+    ///
+    /// # Errors
+    /// As [`parse`](Rimt::parse).
+    pub fn parse_as(bytes: &'a [u8], source: Source) -> Result<Self, Error> {
+        let sdt = Sdt::parse_as(bytes, source)?;
+        let kind = ErrorKind::Truncated { need: Self::HEADER_LENGTH, have: sdt.length() };
+        let tail: &raw::TableTail =
+            bytes::at(sdt.bytes(), Sdt::HEADER_LENGTH).ok_or(Error { kind, at: source.at(0) })?;
+        let offset = tail.node_offset.get();
+        if !(Self::HEADER_LENGTH..=sdt.length()).contains(&offset) {
+            let kind = ErrorKind::NodeOffset { offset, length: sdt.length() };
+            return Err(Error { kind, at: source.at(40) });
+        }
+        Ok(Rimt { sdt, node_count: tail.node_count.get(), node_offset: offset })
+    }
+
+    /// The header that all ACPI tables share.
+    pub fn sdt(&self) -> Sdt<'a> {
+        self.sdt
+    }
+
+    /// How many nodes the header says there are.
+    pub fn node_count(&self) -> u32 {
+        self.node_count
+    }
+
+    /// The nodes, in table order: as many as the header counts and the table holds.
+    ///
+    /// An error ends the iteration: past it nobody knows where a node starts. Fields of a node are read by [`Node::body`],
+    /// whose errors cost that node only.
+    pub fn nodes(&self) -> Nodes<'a> {
+        Nodes { table: *self, offset: self.node_offset, left: self.node_count }
+    }
+}
+
+/// The nodes of a table, see [`Rimt::nodes`].
+#[derive(Clone, Debug)]
+pub struct Nodes<'a> {
+    table: Rimt<'a>,
+    offset: u32,
+    left: u32,
+}
+
+impl<'a> Iterator for Nodes<'a> {
+    type Item = Result<Node<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let node = self.frame();
+        match &node {
+            Ok(node) => {
+                self.offset = self.offset.saturating_add(u32::from(node.length()));
+                self.left = self.left.saturating_sub(1);
+            }
+            Err(_) => self.left = 0,
+        }
+        Some(node)
+    }
+}
+
+impl core::iter::FusedIterator for Nodes<'_> {}
+
+impl<'a> Nodes<'a> {
+    fn frame(&self) -> Result<Node<'a>, Error> {
+        let at = self.table.sdt.source().at(self.offset);
+        let rest = self.table.sdt.bytes().get(index(self.offset)..).unwrap_or_default();
+        let have = saturate(rest.len());
+        let error = |kind| Error { kind, at };
+        if rest.is_empty() {
+            let count = self.table.node_count;
+            let kind = ErrorKind::NodeCount { count, found: count.saturating_sub(self.left) };
+            return Err(Error { kind, at: at.source.at(36) });
+        }
+        let header: &raw::NodeHeader =
+            bytes::at(rest, 0).ok_or(error(ErrorKind::Truncated { need: 8, have }))?;
+        match header.length.get() {
+            0 => Err(error(ErrorKind::NodeLengthZero)),
+            length @ 1..8 => Err(error(ErrorKind::NodeTooShort { length, need: 8 })),
+            length => rest
+                .get(..usize::from(length))
+                .map(|bytes| Node::new(header, bytes, at))
+                .ok_or(error(ErrorKind::NodeOverrun { length, left: have })),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Typed nodes and their mappings.
+#![deny(clippy::arithmetic_side_effects)]
+
+use core::slice;
+
+use zerocopy::FromBytes;
+
+use super::raw;
+use crate::acpi::iort::Path;
+use crate::bytes;
+use crate::{At, Bdf, Error, ErrorKind, RequesterId, Segment};
+
+/// A node of the table, framed.
+#[derive(Clone, Copy, Debug)]
+pub struct Node<'a> {
+    header: &'a raw::NodeHeader,
+    bytes: &'a [u8],
+    at: At,
+}
+
+/// The fields of a node, by its type.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Body<'a> {
+    /// Type 0: an IOMMU, a PCIe function or a platform device.
+    Iommu {
+        /// The function that it is; `None` for a platform device.
+        function: Option<Bdf>,
+        /// Physical address of its registers; `None` for a PCIe function.
+        base: Option<u64>,
+        /// ACPI hardware ID of a platform device, `RSCV0004`.
+        hardware_id: [u8; 8],
+        /// Proximity domain, where the flags say that it is valid.
+        proximity_domain: Option<u32>,
+        /// Its wired interrupts.
+        wires: Wires<'a>,
+    },
+    /// Type 1: a PCI segment.
+    RootComplex {
+        /// PCI segment.
+        segment: Segment,
+        /// Flag bit 0: ATS.
+        ats: bool,
+        /// Flag bit 1: PRI.
+        pri: bool,
+        /// Requester ID to device ID.
+        mappings: Mappings<'a>,
+    },
+    /// Type 2: a platform device that masters memory.
+    PlatformDevice {
+        /// Its full namespace path.
+        path: Path<'a>,
+        /// Its device IDs.
+        mappings: Mappings<'a>,
+    },
+    /// Any other type.
+    Unknown(u8),
+}
+
+/// A wired interrupt of an IOMMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// Global system interrupt.
+    pub gsi: u32,
+    /// Level-triggered; else edge-triggered.
+    pub level: bool,
+    /// Active high; else active low.
+    pub active_high: bool,
+}
+
+/// The wired interrupts of an IOMMU.
+#[derive(Clone, Debug)]
+pub struct Wires<'a>(slice::Iter<'a, raw::Wire>);
+
+impl Iterator for Wires<'_> {
+    type Item = Wire;
+
+    fn next(&mut self) -> Option<Wire> {
+        let raw = self.0.next()?;
+        let flags = raw.flags.get();
+        Some(Wire { gsi: raw.gsi.get(), level: flags & 1 != 0, active_high: flags & 2 != 0 })
+    }
+}
+
+/// A mapping: source IDs from `source_base` on become device IDs from `destination_base` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Where it stands.
+    pub at: At,
+    /// First source ID: a requester ID on a root complex.
+    pub source_base: u32,
+    /// Number of IDs. Linux maps one more (linux drivers/acpi/riscv/rimt.c `rimt_id_map`).
+    pub id_count: u32,
+    /// First device ID.
+    pub destination_base: u32,
+    /// The IOMMU's node, from the start of the table.
+    pub destination_offset: u32,
+    /// Bit 0: ATS required; bit 1: PRI required.
+    pub flags: u32,
+}
+
+/// The mappings of a node that lie inside it.
+#[derive(Clone, Debug)]
+pub struct Mappings<'a> {
+    records: slice::Iter<'a, raw::IdMapping>,
+    next: At,
+    error: Option<Error>,
+}
+
+impl Mappings<'_> {
+    /// What is wrong with the array, where not all of it can be read.
+    pub fn error(&self) -> Option<Error> {
+        self.error
+    }
+}
+
+impl Iterator for Mappings<'_> {
+    type Item = Mapping;
+
+    fn next(&mut self) -> Option<Mapping> {
+        let raw = self.records.next()?;
+        let at = self.next;
+        self.next.offset = at.offset.saturating_add(20);
+        Some(Mapping {
+            at,
+            source_base: raw.source_base.get(),
+            id_count: raw.id_count.get(),
+            destination_base: raw.destination_base.get(),
+            destination_offset: raw.destination_offset.get(),
+            flags: raw.flags.get(),
+        })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.records.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Mappings<'_> {}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(header: &'a raw::NodeHeader, bytes: &'a [u8], at: At) -> Self {
+        Node { header, bytes, at }
+    }
+
+    /// Where it stands.
+    pub fn at(&self) -> At {
+        self.at
+    }
+
+    /// Length in bytes, mappings included.
+    pub fn length(&self) -> u16 {
+        self.header.length.get()
+    }
+
+    /// Node type: 0 IOMMU, 1 root complex, 2 platform device.
+    pub fn node_type(&self) -> u8 {
+        self.header.node_type
+    }
+
+    /// Revision of the node, 1.
+    pub fn revision(&self) -> u8 {
+        self.header.revision
+    }
+
+    /// Identifier, unique in the table.
+    pub fn id(&self) -> u16 {
+        self.header.id.get()
+    }
+
+    /// Its fields.
+    ///
+    /// # Errors
+    /// [`NodeTooShort`](ErrorKind::NodeTooShort) for the fields of its type.
+    pub fn body(&self) -> Result<Body<'a>, Error> {
+        Ok(match self.node_type() {
+            0 => {
+                let iommu: &raw::Iommu = self.fields()?;
+                let flags = iommu.flags.get();
+                let is_function = flags & 1 != 0;
+                let (segment, rid) = (u32::from(iommu.segment.get()), iommu.bdf.get());
+                let function = Bdf { segment: Segment(segment), rid: RequesterId(rid) };
+                Body::Iommu {
+                    function: is_function.then_some(function),
+                    base: (!is_function).then_some(iommu.base.get()),
+                    hardware_id: iommu.hardware_id,
+                    proximity_domain: (flags & 2 != 0).then_some(iommu.proximity_domain.get()),
+                    wires: Wires(self.array(iommu.wire_offset.get(), iommu.wire_count.get()).iter()),
+                }
+            }
+            1 => {
+                let root: &raw::RootComplex = self.fields()?;
+                Body::RootComplex {
+                    segment: Segment(u32::from(root.segment.get())),
+                    ats: root.flags.get() & 1 != 0,
+                    pri: root.flags.get() & 2 != 0,
+                    mappings: self.mappings(root.mapping_offset.get(), root.mapping_count.get(), 20),
+                }
+            }
+            2 => {
+                let device: &raw::PlatformDevice = self.fields()?;
+                let (offset, count) = (device.mapping_offset.get(), device.mapping_count.get());
+                let end = if count > 0 { usize::from(offset) } else { self.bytes.len() };
+                let path = self.bytes.get(12..end).or(self.bytes.get(12..)).unwrap_or_default();
+                Body::PlatformDevice { path: Path::new(path), mappings: self.mappings(offset, count, 12) }
+            }
+            other => Body::Unknown(other),
+        })
+    }
+
+    fn fields<T>(&self) -> Result<&'a T, Error>
+    where
+        T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned,
+    {
+        let need = u16::try_from(size_of::<T>()).unwrap_or(u16::MAX);
+        let kind = ErrorKind::NodeTooShort { length: self.length(), need };
+        bytes::at(self.bytes, 0).ok_or(Error { kind, at: self.at })
+    }
+
+    /// As many records as there are inside the node.
+    fn array<T>(&self, offset: u16, count: u16) -> &'a [T]
+    where
+        T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned,
+    {
+        let rest = self.bytes.get(usize::from(offset)..).unwrap_or_default();
+        let fit = rest.len().checked_div(size_of::<T>()).unwrap_or(0).min(usize::from(count));
+        <[T]>::ref_from_prefix_with_elems(rest, fit).map(|(records, _)| records).unwrap_or_default()
+    }
+
+    /// The mappings; where their array starts on the node's own fields there are none.
+    fn mappings(&self, offset: u16, count: u16, fixed: u16) -> Mappings<'a> {
+        let records: &[raw::IdMapping] = match offset {
+            offset if offset < fixed => &[],
+            _ => self.array(offset, count),
+        };
+        let at = |kind| Some(Error { kind, at: self.at });
+        let fit = u16::try_from(records.len()).unwrap_or(u16::MAX);
+        let (offset, count) = (u32::from(offset), u32::from(count));
+        let error = match (count, offset) {
+            (0, _) => None,
+            (count, 0) => at(ErrorKind::MappingsNowhere(count)),
+            (_, offset) if offset < u32::from(fixed) => at(ErrorKind::MappingsOverlap { offset, fixed }),
+            _ if u32::from(fit) < count => at(ErrorKind::MappingsOutside { count, offset, fit }),
+            _ => None,
+        };
+        let mut next = self.at;
+        next.offset = next.offset.saturating_add(offset);
+        Mappings { records: records.iter(), next, error }
+    }
+}

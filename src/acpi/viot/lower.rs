@@ -1,0 +1,175 @@
+//! VIOT to [`Platform`]: a PCI host for each segment that a range names, a master for each platform endpoint.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::{Node, PciRange, Viot};
+use crate::bytes::saturate;
+use crate::model::{
+    BusKind, Errno, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiRoute, Origin, Output, PlatformMaster,
+    Requester, RequesterKind, Specifier, Target,
+};
+use crate::{At, Bdf, Error, ErrorKind, Platform, Segment};
+
+/// The most segments that the ranges of a table are written out for. One 24-byte node can name 65,536, and the hosts made of
+/// them must stay a small multiple of the table; no machine has a tenth as many.
+const MOST_SEGMENTS: usize = 64;
+
+/// The most mappings that a range of several segments may be written out to, beside two for every node of the table.
+const SPARE_MAPPINGS: usize = 256;
+
+impl Viot<'_> {
+    /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`].
+    ///
+    /// VIOT has no record of a PCI host; there is one here for each segment, at the first range that names the segment. Of
+    /// overlapping ranges the last one counts (linux drivers/acpi/viot.c `viot_parse_node` puts each in front), and a
+    /// virtio-iommu translates its own requester ID never (`viot_dev_iommu_init` answers EINVAL).
+    ///
+    /// ```
+    /// use fwspec::acpi::viot::Viot;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut bytes = b"VIOT\x58\0\0\0\0".to_vec();
+    /// bytes.resize(36, 0);
+    /// bytes.extend([2, 0, 48, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // two nodes, the first at byte 48
+    /// bytes.extend([3, 0, 16, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // a virtio-iommu at 0000:00:01.0
+    /// bytes.extend([1, 0, 24, 0, 0, 5, 0, 0, 0, 0, 1, 0, 0, 1, 0xff, 1, 48, 0, 0, 0, 0, 0, 0, 0]); // two segments, bus 1
+    /// let map = IdMap::build(&Viot::parse(&bytes)?.platform(), Dialect::LINUX)?;
+    /// let stream = map.stream_of("0001:01:00.2".parse().unwrap()).unwrap();
+    /// assert_eq!(stream.to_string(), "VIOT+0x30 0x10502");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn platform(&self) -> Platform {
+        let mut lowering = Lowering {
+            platform: Platform { source: Some(self.sdt().source()), ..Platform::default() },
+            places: Vec::new(),
+            hosts: BTreeMap::new(),
+            spare: usize::from(self.node_count()).saturating_mul(2).saturating_add(SPARE_MAPPINGS),
+        };
+        lowering.platform.skipped.extend(self.sdt().checksum_error());
+        let mut endpoints = Vec::new();
+        for node in self.nodes() {
+            match node {
+                Ok((at, Node::PciIommu(function))) => lowering.iommu(at, Some(function), None),
+                Ok((at, Node::MmioIommu(base))) => lowering.iommu(at, None, Some(base)),
+                Ok((at, Node::Unknown(number))) => lowering.skip(ErrorKind::NodeType(number), at),
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(error) => lowering.platform.skipped.push(error),
+            }
+        }
+        // The last range counts, and the first mapping of a table answers.
+        for (at, node) in endpoints.into_iter().rev() {
+            match node {
+                Node::PciRange(range) => lowering.range(at, &range),
+                Node::MmioEndpoint { endpoint, base, output_node } => {
+                    lowering.master(at, endpoint, base, output_node);
+                }
+                _ => {}
+            }
+        }
+        lowering.finish()
+    }
+}
+
+struct Lowering {
+    platform: Platform,
+    /// Offset of each IOMMU in the table, ascending, and the PCI function that it is.
+    places: Vec<(u32, Option<Bdf>)>,
+    /// The host of each segment: its place, and its mappings.
+    hosts: BTreeMap<u16, (At, Vec<IdMapping>)>,
+    /// Mappings that may still be made.
+    spare: usize,
+}
+
+impl Lowering {
+    fn skip(&mut self, kind: ErrorKind, at: At) {
+        self.platform.skipped.push(Error { kind, at });
+    }
+
+    fn iommu(&mut self, at: At, function: Option<Bdf>, base: Option<u64>) {
+        self.places.push((at.offset, function));
+        self.platform.iommus.push(Iommu::new(Origin { at, path: None }, IommuKind::Virtio, base));
+    }
+
+    /// The IOMMU whose node starts there, and the function that it is.
+    fn target(&mut self, output_node: u16, at: At) -> Option<(u32, Option<Bdf>)> {
+        let place = self.places.binary_search_by_key(&u32::from(output_node), |(offset, _)| *offset);
+        let Some((_, function)) = place.ok().and_then(|at| self.places.get(at)).copied() else {
+            self.skip(ErrorKind::OutputNode(output_node), at);
+            return None;
+        };
+        Some((saturate(place.ok()?), function))
+    }
+
+    fn range(&mut self, at: At, range: &PciRange) {
+        let PciRange { segment_start, segment_end, first, last, .. } = *range;
+        if last < first || segment_end < segment_start {
+            let kind = ErrorKind::EndpointRange { segment_start, segment_end, first, last };
+            return self.skip(kind, at);
+        }
+        let Some((iommu, function)) = self.target(range.output_node, at) else { return };
+        for segment in segment_start..=segment_end {
+            let room = self.hosts.contains_key(&segment) || self.hosts.len() < MOST_SEGMENTS;
+            let Some(spare) = self.spare.checked_sub(2).filter(|_| room) else {
+                return self.skip(ErrorKind::SegmentsMany { from: segment, to: segment_end }, at);
+            };
+            self.spare = spare;
+            let bdf = |rid| Bdf { segment: Segment(u32::from(segment)), rid };
+            let mapping = |first: u16, last: u16, output| IdMapping {
+                first: u32::from(first),
+                last: u32::from(last),
+                output,
+                target: Target::Iommu(iommu),
+                offset: at.offset,
+            };
+            let (place, mappings) = self.hosts.entry(segment).or_insert_with(|| (at, Vec::new()));
+            *place = at;
+            if let Some(own) =
+                function.filter(|own| range.endpoint_of(*own).is_some() && *own == bdf(own.rid))
+            {
+                mappings.push(mapping(own.rid.0, own.rid.0, Output::Errno(Errno::Invalid)));
+            }
+            let endpoint = range.endpoint_of(bdf(first)).unwrap_or_default();
+            mappings.push(mapping(first.0, last.0, Output::Linear(endpoint)));
+        }
+    }
+
+    fn master(&mut self, at: At, endpoint: u32, base: u64, output_node: u16) {
+        let Some((iommu, _)) = self.target(output_node, at) else { return };
+        let master = PlatformMaster {
+            streams: alloc::vec![Specifier { iommu, index: 0, count: 1, offset: at.offset }],
+            cells: alloc::vec![endpoint],
+            msi: Vec::new(),
+            cut_short: false,
+            base: Some(base),
+        };
+        self.platform
+            .requesters
+            .push(Requester::new(Origin { at, path: None }, RequesterKind::Master(master)));
+    }
+
+    fn finish(self) -> Platform {
+        let mut platform = self.platform;
+        // Back into the order of the table.
+        platform.requesters.reverse();
+        for (segment, (at, mappings)) in self.hosts {
+            let segment = Segment(u32::from(segment));
+            let position = saturate(platform.requesters.len());
+            for (iommu, (_, function)) in platform.iommus.iter_mut().zip(&self.places) {
+                if let Some(function) = function.filter(|function| function.segment == segment) {
+                    iommu.function = Some((position, function.rid));
+                }
+            }
+            let bus = IdBus {
+                kind: BusKind::Pci { segment, assumed: false, first_bus: 0, last_bus: u8::MAX },
+                streams: Some(IdTable { mappings, ..IdTable::default() }),
+                msi: MsiRoute::Absent,
+                ats: false,
+                pri: None,
+            };
+            platform.requesters.push(Requester::new(Origin { at, path: None }, RequesterKind::Bus(bus)));
+        }
+        platform.skipped.shrink_to_fit();
+        platform
+    }
+}

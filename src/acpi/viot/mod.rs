@@ -1,0 +1,230 @@
+//! The Virtual I/O Translation table (ACPI 6.5 §5.2.36): which endpoint ID a virtio-iommu knows each device by.
+//!
+//! [`Viot`] is a view; what its nodes mean together is said by [`Viot::platform`].
+#![deny(clippy::arithmetic_side_effects)]
+
+#[cfg(feature = "alloc")]
+mod lower;
+mod raw;
+
+use crate::acpi::Sdt;
+use crate::bytes::{self, index, saturate};
+use crate::{At, Bdf, Error, ErrorKind, RequesterId, Segment, Source};
+
+/// A VIOT table.
+///
+/// ```
+/// use fwspec::acpi::viot::{Node, Viot};
+/// let mut bytes = b"VIOT\x40\0\0\0\0".to_vec();
+/// bytes.resize(36, 0);
+/// bytes.extend([1, 0, 48, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // one node, at byte 48
+/// bytes.extend([3, 0, 16, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // a virtio-iommu at 0000:00:01.0
+/// let (at, node) = Viot::parse(&bytes)?.nodes().next().expect("one node")?;
+/// assert_eq!(at.to_string(), "VIOT+0x30");
+/// assert!(matches!(node, Node::PciIommu(function) if function.to_string() == "0000:00:01.0"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Viot<'a> {
+    sdt: Sdt<'a>,
+    node_count: u16,
+    node_offset: u16,
+}
+
+/// A node of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Node {
+    /// Type 1: PCI functions.
+    PciRange(PciRange),
+    /// Type 2: a platform device.
+    MmioEndpoint {
+        /// Its endpoint ID.
+        endpoint: u32,
+        /// Physical address of its registers, by which the device is found (linux `viot_mmio_dev_iommu_init`).
+        base: u64,
+        /// The IOMMU's node, from the start of the table.
+        output_node: u16,
+    },
+    /// Type 3: a virtio-iommu that is a PCI function.
+    PciIommu(Bdf),
+    /// Type 4: a virtio-iommu at this physical address.
+    MmioIommu(u64),
+    /// Any other type; Linux passes over it with a warning.
+    Unknown(u8),
+}
+
+/// PCI functions of some segments, the same requester IDs in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PciRange {
+    /// Endpoint ID of the first function of the first segment; every segment has 65,536 IDs of its own.
+    pub endpoint_start: u32,
+    /// First segment.
+    pub segment_start: u16,
+    /// Last segment, inclusive.
+    pub segment_end: u16,
+    /// First requester ID.
+    pub first: RequesterId,
+    /// Last requester ID, inclusive.
+    pub last: RequesterId,
+    /// The IOMMU's node, from the start of the table.
+    pub output_node: u16,
+}
+
+impl PciRange {
+    /// The endpoint ID of a function, wrapped to 32 bits as the kernel computes it (linux drivers/acpi/viot.c
+    /// `viot_pci_dev_iommu_init`); `None` outside the range.
+    pub fn endpoint_of(&self, function: Bdf) -> Option<u32> {
+        let segment = u16::try_from(function.segment.0).ok()?;
+        if !(self.segment_start..=self.segment_end).contains(&segment)
+            || !(self.first..=self.last).contains(&function.rid)
+        {
+            return None;
+        }
+        let segments = u32::from(segment.wrapping_sub(self.segment_start)).wrapping_shl(16);
+        let functions = u32::from(function.rid.0.wrapping_sub(self.first.0));
+        Some(self.endpoint_start.wrapping_add(segments).wrapping_add(functions))
+    }
+}
+
+impl<'a> Viot<'a> {
+    /// Bytes that the header takes; the first node is there or later.
+    pub const HEADER_LENGTH: u32 = 48;
+
+    /// Reads the header. The nodes are read when they are asked for.
+    ///
+    /// # Errors
+    /// As [`Sdt::parse_as`]; [`Truncated`](ErrorKind::Truncated) when the table is shorter than its 48-byte header;
+    /// [`NodeOffset`](ErrorKind::NodeOffset) when the first node is outside the table.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+        Self::parse_as(bytes, Source::VIOT)
+    }
+
+    /// [`parse`](Viot::parse) for one of several tables: errors call it `source`, whose name has to be `VIOT`.
+    ///
+    /// # Errors
+    /// As [`parse`](Viot::parse).
+    pub fn parse_as(bytes: &'a [u8], source: Source) -> Result<Self, Error> {
+        let sdt = Sdt::parse_as(bytes, source)?;
+        let kind = ErrorKind::Truncated { need: Self::HEADER_LENGTH, have: sdt.length() };
+        let tail: &raw::TableTail =
+            bytes::at(sdt.bytes(), Sdt::HEADER_LENGTH).ok_or(Error { kind, at: source.at(0) })?;
+        let offset = u32::from(tail.node_offset.get());
+        if !(Self::HEADER_LENGTH..=sdt.length()).contains(&offset) {
+            let kind = ErrorKind::NodeOffset { offset, length: sdt.length() };
+            return Err(Error { kind, at: source.at(38) });
+        }
+        Ok(Viot { sdt, node_count: tail.node_count.get(), node_offset: tail.node_offset.get() })
+    }
+
+    /// The header that all ACPI tables share.
+    pub fn sdt(&self) -> Sdt<'a> {
+        self.sdt
+    }
+
+    /// How many nodes the header says there are.
+    pub fn node_count(&self) -> u16 {
+        self.node_count
+    }
+
+    /// The nodes and where they stand, in table order: as many as the header counts and the table holds.
+    ///
+    /// A node too short for its type is one error; an error past which nobody knows where a node starts ends the iteration.
+    pub fn nodes(&self) -> Nodes<'a> {
+        Nodes { table: *self, offset: u32::from(self.node_offset), left: self.node_count }
+    }
+}
+
+/// The nodes of a table, see [`Viot::nodes`].
+#[derive(Clone, Debug)]
+pub struct Nodes<'a> {
+    table: Viot<'a>,
+    offset: u32,
+    left: u16,
+}
+
+impl Iterator for Nodes<'_> {
+    type Item = Result<(At, Node), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.left == 0 {
+            return None;
+        }
+        let rest = self.table.sdt.bytes().get(index(self.offset)..).unwrap_or_default();
+        let at = self.table.sdt.source().at(self.offset);
+        let framed = self.frame(rest, at);
+        match framed {
+            Ok(node) => {
+                self.offset = self.offset.saturating_add(saturate(node.len()));
+                self.left = self.left.saturating_sub(1);
+                Some(read(node, at).map(|node| (at, node)))
+            }
+            Err(error) => {
+                self.left = 0;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl core::iter::FusedIterator for Nodes<'_> {}
+
+impl Nodes<'_> {
+    /// The bytes of the node that `rest` starts with.
+    fn frame<'b>(&self, rest: &'b [u8], at: At) -> Result<&'b [u8], Error> {
+        let have = saturate(rest.len());
+        let error = |kind| Error { kind, at };
+        if rest.is_empty() {
+            let count = u32::from(self.table.node_count);
+            let kind = ErrorKind::NodeCount { count, found: count.saturating_sub(u32::from(self.left)) };
+            return Err(Error { kind, at: at.source.at(36) });
+        }
+        let header: &raw::NodeHeader =
+            bytes::at(rest, 0).ok_or(error(ErrorKind::Truncated { need: 4, have }))?;
+        match header.length.get() {
+            0 => Err(error(ErrorKind::NodeLengthZero)),
+            length @ 1..4 => Err(error(ErrorKind::NodeTooShort { length, need: 4 })),
+            length => {
+                rest.get(..usize::from(length)).ok_or(error(ErrorKind::NodeOverrun { length, left: have }))
+            }
+        }
+    }
+}
+
+fn read(node: &[u8], at: At) -> Result<Node, Error> {
+    let short = |need: usize| {
+        let [length, need] = [node.len(), need].map(|bytes| u16::try_from(bytes).unwrap_or(u16::MAX));
+        Error { kind: ErrorKind::NodeTooShort { length, need }, at }
+    };
+    Ok(match node.first().copied().unwrap_or_default() {
+        1 => {
+            let range: &raw::PciRange = bytes::at(node, 0).ok_or(short(24))?;
+            Node::PciRange(PciRange {
+                endpoint_start: range.endpoint_start.get(),
+                segment_start: range.segment_start.get(),
+                segment_end: range.segment_end.get(),
+                first: RequesterId(range.bdf_start.get()),
+                last: RequesterId(range.bdf_end.get()),
+                output_node: range.output_node.get(),
+            })
+        }
+        2 => {
+            let device: &raw::MmioEndpoint = bytes::at(node, 0).ok_or(short(24))?;
+            Node::MmioEndpoint {
+                endpoint: device.endpoint.get(),
+                base: device.base.get(),
+                output_node: device.output_node.get(),
+            }
+        }
+        3 => {
+            let iommu: &raw::PciIommu = bytes::at(node, 0).ok_or(short(16))?;
+            let (segment, rid) = (u32::from(iommu.segment.get()), iommu.bdf.get());
+            Node::PciIommu(Bdf { segment: Segment(segment), rid: RequesterId(rid) })
+        }
+        4 => {
+            let iommu: &raw::MmioIommu = bytes::at(node, 0).ok_or(short(16))?;
+            Node::MmioIommu(iommu.base.get())
+        }
+        other => Node::Unknown(other),
+    })
+}
