@@ -16,11 +16,14 @@ use std::fs;
 use std::path::Path;
 
 use fwspec::acpi::iort::{Builder, Iort};
-use fwspec::acpi::{Mcfg, container};
+use fwspec::acpi::{Mcfg, container, rimt::Rimt, viot::Viot};
 use fwspec::dt::Tree;
 use fwspec::input::{Kind, lspci, recognise};
 use fwspec::{Dialect, IdMap, Platform};
 use vm_fdt::FdtWriter;
+
+#[path = "tables/write.rs"]
+mod write;
 
 thread_local! {
     static LIVE: Cell<usize> = const { Cell::new(0) };
@@ -89,6 +92,12 @@ fn read(input: &[u8]) {
         Kind::AcpiTable(signature) if &signature == b"IORT" => {
             Iort::parse(input).ok().map(|table| table.platform())
         }
+        Kind::AcpiTable(signature) if &signature == b"RIMT" => {
+            Rimt::parse(input).ok().map(|table| table.platform())
+        }
+        Kind::AcpiTable(signature) if &signature == b"VIOT" => {
+            Viot::parse(input).ok().map(|table| table.platform())
+        }
         Kind::LspciText => {
             drop(lspci::parse(input));
             None
@@ -122,7 +131,7 @@ fn samples() -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples");
     let mut found = Vec::new();
     for machine in fs::read_dir(folder).unwrap() {
-        for file in ["iort.bin", "mcfg.bin", "fdt.dtb", "lspci.txt"] {
+        for file in ["iort.bin", "mcfg.bin", "viot.bin", "fdt.dtb", "lspci.txt"] {
             let path = machine.as_ref().unwrap().path().join(file);
             if let Ok(bytes) = fs::read(&path) {
                 found.push((path.display().to_string(), bytes));
@@ -130,6 +139,33 @@ fn samples() -> Vec<(String, Vec<u8>)> {
         }
     }
     found
+}
+
+/// A VIOT range of 24 bytes can name all 65,536 segments; mappings of a RIMT are 20 bytes and never the same.
+#[test]
+fn rimt_and_viot_of_the_worst_shapes_stay_in_bounds() {
+    for count in [1, 100, 2_000] {
+        let mut viot = write::Viot::default();
+        let iommu = viot.pci_iommu(0, 8);
+        for at in 0..count {
+            viot.pci_range(at..=0xffff, 0..=0xffff - at, 0, iommu);
+        }
+        check(&format!("VIOT of {count} ranges over all segments"), &viot.bytes());
+        let mut rimt = write::Rimt::default();
+        let iommu = rimt.iommu(0x1000);
+        for at in 0..count {
+            rimt.platform_device(r"\_SB_", &[]);
+            let dense: Vec<write::Mapping> =
+                (0..u32::from(count)).map(|n| (n, 0x10000 - n, n, iommu)).collect();
+            rimt.root_complex(at, 0, &dense[..dense.len().min(3_000 / usize::from(count))]);
+        }
+        check(&format!("RIMT of {count} root complexes"), &rimt.bytes());
+        let mut rimt = write::Rimt::default();
+        let iommu = rimt.iommu(0x1000);
+        let dense: Vec<write::Mapping> = (0..u32::from(count)).map(|n| (n, 0x10000 - n, n, iommu)).collect();
+        rimt.root_complex(0, 0, &dense);
+        check(&format!("RIMT of {count} overlapping mappings"), &rimt.bytes());
+    }
 }
 
 #[test]

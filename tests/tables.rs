@@ -117,7 +117,7 @@ fn one_broken_viot_record_costs_one_record() {
     let iommu = table.mmio_iommu(0x1000);
     table.raw(9, 8); // a type that nobody defines
     table.raw(1, 8); // a range without its fields
-    table.pci_range(0..=0, 0x200..=0x100, 0, iommu);
+    table.pci_range(0..=0, std::ops::RangeInclusive::new(0x200, 0x100), 0, iommu);
     table.pci_range(0..=0, 0..=0xff, 0, 0x7777);
     table.pci_range(0..=0, 0x300..=0x3ff, 0, iommu);
     let platform = viot(&table);

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use fwspec::acpi::iort::{self, Iort};
+use fwspec::acpi::rimt::{self, Rimt};
+use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::input::{Firmware, lspci, recognise};
 use fwspec::pci::Function;
-use fwspec::{Bdf, Device, Dialect, IdMap, Platform, RequesterId, Segment, Source};
+use fwspec::{Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, Segment, Source};
 
 use super::{relate, show};
 
@@ -39,6 +41,51 @@ pub fn acpi_mcfg(bytes: &[u8]) {
     let mut platform = Platform::default();
     table.lower_into(&mut platform);
     show::debug(&platform);
+}
+
+pub fn acpi_rimt(bytes: &[u8]) {
+    show::debug(&Rimt::parse_as(bytes, Source { index: 1, ..Source::RIMT }));
+    let Ok(table) = Rimt::parse(bytes) else { return };
+    for node in table.nodes() {
+        show::debug(&node);
+        let Ok(node) = node else { continue };
+        match node.body() {
+            Ok(rimt::Body::RootComplex { mappings, .. } | rimt::Body::PlatformDevice { mappings, .. }) => {
+                show::debug(&mappings.error());
+                mappings.for_each(|mapping| show::debug(&mapping));
+            }
+            Ok(rimt::Body::Iommu { wires, .. }) => wires.for_each(|wire| show::debug(&wire)),
+            body => show::debug(&body),
+        }
+    }
+    answer(&table.platform());
+}
+
+pub fn acpi_viot(bytes: &[u8]) {
+    show::debug(&Viot::parse_as(bytes, Source { index: 1, ..Source::VIOT }));
+    let Ok(table) = Viot::parse(bytes) else { return };
+    table.nodes().for_each(|node| show::debug(&node));
+    let platform = table.platform();
+    answer(&platform);
+    // Of the ranges that hold a function the last usable one gives its endpoint ID.
+    let map = IdMap::build(&platform, Dialect::LINUX).expect("a platform that was read can be indexed");
+    let iommus: Vec<u32> = platform.iommus.iter().map(|iommu| iommu.origin.at.offset).collect();
+    let ranges: Vec<viot::PciRange> = table
+        .nodes()
+        .filter_map(|node| match node {
+            Ok((_, viot::Node::PciRange(range))) if iommus.contains(&range.output_node.into()) => Some(range),
+            _ => None,
+        })
+        .collect();
+    let cut = platform.skipped.iter().any(|error| matches!(error.kind, ErrorKind::SegmentsMany { .. }));
+    for rid in [0, 8, 0x100, 0xffff].map(RequesterId) {
+        let bdf = Bdf { segment: Segment(0), rid };
+        let wanted = ranges.iter().rev().find_map(|range| range.endpoint_of(bdf));
+        match map.resolve(bdf) {
+            Ok(stream) if !cut => assert_eq!(stream.fwspec_id(), wanted, "{bdf}"),
+            _ => {}
+        }
+    }
 }
 
 pub fn acpi_iort(bytes: &[u8]) {

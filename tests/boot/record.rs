@@ -57,7 +57,11 @@ pub fn agrees(folder: &Path) -> usize {
 
 /// Every function of the folder, added in the order of its text.
 fn place_all(folder: &Path, file: &str) -> Groups {
-    let firmware = Firmware::open(file, fs::read(folder.join(file)).unwrap()).unwrap();
+    let open = |file: &str| Firmware::open(file, fs::read(folder.join(file)).unwrap()).unwrap();
+    let mut firmware = open(file);
+    if file == "iort.bin" && folder.join("viot.bin").exists() {
+        firmware.join(open("viot.bin"));
+    }
     let dumps = lspci::parse(&fs::read(folder.join("lspci.txt")).unwrap()).unwrap();
     assert!(
         dumps.skipped.is_empty() && firmware.platform.skipped.is_empty(),

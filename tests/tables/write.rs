@@ -17,7 +17,7 @@ fn table(signature: &[u8; 4], revision: u8, count: &[u8], nodes: &[u8]) -> Vec<u
 
 /// A VIOT. The methods that add an IOMMU give the offset of its node.
 #[derive(Default)]
-pub struct Viot {
+pub(crate) struct Viot {
     count: u16,
     nodes: Vec<u8>,
 }
@@ -33,15 +33,15 @@ impl Viot {
         at
     }
 
-    pub fn pci_iommu(&mut self, segment: u16, rid: u16) -> u16 {
+    pub(crate) fn pci_iommu(&mut self, segment: u16, rid: u16) -> u16 {
         self.node(3, &[&segment.to_le_bytes()[..], &rid.to_le_bytes(), &[0; 8]].concat())
     }
 
-    pub fn mmio_iommu(&mut self, base: u64) -> u16 {
+    pub(crate) fn mmio_iommu(&mut self, base: u64) -> u16 {
         self.node(4, &[&[0; 4][..], &base.to_le_bytes()].concat())
     }
 
-    pub fn pci_range(
+    pub(crate) fn pci_range(
         &mut self,
         segments: RangeInclusive<u16>,
         rids: RangeInclusive<u16>,
@@ -53,27 +53,27 @@ impl Viot {
         self.node(1, &[&endpoint.to_le_bytes()[..], &numbers, &[0; 6]].concat());
     }
 
-    pub fn mmio_endpoint(&mut self, endpoint: u32, base: u64, iommu: u16) {
+    pub(crate) fn mmio_endpoint(&mut self, endpoint: u32, base: u64, iommu: u16) {
         let fields = [&endpoint.to_le_bytes()[..], &base.to_le_bytes(), &iommu.to_le_bytes(), &[0; 6]];
         self.node(2, &fields.concat());
     }
 
     /// A node of this type and length, all else zero.
-    pub fn raw(&mut self, number: u8, length: usize) {
+    pub(crate) fn raw(&mut self, number: u8, length: usize) {
         self.node(number, &vec![0; length - 4]);
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         table(b"VIOT", 0, &[self.count.to_le_bytes(), 48_u16.to_le_bytes()].concat(), &self.nodes)
     }
 }
 
 /// A mapping: first source ID, count, first device ID, offset of the IOMMU.
-pub type Mapping = (u32, u32, u32, u32);
+pub(crate) type Mapping = (u32, u32, u32, u32);
 
 /// A RIMT. The methods that add an IOMMU give the offset of its node.
 #[derive(Default)]
-pub struct Rimt {
+pub(crate) struct Rimt {
     count: u32,
     nodes: Vec<u8>,
     last: usize,
@@ -104,20 +104,20 @@ impl Rimt {
     }
 
     /// A platform device with two wires.
-    pub fn iommu(&mut self, base: u64) -> u32 {
+    pub(crate) fn iommu(&mut self, base: u64) -> u32 {
         self.an_iommu(base, 0, 0, 0, &[(36, 3), (37, 2)])
     }
 
-    pub fn pci_iommu(&mut self, segment: u16, rid: u16) -> u32 {
+    pub(crate) fn pci_iommu(&mut self, segment: u16, rid: u16) -> u32 {
         self.an_iommu(0, 1, segment, rid, &[])
     }
 
-    pub fn root_complex(&mut self, segment: u16, flags: u32, mappings: &[Mapping]) {
+    pub(crate) fn root_complex(&mut self, segment: u16, flags: u32, mappings: &[Mapping]) {
         let numbers = [0, segment, 20, u16::try_from(mappings.len()).unwrap()].map(u16::to_le_bytes).concat();
         self.node(1, &[&flags.to_le_bytes()[..], &numbers, &written(mappings)].concat());
     }
 
-    pub fn platform_device(&mut self, path: &str, mappings: &[Mapping]) {
+    pub(crate) fn platform_device(&mut self, path: &str, mappings: &[Mapping]) {
         let mut path = [path.as_bytes(), &[0]].concat();
         path.resize(path.len().next_multiple_of(4), 0);
         let offset = u16::try_from(12 + path.len()).unwrap();
@@ -126,16 +126,16 @@ impl Rimt {
     }
 
     /// A node of this type and length, all else zero.
-    pub fn raw(&mut self, number: u8, length: usize) {
+    pub(crate) fn raw(&mut self, number: u8, length: usize) {
         self.node(number, &vec![0; length - 8]);
     }
 
     /// Makes the last node, a root complex, say that it has so many mappings.
-    pub fn claim_mappings(&mut self, count: u16) {
+    pub(crate) fn claim_mappings(&mut self, count: u16) {
         self.nodes[self.last + 18..self.last + 20].copy_from_slice(&count.to_le_bytes());
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         table(b"RIMT", 1, &[self.count.to_le_bytes(), 48_u32.to_le_bytes()].concat(), &self.nodes)
     }
 }
