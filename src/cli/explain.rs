@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::input::{Firmware, Query, log_line, lspci};
 use crate::lint::Code;
 use crate::map::NoStream;
-use crate::model::{BusKind, RequesterKind};
+use crate::model::RequesterKind;
 use crate::pci::Topology;
 use crate::report::text;
-use crate::{Bdf, IdMap, RequesterId, Segment};
+use crate::{Bdf, IdMap, RequesterId};
 
 use super::args::Explain;
 use super::{Outcome, complain, open, print, read, style};
@@ -95,7 +95,7 @@ impl Way<'_> {
             Query::Function(bdf) => self.function(bdf),
             Query::Requester(rid) => match RequesterId(u16::try_from(rid).unwrap_or(u16::MAX)) {
                 found if u32::from(found.0) == rid => {
-                    self.function(Bdf { segment: self.only_segment(), rid: found })
+                    self.function(Bdf { segment: self.firmware.segment_of_bare_ids(), rid: found })
                 }
                 _ => format!("{rid:#x} is no requester ID: they end at 0xffff\n"),
             },
@@ -107,20 +107,6 @@ impl Way<'_> {
             Query::Stream(id) => self.sources_of(id.0, true),
             Query::Device(id) => self.sources_of(id.0, false),
         })
-    }
-
-    fn only_segment(&self) -> Segment {
-        let segments =
-            self.firmware.platform.requesters.iter().filter_map(|requester| match &requester.kind {
-                RequesterKind::Bus(bus) => match bus.kind {
-                    BusKind::Pci { segment, .. } => Some(segment),
-                    BusKind::Other => None,
-                },
-                _ => None,
-            });
-        let mut segments: Vec<Segment> = segments.collect();
-        segments.dedup();
-        if let [only] = segments.as_slice() { *only } else { Segment(0) }
     }
 
     fn function(&self, bdf: Bdf) -> String {

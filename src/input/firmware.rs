@@ -11,7 +11,7 @@ use crate::acpi::viot::Viot;
 use crate::dt::Tree;
 use crate::lint::{self, Finding};
 use crate::model::RequesterKind;
-use crate::{Error, ErrorKind, Platform, Source};
+use crate::{Error, ErrorKind, Platform, Segment, Source};
 
 use super::recognise::{Kind, recognise};
 
@@ -170,6 +170,14 @@ impl Firmware {
                 || self.platform.label(requester.origin).to_string() == name
         });
         known.map(|(at, _)| crate::bytes::saturate(at)).collect()
+    }
+
+    /// The segment that a bare requester ID is on: that of the only PCI host there is, else 0.
+    pub fn segment_of_bare_ids(&self) -> Segment {
+        let requesters = 0..crate::bytes::saturate(self.platform.requesters.len());
+        let mut segments = requesters.filter_map(|at| self.platform.segment_of(at));
+        let first = segments.next();
+        first.filter(|first| segments.all(|segment| segment == *first)).unwrap_or(Segment(0))
     }
 
     /// Why Linux does not find the named component at this index although people mean it by this name: it compares

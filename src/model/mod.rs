@@ -61,4 +61,13 @@ impl Platform {
     pub fn label(&self, origin: Origin) -> Label<'_> {
         self.paths.label(origin)
     }
+
+    /// The segment of the requester at this index, if it is a PCI host.
+    pub fn segment_of(&self, requester: u32) -> Option<Segment> {
+        let requester = self.requesters.get(crate::bytes::index(requester))?;
+        match &requester.kind {
+            RequesterKind::Bus(IdBus { kind: BusKind::Pci { segment, .. }, .. }) => Some(*segment),
+            _ => None,
+        }
+    }
 }

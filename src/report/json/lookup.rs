@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::input::{Firmware, Query};
 use crate::map::{IdMap, MsiRequest, StreamSource};
-use crate::model::{BusKind, RequesterKind};
-use crate::{Bdf, NoStream, Segment, Stream};
+use crate::model::RequesterKind;
+use crate::{Bdf, NoStream, Stream};
 
 use super::{MsiId, StreamRecord};
 
@@ -135,21 +135,9 @@ impl Asked<'_> {
         self.id_answer(u32::from(bdf.rid.0), self.map.resolve(bdf), self.map.device_id_of(bdf))
     }
 
-    /// A bare requester ID: on the only PCI host there is, else on segment 0.
     fn requester(&self, id: u32) -> (Answer, Option<String>) {
-        let segments =
-            self.firmware.platform.requesters.iter().filter_map(|requester| match &requester.kind {
-                RequesterKind::Bus(bus) => match bus.kind {
-                    BusKind::Pci { segment, .. } => Some(segment),
-                    BusKind::Other => None,
-                },
-                _ => None,
-            });
-        let mut segments: Vec<Segment> = segments.collect();
-        segments.dedup();
-        let segment = if let [only] = segments.as_slice() { *only } else { Segment(0) };
         match Query::requester_id(id) {
-            Some(rid) => self.function(Bdf { segment, rid }),
+            Some(rid) => self.function(Bdf { segment: self.firmware.segment_of_bare_ids(), rid }),
             None => self.id_answer(id, Err(NoStream::Unmapped { input: id }), None),
         }
     }
@@ -238,14 +226,6 @@ impl Asked<'_> {
         sources: impl Iterator<Item = StreamSource>,
         target: impl Fn(u32) -> Option<String>,
     ) -> (Answer, Option<String>) {
-        let requesters = &self.firmware.platform.requesters;
-        let segment = |at: u32| match &requesters.get(crate::bytes::index(at))?.kind {
-            RequesterKind::Bus(bus) => match bus.kind {
-                BusKind::Pci { segment, .. } => Some(segment.0),
-                BusKind::Other => None,
-            },
-            _ => None,
-        };
         let record = |source: StreamSource| SourceRange {
             requester: self
                 .map
@@ -254,7 +234,7 @@ impl Asked<'_> {
                 .unwrap_or_default(),
             first: source.inputs.map(|(first, _)| first),
             last: source.inputs.map(|(_, last)| last),
-            segment: segment(source.requester),
+            segment: self.firmware.platform.segment_of(source.requester).map(|segment| segment.0),
             target: target(source.target).unwrap_or_default(),
         };
         let sources: Vec<_> = sources.map(record).collect();
