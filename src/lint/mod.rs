@@ -3,6 +3,7 @@
 //! A check is a row of the table in [`Code`]. A row names the codes whose presence at the same node, or at the table, makes
 //! it meaningless: a node whose mappings run out of it is not told about the IDs in them as well.
 
+pub mod audit;
 mod code;
 mod collect;
 mod dt;

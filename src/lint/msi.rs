@@ -44,15 +44,34 @@ pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findi
     }
 }
 
-/// A source of DeviceIDs: the node, and the record of it.
-type Record = (u32, u32, u32);
+/// A node whose ids become DeviceIDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sender {
+    /// Index into [`Platform::requesters`].
+    Requester(u32),
+    /// Index into [`Platform::iommus`].
+    Iommu(u32),
+}
 
-/// Two sources of one DeviceID.
-pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
-    let mut all: Vec<Vec<Span<Record>>> = Vec::new();
+/// A source of DeviceIDs: the node, and the record of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Source {
+    pub(super) from: Sender,
+    /// The input that becomes the first id; `None` for ids that the node has by itself.
+    pub(super) input: Option<u32>,
+    /// All inputs of the record have the one id.
+    pub(super) constant: bool,
+    /// Offset of the node, offset and length of the record.
+    record: (u32, u32, u32),
+}
+
+/// Who produces which DeviceIDs, by MSI controller.
+pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> Vec<Vec<Span<Source>>> {
+    let mut all: Vec<Vec<Span<Source>>> = Vec::new();
     all.resize_with(platform.msi_controllers.len(), Vec::new);
-    let mut add = |node: u32, mapping: &IdMapping, (first, last): (u32, u32)| {
+    let mut add = |from: Sender, node: u32, mapping: &IdMapping, part: Option<(u32, u32)>| {
         let Target::Msi(controller) = mapping.target else { return };
+        let (first, last) = part.unwrap_or((mapping.first, mapping.first));
         let more = last.saturating_sub(first);
         let moved = first.saturating_sub(mapping.first);
         let ids = match mapping.output {
@@ -62,26 +81,34 @@ pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, find
             Output::Constant(id) => Some((id, id)),
             _ => None,
         };
+        let of = Source {
+            from,
+            input: part.map(|(first, _)| first),
+            constant: matches!(mapping.output, Output::Constant(_)),
+            record: (node, mapping.offset, record_length(platform, mapping)),
+        };
         if let (Some((first, last)), Some(list)) = (ids, all.get_mut(index(controller))) {
-            list.push(Span { first, last, of: (node, mapping.offset, record_length(platform, mapping)) });
+            list.push(Span { first, last, of });
         }
     };
     for (at, iommu) in platform.iommus.iter().enumerate() {
         let ids = produced.ids.get(at).map(|ids| union(ids)).unwrap_or_default();
+        let (from, node) = (Sender::Iommu(saturate(at)), iommu.origin.at.offset);
         // Only StreamIDs that somebody has become DeviceIDs.
         for record in map.device_records(saturate(at)) {
             for part in common(&ids, &[(record.first, record.last)]) {
-                add(iommu.origin.at.offset, record, part);
+                add(from, node, record, Some(part));
             }
         }
         if let Some(own) =
             iommu.device_ids.own_msi.by_flag.and_then(|own| iommu.device_ids.mappings.get(index(own)))
         {
-            add(iommu.origin.at.offset, own, (own.first, own.first));
+            add(from, node, own, None);
         }
     }
     for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
         let (at, node) = (saturate(at), requester.origin.at.offset);
+        let from = Sender::Requester(at);
         match &requester.kind {
             RequesterKind::Bus(bus) => {
                 let limit = last_input(bus);
@@ -91,21 +118,27 @@ pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, find
                     false => &mut map.stream_records(at),
                 };
                 for record in records.filter(|record| record.first <= limit) {
-                    add(node, record, (record.first, record.last.min(limit)));
+                    add(from, node, record, Some((record.first, record.last.min(limit))));
                 }
             }
             RequesterKind::Component(component) | RequesterKind::WireBridge(component) => {
                 let singles =
                     component.table.mappings.iter().filter(|m| matches!(m.output, Output::Constant(_)));
-                singles.for_each(|mapping| add(node, mapping, (mapping.first, mapping.first)));
+                singles.for_each(|mapping| add(from, node, mapping, None));
             }
             RequesterKind::MsiOnly { table, own_msi } => {
                 let own = own_msi.by_flag.and_then(|own| table.mappings.get(index(own)));
-                own.into_iter().for_each(|mapping| add(node, mapping, (mapping.first, mapping.first)));
+                own.into_iter().for_each(|mapping| add(from, node, mapping, None));
             }
             RequesterKind::Master(_) => {}
         }
     }
+    all
+}
+
+/// Two sources of one DeviceID.
+pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
+    let mut all = senders(platform, map, produced);
     for (controller, list) in platform.msi_controllers.iter().zip(&mut all) {
         // Controllers without ids (GICv2m frames) tell nobody apart.
         if matches!(controller.kind, MsiKind::Controller { cells, .. } if cells != Some(1)) {
@@ -114,7 +147,10 @@ pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, find
         overlaps(list, |a, b| {
             let (first, last) = (b.first, a.last.min(b.last));
             let name = platform.label(controller.origin);
-            let place = |span: &Span<Record>| Bytes { subject: span.of.0, offset: span.of.1, len: span.of.2 };
+            let place = |span: &Span<Source>| {
+                let (subject, offset, len) = span.of.record;
+                Bytes { subject, offset, len }
+            };
             let message = format_args!("DeviceID{} at {name} have two sources", Ids(&[(first, last)]));
             let finding = findings.add(Code::DeviceShared, place(b), message);
             relate(finding, place(a), format_args!("the other source of {first:#x}"));

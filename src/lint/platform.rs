@@ -76,7 +76,7 @@ fn node(requester: &Requester) -> Bytes {
 }
 
 /// Requester IDs of the buses of a segment: what MCFG says, else what the host says.
-fn buses(platform: &Platform, segment: Segment, first_bus: u8, last_bus: u8) -> Vec<(u32, u32)> {
+pub(super) fn buses(platform: &Platform, segment: Segment, first_bus: u8, last_bus: u8) -> Vec<(u32, u32)> {
     let of_bus = |first: u8, last: u8| {
         let low = u32::from(u16::from_be_bytes([first, 0]));
         Span { first: low, last: u32::from(u16::from_be_bytes([last, 0xff])).max(low), of: () }

@@ -22,6 +22,8 @@ pub(super) struct Owner {
     pub(super) input: Option<u32>,
     /// Offset and length of the record that says so.
     pub(super) record: (u32, u32),
+    /// All inputs of the record have the one id.
+    pub(super) constant: bool,
 }
 
 /// The StreamIDs of each IOMMU that requesters produce under one dialect. An id with a mask is not among them.
@@ -30,7 +32,7 @@ pub(super) struct Produced {
     /// By [`Platform::iommus`].
     pub(super) ids: Vec<Vec<Span<Owner>>>,
     /// Ids with the mask of bits to ignore, and who has them.
-    masked: Vec<Vec<(u16, u16, Owner)>>,
+    pub(super) masked: Vec<Vec<(u16, u16, Owner)>>,
 }
 
 /// Bytes of a record: an IORT mapping, or an entry of a map.
@@ -79,7 +81,8 @@ impl Produced {
                         let last = mapping.last.min(limit);
                         let Some((first, last)) = outputs(mapping, last, cells) else { continue };
                         let record = (mapping.offset, record_length(platform, mapping));
-                        let owner = Owner { requester: at, input: Some(mapping.first), record };
+                        let constant = matches!(mapping.output, Output::Constant(_));
+                        let owner = Owner { requester: at, input: Some(mapping.first), record, constant };
                         produced.add(iommu, Span { first, last, of: owner });
                     }
                 }
@@ -90,13 +93,14 @@ impl Produced {
                         let id = stream.id.map_or(0, |id| id.0);
                         let mapping = mappings.find(|m| m.output == Output::Constant(id));
                         let record = mapping.map_or((requester.origin.at.offset, 0), |m| (m.offset, 20));
-                        produced.own(*stream, Owner { requester: at, input: None, record });
+                        produced.own(*stream, Owner { requester: at, input: None, record, constant: true });
                     }
                 }
                 RequesterKind::Master(master) => {
                     for (stream, said) in map.own_streams(at).iter().zip(&master.streams) {
                         let length = u32::from(said.count).saturating_add(1).saturating_mul(4);
-                        let owner = Owner { requester: at, input: None, record: (said.offset, length) };
+                        let record = (said.offset, length);
+                        let owner = Owner { requester: at, input: None, record, constant: true };
                         produced.own(*stream, owner);
                     }
                 }

@@ -1,0 +1,205 @@
+//! What several sources are known by: StreamIDs at an IOMMU, DeviceIDs at an MSI controller.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::Audit;
+use crate::bytes::saturate;
+use crate::lint::interval::Span;
+use crate::lint::msi::{self, Sender};
+use crate::lint::streams::Produced;
+use crate::model::{BusKind, MsiKind, Output, RequesterKind, Target};
+use crate::{IdMap, Platform};
+
+/// Sources of one range that are named; the others are counted.
+const NAMED: usize = 8;
+/// Ranges of one IOMMU or controller that are listed: hostile firmware has one for every two mappings.
+const LISTED: usize = 1_000;
+
+/// Ids that several sources produce, all of them the same ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedId {
+    /// StreamIDs or DeviceIDs.
+    pub kind: IdKind,
+    /// The IOMMU or MSI controller that sees the ids.
+    pub at: u32,
+    /// First id.
+    pub first: u32,
+    /// Last id, inclusive.
+    pub last: u32,
+    /// Bits of the id that the stream mapping ignores (SMMUv1/v2); 0 elsewhere.
+    pub mask: u16,
+    /// Who produces them, the first few of `sources_in_all`.
+    pub sources: Vec<IdSource>,
+    /// How many sources there are.
+    pub sources_in_all: u32,
+}
+
+/// What kind of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum IdKind {
+    /// What an IOMMU tells masters apart by.
+    Stream,
+    /// What an MSI controller tells senders apart by.
+    Device,
+}
+
+/// A source of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IdSource {
+    /// The requester; or the IOMMU whose StreamIDs become the ids, or which has the id for its own MSIs.
+    pub from: Sender,
+    /// The inputs that become the ids; `None` for an id that the source has by itself.
+    pub inputs: Option<(u32, u32)>,
+}
+
+pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
+    let mut produced = Produced::of(platform, map);
+    let masked = core::mem::take(&mut produced.masked);
+    for (at, spans) in produced.ids.iter().enumerate() {
+        let spans = spans.iter().map(|span| Span {
+            first: span.first,
+            last: span.last,
+            of: (Sender::Requester(span.of.requester), span.of.input, span.of.constant),
+        });
+        shared(IdKind::Stream, saturate(at), spans.collect(), audit);
+    }
+    for (at, masters) in masked.iter().enumerate() {
+        let masters: Vec<_> = masters.iter().map(|(id, mask, owner)| (*id, *mask, owner.requester)).collect();
+        let plain = produced.ids.get(at).into_iter().flatten();
+        let plain = plain.filter(|span| span.first == span.last && span.of.input.is_none());
+        let plain = plain.filter_map(|span| Some((u16::try_from(span.first).ok()?, 0, span.of.requester)));
+        matching(saturate(at), masters.into_iter().chain(plain).collect(), audit);
+    }
+    let senders = msi::senders(platform, map, &produced);
+    for ((at, spans), controller) in senders.into_iter().enumerate().zip(&platform.msi_controllers) {
+        // Controllers without ids (GICv2m frames) tell nobody apart.
+        if matches!(controller.kind, MsiKind::Controller { cells, .. } if cells != Some(1)) {
+            continue;
+        }
+        let spans = spans.into_iter().map(|span| Span {
+            first: span.first,
+            last: span.last,
+            of: (span.of.from, span.of.input, span.of.constant),
+        });
+        shared(IdKind::Device, saturate(at), spans.collect(), audit);
+    }
+    for (at, requester) in (0_u32..).zip(&platform.requesters).filter(|(_, requester)| requester.available) {
+        let RequesterKind::Bus(bus) = &requester.kind else { continue };
+        let mask = bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX);
+        let translates = map.stream_records(at).any(|record| matches!(record.target, Target::Iommu(_)));
+        if matches!(bus.kind, BusKind::Pci { .. }) && mask & 0xffff != 0xffff && translates {
+            audit.masks.push((at, mask));
+        }
+        let constant = map.stream_records(at).find_map(|record| match (record.output, record.target) {
+            (Output::Constant(id), Target::Iommu(_)) if record.first != record.last => Some(id),
+            _ => None,
+        });
+        audit.constants.extend(constant.map(|id| (at, id)));
+    }
+}
+
+/// A source of a range: where from, its first input, and whether all inputs become one id.
+type Of = (Sender, Option<u32>, bool);
+
+/// Sweeps over the ids, ascending, with the spans that are open in a set.
+fn shared(kind: IdKind, at: u32, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
+    joined(&mut spans);
+    let mut edges: Vec<(u32, bool, usize)> = Vec::with_capacity(spans.len().saturating_mul(2));
+    for (position, span) in spans.iter().enumerate() {
+        edges.push((span.first, true, position));
+        edges.extend(span.last.checked_add(1).map(|end| (end, false, position)));
+    }
+    // Ends before starts, where both are at one id.
+    edges.sort_unstable();
+    let mut open: BTreeSet<usize> = BTreeSet::new();
+    let mut edges = edges.into_iter().peekable();
+    let mut listed = 0_usize;
+    while let Some((first, starts, position)) = edges.next() {
+        if starts {
+            open.insert(position);
+        } else {
+            open.remove(&position);
+        }
+        let next = edges.peek().map(|(id, ..)| *id);
+        if next == Some(first) || open.len() < 2 || listed == LISTED {
+            continue;
+        }
+        listed = listed.saturating_add(1);
+        let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
+        let sources = open.iter().take(NAMED).filter_map(|position| {
+            let span = spans.get(*position)?;
+            let (from, input, constant) = span.of;
+            let moved = |id: u32| if constant { 0 } else { id.saturating_sub(span.first) };
+            let inputs =
+                input.map(|input| (input.saturating_add(moved(first)), input.saturating_add(moved(last))));
+            Some(IdSource { from, inputs })
+        });
+        let mut sources: Vec<IdSource> = sources.collect();
+        sources.sort_unstable();
+        let sources_in_all = saturate(open.len());
+        audit.shared_ids.push(SharedId { kind, at, first, last, mask: 0, sources, sources_in_all });
+    }
+}
+
+/// Makes neighbours of one source whose ids go on one span, and repeats one.
+fn joined(spans: &mut Vec<Span<Of>>) {
+    spans.sort_unstable_by_key(|span| (span.of.0, span.first, span.last, span.of.1));
+    spans.dedup_by(|next, span| {
+        if next.of.0 != span.of.0 {
+            return false;
+        }
+        if (next.of.1, span.of.1) == (None, None) {
+            return next.first == span.first;
+        }
+        let length = span.last.saturating_sub(span.first);
+        let goes_on = span.last.checked_add(1) == Some(next.first)
+            && span.of.1.and_then(|input| input.checked_add(length)?.checked_add(1)) == next.of.1
+            && !span.of.2
+            && !next.of.2;
+        if goes_on {
+            span.last = next.last;
+        }
+        goes_on
+    });
+}
+
+/// Masters whose stream matches meet at an SMMUv1/v2: (id, mask, requester).
+fn matching(at: u32, masters: Vec<(u16, u16, u32)>, audit: &mut Audit) {
+    /// Distinct masks that are compared with each other. Real trees have five at most.
+    const MASKS: usize = 16;
+    let mut masks: Vec<u16> = masters.iter().map(|(_, mask, _)| *mask).collect();
+    masks.sort_unstable();
+    masks.dedup();
+    masks.truncate(MASKS);
+    for (position, a) in masks.iter().enumerate() {
+        for b in masks.iter().skip(position).filter(|b| (*a, **b) != (0, 0)) {
+            let mut met: BTreeMap<u16, (BTreeSet<u16>, BTreeSet<u32>)> = BTreeMap::new();
+            for (id, mask, requester) in masters.iter().filter(|(_, mask, _)| mask == a || mask == b) {
+                let (masks, requesters) = met.entry(id & !(a | b)).or_default();
+                masks.insert(*mask);
+                requesters.insert(*requester);
+            }
+            let both = |masks: &BTreeSet<u16>| masks.contains(a) && masks.contains(b);
+            for (id, (masks, requesters)) in met {
+                if requesters.len() < 2 || !both(&masks) {
+                    continue;
+                }
+                let sources = requesters
+                    .iter()
+                    .take(NAMED)
+                    .map(|requester| IdSource { from: Sender::Requester(*requester), inputs: None });
+                audit.shared_ids.push(SharedId {
+                    kind: IdKind::Stream,
+                    at,
+                    first: u32::from(id),
+                    last: u32::from(id),
+                    mask: a | b,
+                    sources: sources.collect(),
+                    sources_in_all: saturate(requesters.len()),
+                });
+            }
+        }
+    }
+}

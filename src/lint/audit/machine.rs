@@ -1,0 +1,244 @@
+//! What only the devices that are there show: who is with whom, and who has an alias that no map covers.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::{Audit, Unmapped};
+use crate::group::{DeviceKey, Policy, Reason, Tie};
+use crate::{Bdf, GroupId, Groups, RequesterId, Segment};
+
+/// Functions of one bus, with no other function of the machine between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionRun {
+    /// The segment.
+    pub segment: Segment,
+    /// First requester ID.
+    pub first: RequesterId,
+    /// Last requester ID, inclusive; on the same bus.
+    pub last: RequesterId,
+    /// How many functions are there.
+    pub count: u32,
+}
+
+/// A device, or a run of functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Member {
+    /// Functions of one bus.
+    Functions(FunctionRun),
+    /// A device on no PCI bus.
+    Device(DeviceKey),
+}
+
+/// Devices that are there and whose DMA no IOMMU translates, or only a part of it, although their own requester ID is mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UntranslatedDevices {
+    /// Which.
+    pub members: Vec<Member>,
+    /// The alias that is not mapped: a bridge, or the device by a quirk of it, sends with this requester ID as well.
+    pub alias: Option<Bdf>,
+    /// The device has no IOMMU at all; otherwise only what carries the alias passes.
+    pub entirely: bool,
+    /// Why.
+    pub why: Unmapped,
+}
+
+/// Ids of one IOMMU that the DMA of several devices carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DevicesAlike {
+    /// Index into [`Platform::iommus`](crate::Platform::iommus).
+    pub iommu: u32,
+    /// First StreamID.
+    pub first: u32,
+    /// Last StreamID, inclusive.
+    pub last: u32,
+    /// The devices.
+    pub members: Vec<Member>,
+}
+
+/// A group that is more than one device by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedGroup {
+    /// Which.
+    pub group: GroupId,
+    /// Its members.
+    pub members: Vec<Member>,
+    /// A spanning set of the reasons.
+    pub ties: Vec<Reason>,
+    /// Devices without IOMMU that the members are not isolated from.
+    pub tainted_by: Vec<Member>,
+    /// A reason rests on something that was not read.
+    pub assumed: bool,
+}
+
+/// Groups that Linux keeps apart and that can reach each other past the IOMMU all the same ([`Policy::Strict`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinedGroups {
+    /// Which.
+    pub groups: Vec<GroupId>,
+    /// A spanning set of the reasons between devices of different groups.
+    pub ties: Vec<Reason>,
+}
+
+/// The functions of the machine, ascending.
+pub(super) fn functions(groups: &Groups) -> Vec<Bdf> {
+    let mut all: Vec<Bdf> = groups.topology().iter().map(|(bdf, _)| bdf).collect();
+    all.sort_unstable();
+    all
+}
+
+impl FunctionRun {
+    /// The functions of one segment from `first` to `last`, bus by bus.
+    pub(super) fn within(present: &[Bdf], first: u16, last: u16) -> Vec<FunctionRun> {
+        let from = present.partition_point(|bdf| bdf.rid.0 < first);
+        let inside = present.get(from..).unwrap_or_default();
+        let inside = inside.get(..inside.partition_point(|bdf| bdf.rid.0 <= last)).unwrap_or_default();
+        let buses = inside.chunk_by(|a, b| a.rid.bus() == b.rid.bus());
+        buses.filter_map(FunctionRun::of).collect()
+    }
+
+    fn of(functions: &[Bdf]) -> Option<FunctionRun> {
+        let (first, last) = (functions.first()?, functions.last()?);
+        let count = crate::bytes::saturate(functions.len());
+        Some(FunctionRun { segment: first.segment, first: first.rid, last: last.rid, count })
+    }
+}
+
+/// Names devices in as few words as their neighbours allow.
+struct Runs {
+    /// The position of each function in the machine.
+    positions: BTreeMap<Bdf, usize>,
+}
+
+impl Runs {
+    fn of(&self, devices: impl IntoIterator<Item = DeviceKey>) -> Vec<Member> {
+        let (mut functions, mut others) = (Vec::new(), Vec::new());
+        for device in devices {
+            match device {
+                DeviceKey::Pci(bdf) => functions.push(bdf),
+                other => others.push(other),
+            }
+        }
+        functions.sort_unstable();
+        others.sort_unstable();
+        let at = |bdf: &Bdf| self.positions.get(bdf).copied().unwrap_or(usize::MAX);
+        let runs = functions.chunk_by(|a, b| {
+            (a.segment, a.rid.bus()) == (b.segment, b.rid.bus()) && at(a).checked_add(1) == Some(at(b))
+        });
+        let runs = runs.filter_map(FunctionRun::of).map(Member::Functions);
+        runs.chain(others.into_iter().map(Member::Device)).collect()
+    }
+}
+
+pub(super) fn check(groups: &Groups, audit: &mut Audit) {
+    let positions = functions(groups).into_iter().enumerate().map(|(at, bdf)| (bdf, at)).collect();
+    let runs = Runs { positions };
+    untranslated(groups, &runs, audit);
+    alike(groups, &runs, audit);
+    let mut all: Vec<SharedGroup> = Vec::new();
+    for group in groups.groups() {
+        let members: Vec<DeviceKey> = group.members().collect();
+        let tainted_by: Vec<DeviceKey> = group.tainted_by().collect();
+        if members.len() < 2 && tainted_by.is_empty() {
+            continue;
+        }
+        let mut ties: Vec<Reason> = group.ties().collect();
+        ties.sort_unstable_by_key(|reason| (reason.a.max(reason.b), reason.a.min(reason.b)));
+        all.push(SharedGroup {
+            group: group.id(),
+            members: runs.of(members),
+            ties,
+            tainted_by: runs.of(tainted_by),
+            assumed: group.assumed(),
+        });
+    }
+    audit.groups = all;
+    audit.joined = joined(groups);
+}
+
+/// Devices whose own requester ID is mapped, and that have no IOMMU all the same, or an alias without.
+fn untranslated(groups: &Groups, runs: &Runs, audit: &mut Audit) {
+    let Some(map) = groups.map() else { return };
+    let mut found: BTreeMap<(Option<Bdf>, bool), (Unmapped, Vec<DeviceKey>)> = BTreeMap::new();
+    for device in groups.devices() {
+        let DeviceKey::Pci(bdf) = device else { continue };
+        if map.resolve(bdf).is_err() {
+            continue;
+        }
+        let refused = groups.why_none(device);
+        let aliases = groups.topology().aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..bdf });
+        let failing = aliases.filter_map(|alias| Some((alias, map.resolve(alias).err()?))).next();
+        let (alias, why) = match (failing, refused) {
+            (Some((alias, why)), _) => (Some(alias), why),
+            (None, Some(why)) => (None, why),
+            (None, None) => continue,
+        };
+        let entry = found.entry((alias, refused.is_some()));
+        entry.or_insert_with(|| (why.into(), Vec::new())).1.push(device);
+    }
+    let each = found.into_iter();
+    let devices = each.map(|((alias, entirely), (why, devices))| UntranslatedDevices {
+        members: runs.of(devices),
+        alias,
+        entirely,
+        why,
+    });
+    audit.devices = devices.collect();
+}
+
+/// Ids that the records of several devices hold.
+fn alike(groups: &Groups, runs: &Runs, audit: &mut Audit) {
+    let mut holders: BTreeMap<(u32, u32), BTreeSet<DeviceKey>> = BTreeMap::new();
+    for device in groups.devices() {
+        let placed = groups.placement(device).ok().and_then(|placement| placement.fwspec);
+        for stream in placed.iter().flat_map(|fwspec| &fwspec.ids) {
+            if let Some(id) = stream.id {
+                holders.entry((stream.iommu, id.0)).or_default().insert(device);
+            }
+        }
+    }
+    let mut before: Option<BTreeSet<DeviceKey>> = None;
+    for ((iommu, id), devices) in holders {
+        if devices.len() < 2 {
+            before = None;
+            continue;
+        }
+        match audit.alike.last_mut() {
+            Some(last)
+                if last.iommu == iommu
+                    && last.last.checked_add(1) == Some(id)
+                    && before.as_ref() == Some(&devices) =>
+            {
+                last.last = id;
+            }
+            _ => {
+                let members = runs.of(devices.iter().copied());
+                audit.alike.push(DevicesAlike { iommu, first: id, last: id, members });
+            }
+        }
+        before = Some(devices);
+    }
+}
+
+fn joined(groups: &Groups) -> Vec<JoinedGroups> {
+    if matches!(groups.policy_in_force(), Policy::Strict) {
+        return Vec::new();
+    }
+    let mut strict = groups.clone().policy(Policy::Strict);
+    strict.recompute();
+    let mut joined = Vec::new();
+    for class in strict.groups() {
+        let of = |device: DeviceKey| groups.group_of(device);
+        let apart: BTreeSet<GroupId> = class.members().filter_map(of).collect();
+        if apart.len() < 2 {
+            continue;
+        }
+        let between = |reason: &Reason| {
+            let strictly = matches!(reason.tie, Tie::BusIsolation { .. } | Tie::SharedStreamId { .. });
+            strictly || of(reason.a) != of(reason.b)
+        };
+        let ties = class.ties().filter(between).collect();
+        joined.push(JoinedGroups { groups: apart.into_iter().collect(), ties });
+    }
+    joined
+}

@@ -1,0 +1,101 @@
+//! What a security reader asks: what can reach memory untranslated, and what cannot be told apart. Sets of ids are intervals.
+//!
+//! Unlike a [`Finding`](super::Finding), nothing here is judged: a bus that no IOMMU translates may be meant that way.
+
+mod exposure;
+mod identity;
+mod machine;
+
+use alloc::vec::Vec;
+
+pub use super::msi::Sender;
+pub use exposure::{Unmapped, UntranslatedNode, UntranslatedRange};
+pub use identity::{IdKind, IdSource, SharedId};
+pub use machine::{DevicesAlike, FunctionRun, JoinedGroups, Member, SharedGroup, UntranslatedDevices};
+
+use crate::model::{RegionKind, RequesterKind};
+use crate::{Groups, IdMap, Platform};
+
+/// Everything that one firmware, and the devices of one machine where they are known, leave open.
+///
+/// Indices are those of [`Platform::requesters`], [`Platform::iommus`] and [`Platform::msi_controllers`].
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// Requester IDs of PCI buses that no IOMMU translates, by segment, ascending.
+    pub ranges: Vec<UntranslatedRange>,
+    /// Named components, device-tree masters and other buses that no IOMMU translates.
+    pub nodes: Vec<UntranslatedNode>,
+    /// Devices that are there and that have no IOMMU, or an alias without, although their own requester ID is mapped.
+    pub devices: Vec<UntranslatedDevices>,
+    /// PCI hosts that translate, and whose devices may send addresses that they have translated themselves (ATS).
+    pub ats: Vec<u32>,
+    /// Memory that stays mapped for some device whatever its driver does: indices into [`Platform::reserved`].
+    pub always_mapped: Vec<u32>,
+    /// StreamIDs and DeviceIDs that several sources produce, by IOMMU and MSI controller, ascending.
+    pub shared_ids: Vec<SharedId>,
+    /// Maps whose mask makes several functions one id: the host, and the mask.
+    pub masks: Vec<(u32, u32)>,
+    /// PCI hosts all functions of which have one id: the host, and the id.
+    pub constants: Vec<(u32, u32)>,
+    /// Devices that are there and have ids in common.
+    pub alike: Vec<DevicesAlike>,
+    /// Groups of several devices, and those that are not isolated from an untranslated device.
+    pub groups: Vec<SharedGroup>,
+    /// Groups that Linux keeps apart although the hardware does not.
+    pub joined: Vec<JoinedGroups>,
+    /// PCI functions are known: what is said of devices is said of all of the machine.
+    pub functions_known: bool,
+}
+
+/// What these facts leave open; `map` was built from `platform`, and `groups`, where there are any, from the same map.
+///
+/// ```
+/// use fwspec::acpi::iort::{Builder, Iort};
+/// use fwspec::lint::audit::audit;
+/// use fwspec::{Dialect, IdMap};
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0..=0x7ff, 0, smmu);
+/// let platform = Iort::parse(&table.finish())?.platform();
+/// let open = audit(&platform, &IdMap::build(&platform, Dialect::LINUX)?, None);
+/// let [range] = open.ranges.as_slice() else { panic!("one range") };
+/// assert_eq!((range.first, range.last), (0x800, 0xffff));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn audit(platform: &Platform, map: &IdMap, groups: Option<&Groups>) -> Audit {
+    let mut audit = Audit::default();
+    exposure::check(platform, map, groups, &mut audit);
+    for (at, requester) in (0_u32..).zip(&platform.requesters).filter(|(_, requester)| requester.available) {
+        let RequesterKind::Bus(bus) = &requester.kind else { continue };
+        if bus.ats && map.stream_records(at).next().is_some() {
+            audit.ats.push(at);
+        }
+    }
+    let opens = |kind| matches!(kind, RegionKind::Direct | RegionKind::DirectRelaxable);
+    let reserved = (0_u32..).zip(&platform.reserved);
+    audit.always_mapped = reserved.filter(|(_, reserved)| opens(reserved.kind)).map(|(at, _)| at).collect();
+    identity::check(platform, map, &mut audit);
+    if let Some(groups) = groups {
+        machine::check(groups, &mut audit);
+    }
+    audit
+}
+
+impl Audit {
+    /// Whether something reaches memory untranslated. Where the functions are known, only those that are there count, not
+    /// requester IDs that nobody has.
+    pub fn has_untranslated(&self) -> bool {
+        let there = |range: &UntranslatedRange| !self.functions_known || !range.functions.is_empty();
+        self.ranges.iter().any(there) || !self.nodes.is_empty() || !self.devices.is_empty()
+    }
+
+    /// Whether two sources, or two devices that are there, share a StreamID or DeviceID.
+    pub fn has_shared_ids(&self) -> bool {
+        !self.shared_ids.is_empty() || !self.constants.is_empty() || !self.alike.is_empty()
+    }
+
+    /// Whether devices share a group, or are not isolated from others.
+    pub fn has_shared_groups(&self) -> bool {
+        !self.groups.is_empty() || !self.joined.is_empty()
+    }
+}
