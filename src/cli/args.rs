@@ -50,6 +50,15 @@ Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | 
 fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --tree     as a tree\n  fwspec groups --pci lspci.txt --format html > groups.html\n  fwspec groups                            this machine, from /sys"
     )]
     Groups(Groups),
+    /// One page for a security reader: what reaches memory untranslated, what shares an identity or a group
+    #[command(
+        after_help = "The FILEs are those of one machine. Without --pci it is said which requester IDs are open; with it, also which of them\n\
+somebody has, and which devices share ids and groups.\n\n\
+Exit codes: 0 the page was made, 1 there is something that --fail-on names, 2 unreadable input, 64 usage.\n\n\
+Examples:\n  fwspec audit iort.bin mcfg.bin\n  fwspec audit --pci lspci.txt board.dtb\n  fwspec audit --policy strict --pci lspci.txt iort.bin\n  \
+fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
+    )]
+    Audit(Audit),
     /// Play the world in which groups hang on who comes first, for comparison
     #[command(
         after_help = "Without --order the devices come in bus order. An order is a text with a device a line, in the order in \
@@ -369,6 +378,37 @@ pub(super) enum FailOn {
     Warn,
     Error,
     Never,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Audit {
+    /// Firmware of one machine: an IORT or DTB, and an MCFG if wanted; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// `lspci -xxxx` text of the machine: also what the devices that are there show
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) pci: Option<PathBuf>,
+    /// Which rules make groups: linux, or strict (what the isolation really allows)
+    #[arg(long, value_enum, default_value_t = Policy::Linux)]
+    pub(super) policy: Policy,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    pub(super) dialect: Dialect,
+    /// Exit with 1 when there is any of these
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(super) fail_on: Vec<AuditFault>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AuditFault {
+    /// Something reaches memory untranslated; with --pci, something that is there
+    Untranslated,
+    /// Something shares a StreamID or DeviceID
+    Ids,
+    /// Devices share a group, or are not isolated
+    Groups,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The command. One file per verb; only here and in `report` is anything printed.
 
 mod args;
+mod audit;
 mod diff;
 mod explain;
 mod groups;
@@ -66,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         args::Verb::Lint(lint) => lint::run(lint),
         args::Verb::Explain(explain) => explain::run(explain),
         args::Verb::Diff(diff) => diff::run(diff),
+        args::Verb::Audit(audit) => audit::run(audit),
         args::Verb::Groups(groups) => groups::run(groups),
         args::Verb::Simulate(simulate) => simulate::run(simulate),
         args::Verb::Completions(completions) => manual::completions(completions),

@@ -3,6 +3,7 @@
 //! Numbers are JSON integers, identifiers of firmware objects are strings (`IORT+0x48`, `/smmuv3@9050000`), PCI functions
 //! are `0000:01:00.0`. Every document carries its `schema`.
 
+mod audit;
 mod groups;
 mod lint;
 mod lookup;
@@ -10,6 +11,11 @@ mod platform;
 mod simulate;
 mod why;
 
+pub use audit::{
+    AlikeRecord, AlwaysMappedRecord, AuditDocument, AuditSummary, ConstantRecord, FunctionsRecord,
+    IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, SharedGroupRecord, SharedIdRecord,
+    UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
+};
 pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};

@@ -177,16 +177,21 @@ pub struct ReservedRecord {
 /// StreamIDs of one IOMMU.
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamSpan {
-    first: u32,
-    last: u32,
-    iommu: String,
+    /// First StreamID.
+    pub first: u32,
+    /// Last StreamID, inclusive.
+    pub last: u32,
+    /// The IOMMU.
+    pub iommu: String,
 }
 
 /// A stretch of addresses.
 #[derive(Clone, Debug, Serialize)]
 pub struct RegionRecord {
-    base: u64,
-    length: u64,
+    /// First address.
+    pub base: u64,
+    /// Length in bytes.
+    pub length: u64,
 }
 
 /// A record that could not be read.
@@ -484,6 +489,6 @@ fn is_false(value: &bool) -> bool {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-fn is_zero(value: &u16) -> bool {
+pub(super) fn is_zero(value: &u16) -> bool {
     *value == 0
 }

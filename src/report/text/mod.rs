@@ -1,5 +1,6 @@
 //! Text for people: aligned, without borders, coloured only where the caller says so.
 
+mod audit;
 mod explain;
 mod groups;
 mod lint;
@@ -14,6 +15,7 @@ use alloc::string::{String, ToString};
 
 use comfy_table::{ContentArrangement, Table, presets};
 
+pub use audit::audit;
 pub use explain::{code, codes, way};
 pub use groups::groups;
 pub use lint::{lint, lint_summary};
