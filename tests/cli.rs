@@ -270,6 +270,15 @@ fn simulate_finds_the_order_that_broke_the_board_of_2020() {
     let lspci = sample(D05, "lspci.txt");
     snapshot("simulate", &["simulate", "--pci", &lspci]);
     snapshot("simulate-find", &["simulate", "--pci", &lspci, "--find"]);
+    let firmware = ["simulate", "--firmware", &sample(D05, "iort.bin"), "--pci", &lspci];
+    let order = sample(D05, "boot.txt");
+    snapshot(
+        "simulate-boot",
+        &[&firmware[..], &["--order", &order, "--algorithm", "driver-probe,closure"]].concat(),
+    );
+    snapshot("simulate-rejected", &[&firmware[..], &["--order", &order, "--algorithm", "rejected"]].concat());
+    let links = ["--algorithm", "device-links", "--fail", "000a:10:00.0"];
+    snapshot("simulate-links", &[&firmware[..], &links].concat());
     snapshot(
         "simulate-json",
         &["simulate", "--json", "--pci", &lspci, "--algorithm", "driver-probe", "--find"],

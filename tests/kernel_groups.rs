@@ -10,7 +10,7 @@
     missing_docs
 )]
 
-use fwspec::group::simulate::{self, Algorithm, Turn};
+use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Device, DeviceKey, Groups, Segment};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -192,10 +192,12 @@ fn linux_search_in_the_recorded_order_gives_linux_groups() {
         let late = added_on_scan && (run.result["late"] == true || run.name.contains("map_and_iommus"));
         let grouped: BTreeSet<Bdf> = kernel.iter().flatten().copied().collect();
         let order = run.order().into_iter().filter(|device| added_on_scan || grouped.contains(device));
-        let turns: Vec<Turn> = order.map(|device| Turn { device, scanned_late: late }).collect();
+        let turns: Vec<Event> = order.map(|device| Event::Turn { device, scanned_late: late }).collect();
         let groups = run.added(0..run.devices.len());
         let algorithm = if added_on_scan { Algorithm::DeviceAdd } else { Algorithm::DriverProbe };
-        let simulated: Partition = simulate::run(groups.topology(), algorithm, &turns)
+        let simulated: Partition = World::of(&groups)
+            .play(algorithm, &turns)
+            .groups
             .into_iter()
             .map(|set| set.into_iter().collect())
             .collect();

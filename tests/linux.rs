@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use fwspec::group::KernelAnswer;
-use fwspec::group::simulate::{self, Algorithm, Event, Turn};
+use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::model::{
     BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output,
     PlatformMaster, Requester, RequesterKind, SmmuModel, Specifier, Target,
@@ -218,8 +218,8 @@ fn two_that_pose_as_one_ghost_share_a_group_although_linux_does_not_see_it() {
     assert_eq!(shown(&groups), "00:03.0,00:03.2");
     let tie = groups.why(key("00:03.0"), key("00:03.2")).next().unwrap().tie;
     assert_eq!(tie, Tie::SharedAlias(bdf("00:03.1")));
-    let turns = [bdf("00:03.0"), bdf("00:03.2")].map(Turn::from);
-    assert_eq!(simulate::run(groups.topology(), Algorithm::DeviceAdd, &turns).len(), 2);
+    let turns = ["00:03.0", "00:03.2"].map(|at| Event::Turn { device: bdf(at), scanned_late: false });
+    assert_eq!(World::of(&groups).play(Algorithm::DeviceAdd, &turns).groups.len(), 2);
 }
 
 // -- the board of 2020: group formation at driver probe --
@@ -257,21 +257,18 @@ fn linux_of_2020_split_the_board_when_the_port_driver_was_deferred() {
         other => panic!("{other}"),
     });
     let mut events: Vec<Event> = [port].iter().chain(&functions).copied().map(Event::Add).collect();
-    events.extend([Event::Probe(port), Event::IommuReady]);
+    events.extend([Event::Probe(port), Event::Ready(None)]);
     events.extend(functions.map(Event::Probe));
-    let groups_of =
-        |algorithm| simulate::run(groups.topology(), algorithm, &simulate::turns(algorithm, &events));
+    let world = World::of(&groups);
+    let groups_of = |algorithm| world.play(algorithm, &events).groups;
     assert_eq!(groups_of(Algorithm::DriverProbe).len(), 5);
     assert_eq!(groups_of(Algorithm::DeviceAdd).len(), 1);
     assert_eq!(groups_of(Algorithm::Closure).len(), 1);
 
-    let all: Vec<Bdf> = [port].into_iter().chain(functions).collect();
-    let schedule =
-        simulate::breaking_schedule(groups.topology(), Algorithm::DriverProbe, &all).schedule.unwrap();
-    let devices: Vec<Bdf> = schedule.iter().map(|turn| turn.device).collect();
-    assert_eq!(devices.len(), 2, "two devices are enough to show it: {devices:?}");
+    let schedule = world.breaking(Algorithm::DriverProbe).schedule.unwrap();
+    assert_eq!(schedule.len(), 2, "two devices are enough to show it: {schedule:?}");
     for stands in [Algorithm::DeviceAdd, Algorithm::Closure] {
-        let search = simulate::breaking_schedule(groups.topology(), stands, &all);
+        let search = world.breaking(stands);
         assert_eq!(search.schedule, None, "{stands:?}");
         assert!(search.tried > 1);
     }
@@ -286,12 +283,12 @@ fn linux_still_splits_functions_that_are_scanned_after_the_iommu_was_registered(
     ];
     let groups = add(Groups::without_firmware(), &devices);
     let adds = ["00:01.0", "01:00.0", "01:00.1"].map(|at| Event::Add(bdf(at)));
-    let run = |events: &[Event]| {
-        let turns = simulate::turns(Algorithm::DeviceAdd, events);
-        simulate::run(groups.topology(), Algorithm::DeviceAdd, &turns).len()
-    };
-    assert_eq!(run(&[&adds[..], &[Event::IommuReady]].concat()), 2);
-    assert_eq!(run(&[&[Event::IommuReady], &adds[..]].concat()), 3);
+    let world = World::of(&groups);
+    let run = |events: &[Event]| world.play(Algorithm::DeviceAdd, events).groups.len();
+    assert_eq!(run(&[&adds[..], &[Event::Ready(None)]].concat()), 2);
+    assert_eq!(run(&[&[Event::Ready(None)], &adds[..]].concat()), 3);
+    // Cut down, it is one function that is added later than the others.
+    assert_eq!(world.breaking(Algorithm::DeviceAdd).schedule, Some(vec![Event::Add(bdf("01:00.1"))]));
     assert_eq!(shown(&groups), "00:01.0 | 01:00.0,01:00.1");
 }
 

@@ -11,7 +11,7 @@
 
 mod machine;
 
-use fwspec::group::simulate::{self, Algorithm, Turn};
+use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::{AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, How, Policy};
 use machine::{Machine, honest_machines, machines, map};
 use proptest::prelude::*;
@@ -245,9 +245,11 @@ proptest! {
         let groups = add_all(bare(Policy::Linux), &machine.devices);
         let mut order: Vec<Bdf> = machine.devices.iter().map(machine::bdf_of).collect();
         order.sort();
-        let turns: Vec<Turn> = order.into_iter().map(Turn::from).collect();
-        let searched = simulate::run(groups.topology(), Algorithm::DeviceAdd, &turns);
-        let closed = simulate::run(groups.topology(), Algorithm::Closure, &turns);
+        let turn = |device| Event::Turn { device, scanned_late: false };
+        let turns: Vec<Event> = order.into_iter().map(turn).collect();
+        let world = World::of(&groups);
+        let searched = world.play(Algorithm::DeviceAdd, &turns).groups;
+        let closed = world.play(Algorithm::Closure, &turns).groups;
         prop_assert_eq!(&searched, &closed);
         let ours: Vec<Vec<DeviceKey>> = partition(&groups).into_iter().collect();
         let theirs: Vec<Vec<DeviceKey>> =

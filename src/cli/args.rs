@@ -6,8 +6,8 @@ use crate::lint::{Code, Severity};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::what_if::WhatIf;
-use crate::Dialect;
 use crate::group::simulate::Algorithm;
+use crate::{Bdf, Dialect};
 
 /// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share a group.
 #[derive(Debug, Parser)]
@@ -61,10 +61,29 @@ fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
     Audit(Audit),
     /// Play the world in which groups hang on who comes first, for comparison
     #[command(
-        after_help = "Without --order the devices come in bus order. An order is a text with a device a line, in the order in \
-which each is given its group.\n\nExamples:\n  fwspec simulate --pci lspci.txt                                    three algorithms, in bus order\n  \
+        after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
+bus order.\n\nALGORITHMS\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
+device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
+closure         groups as the closure of the ties: fwspec\n  \
+rejected        what the thread of 2020 rejected, all on top of driver-probe:\n    \
+device-links    a device link from each device to the bridge above it\n    \
+replay          every device visited again when an IOMMU registers\n    \
+defer-to-port   a device deferred until the bridge above it has a group\n    \
+look-down       pci_device_group() looking below a bridge, too\n    \
+recurse         iommu_probe_device() called for bridges that are walked past\n\n\
+ORDERS\nA text with an event a line; `all` stands for every function, in bus order, and # starts a comment:\n  \
+add FUNCTION...     added to the bus; what no line adds is there from the beginning\n  \
+remove FUNCTION...  leaves\n  \
+probe FUNCTION...   a driver is matched with each, and binds; what no line names has no driver\n  \
+fail FUNCTION...    a driver is matched with each, and its probe fails\n  \
+ready [IOMMU...]    registered: these, or all; what no line names is ready from the beginning\n  \
+retry               deferred drivers try again; at the end they do so anyway\n  \
+FUNCTION            is given its group now: a recorded order\n\
+Lines of a kernel log that say `Adding to iommu group` are a recorded order, too: dmesg | grep 'Adding to iommu group'.\n\n\
+Examples:\n  fwspec simulate --pci lspci.txt                                    three algorithms, an ordinary boot\n  \
 fwspec simulate --pci lspci.txt --algorithm driver-probe --order boot.txt\n  \
-fwspec simulate --pci lspci.txt --algorithm driver-probe --find      an order that breaks it"
+fwspec simulate --pci lspci.txt --algorithm driver-probe --find      what breaks it\n  \
+fwspec simulate --pci lspci.txt --algorithm rejected --fail 000a:10:00.0"
     )]
     Simulate(Simulate),
     /// Find what is wrong, risky or odd in firmware
@@ -259,17 +278,23 @@ pub(super) struct Simulate {
     /// Firmware of the machine: devices that no IOMMU translates are then left out
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) firmware: Vec<PathBuf>,
-    /// driver-probe (Linux before 6.15), device-add (since), closure (who comes first does not matter); all if not said
-    #[arg(long, value_name = "NAME", value_parser = algorithm)]
-    pub(super) algorithm: Option<Algorithm>,
-    /// Devices in the order in which each is given its group, one a line; - is standard input
+    /// Which, see below; several with commas. The first three if not said; rejected, all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = algorithms)]
+    pub(super) algorithm: Vec<Algorithms>,
+    /// What happens, see below; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(super) order: Option<PathBuf>,
-    /// All devices were enumerated after their IOMMU was registered
+    /// Functions are enumerated after their IOMMU was registered
     #[arg(long)]
     pub(super) late: bool,
-    /// Look for an order that gives other groups than the bus order, and cut it down
-    #[arg(long, conflicts_with_all = ["order", "late"])]
+    /// The drivers of these functions fail
+    #[arg(long, value_name = "FUNCTION", num_args = 1.., conflicts_with = "order")]
+    pub(super) fail: Vec<Bdf>,
+    /// These functions have no driver
+    #[arg(long, value_name = "FUNCTION", num_args = 1.., conflicts_with = "order")]
+    pub(super) no_driver: Vec<Bdf>,
+    /// Look for an order that gives other groups than the closure, or leaves a device without its driver, and cut it down
+    #[arg(long, conflicts_with_all = ["order", "late", "fail", "no_driver"])]
     pub(super) find: bool,
     #[command(flatten)]
     pub(super) output: Output,
@@ -288,8 +313,22 @@ fn dialect(name: &str) -> Result<Dialect, String> {
     })
 }
 
-fn algorithm(name: &str) -> Result<Algorithm, String> {
-    Algorithm::by_name(name).ok_or_else(|| "the algorithms are driver-probe, device-add, closure".to_string())
+/// One algorithm, or several that have a name together.
+#[derive(Clone, Debug)]
+pub(super) struct Algorithms(pub(super) Vec<Algorithm>);
+
+fn algorithms(name: &str) -> Result<Algorithms, String> {
+    let all = Algorithm::ALL.into_iter();
+    let named: Vec<Algorithm> = match name {
+        "all" => all.collect(),
+        "rejected" => all.filter(|algorithm| algorithm.is_rejected()).collect(),
+        _ => Algorithm::by_name(name).into_iter().collect(),
+    };
+    if named.is_empty() {
+        let known: Vec<&str> = Algorithm::ALL.into_iter().map(Algorithm::as_str).collect();
+        return Err(format!("the algorithms are {}; rejected, all", known.join(", ")));
+    }
+    Ok(Algorithms(named))
 }
 
 fn dialects(name: &str) -> Result<Dialects, String> {

@@ -3,10 +3,11 @@
 use std::io;
 
 use crate::group::Policy;
-use crate::group::simulate::{Algorithm, Turn, breaking_schedule, run as simulate};
+use crate::group::simulate::{Algorithm, Event, World};
+use crate::input::schedule;
 use crate::report::json::SimulateDocument;
 use crate::report::text;
-use crate::{Bdf, Device, DeviceKey, Dialect, Groups};
+use crate::{Bdf, Dialect, Groups};
 
 use super::args::Simulate;
 use super::groups::{assign, open_all, read_topology};
@@ -15,36 +16,23 @@ use super::{Outcome, complain, print, print_json, read, style};
 pub(super) fn run(arguments: &Simulate) -> io::Result<Outcome> {
     let Some((found, unread)) = read_topology(&arguments.pci) else { return Ok(Outcome::Unreadable) };
     unread.iter().for_each(|error| complain(error));
-    let bus_order: Vec<DeviceKey> = found.iter().map(Device::key).collect();
     let Ok(firmware) = open_all(&arguments.firmware) else { return Ok(Outcome::Unreadable) };
     let Some((groups, skipped)) = assign(firmware.as_ref(), Dialect::LINUX, Policy::Linux, found) else {
         return Ok(Outcome::Unreadable);
     };
     skipped.iter().for_each(|problem| complain(&problem.error));
-    let order = match &arguments.order {
-        Some(_) => match recorded(arguments, &groups) {
-            Ok(order) => order,
-            Err(outcome) => return Ok(outcome),
-        },
-        None => translated(bus_order, &groups),
-    };
-    let algorithms = match arguments.algorithm {
-        Some(algorithm) => vec![algorithm],
-        None => vec![Algorithm::DriverProbe, Algorithm::DeviceAdd, Algorithm::Closure],
+    let world = World::of(&groups);
+    let events = match events(arguments, &groups, &world) {
+        Ok(events) => events,
+        Err(outcome) => return Ok(outcome),
     };
     let mut documents = Vec::new();
-    for algorithm in algorithms {
-        let breaking = arguments.find.then(|| breaking_schedule(groups.topology(), algorithm, &order));
-        let (turns, tried) = match breaking {
-            Some(search) => (search.schedule.unwrap_or_default(), Some(search.tried)),
-            None => {
-                let turn = |device: &Bdf| Turn { device: *device, scanned_late: arguments.late };
-                (order.iter().map(turn).collect::<Vec<_>>(), None)
-            }
-        };
-        let given = simulate(groups.topology(), algorithm, &turns);
-        let wanted = simulate(groups.topology(), Algorithm::Closure, &turns);
-        documents.push(SimulateDocument::new(algorithm, &turns, &given, &wanted, tried));
+    for algorithm in arguments.algorithms() {
+        let breaking = arguments.find.then(|| world.breaking(algorithm));
+        let tried = breaking.as_ref().map(|breaking| breaking.tried);
+        let events =
+            breaking.map_or_else(|| events.clone(), |breaking| breaking.schedule.unwrap_or_default());
+        documents.push(SimulateDocument::new(&world, &groups, algorithm, &events, tried));
     }
     if arguments.output.is_json() {
         documents.iter().try_for_each(print_json)?;
@@ -54,40 +42,45 @@ pub(super) fn run(arguments: &Simulate) -> io::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// The devices that the kernel gives a group at all.
-fn translated(order: Vec<DeviceKey>, groups: &Groups) -> Vec<Bdf> {
-    let functions = order.into_iter().filter_map(|key| match key {
-        DeviceKey::Pci(bdf) => Some(bdf),
-        _ => None,
-    });
-    functions.filter(|bdf| groups.group_of((*bdf).into()).is_some()).collect()
+/// What happens: as the file says, or an ordinary boot.
+fn events(arguments: &Simulate, groups: &Groups, world: &World<'_>) -> Result<Vec<Event>, Outcome> {
+    let Some(path) = &arguments.order else { return boot(arguments, groups, world) };
+    let bytes = read(path).ok_or(Outcome::Unreadable)?;
+    let mut events = schedule::parse(&String::from_utf8_lossy(&bytes), groups).map_err(|error| {
+        complain(&format_args!("{}: {error}", super::name(path)));
+        Outcome::Unreadable
+    })?;
+    for event in &mut events {
+        if let Event::Turn { scanned_late, .. } = event {
+            *scanned_late = arguments.late;
+        }
+    }
+    Ok(events)
 }
 
-/// The order in a file; a device that stands there twice counts where it stands last.
-fn recorded(arguments: &Simulate, groups: &Groups) -> Result<Vec<Bdf>, Outcome> {
-    let Some(path) = &arguments.order else { return Ok(Vec::new()) };
-    let bytes = read(path).ok_or(Outcome::Unreadable)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let mut order: Vec<Bdf> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let word = line.split('#').next().unwrap_or_default().trim();
-        if word.is_empty() {
-            continue;
-        }
-        let at = format!("{}:{}", super::name(path), number.saturating_add(1));
-        let Ok(bdf) = word.parse::<Bdf>() else {
-            complain(&format_args!("{at}: {word:?} is no PCI function, as in 0000:01:00.0"));
-            return Err(Outcome::Unreadable);
-        };
-        if groups.topology().get(bdf).is_none() {
-            complain(&format_args!("{at}: {bdf} is not in the topology"));
-            return Err(Outcome::Unreadable);
-        }
-        order.push(bdf);
+/// Devices are added in bus order, the IOMMUs register, and drivers are matched in bus order.
+fn boot(arguments: &Simulate, groups: &Groups, world: &World<'_>) -> Result<Vec<Event>, Outcome> {
+    let odd: Vec<Bdf> = arguments.fail.iter().chain(&arguments.no_driver).copied().collect();
+    if let Some(absent) = odd.iter().find(|bdf| groups.topology().get(**bdf).is_none()) {
+        complain(&format_args!("{absent} is not in the topology"));
+        return Err(Outcome::Usage);
     }
-    let mut seen = std::collections::BTreeSet::new();
-    order.reverse();
-    order.retain(|bdf| seen.insert(*bdf));
-    order.reverse();
-    Ok(order)
+    let all = || world.functions().iter().copied();
+    let mut events: Vec<Event> = all().map(Event::Add).collect();
+    events.insert(if arguments.late { 0 } else { events.len() }, Event::Ready(None));
+    let with_driver = all().filter(|bdf| !arguments.no_driver.contains(bdf));
+    events.extend(with_driver.map(|bdf| match arguments.fail.contains(&bdf) {
+        true => Event::Fail(bdf),
+        false => Event::Probe(bdf),
+    }));
+    Ok(events)
+}
+
+impl Simulate {
+    fn algorithms(&self) -> Vec<Algorithm> {
+        if self.algorithm.is_empty() {
+            return Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_rejected()).collect();
+        }
+        self.algorithm.iter().flat_map(|algorithms| algorithms.0.iter().copied()).collect()
+    }
 }

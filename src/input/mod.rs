@@ -9,6 +9,7 @@ mod log;
 pub mod lspci;
 mod query;
 mod recognise;
+pub mod schedule;
 #[cfg(feature = "std")]
 pub mod sysfs;
 

@@ -1,0 +1,175 @@
+//! The search for events that break an algorithm, and what is left of them when everything idle is taken away.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::iter::once;
+
+use super::{Algorithm, Event, World};
+use crate::Bdf;
+
+/// What a search for breaking events came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breaking {
+    /// Events under which the algorithm gives other groups than the closure, or leaves a device without its driver; cut down
+    /// to as few as still show it.
+    pub schedule: Option<Vec<Event>>,
+    /// How many schedules were tried.
+    pub tried: usize,
+}
+
+/// Schedules of each simple kind that are tried at most, in a machine of many functions.
+const MOST_SIMPLE: usize = 1_000;
+/// Shuffled orders that are tried when the simple ones break nothing.
+const SHUFFLES: u64 = 1_000;
+
+impl World<'_> {
+    /// Looks for events that break an algorithm.
+    ///
+    /// Where drivers decide: they are matched with children before parents, with each device last, with one bridge failing or
+    /// without a driver, with the bridges before an IOMMU is ready; then in orders shuffled at random (the same ones each time),
+    /// with some drivers that fail or do not exist. Devices are always added in bus order; what differs is how far the scan has
+    /// come when an IOMMU registers, and which device is added again later. [`Algorithm::Closure`] has to stand both, and
+    /// devices in any order.
+    pub fn breaking(&self, algorithm: Algorithm) -> Breaking {
+        let schedules: Box<dyn Iterator<Item = Vec<Event>> + '_> = match algorithm {
+            Algorithm::DeviceAdd => Box::new(self.scans()),
+            Algorithm::Closure => Box::new(self.scans().chain(self.orders())),
+            _ => Box::new(self.driver_orders().chain((1..=SHUFFLES).map(|seed| self.shuffled_drivers(seed)))),
+        };
+        let mut tried = 0_usize;
+        for schedule in schedules {
+            tried = tried.saturating_add(1);
+            if self.is_broken(&self.play(algorithm, &schedule)) {
+                return Breaking { schedule: Some(self.shrink(algorithm, schedule)), tried };
+            }
+        }
+        Breaking { schedule: None, tried }
+    }
+
+    /// The scan of the buses, with an IOMMU that registers after each of its steps, and every device brought back.
+    fn scans(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
+        let iommus =
+            once(None).chain(self.iommus.iter().copied().map(Some).filter(|_| self.iommus.len() > 1));
+        let steps = move || 0..=self.functions.len().min(MOST_SIMPLE);
+        let scans = iommus.flat_map(move |iommu| steps().map(move |step| (iommu, step)));
+        let scan = move |(iommu, step): (Option<u32>, usize)| {
+            let mut events: Vec<Event> = self.functions.iter().copied().map(Event::Add).collect();
+            events.insert(step.min(events.len()), Event::Ready(iommu));
+            let others = self.iommus.iter().filter(|other| iommu.is_some_and(|iommu| iommu != **other));
+            events.extend(others.map(|other| Event::Ready(Some(*other))));
+            events
+        };
+        scans.map(scan).chain(self.functions.iter().take(MOST_SIMPLE).map(|device| self.back(*device)))
+    }
+
+    /// A device that leaves with all that is below it, and comes back.
+    fn back(&self, device: Bdf) -> Vec<Event> {
+        let is_below = |other: Bdf| {
+            other == device
+                || self.topology.bridges(other).any(|(bridge, _)| bridge == device)
+                || self.topology.physical_of(other) == Some(device)
+        };
+        let leaving = || self.functions.iter().copied().filter(|other| is_below(*other));
+        leaving().rev().map(Event::Remove).chain(leaving().map(Event::Add)).collect()
+    }
+
+    /// Devices in any order, children before parents too.
+    fn orders(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
+        let turn = |device: &Bdf| Event::Turn { device: *device, scanned_late: false };
+        let backwards = self.functions.iter().rev().map(turn).collect();
+        let shuffled = move |seed| {
+            let mut order: Vec<Event> = self.functions.iter().map(turn).collect();
+            Dice::new(seed).shuffle(&mut order);
+            order
+        };
+        once(backwards).chain((1..=SHUFFLES).map(shuffled))
+    }
+
+    /// The simple ways in which drivers can be matched.
+    fn driver_orders(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
+        let all = move || self.functions.iter().copied();
+        let is_bridge =
+            move |bdf: &Bdf| self.topology.get(*bdf).is_some_and(|function| function.secondary().is_some());
+        let bridges = move || all().filter(is_bridge).take(MOST_SIMPLE);
+        let each_last = all().take(MOST_SIMPLE).map(move |last| {
+            all().filter(|other| *other != last).chain(once(last)).map(Event::Probe).collect()
+        });
+        let fails = bridges().map(move |bad| {
+            all()
+                .map(|device| if device == bad { Event::Fail(device) } else { Event::Probe(device) })
+                .collect()
+        });
+        let without =
+            bridges().map(move |bad| all().filter(|device| *device != bad).map(Event::Probe).collect());
+        let late = once(None).chain(self.iommus.iter().copied().map(Some).filter(|_| self.iommus.len() > 1));
+        let late = late.map(move |iommu| {
+            let ports = all().filter(is_bridge).map(Event::Probe);
+            ports
+                .chain([Event::Ready(iommu)])
+                .chain(all().filter(move |bdf| !is_bridge(bdf)).map(Event::Probe))
+                .collect()
+        });
+        let backwards = all().rev().map(Event::Probe).collect();
+        once(backwards).chain(each_last).chain(late).chain(fails).chain(without)
+    }
+
+    /// Drivers in an order that only `seed` decides, with some that fail or do not exist.
+    fn shuffled_drivers(&self, seed: u64) -> Vec<Event> {
+        let mut dice = Dice::new(seed);
+        let mut order: Vec<Event> = Vec::new();
+        for device in &self.functions {
+            match dice.below(16) {
+                0 => {}
+                1 => order.push(Event::Fail(*device)),
+                _ => order.push(Event::Probe(*device)),
+            }
+        }
+        dice.shuffle(&mut order);
+        for iommu in &self.iommus {
+            let at = dice.below(order.len().saturating_add(1));
+            order.insert(at, Event::Ready(Some(*iommu)));
+        }
+        order
+    }
+
+    /// Leaves out events as long as the rest still breaks.
+    fn shrink(&self, algorithm: Algorithm, mut schedule: Vec<Event>) -> Vec<Event> {
+        let mut at = 0;
+        while at < schedule.len() {
+            let mut fewer = schedule.clone();
+            fewer.remove(at);
+            if self.is_broken(&self.play(algorithm, &fewer)) {
+                schedule = fewer;
+            } else {
+                at = at.saturating_add(1);
+            }
+        }
+        schedule
+    }
+}
+
+/// Numbers that only a seed decides (xorshift64).
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below this one; 0 for 0.
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let bound = u64::try_from(bound).unwrap_or(u64::MAX);
+        usize::try_from(self.0.checked_rem(bound).unwrap_or(0)).unwrap_or(0)
+    }
+
+    /// Fisher and Yates.
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let other = self.below(last.saturating_add(1));
+            items.swap(last, other);
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Events played under an algorithm: who is given which group at each step, who has to wait, and what it comes to.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::search::Search;
+use super::world::partition;
+use super::{Algorithm, Event, World};
+use crate::Bdf;
+
+/// What it comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Play {
+    /// What happened, one after the other.
+    pub steps: Vec<Step>,
+    /// The groups: each sorted, by lowest member. Devices that were never given one are in none.
+    pub groups: Vec<Vec<Bdf>>,
+    /// Functions with a driver that was matched and never got to probe them, although their IOMMU is ready.
+    pub starved: Vec<Bdf>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What.
+    pub what: What,
+    /// To which function; `None` for an IOMMU.
+    pub device: Option<Bdf>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What happens to a function, or to an IOMMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum What {
+    /// It is added to its bus.
+    Add,
+    /// It leaves.
+    Remove,
+    /// A driver is matched with it.
+    Probe,
+    /// As `Probe`, and the driver fails.
+    Fail,
+    /// A deferred driver tries again.
+    Retry,
+    /// The IOMMU at this index is registered; `None` for all.
+    Ready(Option<u32>),
+    /// The registration of an IOMMU visits it (linux `bus_iommu_probe`).
+    Walk,
+    /// The search for another device walks past it, and asks for its group ([`Algorithm::Recurse`]).
+    Recurse,
+    /// Its turn in a recorded order.
+    Turn,
+}
+
+/// What came of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Nothing: nobody looks for its group now.
+    Nothing,
+    /// It is given a group of its own; groups are numbered in the order in which they are made.
+    New(usize),
+    /// It joins this group.
+    Joins(usize),
+    /// It has this group already.
+    Has(usize),
+    /// It has to wait.
+    Waits(Wait),
+    /// The IOMMU's driver turns it away: nobody has read its firmware yet.
+    NoFwspec,
+    /// No IOMMU translates it: it has no group.
+    Untranslated,
+    /// It is not there.
+    Absent,
+}
+
+/// What a function waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// This IOMMU, which is not ready; index into [`Platform::iommus`](crate::Platform::iommus).
+    Iommu(u32),
+    /// The driver of this bridge, which is not bound.
+    Driver(Bdf),
+    /// The group of this bridge, which has none.
+    Group(Bdf),
+}
+
+impl World<'_> {
+    /// Plays these events under an algorithm.
+    pub fn play(&self, algorithm: Algorithm, events: &[Event]) -> Play {
+        if algorithm == Algorithm::Closure {
+            return self.close(events);
+        }
+        let mut stage = Stage::new(self, algorithm, events);
+        stage.begin();
+        events.iter().for_each(|event| stage.event(*event));
+        if algorithm.follows_drivers() {
+            stage.retry();
+        }
+        stage.end()
+    }
+
+    /// Whether a play came to other groups than the closure, or left a device without its driver.
+    pub fn is_broken(&self, play: &Play) -> bool {
+        !play.starved.is_empty() || play.groups != self.closure(play.groups.iter().flatten().copied())
+    }
+
+    /// Functions that are there from the beginning under these events, and IOMMUs that are ready.
+    fn beginning(&self, events: &[Event]) -> (Vec<Bdf>, BTreeSet<u32>) {
+        let mut ready = self.iommus.clone();
+        let mut comes = BTreeSet::new();
+        for event in events {
+            match *event {
+                Event::Ready(None) => ready.clear(),
+                Event::Ready(Some(iommu)) => _ = ready.remove(&iommu),
+                Event::Add(device) | Event::Turn { device, .. } => _ = comes.insert(device),
+                _ => {}
+            }
+        }
+        (self.functions.iter().copied().filter(|function| !comes.contains(function)).collect(), ready)
+    }
+
+    /// The events as this library takes them.
+    fn close(&self, events: &[Event]) -> Play {
+        let (there, mut ready) = self.beginning(events);
+        let recorded = events.iter().any(|event| matches!(event, Event::Turn { .. }));
+        let mut groups = self.empty();
+        let mut play = Play::default();
+        there.iter().for_each(|device| self.add_to(&mut groups, *device));
+        for event in events {
+            let (what, device) = match *event {
+                Event::Add(device) => (What::Add, Some(device)),
+                Event::Turn { device, .. } => (What::Turn, Some(device)),
+                Event::Remove(device) => (What::Remove, Some(device)),
+                Event::Ready(iommu) => (What::Ready(iommu), None),
+                Event::Probe(_) | Event::Fail(_) | Event::Retry => continue,
+            };
+            match (what, device) {
+                (What::Add | What::Turn, Some(device)) => self.add_to(&mut groups, device),
+                (What::Remove, Some(device)) => _ = groups.remove(device.into()),
+                (What::Ready(iommu), _) => {
+                    ready.extend(self.iommus.iter().filter(|at| iommu.is_none_or(|i| i == **at)))
+                }
+                _ => {}
+            }
+            play.steps.push(Step { what, device, outcome: Outcome::Nothing });
+        }
+        groups.settle();
+        let counts = |bdf: &Bdf| {
+            let turn = |event: &Event| matches!(event, Event::Turn { device, .. } if device == bdf);
+            let translated =
+                self.needs.get(bdf).is_some_and(|needs| needs.iter().all(|iommu| ready.contains(iommu)));
+            translated && (!recorded || events.iter().any(turn))
+        };
+        let named = self.functions.iter().copied().filter(counts);
+        play.groups = partition(named.filter_map(|bdf| {
+            let group = groups.group_of(bdf.into())?;
+            Some((bdf, usize::try_from(group.0).unwrap_or(usize::MAX)))
+        }));
+        play
+    }
+}
+
+/// Linux in the middle of a play.
+struct Stage<'a> {
+    world: &'a World<'a>,
+    algorithm: Algorithm,
+    /// What is on the buses, in the order in which it came.
+    there: Vec<Bdf>,
+    ready: BTreeSet<u32>,
+    bound: BTreeSet<Bdf>,
+    /// Whose drivers were deferred, and whether they will fail.
+    deferred: Vec<(Bdf, bool)>,
+    search: Search<'a>,
+    made: usize,
+    play: Play,
+}
+
+impl<'a> Stage<'a> {
+    fn new(world: &'a World<'a>, algorithm: Algorithm, events: &[Event]) -> Self {
+        let (mut there, ready) = world.beginning(events);
+        if events.iter().any(|event| matches!(event, Event::Turn { .. })) {
+            there.clear();
+        }
+        let begins: BTreeSet<Bdf> = there.iter().copied().collect();
+        let absent = world.functions.iter().copied().filter(|device| !begins.contains(device)).collect();
+        Stage {
+            world,
+            algorithm,
+            there,
+            ready,
+            bound: BTreeSet::new(),
+            deferred: Vec::new(),
+            search: Search { topology: world.topology, groups: BTreeMap::new(), late: None, absent },
+            made: 0,
+            play: Play::default(),
+        }
+    }
+
+    fn is_there(&self, device: Bdf) -> bool {
+        self.world.topology.get(device).is_some() && !self.search.absent.contains(&device)
+    }
+
+    /// Puts a device on its bus; false where it is there.
+    fn arrive(&mut self, device: Bdf) -> bool {
+        let arrives = self.search.absent.remove(&device);
+        self.there.extend(arrives.then_some(device));
+        arrives
+    }
+
+    fn note(&mut self, what: What, device: impl Into<Option<Bdf>>, outcome: Outcome) {
+        self.play.steps.push(Step { what, device: device.into(), outcome });
+    }
+
+    /// What is there before anything happens, on IOMMUs that are ready, has its groups.
+    fn begin(&mut self) {
+        if self.algorithm == Algorithm::DeviceAdd {
+            self.walk();
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Add(device) => self.add(device),
+            Event::Remove(device) => self.remove(device),
+            Event::Probe(device) | Event::Fail(device) => {
+                let fails = matches!(event, Event::Fail(_));
+                if self.algorithm.follows_drivers() {
+                    self.probe(device, fails, if fails { What::Fail } else { What::Probe });
+                }
+            }
+            Event::Ready(iommu) => {
+                let all = self.world.iommus.iter().filter(|at| iommu.is_none_or(|iommu| iommu == **at));
+                self.ready.extend(all);
+                self.note(What::Ready(iommu), None, Outcome::Nothing);
+                self.walk();
+            }
+            Event::Retry if self.algorithm.follows_drivers() => self.retry(),
+            Event::Retry => {}
+            Event::Turn { device, scanned_late } if self.algorithm == Algorithm::DeviceAdd => {
+                self.arrive(device);
+                let outcome = self.assign(device, scanned_late);
+                self.note(What::Turn, device, outcome);
+            }
+            Event::Turn { device, .. } => {
+                self.arrive(device);
+                self.probe(device, false, What::Turn);
+            }
+        }
+    }
+
+    fn add(&mut self, device: Bdf) {
+        if !self.arrive(device) {
+            return self.note(What::Add, device, Outcome::Nothing);
+        }
+        let outcome = match self.iommu_missing(device) {
+            _ if self.algorithm != Algorithm::DeviceAdd => Outcome::Nothing,
+            Some(iommu) => Outcome::Waits(Wait::Iommu(iommu)),
+            None => self.assign(device, true),
+        };
+        self.note(What::Add, device, outcome);
+    }
+
+    fn remove(&mut self, device: Bdf) {
+        let was_there = self.is_there(device);
+        self.there.retain(|other| *other != device);
+        self.search.absent.insert(device);
+        self.search.groups.remove(&device);
+        self.bound.remove(&device);
+        self.deferred.retain(|(other, _)| *other != device);
+        self.note(What::Remove, device, if was_there { Outcome::Nothing } else { Outcome::Absent });
+    }
+
+    /// An IOMMU that has to be ready first.
+    fn iommu_missing(&self, device: Bdf) -> Option<u32> {
+        self.world.needs.get(&device)?.iter().copied().find(|iommu| !self.ready.contains(iommu))
+    }
+
+    /// The registration of an IOMMU visits the devices without a group, in the order in which they were added.
+    fn walk(&mut self) {
+        if !matches!(self.algorithm, Algorithm::DeviceAdd | Algorithm::Replay) {
+            return;
+        }
+        for device in self.there.clone() {
+            if self.search.groups.contains_key(&device) || self.iommu_missing(device).is_some() {
+                continue;
+            }
+            // Before v6.15 a fwspec is made in the match with a driver, which gives the group as well.
+            let outcome = match self.algorithm {
+                Algorithm::DeviceAdd => self.assign(device, false),
+                _ => Outcome::NoFwspec,
+            };
+            self.note(What::Walk, device, outcome);
+        }
+    }
+
+    /// Linux drivers/base/dd.c `really_probe`: suppliers, then DMA and with it the group, then the driver's probe.
+    fn probe(&mut self, device: Bdf, fails: bool, what: What) {
+        if !self.is_there(device) {
+            return self.note(what, device, Outcome::Absent);
+        }
+        if self.bound.contains(&device) {
+            return self.note(what, device, Outcome::Nothing);
+        }
+        let outcome = match self.waits(device) {
+            Some(wait) => {
+                if !self.deferred.contains(&(device, fails)) {
+                    self.deferred.push((device, fails));
+                }
+                Outcome::Waits(wait)
+            }
+            None => {
+                self.deferred.retain(|(other, _)| *other != device);
+                if !fails {
+                    self.bound.insert(device);
+                }
+                self.assign(device, false)
+            }
+        };
+        self.note(what, device, outcome);
+    }
+
+    fn waits(&self, device: Bdf) -> Option<Wait> {
+        let above = self.world.topology.bridges(device).next().map(|(bridge, _)| bridge);
+        let unbound =
+            above.filter(|bridge| self.algorithm == Algorithm::DeviceLinks && !self.bound.contains(bridge));
+        if let Some(bridge) = unbound {
+            return Some(Wait::Driver(bridge));
+        }
+        if let Some(iommu) = self.iommu_missing(device) {
+            return Some(Wait::Iommu(iommu));
+        }
+        let ungrouped = above.filter(|bridge| {
+            self.algorithm == Algorithm::DeferToPort && !self.search.groups.contains_key(bridge)
+        });
+        ungrouped.filter(|_| self.world.needs.contains_key(&device)).map(Wait::Group)
+    }
+
+    /// Linux drivers/iommu/iommu.c `iommu_init_device`, or its forerunners.
+    fn assign(&mut self, device: Bdf, scanned_late: bool) -> Outcome {
+        if let Some(group) = self.search.groups.get(&device) {
+            return Outcome::Has(*group);
+        }
+        if !self.world.needs.contains_key(&device) {
+            return Outcome::Untranslated;
+        }
+        if self.algorithm == Algorithm::Recurse {
+            let past = self.search.way(device).into_iter().skip(1);
+            let past: Vec<Bdf> = past.filter(|bridge| !self.search.groups.contains_key(bridge)).collect();
+            past.into_iter().for_each(|bridge| self.note(What::Recurse, bridge, Outcome::NoFwspec));
+        }
+        self.search.late = scanned_late.then_some(device);
+        let mut found = self.search.group(device);
+        if found.is_none() && self.algorithm == Algorithm::LookDown {
+            found = self.search.below(device);
+        }
+        self.search.late = None;
+        let outcome = found.map_or(Outcome::New(self.made), Outcome::Joins);
+        self.search.groups.insert(device, found.unwrap_or(self.made));
+        self.made = self.made.saturating_add(usize::from(found.is_none()));
+        outcome
+    }
+
+    /// Deferred drivers try again, in the order in which they were deferred, as long as that helps one (linux
+    /// drivers/base/dd.c `deferred_probe_work_func`).
+    fn retry(&mut self) {
+        loop {
+            let mut helped = false;
+            for (device, fails) in self.deferred.clone() {
+                if self.waits(device).is_none() {
+                    helped = true;
+                    self.probe(device, fails, What::Retry);
+                }
+            }
+            if !helped {
+                return;
+            }
+        }
+    }
+
+    fn end(self) -> Play {
+        let mut play = self.play;
+        play.starved = self
+            .deferred
+            .iter()
+            .map(|(device, _)| *device)
+            .filter(|device| {
+                self.world.needs.get(device).into_iter().flatten().all(|iommu| self.ready.contains(iommu))
+            })
+            .collect();
+        play.starved.sort_unstable();
+        play.groups = partition(self.search.groups.into_iter());
+        play
+    }
+}

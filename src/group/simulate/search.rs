@@ -1,0 +1,109 @@
+//! Linux's search for a group, among the devices that have one so far.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::Bdf;
+use crate::pci::{AcsFlags, AliasMask, Topology};
+
+/// Linux's search among the groups so far.
+pub(super) struct Search<'a> {
+    pub(super) topology: &'a Topology,
+    pub(super) groups: BTreeMap<Bdf, usize>,
+    /// The device that is judged by its own header bit at the moment.
+    pub(super) late: Option<Bdf>,
+    /// Functions of the topology that are not on their bus at the moment.
+    pub(super) absent: BTreeSet<Bdf>,
+}
+
+/// One step of the recursive alias search, as a list of work instead of a call.
+#[derive(Clone, Copy)]
+enum Work {
+    /// `get_pci_alias_group`.
+    Aliases(Bdf),
+    /// `get_pci_function_alias_group`.
+    Functions(Bdf),
+}
+
+impl Search<'_> {
+    /// Linux drivers/iommu/iommu.c `pci_device_group`; `None` where it allocates a new group.
+    pub(super) fn group(&self, device: Bdf) -> Option<usize> {
+        let way = self.way(device);
+        let met = way.iter().find_map(|met| self.groups.get(met).copied());
+        met.or_else(|| self.search(way.last().copied().unwrap_or(device)))
+    }
+
+    /// The functions that the search looks at on its way up: the device, the bridges that add an alias, and those above from
+    /// which on the path does not isolate.
+    pub(super) fn way(&self, device: Bdf) -> Vec<Bdf> {
+        let mut way: Vec<Bdf> = self.topology.aliases(device).map(|alias| alias.by).collect();
+        way.dedup();
+        let mut below = way.last().copied().unwrap_or(device);
+        // The path from the next port on has to isolate, the port included.
+        while self.topology.open_path(below).is_some() {
+            let Some((port, _)) = self.topology.bridges(below).next() else { break };
+            way.push(port);
+            below = port;
+        }
+        way
+    }
+
+    /// The group of a device below this bridge from which the search would come past it: what Linux does not look at.
+    pub(super) fn below(&self, bridge: Bdf) -> Option<usize> {
+        let mut grouped = self.groups.iter().filter(|(device, _)| device.segment == bridge.segment);
+        grouped.find(|(device, _)| self.way(**device).contains(&bridge)).map(|(_, group)| *group)
+    }
+
+    fn search(&self, from: Bdf) -> Option<usize> {
+        let mut seen = BTreeSet::new();
+        let mut work = alloc::vec![Work::Functions(from), Work::Aliases(from)];
+        while let Some(step) = work.pop() {
+            match step {
+                Work::Aliases(device) if seen.insert(device) => {
+                    if let Some(group) = self.groups.get(&device) {
+                        return Some(*group);
+                    }
+                    let aliases = self.on_bus(device).filter(|other| self.poses(device, *other));
+                    let steps: Vec<Work> =
+                        aliases.flat_map(|other| [Work::Aliases(other), Work::Functions(other)]).collect();
+                    work.extend(steps.into_iter().rev());
+                }
+                Work::Functions(device) if self.in_multifunction_slot(device) && !self.isolates(device) => {
+                    let same_slot = |other: &Bdf| other.rid.0 >> 3 == device.rid.0 >> 3;
+                    let open = self.on_bus(device).filter(same_slot).filter(|other| !self.isolates(*other));
+                    let steps: Vec<Work> = open.map(Work::Aliases).collect();
+                    work.extend(steps.into_iter().rev());
+                }
+                Work::Aliases(_) | Work::Functions(_) => {}
+            }
+        }
+        None
+    }
+
+    fn on_bus(&self, device: Bdf) -> impl Iterator<Item = Bdf> {
+        let all = self.topology.on_bus(device.segment, device.rid.bus()).map(|(bdf, _)| bdf);
+        all.filter(move |other| *other != device && !self.absent.contains(other))
+    }
+
+    /// Linux drivers/pci/search.c `pci_devs_are_dma_aliases`.
+    fn poses(&self, a: Bdf, b: Bdf) -> bool {
+        let as_other = |from: Bdf, to: Bdf| {
+            let mask = self.topology.get(from).and_then(|function| AliasMask::of(function, from.rid.devfn()));
+            mask.is_some_and(|(mask, _)| mask.contains(to.rid.devfn()))
+        };
+        as_other(a, b) || as_other(b, a)
+    }
+
+    fn in_multifunction_slot(&self, device: Bdf) -> bool {
+        if self.late == Some(device) {
+            return self.topology.get(device).is_some_and(|function| function.multifunction);
+        }
+        self.topology.in_multifunction_slot(device)
+    }
+
+    fn isolates(&self, device: Bdf) -> bool {
+        let multifunction = self.in_multifunction_slot(device);
+        let seat = self.topology.seat(device);
+        seat.is_some_and(|seat| seat.acs(AcsFlags::ISOLATED, multifunction).isolates)
+    }
+}

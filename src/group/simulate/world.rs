@@ -1,0 +1,153 @@
+//! The machine that things happen to, and what can happen.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::Bdf;
+use crate::group::{Device, DeviceKey, Groups};
+use crate::pci::Topology;
+
+/// What happens on the way up, or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Event {
+    /// The function is added to its bus. Functions that no event adds are there from the beginning.
+    Add(Bdf),
+    /// The function leaves.
+    Remove(Bdf),
+    /// A driver is matched with the function, and binds.
+    Probe(Bdf),
+    /// A driver is matched with the function, and its probe fails: after DMA was configured (linux drivers/base/dd.c
+    /// `really_probe`).
+    Fail(Bdf),
+    /// The IOMMU at this index of [`Platform::iommus`](crate::Platform::iommus) is registered; `None` for all. IOMMUs that no
+    /// event names are ready from the beginning.
+    Ready(Option<u32>),
+    /// Drivers that were deferred try again. At the end they do so without being told.
+    Retry,
+    /// The function is given its group now, whoever does that: a line of a recorded order. Where there are such events, functions
+    /// without one have no group.
+    Turn {
+        /// The function.
+        device: Bdf,
+        /// It is scanned after its IOMMU was registered: the PCI core has not marked it multifunction yet, and only its own
+        /// header bit counts (linux drivers/pci/probe.c `pci_scan_slot`).
+        scanned_late: bool,
+    },
+}
+
+impl Event {
+    /// The function that it is about.
+    pub fn device(&self) -> Option<Bdf> {
+        match *self {
+            Event::Add(device) | Event::Remove(device) | Event::Probe(device) | Event::Fail(device) => {
+                Some(device)
+            }
+            Event::Turn { device, .. } => Some(device),
+            Event::Ready(_) | Event::Retry => None,
+        }
+    }
+}
+
+/// A machine in which groups are made one after the other.
+///
+/// The board of 2020: a root port without ACS, two functions behind it, and a port driver that is deferred.
+/// ```
+/// use fwspec::group::simulate::{Algorithm, Event, World};
+/// use fwspec::{Bdf, Device, Groups};
+/// let [port, f0, f1] = ["000a:10:00.0", "000a:11:00.0", "000a:11:00.1"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+/// let mut groups = Groups::without_firmware();
+/// groups.add(Device::root_port(port, 0x11..=0x11))?;
+/// groups.add(Device::endpoint(f0).multifunction())?;
+/// groups.add(Device::endpoint(f1).multifunction())?;
+/// let world = World::of(&groups);
+/// let boot = [Event::Add(port), Event::Add(f0), Event::Add(f1), Event::Probe(port), Event::Ready(None),
+///     Event::Probe(f0), Event::Probe(f1)];
+/// assert_eq!(world.play(Algorithm::DriverProbe, &boot).groups, [vec![port], vec![f0], vec![f1]]);
+/// assert_eq!(world.play(Algorithm::DeviceAdd, &boot).groups, [vec![port, f0, f1]]);
+/// # Ok::<(), fwspec::BusError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct World<'a> {
+    pub(super) topology: &'a Topology,
+    /// The functions, in the order in which Linux adds them.
+    pub(super) functions: Vec<Bdf>,
+    /// The IOMMUs that each needs; none for one that is not translated.
+    pub(super) needs: BTreeMap<Bdf, Vec<u32>>,
+    pub(super) iommus: BTreeSet<u32>,
+    /// The class of each in the closure of the ties.
+    class: BTreeMap<Bdf, usize>,
+}
+
+impl<'a> World<'a> {
+    /// The PCI functions of these groups, and their IOMMUs; one IOMMU for all where there is no firmware.
+    pub fn of(groups: &'a Groups) -> Self {
+        let topology = groups.topology();
+        let mut functions: Vec<Bdf> = topology.iter().map(|(bdf, _)| bdf).collect();
+        functions.sort_by_key(|bdf| topology.get(*bdf).is_some_and(|function| function.virtual_function));
+        let mut needs: BTreeMap<Bdf, Vec<u32>> = BTreeMap::new();
+        for bdf in &functions {
+            if groups.map().is_none() {
+                needs.insert(*bdf, alloc::vec![0]);
+            } else if let Some(fwspec) =
+                groups.placement((*bdf).into()).ok().and_then(|placement| placement.fwspec)
+            {
+                let all: BTreeSet<u32> = core::iter::once(fwspec.iommu)
+                    .chain(fwspec.ids.iter().map(|stream| stream.iommu))
+                    .collect();
+                needs.insert(*bdf, all.into_iter().collect());
+            }
+        }
+        let iommus = needs.values().flatten().copied().collect();
+        let mut world = World { topology, functions, needs, iommus, class: BTreeMap::new() };
+        let mut closed = world.empty();
+        world.functions.iter().for_each(|bdf| world.add_to(&mut closed, *bdf));
+        closed.settle();
+        let classes = closed.classes().enumerate();
+        world.class = classes
+            .flat_map(|(class, members)| members.into_iter().map(move |member| (member, class)))
+            .filter_map(|(member, class)| match member {
+                DeviceKey::Pci(bdf) => Some((bdf, class)),
+                _ => None,
+            })
+            .collect();
+        world
+    }
+
+    /// The functions, in the order in which Linux adds them: parents first, virtual functions last.
+    pub fn functions(&self) -> &[Bdf] {
+        &self.functions
+    }
+
+    /// Groups without anybody in them, by PCI alone: what the drivers of IOMMUs add is not played.
+    pub(super) fn empty(&self) -> Groups {
+        let mut groups = Groups::without_firmware();
+        groups.topology.machine = self.topology.machine;
+        groups
+    }
+
+    pub(super) fn add_to(&self, groups: &mut Groups, bdf: Bdf) {
+        let Some(function) = self.topology.get(bdf) else { return };
+        let device = Device::function(bdf, *function);
+        let physical = self.topology.physical_of(bdf).filter(|_| function.virtual_function);
+        // What was consistent in one topology is so in its copy; what is there already stays.
+        _ = groups.add(physical.map_or(device, |physical| device.virtual_function_of(physical)));
+    }
+
+    /// The groups that these functions should be in: the closure of the ties of all that the machine has, each sorted, by
+    /// lowest member.
+    pub fn closure(&self, functions: impl IntoIterator<Item = Bdf>) -> Vec<Vec<Bdf>> {
+        let functions = functions.into_iter().filter_map(|bdf| Some((bdf, *self.class.get(&bdf)?)));
+        partition(functions)
+    }
+}
+
+/// Members of equal groups put together: each sorted, by lowest member.
+pub(super) fn partition(members: impl Iterator<Item = (Bdf, usize)>) -> Vec<Vec<Bdf>> {
+    let mut by_group: BTreeMap<usize, Vec<Bdf>> = BTreeMap::new();
+    members.for_each(|(bdf, group)| by_group.entry(group).or_default().push(bdf));
+    let mut groups: Vec<Vec<Bdf>> = by_group.into_values().collect();
+    groups.iter_mut().for_each(|group| group.sort_unstable());
+    groups.sort_unstable();
+    groups
+}
