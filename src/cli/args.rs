@@ -20,6 +20,7 @@ use crate::{Bdf, Dialect};
 )]
 #[command(
     after_help = "A FILE is a device tree (DTB), an ACPI IORT table, several ACPI tables, or acpidump text; - is standard input.\n\
+show and lint also take folders, and read everything below them.\n\
 Exit codes: 0 fine, 1 nothing found for an id or lint findings, 2 unreadable input, 64 usage."
 )]
 pub(super) struct Arguments {
@@ -32,7 +33,7 @@ pub(super) enum Verb {
     /// Decode firmware: IOMMUs, who masters memory, and every mapping
     #[command(
         after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --format svg iort.bin > iort.svg\n  \
-dtc -O dtb board.dts | fwspec show -"
+dtc -O dtb board.dts | fwspec show -\n  fwspec show --json build/ > firmware.ndjson"
     )]
     Show(Show),
     /// Answer for single ids: function to StreamID and DeviceID, and back
@@ -200,7 +201,11 @@ impl Groups {
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Firmware to decode; - is standard input
+    /// Firmware to decode, or folders of it; - is standard input
+    ///
+    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder are those of one machine
+    /// (/sys/firmware/acpi/tables), if none that is read here is there twice. What is no firmware is passed over and counted; symbolic links are
+    /// not followed.
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
@@ -341,7 +346,11 @@ fn dialects(name: &str) -> Result<Dialects, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct Lint {
-    /// Firmware to check; an MCFG beside an IORT tells which buses there are; - is standard input
+    /// Firmware to check, or folders of it; an MCFG beside an IORT tells which buses there are; - is standard input
+    ///
+    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder are those of one machine
+    /// (/sys/firmware/acpi/tables), if none that is read here is there twice. What is no firmware is passed over and counted; symbolic links are
+    /// not followed.
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// `lspci -xxxx` text of the machine: also what only the devices that are there show

@@ -1,36 +1,30 @@
 //! `fwspec lint`: what is wrong in firmware.
 
 use std::io;
-use std::path::Path;
 
 use crate::group::Policy;
 use crate::input::Firmware;
 use crate::lint::{self, Finding, Severity};
-use crate::report::json::LintDocument;
-use crate::report::{Linted, SarifLog, github, junit, text};
+use crate::report::json::{LintDocument, LintStream};
+use crate::report::text::Style;
+use crate::report::{JUNIT_END, JUNIT_START, Linted, SarifLog, Tally, github, junit, text};
 use crate::{Device, Dialect};
 
 use super::args::{FailOn, Lint, LintFormat};
+use super::folder::{Closed, Input, Inputs, Notes};
 use super::groups::{assign, read_topology};
+use super::many;
 use super::waiver::Waivers;
-use super::{Outcome, complain, name, print, print_json, read, style};
+use super::{Outcome, complain, print, print_json, style};
 
 pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
-    let mut waivers = match lint.waivers.as_deref().map(Waivers::open).transpose() {
+    let waivers = match lint.waivers.as_deref().map(Waivers::open).transpose() {
         Ok(waivers) => waivers.unwrap_or_default(),
         Err(error) => {
             complain(&error);
             return Ok(Outcome::Usage);
         }
     };
-    let mut outcome = Outcome::Fine;
-    let mut opened = Vec::new();
-    for path in &lint.files {
-        match open(path) {
-            Some(file) => opened.push(file),
-            None => outcome = Outcome::Unreadable,
-        }
-    }
     let found = match lint.pci.as_deref().map(read_topology) {
         Some(None) => return Ok(Outcome::Unreadable),
         Some(Some((found, unread))) => {
@@ -39,77 +33,142 @@ pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
         }
         None => None,
     };
-    let mut all = joined(opened);
-    for linted in &mut all {
-        if let Some(firmware) = &linted.firmware {
+    let mut inputs = Inputs::of(&lint.files);
+    let buses = take_buses(&mut inputs.all);
+    let (format, style) = (lint.format(), style());
+    let work = |input: &Input, notes: &mut Notes| {
+        let mut linted = open(input, notes)?;
+        if let Some(firmware) = &mut linted.firmware {
+            if matches!(input, Input::Named(_) | Input::Read(..)) {
+                buses.iter().for_each(|buses| firmware.join(buses.clone()));
+            }
             linted.findings.extend(firmware.findings());
             if let Some(found) = &found {
-                linted.findings.extend(among_devices(firmware, found.clone(), lint.sid_bits));
+                linted.findings.extend(among_devices(firmware, found.clone(), lint.sid_bits, notes));
             }
         }
         linted.findings.retain_mut(|finding| levelled(lint, finding));
-        waivers.apply(linted);
-    }
+        waivers.apply(&mut linted);
+        Ok((Tally::of(&linted), Piece::of(&linted, format, lint.fail_on.level(), style)))
+    };
+    let mut tally = Tally::default();
+    let mut report = Report::start(format)?;
+    let outcome = many::each(inputs, work, |(counted, piece)| {
+        tally.add(counted);
+        report.add(piece)
+    })?;
     waivers.finish();
-    match lint.format() {
-        LintFormat::Json => print_json(&LintDocument::new(&all))?,
-        LintFormat::Sarif => print_json(&SarifLog::new(&all))?,
-        LintFormat::Github => print(&github(&all))?,
-        LintFormat::Junit => print(&junit(&all, lint.fail_on.level()))?,
-        LintFormat::Text => {
-            let style = style();
-            let body: String = all.iter().map(|linted| text::lint(linted, style)).collect();
-            print(&(body + &text::lint_summary(&all, style)))?;
-        }
+    report.finish()?;
+    if format == LintFormat::Text {
+        print(&text::lint_summary(&tally, style))?;
     }
-    let failed = lint.fail_on.level().is_some_and(|level| all.iter().any(|linted| linted.count(level) > 0));
+    let failed = lint.fail_on.level().is_some_and(|level| tally.count(level) > 0);
     Ok(if failed { outcome.max(Outcome::NotFound) } else { outcome })
 }
 
+/// What a report says of one file.
+enum Piece {
+    Text(String),
+    Json(LintDocument),
+    Sarif(SarifLog),
+}
+
+impl Piece {
+    fn of(linted: &Linted, format: LintFormat, fail_on: Option<Severity>, style: Style) -> Self {
+        match format {
+            LintFormat::Json => Piece::Json(LintDocument::new(linted)),
+            LintFormat::Sarif => Piece::Sarif(SarifLog::new(linted)),
+            LintFormat::Github => Piece::Text(github(linted)),
+            LintFormat::Junit => Piece::Text(junit(linted, fail_on)),
+            LintFormat::Text => Piece::Text(text::lint(linted, style)),
+        }
+    }
+}
+
+/// A report on its way out. What comes first in the form and is known last is held, and nothing else.
+struct Report {
+    document: Option<LintStream<io::Stdout>>,
+    log: Option<SarifLog>,
+    end: &'static str,
+}
+
+impl Report {
+    fn start(format: LintFormat) -> io::Result<Self> {
+        let mut report = Report { document: None, log: None, end: "" };
+        match format {
+            LintFormat::Json => report.document = Some(LintStream::new(io::stdout())?),
+            LintFormat::Sarif => report.log = Some(SarifLog::default()),
+            LintFormat::Junit => {
+                print(JUNIT_START)?;
+                report.end = JUNIT_END;
+            }
+            LintFormat::Github | LintFormat::Text => {}
+        }
+        Ok(report)
+    }
+
+    fn add(&mut self, piece: Piece) -> io::Result<()> {
+        match (piece, &mut self.document, &mut self.log) {
+            (Piece::Text(text), ..) => print(&text)?,
+            (Piece::Json(piece), Some(document), _) => document.add(piece)?,
+            (Piece::Sarif(piece), _, Some(log)) => log.append(piece),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<()> {
+        self.document.map_or(Ok(()), LintStream::finish)?;
+        self.log.map_or(Ok(()), |log| print_json(&log))?;
+        print(self.end)
+    }
+}
+
 /// What the devices of the machine show; those that cannot be added are told to the user.
-fn among_devices(firmware: &Firmware, found: Vec<Device>, sid_bits: Option<u8>) -> Vec<Finding> {
+fn among_devices(
+    firmware: &Firmware,
+    found: Vec<Device>,
+    sid_bits: Option<u8>,
+    notes: &mut Notes,
+) -> Vec<Finding> {
     let Some((groups, skipped)) = assign(Some(firmware), Dialect::LINUX, Policy::Linux, found) else {
         return Vec::new();
     };
-    skipped.iter().for_each(|problem| complain(&problem.error));
+    skipped.into_iter().for_each(|problem| notes.say(problem.error));
     lint::groups(&groups, &firmware.platform, sid_bits)
 }
 
-/// Opens a file; one that is firmware but cannot be read is a finding, and not an unreadable input.
-fn open(path: &Path) -> Option<Linted> {
-    let file = name(path);
-    let bytes = read(path)?;
-    let empty = Linted { file, firmware: None, findings: Vec::new(), waived: Vec::new() };
-    match Firmware::open(&empty.file, bytes) {
-        Ok(firmware) => Some(Linted { firmware: Some(firmware), ..empty }),
-        Err(error) => match lint::unreadable(&error) {
-            Some(finding) => Some(Linted { findings: vec![finding], ..empty }),
-            None => {
-                complain(&format_args!("{}: {error}", empty.file));
-                None
-            }
+/// Opens an input; one that is firmware but cannot be read is a finding, and not an unreadable input.
+fn open(input: &Input, notes: &mut Notes) -> Result<Linted, Closed> {
+    let (firmware, findings) = match input.open(notes) {
+        Ok(firmware) => (Some(firmware), Vec::new()),
+        Err(Closed::Firmware(error)) => match lint::unreadable(&error) {
+            Some(finding) => (None, vec![finding]),
+            None => return Err(Closed::Firmware(error)),
         },
-    }
+        Err(closed) => return Err(closed),
+    };
+    Ok(Linted { file: input.name(), firmware, findings, waived: Vec::new() })
 }
 
-/// Files that only say which buses there are (MCFG) join the tables beside them.
-fn joined(files: Vec<Linted>) -> Vec<Linted> {
-    let alone = |linted: &Linted| {
-        linted
-            .firmware
-            .as_ref()
-            .is_some_and(|firmware| firmware.iort().is_none() && firmware.tree().is_none())
-    };
-    let (buses, mut tables): (Vec<_>, Vec<_>) = files.into_iter().partition(alone);
-    if tables.is_empty() {
-        return buses;
-    }
-    for table in tables.iter_mut().filter_map(|linted| linted.firmware.as_mut()) {
-        for buses in buses.iter().filter_map(|linted| linted.firmware.clone()) {
-            table.join(buses);
+/// Named files that only say which buses there are (MCFG), which join the tables beside them; taken out of the inputs if there
+/// is anything else.
+fn take_buses(inputs: &mut Vec<Input>) -> Vec<Firmware> {
+    let (mut buses, mut others) = (Vec::new(), Vec::new());
+    for input in inputs.drain(..) {
+        let alone = |firmware: &Firmware| firmware.iort().is_none() && firmware.tree().is_none();
+        let opened = input.holds_tables().then(|| input.open(&mut Notes::default()).ok()).flatten();
+        match opened.filter(alone) {
+            Some(firmware) => buses.push((input, firmware)),
+            None => others.push(input),
         }
     }
-    tables
+    if others.is_empty() {
+        inputs.extend(buses.into_iter().map(|(input, _)| input));
+        return Vec::new();
+    }
+    *inputs = others;
+    buses.into_iter().map(|(_, firmware)| firmware).collect()
 }
 
 /// Gives a finding the severity that the user wants; whether it is wanted at all.

@@ -4,10 +4,12 @@ mod args;
 mod audit;
 mod diff;
 mod explain;
+mod folder;
 mod groups;
 mod lint;
 mod lookup;
 mod manual;
+mod many;
 mod show;
 mod simulate;
 mod waiver;
@@ -16,14 +18,15 @@ mod why;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::ErrorKind;
-use crate::input::{self, Firmware, Kind};
+use crate::input::{self, Firmware};
 use crate::report::text::Style;
+
+use folder::{Input, Notes};
 
 /// How the command ends. The numbers are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,51 +98,13 @@ fn style() -> Style {
 /// Opens firmware, and tells the user where it cannot be read. A folder is a set of ACPI tables of one machine
 /// (`/sys/firmware/acpi/tables`).
 fn open(path: &Path) -> Option<Firmware> {
-    if path.is_dir() {
-        return open_tables(path);
-    }
-    let name = name(path);
-    let bytes = read(path)?;
-    match Firmware::open(&name, bytes) {
-        Ok(firmware) => Some(firmware),
-        Err(error) => {
-            complain(&format_args!("{name}: {error}"));
-            None
-        }
-    }
-}
-
-fn open_tables(folder: &Path) -> Option<Firmware> {
-    let name = name(folder);
-    let files =
-        std::fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
-    let mut files: Vec<PathBuf> = match files {
-        Ok(files) => files,
-        Err(error) => {
-            complain(&format_args!("{name}: {error}"));
-            return None;
-        }
+    let mut notes = Notes::default();
+    let opened = match Input::one(path) {
+        Ok(input) => input.open(&mut notes).map_err(|closed| closed.message(&name(path))),
+        Err(error) => Err(format!("{}: {error}", name(path))),
     };
-    files.sort();
-    let mut all: Option<Firmware> = None;
-    for file in files.iter().filter(|file| file.is_file()) {
-        let bytes = read(file)?;
-        // Tables of one machine stand together; a device tree or a topology beside them is something else.
-        if matches!(input::recognise(&bytes), Kind::DeviceTree | Kind::LspciText | Kind::Unknown) {
-            continue;
-        }
-        match (Firmware::open(&name, bytes), &mut all) {
-            (Ok(firmware), Some(all)) => all.join(firmware),
-            (Ok(firmware), None) => all = Some(firmware),
-            // Most tables of a machine are none of ours.
-            (Err(error), _) if matches!(error.kind, ErrorKind::NoFirmwareTable(_)) => {}
-            (Err(error), _) => complain(&format_args!("{}: {error}", file.display())),
-        }
-    }
-    if all.is_none() {
-        complain(&format_args!("{name}: no IORT, RIMT, VIOT or MCFG in this folder"));
-    }
-    all
+    notes.lines.iter().chain(opened.as_ref().err()).for_each(|line| complain(line));
+    opened.ok()
 }
 
 /// Reads a file or standard input, and tells the user where that fails.
@@ -163,10 +128,14 @@ fn complain(message: &dyn core::fmt::Display) {
 }
 
 /// One JSON document on one line.
+fn json_line(document: &impl serde::Serialize) -> io::Result<String> {
+    let mut line = serde_json::to_string(document)?;
+    line.push('\n');
+    Ok(line)
+}
+
 fn print_json(document: &impl serde::Serialize) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, document)?;
-    out.write_all(b"\n")
+    print(&json_line(document)?)
 }
 
 fn print(text: &str) -> io::Result<()> {

@@ -8,58 +8,63 @@ use crate::report::picture::{self, Picture};
 use crate::report::{self, json::PlatformDocument, text};
 
 use super::args::{Show, ShowFormat};
-use super::{Outcome, open, print, print_drawn, print_json, style};
+use super::folder::{Closed, Input, Inputs, Notes};
+use super::many;
+use super::{Outcome, json_line, print, style};
 
 pub(super) fn run(show: &Show) -> io::Result<Outcome> {
-    if show.format() == ShowFormat::Svg && show.files.len() > 1 {
+    let inputs = Inputs::of(&show.files);
+    if show.format() == ShowFormat::Svg && inputs.all.len() > 1 {
         super::complain(&"one file makes one drawing: name one");
         return Ok(Outcome::Usage);
     }
-    let mut outcome = Outcome::Fine;
+    let (style, format) = (style(), show.format());
+    let work = |input: &Input, notes: &mut Notes| {
+        let firmware = input.open(notes)?;
+        let map = IdMap::build(&firmware.platform, show.dialect).map_err(Closed::Firmware)?;
+        Ok(written(show, format, style, &firmware, &map))
+    };
     let mut gap = "";
-    for path in &show.files {
-        let Some(firmware) = open(path) else {
-            outcome = Outcome::Unreadable;
-            continue;
-        };
-        let map = match IdMap::build(&firmware.platform, show.dialect) {
-            Ok(map) => map,
-            Err(error) => {
-                super::complain(&format_args!("{}: {error}", firmware.file));
-                outcome = Outcome::Unreadable;
-                continue;
-            }
-        };
-        let drawing = || {
-            let title = format!("{}: {}", firmware.file, text::title(&firmware));
-            Picture::of_firmware(&title, &firmware.platform, &map)
-        };
-        match show.format() {
-            ShowFormat::Json => {
-                let mut document = PlatformDocument::new(&firmware.file, &firmware.platform, &map);
-                document.name_places(firmware.places());
-                print_json(&document)?;
-                continue;
-            }
-            ShowFormat::Svg => {
-                print_drawn(|out| picture::svg(&drawing(), out))?;
-                continue;
-            }
-            ShowFormat::Dot => {
-                print_drawn(|out| picture::dot(&drawing(), out))?;
-                continue;
-            }
-            ShowFormat::Text => {}
+    many::each(inputs, work, |text| {
+        let text = text?;
+        if format == ShowFormat::Text {
+            print(gap)?;
+            gap = "\n";
         }
-        let style = style();
-        let title = style.heading(&format!("{}: {}", firmware.file, text::title(&firmware)));
-        let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
-        let meaning = text::platform(&firmware, &map, style);
-        let fields = if show.brief { String::new() } else { fields(&firmware, style) };
-        print(&format!("{gap}{title}, {dialect}\n\n{meaning}{fields}"))?;
-        gap = "\n";
+        print(&text)
+    })
+}
+
+/// What is printed of one firmware.
+fn written(
+    show: &Show,
+    format: ShowFormat,
+    style: text::Style,
+    firmware: &Firmware,
+    map: &IdMap,
+) -> io::Result<String> {
+    let drawing = || {
+        let title = format!("{}: {}", firmware.file, text::title(firmware));
+        Picture::of_firmware(&title, &firmware.platform, map)
+    };
+    let mut out = String::new();
+    match format {
+        ShowFormat::Json => {
+            let mut document = PlatformDocument::new(&firmware.file, &firmware.platform, map);
+            document.name_places(firmware.places());
+            return json_line(&document);
+        }
+        ShowFormat::Svg => picture::svg(&drawing(), &mut out).map_err(io::Error::other)?,
+        ShowFormat::Dot => picture::dot(&drawing(), &mut out).map_err(io::Error::other)?,
+        ShowFormat::Text => {
+            let title = style.heading(&format!("{}: {}", firmware.file, text::title(firmware)));
+            let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
+            let meaning = text::platform(firmware, map, style);
+            let fields = if show.brief { String::new() } else { fields(firmware, style) };
+            out = format!("{title}, {dialect}\n\n{meaning}{fields}");
+        }
     }
-    Ok(outcome)
+    Ok(out)
 }
 
 /// Every field of every node, where the firmware is a table; a device tree is its own text already (`dtc -O dts`).

@@ -3,6 +3,7 @@
 #![allow(clippy::arithmetic_side_effects)]
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
@@ -33,7 +34,7 @@ struct Waiver {
     /// The last day on which it is.
     expires: Option<Datetime>,
     #[serde(skip)]
-    used: bool,
+    used: AtomicBool,
 }
 
 impl Waivers {
@@ -69,11 +70,11 @@ impl Waivers {
     }
 
     /// Moves what is waived aside.
-    pub(super) fn apply(&mut self, linted: &mut Linted) {
+    pub(super) fn apply(&self, linted: &mut Linted) {
         for finding in core::mem::take(&mut linted.findings) {
-            match self.waiver.iter_mut().find(|waiver| waiver.covers(linted, &finding)) {
+            match self.waiver.iter().find(|waiver| waiver.covers(linted, &finding)) {
                 Some(waiver) => {
-                    waiver.used = true;
+                    waiver.used.store(true, Ordering::Relaxed);
                     linted.waived.push((finding, waiver.reason.clone()));
                 }
                 None => linted.findings.push(finding),
@@ -83,7 +84,7 @@ impl Waivers {
 
     /// Tells of waivers that nothing needs any more.
     pub(super) fn finish(&self) {
-        for waiver in self.waiver.iter().filter(|waiver| !waiver.used) {
+        for waiver in self.waiver.iter().filter(|waiver| !waiver.used.load(Ordering::Relaxed)) {
             let place = waiver.place.as_deref().unwrap_or("anywhere");
             super::complain(&format_args!(
                 "nothing to waive for {} at {place}: the waiver can go",

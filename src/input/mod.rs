@@ -16,8 +16,8 @@ pub mod sysfs;
 pub use devices::devices;
 pub use dump::{ConfigDump, ConfigDumps};
 #[cfg(feature = "std")]
-pub use file::read;
+pub use file::{read, read_recognised};
 pub use firmware::{Firmware, PLACES};
 pub use log::{LogLine, log_line};
 pub use query::{ParseQueryError, Query};
-pub use recognise::{Kind, recognise};
+pub use recognise::{Kind, READ_HERE, recognise};

@@ -22,8 +22,9 @@ pub enum Kind {
     Unknown,
 }
 
-/// The tables that are taken for what they say they are, however damaged the rest of their header is.
-const READ_HERE: [&[u8; 4]; 4] = [b"IORT", b"MCFG", b"RIMT", b"VIOT"];
+/// The signatures of the ACPI tables that are read here. Such a table is taken for what it says it is, however damaged the rest of its
+/// header is.
+pub const READ_HERE: [&[u8; 4]; 4] = [b"IORT", b"MCFG", b"RIMT", b"VIOT"];
 
 /// Bytes in the header of an ACPI table (ACPI 6.5 §5.2.6).
 const HEADER: usize = 36;

@@ -43,3 +43,60 @@ impl Linted {
         self.findings.iter().filter(|finding| finding.severity >= severity).count()
     }
 }
+
+/// How much was found in how many files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// What the user calls the first of the files.
+    pub first: String,
+    /// The files.
+    pub files: usize,
+    /// Findings that are errors.
+    pub errors: usize,
+    /// Findings that are warnings.
+    pub warnings: usize,
+    /// The other findings.
+    pub infos: usize,
+    /// Findings that are waived.
+    pub waived: usize,
+}
+
+impl Tally {
+    /// What was found in one file.
+    pub fn of(linted: &Linted) -> Self {
+        let count = |wanted| linted.findings.iter().filter(|finding| finding.severity == wanted).count();
+        Tally {
+            first: linted.file.clone(),
+            files: 1,
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warn),
+            infos: count(Severity::Info),
+            waived: linted.waived.len(),
+        }
+    }
+
+    /// Adds what was found in later files.
+    pub fn add(&mut self, other: Tally) {
+        if self.files == 0 {
+            self.first = other.first;
+        }
+        for (count, more) in [
+            (&mut self.files, other.files),
+            (&mut self.errors, other.errors),
+            (&mut self.warnings, other.warnings),
+            (&mut self.infos, other.infos),
+            (&mut self.waived, other.waived),
+        ] {
+            *count = count.saturating_add(more);
+        }
+    }
+
+    /// How many findings are at least this bad.
+    pub fn count(&self, severity: Severity) -> usize {
+        [(Severity::Error, self.errors), (Severity::Warn, self.warnings), (Severity::Info, self.infos)]
+            .iter()
+            .filter(|(kind, _)| *kind >= severity)
+            .map(|(_, count)| *count)
+            .sum()
+    }
+}

@@ -23,8 +23,8 @@ mod xml;
 #[cfg(feature = "json")]
 pub use changes::{DiffDocument, changes};
 #[cfg(feature = "json")]
-pub use ci::{github, junit};
+pub use ci::{JUNIT_END, JUNIT_START, github, junit};
 #[cfg(feature = "json")]
-pub use finding::Linted;
+pub use finding::{Linted, Tally};
 #[cfg(feature = "json")]
 pub use sarif::SarifLog;

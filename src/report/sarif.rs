@@ -3,36 +3,49 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::lint::{Code, Finding, Severity};
 
 use super::Linted;
 
-/// A SARIF log with one run.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub struct SarifLog(Value);
+/// A SARIF log with one run. The files are added one by one, so that none need be held.
+#[derive(Clone, Debug, Default)]
+pub struct SarifLog {
+    /// Each result with its code, which is described at the start of the log.
+    results: Vec<(Code, Value)>,
+}
 
 impl SarifLog {
-    /// The log of these files; each code that occurs is described once.
-    pub fn new(all: &[Linted]) -> Self {
-        let findings = || {
-            all.iter().flat_map(|linted| {
-                linted.findings.iter().chain(linted.waived.iter().map(|(finding, _)| finding))
-            })
-        };
-        let mut codes: Vec<Code> = findings().map(|finding| finding.code).collect();
+    /// The log of one file.
+    pub fn new(linted: &Linted) -> Self {
+        let found = linted.findings.iter().map(|finding| (finding.code, result(linted, finding, None)));
+        let waived =
+            linted.waived.iter().map(|(finding, why)| (finding.code, result(linted, finding, Some(why))));
+        SarifLog { results: found.chain(waived).collect() }
+    }
+
+    /// Adds the log of another file.
+    pub fn append(&mut self, mut other: SarifLog) {
+        self.results.append(&mut other.results);
+    }
+}
+
+impl Serialize for SarifLog {
+    /// Each code that occurs is described once.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut codes: Vec<Code> = self.results.iter().map(|(code, _)| *code).collect();
         codes.sort_unstable();
         codes.dedup();
-        let results = all.iter().flat_map(|linted| {
-            let found = linted.findings.iter().map(|finding| result(linted, finding, &codes, None));
-            let waived =
-                linted.waived.iter().map(|(finding, why)| result(linted, finding, &codes, Some(why)));
-            found.chain(waived).collect::<Vec<_>>()
+        let results = self.results.iter().map(|(code, result)| {
+            let mut result = result.clone();
+            if let Some(result) = result.as_object_mut() {
+                result.insert("ruleIndex".into(), json!(codes.binary_search(code).unwrap_or(0)));
+            }
+            result
         });
-        SarifLog(json!({
+        let log = json!({
             "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
             "version": "2.1.0",
             "runs": [{
@@ -43,7 +56,8 @@ impl SarifLog {
                 }},
                 "results": results.collect::<Vec<_>>(),
             }],
-        }))
+        });
+        log.serialize(serializer)
     }
 }
 
@@ -59,7 +73,7 @@ fn rule(code: Code) -> Value {
     })
 }
 
-fn result(linted: &Linted, finding: &Finding, codes: &[Code], waived: Option<&String>) -> Value {
+fn result(linted: &Linted, finding: &Finding, waived: Option<&String>) -> Value {
     let place = |at: crate::At, len: u32, note: Option<&str>| {
         let mut location = json!({
             "physicalLocation": {
@@ -76,7 +90,6 @@ fn result(linted: &Linted, finding: &Finding, codes: &[Code], waived: Option<&St
     let related = finding.related.iter().map(|related| place(related.at, related.len, Some(&related.note)));
     let mut result = json!({
         "ruleId": finding.code.rule().id,
-        "ruleIndex": codes.binary_search(&finding.code).unwrap_or(0),
         "level": level(finding.severity),
         "message": {"text": finding.message},
         "locations": [place(finding.at, finding.len, None)],

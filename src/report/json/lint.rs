@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use std::io;
 
 use serde::Serialize;
 
@@ -53,13 +54,56 @@ pub struct RelatedRecord {
     note: String,
 }
 
+const SCHEMA: &str = "fwspec.lint/1";
+
 impl LintDocument {
-    /// A document of these files.
-    pub fn new(all: &[Linted]) -> Self {
-        let found = all.iter().flat_map(|l| l.findings.iter().map(move |finding| record(l, finding, None)));
-        let waived =
-            all.iter().flat_map(|l| l.waived.iter().map(move |(f, reason)| record(l, f, Some(reason))));
-        LintDocument { schema: "fwspec.lint/1", findings: found.collect(), waived: waived.collect() }
+    /// The document of one file.
+    pub fn new(linted: &Linted) -> Self {
+        let found = linted.findings.iter().map(|finding| record(linted, finding, None));
+        let waived = linted.waived.iter().map(|(finding, reason)| record(linted, finding, Some(reason)));
+        LintDocument { schema: SCHEMA, findings: found.collect(), waived: waived.collect() }
+    }
+}
+
+/// Writes the documents of many files as one. Findings leave as they come; only what is waived, which stands behind them, is
+/// held.
+#[derive(Debug)]
+pub struct LintStream<W> {
+    out: W,
+    between: &'static str,
+    waived: Vec<FindingRecord>,
+}
+
+impl<W: io::Write> LintStream<W> {
+    /// Starts the document.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn new(mut out: W) -> io::Result<Self> {
+        write!(out, "{{\"schema\":\"{SCHEMA}\",\"findings\":[")?;
+        Ok(LintStream { out, between: "", waived: Vec::new() })
+    }
+
+    /// Adds what one more document says.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn add(&mut self, document: LintDocument) -> io::Result<()> {
+        for finding in &document.findings {
+            self.out.write_all(self.between.as_bytes())?;
+            self.out.write_all(serde_json::to_string(finding)?.as_bytes())?;
+            self.between = ",";
+        }
+        self.waived.extend(document.waived);
+        Ok(())
+    }
+
+    /// Ends the document, and the line.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn finish(mut self) -> io::Result<()> {
+        writeln!(self.out, "],\"waived\":{}}}", serde_json::to_string(&self.waived)?)
     }
 }
 

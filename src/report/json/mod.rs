@@ -17,7 +17,7 @@ pub use audit::{
     UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
 };
 pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
-pub use lint::{FindingRecord, LintDocument, RelatedRecord};
+pub use lint::{FindingRecord, LintDocument, LintStream, RelatedRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
 pub use platform::{
     DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,

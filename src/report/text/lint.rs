@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::index;
 use crate::lint::{Finding, Severity};
-use crate::report::Linted;
+use crate::report::{Linted, Tally};
 use crate::{At, Source};
 
 use super::Style;
@@ -35,21 +35,16 @@ pub fn lint(linted: &Linted, style: Style) -> String {
 }
 
 /// The last line: how much of what was found.
-pub fn lint_summary(all: &[Linted], style: Style) -> String {
-    let count = |wanted: Severity| {
-        all.iter().flat_map(|linted| &linted.findings).filter(|finding| finding.severity == wanted).count()
+pub fn lint_summary(tally: &Tally, style: Style) -> String {
+    let files = match tally.files {
+        1 => tally.first.clone(),
+        files => format!("{files} files"),
     };
-    let files = match all {
-        [only] => only.file.clone(),
-        all => format!("{} files", all.len()),
-    };
-    let waived: usize = all.iter().map(|linted| linted.waived.len()).sum();
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let mut parts =
-        alloc::vec![plural(count(Severity::Error), "error"), plural(count(Severity::Warn), "warning")];
-    parts.push(format!("{} info", count(Severity::Info)));
-    if waived > 0 {
-        parts.push(format!("{waived} waived"));
+    let mut parts = alloc::vec![plural(tally.errors, "error"), plural(tally.warnings, "warning")];
+    parts.push(format!("{} info", tally.infos));
+    if tally.waived > 0 {
+        parts.push(format!("{} waived", tally.waived));
     }
     style.heading(&format!("{files}: {}", parts.join(", "))) + "\n"
 }
