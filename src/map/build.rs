@@ -233,7 +233,8 @@ impl Rules {
             available: iommu.available && driven,
             group_rule: iommu.group_rule,
             own_msi: own_request(mappings, own),
-            stream_match_mask: iommu.stream_match_mask.unwrap_or(0),
+            stream_match_mask: (self.table == Table::DeviceTree)
+                .then_some(iommu.stream_match_mask.unwrap_or(0)),
             device_ids: self.index(mappings, own, Singles::Skip),
         }
     }

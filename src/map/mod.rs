@@ -82,8 +82,8 @@ pub struct MappedIommu {
     pub group_rule: GroupRule,
     /// The DeviceID of its own MSIs.
     pub own_msi: Option<MsiRequest>,
-    /// Mask that one-cell specifiers get (`stream-match-mask`).
-    stream_match_mask: u16,
+    /// Mask that one-cell specifiers get (`stream-match-mask`, else none); `None` for ACPI, whose ids Linux keeps raw.
+    stream_match_mask: Option<u16>,
     device_ids: Index,
 }
 
@@ -281,10 +281,11 @@ impl MappedIommu {
             return Stream { iommu, id: Some(StreamId(first)), mask: 0 };
         }
         let [high, low] = halves(first);
-        let mask = match cells.get(1) {
-            Some(mask) => high | halves(*mask)[1],
-            // IORT: the high half of a wide output ends up as the mask (linux keeps the 32 bits raw).
-            None => high | self.stream_match_mask,
+        let mask = match (cells.get(1), self.stream_match_mask) {
+            (Some(mask), _) => halves(*mask)[1],
+            (None, Some(mask)) => mask,
+            // IORT: the high half of a wide output ends up as the mask (linux `arm_smmu_master_alloc_smes` finds it there).
+            (None, None) => high,
         };
         Stream { iommu, id: Some(StreamId(u32::from(low))), mask }
     }
