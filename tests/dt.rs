@@ -305,10 +305,42 @@ fn a_place_names_node_property_and_cell() {
     let tree = Tree::parse(&blob).unwrap();
     let error = tree.platform().unwrap().skipped[0];
     assert_eq!(error.kind, ErrorKind::PhandleUnknown { entry: 0, phandle: 9 });
-    assert_eq!(tree.place(error.at.offset).to_string(), "/soc/pcie@1 iommu-map");
-    assert_eq!(tree.place(error.at.offset + 4).to_string(), "/soc/pcie@1 iommu-map, cell 1");
+    assert_eq!(tree.place(error.at.offset).to_string(), "/soc/pcie@1 iommu-map, cell 1");
+    assert_eq!(tree.place(error.at.offset - 4).to_string(), "/soc/pcie@1 iommu-map, cell 0");
+    assert_eq!(blob[error.at.offset as usize..][..4], [0, 0, 0, 9]);
     let soc = tree.find("/soc").unwrap().offset();
     assert_eq!(tree.place(soc).to_string(), "/soc");
+}
+
+#[test]
+fn errors_stand_at_the_word_they_are_about() {
+    let mut blob = Blob::new();
+    blob.iommu("iommu", 1, 1).iommu("wide", 2, 17);
+    blob.begin("odd").property("iommu-map", &[0; 18]).end();
+    blob.begin("late").node("child", &[]).cells("iommus", &[1, 7]).end();
+    blob.begin("nameless").word(3).word(0).word(0x1234).end();
+    blob.node("unknown", &[("iommus", &[1, 7, 9, 7])]);
+    blob.node("seventeen", &[("iommu-map", &[0, 1, 0, 8, 8, 2, 0, 8])]);
+    blob.node("base", &[("iommu-map", &[0, 1, 0, 8, 0x11, 1, 0, 8]), ("iommu-map-mask", &[0xf8])]);
+    let blob = blob.finish();
+    let tree = Tree::parse(&blob).unwrap();
+    let platform = tree.platform().unwrap();
+    let word = |offset: u32| u32::from_be_bytes(*blob[offset as usize..].first_chunk().unwrap());
+    let said: Vec<_> = platform
+        .skipped
+        .iter()
+        .map(|error| (tree.place(error.at.offset).to_string(), word(error.at.offset)))
+        .collect();
+    let place = |text: &str, word: u32| (text.to_string(), word);
+    let expected = [
+        place("/late iommus", 3),
+        place("/nameless ?", 0x1234),
+        place("/odd iommu-map", 18),
+        place("/unknown iommus, cell 2", 9),
+        place("/seventeen iommu-map, cell 5", 2),
+        place("/base iommu-map, cell 4", 0x11),
+    ];
+    assert_eq!(said, expected);
 }
 
 // -- maps: the worked examples --
@@ -599,6 +631,81 @@ fn old_smmus_name_their_masters_themselves() {
 }
 
 #[test]
+fn functions_of_a_host_that_an_old_smmu_names_have_their_requester_id() {
+    let mut blob = Blob::new();
+    blob.begin("smmu").text("compatible", "arm,mmu-400").cells("mmu-masters", &[7]).end();
+    blob.begin("pcie").text("device_type", "pci").cells("phandle", &[7]).end();
+    let platform = platform(&blob.finish());
+    let table = bus(&platform, "/pcie").streams.as_ref().unwrap();
+    assert_eq!(table.mappings[0].target, Target::Iommu(0));
+    assert_eq!((current(table, 0x108), current(table, 0x1_0000)), (Some(Ok(vec![0x108])), None));
+}
+
+#[test]
+fn smmus_take_sixteen_bits_of_each_cell() {
+    let mut blob = Blob::new();
+    let mut smmu = |name: &str, phandle: u32, cells: u32, mask: &[u32]| {
+        blob.begin(name).text("compatible", "arm,mmu-500").cells("phandle", &[phandle]);
+        blob.cells("#iommu-cells", &[cells]);
+        if !mask.is_empty() {
+            blob.cells("stream-match-mask", mask);
+        }
+        blob.end();
+    };
+    smmu("plain", 1, 1, &[]);
+    smmu("masked", 2, 1, &[0x7f80]);
+    smmu("pairs", 3, 2, &[0x7f80]);
+    blob.node("dma", &[("iommus", &[1, 0x5_0400, 2, 0x400, 3, 0x5_0400, 0x1_007f])]);
+    let platform = platform(&blob.finish());
+    let map = fwspec::IdMap::build(&platform, Dialect::LINUX).unwrap();
+    let ids: Vec<_> = map.own_streams(0).iter().map(|stream| stream.fwspec_id().unwrap()).collect();
+    // linux `arm_smmu_of_xlate`: FIELD_PREP of each cell, stream-match-mask only beside one cell.
+    assert_eq!(ids, [0x400, 0x7f80_0400, 0x7f_0400]);
+}
+
+#[test]
+fn every_binding_names_the_parts_of_its_specifiers() {
+    let parts = |compatible: &str, cells: &[u32]| {
+        let mut blob = Blob::new();
+        let count = u32::try_from(cells.len()).unwrap();
+        blob.begin("iommu").text("compatible", compatible).cells("#iommu-cells", &[count]).end();
+        platform(&blob.finish()).iommus[0].parts(cells).collect::<Vec<_>>()
+    };
+    assert_eq!(parts("arm,mmu-500", &[0x400, 0x7f]), [("stream", 0x400), ("mask", 0x7f)]);
+    assert_eq!(parts("arm,mmu-500", &[0x400]), [("stream", 0x400)]);
+    assert_eq!(parts("arm,smmu-v3", &[0x1_0000]), [("stream", 0x1_0000)]);
+    assert_eq!(parts("arm,smmu-v3", &[1, 2]), [], "the binding has one cell");
+    assert_eq!(parts("mediatek,mt8195-iommu-vdo", &[0x2a5]), [("larb", 21), ("port", 5)]);
+    assert_eq!(parts("mediatek,mt2701-m4u", &[0x45]), [("port", 0x45)], "counted through over all larbs");
+    assert_eq!(parts("nvidia,tegra210-smmu", &[5]), [("swgroup", 5)]);
+    assert_eq!(parts("renesas,ipmmu-r8a7795", &[5]), [("micro-tlb", 5)]);
+    assert_eq!(parts("qcom,msm-iommu-v1", &[5]), [("context-bank", 5)]);
+    assert_eq!(parts("allwinner,sun50i-h6-iommu", &[5]), [("master", 5)]);
+    assert_eq!(parts("apple,t8103-dart", &[5]), [("stream", 5)]);
+    assert_eq!(parts("riscv,iommu", &[5]), [("device", 5)]);
+    assert_eq!(parts("virtio,pci-iommu", &[5]), [("endpoint", 5)]);
+    assert_eq!(parts("xen,grant-dma", &[5]), [("backend-domain", 5)]);
+    assert_eq!(parts("rockchip,iommu", &[]), []);
+    assert_eq!(parts("acme,iommu", &[1, 2, 3, 4]), []);
+}
+
+#[test]
+fn a_bus_that_says_no_cells_has_those_of_the_bus_above() {
+    let mut blob = Blob::new();
+    blob.cells("#address-cells", &[1]).cells("#size-cells", &[1]);
+    // linux `of_bus_n_addr_cells` goes up; 2 and 1 hold only where nobody says anything.
+    blob.begin("soc").flag("ranges").node("near", &[("reg", &[0x1800, 0x100]), ("#iommu-cells", &[1])]).end();
+    let bases = |blob: &[u8]| platform(blob).iommus.iter().map(|iommu| iommu.base).collect::<Vec<_>>();
+    assert_eq!(bases(&blob.finish()), [Some(0x1800)]);
+    let mut blob = Blob::new();
+    blob.begin("soc")
+        .flag("ranges")
+        .node("near", &[("reg", &[1, 0x1800, 0x100]), ("#iommu-cells", &[1])])
+        .end();
+    assert_eq!(bases(&blob.finish()), [Some(0x1_0000_1800)]);
+}
+
+#[test]
 fn registers_are_found_through_the_ranges_above() {
     let mut blob = Blob::new();
     blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]);
@@ -719,6 +826,25 @@ fn dma_ranges_limit_what_is_below_them() {
 }
 
 #[test]
+fn dma_ranges_that_lead_nowhere_limit_nothing() {
+    let mut blob = Blob::new();
+    blob.cells("#address-cells", &[1]).cells("#size-cells", &[1]).iommu("iommu", 1, 1);
+    // Memory of this bus ends at 0x9000_0000.
+    blob.begin("soc").cells("#address-cells", &[1]).cells("#size-cells", &[1]);
+    blob.cells("dma-ranges", &[0x8000_0000, 0, 0x1000_0000]);
+    let bus = |blob: &mut Blob, name: &str, ranges: &[u32]| {
+        blob.begin(name).cells("#address-cells", &[1]).cells("#size-cells", &[1]).cells("dma-ranges", ranges);
+        blob.node("a", &[("iommus", &[1, 1])]).end();
+    };
+    bus(&mut blob, "some", &[0, 0x8000_0000, 0x1000, 0x4000_0000, 0x1000, 0x1000]);
+    bus(&mut blob, "none", &[0x4000_0000, 0x1000, 0x1000]);
+    let platform = platform(&blob.end().finish());
+    // linux `of_dma_get_range` passes over entries whose memory the buses above do not reach.
+    assert_eq!(requester(&platform, "/soc/some/a").dma_limit, Some(0xfff));
+    assert_eq!(requester(&platform, "/soc/none/a").dma_limit, None);
+}
+
+#[test]
 fn dma_goes_where_the_interconnects_say() {
     let mut blob = Blob::new();
     blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]).iommu("iommu", 1, 1);
@@ -813,6 +939,52 @@ fn masters_have_the_device_ids_of_their_msi_parents() {
     assert_eq!(master(&platform(&blob.finish()), "/nic").msi, [(0, Some(0x77)), (1, None)]);
 }
 
+#[test]
+fn an_id_whose_msi_map_entry_fails_goes_to_the_parent_without_cells_as_it_is() {
+    let map: (&str, &[u32]) = ("msi-map", &[0, 1, 0x100, 0x10, 0x10, 99, 0, 8]);
+    let mask: (&str, &[u32]) = ("msi-map-mask", &[0xffff]);
+    let parent: (&str, &[u32]) = ("msi-parent", &[2]);
+    for (own, above) in [(vec![map, mask, parent], vec![]), (vec![map, mask], vec![parent])] {
+        let platform = msi_tree(&own, &above);
+        let map = fwspec::IdMap::build(&platform, Dialect::LINUX).unwrap();
+        let host =
+            platform.requesters.iter().position(|r| platform.label(r.origin).to_string() == "/soc/pcie");
+        let host = u32::try_from(host.unwrap()).unwrap();
+        let request = |id| map.msi_from(host, id).map(|request| (request.controller, request.id));
+        assert_eq!(request(5), Some((0, 0x105)));
+        assert_eq!(request(0x1_0020), Some((1, 0x1_0020)), "not even masked");
+        let classic = fwspec::IdMap::build(&platform, Dialect::LINUX_CLASSIC).unwrap();
+        assert_eq!(classic.msi_from(host, 0x12), None, "7.2 has no such step");
+    }
+    let platform = msi_tree(&[map, ("msi-parent", &[1, 0])], &[]);
+    let MsiRoute::Table(table) = route(&platform) else { panic!("{:?}", route(&platform)) };
+    assert_eq!(current(table, 0x20), Some(Err(Errno::NoDevice)), "a parent that wants a cell takes nothing");
+}
+
+#[test]
+fn zero_cells_leave_the_id_as_it_was() {
+    let mut blob = Blob::new();
+    blob.node("its", &[("phandle", &[1]), ("#msi-cells", &[0])]);
+    blob.host("pcie", &[("msi-map", &[0, 1, 0x100]), ("msi-map-mask", &[0xff])]);
+    let platform = platform(&blob.finish());
+    let map = fwspec::IdMap::build(&platform, Dialect::LINUX).unwrap();
+    assert_eq!(map.msi_from(0, 0x3456).map(|request| request.id), Some(0x3456));
+}
+
+#[test]
+fn a_master_without_parent_asks_its_own_map_for_instance_0() {
+    let mut blob = Blob::new();
+    blob.node("its", &[("phandle", &[1]), ("#msi-cells", &[1])])
+        .node("v2m", &[("phandle", &[2])])
+        .iommu("i", 3, 1);
+    let map: (&str, &[u32]) = ("msi-map", &[1, 1, 0x10, 1, 0, 1, 0x20, 4]);
+    blob.node("mapped", &[("iommus", &[3, 4]), map]);
+    blob.node("parented", &[("iommus", &[3, 5]), map, ("msi-parent", &[2])]);
+    let platform = platform(&blob.finish());
+    assert_eq!(master(&platform, "/mapped").msi, [(0, Some(0x20))]);
+    assert_eq!(master(&platform, "/parented").msi, [(1, None)]);
+}
+
 // -- reserved memory --
 
 #[test]
@@ -856,6 +1028,19 @@ fn reserved_memory_is_for_the_master_that_both_sides_name() {
         ErrorKind::EntryCut { entry: 1, need: 3, have: 2 },
     ];
     assert_eq!(skipped(&platform), expected);
+}
+
+#[test]
+fn reserved_addresses_have_the_cells_of_the_bus_that_the_dma_is_on() {
+    let mut blob = Blob::new();
+    blob.cells("#address-cells", &[1]).cells("#size-cells", &[1]).iommu("iommu", 1, 1);
+    blob.begin("gpu").cells("phandle", &[5]).cells("iommus", &[1, 1]).cells("memory-region", &[6]);
+    blob.cells("interconnects", &[2]).text("interconnect-names", "dma-mem").end();
+    blob.begin("mc").cells("phandle", &[2]).cells("#interconnect-cells", &[0]);
+    blob.cells("#address-cells", &[2]).cells("#size-cells", &[2]).end();
+    blob.node("hole", &[("phandle", &[6]), ("iommu-addresses", &[5, 1, 0x8000, 0, 0x1000])]);
+    let platform = platform(&blob.finish());
+    assert_eq!((platform.reserved[0].regions[0].base, &platform.skipped), (0x1_0000_8000, &vec![]));
 }
 
 #[test]

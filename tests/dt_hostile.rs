@@ -191,8 +191,25 @@ fn no_shape_costs_more_than_the_bound() {
     let mut shapes = shapes(size);
     shapes.push(("200,000 nested", nested(200_000, &[])));
     shapes.push(("a million siblings", siblings(1_000_000, &[])));
+    let mut blob = Blob::new();
+    (0..1_000_000).for_each(|node| {
+        blob.node("n", &[("phandle", &[0xffff_fffe - node])]);
+    });
+    shapes.push(("a million phandles from 0xfffffffe down", blob.finish()));
+    shapes.push(("a million times one phandle", siblings(1_000_000, &[("phandle", &[0xffff_fffe])])));
     let over: Vec<String> = shapes.iter().filter_map(|(shape, blob)| cost(shape, blob).err()).collect();
     assert_eq!(over, Vec::<String>::new());
+
+    // A property that claims 1 GiB.
+    let mut blob = Blob::new();
+    blob.word(3).word(1 << 30);
+    let name = blob.string("reg");
+    let blob = blob.word(name).word(0).finish();
+    PEAK.store(NOW.load(Relaxed), Relaxed);
+    let before = NOW.load(Relaxed);
+    let error = Tree::parse(&blob).unwrap().platform().unwrap_err();
+    assert!(matches!(error.kind, fwspec::ErrorKind::Truncated { need: 0x4000_0000, .. }), "{error}");
+    assert!(PEAK.load(Relaxed) - before <= bound(blob.len()));
 
     let blob = Blob::new().node("n", &[("phandle", &[0xffff_fffe])]).finish();
     let index = Tree::parse(&blob).unwrap().index().unwrap();

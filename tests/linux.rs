@@ -306,6 +306,7 @@ fn iommu(kind: IommuKind, group_rule: GroupRule) -> Iommu {
         base: None,
         available: true,
         cells: Some(2),
+        specifier: &[],
         stream_match_mask: None,
         group_rule,
         device_ids: DeviceIdTable::default(),

@@ -170,6 +170,7 @@ fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
             available: true,
             function: None,
             cells: None,
+            specifier: &[],
             stream_match_mask: None,
             group_rule: GroupRule::PerDevice,
             device_ids: fwspec::model::DeviceIdTable::default(),

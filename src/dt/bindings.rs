@@ -1,6 +1,6 @@
 //! What each IOMMU binding calls its cells, and what its Linux driver makes of groups. One row, one binding.
 
-use crate::model::{GroupRule, IommuKind, SmmuModel};
+use crate::model::{GroupRule, IommuKind, SmmuModel, SpecifierField};
 
 /// A family of IOMMUs that is described in one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub struct Binding {
     pub compatible: &'static [&'static str],
     /// Values that the binding allows for `#iommu-cells`.
     pub cells: &'static [u32],
-    /// What each cell is called.
-    pub meaning: &'static [&'static str],
+    /// What the cells are, whole or in parts.
+    pub meaning: &'static [SpecifierField],
     /// What the IOMMU is.
     pub kind: IommuKind,
     /// Which masters its driver puts together.
@@ -19,14 +19,23 @@ pub struct Binding {
     pub citation: &'static str,
 }
 
+/// The driver takes 16 bits of each cell and drops the others (`FIELD_PREP` of `ARM_SMMU_SMR_ID` and `ARM_SMMU_SMR_MASK`).
 const SMMU: Binding = Binding {
     compatible: &[],
     cells: &[1, 2],
-    meaning: &["stream", "mask"],
+    meaning: &[bits("stream", 0, 15, 0), bits("mask", 1, 15, 0)],
     kind: IommuKind::SmmuV2(SmmuModel::GenericV2),
     group_rule: GroupRule::SharedStreamMapping,
     citation: "iommu/arm,smmu.yaml; arm_smmu_of_xlate, arm_smmu_device_group",
 };
+
+const fn whole(name: &'static str) -> SpecifierField {
+    SpecifierField { name, cell: 0, low: 0, high: 31 }
+}
+
+const fn bits(name: &'static str, cell: u8, high: u8, low: u8) -> SpecifierField {
+    SpecifierField { name, cell, low, high }
+}
 
 const fn smmu(compatible: &'static [&'static str], model: SmmuModel) -> Binding {
     Binding { compatible, kind: IommuKind::SmmuV2(model), ..SMMU }
@@ -35,7 +44,7 @@ const fn smmu(compatible: &'static [&'static str], model: SmmuModel) -> Binding 
 const fn other(
     compatible: &'static [&'static str],
     family: &'static str,
-    meaning: &'static [&'static str],
+    meaning: &'static [SpecifierField],
     group_rule: GroupRule,
     citation: &'static str,
 ) -> Binding {
@@ -54,7 +63,7 @@ pub const BINDINGS: &[Binding] = &[
     Binding {
         compatible: &["arm,smmu-v3"],
         cells: &[1],
-        meaning: &["stream"],
+        meaning: &[whole("stream")],
         kind: IommuKind::SmmuV3 { model: 0 },
         group_rule: GroupRule::PerDevice,
         citation: "iommu/arm,smmu-v3.yaml; arm_smmu_of_xlate, arm_smmu_device_group",
@@ -62,7 +71,7 @@ pub const BINDINGS: &[Binding] = &[
     Binding {
         compatible: &["riscv,iommu", "riscv,pci-iommu"],
         cells: &[1],
-        meaning: &["device"],
+        meaning: &[whole("device")],
         kind: IommuKind::RiscV,
         group_rule: GroupRule::PerDevice,
         citation: "iommu/riscv,iommu.yaml; riscv_iommu_of_xlate",
@@ -70,7 +79,7 @@ pub const BINDINGS: &[Binding] = &[
     Binding {
         compatible: &["virtio,pci-iommu", "virtio,mmio"],
         cells: &[1],
-        meaning: &["endpoint"],
+        meaning: &[whole("endpoint")],
         kind: IommuKind::Virtio,
         group_rule: GroupRule::PerDevice,
         citation: "virtio/pci-iommu.yaml, virtio/mmio.yaml; viommu_of_xlate",
@@ -78,14 +87,14 @@ pub const BINDINGS: &[Binding] = &[
     other(
         &["qcom,msm-iommu-v1", "qcom,msm-iommu-v2"],
         "qcom",
-        &["context-bank"],
+        &[whole("context-bank")],
         GroupRule::PerDevice,
         "iommu/qcom,iommu.yaml; qcom_iommu_of_xlate",
     ),
     other(
         &["qcom,apq8064-iommu"],
         "qcom-msm",
-        &["stream"],
+        &[whole("stream")],
         GroupRule::PerDevice,
         "iommu/qcom,apq8064-iommu.yaml; qcom_iommu_of_xlate of msm_iommu.c",
     ),
@@ -99,21 +108,23 @@ pub const BINDINGS: &[Binding] = &[
     other(
         &["mediatek,mt2701-m4u", "mediatek,mt7623-m4u"],
         "mediatek-v1",
-        &["port"],
+        // Counted through, over all larbs (include/dt-bindings/memory/mt2701-larb-port.h).
+        &[whole("port")],
         GroupRule::PerDevice,
         "iommu/mediatek,iommu.yaml; mtk_iommu_v1_create_mapping",
     ),
     other(
         &["mediatek,mt*-m4u", "mediatek,mt*-iommu-*"],
         "mediatek",
-        &["port"],
+        // MTK_M4U_ID of include/dt-bindings/memory/mtk-memory-port.h.
+        &[bits("larb", 0, 9, 5), bits("port", 0, 4, 0)],
         GroupRule::Bank,
         "iommu/mediatek,iommu.yaml; mtk_iommu_of_xlate, mtk_iommu_device_group",
     ),
     other(
         &["renesas,ipmmu-*"],
         "ipmmu",
-        &["micro-tlb"],
+        &[whole("micro-tlb")],
         GroupRule::Instance,
         "iommu/renesas,ipmmu-vmsa.yaml; ipmmu_of_xlate, generic_single_device_group",
     ),
@@ -127,21 +138,21 @@ pub const BINDINGS: &[Binding] = &[
     other(
         &["apple,*-dart"],
         "apple-dart",
-        &["stream"],
+        &[whole("stream")],
         GroupRule::PerDevice,
         "iommu/apple,dart.yaml; apple_dart_of_xlate, apple_dart_device_group",
     ),
     other(
         &["nvidia,tegra*-smmu", "nvidia,tegra*-mc"],
         "tegra",
-        &["swgroup"],
+        &[whole("swgroup")],
         GroupRule::SharedId,
         "iommu/nvidia,tegra30-smmu.txt; tegra_smmu_of_xlate, tegra_smmu_device_group",
     ),
     other(
         &["allwinner,sun50i-h*-iommu"],
         "sun50i",
-        &["master"],
+        &[whole("master")],
         GroupRule::Instance,
         "iommu/allwinner,sun50i-h6-iommu.yaml; sun50i_iommu_of_xlate, generic_single_device_group",
     ),
@@ -169,7 +180,7 @@ pub const BINDINGS: &[Binding] = &[
     other(
         &["xen,grant-dma"],
         "xen-grant-dma",
-        &["backend-domain"],
+        &[whole("backend-domain")],
         GroupRule::PerDevice,
         "iommu/xen,grant-dma.yaml; xen_grant_dma_setup_dma_ops",
     ),
@@ -181,7 +192,7 @@ impl Binding {
     /// ```
     /// use fwspec::dt::Binding;
     /// let smmu = Binding::of([&b"qcom,sm8250-smmu-500"[..], b"arm,mmu-500"]).unwrap();
-    /// assert_eq!(smmu.meaning, ["stream", "mask"]);
+    /// assert_eq!(smmu.meaning.iter().map(|field| field.name).collect::<Vec<_>>(), ["stream", "mask"]);
     /// assert!(Binding::of([&b"acme,mystery"[..]]).is_none());
     /// ```
     pub fn of<'a>(compatible: impl IntoIterator<Item = &'a [u8]>) -> Option<&'static Binding> {

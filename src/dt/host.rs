@@ -5,11 +5,12 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::inherit::{Inherited, msi_parent};
+use super::inherit::{Inherited, is_pci_bus, msi_parent};
+use super::iommus::Legacy;
 use super::known::Known;
 use super::table::Targets;
 use super::{Index, MapKind, NodeId};
-use crate::model::{BusKind, IdBus, MsiRoute};
+use crate::model::{BusKind, IdBus, IdMapping, IdTable, MsiRoute, Output, Target};
 use crate::{Error, RequesterId, Segment};
 
 /// Segment of each PCI host, and whether it is assumed.
@@ -60,6 +61,7 @@ pub(super) struct Buses<'a, 'i> {
     pub(super) inherited: &'i Inherited,
     pub(super) segments: &'i Segments,
     pub(super) targets: &'i Targets,
+    pub(super) legacy: &'i Legacy<'a>,
 }
 
 impl Buses<'_, '_> {
@@ -70,16 +72,60 @@ impl Buses<'_, '_> {
         let streams = index.has(node, Known::IommuMap).then(|| table(MapKind::Iommu));
         // A map that fails for every id is read too: it is counted among what was skipped, and otherwise absent.
         let own = index.has(node, Known::MsiMap).then(|| table(MapKind::Msi));
-        let own = own.filter(|_| self.inherited.msi(node) == Some(node) && !self.parent_routes(node));
-        let msi =
-            own.map(|table| MsiRoute::Table(Box::new(table))).unwrap_or_else(|| self.route(node, owners));
+        let own = own.filter(|_| self.has_usable_map(node));
+        let msi = own.map(|table| MsiRoute::Table(Box::new(self.passed_on(node, table))));
+        let msi = msi.unwrap_or_else(|| self.route(node, owners));
+        let streams = streams.or_else(|| self.legacy_streams(node));
         IdBus { kind: self.kind(node), streams, msi, ats: index.has(node, Known::AtsSupported), pri: None }
     }
 
-    /// Whether a node with an `msi-map` is routed by its `msi-parent` all the same, because the map fails at once.
-    fn parent_routes(&self, node: NodeId) -> bool {
-        let reading = crate::MapCells::FromTarget;
-        matches!(self.index.map(node, MapKind::Msi, reading).next(), Some(Err(_)))
+    /// An `msi-map` whose ids that fail go on to the nearest `msi-parent` without cells, where nothing but that is above: the look-up
+    /// fails for an id as if there were no map (linux v7.3 `of_msi_xlate`). Kernels before had no such step.
+    fn passed_on(&self, node: NodeId, mut table: IdTable) -> IdTable {
+        let fails = |mapping: &IdMapping| matches!(mapping.output, Output::Errno(_));
+        if !table.mappings.iter().any(fails) {
+            return table;
+        }
+        let above = self.index.parent(node).and_then(|parent| self.inherited.msi(parent));
+        let above = above.filter(|router| !self.has_usable_map(*router));
+        let mut routers = [Some(node), above].into_iter().flatten();
+        let Some(controller) = routers.find_map(|router| self.parent_without_cells(router)) else {
+            return table;
+        };
+        table.classic.get_or_insert_with(|| table.mappings.clone());
+        for mapping in table.mappings.iter_mut().filter(|mapping| fails(mapping)) {
+            // No cell: the id stays as it is, without any mask.
+            (mapping.output, mapping.target) =
+                (Output::Cells { index: 0, count: 0 }, Target::Msi(controller));
+        }
+        table
+    }
+
+    /// The controller that the first entry of `msi-parent` names, if ids go to it as they are.
+    fn parent_without_cells(&self, node: NodeId) -> Option<u32> {
+        let (controller, cells) = msi_parent(self.index, node)?;
+        self.targets.controller(controller).filter(|_| cells == 0)
+    }
+
+    /// The functions of a PCI host that an SMMU of old lists have their requester ID as StreamID (linux
+    /// `arm_smmu_register_legacy_master`).
+    fn legacy_streams(&self, node: NodeId) -> Option<IdTable> {
+        self.segments.get(&node)?;
+        let (iommu, entry) = self.legacy.streams(node).first()?;
+        let mapping = IdMapping {
+            first: 0,
+            last: RequesterId(u16::MAX).0.into(),
+            output: Output::Linear(0),
+            target: Target::Iommu(*iommu),
+            offset: entry.offset,
+        };
+        Some(IdTable { mappings: alloc::vec![mapping], ..IdTable::default() })
+    }
+
+    /// Whether a node has an `msi-map` that does not fail at once.
+    fn has_usable_map(&self, node: NodeId) -> bool {
+        let mut entries = self.index.map(node, MapKind::Msi, crate::MapCells::FromTarget);
+        self.index.has(node, Known::MsiMap) && !matches!(entries.next(), Some(Err(_)))
     }
 
     /// How MSIs go without a usable `msi-map` at the node itself (linux v7.3 `of_msi_xlate`, `of_msi_get_domain`).
@@ -91,7 +137,7 @@ impl Buses<'_, '_> {
         // Even a parent that wants a cell is the controller; the id stays as it is.
         let above = || {
             let router = self.inherited.msi(node)?;
-            let table = self.index.has(router, Known::MsiMap) && !self.parent_routes(router);
+            let table = self.has_usable_map(router);
             let owner = owners.partition_point(|owner| *owner < router);
             let owned = table && owners.get(owner) == Some(&router);
             if owned { Some(MsiRoute::Inherited(crate::bytes::saturate(owner))) } else { direct(router) }
@@ -107,14 +153,57 @@ impl Buses<'_, '_> {
     }
 }
 
-/// The requester ID of a PCI function, from the first cell of its `reg` (IEEE 1275 PCI binding §2.2.1), and the host it is
-/// below.
+/// A PCI function that a tree has a node of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PciNode {
+    /// Its host.
+    pub host: NodeId,
+    /// Its requester ID; `None` where the operating system numbers the bus it is on.
+    pub rid: Option<RequesterId>,
+}
+
+impl Index<'_> {
+    /// The PCI function that a node below a PCI host describes, by its `reg` (IEEE 1275 PCI binding §2.2.1); `None` for any other
+    /// node.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blob = std::fs::read("board.dtb")?;
+    /// let index = fwspec::dt::Tree::parse(&blob)?.index()?;
+    /// let wifi = index.find("wifi0").ok_or("no such alias")?;
+    /// println!("{:?}", index.pci_function(wifi));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pci_function(&self, node: NodeId) -> Option<PciNode> {
+        let mut host = self.parent(node).filter(|bus| is_pci_bus(self, *bus))?;
+        while let Some(above) = self.parent(host).filter(|bus| is_pci_bus(self, *bus)) {
+            host = above;
+        }
+        Some(PciNode { host, rid: requester_id(self, host, node)? })
+    }
+}
+
+/// The PCI function that a node is, as [`Index::pci_function`].
 pub(super) fn function(
     index: &Index<'_>,
     inherited: &Inherited,
     node: NodeId,
 ) -> Option<(NodeId, RequesterId)> {
     let host = inherited.pci_host(index.parent(node)?)?;
-    let [_, high, low, _] = index.cell(node, Known::Reg)?.to_be_bytes();
-    Some((host, RequesterId(u16::from_be_bytes([high, low]))))
+    Some((host, requester_id(index, host, node)??))
+}
+
+/// The requester ID of a node below a host, from the first cell of its `reg`, `npt000ss bbbbbbbb dddddfff rrrrrrrr`; the bus number
+/// may be left to whoever numbers the buses, and Linux compares device and function only (linux `of_pci_find_child_device`).
+fn requester_id(index: &Index<'_>, host: NodeId, node: NodeId) -> Option<Option<RequesterId>> {
+    let [_, said, devfn, _] = index.cell(node, Known::Reg)?.to_be_bytes();
+    let bus = index.parent(node)?;
+    let first = index.cell(bus, Known::BusRange).map(|first| u8::try_from(first).unwrap_or(u8::MAX));
+    let number = match (said, first) {
+        (0, Some(first)) => Some(first),
+        (0, None) => (bus == host).then_some(0),
+        _ => Some(said),
+    };
+    Some(number.map(|bus| RequesterId(u16::from_be_bytes([bus, devfn]))))
 }

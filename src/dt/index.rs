@@ -113,7 +113,8 @@ impl<'a> Index<'a> {
                         continue;
                     }
                     let last = index(current).saturating_add(1) == self.nodes.len();
-                    let kind = match (known, self.nodes.last_mut().filter(|_| last)) {
+                    // The token, or the word that names the property.
+                    let (kind, before) = match (known, self.nodes.last_mut().filter(|_| last)) {
                         // The first of a name counts (linux `of_find_property`); this also keeps a look-up short.
                         (Ok(Some(known)), Some(node)) => {
                             if node.known & known.bit() == 0 {
@@ -123,10 +124,10 @@ impl<'a> Index<'a> {
                             }
                             continue;
                         }
-                        (Ok(_), _) => ErrorKind::PropertyAfterChild,
-                        (Err(()), _) => ErrorKind::PropertyName(name),
+                        (Ok(_), _) => (ErrorKind::PropertyAfterChild, 12),
+                        (Err(()), _) => (ErrorKind::PropertyName(name), 4),
                     };
-                    self.skipped.push(Error { kind, at: Source::DTB.at(offset) });
+                    self.skipped.push(Error { kind, at: Source::DTB.at(offset.saturating_sub(before)) });
                 }
                 Token::EndNode => current = self.nodes.get(index(current)).map_or(0, |node| node.parent),
             }

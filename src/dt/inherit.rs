@@ -4,22 +4,22 @@
 
 use alloc::vec::Vec;
 
-use super::address::number;
+use super::address::{Translator, bus_number, number};
 use super::known::Known;
-use super::{Cells, Index, MapKind, NodeId};
+use super::{Index, MapKind, NodeId};
 use crate::MapCells;
 
 /// Facts that flow down the tree, by node.
 #[derive(Debug)]
 pub(super) struct Inherited {
     nodes: Vec<Facts>,
-    /// For each node with ranges in `dma-ranges`, ascending: the highest address of its bus that they reach.
+    /// For each node with usable ranges in `dma-ranges`, ascending: the highest address of its bus that they reach.
     limits: Vec<(NodeId, u64)>,
     /// Nodes whose DMA does not go to their parent, ascending, and where it goes.
     detours: Vec<(NodeId, NodeId)>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Facts {
     /// `dma-coherent` or `dma-noncoherent` of the nearest node that says.
     coherent: Option<bool>,
@@ -29,6 +29,16 @@ struct Facts {
     msi: Option<Link>,
     /// The PCI host, if the node is a PCI bus (the host or a bridge below it).
     host: Option<Link>,
+    /// `#address-cells` and `#size-cells` of the nearest node that says (linux `of_bus_n_addr_cells`), 255 at most.
+    address_cells: u8,
+    size_cells: u8,
+}
+
+impl Default for Facts {
+    /// What holds where no node says anything (Devicetree Specification v0.4 §2.3.5).
+    fn default() -> Self {
+        Facts { coherent: None, ranges: None, msi: None, host: None, address_cells: 2, size_cells: 1 }
+    }
 }
 
 /// A node in 4 bytes, `None` included: nodes are counted from 1 here.
@@ -43,11 +53,17 @@ fn node(link: Link) -> NodeId {
 }
 
 impl Inherited {
-    pub(super) fn of(index: &Index<'_>) -> Self {
+    pub(super) fn of(index: &Index<'_>, translator: &mut Translator) -> Self {
         let straight = Inherited::pass(index, Vec::new(), None);
         let detour = |node| Some((node, detour(index, node)?));
         let detours: Vec<_> = index.having([Known::InterconnectNames]).filter_map(detour).collect();
-        if detours.is_empty() { straight } else { Inherited::pass(index, detours, Some(&straight)) }
+        let mut all =
+            if detours.is_empty() { straight } else { Inherited::pass(index, detours, Some(&straight)) };
+        let ranged = || index.having([Known::DmaRanges]);
+        let mut limits = Vec::with_capacity(ranged().count());
+        limits.extend(ranged().filter_map(|node| Some((node, all.limit(index, node, translator)?))));
+        all.limits = limits;
+        all
     }
 
     /// Facts with these detours, at whose ends those of `straight` hold: what a detour leads to takes none itself (memory
@@ -60,9 +76,11 @@ impl Inherited {
             let dma = beyond.unwrap_or(above);
             let facts = Facts {
                 coherent: coherent(index, node).or(dma.coherent),
-                ranges: all.ranges(index, node, dma),
+                ranges: ranges(index, node, dma),
                 msi: if routes_msis(index, node) { link(node) } else { above.msi },
                 host: if is_pci_bus(index, node) { above.host.or(link(node)) } else { None },
+                address_cells: cells(index, node, Known::AddressCells).unwrap_or(above.address_cells),
+                size_cells: cells(index, node, Known::SizeCells).unwrap_or(above.size_cells),
             };
             all.nodes.push(facts);
         }
@@ -74,8 +92,14 @@ impl Inherited {
         self.detours.get(at).map(|(_, target)| *target)
     }
 
+    /// Number of cells of an address and of a size on a bus.
+    pub(super) fn cell_counts(&self, bus: NodeId) -> (usize, usize) {
+        let facts = self.facts(bus);
+        (facts.address_cells.into(), facts.size_cells.into())
+    }
+
     /// Where the DMA of a node goes first (linux `__of_get_dma_parent`).
-    fn dma_parent(&self, index: &Index<'_>, of: NodeId) -> Option<NodeId> {
+    pub(super) fn dma_parent(&self, index: &Index<'_>, of: NodeId) -> Option<NodeId> {
         self.detour(of).or_else(|| index.parent(of))
     }
 
@@ -114,16 +138,39 @@ impl Inherited {
         self.limits.get(at).map(|(_, limit)| *limit)
     }
 
-    fn ranges(&mut self, index: &Index<'_>, node: NodeId, above: Facts) -> Option<Link> {
-        let cells = index.cells(node, Known::DmaRanges)?;
-        if cells.is_empty() {
-            return above.ranges;
+    /// The highest bus address in the `dma-ranges` of a node; `None` where they cannot be read or cover nothing. Entries that
+    /// the buses above do not pass on count for nothing (linux `of_dma_get_range`).
+    fn limit(&self, index: &Index<'_>, node: NodeId, translator: &mut Translator) -> Option<u64> {
+        let mut cells = index.cells(node, Known::DmaRanges)?;
+        let (address, size) = self.cell_counts(node);
+        let above = self.dma_parent(index, node)?;
+        let (parent, _) = self.cell_counts(above);
+        let mut limit = None;
+        while let Some((bus, rest)) = cells.split(address) {
+            let (to, rest) = rest.split(parent)?;
+            let (length, rest) = rest.split(size)?;
+            if let Some(more) = number(length)?.checked_sub(1)
+                && translator.dma(index, self, above, bus_number(to)?).is_some()
+            {
+                limit = limit.max(Some(bus_number(bus)?.saturating_add(more)));
+            }
+            if rest.len() == cells.len() {
+                return None;
+            }
+            cells = rest;
         }
-        if let Some(limit) = limit(index, node, cells) {
-            self.limits.push((node, limit));
-        }
-        link(node)
+        limit
     }
+}
+
+/// The node whose `dma-ranges` hold below this one: itself, unless they are empty and pass all on.
+fn ranges(index: &Index<'_>, node: NodeId, above: Facts) -> Option<Link> {
+    let (value, _) = index.value(node, Known::DmaRanges)?;
+    if value.len() < 4 { above.ranges } else { link(node) }
+}
+
+fn cells(index: &Index<'_>, node: NodeId, count: Known) -> Option<u8> {
+    index.cell(node, count).map(|count| u8::try_from(count).unwrap_or(u8::MAX))
 }
 
 fn coherent(index: &Index<'_>, node: NodeId) -> Option<bool> {
@@ -142,7 +189,7 @@ fn detour(index: &Index<'_>, node: NodeId) -> Option<NodeId> {
 }
 
 /// A PCI bus is told by its `device_type` (linux `of_bus_pci_match`), a host of the generic driver by its binding too.
-fn is_pci_bus(index: &Index<'_>, node: NodeId) -> bool {
+pub(super) fn is_pci_bus(index: &Index<'_>, node: NodeId) -> bool {
     let named = matches!(index.strings(node, Known::DeviceType).next(), Some(b"pci" | b"pciex"));
     named || index.strings(node, Known::Compatible).any(|name| name.starts_with(b"pci-host-"))
 }
@@ -158,28 +205,4 @@ fn routes_msis(index: &Index<'_>, node: NodeId) -> bool {
 pub(super) fn msi_parent(index: &Index<'_>, node: NodeId) -> Option<(NodeId, u32)> {
     let controller = index.by_phandle(crate::Phandle(index.cell(node, Known::MsiParent)?))?;
     Some((controller, index.cell(controller, Known::MsiCells).unwrap_or(0)))
-}
-
-/// The highest bus address in a `dma-ranges`; `None` where it cannot be read or covers nothing.
-fn limit(index: &Index<'_>, node: NodeId, mut cells: Cells<'_>) -> Option<u64> {
-    let count = |node, known, default| crate::bytes::index(index.cell(node, known).unwrap_or(default));
-    let address = count(node, Known::AddressCells, 2);
-    let size = count(node, Known::SizeCells, 1);
-    let parent = count(index.parent(node)?, Known::AddressCells, 2);
-    // The first of three cells is PCI's flags (IEEE 1275 PCI binding §2.2.1).
-    let flags = address.checked_sub(2).filter(|flags| *flags <= 1).unwrap_or(0);
-    let mut limit = None;
-    while let Some((bus, rest)) = cells.split(address) {
-        let (_, bus) = bus.split(flags)?;
-        let (_, rest) = rest.split(parent)?;
-        let (length, rest) = rest.split(size)?;
-        if let Some(more) = number(length)?.checked_sub(1) {
-            limit = limit.max(Some(number(bus)?.saturating_add(more)));
-        }
-        if rest.len() == cells.len() {
-            return None;
-        }
-        cells = rest;
-    }
-    limit
 }

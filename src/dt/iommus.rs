@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 use super::known::Known;
 use super::map::MAX_CELLS;
 use super::table::Targets;
-use super::{Cells, Index, NodeId};
+use super::{Cells, Index, MapKind, NodeId};
 use crate::bytes::{index, saturate};
 use crate::model::{PlatformMaster, Specifier};
-use crate::{Error, ErrorKind, Phandle, Source};
+use crate::{Error, ErrorKind, MapCells, Phandle, Source};
 
 /// An entry of a list: a node, and cells for it.
 #[derive(Clone, Copy, Debug)]
@@ -188,8 +188,8 @@ fn push(master: &mut PlatformMaster, iommu: u32, entry: Argument<'_>) {
     master.cells.extend(entry.cells.iter());
 }
 
-/// The MSI controllers that `msi-parent` names, with the DeviceID where there is exactly one cell (linux
-/// `of_pmsi_get_msi_info`).
+/// The MSI controllers that `msi-parent` names, with the DeviceID where there is exactly one cell; without any, what the node's own
+/// `msi-map` makes of its instance number, 0 (linux v7.3 `of_pmsi_get_msi_info`).
 fn parents(
     index: &Index<'_>,
     node: NodeId,
@@ -207,5 +207,15 @@ fn parents(
             Err(error) => skipped.push(error),
         }
     }
+    if parents.is_empty() {
+        parents.extend(own_map(index, node, targets));
+    }
     parents
+}
+
+fn own_map(index: &Index<'_>, node: NodeId, targets: &Targets) -> Option<(u32, Option<u32>)> {
+    let mut entries = index.map(node, MapKind::Msi, MapCells::FromTarget).map_while(Result::ok);
+    let entry = entries.find(|entry| entry.first == 0 && entry.length > 0)?;
+    let controller = targets.controller(index.by_phandle(entry.phandle)?)?;
+    Some((controller, entry.cells.get(0).filter(|_| !entry.is_ambiguous())))
 }

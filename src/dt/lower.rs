@@ -54,14 +54,15 @@ fn lower(mut index: Index<'_>) -> Platform {
     let mut platform = Platform { source: Some(Source::DTB), ..Platform::default() };
     let mut skipped = core::mem::take(&mut index.skipped);
     let index = &index;
-    let inherited = Inherited::of(index);
-    let targets = targets(index);
     let mut translator = Translator::new(index);
+    let inherited = Inherited::of(index, &mut translator);
+    let targets = targets(index);
     let mut paths = PathTable { known: vec![None; index.len()], climb: Vec::new() };
 
     let segments = segments(index, &inherited);
     let legacy = Legacy::of(index, &targets, &mut skipped);
-    let buses = Buses { index, inherited: &inherited, segments: &segments, targets: &targets };
+    let buses =
+        Buses { index, inherited: &inherited, segments: &segments, targets: &targets, legacy: &legacy };
     let is_bus = |node| is_bus(index, &inherited, node);
     let is_master = |node| index.has(node, Known::Iommus) || !legacy.streams(node).is_empty();
     let count =
@@ -95,7 +96,7 @@ fn lower(mut index: Index<'_>) -> Platform {
             Some((first_of(&owners, owner), rid))
         });
         let origin = paths.origin(&mut platform, index, *node);
-        let base = translator.first_reg(index, *node).map(|(base, _)| base);
+        let base = translator.first_reg(index, &inherited, *node).map(|(base, _)| base);
         platform.iommus.push(Iommu { function, base, ..iommu(index, *node, origin) });
     }
     platform.msi_controllers.reserve_exact(targets.controllers.len());
@@ -108,7 +109,7 @@ fn lower(mut index: Index<'_>) -> Platform {
         platform.msi_controllers.push(MsiController { origin, kind });
     }
 
-    let reservations = reservations(index, &mut translator, &mut skipped);
+    let reservations = reservations(index, &inherited, &mut translator, &mut skipped);
     platform.reserved.reserve_exact(reservations.chunk_by(same_record).count());
     for record in reservations.chunk_by(same_record) {
         let Some(first) = record.first() else { continue };
@@ -177,6 +178,7 @@ fn iommu(index: &Index<'_>, node: NodeId, origin: Origin) -> Iommu {
         available: index.available(node),
         function: None,
         cells: index.cell(node, Known::IommuCells),
+        specifier: binding.map_or(&[], |binding| binding.meaning),
         stream_match_mask: mask.and_then(|mask| u16::try_from(mask).ok()),
         group_rule: binding.map_or(GroupRule::default(), |binding| binding.group_rule),
         device_ids: DeviceIdTable::default(),

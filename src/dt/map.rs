@@ -60,7 +60,7 @@ impl MapEntry<'_> {
     /// The error for an entry whose phandle nobody has.
     pub(super) fn dangling(&self) -> Error {
         let kind = ErrorKind::PhandleUnknown { entry: self.entry, phandle: self.phandle.0 };
-        Error { kind, at: Source::DTB.at(self.offset) }
+        Error { kind, at: Source::DTB.at(place_of(&kind, self.offset)) }
     }
 
     /// Whether a masked id is one of the entry's. In the classic reading an entry that touches 2^32 wraps to nothing.
@@ -202,7 +202,17 @@ where
         }
         let found = length.and_then(|()| self.step());
         self.done = found.is_err();
-        Some(found.map_err(|kind| Error { kind, at: Source::DTB.at(self.offset) }))
+        Some(found.map_err(|kind| Error { kind, at: Source::DTB.at(place_of(&kind, self.offset)) }))
+    }
+}
+
+/// The word that an error is about, in an entry or property at this offset.
+fn place_of(kind: &ErrorKind, offset: u32) -> u32 {
+    match kind {
+        ErrorKind::PhandleUnknown { .. } | ErrorKind::CellsTooMany { .. } => offset.saturating_add(4),
+        // The length of a property stands two words before its value.
+        ErrorKind::CellsLength(_) => offset.saturating_sub(8),
+        _ => offset,
     }
 }
 

@@ -34,6 +34,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 #[cfg(feature = "alloc")]
 pub use bindings::{BINDINGS, Binding};
 #[cfg(feature = "alloc")]
+pub use host::PciNode;
+#[cfg(feature = "alloc")]
 pub use index::{Index, NodeId};
 pub use map::{MapEntry, MapKind, Resolved, resolve};
 pub use node::{Cells, Node, Nodes, Properties, Property};

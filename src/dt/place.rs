@@ -38,7 +38,9 @@ impl fmt::Display for Place<'_> {
                         *slot = name;
                     }
                 }
-                Token::Property { name, offset, .. } if here => property = Some((name, offset)),
+                Token::Property { name, value, offset } if here => {
+                    property = Some((name, offset, value.len()))
+                }
                 Token::Property { .. } | Token::EndNode => {}
             }
             depth = tokens.depth();
@@ -56,10 +58,10 @@ impl fmt::Display for Place<'_> {
             let name = path.get(slot(crate::bytes::saturate(level))).copied().unwrap_or_default();
             write!(f, "/{}", name.escape_ascii())?;
         }
-        let Some((name, start)) = property else { return Ok(()) };
+        let Some((name, start, length)) = property else { return Ok(()) };
         write!(f, " {}", self.tree.string(name).unwrap_or(b"?").escape_ascii())?;
         match self.offset.checked_sub(start) {
-            Some(into) if into > 0 => write!(f, ", cell {}", into.checked_div(4).unwrap_or(0)),
+            Some(into) if length >= 4 => write!(f, ", cell {}", into.checked_div(4).unwrap_or(0)),
             _ => Ok(()),
         }
     }

@@ -4,7 +4,8 @@
 
 use alloc::vec::Vec;
 
-use super::address::{Translator, cell_counts, number};
+use super::address::{Translator, number};
+use super::inherit::Inherited;
 use super::known::Known;
 use super::{Cells, Index, NodeId};
 use crate::bytes::saturate;
@@ -24,6 +25,7 @@ pub(super) struct Reservation {
 /// kind are neighbours.
 pub(super) fn reservations(
     index: &Index<'_>,
+    inherited: &Inherited,
     translator: &mut Translator,
     skipped: &mut Vec<Error>,
 ) -> Vec<Reservation> {
@@ -31,13 +33,13 @@ pub(super) fn reservations(
     let regions = || index.having([Known::IommuAddresses]);
     let agreed = |region, master| wanted.binary_search(&(region, master)).is_ok();
     let count = |region| {
-        let entries = Addresses::of(index, region).filter_map(Result::ok);
+        let entries = Addresses::of(index, inherited, region).filter_map(Result::ok);
         entries.filter(|(master, _)| agreed(region, *master)).count()
     };
     let mut all: Vec<Reservation> = Vec::with_capacity(regions().map(count).sum());
     for region in regions() {
-        let physical = translator.first_reg(index, region);
-        for (entry, found) in Addresses::of(index, region).enumerate() {
+        let physical = translator.first_reg(index, inherited, region);
+        for (entry, found) in Addresses::of(index, inherited, region).enumerate() {
             let (master, stretch) = match found {
                 Ok(found) => found,
                 Err(error) => {
@@ -86,18 +88,20 @@ fn wanted(index: &Index<'_>) -> Vec<(NodeId, NodeId)> {
     wanted
 }
 
-/// The entries of one `iommu-addresses`: a master, and an address and size in the cells of the master's bus.
+/// The entries of one `iommu-addresses`: a master, and an address and size in the cells of the bus that its DMA is on (linux
+/// `of_translate_dma_region`).
 struct Addresses<'a, 'i> {
     index: &'i Index<'a>,
+    inherited: &'i Inherited,
     cells: Cells<'a>,
     offset: u32,
     entry: u32,
 }
 
 impl<'a, 'i> Addresses<'a, 'i> {
-    fn of(index: &'i Index<'a>, region: NodeId) -> Self {
+    fn of(index: &'i Index<'a>, inherited: &'i Inherited, region: NodeId) -> Self {
         let (value, offset) = index.value(region, Known::IommuAddresses).unwrap_or_default();
-        Addresses { index, cells: Cells::of(value), offset, entry: 0 }
+        Addresses { index, inherited, cells: Cells::of(value), offset, entry: 0 }
     }
 
     fn step(&mut self) -> Result<(NodeId, u64, u64), ErrorKind> {
@@ -105,7 +109,8 @@ impl<'a, 'i> Addresses<'a, 'i> {
         let phandle = self.cells.get(0).unwrap_or(0);
         let master =
             self.index.by_phandle(Phandle(phandle)).ok_or(ErrorKind::PhandleUnknown { entry, phandle })?;
-        let (address, size) = cell_counts(self.index, self.index.parent(master).unwrap_or(master));
+        let bus = self.inherited.dma_parent(self.index, master).unwrap_or(master);
+        let (address, size) = self.inherited.cell_counts(bus);
         if !(1..=2).contains(&address) || !(1..=2).contains(&size) {
             return Err(ErrorKind::AddressCells { entry, address: saturate(address), size: saturate(size) });
         }

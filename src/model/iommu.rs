@@ -20,12 +20,27 @@ pub struct Iommu {
     pub function: Option<(u32, RequesterId)>,
     /// `#iommu-cells`; `None` in IORT.
     pub cells: Option<u32>,
+    /// What the binding calls the parts of a specifier; nothing where no binding is known, and in IORT.
+    pub specifier: &'static [SpecifierField],
     /// SMR mask for one-cell specifiers (`stream-match-mask` of an SMMUv1/v2 node).
     pub stream_match_mask: Option<u16>,
     /// Which of its masters the IOMMU's Linux driver puts into one group.
     pub group_rule: GroupRule,
     /// StreamID to DeviceID (IORT: the SMMU node's mappings).
     pub device_ids: DeviceIdTable,
+}
+
+/// A part of a specifier that has a name in the IOMMU's binding: some bits of one of its cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpecifierField {
+    /// What it is called: `stream`, `mask`, `larb`, `micro-tlb`…
+    pub name: &'static str,
+    /// The cell, counted from 0.
+    pub cell: u8,
+    /// The lowest of its bits there.
+    pub low: u8,
+    /// The highest of its bits there, inclusive: 31 at most.
+    pub high: u8,
 }
 
 /// The StreamID-to-DeviceID mappings of an IORT SMMU, and which of them is the SMMU's own MSI.
@@ -61,7 +76,7 @@ pub enum IommuKind {
     RiscV,
     /// virtio-iommu.
     Virtio,
-    /// Another binding, named by the family that the table in `dt/iommus.rs` gives it (`rockchip`, `apple-dart` …).
+    /// Another binding, named by the family that the table in `dt/bindings.rs` gives it (`rockchip`, `apple-dart` …).
     Other(&'static str),
     /// A device-tree node with `#iommu-cells` and a compatible that no binding known here has.
     Unknown,
@@ -104,6 +119,22 @@ pub enum GroupRule {
     Bank,
 }
 
+impl SpecifierField {
+    /// Its value in a specifier; `None` where the specifier has no such cell.
+    ///
+    /// ```
+    /// use fwspec::model::SpecifierField;
+    /// let larb = SpecifierField { name: "larb", cell: 0, low: 5, high: 9 };
+    /// assert_eq!(larb.of(&[0x45]), Some(2));
+    /// assert_eq!(larb.of(&[]), None);
+    /// ```
+    pub fn of(self, cells: &[u32]) -> Option<u32> {
+        let above = 31_u32.saturating_sub(self.high.into());
+        let cell = cells.get(usize::from(self.cell))?.checked_shl(above)?;
+        cell.checked_shr(above.saturating_add(self.low.into()))
+    }
+}
+
 impl Iommu {
     /// An IOMMU of which no more is known.
     pub fn new(origin: Origin, kind: IommuKind, base: Option<u64>) -> Self {
@@ -114,10 +145,35 @@ impl Iommu {
             available: true,
             function: None,
             cells: None,
+            specifier: &[],
             stream_match_mask: None,
             group_rule: GroupRule::PerDevice,
             device_ids: DeviceIdTable::default(),
         }
+    }
+
+    /// What a specifier of so many cells is made of. Nothing where no binding is known, and where there are more cells than the
+    /// binding gives names to: then only the raw cells say anything.
+    pub fn fields(&self, cells: usize) -> impl Iterator<Item = &'static SpecifierField> + use<> {
+        let named = self.specifier.iter().map(|field| usize::from(field.cell).saturating_add(1)).max();
+        let known = cells <= named.unwrap_or(0);
+        self.specifier.iter().filter(move |field| known && usize::from(field.cell) < cells)
+    }
+
+    /// The parts of a specifier, each with its name and value: the [`fields`](Iommu::fields) of its number of cells.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blob = std::fs::read("board.dtb")?;
+    /// for iommu in fwspec::dt::Tree::parse(&blob)?.platform()?.iommus {
+    ///     let parts: Vec<_> = iommu.parts(&[0x45]).collect();
+    ///     println!("{parts:?}"); // [("larb", 2), ("port", 5)]
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn parts<'c>(&self, cells: &'c [u32]) -> impl Iterator<Item = (&'static str, u32)> + use<'c> {
+        self.fields(cells.len()).filter_map(|field| Some((field.name, field.of(cells)?)))
     }
 }
 

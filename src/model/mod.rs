@@ -10,7 +10,7 @@ mod reserved;
 
 use alloc::vec::Vec;
 
-pub use iommu::{DeviceIdTable, GroupRule, Iommu, IommuKind, MsiIndex, SmmuModel};
+pub use iommu::{DeviceIdTable, GroupRule, Iommu, IommuKind, MsiIndex, SmmuModel, SpecifierField};
 pub use mapping::{Errno, IdMapping, IdTable, Output, Target};
 pub use msi::{MsiController, MsiKind};
 pub use origin::{Label, Origin, PathId, Paths, ShortLabel};

@@ -143,6 +143,15 @@ pub struct PlatformMaster {
     pub base: Option<u64>,
 }
 
+impl PlatformMaster {
+    /// The cells of one of its specifiers.
+    pub fn cells_of(&self, specifier: &Specifier) -> &[u32] {
+        let start = crate::bytes::index(specifier.index);
+        let cells = self.cells.get(start..start.saturating_add(usize::from(specifier.count)));
+        cells.unwrap_or_default()
+    }
+}
+
 /// One entry of `iommus`: an IOMMU and the cells for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Specifier {

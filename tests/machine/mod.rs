@@ -206,6 +206,7 @@ pub fn map(seed: u8) -> IdMap {
         base: None,
         available: true,
         cells: None,
+        specifier: &[],
         stream_match_mask: None,
         group_rule: GroupRule::SharedStreamMapping,
         device_ids: DeviceIdTable::default(),
