@@ -167,6 +167,10 @@ impl Way<'_> {
     }
 
     fn node(&self, name: &str) -> String {
+        if let Some((host, Some(rid))) = self.firmware.pci_function_named(name) {
+            let sends = format!("  1. {name} sends as requester ID {:#x} ({rid})\n", rid.0);
+            return sends + &self.from(host, rid.0.into(), 2);
+        }
         let named = self.firmware.requesters_named(name);
         if named.is_empty() {
             return format!("no requester {name:?}: fwspec show lists what there is\n");

@@ -10,8 +10,8 @@ use crate::acpi::rimt::Rimt;
 use crate::acpi::viot::Viot;
 use crate::dt::Tree;
 use crate::lint::{self, Finding};
-use crate::model::RequesterKind;
-use crate::{Error, ErrorKind, Platform, Segment, Source};
+use crate::model::{Requester, RequesterKind};
+use crate::{Error, ErrorKind, Platform, RequesterId, Segment, Source};
 
 use super::recognise::{Kind, recognise};
 
@@ -178,6 +178,17 @@ impl Firmware {
         let mut segments = requesters.filter_map(|at| self.platform.segment_of(at));
         let first = segments.next();
         first.filter(|first| segments.all(|segment| segment == *first)).unwrap_or(Segment(0))
+    }
+
+    /// The PCI function that people mean by the path or alias of its device-tree node: its host, as an index into
+    /// [`Platform::requesters`], and its requester ID, where the tree says the number of its bus.
+    pub fn pci_function_named(&self, name: &str) -> Option<(u32, Option<RequesterId>)> {
+        let index = self.tree()?.index().ok()?;
+        let function = index.pci_function(index.find(name)?)?;
+        let host = index.offset(function.host);
+        let is_host = |r: &Requester| r.origin.at.offset == host && matches!(r.kind, RequesterKind::Bus(_));
+        let host = self.platform.requesters.iter().position(is_host)?;
+        Some((crate::bytes::saturate(host), function.rid))
     }
 
     /// Why Linux does not find the named component at this index although people mean it by this name: it compares

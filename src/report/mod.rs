@@ -16,6 +16,8 @@ pub mod picture;
 #[cfg(feature = "json")]
 mod sarif;
 #[cfg(feature = "cli")]
+mod specifier;
+#[cfg(feature = "cli")]
 pub mod text;
 #[cfg(feature = "json")]
 mod xml;

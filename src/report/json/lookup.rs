@@ -1,5 +1,6 @@
 //! `fwspec.lookup/1`: answers to single questions.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::input::{Firmware, Query};
 use crate::map::{IdMap, MsiRequest, StreamSource};
 use crate::model::RequesterKind;
-use crate::{Bdf, NoStream, Stream};
+use crate::{Bdf, NoStream, RequesterId, Stream};
 
 use super::{MsiId, StreamRecord};
 
@@ -178,6 +179,9 @@ impl Asked<'_> {
     }
 
     fn node(&self, name: &str) -> (Answer, Option<String>) {
+        if let Some((host, rid)) = self.firmware.pci_function_named(name) {
+            return self.pci_node(host, rid);
+        }
         let named = self.firmware.requesters_named(name);
         let requesters = &self.firmware.platform.requesters;
         let is_bus = |at: &u32| {
@@ -203,9 +207,24 @@ impl Asked<'_> {
         (answer, reason.or_else(|| self.firmware.name_mismatch(at)))
     }
 
+    /// A PCI function by its node: it has the ids that its host's maps give, whatever else the node says.
+    fn pci_node(&self, host: u32, rid: Option<RequesterId>) -> (Answer, Option<String>) {
+        if let Some(rid) = rid {
+            let id = u32::from(rid.0);
+            return self.id_answer(id, self.map.stream_from(host, id), self.map.msi_from(host, id));
+        }
+        let label = self.map.requester_origin(host).map(|origin| self.map.label(origin).to_string());
+        let host = label.clone().unwrap_or_default();
+        let reason = alloc::format!(
+            "a PCI function on a bus that the operating system numbers: ask for it as in {host}:01:00.0"
+        );
+        (Answer::Node { requester: label, streams: Vec::new(), devices: Vec::new() }, Some(reason))
+    }
+
     fn stream(&self, stream: &Stream) -> StreamRecord {
         StreamRecord {
             cells: None,
+            parts: BTreeMap::new(),
             id: stream.id.map(|id| id.0),
             mask: (stream.mask != 0).then_some(stream.mask),
             iommu: self.map.iommu_label(stream.iommu).map(|label| label.to_string()).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! `fwspec.platform/1`: everything that one firmware says.
 
+use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
 use crate::model::{
     BusKind, GroupRule, IdBus, Iommu, MsiController, MsiKind, PlatformMaster, RegionKind, Requester,
-    RequesterKind, Reserved,
+    RequesterKind, Reserved, SpecifierField,
 };
 use crate::{Error, Platform, Stream};
 
@@ -42,10 +43,24 @@ pub struct IommuRecord {
     available: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cells: Option<u32>,
+    /// What the cells of a specifier are, where the binding is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    specifier: Vec<FieldRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_match_mask: Option<u16>,
     grouping: &'static str,
     /// The DeviceID of the IOMMU's own MSIs.
     #[serde(skip_serializing_if = "Option::is_none")]
     own_msi: Option<MsiId>,
+}
+
+/// A part of a specifier: bits `low` to `high` of a cell.
+#[derive(Clone, Debug, Serialize)]
+struct FieldRecord {
+    name: &'static str,
+    cell: u8,
+    low: u8,
+    high: u8,
 }
 
 /// An MSI controller.
@@ -111,6 +126,8 @@ pub struct StreamRangeRecord {
     output: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cells: Option<Vec<u32>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<&'static str, u32>,
     #[serde(skip_serializing_if = "is_zero")]
     stream_mask: u16,
     #[serde(skip_serializing_if = "is_false")]
@@ -142,6 +159,9 @@ pub struct StreamRecord {
     /// The specifier as written, for device-tree masters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cells: Option<Vec<u32>>,
+    /// Its parts by the names of the binding (`{"larb":2,"port":5}`), where one is known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<&'static str, u32>,
     /// The StreamID; null where the specifier has no cells.
     pub id: Option<u32>,
     /// StreamID bits to ignore.
@@ -252,6 +272,13 @@ impl PlatformDocument {
     }
 }
 
+impl From<&SpecifierField> for FieldRecord {
+    fn from(field: &SpecifierField) -> Self {
+        let SpecifierField { name, cell, low, high } = *field;
+        FieldRecord { name, cell, low, high }
+    }
+}
+
 impl PlatformDocument {
     /// Adds what stands at the places of the records that could not be read, in their order (`Firmware::places`).
     pub fn name_places(&mut self, places: Vec<String>) {
@@ -275,6 +302,11 @@ impl View<'_> {
             base: iommu.base,
             available: iommu.available,
             cells: iommu.cells,
+            specifier: iommu
+                .fields(iommu.cells.map_or(0, crate::bytes::index))
+                .map(FieldRecord::from)
+                .collect(),
+            stream_match_mask: iommu.stream_match_mask,
             grouping: match iommu.group_rule {
                 GroupRule::PerDevice => "per-device",
                 GroupRule::SharedStreamMapping => "shared-stream-mapping",
@@ -378,6 +410,9 @@ impl View<'_> {
             RangeOutput::Stream { first, constant, cells } => StreamRangeRecord {
                 output: first.id.map(|id| id.0),
                 cells: cells.map(|cells| self.map.specifier_cells(at, cells).to_vec()),
+                parts: cells
+                    .map(|cells| self.parts(first.iommu, self.map.specifier_cells(at, cells)))
+                    .unwrap_or_default(),
                 stream_mask: first.mask,
                 constant,
                 iommu: self.iommu_id(first.iommu),
@@ -407,33 +442,27 @@ impl View<'_> {
     }
 
     fn master_streams(&self, at: u32, master: &PlatformMaster) -> Vec<StreamRecord> {
-        let cells = master.streams.iter().map(|specifier| {
-            let start = crate::bytes::index(specifier.index);
-            master
-                .cells
-                .get(start..start.saturating_add(usize::from(specifier.count)))
-                .unwrap_or(&[])
-                .to_vec()
-        });
-        self.map
-            .own_streams(at)
-            .iter()
-            .zip(cells)
-            .map(|(stream, cells)| self.stream(stream, Some(cells)))
-            .collect()
+        let streams = self.map.own_streams(at).iter().zip(&master.streams);
+        streams.map(|(stream, entry)| self.stream(stream, Some(master.cells_of(entry)))).collect()
     }
 
     fn own_devices(&self, at: u32) -> Vec<MsiId> {
         self.map.device_ids_of(at).iter().map(|request| self.msi_id(*request)).collect()
     }
 
-    fn stream(&self, stream: &Stream, cells: Option<Vec<u32>>) -> StreamRecord {
+    fn stream(&self, stream: &Stream, cells: Option<&[u32]>) -> StreamRecord {
         StreamRecord {
             mask: cells.is_some().then_some(stream.mask).or((stream.mask != 0).then_some(stream.mask)),
-            cells,
+            cells: cells.map(<[u32]>::to_vec),
+            parts: self.parts(stream.iommu, cells.unwrap_or_default()),
             id: stream.id.map(|id| id.0),
             iommu: self.iommu_id(stream.iommu).unwrap_or_default(),
         }
+    }
+
+    fn parts(&self, iommu: u32, cells: &[u32]) -> BTreeMap<&'static str, u32> {
+        let iommu = self.platform.iommus.get(crate::bytes::index(iommu));
+        iommu.map(|iommu| iommu.parts(cells).collect()).unwrap_or_default()
     }
 
     fn reserved(&self, reserved: &Reserved) -> ReservedRecord {

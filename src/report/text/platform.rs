@@ -6,10 +6,11 @@ use alloc::vec::Vec;
 
 use crate::input::Firmware;
 use crate::map::{IdMap, InputRange, RangeOutput};
-use crate::model::{BusKind, IdBus, MsiKind, RegionKind, Requester, RequesterKind};
-use crate::{Platform, RequesterId};
+use crate::model::{BusKind, IdBus, MsiKind, PlatformMaster, RegionKind, Requester, RequesterKind};
+use crate::{Platform, RequesterId, Stream};
 
 use super::{Style, lines};
+use crate::report::specifier::{layout, specifier};
 
 /// Highest input of a bus that is shown.
 const LAST_RID: u32 = 0xffff;
@@ -50,7 +51,10 @@ impl View<'_> {
                 notes.push(self.style.alarm("unknown model: nobody drives it"));
             }
             if let Some(cells) = iommu.cells {
-                notes.push(format!("{cells} cell{}", if cells == 1 { "" } else { "s" }));
+                notes.push(layout(iommu, cells));
+            }
+            if let Some(mask) = iommu.stream_match_mask {
+                notes.push(format!("stream-match-mask {mask:#x}"));
             }
             if let Some((_, function)) = iommu.function {
                 notes.push(format!("PCI function {function}"));
@@ -84,7 +88,8 @@ impl View<'_> {
                     ("its-group", format!("GIC ITS {}", its.join(", ")))
                 }
                 MsiKind::Controller { cells, available } => {
-                    let cells = cells.map_or("no #msi-cells".to_string(), |cells| format!("{cells} cells"));
+                    let plural = if *cells == Some(1) { "" } else { "s" };
+                    let cells = cells.map_or("no #msi-cells".to_string(), |n| format!("{n} cell{plural}"));
                     ("controller", if *available { cells } else { format!("{cells}, disabled") })
                 }
             };
@@ -109,12 +114,26 @@ impl View<'_> {
                 RequesterKind::Master(master) => {
                     let kind =
                         master.base.map_or("master".to_string(), |base| format!("endpoint at {base:#x}"));
-                    self.own(at, self.title(requester, &kind), &mut table);
+                    self.master(at, self.title(requester, &kind), master, &mut table);
                 }
                 RequesterKind::MsiOnly { .. } => self.own(at, self.title(requester, "PMCG"), &mut table),
             }
         }
-        if self.platform.requesters.is_empty() { String::new() } else { lines(&table) }
+        if self.platform.requesters.is_empty() { String::new() } else { lines(&table) + &self.assumed() }
+    }
+
+    /// A word on the segments that the firmware does not say.
+    fn assumed(&self) -> String {
+        let mut assumed = self.platform.requesters.iter().filter(|requester| match &requester.kind {
+            RequesterKind::Bus(bus) => matches!(bus.kind, BusKind::Pci { assumed: true, .. }),
+            _ => false,
+        });
+        let Some(first) = assumed.next() else { return String::new() };
+        let host = self.platform.label(first.origin);
+        self.style.faint(&format!(
+            "?: assumed, for the tree gives no linux,pci-domain, or one that another host has; numbered in document order.\n   \
+             {host}:01:00.0 names a function by its host instead.\n"
+        ))
     }
 
     fn named(&self, requester: &Requester, kind: &str, path: &str) -> String {
@@ -123,13 +142,16 @@ impl View<'_> {
 
     fn title(&self, requester: &Requester, kind: &str) -> String {
         let state = if requester.available { "" } else { ", disabled" };
-        format!("{} {}", self.platform.label(requester.origin), self.style.faint(&format!("({kind}{state})")))
+        let facts: String = self::facts(requester).iter().map(|fact| format!(", {fact}")).collect();
+        let kind = self.style.faint(&format!("({kind}{state}{facts})"));
+        format!("{} {kind}", self.platform.label(requester.origin))
     }
 
     fn bus(&self, at: u32, requester: &Requester, bus: &IdBus, table: &mut comfy_table::Table) {
         let (kind, show): (String, fn(u32) -> String) = match bus.kind {
             BusKind::Pci { segment, assumed, .. } => {
-                let assumed = if assumed { " assumed" } else { "" };
+                // Explained below the table.
+                let assumed = if assumed { "?" } else { "" };
                 let ats = if bus.ats { ", ATS" } else { "" };
                 (format!("PCI segment {segment}{assumed}{ats}"), |id| {
                     u16::try_from(id).map_or_else(|_| format!("{id:#x}"), |rid| RequesterId(rid).to_string())
@@ -177,15 +199,36 @@ impl View<'_> {
     }
 
     fn own(&self, at: u32, title: String, table: &mut comfy_table::Table) {
-        let streams = self.map.own_streams(at);
+        let id = |stream: &Stream| {
+            let mask = if stream.mask == 0 { String::new() } else { format!(" mask {:#x}", stream.mask) };
+            stream.id.map_or_else(|| "all as one".to_string(), |id| format!("{id}{mask}"))
+        };
+        let streams = self.map.own_streams(at).iter().map(|stream| [id(stream), self.iommu(stream.iommu)]);
+        self.lines(at, title, streams.collect(), table);
+    }
+
+    /// A master's specifiers, by the names that their cells have.
+    fn master(&self, at: u32, title: String, master: &PlatformMaster, table: &mut comfy_table::Table) {
+        let streams = self.map.own_streams(at).iter().zip(&master.streams).map(|(stream, entry)| {
+            let cells = master.cells_of(entry);
+            let text = self.specifier(stream.iommu, cells);
+            // One cell gets the mask of the SMMU's own node.
+            let mask = (cells.len() == 1 && stream.mask != 0).then(|| format!(" mask {:#x}", stream.mask));
+            [text + &mask.unwrap_or_default(), self.iommu(stream.iommu)]
+        });
+        self.lines(at, title, streams.collect(), table);
+    }
+
+    fn specifier(&self, iommu: u32, cells: &[u32]) -> String {
+        let iommu = self.platform.iommus.get(crate::bytes::index(iommu));
+        iommu.map(|iommu| specifier(iommu, cells)).unwrap_or_default()
+    }
+
+    fn lines(&self, at: u32, title: String, streams: Vec<[String; 2]>, table: &mut comfy_table::Table) {
         let devices = self.map.device_ids_of(at);
         let mut title = Some(title);
         for line in 0..streams.len().max(devices.len()).max(1) {
-            let stream = streams.get(line).map(|stream| {
-                let mask = if stream.mask == 0 { String::new() } else { format!(" mask {:#x}", stream.mask) };
-                let id = stream.id.map_or_else(|| "all as one".to_string(), |id| format!("{id}{mask}"));
-                [id, self.iommu(stream.iommu)]
-            });
+            let stream = streams.get(line).cloned();
             let device = devices.get(line).map(|d| [format!("{:#x}", d.id), self.controller(d.controller)]);
             let refused = if line == 0 { self.map.fwspec_of(at).refused } else { None };
             let is_pmcg = streams.is_empty() && !devices.is_empty();
@@ -204,9 +247,7 @@ impl View<'_> {
                 let id = match (first.id, cells) {
                     (None, _) => "all as one".to_string(),
                     (Some(_), Some(cells)) => {
-                        let cells: Vec<_> =
-                            self.map.specifier_cells(at, cells).iter().map(|c| format!("{c:#x}")).collect();
-                        format!("<{}>", cells.join(" "))
+                        self.specifier(first.iommu, self.map.specifier_cells(at, cells))
                     }
                     (Some(id), None) if single => id.to_string(),
                     (Some(id), None) => span(id.0, range),
@@ -299,6 +340,16 @@ impl View<'_> {
         let controller = self.map.msi_controllers().get(crate::bytes::index(controller));
         controller.map(|c| self.platform.label(c.origin).short().to_string()).unwrap_or_default()
     }
+}
+
+/// What else is said of the DMA of a requester.
+fn facts(requester: &Requester) -> Vec<String> {
+    let coherent =
+        requester.coherency.coherent.map(|coherent| if coherent { "coherent" } else { "not coherent" });
+    let limit = requester.dma_limit.map(|limit| format!("DMA up to {limit:#x}"));
+    let pasids = requester.pasid_bits.filter(|bits| *bits > 0).map(|bits| format!("PASIDs of {bits} bits"));
+    let stalls = (requester.can_stall == Some(true)).then(|| "can stall".to_string());
+    [coherent.map(str::to_string), limit, pasids, stalls].into_iter().flatten().collect()
 }
 
 fn inputs(range: &InputRange, show: fn(u32) -> String) -> String {
