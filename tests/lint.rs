@@ -16,6 +16,10 @@ mod devices;
 #[path = "lint/dtb.rs"]
 mod dtb;
 mod pci_support;
+#[path = "lint/tables.rs"]
+mod tables;
+#[path = "tables/write.rs"]
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -31,11 +35,7 @@ fn findings(bytes: &[u8]) -> Vec<Finding> {
         Ok(firmware) => firmware,
         Err(error) => return vec![lint::unreadable(&error).expect("a finding about the table")],
     };
-    match (firmware.iort(), firmware.tree()) {
-        (Some(iort), _) => lint::iort(&iort, &firmware.platform),
-        (_, Some(tree)) => lint::tree(&tree, &firmware.platform),
-        _ => panic!("neither table nor tree"),
-    }
+    firmware.findings()
 }
 
 /// What the command finds with `--pci`.
@@ -70,10 +70,15 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
     let mut faults = Vec::new();
     for code in Code::ALL {
         let rule = code.rule();
-        let (files, found) = match (acpi::recipe(*code), dtb::recipe(*code), devices::recipe(*code)) {
-            (Some(bytes), None, None) => (vec![("iort.bin", bytes.clone())], findings(&bytes)),
-            (None, Some(bytes), None) => (vec![("fdt.dtb", bytes.clone())], findings(&bytes)),
-            (None, None, Some(machine)) => {
+        let iort = acpi::recipe(*code).map(|bytes| ("iort.bin", bytes));
+        let tree = dtb::recipe(*code).map(|bytes| ("fdt.dtb", bytes));
+        let firmware: Vec<_> = [iort, tree, tables::recipe(*code)].into_iter().flatten().collect();
+        let (files, found) = match (firmware.as_slice(), devices::recipe(*code)) {
+            ([(_, bytes)], None) => {
+                let found = findings(bytes);
+                (firmware, found)
+            }
+            ([], Some(machine)) => {
                 let found = findings_among(&machine);
                 (vec![("iort.bin", machine.iort), ("lspci.txt", machine.lspci.into_bytes())], found)
             }
@@ -114,7 +119,8 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
 
 #[test]
 fn healthy_firmware_trips_nothing() {
-    for bytes in [acpi::healthy().0.finish(), dtb::healthy().blob()] {
+    let tables = [tables::healthy_rimt().bytes(), tables::healthy_viot().bytes()];
+    for bytes in [acpi::healthy().0.finish(), dtb::healthy().blob()].into_iter().chain(tables) {
         let found: Vec<_> = findings(&bytes).iter().map(ToString::to_string).collect();
         assert!(found.is_empty(), "{}", found.join("\n"));
     }

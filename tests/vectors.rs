@@ -189,7 +189,7 @@ fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
     }
 }
 
-/// VIOT itself is not read yet: the range stands in the model as its second segment would.
+/// In the model; from bytes in `tables.rs`, as `every_segment_of_a_range_has_65536_endpoints`.
 #[test]
 fn vector_8_a_viot_range_counts_segments_in_the_high_half() {
     let platform = by_hand(1, 0x0100, 0x01ff, 0x1_0000 + 0x500);
@@ -233,7 +233,8 @@ fn vector_10_a_bridge_lends_its_id_to_those_behind() {
     assert_eq!(refused[0].0, at(5, 2).into());
 }
 
-/// RIMT itself is not read yet: its count of IDs is that of IORT's two readings, N or N - 1.
+/// In the model: the count of IDs is that of IORT's two readings, N or N - 1. From bytes in `tables.rs`, as
+/// `linux_maps_one_id_more_than_the_count_says`.
 #[test]
 fn vector_11_a_rimt_count_is_n_by_its_specification_and_one_more_on_linux() {
     let platform = by_hand(0, 0, 0x10, 0);

@@ -23,8 +23,16 @@ pub struct Firmware {
     /// Its facts.
     pub platform: Platform,
     table: Bytes,
-    /// The facts of its RIMT and its VIOT by themselves; they are in `platform` too.
-    companions: Vec<Platform>,
+    companions: Vec<Companion>,
+}
+
+/// A RIMT or a VIOT, beside an IORT or in place of one.
+#[derive(Clone, Debug)]
+struct Companion {
+    source: Source,
+    /// Its facts by themselves; they are in those of the firmware too.
+    platform: Platform,
+    bytes: Vec<u8>,
 }
 
 /// How many places [`Firmware::places`] looks up: more errors than these nobody reads.
@@ -86,14 +94,13 @@ impl Firmware {
     }
 
     /// Takes a RIMT or a VIOT in, unless there is one.
-    fn accompany(&mut self, companion: Platform, skipped: Vec<Error>) {
-        let name = |platform: &Platform| platform.source.map(|source| source.name);
-        if self.companions.iter().any(|other| name(other) == name(&companion)) {
-            let source = companion.source.unwrap_or(Source::FILE);
-            self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at: source.at(0) });
-            return;
+    fn accompany(&mut self, companion: Companion, skipped: Vec<Error>) {
+        let name = companion.source.name;
+        if self.companions.iter().any(|other| other.source.name == name) {
+            let at = companion.source.at(0);
+            return self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at });
         }
-        self.platform.append(Platform { skipped, ..companion.clone() });
+        self.platform.append(Platform { skipped, ..companion.platform.clone() });
         self.companions.push(companion);
     }
 
@@ -115,7 +122,18 @@ impl Firmware {
 
     /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT.
     pub fn companions(&self) -> impl Iterator<Item = Source> + '_ {
-        self.companions.iter().filter_map(|platform| platform.source)
+        self.companions.iter().map(|companion| companion.source)
+    }
+
+    /// The bytes of one of its ACPI tables that speak of IOMMUs, and what stands behind it in its file.
+    pub fn table(&self, source: Source) -> Option<&[u8]> {
+        match &self.table {
+            Bytes::Iort(bytes, iort) if *iort == source => Some(bytes),
+            _ => {
+                let companion = self.companions.iter().find(|companion| companion.source == source);
+                companion.map(|companion| companion.bytes.as_slice())
+            }
+        }
     }
 
     /// Everything that is wrong, risky or odd in it, in the order of the firmware.
@@ -139,7 +157,7 @@ impl Firmware {
                 let buses = || self.platform.buses.clone();
                 let own = iort.map(|iort| lint::iort(&iort, &Platform { buses: buses(), ..iort.platform() }));
                 let companion =
-                    |part: &Platform| lint::platform(&Platform { buses: buses(), ..part.clone() });
+                    |part: &Companion| lint::platform(&Platform { buses: buses(), ..part.platform.clone() });
                 own.into_iter().flatten().chain(companions.iter().flat_map(companion)).collect()
             }
         }
@@ -224,15 +242,19 @@ fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
     let mut companions = Vec::new();
     let mut refused = Vec::new();
     for table in tables {
-        let (bytes, source) = (&table.bytes, table.source);
+        let source = table.source;
+        let mut companion = |platform| {
+            let bytes = table.bytes.to_vec();
+            companions.push(Companion { source, platform, bytes });
+        };
         let read = match &source.name {
             b"IORT" if matches!(found.table, Bytes::Iort(..)) => {
                 Err(Error { kind: ErrorKind::TableTwice, at: source.at(0) })
             }
-            b"IORT" => Iort::parse_as(bytes, source).map(|iort| found.platform = iort.platform()),
-            b"RIMT" => Rimt::parse_as(bytes, source).map(|rimt| companions.push(rimt.platform())),
-            b"VIOT" => Viot::parse_as(bytes, source).map(|viot| companions.push(viot.platform())),
-            b"MCFG" => Mcfg::parse_as(bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
+            b"IORT" => Iort::parse_as(&table.bytes, source).map(|iort| found.platform = iort.platform()),
+            b"RIMT" => Rimt::parse_as(&table.bytes, source).map(|rimt| companion(rimt.platform())),
+            b"VIOT" => Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform())),
+            b"MCFG" => Mcfg::parse_as(&table.bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
             _ => continue,
         };
         match read {
@@ -248,7 +270,7 @@ fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
         return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
     }
     for companion in companions {
-        let skipped = companion.skipped.clone();
+        let skipped = companion.platform.skipped.clone();
         found.accompany(companion, skipped);
     }
     found.platform.buses.append(&mut rest.buses);

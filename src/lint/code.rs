@@ -907,6 +907,63 @@ rules! {
         help "Give each a StreamID of its own; behind a bridge that takes ownership, keep one device only."
         see "linux arm_smmu_insert_master: \"Aliasing StreamID unsupported\""
     }
+    // -- RIMT and VIOT --
+    RimtUnreadable "RIMT001" "rimt-unreadable" Error [] {
+        "A record of the RIMT cannot be read as what it should be: cut short, of an unknown type, or with mappings outside of it."
+        "What the record is about has no IOMMU; Linux checks none of this and reads whatever bytes are there."
+        seen ""
+        help "Set the length, type and mapping fields of the node to what is there."
+        see "RISC-V IO Mapping Table specification 1.0 §2; linux drivers/acpi/riscv/rimt.c rimt_scan_node"
+    }
+    RimtReference "RIMT002" "rimt-reference" Error [] {
+        "A mapping of the RIMT leads to no IOMMU of the table."
+        "Its device IDs are lost; Linux takes whatever bytes are at the offset for a node."
+        seen ""
+        help "Set the destination offset to where an IOMMU node starts, counted from the start of the table."
+        see "RISC-V IO Mapping Table specification 1.0 §2.3; linux rimt_node_map_id"
+    }
+    RimtCountZero "RIMT003" "rimt-count-zero" Warn [] {
+        "A mapping of the RIMT counts 0 IDs."
+        "It maps nothing by the specification, and one ID on Linux, which takes the count for the number of IDs minus one."
+        seen ""
+        help "Count the IDs: 1 for a single one."
+        see "RISC-V IO Mapping Table specification 1.0 §2.3; linux rimt_id_map"
+    }
+    RimtCountReading "RIMT004" "rimt-count-reading" Warn [RimtReference] {
+        "A requester ID is mapped differently by Linux, which takes one ID more into every range, than by the specification."
+        "The device has another ID, or another IOMMU, than the table means; elsewhere it may have none."
+        seen "the specification counts IDs where Linux, whose code comes from IORT, counts IDs minus one"
+        help "Put a range that goes on where this one ends before it in the table, or leave no function at the ID behind a range."
+        see "RISC-V IO Mapping Table specification 1.0 §2.3; linux rimt_id_map"
+    }
+    ViotUnreadable "VIOT001" "viot-unreadable" Error [] {
+        "A node of the VIOT cannot be read as what it should be: cut short, or of an unknown type."
+        "What the node is about has no IOMMU; a node that is too short ends Linux's reading of the table."
+        seen ""
+        help "Set the length and type of the node to what is there."
+        see "ACPI 6.5 §5.2.36; linux drivers/acpi/viot.c viot_check_bounds"
+    }
+    ViotOutputNode "VIOT002" "viot-output-node" Error [] {
+        "The output node of an endpoint is no virtio-iommu."
+        "Nothing translates the endpoints: Linux leaves them out with a warning."
+        seen ""
+        help "Set the output node to the offset of a virtio-iommu's node, counted from the start of the table."
+        see "ACPI 6.5 §5.2.36.1; linux viot_get_iommu"
+    }
+    ViotRange "VIOT003" "viot-range" Warn [] {
+        "A PCI range holds no function, or names more segments than any machine has."
+        "Functions that it was meant for reach memory untranslated."
+        seen ""
+        help "Put the first segment and requester ID before the last, and name only segments that are there."
+        see "ACPI 6.5 §5.2.36.1; linux viot_pci_dev_iommu_init"
+    }
+    ViotOverlap "VIOT004" "viot-overlap" Warn [] {
+        "Two PCI ranges hold the same functions."
+        "Linux takes the last one in the table, another system may take the first: the function then has another endpoint ID or IOMMU."
+        seen ""
+        help "Cut the ranges so that each function is in one."
+        see "linux viot_parse_node, which puts each endpoint in front of its list"
+    }
 }
 
 impl Code {

@@ -6,6 +6,7 @@
 pub mod audit;
 mod code;
 mod collect;
+mod companion;
 mod dt;
 mod groups;
 mod interval;
@@ -169,10 +170,12 @@ pub fn unreadable(error: &Error) -> Option<Finding> {
         ErrorKind::Unrecognised(_) | ErrorKind::TopologyNotFirmware | ErrorKind::NoFirmwareTable(_)
     ) || error.at.source == Source::FILE;
     let tree = error.at.source == Source::DTB;
-    let (code, len) = skipped::code(&error.kind).or((!about_input).then_some(match tree {
-        true => (Code::TreeCut, 4),
-        false => (Code::TableCut, 8),
-    }))?;
+    let companion = companion::skipped(error.at.source.name, &error.kind);
+    let (code, len) =
+        companion.or_else(|| skipped::code(&error.kind)).or((!about_input).then_some(match tree {
+            true => (Code::TreeCut, 4),
+            false => (Code::TableCut, 8),
+        }))?;
     let code = if tree && code == Code::TableCut { Code::TreeCut } else { code };
     Some(Finding {
         code,

@@ -7,6 +7,7 @@ use core::fmt;
 
 use super::Code;
 use super::collect::{Bytes, Findings};
+use super::companion;
 use super::interval::{Span, common, gaps, next_within, union};
 use super::msi;
 use super::streams::{self, Produced};
@@ -67,6 +68,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
             _ => {}
         }
     }
+    companion::check(platform, &map, findings);
     disagreements(platform, &map, findings);
 }
 
@@ -196,6 +198,10 @@ fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
     others.extend(COMPARED.iter().filter_map(|dialect| IdMap::build(platform, *dialect).ok()));
     for (at, requester) in platform.requesters.iter().enumerate() {
         let RequesterKind::Bus(bus) = &requester.kind else { continue };
+        // Of a RIMT it is said record by record, see `companion`.
+        if &requester.origin.at.source.name == b"RIMT" {
+            continue;
+        }
         let (at, limit) = (saturate(at), last_input(bus));
         for other in &others {
             let Some((id, ours, theirs)) = first_difference(linux, other, at, limit) else { continue };

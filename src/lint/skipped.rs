@@ -2,6 +2,7 @@
 
 use super::Code;
 use super::collect::{Bytes, Findings};
+use super::companion;
 use crate::{Error, ErrorKind, Platform};
 
 /// Adds a finding for each record that was left out. `node_around` says which node an offset is in.
@@ -18,7 +19,8 @@ pub(super) fn check(platform: &Platform, node_around: impl Fn(u32) -> u32, findi
 }
 
 pub(super) fn one(error: &Error, subject: u32, findings: &mut Findings) {
-    let Some((code, len)) = code(&error.kind) else { return };
+    let of_table = companion::skipped(error.at.source.name, &error.kind);
+    let Some((code, len)) = of_table.or_else(|| code(&error.kind)) else { return };
     let at = Bytes { subject, offset: error.at.offset, len };
     findings.add(code, at, format_args!("{}", error.kind));
 }

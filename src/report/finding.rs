@@ -31,7 +31,7 @@ impl Linted {
     /// The node that a finding is about, if it is about one: its name and, in an IORT, its kind.
     pub fn node(&self, finding: &Finding) -> Option<String> {
         let firmware = self.firmware.as_ref().filter(|_| finding.subject.offset > 0)?;
-        if let Some(iort) = firmware.iort() {
+        if let Some(iort) = firmware.iort().filter(|iort| iort.sdt().source() == finding.subject.source) {
             let node = iort.node_at(finding.subject.offset)?;
             return Some(format!("{} {}", node.node_type(), node.at()));
         }

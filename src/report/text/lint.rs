@@ -90,15 +90,8 @@ fn excerpt(linted: &Linted, at: At, len: u32, style: Style) -> String {
 type Lines = Vec<(String, String, String)>;
 
 fn hex(linted: &Linted, at: At, len: u32) -> Option<Lines> {
-    let iort = linted.firmware.as_ref()?.iort()?.sdt();
-    if at.source != iort.source() {
-        return None;
-    }
-    let (table, behind) = (iort.bytes(), iort.trailing());
-    let byte = |offset: u32| {
-        let offset = index(offset);
-        table.get(offset).or_else(|| behind.get(offset.checked_sub(table.len())?)).copied()
-    };
+    let table = linted.firmware.as_ref()?.table(at.source)?;
+    let byte = |offset: u32| table.get(index(offset)).copied();
     let end = at.offset.saturating_add(len);
     let mut lines = Vec::new();
     let mut row = at.offset & !15;

@@ -1,0 +1,113 @@
+//! What only a RIMT or a VIOT can have wrong.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::Code;
+use super::collect::{Bytes, Findings};
+use super::interval::{Span, overlaps};
+use super::platform::last_input;
+use crate::bytes::saturate;
+use crate::model::{IdMapping, Output, Requester, RequesterKind};
+use crate::{Dialect, ErrorKind, IdMap, Platform};
+
+/// The code of a record that could not be read in one of these tables; `None` where that of any other table says it all.
+pub(super) fn skipped(table: [u8; 4], kind: &ErrorKind) -> Option<(Code, u32)> {
+    if matches!(kind, ErrorKind::Checksum(_)) {
+        return None;
+    }
+    match (&table, kind) {
+        (b"RIMT", ErrorKind::MappingNull | ErrorKind::MappingTarget(_)) => Some((Code::RimtReference, 20)),
+        (b"RIMT", _) => Some((Code::RimtUnreadable, 8)),
+        (b"VIOT", ErrorKind::OutputNode(_)) => Some((Code::ViotOutputNode, 24)),
+        (b"VIOT", ErrorKind::EndpointRange { .. } | ErrorKind::SegmentsMany { .. }) => {
+            Some((Code::ViotRange, 24))
+        }
+        (b"VIOT", _) => Some((Code::ViotUnreadable, 4)),
+        _ => None,
+    }
+}
+
+pub(super) fn check(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
+    let of_rimt = |requester: &&Requester| &requester.origin.at.source.name == b"RIMT";
+    if platform.requesters.iter().any(|requester| of_rimt(&requester))
+        && let Ok(spec) = IdMap::build(platform, Dialect::SPEC)
+    {
+        counts(platform, linux, &spec, findings);
+    }
+    let mut told = BTreeSet::new();
+    for requester in platform.requesters.iter().filter(|r| &r.origin.at.source.name == b"VIOT") {
+        ranges(requester, &mut told, findings);
+    }
+}
+
+fn record(requester: &Requester, mapping: &IdMapping, len: u32) -> Bytes {
+    Bytes { subject: requester.origin.at.offset, offset: mapping.offset, len }
+}
+
+/// Linux takes one ID more than the field counts (linux `rimt_id_map`).
+fn counts(platform: &Platform, linux: &IdMap, spec: &IdMap, findings: &mut Findings) {
+    for (at, requester) in platform.requesters.iter().enumerate() {
+        let (table, limit) = match &requester.kind {
+            RequesterKind::Bus(bus) => (bus.streams.as_ref(), last_input(bus)),
+            RequesterKind::Component(component) => (Some(&component.table), u32::MAX),
+            _ => (None, 0),
+        };
+        let at = saturate(at);
+        for mapping in table.iter().flat_map(|table| &table.mappings) {
+            if mapping.first == mapping.last {
+                let message = format_args!(
+                    "the mapping counts 0 IDs: it maps nothing, but Linux maps {:#x} by it",
+                    mapping.first
+                );
+                findings.add(Code::RimtCountZero, record(requester, mapping, 20), message);
+                continue;
+            }
+            let id = mapping.last;
+            let by = |map: &IdMap| {
+                map.stream_from(at, id).ok().and_then(|stream| Some((stream.iommu, stream.id?)))
+            };
+            let (ours, theirs) = (by(spec), by(linux));
+            let a_bus = matches!(requester.kind, RequesterKind::Bus(_));
+            if !a_bus || id > limit || ours == theirs {
+                continue;
+            }
+            let Some((_, stream)) = theirs else { continue };
+            let at = record(requester, mapping, 20);
+            match ours {
+                None => findings.add(
+                    Code::RimtCountReading,
+                    at,
+                    format_args!("the range ends before {id:#x}, yet Linux takes it in and makes it {stream}"),
+                ),
+                Some((_, own)) => findings.add(
+                    Code::RimtCountReading,
+                    at,
+                    format_args!("another range makes {id:#x} {own}; Linux takes it into this one and makes it {stream}"),
+                ),
+            };
+        }
+    }
+}
+
+/// Of overlapping ranges the last in the table counts (linux `viot_parse_node` puts each in front of the list).
+fn ranges(requester: &Requester, told: &mut BTreeSet<u32>, findings: &mut Findings) {
+    let RequesterKind::Bus(bus) = &requester.kind else { return };
+    let mappings = bus.streams.iter().flat_map(|table| &table.mappings);
+    let mut spans: Vec<Span<u32>> = mappings
+        .filter(|mapping| matches!(mapping.output, Output::Linear(_)))
+        .map(|mapping| Span { first: mapping.first, last: mapping.last, of: mapping.offset })
+        .collect();
+    overlaps(&mut spans, |one, other| {
+        let (earlier, later) = (one.of.min(other.of), one.of.max(other.of));
+        let (first, last) = (one.first.max(other.first), one.last.min(other.last));
+        if told.insert(earlier) {
+            let at = Bytes { subject: requester.origin.at.offset, offset: earlier, len: 24 };
+            let message = format_args!(
+                "requester IDs {first:#x} to {last:#x} are in the range at {later:#x} too: that one counts, for it comes later"
+            );
+            findings.add(Code::ViotOverlap, at, message);
+        }
+    });
+}
