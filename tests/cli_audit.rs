@@ -22,7 +22,9 @@ fn said(arguments: &[&str]) -> String {
 fn each_shell_completes_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = said(&["completions", shell]);
-        for verb in ["show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain", "man"] {
+        for verb in
+            ["show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain", "schema", "man"]
+        {
             assert!(script.contains(verb), "{shell} does not know {verb}");
         }
     }
@@ -31,7 +33,7 @@ fn each_shell_completes_every_verb() {
 #[test]
 fn each_verb_has_a_manual_page_with_its_examples() {
     assert!(said(&["man"]).contains(".TH fwspec 1"));
-    for verb in ["show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain"] {
+    for verb in ["show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain", "schema"] {
         let page = said(&["man", verb]);
         assert!(page.contains(&format!(".TH fwspec-{verb} 1")), "{page}");
         assert!(page.contains("Examples:"), "{verb} has no examples");

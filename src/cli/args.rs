@@ -110,6 +110,10 @@ Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.
 fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  fwspec explain IORT004"
     )]
     Explain(Explain),
+    /// Print the JSON Schema of the documents that --json prints
+    #[command(after_help = "Schemas are of JSON Schema 2020-12. Without a name they are listed.\n\n\
+Examples:\n  fwspec schema platform > fwspec.platform-1.schema.json\n  fwspec schema")]
+    Schema(SchemaOf),
     /// Print the completion script of a shell
     #[command(
         after_help = "Examples:\n  fwspec completions bash > ~/.local/share/bash-completion/completions/fwspec\n  \
@@ -121,6 +125,13 @@ fwspec completions zsh > ~/.zfunc/_fwspec"
         after_help = "Examples:\n  fwspec man | man -l -\n  fwspec man groups > /usr/local/share/man/man1/fwspec-groups.1"
     )]
     Man(Manual),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaOf {
+    /// The kind of document: what stands in its `schema`, or the verb that prints it
+    #[arg(value_name = "NAME")]
+    pub(super) name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -488,4 +499,6 @@ pub(super) struct Explain {
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, or all of them
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects)]
     pub(super) dialect: Dialects,
+    #[command(flatten)]
+    pub(super) output: Output,
 }

@@ -10,6 +10,7 @@ mod lint;
 mod lookup;
 mod manual;
 mod many;
+mod schema;
 mod show;
 mod simulate;
 mod waiver;
@@ -73,6 +74,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         args::Verb::Audit(audit) => audit::run(audit),
         args::Verb::Groups(groups) => groups::run(groups),
         args::Verb::Simulate(simulate) => simulate::run(simulate),
+        args::Verb::Schema(schema) => schema::run(schema),
         args::Verb::Completions(completions) => manual::completions(completions),
         args::Verb::Man(manual) => manual::man(manual),
     };

@@ -4,13 +4,14 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::RequesterId;
 use crate::map::{Answer, Change, IommuName};
 
 /// What `fwspec diff --json` prints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DiffDocument {
     schema: &'static str,
     before: String,
@@ -20,7 +21,7 @@ pub struct DiffDocument {
     changes: Vec<ChangeRecord>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum ChangeRecord {
     Iommu { iommu: String, added: bool },
@@ -29,7 +30,7 @@ enum ChangeRecord {
     Reserved { base: u64, length: u64, added: bool },
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct AnswerRecord {
     iommu: Option<String>,
     stream_id: Option<u32>,

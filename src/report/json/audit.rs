@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::bytes::index;
@@ -15,7 +16,7 @@ use crate::{Dialect, Platform};
 use super::{Problem, StreamSpan};
 
 /// What `fwspec audit --json` prints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AuditDocument {
     schema: &'static str,
     /// What the user calls the firmware.
@@ -55,7 +56,7 @@ pub struct AuditDocument {
 }
 
 /// Whether there is anything of a kind.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct AuditSummary {
     /// Something reaches memory untranslated; where the functions are known, something that is there.
     pub untranslated: bool,
@@ -66,7 +67,7 @@ pub struct AuditSummary {
 }
 
 /// Requester IDs of a segment that no IOMMU translates.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UntranslatedRecord {
     /// The segment.
     pub segment: u32,
@@ -86,7 +87,7 @@ pub struct UntranslatedRecord {
 }
 
 /// Functions of one bus, with no other function of the machine between them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FunctionsRecord {
     /// The segment.
     pub segment: u32,
@@ -99,7 +100,7 @@ pub struct FunctionsRecord {
 }
 
 /// A node that no IOMMU translates.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UntranslatedNodeRecord {
     /// The requester: a namespace path, a path, a place.
     pub requester: String,
@@ -110,7 +111,7 @@ pub struct UntranslatedNodeRecord {
 }
 
 /// Devices, as few words as possible for many.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct MembersRecord {
     /// PCI functions.
     pub functions: Vec<FunctionsRecord>,
@@ -119,7 +120,7 @@ pub struct MembersRecord {
 }
 
 /// Devices whose DMA no IOMMU translates, or only a part of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UntranslatedDevicesRecord {
     /// Which.
     #[serde(flatten)]
@@ -135,7 +136,7 @@ pub struct UntranslatedDevicesRecord {
 }
 
 /// Memory that stays mapped.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AlwaysMappedRecord {
     /// The node that says so.
     pub id: String,
@@ -149,7 +150,7 @@ pub struct AlwaysMappedRecord {
 }
 
 /// Ids that several sources produce.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SharedIdRecord {
     /// `stream` or `device`.
     pub kind: &'static str,
@@ -169,7 +170,7 @@ pub struct SharedIdRecord {
 }
 
 /// Who produces an id.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct IdSourceRecord {
     /// `requester` or `iommu`.
     pub kind: &'static str,
@@ -185,7 +186,7 @@ pub struct IdSourceRecord {
 }
 
 /// A map whose mask makes several functions one id.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MaskRecord {
     /// The PCI host.
     pub host: String,
@@ -194,7 +195,7 @@ pub struct MaskRecord {
 }
 
 /// A PCI host all functions of which have one id.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ConstantRecord {
     /// The PCI host.
     pub host: String,
@@ -203,7 +204,7 @@ pub struct ConstantRecord {
 }
 
 /// Devices that are there and have ids in common.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AlikeRecord {
     /// The IOMMU.
     pub iommu: String,
@@ -217,7 +218,7 @@ pub struct AlikeRecord {
 }
 
 /// A group that is more than one device by itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SharedGroupRecord {
     /// Its number.
     pub id: u64,
@@ -233,7 +234,7 @@ pub struct SharedGroupRecord {
 }
 
 /// A reason, and for how many pairs of devices it was the first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReasonRecord {
     /// As in the ties of `fwspec.groups/1`.
     pub kind: &'static str,
@@ -247,7 +248,7 @@ pub struct ReasonRecord {
 }
 
 /// Groups that can reach each other past the IOMMU.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct JoinedRecord {
     /// Which.
     pub groups: Vec<u64>,

@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::group::{How, Reason};
@@ -14,7 +15,7 @@ use crate::{Bdf, DeviceKey, GroupId, Groups, Platform};
 use super::Problem;
 
 /// What `fwspec groups --json` prints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct GroupsDocument {
     schema: &'static str,
     /// Which ties count: `linux` or `strict`.
@@ -33,7 +34,7 @@ pub struct GroupsDocument {
 }
 
 /// What other ACS settings change.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct WhatIfRecord {
     /// The hardware would isolate so; otherwise only the kernel would believe it.
     pub real: bool,
@@ -44,7 +45,7 @@ pub struct WhatIfRecord {
 }
 
 /// A device and where it was put.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DeviceRecord {
     /// The function, the path of a node, or bus and id.
     pub device: String,
@@ -70,7 +71,7 @@ pub struct DeviceRecord {
 }
 
 /// A group.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct GroupRecord {
     /// Its number.
     pub id: u64,
@@ -90,7 +91,7 @@ pub struct GroupRecord {
 }
 
 /// A reason between two devices.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TieRecord {
     /// One.
     pub a: String,

@@ -4,13 +4,14 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::io;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::lint::Finding;
 use crate::report::Linted;
 
 /// What `fwspec lint --json` prints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LintDocument {
     schema: &'static str,
     /// What was found, file by file, in the order of the bytes.
@@ -20,7 +21,7 @@ pub struct LintDocument {
 }
 
 /// A finding.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct FindingRecord {
     code: &'static str,
     name: &'static str,
@@ -46,7 +47,7 @@ pub struct FindingRecord {
 }
 
 /// Another place that takes part.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RelatedRecord {
     at: String,
     offset: u32,

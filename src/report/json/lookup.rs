@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::input::{Firmware, Query};
@@ -14,7 +15,7 @@ use crate::{Bdf, NoStream, RequesterId, Stream};
 use super::{MsiId, StreamRecord};
 
 /// What `fwspec lookup --json` prints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LookupDocument {
     schema: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,7 +25,7 @@ pub struct LookupDocument {
 }
 
 /// The answer to one question.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LookupResult {
     /// The question as asked.
     pub query: String,
@@ -40,7 +41,7 @@ pub struct LookupResult {
 }
 
 /// What is found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Answer {
@@ -77,7 +78,7 @@ pub enum Answer {
 }
 
 /// Inputs of a requester that produce an id; both null where the requester has the id by itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SourceRange {
     /// The requester.
     pub requester: String,

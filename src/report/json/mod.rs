@@ -4,10 +4,12 @@
 //! are `0000:01:00.0`. Every document carries its `schema`.
 
 mod audit;
+mod explain;
 mod groups;
 mod lint;
 mod lookup;
 mod platform;
+mod schema;
 mod simulate;
 mod why;
 
@@ -16,6 +18,7 @@ pub use audit::{
     IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, SharedGroupRecord, SharedIdRecord,
     UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
 };
+pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
 pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 pub use lint::{FindingRecord, LintDocument, LintStream, RelatedRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
@@ -24,6 +27,7 @@ pub use platform::{
     ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
 };
 
+pub use schema::{DOCUMENTS, schema};
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
 pub use why::{Obstacle, WhyDocument};
 

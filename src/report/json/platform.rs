@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
@@ -19,7 +20,7 @@ use super::DEVICE_RANGE_LIMIT;
 const LAST_RID: u32 = 0xffff;
 
 /// What `fwspec show --json` prints of a file.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PlatformDocument {
     schema: &'static str,
     file: String,
@@ -35,7 +36,7 @@ pub struct PlatformDocument {
 }
 
 /// An IOMMU.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct IommuRecord {
     id: String,
     kind: &'static str,
@@ -55,7 +56,7 @@ pub struct IommuRecord {
 }
 
 /// A part of a specifier: bits `low` to `high` of a cell.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 struct FieldRecord {
     name: &'static str,
     cell: u8,
@@ -64,7 +65,7 @@ struct FieldRecord {
 }
 
 /// An MSI controller.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MsiRecord {
     id: String,
     kind: &'static str,
@@ -75,7 +76,7 @@ pub struct MsiRecord {
 }
 
 /// What masters memory.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct RequesterRecord {
     kind: &'static str,
     id: String,
@@ -118,7 +119,7 @@ pub struct RequesterRecord {
 }
 
 /// A range of inputs and its StreamIDs.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct StreamRangeRecord {
     first: u32,
     last: u32,
@@ -139,7 +140,7 @@ pub struct StreamRangeRecord {
 }
 
 /// A range of inputs and its DeviceIDs.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct DeviceRange {
     first: u32,
     last: u32,
@@ -154,7 +155,7 @@ pub struct DeviceRange {
 }
 
 /// A StreamID that a device has by itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StreamRecord {
     /// The specifier as written, for device-tree masters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -172,7 +173,7 @@ pub struct StreamRecord {
 }
 
 /// A DeviceID and its controller.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct MsiId {
     /// The DeviceID.
     pub id: u32,
@@ -181,7 +182,7 @@ pub struct MsiId {
 }
 
 /// Regions and whom they are for.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReservedRecord {
     id: String,
     kind: &'static str,
@@ -195,7 +196,7 @@ pub struct ReservedRecord {
 }
 
 /// StreamIDs of one IOMMU.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StreamSpan {
     /// First StreamID.
     pub first: u32,
@@ -206,7 +207,7 @@ pub struct StreamSpan {
 }
 
 /// A stretch of addresses.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RegionRecord {
     /// First address.
     pub base: u64,
@@ -215,7 +216,7 @@ pub struct RegionRecord {
 }
 
 /// A record that could not be read.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Problem {
     /// Where, `IORT+0x100`.
     pub at: String,

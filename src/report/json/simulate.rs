@@ -3,13 +3,14 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::group::simulate::{Algorithm, Event, Outcome, Play, Step, Wait, What, World};
 use crate::{Bdf, Groups};
 
 /// What `fwspec simulate --json` prints of an algorithm.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct SimulateDocument {
     schema: &'static str,
     /// `driver-probe`, `device-add`, `closure`, or a rejected idea.
@@ -37,14 +38,14 @@ pub struct SimulateDocument {
 }
 
 /// The members of a group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MemberList {
     /// Ascending.
     pub members: Vec<String>,
 }
 
 /// One thing that happened.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ScheduleEntry {
     /// `add`, `remove`, `probe`, `fail`, `retry`, `ready`, `walk` (the registration of an IOMMU visits the device), `recurse`,
     /// `turn` (a line of a recorded order).

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::pci::{AcsFlags, AcsReason};
@@ -11,7 +12,7 @@ use crate::{Bdf, DeviceKey, Groups};
 use super::groups::{GroupsDocument, TieRecord};
 
 /// What `fwspec groups --why --json` prints.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct WhyDocument {
     schema: &'static str,
     /// The devices asked about: one or two.
@@ -27,7 +28,7 @@ pub struct WhyDocument {
 }
 
 /// A function that keeps a device from standing alone.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Obstacle {
     /// The function.
     pub device: String,

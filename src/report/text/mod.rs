@@ -16,7 +16,7 @@ use alloc::string::{String, ToString};
 use comfy_table::{ContentArrangement, Table, presets};
 
 pub use audit::audit;
-pub use explain::{code, codes, way};
+pub use explain::{code, codes, explained};
 pub use groups::groups;
 pub use lint::{lint, lint_summary};
 pub use lookup::lookup;
