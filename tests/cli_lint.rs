@@ -80,33 +80,138 @@ fn annotations_and_test_reports_say_the_same() {
     snapshot("lint-junit", &["lint", "--format", "junit", OVERLAP, "d05-2020/fdt.dtb"]);
 }
 
-/// The parts of the SARIF 2.1.0 schema that the log uses: required keys, and the values that it allows.
+/// Every blob among the samples, with the topology beside it.
+fn blobs() -> Vec<(String, Option<String>)> {
+    let top = project().join("firmware-samples");
+    let mut found = Vec::new();
+    for folder in [top.clone(), top.join("broken")] {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for path in entries.flat_map(|folder| ["iort.bin", "fdt.dtb"].map(|file| folder.join(file))) {
+            let name = |path: &PathBuf| path.strip_prefix(&top).unwrap().display().to_string();
+            let beside = path.with_file_name("lspci.txt");
+            if path.exists() {
+                found.push((name(&path), beside.exists().then(|| name(&beside))));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What lint says of a blob in some form.
+fn in_form(format: &str, (blob, topology): &(String, Option<String>)) -> String {
+    let mut arguments = vec!["lint", "--format", format, "--fail-on", "warn"];
+    arguments.extend(topology.iter().flat_map(|topology| ["--pci", topology.as_str(), "--sid-bits", "8"]));
+    arguments.push(blob);
+    said(&arguments)
+}
+
+/// The schema is that of OASIS, as the crate serde-sarif 0.8.0 (MIT) carries it.
 #[test]
-fn a_sarif_log_has_what_its_schema_requires() {
-    let log: Value = serde_json::from_str(&said(&[
+fn sarif_logs_are_valid_by_the_schema_of_oasis() {
+    let schema = fs::read_to_string(project().join("tests/lint/sarif-schema-2.1.0.json")).unwrap();
+    let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+    compiler.enable_format_assertions();
+    let url = "https://example.invalid/sarif.json";
+    compiler.add_resource(url, serde_json::from_str(&schema).unwrap()).unwrap();
+    let index = compiler.compile(url, &mut schemas).unwrap();
+    let valid = |log: &Value| schemas.validate(log, index).map_err(|error| format!("{error:#}"));
+    let mut results = 0;
+    let mut check = |log: &Value, what: &str| {
+        valid(log).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let run = &log["runs"][0];
+        let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
+        for result in run["results"].as_array().unwrap() {
+            let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
+            assert_eq!(rules[index]["id"], result["ruleId"], "{what}");
+            results += 1;
+        }
+    };
+    for blob in blobs() {
+        check(&serde_json::from_str(&in_form("sarif", &blob)).unwrap(), &blob.0);
+    }
+    // Several files in one log, one of them with a name that no URI holds as it is; and waived findings.
+    let folder = std::env::temp_dir().join(format!("fwspec-sarif-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let odd = folder.join("my board [é] 100%.bin");
+    fs::copy(project().join("firmware-samples").join(OVERLAP), &odd).unwrap();
+    let waivers = folder.join("waivers.toml");
+    fs::write(&waivers, "[[waiver]]\ncode = \"IORT004\"\nreason = \"known\"\n").unwrap();
+    let log = said(&[
         "lint",
         "--format",
         "sarif",
-        OVERLAP,
+        "--waivers",
+        waivers.to_str().unwrap(),
+        odd.to_str().unwrap(),
         "broken/DT016-map-overlap/fdt.dtb",
-    ]))
-    .unwrap();
-    assert_eq!(log["version"], "2.1.0");
-    assert!(log["$schema"].as_str().unwrap().ends_with("sarif-schema-2.1.0.json"));
-    let run = &log["runs"][0];
-    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    assert_eq!(run["tool"]["driver"]["name"], "fwspec");
-    let results = run["results"].as_array().unwrap();
-    assert!(results.len() >= 2);
-    for result in results {
-        let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(rules[index]["id"], result["ruleId"]);
-        assert!(["none", "note", "warning", "error"].contains(&result["level"].as_str().unwrap()));
-        assert!(result["message"]["text"].is_string());
-        for location in result["locations"].as_array().unwrap() {
-            let physical = &location["physicalLocation"];
-            assert!(physical["artifactLocation"]["uri"].is_string());
-            assert!(physical["region"]["byteOffset"].is_u64() && physical["region"]["byteLength"].is_u64());
+    ]);
+    let mut log: Value = serde_json::from_str(&log).unwrap();
+    check(&log, "several files");
+    assert_eq!(log["runs"][0]["results"][0]["suppressions"][0]["justification"], "known");
+    fs::remove_dir_all(folder).unwrap();
+    assert!(results > 100, "{results} results");
+    // The schema is one that objects.
+    log["runs"][0]["results"][0]["level"] = "terrible".into();
+    assert!(valid(&log).is_err());
+    log["runs"][0]["results"][0]["level"] = "note".into();
+    log["runs"][0]["results"][0]["colour"] = "green".into();
+    assert!(valid(&log).is_err());
+}
+
+#[test]
+fn test_reports_are_well_formed_and_count_right() {
+    for blob in blobs() {
+        let text = in_form("junit", &blob);
+        let document =
+            roxmltree::Document::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", blob.0));
+        let root = document.root_element();
+        assert_eq!(root.tag_name().name(), "testsuites");
+        let found: Value = serde_json::from_str(&in_form("json", &blob)).unwrap();
+        let found = found["findings"].as_array().unwrap();
+        let suites: Vec<_> = root.children().filter(roxmltree::Node::is_element).collect();
+        assert_eq!(suites.len(), 1);
+        assert_eq!(suites[0].attribute("name"), Some(blob.0.as_str()));
+        let named =
+            |tag: &str| suites[0].descendants().filter(|node| node.has_tag_name(tag)).count().to_string();
+        for (attribute, tag) in [("tests", "testcase"), ("failures", "failure"), ("skipped", "skipped")] {
+            assert_eq!(suites[0].attribute(attribute), Some(named(tag).as_str()), "{}: {attribute}", blob.0);
+        }
+        let failures: Vec<_> = suites[0].descendants().filter_map(|node| node.attribute("message")).collect();
+        let bad = found.iter().filter(|finding| finding["severity"] != "info");
+        assert_eq!(failures, bad.map(|finding| finding["message"].as_str().unwrap()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn annotations_have_the_form_of_workflow_commands() {
+    // https://docs.github.com/actions/reference/workflow-commands-for-github-actions: ::error file=…,title=…::message
+    let plain = |text: &str| {
+        let text = text.replace("%2C", ",").replace("%3A", ":").replace("%0A", "\n").replace("%0D", "\r");
+        text.replace("%25", "%")
+    };
+    for blob in blobs() {
+        let text = in_form("github", &blob);
+        let found: Value = serde_json::from_str(&in_form("json", &blob)).unwrap();
+        let found = found["findings"].as_array().unwrap();
+        assert_eq!(text.lines().count(), found.len(), "{}: a line a finding", blob.0);
+        for (line, finding) in text.lines().zip(found) {
+            let (command, rest) = line.strip_prefix("::").unwrap().split_once(' ').unwrap();
+            let level = match finding["severity"].as_str().unwrap() {
+                "error" => "error",
+                "warn" => "warning",
+                _ => "notice",
+            };
+            assert_eq!(command, level);
+            let (properties, message) = rest.split_once("::").unwrap();
+            let properties: Vec<_> =
+                properties.split(',').map(|property| property.split_once('=').unwrap()).collect();
+            assert_eq!(properties.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["file", "title"]);
+            assert_eq!(plain(properties[0].1), blob.0);
+            let title =
+                format!("{} {}", finding["code"].as_str().unwrap(), finding["name"].as_str().unwrap());
+            assert_eq!(plain(properties[1].1), title);
+            assert!(plain(message).contains(finding["message"].as_str().unwrap()), "{line}");
         }
     }
 }
