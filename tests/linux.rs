@@ -1,8 +1,8 @@
 //! Claims about how Linux groups devices, one test each, with the kernel function that they follow.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-use fwspec::group::KernelAnswer;
 use fwspec::group::simulate::{Algorithm, Event, World};
+use fwspec::group::{KernelAnswer, Relation, Remedy};
 use fwspec::model::{
     BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output,
     PlatformMaster, Requester, RequesterKind, SmmuModel, Specifier, Target,
@@ -471,6 +471,27 @@ fn some_drivers_have_one_group_for_the_whole_iommu() {
     let instance = iommu(IommuKind::Other("rockchip"), GroupRule::Instance);
     assert_eq!(masters(instance, &[&[(1, 0)], &[(2, 0)], &[(3, 0)]]), [3]);
     assert_eq!(masters(smmu_v3(), &[&[(1, 0)], &[(2, 0)], &[(3, 0)]]), [1, 1, 1]);
+}
+
+#[test]
+fn what_only_the_firmware_could_change_is_said_so() {
+    let hindrances = |iommu: Iommu, ids: &[&[(u32, u32)]], policy| {
+        let requesters = ids.iter().map(|ids| master(ids)).collect();
+        let devices: Vec<Device> =
+            (0..u32::try_from(ids.len()).unwrap()).map(|at| Device::platform(NodeId(at))).collect();
+        let groups = add(groups(Source::DTB, iommu, requesters).policy(policy), &devices);
+        let found = groups.hindrances(devices[0].key());
+        found.iter().map(|found| (found.by, found.relation, found.remedy)).collect::<Vec<_>>()
+    };
+    let other = DeviceKey::Node(NodeId(1));
+    let ids: &[&[(u32, u32)]] = &[&[(0x400, 0x7f)], &[(0x410, 0)], &[(0x480, 0)]];
+    let stream = [(other, Relation::Stream, Remedy::Firmware)];
+    assert_eq!(hindrances(smmu_v2(), ids, Policy::Linux), stream);
+    let same: &[&[(u32, u32)]] = &[&[(1, 0)], &[(1, 0)], &[(2, 0)]];
+    assert_eq!(hindrances(smmu_v3(), same, Policy::Linux), [], "Linux refuses the second");
+    assert_eq!(hindrances(smmu_v3(), same, Policy::Strict), stream);
+    let instance = iommu(IommuKind::Other("rockchip"), GroupRule::Instance);
+    assert_eq!(hindrances(instance, same, Policy::Linux), [(other, Relation::Driver, Remedy::Wiring)]);
 }
 
 #[test]

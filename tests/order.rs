@@ -11,7 +11,9 @@
 
 mod machine;
 
+use fwspec::group::Remedy;
 use fwspec::group::simulate::{Algorithm, Event, World};
+use fwspec::pci::Fact;
 use fwspec::{AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, How, Policy};
 use machine::{Machine, honest_machines, machines, map};
 use proptest::prelude::*;
@@ -79,7 +81,7 @@ fn all_orders(devices: &[Device]) -> Vec<Vec<Device>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn p1_any_order_gives_one_partition(
@@ -168,6 +170,49 @@ proptest! {
     }
 
     #[test]
+    fn p5_and_p7_no_driver_is_asked_and_bridges_are_members_like_others(
+        machine in machines(16), drivers in prop::collection::vec(0..4u8, 16), seed in any::<u8>(),
+    ) {
+        let groups = add_all(Groups::new(map(seed)), &machine.devices);
+        let world = World::of(&groups);
+        let driver = |(device, driver): (&Bdf, u8)| match driver {
+            0 => None,
+            1 => Some(Event::Fail(*device)),
+            _ => Some(Event::Probe(*device)),
+        };
+        let add = world.functions().iter().copied().map(Event::Add);
+        let probes = world.functions().iter().zip(drivers).rev().filter_map(driver);
+        let events: Vec<Event> = add.chain([Event::Ready(None)]).chain(probes).collect();
+        let play = world.play(Algorithm::Closure, &events);
+        prop_assert!(!world.is_broken(&play));
+        let translated = |bdf: &&Bdf| groups.placement((**bdf).into()).unwrap().fwspec.is_some();
+        prop_assert_eq!(
+            play.groups.iter().flatten().count(),
+            world.functions().iter().filter(translated).count()
+        );
+    }
+
+    #[test]
+    fn p8_and_p9_names_come_from_members_and_children_may_come_first(
+        machine in machines(16), policy in policies(), seed in any::<u8>(),
+    ) {
+        let forwards = add_all(Groups::new(map(seed)).policy(policy), &machine.devices);
+        let mut backwards = Groups::new(map(seed)).policy(policy);
+        for device in machine.devices.iter().rev() {
+            backwards.add(*device).unwrap();
+        }
+        prop_assert_eq!(partition(&forwards), partition(&backwards));
+        let leaders = |groups: &Groups| -> BTreeMap<DeviceKey, Option<DeviceKey>> {
+            let leader = |device| groups.group(groups.group_of(device)?)?.leader();
+            groups.devices().map(|device| (device, leader(device))).collect()
+        };
+        prop_assert_eq!(leaders(&forwards), leaders(&backwards));
+        for (device, leader) in leaders(&forwards) {
+            prop_assert!(leader.is_none_or(|leader| leader <= device));
+        }
+    }
+
+    #[test]
     fn p6_readiness_delays_groups_and_changes_none(
         (machine, order) in machines(16).prop_flat_map(shuffled), at in 0..16usize, seed in any::<u8>(),
     ) {
@@ -231,6 +276,37 @@ proptest! {
         let ids: BTreeSet<GroupId> = groups.groups().map(|group| group.id()).collect();
         groups.recompute();
         prop_assert_eq!(ids, groups.groups().map(|group| group.id()).collect::<BTreeSet<GroupId>>());
+    }
+
+    #[test]
+    fn what_keeps_a_device_from_standing_alone_is_all_that_does(
+        machine in machines(16), policy in policies(), which in any::<prop::sample::Index>(),
+    ) {
+        // Everybody could isolate, and many do not.
+        let could = |device: &Device| match device.facts().acs {
+            Fact::Present(acs) => device.acs_control(acs.capability | AcsFlags::ISOLATED, acs.control),
+            _ => device.acs_control(AcsFlags::ISOLATED, AcsFlags::NONE),
+        };
+        let devices: Vec<Device> = machine.devices.iter().map(could).collect();
+        let mut groups = add_all(bare(policy), &devices);
+        let key = devices[which.index(devices.len())].key();
+        let alone = |groups: &Groups| groups.members(groups.group_of(key).unwrap()).count() == 1;
+        let found = groups.hindrances(key);
+        prop_assert_eq!(alone(&groups), found.is_empty(), "{:?}", found);
+        let mut curable = true;
+        for hindrance in &found {
+            let device = devices.iter().find(|device| device.key() == hindrance.by).unwrap();
+            let acs = *device.facts().acs.present().unwrap();
+            match hindrance.remedy {
+                Remedy::Enable(bits) => {
+                    let cured = device.acs_control(acs.capability | bits, acs.control | bits | AcsFlags::ISOLATED);
+                    groups.update(cured).unwrap();
+                }
+                _ => curable = false,
+            }
+        }
+        groups.recompute();
+        prop_assert!(!curable || alone(&groups), "{:?}", groups.hindrances(key));
     }
 
     #[test]

@@ -66,6 +66,46 @@ fn rows_without_a_condition_isolate() {
     println!("{count} devices");
 }
 
+/// `pci_quirk_mf_endpoint_acs` takes more for enabled than the quirks of root ports do; neither takes egress control.
+#[test]
+fn each_row_takes_its_own_bits_for_enabled() {
+    use fwspec::pci::quirk::AcsEffect;
+    let (mut several, mut ports) = (0, 0);
+    for row in quirk::ACS {
+        let extra = match row.effect {
+            AcsEffect::Multifunction => (AcsFlags::TB | AcsFlags::DT, true),
+            AcsEffect::RootPort | AcsEffect::RootPortOnly | AcsEffect::RcEndpoint => (AcsFlags::NONE, false),
+            _ => continue,
+        };
+        let port = match row.effect {
+            AcsEffect::RcEndpoint => PortType::RcEndpoint,
+            AcsEffect::Multifunction => PortType::Endpoint,
+            _ => PortType::RootPort,
+        };
+        // A device of the row for which no row before it speaks.
+        let mut devices = row.devices.iter().flat_map(|(first, last)| *first..=*last);
+        let function = devices.find_map(|device| {
+            let function = named(row.vendor, device, port);
+            let verdict = acs::enabled(&function, AcsFlags::RR, MULTIFUNCTION);
+            (verdict.reason == AcsReason::Quirk(row)).then_some(function)
+        });
+        let function = function.unwrap_or_else(|| panic!("{}: nobody gets here", row.citation));
+        for bit in (0..7).map(|bit| AcsFlags(1 << bit)) {
+            let expected = (AcsFlags::ISOLATED | extra.0).contains(bit);
+            let verdict = acs::enabled(&function, bit, MULTIFUNCTION);
+            assert_eq!(
+                (verdict.isolates, verdict.reason),
+                (expected, AcsReason::Quirk(row)),
+                "{bit}: {}",
+                row.citation
+            );
+        }
+        if extra.1 { several += 1 } else { ports += 1 }
+    }
+    println!("{several} rows of multifunction endpoints, {ports} of ports");
+    assert!(several >= 11 && ports >= 9);
+}
+
 #[test]
 fn no_device_outside_the_table_is_named() {
     // Vendors of which the table names single devices, and neighbours of those that it does not name.

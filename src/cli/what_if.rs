@@ -9,8 +9,8 @@ use crate::{Bdf, Device};
 pub(super) enum WhatIf {
     /// ACS of these functions switched on or off.
     Acs(Vec<(Bdf, bool)>),
-    /// The kernel parameter `pcie_acs_override` of a patch that many distributions carry: the kernel takes functions without
-    /// ACS for isolating.
+    /// The kernel parameter `pcie_acs_override` of a patch that many distributions carry (`pcie_acs_overrides()`): the kernel
+    /// takes PCI Express functions without an ACS capability for isolating. One that has the capability is judged by its bits.
     Override { downstream: bool, multifunction: bool },
 }
 
@@ -60,6 +60,9 @@ impl WhatIf {
             WhatIf::Override { downstream, multifunction } => {
                 for device in devices {
                     let facts = device.facts();
+                    if facts.acs.present().is_some() {
+                        continue;
+                    }
                     let port = facts.is(PortType::RootPort) || facts.is(PortType::DownstreamPort);
                     // A multifunction endpoint, or a function that can only be one of several.
                     let several = facts.multifunction
@@ -91,6 +94,21 @@ fn switch(devices: &mut [Device], bdf: Bdf, on: bool) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_override_is_for_functions_without_the_capability() {
+        let at = |text: &str| text.parse().unwrap();
+        let port = Device::root_port(at("00:01.0"), 1..=1);
+        let mut devices =
+            [port, port.acs_control(AcsFlags::ISOLATED, AcsFlags::NONE), Device::endpoint(at("01:00.1"))];
+        let before = devices;
+        let override_ = |downstream, multifunction| WhatIf::Override { downstream, multifunction };
+        assert_eq!(override_(true, false).apply(&mut devices), Vec::<String>::new());
+        assert_eq!(devices, [port.acs(AcsFlags::ISOLATED), before[1], before[2]]);
+        override_(false, true).apply(&mut devices);
+        assert_eq!(devices[2], before[2].acs(AcsFlags::ISOLATED));
+        assert!(!override_(true, true).is_real());
+    }
 
     #[test]
     fn suppositions_are_understood_or_refused() {

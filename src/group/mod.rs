@@ -4,6 +4,7 @@
 //! them. Groups are the connected components of ties. Components have no memory: the partition after any number of adds
 //! does not depend on their order, nor on when an IOMMU becomes ready, nor on drivers.
 
+mod alone;
 mod device;
 mod engine;
 mod event;
@@ -19,6 +20,7 @@ mod streams;
 mod tie;
 mod view;
 
+pub use alone::{Hindrance, Relation, Remedy};
 pub use device::{Device, DeviceKey, NodeId};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};
 pub use groups::Groups;

@@ -2,7 +2,7 @@
 
 use crate::Bdf;
 use crate::model::GroupRule;
-use crate::pci::{AcsFlags, Fact, PortType, Topology};
+use crate::pci::{AcsFlags, Fact, Function, PortType, Topology};
 
 /// Which ties count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,22 +25,24 @@ pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {
     policy == Policy::Strict || matches!(rule, Some(GroupRule::SharedStreamMapping | GroupRule::SharedId))
 }
 
-/// Whether a function on the bus inside a switch lets peers through: it is no downstream port, or its ACS is not all on. The
-/// enhanced bits count where the capability has them (its bit 7).
-fn opens_switch(topology: &Topology, bdf: Bdf) -> bool {
-    const HAS_ENHANCED: AcsFlags = AcsFlags::IB;
+/// Whether a function on the bus inside a switch lets peers through: it is no downstream port, or its ACS is not all on.
+pub(super) fn opens_switch(topology: &Topology, bdf: Bdf) -> bool {
     let Some(function) = topology.get(bdf) else { return false };
     if function.virtual_function {
         return false;
     }
     let isolates = topology.acs(bdf, AcsFlags::ISOLATED).is_some_and(|verdict| verdict.isolates);
-    let enhanced = match function.acs {
-        Fact::Present(acs) if acs.capability.contains(HAS_ENHANCED) => {
-            acs.control.contains(AcsFlags::DSP_MT_RR | AcsFlags::USP_MT_RR)
-        }
-        _ => true,
-    };
-    !(function.is(PortType::DownstreamPort) && isolates && enhanced)
+    !(function.is(PortType::DownstreamPort) && isolates && missing_enhanced(function).is_empty())
+}
+
+/// The enhanced bits that a downstream port lacks: they count where the capability has them (its bit 7).
+pub(super) fn missing_enhanced(function: &Function) -> AcsFlags {
+    const HAS_ENHANCED: AcsFlags = AcsFlags::IB;
+    const REDIRECT: AcsFlags = AcsFlags(AcsFlags::DSP_MT_RR.0 | AcsFlags::USP_MT_RR.0);
+    match function.acs {
+        Fact::Present(acs) if acs.capability.contains(HAS_ENHANCED) => REDIRECT & !acs.control,
+        _ => AcsFlags::NONE,
+    }
 }
 
 /// The upstream port of the switch whose inner bus this function is on.

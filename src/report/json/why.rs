@@ -1,15 +1,16 @@
 //! `fwspec.why/1`: why devices share a group, and what would have to change.
 
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::pci::{AcsFlags, AcsReason};
-use crate::{Bdf, DeviceKey, Groups};
+use crate::group::{Hindrance, Relation};
+use crate::{DeviceKey, Groups};
 
-use super::groups::{GroupsDocument, TieRecord};
+use super::groups::{GroupRecord, GroupsDocument, TieRecord};
 
 /// What `fwspec groups --why --json` prints.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -23,8 +24,24 @@ pub struct WhyDocument {
     pub members: Vec<String>,
     /// For two devices the chain of reasons from the one to the other; for one the reasons that touch it.
     pub ties: Vec<TieRecord>,
+    /// For one device: every other member, and through whom it is tied to the device.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reached: Vec<Reached>,
     /// For one device: what would have to be otherwise for it to stand alone.
     pub obstacles: Vec<Obstacle>,
+}
+
+/// A member of the group of the device asked about.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Reached {
+    /// The member.
+    pub device: String,
+    /// The device asked about, or a member that comes before this one.
+    pub via: String,
+    /// The kind of the tie between the two.
+    pub kind: &'static str,
+    /// In words.
+    pub detail: String,
 }
 
 /// A function that keeps a device from standing alone.
@@ -32,7 +49,7 @@ pub struct WhyDocument {
 pub struct Obstacle {
     /// The function.
     pub device: String,
-    /// What it is to the device asked about: `path`, `slot`, `alias`.
+    /// What it is to the device asked about: `path`, `itself`, `slot`, `switch`, `alias`, `stream`, `driver`.
     pub kind: &'static str,
     /// What is wrong with it, and what would help.
     pub detail: String,
@@ -61,9 +78,10 @@ impl WhyDocument {
         let group = why.group.and_then(|id| document.groups.iter().find(|group| group.id == id));
         let touches = |tie: &&TieRecord| why.asked.contains(&tie.a) || why.asked.contains(&tie.b);
         why.ties = group.into_iter().flat_map(|group| &group.ties).filter(touches).cloned().collect();
-        if let DeviceKey::Pci(bdf) = device {
-            why.obstacles = obstacles(groups, bdf);
-        }
+        why.reached =
+            group.map(|group| reached(&document.name_of(groups, device), group)).unwrap_or_default();
+        let hindrances = groups.hindrances(device).into_iter();
+        why.obstacles = hindrances.map(|found| obstacle(groups, document, device, found)).collect();
         why
     }
 
@@ -76,42 +94,46 @@ impl WhyDocument {
             group,
             members: members.map(|group| group.members.clone()).unwrap_or_default(),
             ties: Vec::new(),
+            reached: Vec::new(),
             obstacles: Vec::new(),
         }
     }
 }
 
-fn obstacles(groups: &Groups, bdf: Bdf) -> Vec<Obstacle> {
-    let topology = groups.topology();
-    let verdict = |other: Bdf| topology.acs(other, AcsFlags::ISOLATED).filter(|verdict| !verdict.isolates);
-    let obstacle = |other: Bdf, kind| {
-        let reason = verdict(other)?.reason;
-        Some(Obstacle { device: other.to_string(), kind, detail: remedy(reason) })
-    };
-    let slot =
-        |other: &Bdf| *other != bdf && (other.segment, other.rid.0 >> 3) == (bdf.segment, bdf.rid.0 >> 3);
-    let path = topology.bridges(bdf).filter_map(|(port, _)| obstacle(port, "path"));
-    // Functions of a slot are tied only where both of two let peers through.
-    let open = verdict(bdf).is_some() && topology.in_multifunction_slot(bdf);
-    let siblings = topology.iter().map(|(other, _)| other).filter(|other| open && slot(other));
-    let siblings = siblings.filter_map(|other| obstacle(other, "slot"));
-    let aliases = topology.aliases(bdf).skip(1).map(|alias| Obstacle {
-        device: alias.by.to_string(),
-        kind: "alias",
-        detail: alloc::format!(
-            "the device also sends as {}: nothing that can be set changes that",
-            alias.rid
-        ),
-    });
-    path.chain(siblings).chain(aliases).collect()
+/// Every other member, by the shortest way through the reasons, nearest first.
+fn reached(device: &str, group: &GroupRecord) -> Vec<Reached> {
+    let mut ties: BTreeMap<&str, Vec<&TieRecord>> = BTreeMap::new();
+    for tie in &group.ties {
+        ties.entry(&tie.a).or_default().push(tie);
+        ties.entry(&tie.b).or_default().push(tie);
+    }
+    let mut seen = BTreeSet::from([device]);
+    let mut reached = Vec::new();
+    let mut next = VecDeque::from([device]);
+    while let Some(via) = next.pop_front() {
+        for tie in ties.get(via).into_iter().flatten() {
+            let other = if tie.a == via { tie.b.as_str() } else { tie.a.as_str() };
+            if seen.insert(other) {
+                next.push_back(other);
+                let [device, via] = [other, via].map(ToString::to_string);
+                reached.push(Reached { device, via, kind: tie.kind, detail: tie.detail.clone() });
+            }
+        }
+    }
+    reached
 }
 
-fn remedy(reason: AcsReason) -> String {
-    match reason {
-        AcsReason::Missing(bits) => alloc::format!("switching on ACS {bits} would do"),
-        AcsReason::NoCapability => "it has no ACS: nothing that can be set changes that".to_string(),
-        AcsReason::Conventional => "conventional PCI: peers on one bus always reach each other".to_string(),
-        AcsReason::Unknown => "its ACS was not read: lspci -xxxx as root would show it".to_string(),
-        other => other.to_string(),
-    }
+fn obstacle(groups: &Groups, document: &GroupsDocument, device: DeviceKey, found: Hindrance) -> Obstacle {
+    let by = document.name_of(groups, found.by);
+    let sends = match (found.relation, device) {
+        (Relation::Alias, DeviceKey::Pci(bdf)) => {
+            let also = groups
+                .topology()
+                .aliases(bdf)
+                .find(|alias| found.by == alias.by.into() && alias.rid != bdf.rid);
+            also.map(|alias| alloc::format!("the device also sends as {}: ", alias.rid)).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    Obstacle { device: by, kind: found.relation.kind(), detail: alloc::format!("{sends}{}", found.remedy) }
 }

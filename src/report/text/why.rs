@@ -1,9 +1,9 @@
 //! Why devices share a group, for people.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
-use crate::report::json::WhyDocument;
+use crate::report::json::{Reached, WhyDocument};
 
 use super::Style;
 
@@ -21,28 +21,41 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
         }
         ([a], Some(group)) => {
             let others = document.members.len().saturating_sub(1);
-            format!(
-                "{} shares group {group} with {others} others: {}\n",
-                style.heading(a),
-                document.members.join(", ")
-            )
+            let others = if others == 1 { "one other".to_string() } else { format!("{others} others") };
+            format!("{} shares group {group} with {others}:\n{}", style.heading(a), reached(a, document))
         }
         (asked, None) => format!("{} has no group.\n", asked.join(", ")),
         _ => String::new(),
     };
-    for tie in &document.ties {
+    for tie in document.ties.iter().filter(|_| document.asked.len() > 1) {
         text.push_str(&format!("  {} - {}  {} ({})\n", tie.a, tie.b, tie.detail, style.faint(tie.kind)));
     }
     if !document.obstacles.is_empty() {
         text.push_str("For it to stand alone, these would have to be otherwise:\n");
     }
+    let width = document.obstacles.iter().map(|obstacle| obstacle.device.chars().count()).max().unwrap_or(0);
     for obstacle in &document.obstacles {
         let place = match obstacle.kind {
             "path" => "above it",
+            "itself" => "itself",
             "slot" => "in its slot",
+            "switch" => "in its switch",
+            "stream" => "has its StreamID",
+            "driver" => "on its IOMMU",
             _ => "as whom it sends",
         };
-        text.push_str(&format!("  {}  {place}: {}\n", obstacle.device, obstacle.detail));
+        text.push_str(&format!("  {:width$}  {place}: {}\n", obstacle.device, obstacle.detail));
     }
     text
+}
+
+/// Every other member, and how it comes to be one.
+fn reached(asked: &str, document: &WhyDocument) -> String {
+    let width = document.reached.iter().map(|member| member.device.chars().count()).max().unwrap_or(0);
+    let line = |member: &Reached| {
+        let via = if member.via == asked { String::new() } else { format!("by way of {}: ", member.via) };
+        let note = if document.members.contains(&member.device) { "" } else { " (untranslated)" };
+        format!("  {:width$}  {via}{}{note}\n", member.device, member.detail)
+    };
+    document.reached.iter().map(line).collect()
 }

@@ -1,0 +1,274 @@
+//! What keeps a device from standing alone, and what would have to be otherwise.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::policy::{self, Policy};
+use super::{DeviceKey, Groups};
+use crate::Bdf;
+use crate::model::GroupRule;
+use crate::pci::{AcsFlags, AcsReason, AliasMask, PortType};
+
+/// Something that keeps a device from standing alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hindrance {
+    /// Who stands in its way; the device itself, too.
+    pub by: DeviceKey,
+    /// What that is to the device.
+    pub relation: Relation,
+    /// What would help.
+    pub remedy: Remedy,
+}
+
+/// What a hindrance is to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Relation {
+    /// A bridge above it lets what is below reach each other.
+    Above,
+    /// It is a bridge itself, and lets what is below reach each other and itself; or it lets the functions of its slot through.
+    Itself,
+    /// A function of its slot lets it through, as it lets that one.
+    Slot,
+    /// A port of the switch that it is in lets peers through ([`Policy::Strict`] only).
+    Switch,
+    /// It sends as this one, this one as it, or both as a third.
+    Alias,
+    /// They have a StreamID in common.
+    Stream,
+    /// The IOMMU's driver puts them together.
+    Driver,
+}
+
+/// What would help against a hindrance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// To switch on these ACS bits, which the function has.
+    Enable(AcsFlags),
+    /// Nothing that can be set: the function does not isolate for this reason.
+    Nothing(AcsReason),
+    /// Nothing that can be set: the hardware sends so.
+    Wiring,
+    /// Other ids in the firmware.
+    Firmware,
+}
+
+impl Relation {
+    /// The word that the JSON uses.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Relation::Above => "path",
+            Relation::Itself => "itself",
+            Relation::Slot => "slot",
+            Relation::Switch => "switch",
+            Relation::Alias => "alias",
+            Relation::Stream => "stream",
+            Relation::Driver => "driver",
+        }
+    }
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Remedy::Enable(bits) => write!(f, "switching on ACS {bits} would do"),
+            Remedy::Nothing(AcsReason::NoCapability) => {
+                f.write_str("it has no ACS: nothing that can be set changes that")
+            }
+            Remedy::Nothing(AcsReason::Conventional) => {
+                f.write_str("conventional PCI: peers on one bus always reach each other")
+            }
+            Remedy::Nothing(AcsReason::Unknown) => {
+                f.write_str("its ACS was not read: lspci -xxxx as root would show it")
+            }
+            Remedy::Nothing(reason) => write!(f, "{reason}: nothing that can be set changes that"),
+            Remedy::Wiring => f.write_str("nothing that can be set changes that"),
+            Remedy::Firmware => f.write_str("the firmware would have to give it ids of its own"),
+        }
+    }
+}
+
+impl Groups {
+    /// Everything that keeps a device from standing alone: where it is empty, the device does, and where all of it is remedied, it
+    /// would. Nothing for a device that is not there, or held.
+    ///
+    /// ```
+    /// use fwspec::group::{Relation, Remedy};
+    /// use fwspec::{AcsFlags, Bdf, Device, Groups};
+    /// let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1).acs_control(AcsFlags::ISOLATED, AcsFlags::SV))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// let hindrances = groups.hindrances(nic.into());
+    /// assert_eq!((hindrances[0].by, hindrances[0].relation), (port.into(), Relation::Above));
+    /// assert_eq!(hindrances[0].remedy.to_string(), "switching on ACS RR+CR+UF would do");
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    pub fn hindrances(&self, device: DeviceKey) -> Vec<Hindrance> {
+        let mut found = Vec::new();
+        if let DeviceKey::Pci(bdf) = device
+            && self.topology.get(bdf).is_some()
+            && self.topology.attached(bdf).is_ok()
+        {
+            self.of_path(bdf, &mut found);
+            self.of_slot(bdf, &mut found);
+            self.of_switch(bdf, &mut found);
+            self.of_aliases(bdf, &mut found);
+        }
+        self.of_firmware(device, &mut found);
+        found
+    }
+
+    /// Why a function does not isolate.
+    fn open(&self, bdf: Bdf) -> Option<Remedy> {
+        let verdict = self.topology.acs(bdf, AcsFlags::ISOLATED).filter(|verdict| !verdict.isolates)?;
+        Some(match verdict.reason {
+            AcsReason::Missing(bits) => Remedy::Enable(bits),
+            reason => Remedy::Nothing(reason),
+        })
+    }
+
+    /// Whether it is a bridge with functions right below.
+    fn is_peopled(&self, bdf: Bdf) -> bool {
+        let secondary = self.topology.get(bdf).and_then(|function| function.secondary());
+        secondary.is_some_and(|bus| self.topology.on_bus(bdf.segment, bus).next().is_some())
+    }
+
+    fn of_path(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+        let above = self.topology.bridges(bdf).filter_map(|(bridge, _)| {
+            let remedy = self.open(bridge)?;
+            Some(Hindrance { by: bridge.into(), relation: Relation::Above, remedy })
+        });
+        found.extend(above);
+        if let Some(remedy) = self.open(bdf).filter(|_| self.is_peopled(bdf)) {
+            found.push(Hindrance { by: bdf.into(), relation: Relation::Itself, remedy });
+        }
+    }
+
+    /// Functions of a slot are tied where both of two let peers through: one remedy of its own helps against all others.
+    fn of_slot(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+        let virtual_function =
+            |bdf: Bdf| self.topology.get(bdf).is_some_and(|function| function.virtual_function);
+        let Some(remedy) = self.open(bdf).filter(|_| !virtual_function(bdf)) else { return };
+        let slot = |other: Bdf| other.rid.0 >> 3 == bdf.rid.0 >> 3;
+        let others = self.topology.on_bus(bdf.segment, bdf.rid.bus()).map(|(other, _)| other);
+        let others = others.filter(|other| *other != bdf && slot(*other) && !virtual_function(*other));
+        let several = |bdf| self.topology.in_multifunction_slot(bdf);
+        let open = others.filter(|other| several(bdf) || several(*other)).filter_map(|other| {
+            Some(Hindrance { by: other.into(), relation: Relation::Slot, remedy: self.open(other)? })
+        });
+        let mut open = open.peekable();
+        if open.peek().is_some() && matches!(remedy, Remedy::Enable(_)) {
+            let itself = Hindrance { by: bdf.into(), relation: Relation::Itself, remedy };
+            if !found.contains(&itself) {
+                found.push(itself);
+            }
+            return;
+        }
+        found.extend(open);
+    }
+
+    /// Inside a switch, and right below a port of it.
+    fn of_switch(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+        if self.policy != Policy::Strict {
+            return;
+        }
+        // Alone on the inner bus: nobody is there whom it could reach.
+        let on = |bus: u8| self.topology.on_bus(bdf.segment, bus);
+        let virtual_buses = self.topology.virtual_buses_of(bdf.segment, bdf.rid.bus());
+        let mut others = virtual_buses.iter().copied().chain([bdf.rid.bus()]).flat_map(on);
+        let on_virtual_bus = self.topology.physical_of(bdf).is_some();
+        let alone = others.all(|(other, _)| other == bdf) && !self.is_peopled(bdf) && !on_virtual_bus;
+        let around = self.topology.bridges(bdf).enumerate();
+        let switches = around
+            .filter(|(step, (_, bridge))| bridge.is(PortType::UpstreamPort) && !(*step == 0 && alone))
+            .map(|(_, (switch, _))| switch)
+            .filter(|switch| policy::open_in_switch(&self.topology, *switch).is_some());
+        for switch in switches {
+            let bus = self.topology.get(switch).and_then(|function| function.secondary());
+            let ports = bus.into_iter().flat_map(|bus| self.topology.on_bus(switch.segment, bus));
+            for port in ports.map(|(port, _)| port).filter(|port| policy::opens_switch(&self.topology, *port))
+            {
+                let remedy = self.of_switch_port(port);
+                let known = |hindrance: &Hindrance| (hindrance.by, hindrance.remedy) == (port.into(), remedy);
+                if !found.iter().any(known) {
+                    found.push(Hindrance { by: port.into(), relation: Relation::Switch, remedy });
+                }
+            }
+        }
+    }
+
+    /// What would help against a function on the bus inside a switch.
+    fn of_switch_port(&self, port: Bdf) -> Remedy {
+        let ports = self.topology.get(port).filter(|function| function.is(PortType::DownstreamPort));
+        let Some(function) = ports else { return Remedy::Wiring };
+        let enhanced = policy::missing_enhanced(function);
+        match self.open(port) {
+            Some(Remedy::Enable(bits)) => Remedy::Enable(bits | enhanced),
+            Some(other) => other,
+            None => Remedy::Enable(enhanced),
+        }
+    }
+
+    fn of_aliases(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+        let mut others: BTreeSet<Bdf> = self.topology.aliases(bdf).map(|alias| alias.by).collect();
+        // As a bridge: does what is right below send as it?
+        let secondary = self.topology.get(bdf).and_then(|function| function.secondary());
+        let below = secondary.and_then(|bus| self.topology.on_bus(bdf.segment, bus).next());
+        if let Some((child, _)) = below
+            && self.topology.aliases(child).any(|alias| alias.by == bdf)
+        {
+            others.insert(bdf);
+        } else {
+            others.remove(&bdf);
+        }
+        let mask = |bdf: Bdf| AliasMask::of(self.topology.get(bdf)?, bdf.rid.devfn()).map(|(mask, _)| mask);
+        let mine = mask(bdf);
+        for (other, _) in self.topology.on_bus(bdf.segment, bdf.rid.bus()).filter(|(other, _)| *other != bdf)
+        {
+            let theirs = mask(other);
+            let poses = mine.is_some_and(|mine| mine.contains(other.rid.devfn()))
+                || theirs.is_some_and(|theirs| theirs.contains(bdf.rid.devfn()));
+            let ghost = mine
+                .zip(theirs)
+                .is_some_and(|(mine, theirs)| mine.devfns().any(|devfn| theirs.contains(devfn)));
+            others.extend((poses || ghost).then_some(other));
+        }
+        let hindrance =
+            |by: Bdf| Hindrance { by: by.into(), relation: Relation::Alias, remedy: Remedy::Wiring };
+        found.extend(others.into_iter().map(hindrance));
+    }
+
+    /// What ids and the IOMMU's driver have to do with it.
+    fn of_firmware(&self, device: DeviceKey, found: &mut Vec<Hindrance>) {
+        let Some(group) = self.group_of(device) else { return };
+        let fwspec = |key: DeviceKey| self.placement(key).ok()?.fwspec;
+        let Some(mine) = fwspec(device) else { return };
+        let rule = |iommu: u32| Some(self.map.as_ref()?.iommus().get(crate::bytes::index(iommu))?.group_rule);
+        let together = matches!(rule(mine.iommu), Some(GroupRule::Instance | GroupRule::Bank));
+        let mut others: Vec<DeviceKey> = self.members(group).filter(|other| *other != device).collect();
+        others.sort_unstable();
+        for other in others {
+            let Some(theirs) = fwspec(other) else { continue };
+            if together && theirs.iommu == mine.iommu {
+                found.push(Hindrance { by: other, relation: Relation::Driver, remedy: Remedy::Wiring });
+                // All its masters are: one stands for them.
+                break;
+            }
+            let ties = |iommu: u32| policy::shared_id_ties(self.policy, rule(iommu));
+            let meet = mine.ids.iter().any(|a| {
+                let same = |b: &&crate::map::Stream| {
+                    let masks = u32::from(a.mask | b.mask);
+                    let ids = a.id.zip(b.id).is_some_and(|(a, b)| (a.0 ^ b.0) & !masks == 0);
+                    a.iommu == b.iommu && ids
+                };
+                ties(a.iommu) && theirs.ids.iter().any(|b| same(&b))
+            });
+            if meet {
+                found.push(Hindrance { by: other, relation: Relation::Stream, remedy: Remedy::Firmware });
+            }
+        }
+    }
+}
