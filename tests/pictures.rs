@@ -1,19 +1,96 @@
 //! Drawings: everything once, nothing over anything else, nothing of the firmware's text taken for markup.
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod pci_support;
+
+use std::fmt::Write;
+use std::process::{Command, Output};
+
+use fwspec::acpi::iort::Builder;
 use fwspec::group::Groups;
 use fwspec::input::{Firmware, devices, lspci};
 use fwspec::report::json::GroupsDocument;
 use fwspec::report::picture::{Picture, Rect, Row, RowKind, Sink, dot, html, layout, svg};
 use fwspec::{Dialect, IdMap};
 
+/// The table and the functions of a server with forty of them on four segments: a network card that isolates and one that does not, a
+/// management controller behind a bridge, a switch with drives, accelerators, and a drive past the SMMU.
+fn server() -> (Vec<u8>, Vec<u8>) {
+    use pci_support::{Config, DOWNSTREAM, ENDPOINT, PCIE_TO_PCI, ROOT_PORT, UPSTREAM};
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    let near = table.smmu_v3(0x1000_4000_0000).maps(0..=0x3_ffff, 0, its).id();
+    let far = table.smmu_v3(0x1100_5000_0000).maps(0..=0x3_ffff, 0x10_0000, its).id();
+    table.root_complex(0).maps(0..=0x3ff, 0, near).maps(0x400..=0xffff, 0x400, its);
+    table.root_complex(1).maps(0..=0xffff, 0x1_0000, near);
+    table.root_complex(2).maps(0..=0xffff, 0, far);
+    table.root_complex(3).maps(0..=0xffff, 0x1_0000, far);
+    table.named_component(r"\_SB_.COM0.XHC0").single(0x2_0001, near);
+    table.named_component(r"\_SB_.COM1.SATA").single(0x2_0001, far);
+
+    let port =
+        |kind, first, last| Config::new(0x1def, 0xe101).class(0x06_0400).bridge(first, last).express(kind);
+    let root = |first, last| port(ROOT_PORT, first, last).acs(0x1d, 0x1d);
+    let end = |vendor, device, class| Config::new(vendor, device).class(class).express(ENDPOINT);
+    let nvme = || end(0x144d, 0xa80a, 0x01_0802);
+    let mut all: Vec<(String, Config)> = Vec::new();
+    let mut add = |at: &str, config: Config| all.push((at.to_string(), config));
+    for segment in 0..4 {
+        add(&format!("{segment:04x}:00:00.0"), Config::new(0x1def, 0xe100).class(0x06_0000));
+    }
+    add("0000:00:01.0", root(1, 1));
+    for function in 0..2 {
+        add(&format!("0000:01:00.{function}"), end(0x15b3, 0x101d, 0x02_0000).byte(0x0e, 0x80).acs(0, 0));
+    }
+    add("0000:00:02.0", root(2, 3));
+    add("0000:02:00.0", port(PCIE_TO_PCI, 3, 3));
+    add("0000:03:00.0", Config::new(0x1a03, 0x2000).class(0x03_0000));
+    add("0000:03:02.0", Config::new(0x1a03, 0x2603).class(0x0c_0320));
+    add("0000:00:03.0", root(4, 4));
+    add("0000:04:00.0", nvme());
+    add("0001:00:01.0", root(1, 8));
+    add("0001:01:00.0", port(UPSTREAM, 2, 8));
+    for at in 0..6 {
+        let open = if at == 3 { 0 } else { 0x1d };
+        add(&format!("0001:02:{at:02x}.0"), port(DOWNSTREAM, 3 + at, 3 + at).acs(0x1d, open));
+        add(&format!("0001:{:02x}:00.0", 3 + at), nvme());
+    }
+    for at in 1..4 {
+        add(&format!("0002:00:{at:02x}.0"), root(at, at));
+        add(&format!("0002:{at:02x}:00.0"), end(0x10de, 0x2330, 0x03_0200));
+    }
+    add("0003:00:01.0", port(ROOT_PORT, 1, 1).acs(0x1d, 0));
+    for function in 0..4 {
+        add(&format!("0003:01:00.{function}"), end(0x8086, 0x1572, 0x02_0000).byte(0x0e, 0x80));
+    }
+    add("0003:00:02.0", root(2, 2));
+    add("0003:02:00.0", end(0x1000, 0x00e6, 0x01_0700));
+    assert_eq!(all.len(), 40);
+    let mut lspci = String::new();
+    for (at, config) in all {
+        writeln!(lspci, "{at} Class 0000: Device").unwrap();
+        for (row, bytes) in config.read(4096).chunks(16).enumerate() {
+            let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            writeln!(lspci, "{:02x}: {}", row * 16, hex.join(" ")).unwrap();
+        }
+        lspci.push('\n');
+    }
+    (table.finish(), lspci.into_bytes())
+}
+
 fn machine(name: &str) -> (Picture, GroupsDocument) {
     let folder = format!("{}/firmware-samples/{name}", env!("CARGO_MANIFEST_DIR"));
-    let firmware = Firmware::open("iort.bin", std::fs::read(format!("{folder}/iort.bin")).unwrap()).unwrap();
+    let (iort, lspci) = match name {
+        "server" => server(),
+        _ => (
+            std::fs::read(format!("{folder}/iort.bin")).unwrap(),
+            std::fs::read(format!("{folder}/lspci.txt")).unwrap(),
+        ),
+    };
+    let firmware = Firmware::open("iort.bin", iort).unwrap();
     let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX).unwrap());
-    let text = std::fs::read(format!("{folder}/lspci.txt")).unwrap();
-    for device in devices(&lspci::parse(&text).unwrap()).0 {
+    for device in devices(&lspci::parse(&lspci).unwrap()).0 {
         groups.add(device).unwrap();
     }
     groups.settle();
@@ -21,7 +98,8 @@ fn machine(name: &str) -> (Picture, GroupsDocument) {
     (Picture::of_groups(&groups, &document), document)
 }
 
-const MACHINES: [&str; 4] = ["qemu-switch-bridge", "qemu-two-roots", "qemu-virtual-functions", "d05-2020"];
+const MACHINES: [&str; 5] =
+    ["qemu-switch-bridge", "qemu-two-roots", "qemu-virtual-functions", "d05-2020", "server"];
 
 fn apart(a: &Rect, b: &Rect) -> bool {
     a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y
@@ -118,4 +196,79 @@ fn ids_that_go_past_every_iommu_are_drawn() {
     let past: Vec<_> = picture.links.iter().filter(|link| link.bypass).collect();
     assert_eq!(past.len(), 1);
     assert_eq!(past[0].label, "DeviceIDs 0x800–0xffff");
+}
+
+/// On a page of A4 (186 by 273 mm inside the margins) the names of a server's devices have letters of 1.8 mm at least.
+#[test]
+fn a_server_of_forty_devices_can_be_read_on_paper() {
+    let (picture, document) = machine("server");
+    assert_eq!(document.devices.len(), 40);
+    let places = layout(&picture);
+    let scale = (186.0 / f64::from(places.width)).min(273.0 / f64::from(places.height));
+    assert!(11.0 * scale > 1.8, "{} by {}: letters of {:.2} mm", places.width, places.height, 11.0 * scale);
+    let mut page = String::new();
+    html(&picture, &document, &mut page).unwrap();
+    for device in &document.devices {
+        assert!(page.contains(&device.device), "{}", device.device);
+    }
+    // One row for each shared group; who is alone is told in one paragraph.
+    let shared = document.groups.iter().filter(|group| group.members.len() > 1).count();
+    assert_eq!(page.matches("<td class=\"n\"").count(), shared);
+    assert_eq!(page.matches("class=\"alone\"").count(), document.groups.len() - shared);
+}
+
+#[test]
+fn drawings_are_well_formed() {
+    for name in MACHINES {
+        let (picture, document) = machine(name);
+        let (mut drawn, mut page) = (String::new(), String::new());
+        svg(&picture, &mut drawn).unwrap();
+        let root = roxmltree::Document::parse(&drawn).unwrap();
+        assert_eq!(root.root_element().tag_name().name(), "svg", "{name}");
+        html(&picture, &document, &mut page).unwrap();
+        // But for the document type and tags that need no end the page is XML as well.
+        let page = page
+            .replace("<!DOCTYPE html>", "")
+            .replace("<meta charset=\"utf-8\">", "")
+            .replace("<br>", "<br/>");
+        roxmltree::Document::parse(&page).unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+}
+
+fn fwspec(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_fwspec"))
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/firmware-samples"))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn every_drawing_has_a_short_and_a_long_option() {
+    let said = |arguments: &[&str]| {
+        let output = fwspec(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (iort, lspci) = ("qemu-switch-bridge/iort.bin", "qemu-switch-bridge/lspci.txt");
+    for (format, start) in [("svg", "<svg "), ("dot", "digraph "), ("html", "<!DOCTYPE html>")] {
+        let short = format!("--{format}");
+        for rest in [
+            &["show", iort][..],
+            &["show", "--pci", lspci, iort],
+            &["groups", "--firmware", iort, "--pci", lspci],
+        ] {
+            let drawn = said(&[rest, &[short.as_str()]].concat());
+            assert!(drawn.starts_with(start), "{rest:?} {short}");
+            assert_eq!(drawn, said(&[rest, &["--format", format]].concat()), "{rest:?} {short}");
+        }
+        // With the devices of the machine the picture is that of its groups.
+        let machine = said(&["show", "--pci", lspci, iort, &short]);
+        assert!(machine.contains("0000:04:02.0") && !said(&["show", iort, &short]).contains("0000:04:02.0"));
+        assert_eq!(fwspec(&["show", &short, iort, "d05-2020/iort.bin"]).status.code(), Some(64));
+        assert_eq!(fwspec(&["show", &short, "--json", iort]).status.code(), Some(64));
+    }
+    assert_eq!(fwspec(&["show", "--svg", "--html", iort]).status.code(), Some(64));
+    assert_eq!(fwspec(&["show", "--pci", lspci, iort]).status.code(), Some(64));
+    assert_eq!(fwspec(&["show", "--svg", "--pci", "nothing.txt", iort]).status.code(), Some(2));
 }

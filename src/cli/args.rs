@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 pub(super) enum Verb {
     /// Decode firmware: IOMMUs, who masters memory, and every mapping
     #[command(
-        after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --format svg iort.bin > iort.svg\n  \
+        after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --svg iort.bin > iort.svg\n  fwspec show --html --pci lspci.txt iort.bin mcfg.bin > machine.html\n  \
 dtc -O dtb board.dts | fwspec show -\n  fwspec show --json build/ > firmware.ndjson"
     )]
     Show(Show),
@@ -48,7 +48,7 @@ Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all 
     #[command(
         after_help = "The topology is the text of `lspci -xxxx`, taken as root (without root, and with -xxx or -x, ACS is not in it).\n\n\
 Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | fwspec groups --firmware board.dtb --pci -\n  \
-fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --tree     as a tree\n  fwspec groups --pci lspci.txt --format html > groups.html\n  fwspec groups                            this machine, from /sys"
+fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --tree     as a tree\n  fwspec groups --pci lspci.txt --html > groups.html\n  fwspec groups                            this machine, from /sys"
     )]
     Groups(Groups),
     /// One page for a security reader: what reaches memory untranslated, what shares an identity or a group
@@ -178,11 +178,46 @@ pub(super) enum ShowFormat {
     Svg,
     /// The drawing for Graphviz
     Dot,
+    /// A page with the drawing and its ids
+    Html,
+}
+
+impl ShowFormat {
+    pub(super) fn is_drawn(self) -> bool {
+        matches!(self, ShowFormat::Svg | ShowFormat::Dot | ShowFormat::Html)
+    }
+}
+
+/// Short forms of `--format` for drawings.
+#[derive(Debug, Args)]
+struct Drawn {
+    /// Draw it, as SVG
+    #[arg(long, conflicts_with_all = ["format", "json", "dot", "html"])]
+    svg: bool,
+    /// Draw it, for Graphviz
+    #[arg(long, conflicts_with_all = ["format", "json", "html"])]
+    dot: bool,
+    /// Draw it, on a page with the ids
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    html: bool,
+}
+
+impl Drawn {
+    /// The form asked for: one of three, or another.
+    fn of<T>(&self, [svg, dot, html]: [T; 3], other: T) -> T {
+        match (self.svg, self.dot, self.html) {
+            (true, ..) => svg,
+            (_, true, _) => dot,
+            (.., true) => html,
+            _ => other,
+        }
+    }
 }
 
 impl Show {
     pub(super) fn format(&self) -> ShowFormat {
-        if self.json { ShowFormat::Json } else { self.format }
+        let other = if self.json { ShowFormat::Json } else { self.format };
+        self.drawn.of([ShowFormat::Svg, ShowFormat::Dot, ShowFormat::Html], other)
     }
 }
 
@@ -202,11 +237,12 @@ pub(super) enum GroupsFormat {
 
 impl Groups {
     pub(super) fn format(&self) -> GroupsFormat {
-        match (self.json, self.tree) {
+        let other = match (self.json, self.tree) {
             (true, _) => GroupsFormat::Json,
             (_, true) => GroupsFormat::Tree,
             _ => self.format,
-        }
+        };
+        self.drawn.of([GroupsFormat::Svg, GroupsFormat::Dot, GroupsFormat::Html], other)
     }
 }
 
@@ -225,12 +261,17 @@ pub(super) struct Show {
     /// Only what the mappings mean, not every field of every node
     #[arg(long)]
     pub(super) brief: bool,
+    /// `lspci -xxxx` text of the machine, for drawings: draw its devices in their groups; the FILEs are then those of one machine
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) pci: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     json: bool,
     /// How to print
     #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
     format: ShowFormat,
+    #[command(flatten)]
+    drawn: Drawn,
 }
 
 #[derive(Debug, Args)]
@@ -276,7 +317,7 @@ pub(super) struct Groups {
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(super) sid_bits: Option<u8>,
     /// Print the devices below their bridges, with the groups marked
-    #[arg(long, conflicts_with_all = ["format", "json"])]
+    #[arg(long, conflicts_with_all = ["format", "json", "svg", "dot", "html"])]
     tree: bool,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
@@ -284,6 +325,8 @@ pub(super) struct Groups {
     /// How to print
     #[arg(long, value_enum, default_value_t = GroupsFormat::Text)]
     format: GroupsFormat,
+    #[command(flatten)]
+    drawn: Drawn,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use dot::dot;
-pub use html::html;
+pub use html::{firmware_html, html};
 pub use layout::{Layout, Rect, Wire, layout};
 pub use svg::svg;
 
