@@ -197,3 +197,50 @@ fn an_order_is_understood_or_refused_with_its_line() {
         assert!(error.starts_with(says), "{wrong:?}: {error}");
     }
 }
+
+/// Boots in which Linux's groups hung on the order: from what its log says of the order, the groups that it says.
+#[test]
+fn what_the_log_of_a_kernel_says_is_reproduced() {
+    for (machine, firmware, algorithm, late) in [
+        ("qemu-no-port-driver", "iort.bin", Algorithm::DriverProbe, false),
+        ("qemu-rescan", "fdt.dtb", Algorithm::DeviceAdd, true),
+    ] {
+        let file = |name: &str| {
+            std::fs::read(format!("{}/firmware-samples/{machine}/{name}", env!("CARGO_MANIFEST_DIR")))
+                .unwrap()
+        };
+        let firmware = Firmware::open(firmware, file(firmware)).unwrap();
+        let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX).unwrap());
+        devices(&lspci::parse(&file("lspci.txt")).unwrap()).0.into_iter().for_each(|device| {
+            groups.add(device).unwrap();
+        });
+        groups.settle();
+        let log = String::from_utf8(file("order.txt")).unwrap();
+        let mut events = schedule::parse(&log, &groups).unwrap();
+        for event in &mut events {
+            if let Event::Turn { scanned_late, .. } = event {
+                *scanned_late = late;
+            }
+        }
+        let world = World::of(&groups);
+        let play = world.play(algorithm, &events);
+        assert!(world.is_broken(&play), "{machine}");
+        // Of several lines about a device the last counts.
+        let mut said = std::collections::BTreeMap::new();
+        for line in log.lines() {
+            let (device, group) = line.split_once(": Adding to iommu group ").unwrap();
+            said.insert(bdf(device.split_whitespace().last().unwrap()), group.parse::<usize>().unwrap());
+        }
+        let of = |group: &Vec<Bdf>| group.iter().map(|device| said[device]).collect::<Vec<_>>();
+        let numbers: Vec<Vec<usize>> = play.groups.iter().map(of).collect();
+        assert_eq!(play.groups.iter().flatten().count(), said.len());
+        assert!(
+            numbers.iter().all(|group| group.iter().all(|number| *number == group[0])),
+            "{machine}: {numbers:?}"
+        );
+        let mut all: Vec<usize> = numbers.iter().map(|group| group[0]).collect();
+        all.dedup();
+        assert_eq!(all.len(), numbers.len(), "{machine}: one group, said by two numbers");
+        assert_eq!(world.play(Algorithm::Closure, &events).groups, world.closure(said.keys().copied()));
+    }
+}
