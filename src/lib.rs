@@ -92,6 +92,8 @@ pub mod model;
 pub mod pci;
 #[cfg(feature = "std")]
 pub mod report;
+#[cfg(feature = "alloc")]
+mod slab;
 
 pub use dialect::{
     ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms in the order of the data flow. Those of one row never see each other, the first row excepted.
 const FLOW: [&[&str]; 9] = [
-    &["bytes", "dialect", "error", "id"],
+    &["bytes", "dialect", "error", "id", "slab"],
     &["model"],
     &["acpi", "dt", "pci"],
     &["map"],

@@ -1,15 +1,18 @@
 //! Events in, placements out.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::event::{BusError, Change, Departure, How, Placement};
-use super::groups::{Entry, Groups, State};
+use super::groups::{Entry, Groups, Obstacle, Said, State};
 use super::partition::Slot;
 use super::policy::{self, Policy};
 use super::{Device, DeviceKey, GroupId};
-use crate::bytes::{index, saturate};
+use crate::bytes::index;
+use crate::slab::NOWHERE;
 use crate::{Bdf, Segment};
+
+/// As many devices as can be counted: each tie has two ends, and 32 bits name an end.
+const MOST_DEVICES: Slot = Slot::MAX >> 1;
 
 impl Groups {
     /// Adds a device to its bus and says where it belongs, before any driver looks at it.
@@ -21,48 +24,54 @@ impl Groups {
     /// [`BusError::Duplicate`], or [`BusError::Pci`] when the bus numbers of bridges contradict each other; nothing is changed
     /// then.
     pub fn add(&mut self, device: Device) -> Result<Placement, BusError> {
-        let slot = self.free.last().copied().unwrap_or(saturate(self.slots.len()));
-        if slot == Slot::MAX {
+        let slot = self.slots.next();
+        if slot >= MOST_DEVICES {
             return Err(BusError::TooMany);
         }
-        let mut batch = alloc::vec![slot];
+        let mut batch = core::mem::take(&mut self.scratch.batch);
+        batch.push(slot);
+        let mut place = NOWHERE;
         match device.key {
             DeviceKey::Pci(bdf) => {
-                let was_attached = self.topology.attached(bdf).is_ok();
-                self.topology.insert_tagged(bdf, device.function, device.physical, slot)?;
+                // Nothing else about a function tells what the bus that it is on is below.
+                let may_tell = device.physical.is_some() || device.function.only_on_root_bus();
+                let was_attached = !may_tell || self.topology.attached(bdf).is_ok();
+                place = match self.topology.insert_tagged(bdf, &device.function, device.physical, slot) {
+                    Ok(place) => place,
+                    Err(error) => {
+                        self.put_back(batch);
+                        return Err(error.into());
+                    }
+                };
                 self.affected(bdf, was_attached, &mut batch);
             }
-            key if self.others.contains_key(&key) => return Err(BusError::Duplicate(key)),
+            key if self.others.contains_key(&key) => {
+                self.put_back(batch);
+                return Err(BusError::Duplicate(key));
+            }
             key => _ = self.others.insert(key, slot),
         }
         self.changes.clear();
-        let entry = Entry {
-            key: device.key,
-            order: self.next_order,
+        let (key, order) = (device.key, self.next_order);
+        self.next_order = order.saturating_add(1);
+        self.slots.insert(Some(Entry {
+            key,
+            place,
+            order,
             state: State::Tied,
-            fwspec: None,
-            dropped: false,
-            refused: None,
             grouped: false,
             assumed: false,
-        };
-        self.next_order = self.next_order.saturating_add(1);
-        if self.free.pop().is_none() {
-            self.slots.push(None);
-        }
-        if let Some(place) = self.slots.get_mut(index(slot)) {
-            *place = Some(entry);
-        }
+        }));
         let first_group = self.next_group;
         self.tie(batch);
-        self.placed(slot, device.key, first_group)
+        Ok(self.placed(slot, key, first_group))
     }
 
     /// What `add` answers: where the device is now, and what the event did on the way.
-    fn placed(&mut self, slot: Slot, key: DeviceKey, first_group: u64) -> Result<Placement, BusError> {
-        let mut placement = self.placement(key)?;
+    fn placed(&mut self, slot: Slot, key: DeviceKey, first_group: u64) -> Placement {
+        let mut placement = self.placement_at(slot);
         self.changes.retain(|change| !matches!(change, Change::Placed { device, .. } if *device == key));
-        let Some(group) = placement.group else { return Ok(placement) };
+        let Some(group) = placement.group else { return placement };
         let absorbed: Vec<GroupId> = self
             .changes
             .iter()
@@ -77,7 +86,7 @@ impl Groups {
             (true, true) => How::Created,
             (true, false) => How::Joined,
         };
-        Ok(placement)
+        placement
     }
 
     /// Removes a device. Its group shrinks or is dissolved; it is never split, whatever the device held together: that is for
@@ -95,14 +104,18 @@ impl Groups {
         let group = self.group_at(slot);
         self.forget_streams(slot);
         self.leave_group(slot);
-        self.stand_down(slot);
         self.partition.remove(slot, device);
         self.withheld.remove(&slot);
-        if let Some(place) = self.slots.get_mut(index(slot)) {
+        self.obstacles.remove(&slot);
+        if let Some(said) = self.said.get_mut(index(slot)) {
+            *said = Said::default();
+        }
+        if let Some(place) = self.slots.get_mut(slot) {
             *place = None;
         }
-        self.free.push(slot);
-        Ok(Departure { group, dissolved: group.is_some_and(|group| !self.groups.contains_key(&group)) })
+        self.slots.release(slot);
+        self.groups.tidy();
+        Ok(Departure { group, dissolved: group.is_some_and(|group| !self.groups.contains(group)) })
     }
 
     /// Replaces the facts of a PCI function with what was read later: ACS control bits that changed, virtual functions that were
@@ -114,9 +127,9 @@ impl Groups {
         let DeviceKey::Pci(bdf) = device.key else { return Err(BusError::Unknown(device.key)) };
         self.topology.replace(bdf, device.function)?;
         self.changes.clear();
-        let mut batch = Vec::new();
+        let mut batch = core::mem::take(&mut self.scratch.batch);
         self.affected(bdf, true, &mut batch);
-        batch.retain(|slot| self.entry(*slot).is_some_and(|entry| matches!(entry.state, State::Held(_))));
+        batch.retain(|slot| matches!(self.obstacle(*slot), Some(Obstacle::Missing(_))));
         self.tie(batch);
         Ok(&self.changes)
     }
@@ -125,8 +138,8 @@ impl Groups {
     pub fn declare_root(&mut self, segment: Segment, bus: u8) -> &[Change] {
         self.changes.clear();
         self.topology.declare_root(segment, bus);
-        let mut batch = Vec::new();
-        self.descend(segment, alloc::vec![bus], &mut batch);
+        let mut batch = core::mem::take(&mut self.scratch.batch);
+        self.descend(segment, [bus], &mut batch);
         self.tie(batch);
         &self.changes
     }
@@ -135,10 +148,10 @@ impl Groups {
     pub fn settle(&mut self) -> &[Change] {
         self.changes.clear();
         let orphans: Vec<(Segment, u8)> = self.topology.orphan_buses().collect();
-        let mut batch = Vec::new();
+        let mut batch = core::mem::take(&mut self.scratch.batch);
         for (segment, bus) in orphans {
             self.topology.declare_root(segment, bus);
-            self.descend(segment, alloc::vec![bus], &mut batch);
+            self.descend(segment, [bus], &mut batch);
         }
         self.tie(batch);
         &self.changes
@@ -164,11 +177,12 @@ impl Groups {
     /// # Errors
     /// [`BusError::NoGroup`], [`BusError::Owned`].
     pub fn own(&mut self, group: GroupId) -> Result<(), BusError> {
-        let slot = *self.groups.get(&group).ok_or(BusError::NoGroup(group))?;
-        let class = self.partition.around_mut(slot).ok_or(BusError::NoGroup(group))?;
+        let class = self.groups.get(group).ok_or(BusError::NoGroup(group))?;
+        let class = self.partition.class_mut(class).ok_or(BusError::NoGroup(group))?;
         if core::mem::replace(&mut class.owned, true) {
             return Err(BusError::Owned(group));
         }
+        self.owned = self.owned.saturating_add(1);
         self.changes.clear();
         Ok(())
     }
@@ -178,10 +192,11 @@ impl Groups {
     /// # Errors
     /// [`BusError::NoGroup`].
     pub fn release(&mut self, group: GroupId) -> Result<&[Change], BusError> {
-        let slot = *self.groups.get(&group).ok_or(BusError::NoGroup(group))?;
+        let class = self.groups.get(group).ok_or(BusError::NoGroup(group))?;
         self.changes.clear();
-        if let Some(class) = self.partition.around_mut(slot) {
-            class.owned = false;
+        if let Some(class) = self.partition.class_mut(class) {
+            let was_owned = core::mem::take(&mut class.owned);
+            self.owned = self.owned.saturating_sub(was_owned.into());
         }
         let batch = core::mem::take(&mut self.withheld);
         self.tie(batch.into_iter().collect());
@@ -197,17 +212,25 @@ impl Groups {
                 .is_some_and(|switch| policy::open_in_switch(&self.topology, switch) == Some(bdf));
         if told || opened {
             batch.clear();
-            self.descend(bdf.segment, alloc::vec![bdf.rid.bus()], batch);
+            self.descend(bdf.segment, [bdf.rid.bus()], batch);
         } else {
             self.descend(bdf.segment, self.topology.below(bdf), batch);
         }
     }
 
+    /// Keeps a list of an event for the next one.
+    pub(super) fn put_back(&mut self, mut batch: Vec<Slot>) {
+        batch.clear();
+        self.scratch.batch = batch;
+    }
+
     /// Everything on these buses and below, parents first. Bus numbers grow on the way, so it ends.
-    fn descend(&self, segment: Segment, mut buses: Vec<u8>, batch: &mut Vec<Slot>) {
-        let mut seen = BTreeSet::new();
+    fn descend(&self, segment: Segment, buses: impl IntoIterator<Item = u8>, batch: &mut Vec<Slot>) {
+        let mut seen = [false; 256];
+        let mut buses: Vec<u8> =
+            buses.into_iter().filter(|bus| !self.topology.is_bare(segment, *bus)).collect();
         while let Some(bus) = buses.pop() {
-            if !seen.insert(bus) {
+            if seen.get_mut(usize::from(bus)).is_none_or(|seen| core::mem::replace(seen, true)) {
                 continue;
             }
             buses.extend(self.topology.virtual_buses_of(segment, bus));

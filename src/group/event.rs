@@ -128,7 +128,7 @@ pub enum BusError {
     #[error("group {0} has an owner")]
     Owned(GroupId),
     /// More devices than can be counted.
-    #[error("more than 2^32 devices")]
+    #[error("more than 2^31 devices")]
     TooMany,
 }
 

@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 
 use super::event::Change;
 use super::find::Found;
-use super::groups::{Groups, State};
-use super::partition::Slot;
+use super::groups::{Entry, Groups, Obstacle, Said, State};
+use super::partition::{Slot, Union};
 use super::tie::Tie;
 use super::{DeviceKey, GroupId};
 use crate::Bdf;
 use crate::bytes::index;
-use crate::map::FwspecOutcome;
+use crate::model::GroupRule;
+use crate::pci::Way;
 
 impl Groups {
     pub(super) fn tie(&mut self, batch: Vec<Slot>) {
@@ -21,40 +22,62 @@ impl Groups {
     /// Finds the ties of these devices, puts them in force and gives the devices their groups. `heirs` are devices that take
     /// a group's name with them.
     pub(super) fn tie_with(&mut self, batch: Vec<Slot>, heirs: &BTreeMap<GroupId, Slot>) {
+        let mut ready = core::mem::take(&mut self.scratch.ready);
+        let mut found = core::mem::take(&mut self.scratch.found);
         // Out of the index first: an id is tied to one of those that have it already, and they must be tied to each other.
         for slot in &batch {
             self.forget_streams(*slot);
         }
-        let mut ready = Vec::with_capacity(batch.len());
-        let mut found: Vec<Found> = Vec::new();
-        for slot in batch {
-            let fresh = self.partition.class_of(slot).is_none();
+        for slot in &batch {
+            let fresh = self.partition.class_of(*slot).is_none();
             if fresh {
-                self.partition.insert(slot);
+                self.partition.insert(*slot);
             }
-            let held = self.look_up(slot);
-            let was_tied = !fresh && self.entry(slot).is_some_and(|entry| entry.state == State::Tied);
+            let Some(way) = self.look_up(*slot) else { continue };
+            let was_tied = !fresh && self.entry(*slot).is_some_and(|entry| entry.state == State::Tied);
             if !was_tied {
-                self.set_state(slot, held.unwrap_or(State::Arriving));
+                self.set_state(*slot, way.missing.map(Obstacle::Missing).map_or(Ok(State::Arriving), Err));
             }
-            if held.is_none() {
-                ready.push(slot);
-                self.find(slot, &mut found);
+            if way.missing.is_none() {
+                ready.push(*slot);
+                self.find(*slot, &way, &mut found);
             }
         }
-        let refused = self.refuse(&found);
+        if self.owned == 0 && self.obstacles.is_empty() && heirs.is_empty() {
+            // Nobody refuses anybody.
+            for slot in &ready {
+                self.set_state(*slot, Ok(State::Tied));
+            }
+            for (a, b, tie) in found.drain(..) {
+                self.unite(a, b, tie);
+            }
+            for slot in ready.drain(..) {
+                self.enter_group(slot);
+            }
+        } else {
+            self.force(&mut ready, &mut found, heirs);
+        }
+        self.groups.tidy();
+        self.scratch.ready = ready;
+        self.scratch.found = found;
+        self.put_back(batch);
+    }
+
+    /// Puts ties in force where some groups have owners, or parts of groups have heirs.
+    fn force(&mut self, ready: &mut Vec<Slot>, found: &mut Vec<Found>, heirs: &BTreeMap<GroupId, Slot>) {
+        let refused = self.refuse(found);
         for (group, slot) in heirs {
             // Named before anything is united, so that names go where the recomputed parts are.
             if let Some(class) = self.partition.around_mut(*slot).filter(|_| !refused.contains_key(slot)) {
                 class.group = class.group.into_iter().chain([*group]).min();
             }
         }
-        for slot in &ready {
-            let state = refused.get(slot).map_or(State::Tied, |owner| State::Refused(*owner));
-            self.set_state(*slot, state);
+        for slot in ready.iter() {
+            let refusal = refused.get(slot).map(|owner| Obstacle::Owned(*owner));
+            self.set_state(*slot, refusal.map_or(Ok(State::Tied), Err));
         }
         self.withheld.extend(refused.keys());
-        for (a, b, tie) in found {
+        for (a, b, tie) in found.drain(..) {
             let owned = |slot| self.partition.around(slot).is_some_and(|class| class.owned);
             let apart = self.partition.class_of(a) != self.partition.class_of(b);
             let widens = apart && (owned(a) || owned(b));
@@ -64,7 +87,7 @@ impl Groups {
             }
             self.unite(a, b, tie);
         }
-        for slot in ready {
+        for slot in ready.drain(..) {
             if !refused.contains_key(&slot) {
                 self.enter_group(slot);
             }
@@ -74,40 +97,44 @@ impl Groups {
         }
     }
 
-    /// Reads what firmware says of a device. Returns why it cannot be tied yet, if it cannot.
-    fn look_up(&mut self, slot: Slot) -> Option<State> {
-        let key = self.entry(slot)?.key;
-        if let DeviceKey::Pci(bdf) = key
-            && let Err(missing) = self.topology.attached(bdf)
-        {
-            return Some(State::Held(missing));
-        }
-        let outcome = match (&self.map, key) {
-            (None, _) => FwspecOutcome::default(),
-            (Some(map), DeviceKey::Pci(bdf)) => {
+    /// Reads what is above a device and, where that is complete, what firmware says of it.
+    fn look_up(&mut self, slot: Slot) -> Option<Way> {
+        let &Entry { key, place, .. } = self.entry(slot)?;
+        let way = match key {
+            DeviceKey::Pci(_) => self.topology.way(place)?,
+            DeviceKey::Node(_) | DeviceKey::OnBus { .. } => Way::default(),
+        };
+        let Some(map) = self.map.as_ref().filter(|_| way.missing.is_none()) else { return Some(way) };
+        let outcome = match key {
+            DeviceKey::Pci(bdf) => {
                 let aliases = self.topology.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..bdf });
                 map.fwspec(aliases)
             }
-            (Some(map), DeviceKey::Node(node)) => map.fwspec_of(node.0),
-            (Some(map), DeviceKey::OnBus { bus, id }) => map.fwspec_on_bus(bus.0, id),
+            DeviceKey::Node(node) => map.fwspec_of(node.0),
+            DeviceKey::OnBus { bus, id } => map.fwspec_on_bus(bus.0, id),
         };
         self.forget_streams(slot);
         // A record that Linux throws away still says as whom the device reaches the IOMMU.
         let dropped = outcome.dropped.is_some();
         let fwspec = outcome.fwspec.or(outcome.dropped);
         if let Some(fwspec) = &fwspec {
-            self.streams.insert(slot, fwspec);
+            let mut streams = core::mem::take(&mut self.streams);
+            let together = |iommu| matches!(self.rule(iommu), Some(GroupRule::Instance | GroupRule::Bank));
+            streams.insert(slot, fwspec, together, |iommu| self.ties_by_id(iommu));
+            self.streams = streams;
         }
-        let entry = self.entry_mut(slot)?;
-        entry.fwspec = fwspec;
-        entry.dropped = dropped;
-        entry.refused = outcome.refused;
-        None
+        if self.said.len() <= index(slot) {
+            self.said.resize_with(index(slot).saturating_add(1), Said::default);
+        }
+        if let Some(said) = self.said.get_mut(index(slot)) {
+            *said = Said { fwspec, dropped, refused: outcome.refused };
+        }
+        Some(way)
     }
 
     pub(super) fn forget_streams(&mut self, slot: Slot) {
-        let Some(entry) = self.slots.get_mut(index(slot)).and_then(Option::as_mut) else { return };
-        if let Some(fwspec) = entry.fwspec.take() {
+        let Some(said) = self.said.get_mut(index(slot)) else { return };
+        if let Some(fwspec) = said.fwspec.take() {
             self.streams.remove(slot, &fwspec);
             for slots in fwspec.ids.iter().map(|s| s.iommu).chain([fwspec.iommu]) {
                 if let Some(waiting) = self.waiting.get_mut(&slots) {
@@ -117,9 +144,15 @@ impl Groups {
         }
     }
 
-    fn set_state(&mut self, slot: Slot, state: State) {
-        if let Some(entry) = self.entry_mut(slot) {
-            entry.state = state;
+    /// Says how far a device has come, or what it has to wait for.
+    fn set_state(&mut self, slot: Slot, state: Result<State, Obstacle>) {
+        let new = state.unwrap_or(State::Apart);
+        let Some(entry) = self.entry_mut(slot) else { return };
+        let old = core::mem::replace(&mut entry.state, new);
+        match state {
+            Err(obstacle) => _ = self.obstacles.insert(slot, obstacle),
+            Ok(_) if old == State::Apart => _ = self.obstacles.remove(&slot),
+            Ok(_) => {}
         }
     }
 
@@ -128,10 +161,10 @@ impl Groups {
         let mut refused = BTreeMap::new();
         let state = |slot: Slot| self.entry(slot).map(|entry| entry.state);
         let arriving = |slot: Slot| state(slot) == Some(State::Arriving);
-        let owner_of = |slot: Slot| match state(slot)? {
-            State::Refused(owner) => Some(owner),
-            State::Tied => self.partition.around(slot).filter(|class| class.owned)?.group,
-            State::Arriving | State::Held(_) => None,
+        let owner_of = |slot: Slot| match (state(slot)?, self.obstacle(slot)) {
+            (_, Some(Obstacle::Owned(owner))) => Some(owner),
+            (State::Tied, _) => self.partition.around(slot).filter(|class| class.owned)?.group,
+            (State::Arriving | State::Apart, _) => None,
         };
         let mut edge: Vec<(Slot, GroupId)> = Vec::new();
         for (a, b, _) in found {
@@ -156,8 +189,11 @@ impl Groups {
     }
 
     fn unite(&mut self, a: Slot, b: Slot, tie: Tie) {
-        if let Some((absorbed, into)) = self.partition.union(a, b, tie) {
-            self.groups.remove(&absorbed);
+        let Some(Union { class, group, absorbed }) = self.partition.union(a, b, tie) else { return };
+        let Some(into) = group else { return };
+        self.groups.hand_over(into, class);
+        if let Some(absorbed) = absorbed {
+            self.groups.remove(absorbed);
             self.changes.push(Change::Merged { absorbed, into });
         }
     }
@@ -165,7 +201,7 @@ impl Groups {
     /// Gives a device its class's group, if an IOMMU translates it and is ready.
     pub(super) fn enter_group(&mut self, slot: Slot) {
         let Some(entry) = self.entry(slot) else { return };
-        let untranslated = self.map.is_some() && entry.fwspec.is_none();
+        let untranslated = self.map.is_some() && self.said(slot).fwspec.is_none();
         if entry.state != State::Tied || entry.grouped || untranslated {
             if untranslated && entry.grouped {
                 self.leave_group(slot);
@@ -173,17 +209,18 @@ impl Groups {
             return;
         }
         let device = entry.key;
-        if let Some(iommu) = self.waits_for(entry) {
+        if let Some(iommu) = self.waits_for(slot) {
             self.waiting.entry(iommu).or_default().insert(slot);
             return;
         }
         let fresh = GroupId(self.next_group);
-        let Some(class) = self.partition.around_mut(slot) else { return };
+        let Some(place) = self.partition.class_of(slot) else { return };
+        let Some(class) = self.partition.class_mut(place) else { return };
         class.grouped = class.grouped.saturating_add(1);
         let group = *class.group.get_or_insert(fresh);
         if class.grouped == 1 {
             self.next_group = self.next_group.max(group.0.saturating_add(1));
-            self.groups.insert(group, slot);
+            self.groups.insert(group, place);
         }
         if let Some(entry) = self.entry_mut(slot) {
             entry.grouped = true;
@@ -201,31 +238,16 @@ impl Groups {
         class.grouped = class.grouped.saturating_sub(1);
         if class.grouped == 0 {
             class.group = None;
-            class.owned = false;
-            self.groups.remove(&group);
+            let was_owned = core::mem::take(&mut class.owned);
+            self.owned = self.owned.saturating_sub(was_owned.into());
+            self.groups.remove(group);
         }
-    }
-
-    /// Lets another member stand for the class's group.
-    pub(super) fn stand_down(&mut self, slot: Slot) {
-        let Some(class) = self.partition.around(slot) else { return };
-        let Some(group) = class.group.filter(|group| self.groups.get(group) == Some(&slot)) else { return };
-        let other = class.members.iter().copied().find(|member| *member != slot);
-        self.groups.extend(other.map(|other| (group, other)));
     }
 
     /// Names that were given to parts in which nobody has a group.
     fn drop_unused_names(&mut self) {
-        let unused: Vec<Slot> = self
-            .partition
-            .iter()
-            .filter(|class| class.group.is_some() && class.grouped == 0)
-            .filter_map(|class| class.members.first().copied())
-            .collect();
-        for slot in unused {
-            if let Some(class) = self.partition.around_mut(slot) {
-                class.group = None;
-            }
+        for class in self.partition.iter_mut().filter(|class| class.grouped == 0) {
+            class.group = None;
         }
     }
 }

@@ -4,12 +4,15 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::event::{BusError, Change, How, Placement};
-use super::partition::{Partition, Slot};
+use super::find::Found;
+use super::names::Names;
+use super::partition::{Class, Partition, Slot};
 use super::streams::Streams;
 use super::{DeviceKey, GroupId, IommuGroup, Policy, Reason};
 use crate::bytes::index;
 use crate::map::{Fwspec, IdMap, NoStream};
 use crate::pci::{Missing, Topology};
+use crate::slab::{Place, Slab};
 
 /// The devices of a machine and their groups.
 ///
@@ -47,9 +50,12 @@ pub struct Groups {
     pub(super) map: Option<IdMap>,
     pub(super) policy: Policy,
     pub(super) topology: Topology,
-    /// The devices; a slot is used again when its device has left.
-    pub(super) slots: Vec<Option<Entry>>,
-    pub(super) free: Vec<Slot>,
+    /// The devices.
+    pub(super) slots: Slab<Option<Entry>>,
+    /// What firmware says of them, by slot; empty without firmware.
+    pub(super) said: Vec<Said>,
+    /// Why a device is not tied, for those that are not.
+    pub(super) obstacles: BTreeMap<Slot, Obstacle>,
     /// Slots of devices that are no PCI functions; those of PCI functions are in the topology.
     pub(super) others: BTreeMap<DeviceKey, Slot>,
     pub(super) partition: Partition,
@@ -60,41 +66,71 @@ pub struct Groups {
     pub(super) waiting: BTreeMap<u32, BTreeSet<Slot>>,
     /// Devices to look at again when a group is released.
     pub(super) withheld: BTreeSet<Slot>,
-    /// The class that each group is in, by one of its members.
-    pub(super) groups: BTreeMap<GroupId, Slot>,
+    /// The class that each group is in.
+    pub(super) groups: Names,
+    /// How many groups have an owner.
+    pub(super) owned: usize,
     pub(super) next_group: u64,
     pub(super) next_order: u64,
     pub(super) changes: Vec<Change>,
+    /// Empty between events: kept so that an event allocates nothing.
+    pub(super) scratch: Scratch,
+}
+
+/// Lists that an event fills and empties.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) batch: Vec<Slot>,
+    pub(super) ready: Vec<Slot>,
+    pub(super) found: Vec<Found>,
 }
 
 /// A device that is there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     pub(super) key: DeviceKey,
+    /// Where a PCI function is in the topology.
+    pub(super) place: Place,
     /// Position among all adds.
     pub(super) order: u64,
     pub(super) state: State,
-    /// Its IOMMU and ids. Without firmware nobody has any, and everybody is translated.
-    pub(super) fwspec: Option<Fwspec>,
-    /// Linux throws the record away: one of its ids failed.
-    pub(super) dropped: bool,
-    /// What kept the record from being complete.
-    pub(super) refused: Option<NoStream>,
     /// It is in its class's group.
     pub(super) grouped: bool,
     /// A tie of it rests on something that was not read.
     pub(super) assumed: bool,
 }
 
+/// What firmware says of a device.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// Its IOMMU and ids. Without firmware nobody has any, and everybody is translated.
+    pub(super) fwspec: Option<Fwspec>,
+    /// Linux throws the record away: one of its ids failed.
+    pub(super) dropped: bool,
+    /// What kept the record from being complete.
+    pub(super) refused: Option<NoStream>,
+}
+
+static NOTHING: Said = Said { fwspec: None, dropped: false, refused: None };
+
 /// How far a device has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Its ties are being looked for.
     Arriving,
-    Held(Missing),
-    Refused(GroupId),
+    /// It has an [`Obstacle`].
+    Apart,
     /// Its ties are in the partition.
     Tied,
+}
+
+/// Why a device is not tied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// It is held until this is there.
+    Missing(Missing),
+    /// It would widen this group, which has an owner.
+    Owned(GroupId),
 }
 
 impl Groups {
@@ -121,14 +157,14 @@ impl Groups {
 
     /// With an ACPI IVRS table in the machine, which some AMD southbridges' isolation depends on.
     pub fn with_ivrs(mut self) -> Self {
-        self.topology.machine.ivrs = true;
+        self.topology.machine_mut().ivrs = true;
         self
     }
 
     /// With the isolation switch of an Intel chipset on (linux `pci_quirk_enable_intel_pch_acs`), which its older root ports
     /// depend on. Nothing in configuration space shows it.
     pub fn with_intel_pch_acs(mut self) -> Self {
-        self.topology.machine.intel_pch = true;
+        self.topology.machine_mut().intel_pch = true;
         self
     }
 
@@ -166,20 +202,24 @@ impl Groups {
     /// [`BusError::Unknown`].
     pub fn placement(&self, device: DeviceKey) -> Result<Placement, BusError> {
         let slot = self.slot_of(device).ok_or(BusError::Unknown(device))?;
-        let entry = self.entry(slot).ok_or(BusError::Unknown(device))?;
-        let how = match (entry.state, &entry.fwspec, entry.refused) {
-            (State::Held(missing), ..) => How::Held { missing },
-            (State::Refused(owner), ..) => How::Refused { owner },
-            (_, None, Some(why)) => How::Untranslated { why },
-            _ => self.waits_for(entry).map_or(How::Joined, |iommu| How::Waiting { iommu }),
+        Ok(self.placement_at(slot))
+    }
+
+    pub(super) fn placement_at(&self, slot: Slot) -> Placement {
+        let said = self.said(slot);
+        let how = match (self.obstacle(slot), &said.fwspec, said.refused) {
+            (Some(Obstacle::Missing(missing)), ..) => How::Held { missing },
+            (Some(Obstacle::Owned(owner)), ..) => How::Refused { owner },
+            (None, None, Some(why)) => How::Untranslated { why },
+            _ => self.waits_for(slot).map_or(How::Joined, |iommu| How::Waiting { iommu }),
         };
-        Ok(Placement { group: self.group_at(slot), fwspec: entry.fwspec.clone(), how })
+        Placement { group: self.group_at(slot), fwspec: said.fwspec.clone(), how }
     }
 
     /// Why no IOMMU translates a device; `None` for one that is translated, held, or not there.
     pub fn why_none(&self, device: DeviceKey) -> Option<NoStream> {
-        let entry = self.entry(self.slot_of(device)?)?;
-        entry.refused.filter(|_| entry.fwspec.is_none())
+        let said = self.said(self.slot_of(device)?);
+        said.refused.filter(|_| said.fwspec.is_none())
     }
 
     /// The devices that are there, in the order of their keys.
@@ -190,12 +230,12 @@ impl Groups {
 
     /// Every group, oldest first.
     pub fn groups(&self) -> impl Iterator<Item = IommuGroup<'_>> {
-        self.groups.iter().filter_map(|(id, slot)| IommuGroup::new(self, *id, *slot))
+        self.groups.iter().filter_map(|(id, class)| IommuGroup::new(self, id, class))
     }
 
     /// The group of this name.
     pub fn group(&self, group: GroupId) -> Option<IommuGroup<'_>> {
-        IommuGroup::new(self, group, *self.groups.get(&group)?)
+        IommuGroup::new(self, group, self.groups.get(group)?)
     }
 
     /// The members of a group, in no order.
@@ -206,9 +246,7 @@ impl Groups {
     /// Every set of devices that cannot be isolated from each other, translated or not; no order. What is held back or refused
     /// is alone.
     pub fn classes(&self) -> impl Iterator<Item = Vec<DeviceKey>> + '_ {
-        self.partition.iter().map(|class| {
-            class.members.iter().filter_map(|slot| self.entry(*slot)).map(|entry| entry.key).collect()
-        })
+        self.partition.iter().map(|class| self.entries(class).map(|entry| entry.key).collect())
     }
 
     /// The chain of reasons that holds two devices together, from the one to the other; empty where nothing does.
@@ -221,13 +259,22 @@ impl Groups {
     }
 
     /// A spanning set of the reasons that hold the device's class together: never all pairs.
-    pub(super) fn reasons(&self, members: &[Slot]) -> impl Iterator<Item = Reason> {
-        members.iter().flat_map(move |slot| {
-            let from_lower = self.partition.neighbours(*slot).filter(move |(other, _)| slot < other);
+    pub(super) fn reasons(&self, class: &Class) -> impl Iterator<Item = Reason> + use<'_> {
+        self.partition.members(class).flat_map(move |slot| {
+            let from_lower = self.partition.neighbours(slot).filter(move |(other, _)| slot < *other);
             from_lower.filter_map(move |(other, tie)| {
-                Some(Reason { a: self.entry(*slot)?.key, b: self.entry(other)?.key, tie })
+                Some(Reason { a: self.entry(slot)?.key, b: self.entry(other)?.key, tie })
             })
         })
+    }
+
+    /// The devices of a class.
+    pub(super) fn entries(&self, class: &Class) -> impl Iterator<Item = &Entry> + use<'_> {
+        self.members_of(class).map(|(_, entry)| entry)
+    }
+
+    pub(super) fn members_of(&self, class: &Class) -> impl Iterator<Item = (Slot, &Entry)> + use<'_> {
+        self.partition.members(class).filter_map(|slot| Some((slot, self.entry(slot)?)))
     }
 
     pub(super) fn slot_of(&self, device: DeviceKey) -> Option<Slot> {
@@ -238,11 +285,22 @@ impl Groups {
     }
 
     pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
-        self.slots.get(index(slot))?.as_ref()
+        self.slots.get(slot)?.as_ref()
     }
 
     pub(super) fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
-        self.slots.get_mut(index(slot))?.as_mut()
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// What firmware says of a device.
+    pub(super) fn said(&self, slot: Slot) -> &Said {
+        self.said.get(index(slot)).unwrap_or(&NOTHING)
+    }
+
+    /// Why a device is not tied.
+    pub(super) fn obstacle(&self, slot: Slot) -> Option<Obstacle> {
+        self.entry(slot).filter(|entry| entry.state == State::Apart)?;
+        self.obstacles.get(&slot).copied()
     }
 
     pub(super) fn group_at(&self, slot: Slot) -> Option<GroupId> {
@@ -251,11 +309,11 @@ impl Groups {
     }
 
     /// The IOMMU that has to be ready before the device gets its group.
-    pub(super) fn waits_for(&self, entry: &Entry) -> Option<u32> {
+    pub(super) fn waits_for(&self, slot: Slot) -> Option<u32> {
         if self.pending.is_empty() {
             return None;
         }
-        let fwspec = entry.fwspec.as_ref()?;
+        let fwspec = self.said(slot).fwspec.as_ref()?;
         let iommus = core::iter::once(fwspec.iommu).chain(fwspec.ids.iter().map(|stream| stream.iommu));
         iommus.into_iter().find(|iommu| self.pending.contains(iommu))
     }

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::DeviceKey;
-use super::groups::{Entry, Groups};
+use super::groups::{Entry, Groups, Said};
 use super::partition::Slot;
 use crate::Bdf;
 use crate::bytes::index;
@@ -54,28 +54,29 @@ impl Groups {
     /// A device that the kernel refuses has a group here all the same: it can reach memory as the other one.
     pub fn kernel_answers(&self, sid_bits: Option<u8>) -> Vec<(DeviceKey, KernelAnswer)> {
         let mut entries: Vec<(Slot, &Entry)> =
-            (0..).zip(&self.slots).filter_map(|(s, e)| Some((s, e.as_ref()?))).collect();
+            self.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.as_ref()?))).collect();
         entries.sort_unstable_by_key(|(_, entry)| entry.order);
         let mut failing = self.beyond_table(&entries, sid_bits);
         let mut owners: BTreeMap<(u32, u32), DeviceKey> = BTreeMap::new();
         let mut answers = Vec::with_capacity(entries.len());
-        for (_, entry) in entries {
-            let answer = self.answer(entry, &mut owners);
+        for (slot, entry) in entries {
+            let said = self.said(slot);
+            let answer = self.answer(entry, said, &mut owners);
             if let (KernelAnswer::RefusedAlias { .. } | KernelAnswer::SmmuFails, Some(fwspec)) =
-                (answer, &entry.fwspec)
+                (answer, &said.fwspec)
                 && self.kind(fwspec.iommu) == Some(IommuKind::Virtio)
             {
                 failing.insert(fwspec.iommu);
             }
-            answers.push((entry, answer));
+            answers.push((entry.key, said, answer));
         }
         let mut answers: Vec<(DeviceKey, KernelAnswer)> = answers
             .into_iter()
-            .map(|(entry, answer)| {
-                let fails = entry.fwspec.as_ref().is_some_and(|fwspec| failing.contains(&fwspec.iommu));
+            .map(|(key, said, answer)| {
+                let fails = said.fwspec.as_ref().is_some_and(|fwspec| failing.contains(&fwspec.iommu));
                 let answer =
                     if fails && answer == KernelAnswer::Grouped { KernelAnswer::SmmuFails } else { answer };
-                (entry.key, answer)
+                (key, answer)
             })
             .collect();
         answers.sort_unstable_by_key(|(key, _)| *key);
@@ -99,19 +100,24 @@ impl Groups {
         };
         entries
             .iter()
-            .filter_map(|(_, entry)| entry.fwspec.as_ref())
+            .filter_map(|(slot, _)| self.said(*slot).fwspec.as_ref())
             .filter(|fwspec| matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. })))
             .filter(|fwspec| fwspec.ids.iter().filter_map(|stream| stream.id).any(|id| id.0 >> bits != 0))
             .map(|fwspec| fwspec.iommu)
             .collect()
     }
 
-    fn answer(&self, entry: &Entry, owners: &mut BTreeMap<(u32, u32), DeviceKey>) -> KernelAnswer {
+    fn answer(
+        &self,
+        entry: &Entry,
+        said: &Said,
+        owners: &mut BTreeMap<(u32, u32), DeviceKey>,
+    ) -> KernelAnswer {
         if self.map.is_none() {
             return KernelAnswer::Grouped;
         }
-        let Some(fwspec) = &entry.fwspec else { return KernelAnswer::Untranslated };
-        if entry.dropped {
+        let Some(fwspec) = &said.fwspec else { return KernelAnswer::Untranslated };
+        if said.dropped {
             return KernelAnswer::RefusedMap;
         }
         // The endpoint of an alias that no function has is not there (linux `viommu_attach_dev` fails with ENOENT).

@@ -12,6 +12,7 @@ mod find;
 mod force;
 mod groups;
 mod kernel;
+mod names;
 mod partition;
 mod policy;
 mod recompute;

@@ -7,7 +7,6 @@ use super::event::Change;
 use super::groups::Groups;
 use super::partition::{Partition, Slot};
 use super::{DeviceKey, GroupId};
-use crate::bytes::saturate;
 
 impl Groups {
     /// Works all ties out anew: groups that only history held together are split, changed ACS control bits take effect. Groups
@@ -16,9 +15,9 @@ impl Groups {
     pub fn recompute(&mut self) -> &[Change] {
         self.changes.clear();
         let live = |groups: &Groups| -> Vec<Slot> {
-            let mut slots: Vec<(DeviceKey, Slot)> = (0..saturate(groups.slots.len()))
-                .filter_map(|slot| Some((groups.entry(slot)?.key, slot)))
-                .collect();
+            let entries = groups.slots.iter();
+            let mut slots: Vec<(DeviceKey, Slot)> =
+                entries.filter_map(|(slot, entry)| Some((entry.as_ref()?.key, slot))).collect();
             slots.sort_unstable();
             slots.into_iter().map(|(_, slot)| slot).collect()
         };
@@ -35,7 +34,9 @@ impl Groups {
                 heirs.entry(*group).or_insert(*slot);
             }
         }
-        self.groups.retain(|group, _| !heirs.contains_key(group));
+        for group in heirs.keys() {
+            self.groups.remove(*group);
+        }
         for slot in &anew {
             self.forget_streams(*slot);
             if let Some(entry) = self.entry_mut(*slot) {
@@ -75,6 +76,11 @@ impl Groups {
             now.group = was.group;
             now.grouped = was.grouped;
             now.owned = true;
+        }
+        for slot in kept {
+            if let Some((group, class)) = self.group_at(*slot).zip(self.partition.class_of(*slot)) {
+                self.groups.hand_over(group, class);
+            }
         }
     }
 }

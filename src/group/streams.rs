@@ -17,9 +17,19 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn insert(&mut self, slot: Slot, fwspec: &Fwspec) {
-        self.masters.insert((fwspec.iommu, slot));
-        for stream in &fwspec.ids {
+    /// Adds a master: `together` says which IOMMUs make one group of all theirs, `by_id` which tie those that share an id.
+    /// Nobody asks about the others, so nothing is kept of them.
+    pub(super) fn insert(
+        &mut self,
+        slot: Slot,
+        fwspec: &Fwspec,
+        together: impl Fn(u32) -> bool,
+        by_id: impl Fn(u32) -> bool,
+    ) {
+        if together(fwspec.iommu) {
+            self.masters.insert((fwspec.iommu, slot));
+        }
+        for stream in fwspec.ids.iter().filter(|stream| by_id(stream.iommu)) {
             let Some(key) = key(stream, slot) else { continue };
             if self.ids.insert(key) {
                 let count = self.masks.entry((key.0, key.1)).or_default();

@@ -1,8 +1,9 @@
 //! A group as people look at it.
 
 use super::groups::{Entry, Groups};
-use super::partition::{Class, Slot};
+use super::partition::Class;
 use super::{DeviceKey, GroupId, Reason};
+use crate::slab::Place;
 
 /// A group: devices that cannot be isolated from each other, and that an IOMMU translates.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +14,8 @@ pub struct IommuGroup<'a> {
 }
 
 impl<'a> IommuGroup<'a> {
-    pub(super) fn new(groups: &'a Groups, id: GroupId, member: Slot) -> Option<Self> {
-        Some(IommuGroup { groups, id, class: groups.partition.around(member)? })
+    pub(super) fn new(groups: &'a Groups, id: GroupId, class: Place) -> Option<Self> {
+        Some(IommuGroup { groups, id, class: groups.partition.class(class)? })
     }
 
     /// Its name.
@@ -35,9 +36,13 @@ impl<'a> IommuGroup<'a> {
     /// Devices without a group that the members are not isolated from: untranslated, or waiting for their IOMMU. With an
     /// untranslated one the group is not safe to give away.
     pub fn tainted_by(&self) -> impl Iterator<Item = DeviceKey> + use<'a> {
-        self.entries()
-            .filter(|entry| entry.refused.is_some() && entry.fwspec.is_none())
-            .map(|entry| entry.key)
+        let groups = self.groups;
+        let untranslated = move |slot| {
+            let said = groups.said(slot);
+            said.refused.is_some() && said.fwspec.is_none()
+        };
+        let members = groups.members_of(self.class);
+        members.filter(move |(slot, _)| untranslated(*slot)).map(|(_, entry)| entry.key)
     }
 
     /// Whether a tie rests on something that was not read, such as ACS in a 64-byte dump.
@@ -52,11 +57,10 @@ impl<'a> IommuGroup<'a> {
 
     /// The reasons that hold it together, untranslated devices between them included: one fewer than devices.
     pub fn ties(&self) -> impl Iterator<Item = Reason> + use<'a> {
-        self.groups.reasons(&self.class.members)
+        self.groups.reasons(self.class)
     }
 
     fn entries(&self) -> impl Iterator<Item = &'a Entry> + use<'a> {
-        let groups = self.groups;
-        self.class.members.iter().filter_map(|slot| groups.entry(*slot))
+        self.groups.entries(self.class)
     }
 }

@@ -87,9 +87,7 @@ impl fmt::Display for AcsReason {
 /// assert_eq!((verdict.isolates, verdict.reason), (false, AcsReason::NoCapability));
 /// ```
 pub fn enabled(function: &Function, wanted: AcsFlags, around: Surroundings) -> AcsVerdict {
-    let opinion = quirk::ACS
-        .iter()
-        .filter(|row| row.names(function))
+    let opinion = quirk::acs(function)
         .find_map(|row| specific(row, function, wanted, around).map(|isolates| (row, isolates)));
     if let Some((row, isolates)) = opinion {
         return AcsVerdict { isolates, reason: AcsReason::Quirk(row) };
@@ -106,14 +104,30 @@ pub fn enabled(function: &Function, wanted: AcsFlags, around: Surroundings) -> A
         }
         PortType::RootPort | PortType::DownstreamPort => flags_enabled(function, wanted),
         PortType::Endpoint | PortType::LegacyEndpoint | PortType::UpstreamPort | PortType::RcEndpoint => {
-            if around.multifunction {
-                flags_enabled(function, wanted)
-            } else {
-                verdict(true, AcsReason::SingleFunction)
-            }
+            let beside = flags_enabled(function, wanted);
+            if around.multifunction { beside } else { alone(function, beside) }
         }
         PortType::Other(_) => verdict(true, AcsReason::NothingRequired),
     }
+}
+
+/// The verdict on a function without siblings in its slot, from that on the same function with siblings.
+pub(super) fn alone(function: &Function, beside: AcsVerdict) -> AcsVerdict {
+    match (beside.reason, function.pcie) {
+        (AcsReason::Quirk(_), _) => beside,
+        (
+            _,
+            Fact::Present(
+                PortType::Endpoint | PortType::LegacyEndpoint | PortType::UpstreamPort | PortType::RcEndpoint,
+            ),
+        ) => AcsVerdict { isolates: true, reason: AcsReason::SingleFunction },
+        _ => beside,
+    }
+}
+
+/// Whether it takes more to judge this function than itself and its slot: the bus that it is on, or the machine.
+pub(super) fn depends_on_place(function: &Function) -> bool {
+    quirk::acs(function).any(|row| matches!(row.effect, AcsEffect::AmdSouthbridge | AcsEffect::IntelPch))
 }
 
 /// Linux `pci_acs_flags_enabled`: a bit that the function cannot set is taken for hard-wired, egress control excepted.

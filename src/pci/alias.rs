@@ -25,6 +25,11 @@ impl AliasMask {
     /// else (bridges, ids only known at run time).
     pub fn of(function: &Function, devfn: u8) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
         let row = quirk::alias(function)?;
+        Some((AliasMask::by_row(row, function, devfn)?, row))
+    }
+
+    /// As `of`, where the row is known.
+    pub(super) fn by_row(row: &Row<AliasEffect>, function: &Function, devfn: u8) -> Option<AliasMask> {
         let applies = match row.effect {
             AliasEffect::Function0 => devfn & 7 != 0,
             AliasEffect::Function1 => devfn & 7 != 1,
@@ -34,7 +39,7 @@ impl AliasMask {
             AliasEffect::Devfns(_) | AliasEffect::Functions0To4 | AliasEffect::WholeBus => true,
             _ => false,
         };
-        applies.then_some((AliasMask { effect: row.effect, devfn }, row))
+        applies.then_some(AliasMask { effect: row.effect, devfn })
     }
 
     /// Whether the function can pose as this `devfn`.
@@ -51,7 +56,12 @@ impl AliasMask {
 
     /// The `devfn`s, ascending, as the kernel visits them.
     pub fn devfns(self) -> impl Iterator<Item = u8> {
-        (0..=u8::MAX).filter(move |devfn| self.contains(*devfn))
+        let (first, last) = match self.effect {
+            AliasEffect::Function0 | AliasEffect::Function1 => (self.devfn & !7, self.devfn | 7),
+            AliasEffect::Devfns([first, .., last]) => (*first, *last),
+            _ => (0, u8::MAX),
+        };
+        (first..=last).filter(move |devfn| self.contains(*devfn))
     }
 }
 
@@ -66,24 +76,50 @@ pub(super) enum BridgeAlias {
     End,
 }
 
-/// What the bridge at `rid` adds (linux drivers/pci/search.c `pci_for_each_dma_alias`). `above` is the bridge above it.
-pub(super) fn by_bridge(bridge: &Function, rid: RequesterId, above: Option<&Function>) -> BridgeAlias {
-    let effect = quirk::alias(bridge).map(|row| row.effect);
-    let secondary = bridge.secondary().unwrap_or_default();
-    let secondary = RequesterId::new(secondary, 0, 0);
-    if effect == Some(AliasEffect::TranslationRoot) {
-        return BridgeAlias::End;
-    }
-    match bridge.pcie {
-        Fact::Present(PortType::PcieToPci) if effect == Some(AliasEffect::NoAlias) => BridgeAlias::None,
-        Fact::Present(PortType::PcieToPci) => BridgeAlias::Rid(secondary),
-        Fact::Present(PortType::PciToPcie) => BridgeAlias::Rid(rid),
-        // A bridge of which only the header was read: nearly all are PCI Express ports, which add nothing.
-        Fact::Present(_) | Fact::Unknown => BridgeAlias::None,
-        Fact::Absent if effect == Some(AliasEffect::BridgeAlias) && below_port(above) => {
-            BridgeAlias::Rid(secondary)
+/// What the type of a bridge, or a row about it, says of the alias that it adds (linux drivers/pci/search.c
+/// `pci_for_each_dma_alias`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum BridgeTag {
+    /// None.
+    #[default]
+    None,
+    /// Its own requester ID.
+    Own,
+    /// Function 0 of its secondary bus.
+    Secondary,
+    /// That of `Secondary` below a PCI Express port, that of `Own` elsewhere.
+    ByAbove,
+    /// None, and none above: translation is below this bridge.
+    End,
+}
+
+impl BridgeTag {
+    /// Of a bridge that this row, if any, is about.
+    pub(super) fn of(bridge: &Function, effect: Option<AliasEffect>) -> BridgeTag {
+        if effect == Some(AliasEffect::TranslationRoot) {
+            return BridgeTag::End;
         }
-        Fact::Absent => BridgeAlias::Rid(rid),
+        match bridge.pcie {
+            Fact::Present(PortType::PcieToPci) if effect == Some(AliasEffect::NoAlias) => BridgeTag::None,
+            Fact::Present(PortType::PcieToPci) => BridgeTag::Secondary,
+            Fact::Present(PortType::PciToPcie) => BridgeTag::Own,
+            // A bridge of which only the header was read: nearly all are PCI Express ports, which add nothing.
+            Fact::Present(_) | Fact::Unknown => BridgeTag::None,
+            Fact::Absent if effect == Some(AliasEffect::BridgeAlias) => BridgeTag::ByAbove,
+            Fact::Absent => BridgeTag::Own,
+        }
+    }
+
+    /// What the bridge at `rid` adds. `above` is the bridge above it.
+    pub(super) fn by(self, bridge: &Function, rid: RequesterId, above: Option<&Function>) -> BridgeAlias {
+        let secondary = || BridgeAlias::Rid(RequesterId::new(bridge.secondary().unwrap_or_default(), 0, 0));
+        match self {
+            BridgeTag::None => BridgeAlias::None,
+            BridgeTag::Secondary => secondary(),
+            BridgeTag::ByAbove if below_port(above) => secondary(),
+            BridgeTag::Own | BridgeTag::ByAbove => BridgeAlias::Rid(rid),
+            BridgeTag::End => BridgeAlias::End,
+        }
     }
 }
 

@@ -210,10 +210,56 @@ pub const ACS_CAPABILITY: &[Row<AcsFlags>] = &[Row {
     citation: "IDT switches, source validation; pci_disable_broken_acs_cap",
 }];
 
+/// The vendors of a table by the low byte of their ids, a bit each. Most functions are of no vendor in the table, and one look
+/// at this says so.
+#[derive(Clone, Copy)]
+struct Vendors([u64; 4]);
+
+impl Vendors {
+    const fn of<Effect>(mut rows: &[Row<Effect>]) -> Vendors {
+        let mut words = [0u64; 4];
+        while let [row, rest @ ..] = rows {
+            let [low, _] = row.vendor.to_le_bytes();
+            let bit = 1 << (low & 63);
+            let [first, second, third, fourth] = &mut words;
+            match low >> 6 {
+                0 => *first |= bit,
+                1 => *second |= bit,
+                2 => *third |= bit,
+                _ => *fourth |= bit,
+            }
+            rows = rest;
+        }
+        Vendors(words)
+    }
+
+    fn may_have(&self, vendor: u16) -> bool {
+        let [low, _] = vendor.to_le_bytes();
+        self.0.get(usize::from(low >> 6)).is_some_and(|word| word >> (low & 63) & 1 == 1)
+    }
+}
+
+/// The rows of a table that are about this function, in their order.
+fn rows<Effect>(
+    table: &'static [Row<Effect>],
+    vendors: &Vendors,
+    function: &Function,
+) -> impl Iterator<Item = &'static Row<Effect>> {
+    let table = if vendors.may_have(function.vendor) { table } else { &[] };
+    table.iter().filter(move |row| row.names(function))
+}
+
 /// The alias row of this function. The Switchtec rows are about its NTB functions (class 0680) only.
 pub fn alias(function: &Function) -> Option<&'static Row<AliasEffect>> {
-    let row = ALIASES.iter().find(|row| row.names(function))?;
+    const VENDORS: Vendors = Vendors::of(ALIASES);
+    let row = rows(ALIASES, &VENDORS, function).next()?;
     (row.effect != AliasEffect::Dynamic || function.class >> 8 == 0x0680).then_some(row)
+}
+
+/// The ACS rows that name this function, in the order in which they are asked.
+pub(super) fn acs(function: &Function) -> impl Iterator<Item = &'static Row<AcsEffect>> {
+    const VENDORS: Vendors = Vendors::of(ACS);
+    rows(ACS, &VENDORS, function)
 }
 
 /// The bits of this function's ACS capability that do not count.

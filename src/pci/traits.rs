@@ -1,0 +1,85 @@
+//! What the walks ask of a function, worked out once when it comes: nothing here depends on where it stands.
+
+use super::alias::{AliasMask, BridgeTag};
+use super::quirk::{self, AliasEffect};
+use super::{AcsFlags, AcsVerdict, Function, Surroundings, acs};
+
+/// Answers about one function, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traits {
+    bits: u16,
+    /// What it adds to the aliases of what is below it.
+    pub(super) tag: BridgeTag,
+}
+
+/// Without siblings in its slot it does not isolate ([`AcsFlags::ISOLATED`]).
+const OPEN_ALONE: u16 = 1;
+/// … and that is for want of knowledge.
+const ASSUMED_ALONE: u16 = 1 << 1;
+/// With siblings in its slot it does not isolate.
+const OPEN_BESIDE: u16 = 1 << 2;
+/// … and that is for want of knowledge.
+const ASSUMED_BESIDE: u16 = 1 << 3;
+/// Whether it isolates depends on the machine or on its bus: the bits above are not to be asked.
+const ASK: u16 = 1 << 4;
+/// It poses as others, see [`AliasMask`].
+const POSES: u16 = 1 << 5;
+/// It has aliases that configuration space does not show.
+const HIDDEN_ALIASES: u16 = 1 << 6;
+
+impl Traits {
+    pub(super) fn of(function: &Function, devfn: u8) -> Traits {
+        let around = Surroundings { multifunction: true, ..Surroundings::default() };
+        let beside = acs::enabled(function, AcsFlags::ISOLATED, around);
+        let alone = acs::alone(function, beside);
+        let told = |verdict: AcsVerdict, open, assumed| {
+            bit(!verdict.isolates, open) | bit(verdict.assumed(), assumed)
+        };
+        let row = quirk::alias(function);
+        let hidden = row.is_some_and(|row| row.effect == AliasEffect::Dynamic);
+        let poses = row.is_some_and(|row| AliasMask::by_row(row, function, devfn).is_some());
+        let bits = told(alone, OPEN_ALONE, ASSUMED_ALONE)
+            | told(beside, OPEN_BESIDE, ASSUMED_BESIDE)
+            | bit(acs::depends_on_place(function), ASK)
+            | bit(poses, POSES)
+            | bit(hidden, HIDDEN_ALIASES);
+        Traits { bits, tag: BridgeTag::of(function, row.map(|row| row.effect)) }
+    }
+
+    /// Whether it fails to isolate, and whether that is for want of knowledge; `None` where the place decides.
+    pub(super) fn open(self, multifunction: bool) -> Option<Openness> {
+        let (open, assumed) =
+            if multifunction { (OPEN_BESIDE, ASSUMED_BESIDE) } else { (OPEN_ALONE, ASSUMED_ALONE) };
+        (!self.has(ASK)).then_some(Openness { open: self.has(open), assumed: self.has(assumed) })
+    }
+
+    pub(super) fn poses(self) -> bool {
+        self.has(POSES)
+    }
+
+    pub(super) fn has_hidden_aliases(self) -> bool {
+        self.has(HIDDEN_ALIASES)
+    }
+
+    fn has(self, bit: u16) -> bool {
+        self.bits & bit != 0
+    }
+}
+
+fn bit(set: bool, bit: u16) -> u16 {
+    if set { bit } else { 0 }
+}
+
+/// Whether a function lets its neighbours' traffic through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Openness {
+    pub(crate) open: bool,
+    /// For want of knowledge.
+    pub(crate) assumed: bool,
+}
+
+impl From<AcsVerdict> for Openness {
+    fn from(verdict: AcsVerdict) -> Self {
+        Openness { open: !verdict.isolates, assumed: verdict.assumed() }
+    }
+}
