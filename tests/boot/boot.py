@@ -14,7 +14,8 @@ def command(tools, firmware, words, lines):
     boot = ' '.join(['console=ttyAMA0 quiet panic=-1 kprobe_event=' + PROBE + ' trace_event=iommu:add_device_to_group', words])
     kernel = next(os.path.join(folder, file) for folder, _, files in os.walk(f'{tools}/kernel')
                   for file in files if file.startswith('vmlinuz'))
-    machine = 'virt,iommu=smmuv3,gic-version=3' + (',acpi=off' if firmware == 'dt' else '')
+    own = '' if 'smmu ' in lines else 'iommu=smmuv3,'
+    machine = f'virt,{own}gic-version=3' + (',acpi=off' if firmware == 'dt' else '')
     uefi = ['-bios', f'{host}/usr/share/qemu-efi-aarch64/QEMU_EFI.fd'] if firmware == 'acpi' else []
     return [f'{host}/usr/bin/qemu-system-aarch64', '-L', f'{host}/usr/share/qemu', '-machine', machine, '-cpu', 'cortex-a72',
             '-m', '1024', '-nodefaults', '-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot', '-net', 'none',

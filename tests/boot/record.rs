@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::input::{Firmware, lspci};
 use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap};
 use serde_json::Value;
@@ -12,7 +13,7 @@ type Partition = BTreeSet<Vec<String>>;
 
 /// How many devices were compared, by each firmware in the folder.
 ///
-/// Of a device that the driver refused, the kernel may have recorded the ids several times: they are compared without repeats.
+/// Of a device that the driver refused, or that came again, the kernel may have recorded the ids several times: they are compared without repeats.
 pub fn agrees(folder: &Path) -> usize {
     let kernel: Value = serde_json::from_slice(&fs::read(folder.join("kernel.json")).unwrap()).unwrap();
     let refused: BTreeSet<&str> = strings(&kernel["fwspec_refused"]).collect();
@@ -27,7 +28,18 @@ pub fn agrees(folder: &Path) -> usize {
     for file in ["iort.bin", "fdt.dtb"].iter().filter(|file| folder.join(file).exists()) {
         let place = format!("{}/{file}", folder.display());
         let groups = place_all(folder, file);
-        assert_eq!(partition(&groups, &ungrouped), wanted, "{place}: groups");
+        let (turns, again) = order(&kernel, &ungrouped);
+        let world = World::of(&groups);
+        let play = world.play(Algorithm::DeviceAdd, &turns);
+        let in_order: Partition =
+            play.groups.iter().map(|group| group.iter().map(Bdf::to_string).collect()).collect();
+        assert_eq!(in_order, wanted, "{place}: groups in the recorded order");
+        if !again.is_empty() {
+            // What was scanned again is judged by momentary flags (linux drivers/pci/probe.c `pci_scan_slot`).
+            assert!(world.is_broken(&play), "{place}: that order was meant to break something");
+        } else {
+            assert_eq!(partition(&groups, &ungrouped), wanted, "{place}: groups");
+        }
         for (device, ids) in kernel["fwspec_ids"].as_object().unwrap() {
             let bdf: Bdf = device.parse().unwrap();
             let record = groups
@@ -42,7 +54,7 @@ pub fn agrees(folder: &Path) -> usize {
                 .map(|id| u32::try_from(id.as_u64().unwrap()).unwrap())
                 .collect();
             let mut found: Vec<u32> = record.ids.iter().filter_map(|stream| stream.fwspec_id()).collect();
-            if refused.contains(device.as_str()) {
+            if refused.contains(device.as_str()) || again.contains(&bdf) {
                 for list in [&mut ids, &mut found] {
                     let mut seen = BTreeSet::new();
                     list.retain(|id| seen.insert(*id));
@@ -53,6 +65,21 @@ pub fn agrees(folder: &Path) -> usize {
         }
     }
     compared
+}
+
+/// The recorded order in which devices were given groups, and those that were scanned again.
+fn order(kernel: &Value, ungrouped: &BTreeSet<&str>) -> (Vec<Event>, BTreeSet<Bdf>) {
+    let all = kernel["add_order"].as_array().unwrap().iter().map(|turn| turn[1].as_str().unwrap());
+    let order: Vec<Bdf> =
+        all.filter(|device| !ungrouped.contains(device)).filter_map(|device| device.parse().ok()).collect();
+    let last = order.iter().enumerate().filter(|(at, device)| !order[at + 1..].contains(device));
+    let again: BTreeSet<Bdf> = last
+        .clone()
+        .filter(|(at, device)| order[..*at].contains(device))
+        .map(|(_, device)| *device)
+        .collect();
+    let turn = |device: &Bdf| Event::Turn { device: *device, scanned_late: again.contains(device) };
+    (last.map(|(_, device)| turn(device)).collect(), again)
 }
 
 /// Every function of the folder, added in the order of its text.

@@ -1,6 +1,6 @@
 """The machines that are booted: a line per device, `KIND [ID] @BUS[.SLOT[.FUNCTION]] [mf] [OPTION=VALUE ...]`.
 
-BUS is the ID of a port or bridge, or 0 for the root bus; SLOT and FUNCTION are hexadecimal; `mf` sets the multifunction bit.
+An `smmu` has no place, only options. BUS is the ID of a port or bridge, or 0 for the root bus; SLOT and FUNCTION are hexadecimal; `mf` sets the multifunction bit.
 """
 
 KINDS = {
@@ -11,6 +11,8 @@ KINDS = {
     'p2p': 'pcie-pci-bridge',
     'pxb': 'pxb-pcie',               # another root bus
     'rng': 'virtio-rng-pci',
+    'dmi': 'i82801b11-bridge',       # a conventional bridge that tags like a PCIe-to-PCI bridge (8086:244e)
+    'smmu': 'arm-smmuv3',            # for one root bus; the machine has none of its own then
 }
 
 # name -> (the firmware it is booted by, kernel command line words, lines)
@@ -50,6 +52,41 @@ TOPOLOGIES = {
     'virtual-functions': (('acpi', 'dt'), 'fw_modules=igb fw_vfs=3', '''
         rp a @0.1
         igb @a romfile='''),
+    # Devices that Linux has quirks for: bridges 8086:244e below a port and on the root bus, and a network controller that
+    # isolates without ACS (82576) in a slot with a function that does not.
+    'quirks': (('acpi', 'dt'), '', '''
+        rp a @0.1
+        dmi b @a
+        edu @b.1
+        edu @b.2
+        dmi c @0.2
+        edu @c.1
+        igb @0.3.0 mf romfile=
+        rng @0.3.1
+        rng @0.3.2'''),
+    # An SMMU for each of two root buses.
+    'two-smmus': (('acpi',), '', '''
+        pxb x @0.10 bus_nr=64
+        smmu s primary-bus=pcie.0
+        smmu t primary-bus=x
+        rp a @0.1
+        ioh b @x.1
+        rng @a
+        rng @b.0.0 mf
+        rng @b.0.1'''),
+    # Everything below a port, scanned again when the SMMU is there: only the first function has the multifunction bit.
+    'rescan': (('acpi', 'dt'), 'fw_rescan=0000:00:01.0', '''
+        rp a @0.1
+        rng @a.0.0 mf
+        rng @a.0.1
+        rng @a.0.2'''),
+    # One function of several, taken away and brought back.
+    'hot-add': (('acpi',), 'fw_rescan=0000:01:00.1', '''
+        rp a @0.1
+        rng @a.0.0 mf
+        rng @a.0.1
+        ioh b @0.2
+        rng @b'''),
 }
 
 
@@ -62,6 +99,9 @@ def device_arguments(lines):
         options = [kind]
         if not words[0].startswith('@'):
             options.append('id=' + words.pop(0))
+        if kind == 'arm-smmuv3':
+            arguments += ['-device', ','.join(options + words)]
+            continue
         bus, _, slot = words.pop(0)[1:].partition('.')
         options.append('bus=' + ('pcie.0' if bus == '0' else bus))
         options += ['addr=' + slot] if slot else []
