@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::inherit::{Inherited, is_pci_bus, msi_parent};
+use super::inherit::{Inherited, PCI_BUSES, is_pci_bus, msi_parent};
 use super::iommus::Legacy;
 use super::known::Known;
 use super::table::Targets;
@@ -20,7 +20,8 @@ pub(super) type Segments = BTreeMap<NodeId, (Segment, bool)>;
 /// numbers that no host of the tree claims, in document order, hosts that may be used before those that may not. A second
 /// claim of one number would not probe in Linux; here it counts as none.
 pub(super) fn segments(index: &Index<'_>, inherited: &Inherited) -> Segments {
-    let hosts: Vec<NodeId> = index.nodes().filter(|node| inherited.pci_host(*node) == Some(*node)).collect();
+    let is_host = |node: &NodeId| inherited.pci_host(*node) == Some(*node);
+    let hosts: Vec<NodeId> = index.having(PCI_BUSES).filter(is_host).collect();
     let claimed = |node| index.cell(node, Known::PciDomain).map(|domain| domain & 0xffff);
     let mut claims: Vec<(u32, NodeId)> =
         hosts.iter().filter_map(|node| Some((claimed(*node)?, *node))).collect();

@@ -62,7 +62,20 @@ struct Value {
     known: Known,
 }
 
+/// The phandle of a node, as read.
+#[derive(Clone, Copy, Debug)]
+struct Numbered {
+    phandle: u32,
+    node: u32,
+    /// Byte offset of the phandle.
+    offset: u32,
+}
+
 const NO_NODE: u32 = u32::MAX;
+/// Words of the structure block for a node, and for a property of interest, in most real trees, which have more of neither: what
+/// is reserved at once. A tree of nothing else makes the lists grow.
+const WORDS_PER_NODE: usize = 32;
+const WORDS_PER_VALUE: usize = 12;
 /// Phandles below this times the number of phandles of the tree are looked up in a table, others are searched.
 /// dtc numbers them from 1 without gaps; the largest of 1,023 device trees of Debian is 567.
 const DENSE_FACTOR: u32 = 4;
@@ -75,30 +88,32 @@ impl<'a> Tree<'a> {
     /// Those of the structure block: [`ErrorKind::Token`], [`ErrorKind::Truncated`], [`ErrorKind::TreeEnd`] and so on.
     pub fn index(&self) -> Result<Index<'a>, Error> {
         let mut names = Names::new(*self);
+        let words = self.structure.len();
         let mut index = Index {
             tree: *self,
-            nodes: Vec::new(),
-            values: Vec::new(),
+            nodes: Vec::with_capacity(words.checked_div(WORDS_PER_NODE).unwrap_or(0)),
+            values: Vec::with_capacity(words.checked_div(WORDS_PER_VALUE).unwrap_or(0)),
             dense: Vec::new(),
             sparse: Vec::new(),
             skipped: Vec::new(),
             overlay: false,
         };
-        let phandles = index.fill(&mut names)?;
+        let numbered = index.fill(&mut names)?;
         drop(names);
         index.nodes.shrink_to_fit();
         index.values.shrink_to_fit();
-        index.number(phandles);
+        index.number(numbered);
         Ok(index)
     }
 }
 
 impl<'a> Index<'a> {
-    /// Nodes, parents, values. Returns how many nodes have a phandle.
-    fn fill(&mut self, names: &mut Names<'a>) -> Result<u32, Error> {
-        let (mut current, mut phandles) = (0, 0_u32);
+    /// Nodes, parents, values. Returns the phandles, in the order of their nodes.
+    fn fill(&mut self, names: &mut Names<'a>) -> Result<Vec<Numbered>, Error> {
+        let mut current = 0;
+        let mut numbered = Vec::new();
         let mut tokens = self.tree.tokens();
-        while let Some(token) = tokens.next() {
+        while let Some(token) = tokens.advance() {
             match token? {
                 Token::BeginNode { name, offset } => {
                     self.overlay |= is_overlay(name, tokens.depth());
@@ -119,7 +134,10 @@ impl<'a> Index<'a> {
                         (Ok(Some(known)), Some(node)) => {
                             if node.known & known.bit() == 0 {
                                 node.known |= known.bit();
-                                phandles = phandles.saturating_add((known == Known::Phandle).into());
+                                let phandle = Cells::of(value).get(0).filter(|phandle| *phandle != 0);
+                                if let (Known::Phandle, Some(phandle)) = (known, phandle) {
+                                    numbered.push(Numbered { phandle, node: current, offset });
+                                }
                                 self.values.push(Value { offset, length: saturate(value.len()), known });
                             }
                             continue;
@@ -132,24 +150,22 @@ impl<'a> Index<'a> {
                 Token::EndNode => current = self.nodes.get(index(current)).map_or(0, |node| node.parent),
             }
         }
-        Ok(phandles)
+        Ok(numbered)
     }
 
     /// Enters the phandles. The first node of a phandle keeps it (linux `of_find_node_by_phandle`).
-    fn number(&mut self, phandles: u32) {
-        let cap = phandles.saturating_mul(DENSE_FACTOR);
-        let mut numbered = Vec::with_capacity(index(phandles));
-        let own = |node| self.own_phandle(node).map(|(phandle, offset)| (node, phandle, offset));
-        numbered.extend(self.nodes().filter_map(own));
-        let largest = numbered.iter().map(|(_, phandle, _)| *phandle).filter(|phandle| *phandle < cap).max();
+    fn number(&mut self, numbered: Vec<Numbered>) {
+        let cap = saturate(numbered.len()).saturating_mul(DENSE_FACTOR);
+        let below = |one: &&Numbered| one.phandle < cap;
+        let largest = numbered.iter().filter(below).map(|one| one.phandle).max();
         self.dense = vec![NO_NODE; largest.map_or(0, |largest| index(largest).saturating_add(1))];
-        let beyond = numbered.iter().filter(|(_, phandle, _)| *phandle >= cap).count();
+        let beyond = numbered.iter().filter(|one| !below(one)).count();
         let mut sparse: Vec<(u32, u32, u32)> = Vec::with_capacity(beyond);
-        for (node, phandle, offset) in numbered {
+        for Numbered { phandle, node, offset } in numbered {
             match self.dense.get_mut(index(phandle)) {
-                Some(slot) if *slot == NO_NODE => *slot = node.0,
+                Some(slot) if *slot == NO_NODE => *slot = node,
                 Some(_) => self.skipped.push(twice(phandle, offset)),
-                None => sparse.push((phandle, node.0, offset)),
+                None => sparse.push((phandle, node, offset)),
             }
         }
         sparse.sort_unstable();
@@ -160,12 +176,6 @@ impl<'a> Index<'a> {
                 _ => self.sparse.push((phandle, node)),
             }
         }
-    }
-
-    /// The phandle that a node says, and where.
-    fn own_phandle(&self, node: NodeId) -> Option<(u32, u32)> {
-        let (value, offset) = self.value(node, Known::Phandle)?;
-        Cells::of(value).get(0).filter(|phandle| *phandle != 0).map(|phandle| (phandle, offset))
     }
 
     /// The tree.
@@ -252,8 +262,12 @@ impl<'a> Index<'a> {
     /// The nodes that have any of these properties, in the order of the blob: most have none of what most passes look for.
     pub(super) fn having<const N: usize>(&self, any: [Known; N]) -> impl Iterator<Item = NodeId> + '_ {
         let wanted = any.into_iter().fold(0, |bits, known| bits | known.bit());
-        let nodes = (0..).zip(&self.nodes);
-        nodes.filter(move |(_, node)| node.known & wanted != 0).map(|(number, _)| NodeId(number))
+        self.sets().filter(move |(_, _, set)| set & wanted != 0).map(|(node, ..)| node)
+    }
+
+    /// All nodes, each with its parent (the root's is the root) and the set of its properties, as [`Known::bit`]s.
+    pub(super) fn sets(&self) -> impl Iterator<Item = (NodeId, NodeId, u32)> + '_ {
+        (0..).zip(&self.nodes).map(|(number, node)| (NodeId(number), NodeId(node.parent), node.known))
     }
 
     /// Whether a node has a property.

@@ -52,6 +52,22 @@ fn node(link: Link) -> NodeId {
     NodeId(link.get().saturating_sub(1))
 }
 
+/// The properties of nodes that may be PCI buses.
+pub(super) const PCI_BUSES: [Known; 5] =
+    [Known::DeviceType, Known::Ranges, Known::BusRange, Known::IommuMap, Known::MsiMap];
+
+/// Nodes without any of these have the [`Facts`] of their parents, but are no PCI bus and pass no DMA ranges on.
+const SAYING: u32 = {
+    let [device_type, ranges, bus_range, iommu_map, msi_map] = PCI_BUSES;
+    let pci = device_type.bit() | ranges.bit() | bus_range.bit() | iommu_map.bit() | msi_map.bit();
+    let dma = Known::DmaCoherent.bit() | Known::DmaNoncoherent.bit() | Known::DmaRanges.bit();
+    pci | dma
+        | Known::InterconnectNames.bit()
+        | Known::MsiParent.bit()
+        | Known::AddressCells.bit()
+        | Known::SizeCells.bit()
+};
+
 impl Inherited {
     pub(super) fn of(index: &Index<'_>, translator: &mut Translator) -> Self {
         let straight = Inherited::pass(index, Vec::new(), None);
@@ -70,8 +86,13 @@ impl Inherited {
     /// controllers), and so no loop has to be looked for.
     fn pass(index: &Index<'_>, detours: Vec<(NodeId, NodeId)>, straight: Option<&Inherited>) -> Self {
         let mut all = Inherited { nodes: Vec::with_capacity(index.len()), limits: Vec::new(), detours };
-        for node in index.nodes() {
-            let above = index.parent(node).map(|parent| all.facts(parent)).unwrap_or_default();
+        for (node, parent, set) in index.sets() {
+            let above = all.facts(parent);
+            // Most nodes say nothing of all this.
+            if set & SAYING == 0 {
+                all.nodes.push(Facts { host: None, ranges: None, ..above });
+                continue;
+            }
             let beyond = straight.and_then(|straight| Some(straight.facts(all.detour(node)?)));
             let dma = beyond.unwrap_or(above);
             let facts = Facts {
@@ -191,7 +212,8 @@ fn detour(index: &Index<'_>, node: NodeId) -> Option<NodeId> {
 /// A PCI bus is told by its `device_type` (linux `of_bus_pci_match`), a host of the generic driver by its binding too.
 pub(super) fn is_pci_bus(index: &Index<'_>, node: NodeId) -> bool {
     let named = matches!(index.strings(node, Known::DeviceType).next(), Some(b"pci" | b"pciex"));
-    named || index.strings(node, Known::Compatible).any(|name| name.starts_with(b"pci-host-"))
+    let bound = || index.strings(node, Known::Compatible).any(|name| name.starts_with(b"pci-host-"));
+    named || PCI_BUSES.iter().any(|known| index.has(node, *known)) && bound()
 }
 
 /// An `msi-map` that fails for every id counts as absent, an `msi-parent` that needs cells routes no requester.

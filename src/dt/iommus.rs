@@ -114,6 +114,11 @@ impl<'a> Legacy<'a> {
         Legacy(all)
     }
 
+    /// Whether there are no such lists.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What is given to one node.
     pub(super) fn streams(&self, node: NodeId) -> &[(u32, Argument<'a>)] {
         let start = self.0.partition_point(|(_, entry)| entry.node < node);

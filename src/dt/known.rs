@@ -70,8 +70,8 @@ const LONGEST: usize = 19;
 
 impl Known {
     /// The bit of this property in a set.
-    pub(super) fn bit(self) -> u32 {
-        1_u32.checked_shl(u32::from(self as u8)).unwrap_or(0)
+    pub(super) const fn bit(self) -> u32 {
+        1_u32.wrapping_shl(self as u32)
     }
 }
 

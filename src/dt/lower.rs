@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::address::Translator;
 use super::bindings::Binding;
 use super::host::{Buses, function, is_bus, segments};
-use super::inherit::Inherited;
+use super::inherit::{Inherited, PCI_BUSES};
 use super::iommus::{Legacy, legacy_master, master};
 use super::known::Known;
 use super::reserved::{reservations, same_record};
@@ -65,11 +65,14 @@ fn lower(mut index: Index<'_>) -> Platform {
         Buses { index, inherited: &inherited, segments: &segments, targets: &targets, legacy: &legacy };
     let is_bus = |node| is_bus(index, &inherited, node);
     let is_master = |node| index.has(node, Known::Iommus) || !legacy.streams(node).is_empty();
-    let count =
-        index.nodes().map(|node| usize::from(is_bus(node)).saturating_add(is_master(node).into())).sum();
+    // Only lists of old name masters that have nothing of this themselves.
+    let wanted = PCI_BUSES.into_iter().fold(Known::Iommus.bit(), |set, known| set | known.bit());
+    let every = !legacy.is_empty();
+    let owning = || index.sets().filter(move |(.., set)| every || set & wanted != 0).map(|(node, ..)| node);
+    let count = owning().map(|node| usize::from(is_bus(node)).saturating_add(is_master(node).into())).sum();
     platform.requesters.reserve_exact(count);
     let mut owners: Vec<NodeId> = Vec::with_capacity(count);
-    for node in index.nodes() {
+    for node in owning() {
         let (bus, has_iommus, streams) = (is_bus(node), index.has(node, Known::Iommus), legacy.streams(node));
         if !bus && !has_iommus && streams.is_empty() {
             continue;
@@ -158,10 +161,10 @@ fn targets(index: &Index<'_>) -> Targets {
         parents.for_each(|parent| set(parent.node, CONTROLLER));
     }
     let with = |role| {
-        let all =
-            || index.nodes().filter(|node| roles.get(at(node.0)).is_some_and(|roles| roles & role != 0));
-        let mut nodes = Vec::with_capacity(all().count());
-        nodes.extend(all());
+        let count = roles.iter().filter(|roles| **roles & role != 0).count();
+        let mut nodes = Vec::with_capacity(count);
+        let all = index.nodes().zip(&roles).filter(|(_, roles)| **roles & role != 0);
+        nodes.extend(all.map(|(node, _)| node));
         nodes
     };
     Targets { iommus: with(IOMMU), controllers: with(CONTROLLER) }

@@ -77,17 +77,24 @@ impl<'a> Index<'a> {
         targets: &Targets,
         skipped: &mut Vec<Error>,
     ) -> IdTable {
-        let mappings = |reading| self.mappings(node, kind, reading, targets);
-        let count = mappings(MapCells::FromTarget).count();
+        let (value, _) = self.value(node, kind.known()[0]).unwrap_or_default();
+        // The shortest entry has three cells.
+        let most = value.len().checked_div(12).unwrap_or(0);
         let mut table = IdTable {
             mask: self.mask(node, kind),
-            mappings: Vec::with_capacity(count),
+            mappings: Vec::with_capacity(most),
             classic: None,
-            cells: Vec::with_capacity(
-                mappings(MapCells::FromTarget).map(|mapping| mapping.kept().len()).sum(),
-            ),
+            cells: Vec::new(),
         };
-        for Mapping { mut mapping, cells, error } in mappings(MapCells::FromTarget) {
+        // Nothing is in it so far that kernels before 7.3 read otherwise.
+        let mut plain = !value.is_empty();
+        for entry in self.map(node, kind, MapCells::FromTarget) {
+            plain &= entry.is_ok_and(|entry| is_plain(&entry));
+            let found = match entry {
+                Ok(entry) => self.mapping(entry, kind, MapCells::FromTarget, targets),
+                Err(error) => Some(Mapping::failing_from_here(error)),
+            };
+            let Some(Mapping { mut mapping, cells, error }) = found else { continue };
             if let Output::Cells { index, .. } = &mut mapping.output {
                 *index = crate::bytes::saturate(table.cells.len());
                 table.cells.extend(cells.iter());
@@ -95,8 +102,10 @@ impl<'a> Index<'a> {
             table.mappings.push(mapping);
             skipped.extend(error);
         }
-        let classic = || mappings(MapCells::AlwaysFour).map(|mapping| mapping.mapping);
-        if !classic().eq(table.mappings.iter().copied()) {
+        table.mappings.shrink_to_fit();
+        table.cells.shrink_to_fit();
+        let classic = || self.mappings(node, kind, MapCells::AlwaysFour, targets);
+        if !plain && !classic().eq(table.mappings.iter().copied()) {
             let mut list = Vec::with_capacity(classic().count());
             list.extend(classic());
             table.classic = Some(list);
@@ -110,12 +119,13 @@ impl<'a> Index<'a> {
         kind: MapKind,
         reading: MapCells,
         targets: &Targets,
-    ) -> impl Iterator<Item = Mapping<'a>> {
+    ) -> impl Iterator<Item = IdMapping> {
         let entries = self.map(node, kind, reading);
-        entries.filter_map(move |entry| match entry {
+        let mapping = move |entry| match entry {
             Ok(entry) => self.mapping(entry, kind, reading, targets),
             Err(error) => Some(Mapping::failing_from_here(error)),
-        })
+        };
+        entries.filter_map(mapping).map(|mapping| mapping.mapping)
     }
 
     /// What an entry means for its ids; nothing for an entry that no id can match.
@@ -147,6 +157,11 @@ impl<'a> Index<'a> {
     }
 }
 
+/// Whether kernels before 7.3 read an entry in the same way: it has four cells, and does not reach 2^32.
+fn is_plain(entry: &MapEntry<'_>) -> bool {
+    entry.cells.len() == 1 && entry.first.checked_add(entry.length).is_some()
+}
+
 /// A mapping on its way into a table, with the cells that go beside it.
 struct Mapping<'a> {
     mapping: IdMapping,
@@ -165,10 +180,5 @@ impl Mapping<'_> {
         let offset = error.at.offset;
         let mapping = IdMapping { first: 0, last: u32::MAX, output: Output::Errno(errno), target, offset };
         Mapping { mapping, cells: super::Cells::default(), error: Some(error) }
-    }
-
-    /// The cells that the table keeps.
-    fn kept(&self) -> super::Cells<'_> {
-        if matches!(self.mapping.output, Output::Cells { .. }) { self.cells } else { super::Cells::default() }
     }
 }

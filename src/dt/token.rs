@@ -158,6 +158,14 @@ impl<'a> Iterator for Tokens<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        self.advance()
+    }
+}
+
+impl<'a> Tokens<'a> {
+    /// The next token, in the caller's own code: a pass over a whole tree then keeps its token in registers.
+    #[inline(always)]
+    pub(super) fn advance(&mut self) -> Option<Result<Token<'a>, Error>> {
         loop {
             let [token, inner @ ..] = self.rest else { return self.exhausted() };
             match u32::from_be_bytes(*token) {
