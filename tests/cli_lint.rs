@@ -308,3 +308,70 @@ fn tree_and_tables_of_one_machine_mean_the_same() {
     ]);
     snapshot("diff-unused", &["diff", "qemu-virt-acpi/iort.bin", "qemu-virt-dt/fdt.dtb"]);
 }
+
+/// Each code about devices, through the command: it is found with `--pci`, names its device, and not without.
+#[test]
+fn devices_are_checked_where_a_topology_is_given() {
+    for (code, name, device, fails) in [
+        ("GRP001", "device-unmapped", "0000:01:00.0", false),
+        ("GRP002", "alias-split", "0000:02:03.0", true),
+        ("GRP003", "ghost-alias", "0000:00:05.0", false),
+        ("GRP004", "port-without-acs", "0000:00:01.0", false),
+        ("GRP005", "switch-not-isolated", "0000:01:00.0", false),
+        ("GRP006", "stream-beyond-table", "0000:01:00.0", true),
+        ("GRP007", "devices-share-stream", "0000:02:04.0", true),
+    ] {
+        let folder = format!("broken/{code}-{name}");
+        let [iort, lspci] = ["iort.bin", "lspci.txt"].map(|file| format!("{folder}/{file}"));
+        let bits: &[&str] = if code == "GRP006" { &["--sid-bits", "8"] } else { &[] };
+        let with = [&["lint", "--json", "--pci", &lspci, &iort][..], bits].concat();
+        let output = fwspec(&with);
+        assert_eq!(output.status.code(), Some(i32::from(fails)), "{code}");
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found: Vec<&Value> = document["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|finding| finding["code"] == code)
+            .collect();
+        assert!(found.iter().any(|finding| finding["device"] == device), "{code}: {found:?}");
+        let found = |arguments: &[&str]| said(arguments).contains(&format!("[{code}]"));
+        assert!(found(&[&["lint", "--pci", &lspci, &iort][..], bits].concat()), "{code} in text");
+        assert!(!found(&["lint", &iort]), "{code} without devices");
+        assert!(
+            !found(&[&["lint", "--allow", code, "--pci", &lspci, &iort][..], bits].concat()),
+            "{code} allowed"
+        );
+    }
+}
+
+#[test]
+fn the_width_of_stream_ids_is_what_the_user_says() {
+    let folder = "broken/GRP006-stream-beyond-table";
+    let [iort, lspci] = ["iort.bin", "lspci.txt"].map(|file| format!("{folder}/{file}"));
+    let code = |more: &[&str]| fwspec(&[&["lint"], more, &[&iort]].concat()).status.code();
+    assert_eq!(code(&["--pci", &lspci]), Some(0));
+    // The device has StreamID 0x100: nine bits.
+    for (bits, wanted) in [("8", Some(1)), ("9", Some(0)), ("32", Some(0)), ("0", Some(64)), ("33", Some(64))]
+    {
+        assert_eq!(code(&["--pci", &lspci, "--sid-bits", bits]), wanted, "{bits}");
+    }
+    assert_eq!(code(&["--sid-bits", "8"]), Some(64), "without devices there is nothing to compare with");
+    assert_eq!(code(&["--pci", "nothing.txt"]), Some(2));
+    assert_eq!(code(&["--pci", &iort]), Some(2), "a table is no topology");
+}
+
+#[test]
+fn groups_that_change_with_the_firmware_are_told() {
+    let topology = "broken/GRP007-devices-share-stream/lspci.txt";
+    let healthy = "broken/GRP007-devices-share-stream/iort.bin";
+    let hole = "broken/GRP001-device-unmapped/iort.bin";
+    snapshot("diff-groups", &["diff", "--pci", topology, healthy, hole]);
+    let document: Value =
+        serde_json::from_str(&said(&["diff", "--json", "--pci", topology, healthy, hole])).unwrap();
+    let groups: Vec<&Value> =
+        document["changes"].as_array().unwrap().iter().filter(|change| change["kind"] == "group").collect();
+    assert!(!groups.is_empty() && document["equal"] == false);
+    assert_eq!(fwspec(&["diff", "--pci", topology, healthy, healthy]).status.code(), Some(0));
+    assert_eq!(fwspec(&["diff", "--pci", "nothing.txt", healthy, healthy]).status.code(), Some(2));
+}

@@ -98,7 +98,8 @@ fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers w
     Lint(Lint),
     /// Compare two firmwares in meaning: two versions, or the device tree and the IORT of one board
     #[command(
-        after_help = "IOMMUs are matched by the address of their registers. With --pci only buses with a device on them are compared.\n\n\
+        after_help = "IOMMUs are matched by the address of their registers. With --pci only buses with a device on them are compared,\n\
+and which functions are in a group together.\n\n\
 Examples:\n  fwspec diff old-iort.bin new-iort.bin\n  fwspec diff iort.bin board.dtb\n  fwspec diff --pci lspci.txt iort.bin board.dtb"
     )]
     Diff(Diff),
@@ -521,7 +522,7 @@ pub(super) struct Diff {
     /// The firmware after
     #[arg(value_name = "B")]
     pub(super) after: PathBuf,
-    /// `lspci -xxxx` text of the machine: compare only buses with a device on them
+    /// `lspci -xxxx` text of the machine: compare only buses with a device on them, and the groups of the devices
     #[arg(long, value_name = "TOPOLOGY")]
     pub(super) pci: Option<PathBuf>,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd

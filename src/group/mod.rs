@@ -5,6 +5,7 @@
 //! does not depend on their order, nor on when an IOMMU becomes ready, nor on drivers.
 
 mod alone;
+mod compare;
 mod device;
 mod engine;
 mod event;
@@ -22,6 +23,7 @@ mod tie;
 mod view;
 
 pub use alone::{Hindrance, Relation, Remedy};
+pub use compare::{Regrouped, regrouped};
 pub use device::{Device, DeviceKey, NodeId};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};
 pub use groups::Groups;

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::bytes::index;
-use crate::model::{BusKind, IdTable, MsiRoute, RequesterKind};
+use crate::model::{BusKind, IdBus, IdTable, MsiController, MsiKind, MsiRoute, RequesterKind};
 use crate::{Bdf, IdMap, Platform, RequesterId, Segment, Stream};
 
 use super::MsiRequest;
@@ -71,12 +71,29 @@ pub enum Change {
         /// Whether it is the second side that has it.
         added: bool,
     },
+    /// Ids on a bus that is no PCI bus that go elsewhere; both answers are those of the first. Only between firmwares of one kind.
+    OnBus {
+        /// What the firmware calls the bus.
+        bus: String,
+        /// First id.
+        first: u32,
+        /// Last id, inclusive.
+        last: u32,
+        /// On the first side.
+        before: Answer,
+        /// On the second.
+        after: Answer,
+    },
     /// Reserved memory that one side has only.
     Reserved {
         /// First address.
         base: u64,
         /// Length in bytes.
         length: u64,
+        /// What may be done with it, as [`RegionKind::as_str`](crate::model::RegionKind::as_str) says it.
+        kind: &'static str,
+        /// Whom it is for: IOMMU, first and last StreamID.
+        streams: Vec<(IommuName, u32, u32)>,
         /// Whether it is the second side that has it.
         added: bool,
     },
@@ -107,7 +124,8 @@ impl Ord for Named {
     }
 }
 
-/// All differences. IOMMUs are matched by the address of their registers, MSI controllers by what reaches them. Requester
+/// All differences. IOMMUs are matched by the address of their registers; MSI controllers by their names where both sides are of
+/// one kind of firmware, else by what reaches them. Requester
 /// IDs for which `wanted` is false are left out: buses that no device is on.
 ///
 /// ```
@@ -137,7 +155,7 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
     let mut segments: Vec<Segment> = before.segments().chain(after.segments()).collect();
     segments.sort_unstable();
     segments.dedup();
-    let mut controllers = Controllers::default();
+    let mut controllers = Controllers::of(before.platform, after.platform);
     for segment in segments {
         requesters(before, after, segment, &wanted, &mut controllers, &mut changes);
     }
@@ -145,22 +163,47 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
     for (master, added) in only(before.masters(), after.masters()) {
         changes.push(Change::Master { name: master.name, streams: master.streams, added });
     }
-    for ((base, length), added) in only(before.reserved(), after.reserved()) {
-        changes.push(Change::Reserved { base, length, added });
+    buses(before, after, &mut controllers, &mut changes);
+    for ((base, length, kind, streams), added) in only(before.reserved(), after.reserved()) {
+        changes.push(Change::Reserved { base, length, kind, streams, added });
     }
     changes
 }
 
-/// Which controllers of both sides are the same: they are met by the same requester ID.
+/// Which controllers of both sides are the same: in two firmwares of one kind those of one name, in a device tree and an IORT
+/// those that the same requester ID meets.
 #[derive(Default)]
 struct Controllers {
     /// By the second side's index, the first side's.
     known: BTreeMap<u32, u32>,
+    by_name: bool,
 }
 
 impl Controllers {
+    fn of(before: &Platform, after: &Platform) -> Self {
+        if before.source.map(|source| source.name) != after.source.map(|source| source.name) {
+            return Controllers::default();
+        }
+        let name = |platform: &Platform, controller: &MsiController| match &controller.kind {
+            // An ITS has the same identifier wherever its group stands; the first of a group is the one that is used.
+            MsiKind::ItsGroup(its) => (its.first().copied(), String::new()),
+            _ => (None, platform.label(controller.origin).to_string()),
+        };
+        let mut ours: BTreeMap<_, u32> = BTreeMap::new();
+        for (at, controller) in (0..).zip(&before.msi_controllers) {
+            ours.entry(name(before, controller)).or_insert(at);
+        }
+        let theirs = (0..).zip(&after.msi_controllers);
+        let known = theirs.filter_map(|(at, controller)| Some((at, *ours.get(&name(after, controller))?)));
+        Controllers { known: known.collect(), by_name: true }
+    }
+
     fn same(&mut self, before: Option<(u32, u32)>, after: Option<(u32, u32)>) -> Option<(u32, u32)> {
         let (controller, id) = after?;
+        if self.by_name {
+            // What only the second side has is none of the first side's.
+            return Some((self.known.get(&controller).copied().unwrap_or(u32::MAX), id));
+        }
         let free = |ours: u32, known: &BTreeMap<u32, u32>| !known.values().any(|other| *other == ours);
         if let Some((ours, _)) = before
             && !self.known.contains_key(&controller)
@@ -219,6 +262,50 @@ fn requesters(
     }
 }
 
+/// Buses that are no PCI buses, by name.
+fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, changes: &mut Vec<Change>) {
+    if !controllers.by_name {
+        return;
+    }
+    let mut named: BTreeMap<String, [Option<u32>; 2]> = BTreeMap::new();
+    for (side, of) in [before, after].into_iter().zip([0, 1]) {
+        for (at, requester) in (0_u32..).zip(&side.platform.requesters) {
+            if let RequesterKind::Bus(IdBus { kind: BusKind::Other, .. }) = &requester.kind {
+                let buses = named.entry(side.platform.label(requester.origin).to_string()).or_default();
+                if let Some(bus) = buses.get_mut(of) {
+                    *bus = Some(at);
+                }
+            }
+        }
+    }
+    for (bus, [ours, theirs]) in named {
+        let mut starts = alloc::vec![0_u32];
+        for (side, at) in [(before, ours), (after, theirs)] {
+            let Some(at) = at else { continue };
+            let ranges = side.map.stream_ranges(at, u32::MAX).chain(side.map.device_ranges(at, u32::MAX));
+            starts.extend(ranges.flat_map(|range| [Some(range.first), range.last.checked_add(1)]).flatten());
+        }
+        starts.sort_unstable();
+        starts.dedup();
+        for (position, first) in starts.iter().enumerate() {
+            let next = starts.get(position.saturating_add(1));
+            let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
+            let mut compare = |id: u32| {
+                let answer =
+                    |side: Side<'_>, at: Option<u32>| at.map(|at| side.on_bus(at, id)).unwrap_or_default();
+                let (ours, mut theirs) = (answer(before, ours), answer(after, theirs));
+                theirs.device = controllers.same(ours.device, theirs.device);
+                (ours, theirs)
+            };
+            let (before, after) = compare(*first);
+            let (before_last, after_last) = compare(last);
+            if before != after || before_last != after_last {
+                changes.push(Change::OnBus { bus: bus.clone(), first: *first, last, before, after });
+            }
+        }
+    }
+}
+
 /// The maximal runs of ids that are wanted.
 fn runs(first: u32, last: u32, mut wanted: impl FnMut(u32) -> bool) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
@@ -264,6 +351,11 @@ impl Side<'_> {
     fn answer(&self, bdf: Bdf) -> Answer {
         let device = self.map.device_id_of(bdf).map(|MsiRequest { controller, id }| (controller, id));
         Answer { stream: self.map.resolve(bdf).ok().map(|stream| self.stream(stream)), device }
+    }
+
+    fn on_bus(&self, bus: u32, id: u32) -> Answer {
+        let device = self.map.msi_from(bus, id).map(|MsiRequest { controller, id }| (controller, id));
+        Answer { stream: self.map.stream_from(bus, id).ok().map(|stream| self.stream(stream)), device }
     }
 
     fn segments(&self) -> impl Iterator<Item = Segment> {
@@ -318,10 +410,31 @@ impl Side<'_> {
         masters
     }
 
-    fn reserved(&self) -> Vec<(u64, u64)> {
-        let regions = self.platform.reserved.iter().flat_map(|reserved| &reserved.regions);
-        let mut regions: Vec<_> = regions.map(|region| (region.base, region.length)).collect();
-        regions.sort_unstable();
-        regions
+    fn reserved(&self) -> Vec<Region> {
+        let mut all = Vec::new();
+        for reserved in &self.platform.reserved {
+            let named = |iommu: u32| {
+                let iommu = self.platform.iommus.get(index(iommu));
+                iommu.map_or(IommuName::Label(String::new()), |iommu| self.iommu(iommu.base, iommu.origin))
+            };
+            let ranges = reserved.streams.iter().map(|range| (named(range.iommu), range.first, range.last));
+            // A device tree says for which device, an IORT for which StreamIDs.
+            let own = reserved.requester.map(|requester| self.map.own_streams(requester)).unwrap_or_default();
+            let own = own.iter().filter_map(|stream| {
+                let id = stream.fwspec_id()?;
+                Some((named(stream.iommu), id, id))
+            });
+            let mut streams: Vec<_> = ranges.chain(own).collect();
+            streams.sort();
+            let regions = reserved.regions.iter();
+            all.extend(
+                regions.map(|region| (region.base, region.length, reserved.kind.as_str(), streams.clone())),
+            );
+        }
+        all.sort();
+        all
     }
 }
+
+/// A reserved region: base, length, kind, and whom it is for.
+type Region = (u64, u64, &'static str, Vec<(IommuName, u32, u32)>);

@@ -69,3 +69,16 @@ pub struct Protection {
     /// Cacheable (attribute 5).
     pub cacheable: bool,
 }
+
+impl RegionKind {
+    /// The word for it: `direct`, `direct-relaxable`, `reserved`, `msi`, `software-msi`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RegionKind::Direct => "direct",
+            RegionKind::DirectRelaxable => "direct-relaxable",
+            RegionKind::Reserved => "reserved",
+            RegionKind::Msi => "msi",
+            RegionKind::SoftwareMsi => "software-msi",
+        }
+    }
+}

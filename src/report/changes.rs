@@ -7,8 +7,10 @@ use alloc::vec::Vec;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::RequesterId;
+use crate::group::Regrouped;
 use crate::map::{Answer, Change, IommuName};
+use crate::report::json::StreamSpan;
+use crate::{Bdf, RequesterId};
 
 /// What `fwspec diff --json` prints.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -27,7 +29,9 @@ enum ChangeRecord {
     Iommu { iommu: String, added: bool },
     Requesters { segment: u32, first: u16, last: u16, before: AnswerRecord, after: AnswerRecord },
     Master { name: String, streams: Vec<String>, added: bool },
-    Reserved { base: u64, length: u64, added: bool },
+    OnBus { bus: String, first: u32, last: u32, before: AnswerRecord, after: AnswerRecord },
+    Reserved { base: u64, length: u64, region: &'static str, streams: Vec<StreamSpan>, added: bool },
+    Group { members: Vec<String>, grouped: bool, added: bool },
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -38,15 +42,20 @@ struct AnswerRecord {
 }
 
 impl DiffDocument {
-    /// The document of these changes.
-    pub fn new(files: [&str; 2], dialect: &'static str, changes: &[Change]) -> Self {
+    /// The document of these changes; `groups` are those of the devices of a machine, where they are known.
+    pub fn new(files: [&str; 2], dialect: &'static str, changes: &[Change], groups: &[Regrouped]) -> Self {
+        let regrouped = groups.iter().map(|set| ChangeRecord::Group {
+            members: set.members.iter().map(Bdf::to_string).collect(),
+            grouped: set.grouped,
+            added: set.added,
+        });
         DiffDocument {
             schema: "fwspec.diff/1",
             before: files[0].to_string(),
             after: files[1].to_string(),
             dialect,
-            equal: changes.is_empty(),
-            changes: changes.iter().map(record).collect(),
+            equal: changes.is_empty() && groups.is_empty(),
+            changes: changes.iter().map(record).chain(regrouped).collect(),
         }
     }
 }
@@ -71,14 +80,33 @@ fn record(change: &Change) -> ChangeRecord {
             streams: streams.iter().map(stream).collect(),
             added: *added,
         },
-        Change::Reserved { base, length, added } => {
-            ChangeRecord::Reserved { base: *base, length: *length, added: *added }
+        Change::OnBus { bus, first, last, before, after } => ChangeRecord::OnBus {
+            bus: bus.clone(),
+            first: *first,
+            last: *last,
+            before: answer(before),
+            after: answer(after),
+        },
+        Change::Reserved { base, length, kind, streams, added } => {
+            let streams = streams.iter();
+            let streams = streams.map(|(iommu, first, last)| StreamSpan {
+                first: *first,
+                last: *last,
+                iommu: name(iommu),
+            });
+            ChangeRecord::Reserved {
+                base: *base,
+                length: *length,
+                region: kind,
+                streams: streams.collect(),
+                added: *added,
+            }
         }
     }
 }
 
 /// One line a change; `-` is what the first firmware has, `+` what the second has.
-pub fn changes(changes: &[Change]) -> String {
+pub fn changes(changes: &[Change], groups: &[Regrouped]) -> String {
     let mut text = String::new();
     let sign = |added: bool| if added { '+' } else { '-' };
     for change in changes {
@@ -97,10 +125,35 @@ pub fn changes(changes: &[Change]) -> String {
                 let ids: Vec<_> = streams.iter().map(stream).collect();
                 text.push_str(&format!("{} {name}: {}\n", sign(*added), ids.join(", ")));
             }
-            Change::Reserved { base, length, added } => {
-                text.push_str(&format!("{} reserved {base:#x} length {length:#x}\n", sign(*added)));
+            Change::OnBus { bus, first, last, before, after } => {
+                let range =
+                    if first == last { format!("{first:#x}") } else { format!("{first:#x} - {last:#x}") };
+                text.push_str(&format!("  {bus}: {range}\n-   {}\n+   {}\n", said(before), said(after)));
+            }
+            Change::Reserved { base, length, kind, streams, added } => {
+                let whom: Vec<String> = streams
+                    .iter()
+                    .map(|(iommu, first, last)| {
+                        let ids = if first == last {
+                            format!("{first:#x}")
+                        } else {
+                            format!("{first:#x} - {last:#x}")
+                        };
+                        format!("StreamID {ids} of {}", name(iommu))
+                    })
+                    .collect();
+                let whom = if whom.is_empty() { String::new() } else { format!(" for {}", whom.join(", ")) };
+                text.push_str(&format!(
+                    "{} reserved {base:#x} length {length:#x}, {kind}{whom}\n",
+                    sign(*added)
+                ));
             }
         }
+    }
+    for set in groups {
+        let members: Vec<String> = set.members.iter().map(Bdf::to_string).collect();
+        let what = if set.grouped { "group" } else { "no group" };
+        text.push_str(&format!("{} {what}: {}\n", sign(set.added), members.join(", ")));
     }
     text
 }

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
 use crate::model::{
-    BusKind, GroupRule, IdBus, Iommu, MsiController, MsiKind, PlatformMaster, RegionKind, Requester,
-    RequesterKind, Reserved, SpecifierField,
+    BusKind, GroupRule, IdBus, Iommu, MsiController, MsiKind, PlatformMaster, Requester, RequesterKind,
+    Reserved, SpecifierField,
 };
 use crate::{Error, Platform, Stream};
 
@@ -475,13 +475,7 @@ impl View<'_> {
         let requester = reserved.requester.and_then(|at| self.map.requester_origin(at));
         ReservedRecord {
             id: self.platform.label(reserved.origin).to_string(),
-            kind: match reserved.kind {
-                RegionKind::Direct => "direct",
-                RegionKind::DirectRelaxable => "direct-relaxable",
-                RegionKind::Reserved => "reserved",
-                RegionKind::Msi => "msi",
-                RegionKind::SoftwareMsi => "software-msi",
-            },
+            kind: reserved.kind.as_str(),
             privileged: reserved.protection.privileged,
             mmio: reserved.protection.mmio,
             cacheable: reserved.protection.cacheable,
