@@ -1,15 +1,16 @@
 //! `fwspec groups`: who shares a group with whom, as devices are added to their bus.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::group::{NodeId, Policy};
-use crate::input::{Firmware, devices, lspci, sysfs};
+use crate::input::{Firmware, devices, lspci, of_unknown_vmd, sysfs};
 use crate::model::RequesterKind;
 use crate::report::json::{GroupsDocument, Problem};
 use crate::report::picture::{self, Picture};
 use crate::report::text;
-use crate::{Device, Dialect, Groups, IdMap};
+use crate::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Segment};
 
 use super::args;
 use super::why;
@@ -109,7 +110,17 @@ fn topology(arguments: &args::Groups) -> Option<(Vec<Device>, Vec<crate::Error>)
 pub(super) fn read_topology(path: &Path) -> Option<(Vec<Device>, Vec<crate::Error>)> {
     let text = read(path)?;
     match lspci::parse(&text) {
-        Ok(dumps) => Some(devices(&dumps)),
+        Ok(dumps) => {
+            let found = devices(&dumps);
+            let segments: BTreeSet<Segment> = of_unknown_vmd(&found.0).map(|bdf| bdf.segment).collect();
+            for segment in segments {
+                complain(&format_args!(
+                    "{}: segment {segment} is behind an Intel VMD, and lspci does not tell which: its functions are grouped as if they were not",
+                    super::name(path)
+                ));
+            }
+            Some(found)
+        }
         Err(error) => {
             complain(&format_args!("{}: {error}", super::name(path)));
             None
@@ -123,8 +134,15 @@ fn this_machine() -> Option<(Vec<Device>, Vec<crate::Error>)> {
             for (path, error) in &found.skipped {
                 complain(&format_args!("{}: {error}", path.display()));
             }
+            let real: BTreeMap<DeviceKey, Bdf> =
+                found.functions.iter().filter_map(|f| Some((f.config.bdf.into(), f.real_dma?))).collect();
             let functions = found.functions.into_iter().map(|function| function.config).collect();
-            Some(devices(&crate::input::ConfigDumps { functions, skipped: Vec::new() }))
+            let (mut devices, skipped) =
+                devices(&crate::input::ConfigDumps { functions, skipped: Vec::new() });
+            for device in &mut devices {
+                *device = real.get(&device.key()).map_or(*device, |real| device.real_dma(*real));
+            }
+            Some((devices, skipped))
         }
         Err(error) => {
             complain(&format_args!("{SYS}: {error}: give a topology with --pci"));

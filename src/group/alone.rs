@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::policy::{self, Policy};
+use super::proxy::Proxy;
 use super::{DeviceKey, Groups};
 use crate::Bdf;
 use crate::model::GroupRule;
@@ -117,6 +118,7 @@ impl Groups {
             self.of_switch(bdf, &mut found);
             self.of_aliases(bdf, &mut found);
         }
+        self.of_proxies(device, &mut found);
         self.of_firmware(device, &mut found);
         found
     }
@@ -239,6 +241,18 @@ impl Groups {
         let hindrance =
             |by: Bdf| Hindrance { by: by.into(), relation: Relation::Alias, remedy: Remedy::Wiring };
         found.extend(others.into_iter().map(hindrance));
+    }
+
+    /// Devices that reach memory as this one, or this one as them. Containers are a matter of ids.
+    fn of_proxies(&self, device: DeviceKey, found: &mut Vec<Hindrance>) {
+        let Some(slot) = self.slot_of(device) else { return };
+        let mine = self.proxies.of(slot).filter(|proxy| matches!(proxy, Proxy::RealDma(_))).map(Proxy::key);
+        let there = mine.filter(|real| self.slot_of(*real).is_some());
+        let behind = self.proxies.behind(mine.unwrap_or(device)).filter(|other| *other != slot);
+        let others = there.into_iter().chain(behind.filter_map(|other| Some(self.entry(other)?.key)));
+        if let (Some(by), true) = (others.into_iter().next(), matches!(device, DeviceKey::Pci(_))) {
+            found.push(Hindrance { by, relation: Relation::Alias, remedy: Remedy::Wiring });
+        }
     }
 
     /// What ids and the IOMMU's driver have to do with it.

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
+use super::proxy::Proxy;
 use crate::pci::{Acs, AcsFlags, Fact, Function, PortType};
 use crate::{Bdf, Error};
 
@@ -58,6 +59,7 @@ pub struct Device {
     pub(super) key: DeviceKey,
     pub(super) function: Function,
     pub(super) physical: Option<Bdf>,
+    pub(super) proxy: Option<Proxy>,
 }
 
 impl Device {
@@ -71,7 +73,7 @@ impl Device {
 
     /// A PCI function of which the facts are known.
     pub const fn function(bdf: Bdf, function: Function) -> Device {
-        Device { key: DeviceKey::Pci(bdf), function, physical: None }
+        Device { key: DeviceKey::Pci(bdf), function, physical: None, proxy: None }
     }
 
     /// A PCI Express endpoint.
@@ -91,12 +93,17 @@ impl Device {
 
     /// A named component or device-tree master.
     pub const fn platform(node: NodeId) -> Device {
-        Device { key: DeviceKey::Node(node), function: Function::endpoint(), physical: None }
+        Device { key: DeviceKey::Node(node), function: Function::endpoint(), physical: None, proxy: None }
     }
 
     /// A device with an id on a bus that is no PCI.
     pub const fn on_bus(bus: NodeId, id: u32) -> Device {
-        Device { key: DeviceKey::OnBus { bus, id }, function: Function::endpoint(), physical: None }
+        Device {
+            key: DeviceKey::OnBus { bus, id },
+            function: Function::endpoint(),
+            physical: None,
+            proxy: None,
+        }
     }
 
     /// With these ACS bits, all that it can do being switched on.
@@ -121,6 +128,47 @@ impl Device {
         self.function.virtual_function = true;
         self.function.multifunction = false;
         self.physical = Some(physical);
+        self
+    }
+
+    /// As a PCI function whose DMA carries the requester IDs of another, in another segment even (linux `pci_real_dma_dev`): what
+    /// is behind an Intel VMD sends as the VMD's endpoint.
+    ///
+    /// ```
+    /// use fwspec::{AcsFlags, Bdf, Device, Groups};
+    /// let [vmd, port, nvme] = ["0000:00:0e.0", "10000:e0:06.0", "10000:e1:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 0xe1..=0xe1).acs(AcsFlags::ISOLATED).real_dma(vmd))?;
+    /// groups.add(Device::endpoint(nvme).real_dma(vmd))?;
+    /// let placed = groups.add(Device::endpoint(vmd))?;
+    /// assert_eq!(groups.members(placed.group.unwrap()).count(), 3);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    pub const fn real_dma(mut self, function: Bdf) -> Device {
+        self.proxy = Some(Proxy::RealDma(function));
+        self
+    }
+
+    /// The function that its DMA comes from, where that is another.
+    pub const fn real_dma_device(&self) -> Option<Bdf> {
+        match self.proxy {
+            Some(Proxy::RealDma(function)) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// As a device in a DPRC container of a bus of the type fsl-mc: all devices of a container send with the container's id
+    /// (its ICID). The device's own id only tells it from the others.
+    ///
+    /// ```
+    /// use fwspec::{Device, DeviceKey, NodeId};
+    /// let mc = NodeId(0);
+    /// let dprc = DeviceKey::OnBus { bus: mc, id: 0x17 };
+    /// let dpni = Device::on_bus(mc, 0x1_0001).in_container(dprc);
+    /// assert_ne!(dpni.key(), dprc);
+    /// ```
+    pub const fn in_container(mut self, container: DeviceKey) -> Device {
+        self.proxy = Some(Proxy::Container(container));
         self
     }
 

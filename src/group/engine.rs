@@ -62,6 +62,10 @@ impl Groups {
             grouped: false,
             assumed: false,
         }));
+        if let Some(proxy) = device.proxy {
+            self.proxies.insert(slot, proxy);
+        }
+        batch.extend(self.proxies.behind(key));
         let first_group = self.next_group;
         self.tie(batch);
         Ok(self.placed(slot, key, first_group))
@@ -105,6 +109,7 @@ impl Groups {
         self.forget_streams(slot);
         self.leave_group(slot);
         self.partition.remove(slot, device);
+        self.proxies.remove(slot);
         self.withheld.remove(&slot);
         self.obstacles.remove(&slot);
         if let Some(said) = self.said.get_mut(index(slot)) {
@@ -234,6 +239,9 @@ impl Groups {
                 continue;
             }
             buses.extend(self.topology.virtual_buses_of(segment, bus));
+            if !self.proxies.is_empty() {
+                batch.extend(self.proxies.behind_bus(segment, bus));
+            }
             for (bdf, node) in self.topology.on_bus(segment, bus) {
                 batch.push(node.tag);
                 buses.extend(self.topology.below(bdf));

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::DeviceKey;
-use super::groups::{Entry, Groups};
+use super::groups::{Entry, Groups, Obstacle};
 use super::partition::Slot;
 use super::policy::{self, Policy};
+use super::proxy::Proxy;
 use super::tie::{self, Tie, View};
 use crate::Bdf;
 use crate::bytes::index;
@@ -20,6 +21,7 @@ impl Groups {
     /// Collects the ties of one device to others that are attached. `way` is what is above it.
     pub(super) fn find(&mut self, slot: Slot, way: &Way, found: &mut Vec<Found>) {
         let Some(&Entry { key, place, .. }) = self.entry(slot) else { return };
+        self.find_proxy(slot, found);
         if let Some(fwspec) = &self.said(slot).fwspec {
             for stream in &fwspec.ids {
                 let Some(id) = stream.id.filter(|_| self.ties_by_id(stream.iommu)) else { continue };
@@ -37,6 +39,28 @@ impl Groups {
         {
             entry.assumed = assumed;
         }
+    }
+
+    /// The ties of a device that reaches memory as another: to that one, and to one more that does.
+    fn find_proxy(&self, slot: Slot, found: &mut Vec<Found>) {
+        let Some(proxy) = self.proxies.of(slot) else { return };
+        let tie = match proxy {
+            Proxy::RealDma(real) => Tie::RealDma(real),
+            Proxy::Container(container) => {
+                // linux drivers/iommu/arm/arm-smmu/arm-smmu.c `arm_smmu_device_group`; no other driver asks for containers.
+                let rule = self.said(slot).fwspec.as_ref().and_then(|fwspec| self.rule(fwspec.iommu));
+                if rule != Some(GroupRule::SharedStreamMapping) {
+                    return;
+                }
+                Tie::Container(container)
+            }
+        };
+        let held = |other: &Slot| matches!(self.obstacle(*other), Some(Obstacle::Missing(_)));
+        let itself = self.slot_of(proxy.key());
+        let another = self.proxies.behind(proxy.key()).find(|other| *other != slot && !held(other));
+        found.extend(
+            itself.filter(|other| !held(other)).into_iter().chain(another).map(|other| (slot, other, tie)),
+        );
     }
 
     /// How the driver of an IOMMU groups its masters.

@@ -7,6 +7,7 @@ use super::event::Change;
 use super::find::Found;
 use super::groups::{Entry, Groups, Obstacle, Said, State};
 use super::partition::{Slot, Union};
+use super::proxy::Proxy;
 use super::tie::Tie;
 use super::{DeviceKey, GroupId};
 use crate::Bdf;
@@ -107,11 +108,14 @@ impl Groups {
         let Some(map) = self.map.as_ref().filter(|_| way.missing.is_none()) else { return Some(way) };
         let outcome = match key {
             DeviceKey::Pci(bdf) => {
-                let aliases = self.topology.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..bdf });
-                map.fwspec(aliases)
+                let aliases = self.aliases(bdf);
+                map.fwspec(aliases.map(|alias| Bdf { rid: alias.rid, ..alias.by }))
             }
             DeviceKey::Node(node) => map.fwspec_of(node.0),
-            DeviceKey::OnBus { bus, id } => map.fwspec_on_bus(bus.0, id),
+            DeviceKey::OnBus { bus, id } => match self.proxies.of(slot) {
+                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.fwspec_on_bus(bus.0, id),
+                _ => map.fwspec_on_bus(bus.0, id),
+            },
         };
         self.forget_streams(slot);
         // A record that Linux throws away still says as whom the device reaches the IOMMU.

@@ -7,11 +7,13 @@ use super::event::{BusError, Change, How, Placement};
 use super::find::Found;
 use super::names::Names;
 use super::partition::{Class, Partition, Slot};
+use super::proxy::{Proxies, Proxy};
 use super::streams::Streams;
 use super::{DeviceKey, GroupId, IommuGroup, Policy, Reason};
+use crate::Bdf;
 use crate::bytes::index;
 use crate::map::{Fwspec, IdMap, NoStream};
-use crate::pci::{Missing, Topology};
+use crate::pci::{Alias, Missing, Topology};
 use crate::slab::{Place, Slab};
 
 /// The devices of a machine and their groups.
@@ -60,6 +62,8 @@ pub struct Groups {
     pub(super) others: BTreeMap<DeviceKey, Slot>,
     pub(super) partition: Partition,
     pub(super) streams: Streams,
+    /// Devices that reach memory as others.
+    pub(super) proxies: Proxies,
     /// IOMMUs that are not ready yet.
     pub(super) pending: BTreeSet<u32>,
     /// Devices that wait for one of them.
@@ -183,6 +187,17 @@ impl Groups {
     /// The PCI functions and their places.
     pub fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    /// The requester IDs that a function's DMA can carry: those of [`Topology::aliases`], of the function that it comes from
+    /// ([`Device::real_dma`](super::Device::real_dma)) where that is another.
+    pub fn aliases(&self, function: Bdf) -> impl Iterator<Item = Alias> {
+        let proxy = self.topology.node(function).and_then(|node| self.proxies.of(node.tag));
+        let real = match proxy {
+            Some(Proxy::RealDma(real)) => real,
+            _ => function,
+        };
+        self.topology.aliases(real)
     }
 
     /// What the last event changed besides the device that it was about.

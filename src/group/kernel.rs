@@ -89,7 +89,7 @@ impl Groups {
 
     fn poses_as_nobody(&self, device: DeviceKey) -> bool {
         let DeviceKey::Pci(bdf) = device else { return false };
-        let mut aliases = self.topology.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..bdf });
+        let mut aliases = self.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..alias.by });
         aliases.any(|alias| self.topology.get(alias).is_none())
     }
 

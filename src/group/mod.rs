@@ -16,6 +16,7 @@ mod kernel;
 mod names;
 mod partition;
 mod policy;
+mod proxy;
 mod recompute;
 pub mod simulate;
 mod streams;

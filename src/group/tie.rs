@@ -39,6 +39,10 @@ pub enum Tie {
         /// Its rule.
         rule: GroupRule,
     },
+    /// The DMA of one, or of both, carries the requester IDs of this function (linux `pci_real_dma_dev`).
+    RealDma(Bdf),
+    /// They are in this DPRC container, or it is one of them (linux `fsl_mc_device_group`).
+    Container(DeviceKey),
     /// They are on the bus inside a switch of which a port does not isolate, or below it ([`Policy::Strict`](super::Policy) only).
     BusIsolation {
         /// The switch's upstream port.
@@ -68,7 +72,8 @@ impl Tie {
             Tie::Multifunction => "multifunction",
             Tie::DmaAliasQuirk { .. } => "dma-alias-quirk",
             Tie::SharedStreamId { .. } => "shared-stream-id",
-            Tie::Driver { .. } => "driver",
+            Tie::RealDma(_) => "real-dma",
+            Tie::Driver { .. } | Tie::Container(_) => "driver",
             Tie::BusIsolation { .. } => "bus-isolation",
             Tie::Departed(_) => "departed",
         }
@@ -88,6 +93,8 @@ impl fmt::Display for Tie {
                 GroupRule::Bank => "the IOMMU's driver has one group for all masters of a bank",
                 _ => "the IOMMU's driver groups them",
             }),
+            Tie::RealDma(bdf) => write!(f, "DMA goes out as {bdf}'s"),
+            Tie::Container(container) => write!(f, "all in the container {container} are one group"),
             Tie::BusIsolation { switch } => write!(f, "ports of the switch {switch} do not isolate"),
             Tie::Departed(device) => write!(f, "both were tied to {device}, which has left"),
         }

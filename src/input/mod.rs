@@ -13,7 +13,7 @@ pub mod schedule;
 #[cfg(feature = "std")]
 pub mod sysfs;
 
-pub use devices::devices;
+pub use devices::{devices, of_unknown_vmd};
 pub use dump::{ConfigDump, ConfigDumps};
 #[cfg(feature = "std")]
 pub use file::{read, read_recognised};

@@ -17,6 +17,8 @@ pub struct SysfsFunction {
     pub config: ConfigDump,
     /// The bridge it is behind; `None` on a root bus. A virtual function has its physical function's.
     pub parent: Option<Bdf>,
+    /// Behind an Intel VMD, the VMD's endpoint, whose requester ID all DMA carries.
+    pub real_dma: Option<Bdf>,
     /// For a virtual function, its physical function (the `physfn` link).
     pub physical: Option<Bdf>,
     /// The number of the IOMMU group that the running kernel gave it.
@@ -83,9 +85,17 @@ fn function(bdf: Bdf, path: &Path) -> io::Result<SysfsFunction> {
     Ok(SysfsFunction {
         config: ConfigDump { bdf, bytes, at: Source::FILE.at(0) },
         parent: home.as_deref().and_then(Path::parent).and_then(last_name).and_then(|name| name.parse().ok()),
+        real_dma: home.as_deref().and_then(host_of_domain),
         physical: target("physfn").as_deref().and_then(last_name).and_then(|name| name.parse().ok()),
         iommu_group: target("iommu_group").as_deref().and_then(last_name).and_then(|name| name.parse().ok()),
     })
+}
+
+/// The function that a PCI domain hangs on: in …/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0 it is 0000:00:0e.0.
+fn host_of_domain(home: &Path) -> Option<Bdf> {
+    let bus =
+        home.ancestors().find(|folder| last_name(folder).is_some_and(|name| name.starts_with("pci")))?;
+    last_name(bus.parent()?)?.parse().ok()
 }
 
 fn last_name(path: &Path) -> Option<String> {

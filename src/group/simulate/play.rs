@@ -194,7 +194,13 @@ impl<'a> Stage<'a> {
             ready,
             bound: BTreeSet::new(),
             deferred: Vec::new(),
-            search: Search { topology: world.topology, groups: BTreeMap::new(), late: None, absent },
+            search: Search {
+                topology: world.topology,
+                real: &world.real,
+                groups: BTreeMap::new(),
+                late: None,
+                absent,
+            },
             made: 0,
             play: Play::default(),
         }

@@ -9,6 +9,8 @@ use crate::pci::{AcsFlags, AliasMask, Topology};
 /// Linux's search among the groups so far.
 pub(super) struct Search<'a> {
     pub(super) topology: &'a Topology,
+    /// Whose DMA goes out as another function's (linux `pci_real_dma_dev`).
+    pub(super) real: &'a BTreeMap<Bdf, Bdf>,
     pub(super) groups: BTreeMap<Bdf, usize>,
     /// The device that is judged by its own header bit at the moment.
     pub(super) late: Option<Bdf>,
@@ -36,6 +38,7 @@ impl Search<'_> {
     /// The functions that the search looks at on its way up: the device, the bridges that add an alias, and those above from
     /// which on the path does not isolate.
     pub(super) fn way(&self, device: Bdf) -> Vec<Bdf> {
+        let device = self.real.get(&device).copied().unwrap_or(device);
         let mut way: Vec<Bdf> = self.topology.aliases(device).map(|alias| alias.by).collect();
         way.dedup();
         let mut below = way.last().copied().unwrap_or(device);

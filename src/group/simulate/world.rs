@@ -75,6 +75,8 @@ pub struct World<'a> {
     /// The IOMMUs that each needs; none for one that is not translated.
     pub(super) needs: BTreeMap<Bdf, Vec<u32>>,
     pub(super) iommus: BTreeSet<u32>,
+    /// Whose DMA goes out as another function's.
+    pub(super) real: BTreeMap<Bdf, Bdf>,
     /// The class of each in the closure of the ties.
     class: BTreeMap<Bdf, usize>,
 }
@@ -99,7 +101,12 @@ impl<'a> World<'a> {
             }
         }
         let iommus = needs.values().flatten().copied().collect();
-        let mut world = World { topology, functions, needs, iommus, class: BTreeMap::new() };
+        let real = functions.iter().filter_map(|bdf| {
+            let real = groups.aliases(*bdf).next()?;
+            Some((*bdf, Bdf { rid: real.rid, ..real.by })).filter(|(bdf, real)| bdf != real)
+        });
+        let real = real.collect();
+        let mut world = World { topology, functions, needs, iommus, real, class: BTreeMap::new() };
         let mut closed = world.empty();
         world.functions.iter().for_each(|bdf| world.add_to(&mut closed, *bdf));
         closed.settle();
@@ -129,6 +136,7 @@ impl<'a> World<'a> {
     pub(super) fn add_to(&self, groups: &mut Groups, bdf: Bdf) {
         let Some(function) = self.topology.get(bdf) else { return };
         let device = Device::function(bdf, *function);
+        let device = self.real.get(&bdf).map_or(device, |real| device.real_dma(*real));
         let physical = self.topology.physical_of(bdf).filter(|_| function.virtual_function);
         // What was consistent in one topology is so in its copy; what is there already stays.
         _ = groups.add(physical.map_or(device, |physical| device.virtual_function_of(physical)));

@@ -97,7 +97,8 @@ pub struct TieRecord {
     pub a: String,
     /// The other.
     pub b: String,
-    /// `shared-alias`, `acs-path`, `multifunction`, `dma-alias-quirk`, `shared-stream-id`, `driver`, `bus-isolation`.
+    /// `shared-alias`, `acs-path`, `multifunction`, `dma-alias-quirk`, `shared-stream-id`, `driver`, `real-dma`,
+    /// `bus-isolation`.
     pub kind: &'static str,
     /// In words.
     pub detail: String,
@@ -199,7 +200,7 @@ impl View<'_> {
             DeviceKey::Pci(bdf) => Some(bdf),
             _ => None,
         };
-        let aliases = bdf.into_iter().flat_map(|bdf| self.groups.topology().aliases(bdf));
+        let aliases = bdf.into_iter().flat_map(|bdf| self.groups.aliases(bdf));
         let flags = fwspec.map(|fwspec| fwspec.flags).unwrap_or_default();
         let flags = [(flags.ats, "pci-rc-ats"), (flags.canwbs, "pci-rc-canwbs")];
         let why_none = placement.as_ref().filter(|p| p.group.is_none()).map(|p| why_none(&p.how));
