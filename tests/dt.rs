@@ -567,7 +567,18 @@ fn the_binding_names_kind_and_group_rule() {
     assert_eq!(kind("mediatek,mt8192-m4u"), (IommuKind::Other("mediatek"), GroupRule::Bank));
     assert_eq!(kind("mediatek,mt8195-iommu-vdo"), (IommuKind::Other("mediatek"), GroupRule::Bank));
     assert_eq!(kind("mediatek,mt2701-m4u"), (IommuKind::Other("mediatek-v1"), GroupRule::PerDevice));
-    assert_eq!(kind("nvidia,tegra124-mc"), (IommuKind::Other("tegra"), GroupRule::SharedId));
+    // drivers/memory/tegra/tegra{30,114,124,210}.c tegra_smmu_group_soc, include/dt-bindings/memory/tegra*-mc.h
+    for (soc, set) in [
+        (30, &[1, 2, 4, 9, 10][..]),
+        (114, &[1, 2, 4, 6]),
+        (124, &[1, 2, 24]),
+        (132, &[1, 2, 24]),
+        (210, &[1, 2]),
+    ] {
+        let found = kind(&format!("nvidia,tegra{soc}-mc"));
+        assert_eq!(found, (IommuKind::Other("tegra"), GroupRule::SharedIdSet(set)), "{soc}");
+    }
+    assert_eq!(kind("nvidia,tegra999-mc"), (IommuKind::Other("tegra"), GroupRule::SharedId));
     assert_eq!(kind("acme,iommu"), (IommuKind::Unknown, GroupRule::PerDevice));
 }
 

@@ -470,6 +470,15 @@ fn a_mapping_that_meets_several_unites_them_all() {
 fn some_drivers_have_one_group_for_the_whole_iommu() {
     let instance = iommu(IommuKind::Other("rockchip"), GroupRule::Instance);
     assert_eq!(masters(instance, &[&[(1, 0)], &[(2, 0)], &[(3, 0)]]), [3]);
+    // drivers/iommu/mtk_iommu.c mtk_iommu_device_group: a bank, whatever the larbs
+    let bank = iommu(IommuKind::Other("mediatek"), GroupRule::Bank);
+    assert_eq!(masters(bank, &[&[(0x05, 0)], &[(0x20, 0), (0x21, 0)]]), [2]);
+    // drivers/iommu/tegra-smmu.c tegra_smmu_device_group: a swgroup, or a set of them
+    let swgroups = iommu(IommuKind::Other("tegra"), GroupRule::SharedId);
+    assert_eq!(masters(swgroups, &[&[(1, 0)], &[(2, 0)], &[(1, 0)], &[(24, 0)]]), [1, 1, 2]);
+    let set = || iommu(IommuKind::Other("tegra"), GroupRule::SharedIdSet(&[1, 2, 24]));
+    assert_eq!(masters(set(), &[&[(1, 0)], &[(5, 0)], &[(2, 0)], &[(24, 0)], &[(5, 0)]]), [2, 3]);
+    assert_eq!(masters(set(), &[&[(24, 0)], &[(3, 0)], &[(1, 0), (3, 0)]]), [3]);
     assert_eq!(masters(smmu_v3(), &[&[(1, 0)], &[(2, 0)], &[(3, 0)]]), [1, 1, 1]);
 }
 

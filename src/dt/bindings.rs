@@ -52,6 +52,16 @@ const fn other(
     Binding { compatible, cells, meaning, kind: IommuKind::Other(family), group_rule, citation }
 }
 
+/// A memory controller of which the SMMU is a part, and the swgroups that are taken as one.
+const fn tegra(
+    compatible: &'static [&'static str],
+    together: &'static [u32],
+    citation: &'static str,
+) -> Binding {
+    const SWGROUP: &[SpecifierField] = &[whole("swgroup")];
+    other(compatible, "tegra", SWGROUP, GroupRule::SharedIdSet(together), citation)
+}
+
 /// All bindings known here; the first that fits a `compatible` string counts.
 pub const BINDINGS: &[Binding] = &[
     smmu(&["arm,smmu-v1"], SmmuModel::GenericV1),
@@ -142,6 +152,18 @@ pub const BINDINGS: &[Binding] = &[
         GroupRule::PerDevice,
         "iommu/apple,dart.yaml; apple_dart_of_xlate, apple_dart_device_group",
     ),
+    // Swgroups by the numbers of include/dt-bindings/memory/tegra*-mc.h: DC, DCB, G2, NV and NV2.
+    tegra(&["nvidia,tegra30-mc"], &[1, 2, 4, 9, 10], "tegra_smmu_device_group, tegra30_groups"),
+    // DC, DCB, G2 and NV.
+    tegra(&["nvidia,tegra114-mc"], &[1, 2, 4, 6], "tegra_smmu_device_group, tegra114_groups"),
+    // DC, DCB and VIC.
+    tegra(
+        &["nvidia,tegra124-mc", "nvidia,tegra132-mc"],
+        &[1, 2, 24],
+        "tegra_smmu_device_group, tegra124_groups",
+    ),
+    // DC and DCB.
+    tegra(&["nvidia,tegra210-mc"], &[1, 2], "tegra_smmu_device_group, tegra210_groups"),
     other(
         &["nvidia,tegra*-smmu", "nvidia,tegra*-mc"],
         "tegra",

@@ -280,6 +280,16 @@ impl Groups {
                 };
                 ties(a.iommu) && theirs.ids.iter().any(|b| same(&b))
             });
+            let taken_as_one = |fwspec: &crate::map::Fwspec| {
+                let mut ids = fwspec.ids.iter().filter_map(|stream| Some((stream.iommu, stream.id?.0)));
+                ids.any(|(at, id)| {
+                    at == mine.iommu
+                        && matches!(rule(at), Some(GroupRule::SharedIdSet(set)) if set.contains(&id))
+                })
+            };
+            if !meet && taken_as_one(&mine) && taken_as_one(&theirs) {
+                found.push(Hindrance { by: other, relation: Relation::Driver, remedy: Remedy::Wiring });
+            }
             if meet {
                 found.push(Hindrance { by: other, relation: Relation::Stream, remedy: Remedy::Firmware });
             }

@@ -8,11 +8,12 @@ use super::partition::Slot;
 use super::policy::{self, Policy};
 use super::proxy::Proxy;
 use super::tie::{self, Tie, View};
-use crate::Bdf;
 use crate::bytes::index;
+use crate::map::Stream;
 use crate::model::GroupRule;
 use crate::pci::{Openness, Seat, Way};
 use crate::slab::Place;
+use crate::{Bdf, StreamId};
 
 /// A tie that is found but not in force yet.
 pub(super) type Found = (Slot, Slot, Tie);
@@ -27,6 +28,12 @@ impl Groups {
                 let Some(id) = stream.id.filter(|_| self.ties_by_id(stream.iommu)) else { continue };
                 let tie = Tie::SharedStreamId { iommu: stream.iommu, id };
                 found.extend(self.streams.meeting(slot, *stream).map(|other| (slot, other, tie)));
+                let rule = self.rule(stream.iommu);
+                if let Some(rule @ GroupRule::SharedIdSet(set)) = rule.filter(|rule| in_set(*rule, id.0)) {
+                    let of = |id: &u32| Stream { id: Some(StreamId(*id)), ..*stream };
+                    let others = set.iter().flat_map(|id| self.streams.meeting(slot, of(id)));
+                    found.extend(others.map(|other| (slot, other, Tie::Driver { rule })));
+                }
             }
             if let Some(rule @ (GroupRule::Instance | GroupRule::Bank)) = self.rule(fwspec.iommu) {
                 let other = self.streams.other_master(slot, fwspec.iommu);
@@ -145,6 +152,11 @@ impl Groups {
             tie_to(other.tag, tie);
         }
     }
+}
+
+/// Whether an IOMMU's driver takes this id as one with others.
+fn in_set(rule: GroupRule, id: u32) -> bool {
+    matches!(rule, GroupRule::SharedIdSet(set) if set.contains(&id))
 }
 
 /// What the tie rules look at, and whether it lets its neighbours' traffic through.

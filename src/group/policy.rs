@@ -22,7 +22,11 @@ pub enum Policy {
 /// Whether devices that share an id at an IOMMU of this rule are tied. Linux's drivers group them for stream mapping
 /// registers (`arm_smmu_device_group`) and swgroups (`tegra_smmu_device_group`); the others refuse the second or leave them apart.
 pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {
-    policy == Policy::Strict || matches!(rule, Some(GroupRule::SharedStreamMapping | GroupRule::SharedId))
+    policy == Policy::Strict
+        || matches!(
+            rule,
+            Some(GroupRule::SharedStreamMapping | GroupRule::SharedId | GroupRule::SharedIdSet(_))
+        )
 }
 
 /// Whether a function on the bus inside a switch lets peers through: it is no downstream port, or its ACS is not all on.

@@ -91,6 +91,7 @@ impl fmt::Display for Tie {
             Tie::Driver { rule } => f.write_str(match rule {
                 GroupRule::Instance => "the IOMMU's driver has one group for all its masters",
                 GroupRule::Bank => "the IOMMU's driver has one group for all masters of a bank",
+                GroupRule::SharedIdSet(_) => "the IOMMU's driver takes their ids as one",
                 _ => "the IOMMU's driver groups them",
             }),
             Tie::RealDma(bdf) => write!(f, "DMA goes out as {bdf}'s"),

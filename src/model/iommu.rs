@@ -115,6 +115,9 @@ pub enum GroupRule {
     Instance,
     /// Masters of one specifier value are one group (Tegra swgroups).
     SharedId,
+    /// As `SharedId`, and masters of these values are one group, too (Tegra: what the display driver takes as one, linux
+    /// `tegra_smmu_group_soc`).
+    SharedIdSet(&'static [u32]),
     /// All masters of one bank or IOVA region are one group (MediaTek); taken as the instance, which can only be coarser.
     Bank,
 }

@@ -313,6 +313,7 @@ impl View<'_> {
                 GroupRule::SharedStreamMapping => "shared-stream-mapping",
                 GroupRule::Instance => "instance",
                 GroupRule::SharedId => "shared-id",
+                GroupRule::SharedIdSet(_) => "shared-id-set",
                 GroupRule::Bank => "bank",
             },
             own_msi: mapped.and_then(|mapped| mapped.own_msi).map(|request| self.msi_id(request)),
