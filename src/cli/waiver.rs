@@ -32,9 +32,26 @@ struct Waiver {
     /// Why it is accepted.
     reason: String,
     /// The last day on which it is.
+    #[serde(default, alias = "expiry", deserialize_with = "day")]
     expires: Option<Datetime>,
     #[serde(skip)]
     used: AtomicBool,
+}
+
+/// A day, as TOML writes one or in quotes.
+fn day<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Datetime>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Day {
+        Bare(Datetime),
+        Quoted(String),
+    }
+    match Day::deserialize(from)? {
+        Day::Bare(day) => Ok(Some(day)),
+        Day::Quoted(text) => text.parse().map(Some).map_err(|_| {
+            serde::de::Error::custom(format!("{text:?} is no date: expected one as in 2030-12-31"))
+        }),
+    }
 }
 
 impl Waivers {
