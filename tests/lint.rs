@@ -22,11 +22,14 @@ mod tables;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use fwspec::acpi::iort::Reference;
 use fwspec::input::Firmware;
 use fwspec::lint::{self, Code, Finding, Severity};
+use fwspec::report::Linted;
 use fwspec::{Dialect, Groups, IdMap};
 
 /// What the command finds in a file.
@@ -68,6 +71,7 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
     let folder = project().join("firmware-samples/broken");
     let bless = std::env::var_os("BLESS").is_some();
     let mut faults = Vec::new();
+    let mut cases = String::new();
     for code in Code::ALL {
         let rule = code.rule();
         let iort = acpi::recipe(*code).map(|bytes| ("iort.bin", bytes));
@@ -87,6 +91,13 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
                 continue;
             }
         };
+        if let (Some((_, blob)), Some(finding)) =
+            (files.first(), found.iter().find(|finding| finding.code == *code))
+        {
+            let firmware = Firmware::open("sample", blob.clone()).ok();
+            let linted = Linted { file: String::new(), firmware, findings: Vec::new(), waived: Vec::new() };
+            writeln!(cases, "{code} {}: {}", linted.place(finding.at), finding.message).unwrap();
+        }
         for (file, bytes) in files {
             let sample = folder.join(format!("{}-{}", rule.id, rule.name)).join(file);
             if bless {
@@ -115,6 +126,12 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
     }
     println!("{} codes", Code::ALL.len());
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    // `fwspec explain` shows the case of a code.
+    let file = project().join("src/lint/cases.txt");
+    if bless {
+        fs::write(&file, &cases).unwrap();
+    }
+    assert!(fs::read_to_string(&file).unwrap() == cases, "src/lint/cases.txt is of other samples: BLESS=1");
 }
 
 #[test]
@@ -124,6 +141,97 @@ fn healthy_firmware_trips_nothing() {
         let found: Vec<_> = findings(&bytes).iter().map(ToString::to_string).collect();
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
+}
+
+/// What iasl, acpiview, fwts and dtc have nothing to say of is told here, as a warning at least.
+#[test]
+fn what_other_tools_pass_over_is_told() {
+    let mut silent: Vec<(&str, Vec<u8>, Code)> = Vec::new();
+    // A table with an ITS group at 0x30, an SMMUv3 at 0x48 and a root complex at 0xa0, whose mappings are these.
+    let mut table = |what, mappings: &[(u32, u32, u32, u32)], code| {
+        let mut table = fwspec::acpi::iort::Builder::new(6);
+        let its = table.its_group([0]).id();
+        table.smmu_v3(0x2b40_0000).maps(0..=0x1_fffe, 0, its);
+        let mut root = table.root_complex(0);
+        for (first, count, output, reference) in mappings {
+            root.mapping(*first, *count, *output, Reference::Offset(*reference), 0);
+        }
+        silent.push((what, table.finish(), code));
+    };
+    table("overlap", &[(0, 0x1ff, 0, 0x48), (0x180, 0xfe7f, 0x180, 0x48)], Code::RangeRepeat);
+    table("overlap, differently", &[(0, 0x1ff, 0, 0x48), (0x180, 0xfe7f, 0x1000, 0x48)], Code::RangeOverlap);
+    table("overlap of SMMU and ITS", &[(0, 0xffff, 0, 0x48), (0, 0xffff, 0x100, 0x30)], Code::RangeOverlap);
+    table("count is N", &[(0, 0x100, 0, 0x48), (0x100, 0xfeff, 0x100, 0x48)], Code::CountIsN);
+    table("count is N, last", &[(0, 0x1_0000, 0, 0x48)], Code::CountIsN);
+    table("count is N-2", &[(0, 0xfffe, 0, 0x48)], Code::DmaHole);
+    table("dangling", &[(0, 0xffff, 0, 0x7770)], Code::ReferenceDangling);
+    table("into the middle of a node", &[(0, 0xffff, 0, 0x4c)], Code::ReferenceDangling);
+    table("at a mapping", &[(0, 0xffff, 0, 0x8c)], Code::ReferenceDangling);
+    table("into the header", &[(0, 0xffff, 0, 0x14)], Code::ReferenceDangling);
+    table("nowhere", &[(0, 0xff, 0, 0x48), (0x100, 0xfeff, 0, 0)], Code::ReferenceNull);
+    table("at itself", &[(0, 0xffff, 0, 0xa0)], Code::MappingCycle);
+    table("inputs past 2^32", &[(0xffff_ff00, 0x1ff, 0, 0x48)], Code::InputWraps);
+    table("outputs past 2^32", &[(0, 0xffff, 0xffff_ff00, 0x48)], Code::OutputWraps);
+    for (map, target) in [("iommu-map", 1), ("msi-map", 2)] {
+        let msi = map == "msi-map";
+        let mut tree = |what, change: &dyn Fn(&mut dtb::Node), code| {
+            let mut root = dtb::healthy();
+            change(root.child("pcie@40000000"));
+            root.child("timer").text("compatible", "arm,armv8-timer").cells("phandle", &[9]);
+            silent.push((what, root.blob(), code));
+        };
+        let mut entries = |what, cells: &[u32], code| {
+            tree(
+                what,
+                &|host| {
+                    host.cells(map, cells);
+                },
+                code,
+            );
+        };
+        entries("a cell too few", &[0, target, 0], Code::EntryCut);
+        entries("an entry too short", &[0, target, 0, 0x8000, 0x8000, target], Code::EntryCut);
+        entries("a phandle of nobody", &[0, 0x77, 0, 0x10000], Code::PhandleUnknown);
+        let wrong = if msi { Code::MsiMapTarget } else { Code::MapCellsAssumed };
+        entries("a target of another kind", &[0, 9, 0, 0x10000], wrong);
+        entries("an empty entry", &[0, target, 0, 0x10000, 0x10, target, 0, 0], Code::MapEntryEmpty);
+        let overlap = [0, target, 0, 0x8000, 0x7000, target, 0x9000, 0x9000];
+        entries("entries that overlap", &overlap, Code::MapOverlap);
+        entries("a length that is the last id", &[0, target, 0, 0xffff], Code::LengthIsLast);
+        entries("more than requester IDs", &[0, target, 0, 0x2_0000], Code::MapBeyondRid);
+        entries("ids past 2^32", &[0, target, 0xffff_ff00, 0x10000], Code::MapOutputWraps);
+        entries("no entry", &[], Code::MapEmpty);
+        let shared = if msi { Code::DeviceShared } else { Code::StreamShared };
+        entries("an id twice", &[0, target, 0, 0x8000, 0x8000, target, 0x4000, 0x8000], shared);
+        let mask = format!("{map}-mask");
+        let masked: &dyn Fn(&mut dtb::Node) = &|host| {
+            {
+                host.cells(map, &[0x105, target, 0, 0x100]).cells(&mask, &[0xfff8]);
+            };
+        };
+        tree("bits that the mask drops", masked, Code::MapBase);
+        tree(
+            "a mask of two cells",
+            &|host| {
+                host.cells(&mask, &[0xffff, 0]);
+            },
+            Code::MaskLength,
+        );
+        let bytes: &dyn Fn(&mut dtb::Node) = &|host| {
+            host.text(map, "fault");
+        };
+        tree("a length that is no number of cells", bytes, Code::CellsLength);
+    }
+    let mut faults = Vec::new();
+    for (what, bytes, code) in &silent {
+        let found = findings(bytes);
+        if !found.iter().any(|finding| finding.code == *code && finding.severity >= Severity::Warn) {
+            let said: Vec<_> = found.iter().map(ToString::to_string).collect();
+            faults.push(format!("{what}: wanted {code}, found {}", said.join("; ")));
+        }
+    }
+    println!("{} tables and trees", silent.len());
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::StreamId;
 /// What a line of a kernel log says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// The StreamID that it is about.
-    pub stream: StreamId,
+    /// The StreamID that it is about; `None` where a line behind it tells.
+    pub stream: Option<StreamId>,
     /// What the message means.
     pub meaning: &'static str,
 }
@@ -33,18 +33,21 @@ const EVENTS: [(u32, &str); 15] = [
     (0x13, "F_PERMISSION: the mapping does not allow the access"),
 ];
 
+const GLOBAL_FAULT: &str =
+    "global fault: the StreamID matches no stream mapping, so no driver has claimed the device";
+
 /// Understands a line of the SMMU drivers of Linux: events and "Aliasing StreamID" of an SMMUv3, context and global faults
 /// of an SMMUv1/v2.
 ///
 /// ```
 /// use fwspec::{StreamId, input::log_line};
 /// let line = log_line("arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x5e200").unwrap();
-/// assert_eq!(line.stream, StreamId(0x5e200));
+/// assert_eq!(line.stream, Some(StreamId(0x5e200)));
 /// assert!(log_line("usb 1-1: new high-speed USB device").is_none());
 /// ```
 pub fn log_line(text: &str) -> Option<LogLine> {
     let id = |key: &str| number_after(text, key);
-    let line = |stream, meaning| Some(LogLine { stream: StreamId(stream), meaning });
+    let line = |stream, meaning| Some(LogLine { stream: Some(StreamId(stream)), meaning });
     if let Some(stream) = id("Aliasing StreamID ") {
         return line(
             stream,
@@ -52,10 +55,7 @@ pub fn log_line(text: &str) -> Option<LogLine> {
         );
     }
     if let Some(stream) = id("GFSYNR1 ").or_else(|| id("gfsynr1=")) {
-        return line(
-            stream & 0xffff,
-            "global fault: the StreamID matches no stream mapping, so no driver has claimed the device",
-        );
+        return line(stream & 0xffff, GLOBAL_FAULT);
     }
     if let Some(stream) = id("cbfrsynra=") {
         return line(
@@ -63,13 +63,45 @@ pub fn log_line(text: &str) -> Option<LogLine> {
             "context fault: no mapping for the address; the driver has not mapped it, or no longer",
         );
     }
-    let stream =
-        id("sid 0x").or_else(|| id("sid: 0x")).or_else(|| id("sid=0x")).or_else(|| id("StreamID 0x"))?;
+    if let Some(stream) = id("Blocked unknown Stream ID ") {
+        return line(
+            stream,
+            "global fault: the StreamID matches no stream mapping, and the SMMU blocks what it does not know; no driver has claimed \
+the device, or firmware gives it another StreamID",
+        );
+    }
+    if let Some((stream, meaning)) = event_word(text) {
+        return line(stream, meaning);
+    }
+    let stream = ["sid 0x", "sid: 0x", "sid=0x", "StreamID 0x"].iter().find_map(|key| id(key));
     let event = id("event 0x").or_else(|| id("event: 0x"));
     let known = event.and_then(|event| EVENTS.iter().find(|(number, _)| *number == event));
     let named =
         || EVENTS.iter().find(|(_, what)| what.split(':').next().is_some_and(|name| text.contains(name)));
-    line(stream, known.or_else(named).map_or("an event of an SMMU", |(_, what)| what))
+    let known = known.or_else(named).map(|(_, what)| *what);
+    match stream {
+        Some(stream) => line(stream, known.unwrap_or("an event of an SMMU")),
+        // The StreamID is in a line behind it.
+        None if text.contains("nexpected global fault") => {
+            Some(LogLine { stream: None, meaning: GLOBAL_FAULT })
+        }
+        None if text.contains("arm-smmu-v3") => known.map(|meaning| LogLine { stream: None, meaning }),
+        None => None,
+    }
+}
+
+/// The first of the words that Linux prints of an event below "event 0x.. received:" (`arm_smmu_evtq_thread`): the event in its low
+/// byte, the StreamID in its high half (Arm IHI0070 §7.3).
+fn event_word(text: &str) -> Option<(u32, &'static str)> {
+    let (_, message) = text.split_once("arm-smmu-v3")?;
+    let word = message
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("0x"))
+        .find(|word| word.len() == 16)?;
+    let word = u64::from_str_radix(word, 16).ok()?;
+    let [low, ..] = word.to_le_bytes();
+    let (_, meaning) = EVENTS.iter().find(|(number, _)| *number == u32::from(low))?;
+    Some((u32::try_from(word >> 32).ok()?, meaning))
 }
 
 /// The hexadecimal number that follows a key, with or without `0x`.
@@ -100,12 +132,33 @@ mod tests {
                 "arm-smmu 15000000.iommu: Unhandled context fault: fsr=0x402, iova=0x9000, fsynr=0x1, cbfrsynra=0x880, cb=3",
                 Some(0x880),
             ),
+            ("arm-smmu-v3 9050000.smmuv3: \t0x0005e20000000010", Some(0x5e200)),
+            ("arm-smmu-v3 9050000.smmuv3: \t0x0000020000000000", None),
+            (
+                "arm-smmu 5000000.iommu: Blocked unknown Stream ID 0x7; boot with \"arm-smmu.disable_bypass=0\" to allow, but this may have security implications",
+                Some(7),
+            ),
+            ("arm-smmu 5000000.iommu: Unexpected global fault, this could be serious", None),
             (
                 "arm-smmu x: \tGFSR 0x80000002, GFSYNR0 0x00000000, GFSYNR1 0x00000540, GFSYNR2 0x00000000",
                 Some(0x540),
             ),
         ] {
-            assert_eq!(log_line(text).map(|line| line.stream.0), stream, "{text}");
+            let found = log_line(text).and_then(|line| line.stream);
+            assert_eq!(found.map(|stream| stream.0), stream, "{text}");
         }
+    }
+
+    #[test]
+    fn a_line_before_the_one_with_the_id_is_understood_as_well() {
+        for text in [
+            "arm-smmu 5000000.iommu: Unexpected global fault, this could be serious",
+            "arm-smmu-v3 9050000.smmuv3: event 0x02 received:",
+        ] {
+            let line = log_line(text).unwrap();
+            assert_eq!(line.stream, None);
+            assert!(line.meaning.contains("StreamID"), "{text}");
+        }
+        assert_eq!(log_line("arm-smmu-v3 9050000.smmuv3: probing hardware configuration..."), None);
     }
 }

@@ -246,7 +246,7 @@ rules! {
     SingleWithCount "IORT022" "single-with-count" Info [] {
         "A single mapping has a count: the field means nothing there."
         "The Arm ACS and some readers ignore the flag and use the count."
-        seen ""
+        seen "HiSilicon D03 and D05 tables"
         help "Set the count of single mappings to 0."
         see "DEN0049 §3 table 4"
     }
@@ -316,7 +316,7 @@ rules! {
     PathMalformed "IORT032" "path-malformed" Warn [] {
         "No device can have this namespace path."
         "No device ever finds the node, so the device is not translated."
-        seen ""
+        seen "Qualcomm tables, as that of the Acer Aspire 1 and those of edk2-msm for sm7125 and sm8150"
         help "Use the full path of the device: a backslash, then names of up to four characters A-Z, 0-9 and _, divided by dots."
         see "ACPI 6.5 §5.3"
     }
@@ -682,7 +682,7 @@ rules! {
     IommuDisabled "DT018" "iommu-disabled" Warn [] {
         "A device is wired to an IOMMU whose status is not \"okay\"."
         "Linux goes on without IOMMU: the device reaches all of memory."
-        seen ""
+        seen "Linux trees of Marvell Armada 7040 and 8040 and of Qualcomm msm8996, in which the SMMU is disabled"
         help "Enable the IOMMU, or remove the wiring."
         see "linux of_iommu_configure, of_device_is_available"
     }
@@ -709,8 +709,8 @@ rules! {
     }
     MaskMerges "DT022" "mask-merges" Info [] {
         "The mask of a map makes several functions one id."
-        "They share a StreamID, so they cannot be isolated from each other; an SMMUv3 refuses the second."
-        seen ""
+        "They share a StreamID, so they cannot be isolated from each other and an SMMUv3 refuses the second; or, in msi-map, a DeviceID."
+        seen "Marvell Armada 8040, whose host drops bits of the bus number; NXP i.MX95"
         help "Nothing, if the hardware really drops those bits."
         see "Documentation/devicetree/bindings/pci/pci-iommu.txt"
     }
@@ -773,7 +773,7 @@ rules! {
     DmaRanges "DT031" "dma-ranges" Info [] {
         "A device that no IOMMU translates can only reach a part of memory."
         "Linux copies its buffers through bounce buffers."
-        seen ""
+        seen "Renesas R-Car and RZ/G2 trees of Linux"
         help "Wire it to the IOMMU, if it has one."
         see "linux of_dma_get_range"
     }
@@ -784,7 +784,7 @@ rules! {
         help "Use the number of the binding."
         see "Documentation/devicetree/bindings/iommu"
     }
-    ClassicReading "DT033" "classic-reading" Warn [MapRange EntryCut PhandleUnknown CellsLength CellsTooMany MapBase] {
+    ClassicReading "DT033" "classic-reading" Warn [MapEmpty MapRange EntryCut PhandleUnknown CellsLength CellsTooMany MapBase] {
         "Kernels before 7.3 read another map here: four cells in each entry, whatever the IOMMU wants."
         "They give devices IDs made of the wrong cells, without a word."
         seen "Qualcomm trees of Linux 7.2 with entries of five cells, wherever the count of cells is a multiple of four"
@@ -792,11 +792,40 @@ rules! {
         see "linux before v7.3 of_map_id"
     }
 
+    MsiMapTarget "DT034" "msi-map-target" Warn [] {
+        "An entry of msi-map leads to a node that is no MSI controller."
+        "Linux assumes a cell and finds no MSI domain at the node: the devices have no MSIs."
+        seen ""
+        help "Name the node with the property msi-controller."
+        see "Documentation/devicetree/bindings/interrupt-controller/msi.txt; linux of_msi_xlate, of_msi_map_get_device_domain"
+    }
+    MapOutputWraps "DT035" "map-output-wraps" Warn [MapBeyondRid] {
+        "The ids that an entry of a map gives go past 2^32."
+        "Linux goes on at 0, where they are the ids of others."
+        seen ""
+        help "Correct the output base or the length of the entry."
+        see "linux of_map_id"
+    }
+    LengthIsLast "DT036" "length-is-last" Warn [] {
+        "The length of an entry of a map looks like the last id; the cell is the number of ids."
+        "The last requester ID is in no entry: a function there has no IOMMU or no MSIs, and as an alias it costs others theirs."
+        seen ""
+        help "Store the number of ids: 0x10000 for all requester IDs."
+        see "Documentation/devicetree/bindings/pci/pci-iommu.txt; linux of_map_id"
+    }
+    MapEmpty "DT037" "map-empty" Warn [] {
+        "A map has no entry."
+        "It matches nothing: no device is translated, or has MSIs, through it. Kernels before 7.3 fail with EINVAL."
+        seen ""
+        help "Write the entries, or leave the property out."
+        see "linux of_map_id"
+    }
+
     // -- what the maps mean --
     DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside MappingsOnFields InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
         "Requester IDs of a bus reach neither an IOMMU nor an MSI controller, while others do."
         "A device there is not translated; as an alias it also costs the device behind it its IOMMU."
-        seen ""
+        seen "NXP lx2160a's table and Qualcomm trees of Linux, which map the root port and one function behind it"
         help "Extend the map over all buses of the host, or end the bus range where the map ends."
         see "linux iort_node_map_id, of_map_id"
     }
@@ -838,7 +867,7 @@ rules! {
     BusUntranslated "MAP007" "bus-untranslated" Info [MappingsNowhere MappingsOutside ReferenceNull ReferenceDangling ReferenceType HostIommus] {
         "No function of a PCI host goes through an IOMMU, although the platform has some."
         "All of its devices reach all of memory."
-        seen ""
+        seen "most trees of Linux: hosts of which no IOMMU translates anything"
         help "Nothing, if no IOMMU is behind that host; else give it a map."
         see "linux iort_iommu_configure_id, of_pci_iommu_init"
     }
@@ -980,6 +1009,23 @@ impl Code {
             let rule = code.rule();
             rule.id.eq_ignore_ascii_case(text) || rule.name == text
         })
+    }
+}
+
+/// What each sample of `firmware-samples/broken` shows, a line a code. `BLESS=1 cargo test --test lint` writes it.
+const CASES: &str = include_str!("cases.txt");
+
+impl Code {
+    /// What the smallest sample shows that has it: the place and the message. The sample is in `firmware-samples/broken`, in a
+    /// folder of the code's id and name.
+    ///
+    /// ```
+    /// use fwspec::lint::Code;
+    /// assert!(Code::RangeOverlap.case().starts_with("IORT+0xdc: inputs 0x180 to 0x1ff are in mappings 0 and 1"));
+    /// ```
+    pub fn case(self) -> &'static str {
+        let of_code = |line: &'static str| line.strip_prefix(self.rule().id)?.strip_prefix(' ');
+        CASES.lines().find_map(of_code).unwrap_or_default()
     }
 }
 

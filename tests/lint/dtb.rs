@@ -201,6 +201,13 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
         Code::MapEntryEmpty => map(&[0, 1, 0, 0, 0, 1, 0, 0x10000]),
         Code::MapOverlap => map(&[0, 1, 0, 0x200, 0x100, 1, 0x1000, 0xff00]),
         Code::MapBeyondRid => map(&[0, 1, 0, 0x10001]),
+        Code::MsiMapTarget => but(|root| {
+            root.child("timer").text("compatible", "arm,armv8-timer").cells("phandle", &[9]);
+            root.child(HOST).cells("msi-map", &[0, 9, 0, 0x10000]);
+        }),
+        Code::MapOutputWraps => map(&[0, 1, 0xffff_ff00, 0x10000]),
+        Code::LengthIsLast => map(&[0, 1, 0, 0xffff]),
+        Code::MapEmpty => map(&[]),
         Code::IommuDisabled => but(|root| done(root.child(SMMU).text("status", "disabled"))),
         Code::MaskLength => but(|root| done(root.child(HOST).cells("iommu-map-mask", &[0xffff, 0]))),
         Code::HostIommus => but(|root| done(root.child(HOST).remove("iommu-map").cells("iommus", &[1, 5]))),

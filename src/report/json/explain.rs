@@ -107,6 +107,8 @@ pub struct CodeRecord {
     pub why: &'static str,
     /// Where it occurred; null where that is derived from sources alone.
     pub seen: Option<&'static str>,
+    /// What the smallest sample shows that has it.
+    pub case: &'static str,
     /// What to do.
     pub help: &'static str,
     /// What it rests on.
@@ -125,6 +127,7 @@ impl From<Code> for CodeRecord {
             what: rule.what,
             why: rule.why,
             seen: (!rule.seen.is_empty()).then_some(rule.seen),
+            case: code.case(),
             help: rule.help,
             reference: rule.reference,
             not_with: rule.needs_absence_of.iter().map(|code| code.rule().id).collect(),
@@ -177,6 +180,10 @@ impl Explained {
     }
 }
 
+/// Why the line of a log has no way.
+const ID_BEHIND: &str = "the line names no StreamID; a line behind it does: the low half of GFSYNR1, or the high half of the \
+first word of an event";
+
 /// Follows ids under one dialect.
 struct Follower<'a> {
     firmware: &'a Firmware,
@@ -196,8 +203,11 @@ impl Follower<'_> {
         };
         if let Some(line) = log_line(query) {
             answer.meaning = Some(line.meaning);
-            answer.stream_id = Some(line.stream.0);
-            answer.ways = self.with_stream(line.stream);
+            answer.stream_id = line.stream.map(|stream| stream.0);
+            match line.stream {
+                Some(stream) => answer.ways = self.with_stream(stream),
+                None => answer.reason = Some(ID_BEHIND.to_string()),
+            }
         } else {
             match query.parse()? {
                 Query::Function(bdf) => answer.ways = self.function(bdf),

@@ -16,8 +16,9 @@ pub fn code(code: Code, style: Style) -> String {
     let needs: String = rule.needs_absence_of.iter().map(|cause| format!(" {cause}")).collect();
     let needs =
         if needs.is_empty() { needs } else { format!("\nNot told where one of these explains it:{needs}\n") };
+    let case = format!("\nA case: firmware-samples/broken/{}-{}: {}\n", rule.id, rule.name, code.case());
     format!(
-        "{}\n\n{}\n\nWhy it matters: {}\n{seen}\nWhat to do: {}\n{needs}\n{}\n",
+        "{}\n\n{}\n\nWhy it matters: {}\n{seen}{case}\nWhat to do: {}\n{needs}\n{}\n",
         style.heading(&format!("{} {} ({})", rule.id, rule.name, rule.severity)),
         rule.what,
         rule.why,
@@ -44,8 +45,11 @@ pub fn explained(answers: &[Explained], style: Style) -> String {
         if answers.len() > 1 {
             text.push_str(&format!("{}:\n", answer.dialects.join(", ")));
         }
-        if let (Some(meaning), Some(stream)) = (answer.meaning, answer.stream_id) {
-            text.push_str(&format!("{meaning}\nwho has StreamID {}:\n", StreamId(stream)));
+        if let Some(meaning) = answer.meaning {
+            text.push_str(&format!("{meaning}\n"));
+        }
+        if let Some(stream) = answer.stream_id {
+            text.push_str(&format!("who has StreamID {}:\n", StreamId(stream)));
         }
         for way in &answer.ways {
             if let Some(of) = &way.of {

@@ -1,21 +1,20 @@
 //! Checks of a device tree: its maps entry by entry, its masters, its IOMMUs.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod maps;
+
 use alloc::vec::Vec;
 
 use super::Code;
 use super::collect::{Bytes, Findings, relate};
-use super::interval::{Span, overlaps, union};
+use super::interval::{Span, union};
 use super::platform::{first_difference, last_input, span};
 use super::streams::record_length;
 use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};
 use crate::map::RangeOutput;
 use crate::model::{BusKind, IdBus, Iommu, MsiRoute, PlatformMaster, Requester, RequesterKind, Target};
-use crate::{Dialect, IdMap, MapCells, Phandle, Platform};
-
-/// One past the highest requester ID (PCIe 6.0 §2.2.6.2).
-const RIDS: u64 = 0x1_0000;
+use crate::{Dialect, IdMap, MapCells, Platform};
 
 pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     for node in index.nodes().filter_map(|id| Some((id, index.node(id)?))) {
@@ -27,11 +26,14 @@ pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findi
             };
             let Some(property) = node.property(map) else { continue };
             let whole = bytes(&node, property.offset(), saturate(property.value().len()));
+            if property.value().is_empty() {
+                findings.add(Code::MapEmpty, whole, format_args!("{map} has no entry"));
+            }
             let entries: Vec<MapEntry<'_>> =
                 index.map(id, kind, MapCells::FromTarget).map_while(Result::ok).collect();
-            entries_of(index, &node, kind, &entries, whole, findings);
+            maps::check(index, &node, kind, &entries, whole, findings);
             if let Some(mask) = node.property(mask) {
-                mask_of(&node, kind, mask, findings);
+                maps::mask(&node, mask, findings);
             }
         }
         if let Some(property) = node.property("mmu-masters") {
@@ -48,102 +50,6 @@ pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findi
 
 fn bytes(node: &Node<'_>, offset: u32, len: u32) -> Bytes {
     Bytes { subject: node.offset(), offset, len }
-}
-
-fn is_pci(node: &Node<'_>) -> bool {
-    node.property("device_type").is_some_and(|kind| matches!(kind.strings().next(), Some(b"pci" | b"pciex")))
-}
-
-fn entries_of(
-    index: &Index<'_>,
-    node: &Node<'_>,
-    kind: MapKind,
-    entries: &[MapEntry<'_>],
-    whole: Bytes,
-    findings: &mut Findings,
-) {
-    let place = |entry: &MapEntry<'_>| {
-        bytes(node, entry.offset, saturate(entry.cells.len()).saturating_add(3).saturating_mul(4))
-    };
-    let cells_of = |phandle: Phandle| {
-        let target = index.node(index.by_phandle(phandle)?)?;
-        target.cell(if kind == MapKind::Iommu { "#iommu-cells" } else { "#msi-cells" })
-    };
-    if let Some(first) = entries.first()
-        && first.cells.len() == 1
-        && cells_of(first.phandle) == Some(2)
-    {
-        let message = format_args!(
-            "{} entries of four cells, although the target wants two cells in each",
-            entries.len()
-        );
-        findings.add(Code::FourCellMap, whole, message);
-    }
-    let mut spans: Vec<Span<(u32, u32)>> = Vec::new();
-    let pci = is_pci(node);
-    for entry in entries {
-        if kind == MapKind::Iommu
-            && index.by_phandle(entry.phandle).is_some()
-            && cells_of(entry.phandle).is_none()
-        {
-            let message =
-                format_args!("entry {} names a node without #iommu-cells: one cell is assumed", entry.entry);
-            findings.add(Code::MapCellsAssumed, place(entry), message);
-        }
-        let Some(more) = entry.length.checked_sub(1) else {
-            findings.add(
-                Code::MapEntryEmpty,
-                place(entry),
-                format_args!("entry {} has length 0 and matches nothing", entry.entry),
-            );
-            continue;
-        };
-        let end = u64::from(entry.first).saturating_add(entry.length.into());
-        if pci && end > RIDS {
-            let message = format_args!(
-                "entry {} takes {:#x} ids from {:#x} on: requester IDs end at 0xffff",
-                entry.entry, entry.length, entry.first
-            );
-            findings.add(Code::MapBeyondRid, place(entry), message);
-        }
-        // Several controllers for one id are legal in msi-map (its binding's example 5).
-        let target = if kind == MapKind::Msi { entry.phandle.0 } else { 0 };
-        spans.push(Span {
-            first: entry.first,
-            last: entry.first.saturating_add(more),
-            of: (target, entry.entry),
-        });
-    }
-    spans.sort_unstable_by_key(|span| span.of);
-    for same in spans.chunk_by_mut(|a, b| a.of.0 == b.of.0) {
-        overlaps(same, |a, b| {
-            let (Some(one), Some(other)) = (entries.get(at(a.of.1)), entries.get(at(b.of.1))) else { return };
-            let (earlier, later) = if one.entry < other.entry { (one, other) } else { (other, one) };
-            let message = format_args!(
-                "entries {} and {} both take {:#x} to {:#x}: the first answers",
-                earlier.entry,
-                later.entry,
-                b.first,
-                a.last.min(b.last)
-            );
-            let finding = findings.add(Code::MapOverlap, place(later), message);
-            relate(finding, place(earlier), format_args!("entry {}", earlier.entry));
-        });
-    }
-}
-
-fn mask_of(node: &Node<'_>, kind: MapKind, mask: crate::dt::Property<'_>, findings: &mut Findings) {
-    let length = mask.value().len();
-    let place = bytes(node, mask.offset(), saturate(length));
-    if length != 4 {
-        let message = format_args!("the mask of the map is {length} bytes long, one cell has 4");
-        findings.add(Code::MaskLength, place, message);
-    }
-    let value = mask.cells().get(0).unwrap_or(u32::MAX);
-    if kind == MapKind::Iommu && value & 0xffff != 0xffff && is_pci(node) {
-        let message = format_args!("the mask {value:#x} makes several functions one id");
-        findings.add(Code::MaskMerges, place, message);
-    }
 }
 
 /// What only shows when the wiring is understood.
