@@ -244,6 +244,12 @@ fn a_waiver_holds_until_its_day() {
     };
     let (holds, expired) = (waivers("holds.toml", "9999-12-31"), waivers("expired.toml", "2001-01-01"));
     assert_eq!((holds.status.code(), expired.status.code()), (Some(0), Some(1)));
+    // The day may stand in quotes.
+    assert_eq!(waivers("quoted.toml", "\"9999-12-31\"").status.code(), Some(0));
+    assert_eq!(waivers("quoted-expired.toml", "\"2001-01-01\"").status.code(), Some(1));
+    let wrong = waivers("wrong.toml", "\"in spring\"");
+    assert_eq!(wrong.status.code(), Some(64));
+    assert!(String::from_utf8(wrong.stderr).unwrap().contains("2030-12-31"));
     assert!(String::from_utf8(holds.stdout).unwrap().contains("waived: known"));
     assert!(String::from_utf8(expired.stderr).unwrap().contains("has expired"));
     fs::remove_dir_all(folder).unwrap();
@@ -290,6 +296,107 @@ fn a_function_behind_a_switch_and_a_bridge_is_followed_hop_by_hop() {
 fn a_log_line_leads_back_to_its_device() {
     let line = "arm-smmu-v3 arm-smmu-v3.0.auto: event 0x02 received: sid 0x9000";
     snapshot("explain-log", &["explain", "d05-2020/iort.bin", line]);
+}
+
+/// The three messages of the SMMU drivers, and the line that only announces the one with the StreamID.
+#[test]
+fn every_form_of_log_line_is_explained() {
+    let table = "d05-2020/iort.bin";
+    for (line, meaning, source) in [
+        ("arm-smmu-v3 a0040000.iommu: event 0x02 received: sid 0x5103", "C_BAD_STREAMID", Some("0x1103")),
+        (
+            "arm-smmu-v3 a0040000.iommu: event: F_TRANSLATION client: 000a:11:00.3 sid: 0x5103 ssid: 0x0",
+            "F_TRANSLATION",
+            Some("0x1103"),
+        ),
+        ("arm-smmu-v3 a0040000.iommu: \t0x0000510300000010", "F_TRANSLATION", Some("0x1103")),
+        (
+            "mlx5_core 000a:11:00.3: Aliasing StreamID 0x5103 unsupported, expect DMA to be broken",
+            "refuses it",
+            Some("0x1103"),
+        ),
+        (
+            "arm-smmu a.iommu: \tGFSR 0x80000002, GFSYNR0 0x00000000, GFSYNR1 0x00005103, GFSYNR2 0x00000000",
+            "global fault",
+            Some("0x1103"),
+        ),
+        (
+            "arm-smmu a.iommu: Blocked unknown Stream ID 0x5103; boot with \"arm-smmu.disable_bypass=0\" to allow",
+            "global fault",
+            Some("0x1103"),
+        ),
+        ("arm-smmu a.iommu: Unexpected global fault, this could be serious", "global fault", None),
+    ] {
+        let document: Value =
+            serde_json::from_str(&said(&["explain", "--json", "--dialect", "linux", table, line])).unwrap();
+        let answer = &document["answers"][0];
+        assert!(answer["meaning"].as_str().unwrap().contains(meaning), "{line}: {answer}");
+        assert_eq!(answer["stream_id"].as_u64(), source.map(|_| 0x5103), "{line}");
+        match source {
+            Some(input) => {
+                let of = answer["ways"][0]["of"].as_str().unwrap();
+                assert!(of.starts_with(&format!("from {input} (000a:11:00.3) on ")), "{line}: {of}");
+                assert!(answer["ways"][0]["hops"].as_array().unwrap().len() >= 2, "{line}");
+            }
+            None => assert!(answer["reason"].as_str().unwrap().contains("GFSYNR1"), "{line}: {answer}"),
+        }
+    }
+}
+
+/// From the function to its StreamID, and from the StreamID to the function.
+#[test]
+fn an_id_is_followed_both_ways() {
+    let hops = |id: &str| -> Vec<(u64, Value, Value)> {
+        let document: Value = serde_json::from_str(&said(&[
+            "explain",
+            "--json",
+            "--dialect",
+            "linux",
+            "d05-2020/iort.bin",
+            id,
+        ]))
+        .unwrap();
+        let ways = document["answers"][0]["ways"].as_array().unwrap().clone();
+        assert_eq!(ways.len(), 1, "{id}");
+        let hops = ways[0]["hops"].as_array().unwrap().clone();
+        let steps = hops.iter().filter_map(|hop| hop.get("record"));
+        steps
+            .map(|step| (step["offset"].as_u64().unwrap(), step["input"].clone(), step["output"].clone()))
+            .collect()
+    };
+    let forward = hops("000a:11:00.3");
+    assert_eq!((&forward[0].1, &forward[0].2), (&Value::from(0x1103), &Value::from(0x5103)));
+    let records = |hops: Vec<(u64, Value, Value)>| hops.into_iter().map(|hop| hop.0).collect::<Vec<_>>();
+    let there = records(forward);
+    assert_eq!(records(hops("sid:0x5103")), there, "the same records on the way back");
+    assert_eq!(records(hops("did:0x25103")), there);
+}
+
+#[test]
+fn readings_that_differ_are_told_apart() {
+    let document: Value =
+        serde_json::from_str(&said(&["explain", "--json", "d05-2020/iort.bin", "rid:0x1fff"])).unwrap();
+    let answers = document["answers"].as_array().unwrap();
+    let dialects: Vec<_> = answers.iter().map(|answer| answer["dialects"].to_string()).collect();
+    assert_eq!(answers.len(), 2, "{dialects:?}");
+    assert!(dialects[0].contains("\"linux\"") && dialects[1].contains("\"freebsd\""), "{dialects:?}");
+    let same: Value =
+        serde_json::from_str(&said(&["explain", "--json", "d05-2020/iort.bin", "rid:0x100"])).unwrap();
+    assert_eq!(same["answers"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn every_code_is_explained_with_a_case() {
+    let document: Value = serde_json::from_str(&said(&["explain", "--json"])).unwrap();
+    for code in document["codes"].as_array().unwrap() {
+        for key in ["what", "why", "case", "help", "reference"] {
+            assert!(!code[key].as_str().unwrap().is_empty(), "{} has no {key}", code["code"]);
+        }
+    }
+    assert!(
+        said(&["explain", "IORT004"])
+            .contains("A case: firmware-samples/broken/IORT004-range-overlap: IORT+0xdc: ")
+    );
 }
 
 #[test]
