@@ -2,6 +2,8 @@
 #![cfg(feature = "std")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use proptest::prelude::*;
+
 use fwspec::group::simulate::{Algorithm, Event, Outcome, Play, Wait, What, World};
 use fwspec::input::{Firmware, devices, lspci, schedule};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap};
@@ -173,6 +175,24 @@ fn an_iommu_that_registers_late_changes_nothing_today() {
     assert!(!never.groups.iter().flatten().any(|member| *member == bdf(PORT)));
 }
 
+/// A machine of many functions: what is found among them is small.
+#[test]
+fn a_large_machine_is_searched_and_cut_down() {
+    let mut groups = Groups::without_firmware();
+    for bus in 1..=128_u8 {
+        let port = Bdf::new(fwspec::Segment(0), 0, bus >> 3, bus & 7);
+        groups.add(Device::root_port(port, bus..=bus).acs(fwspec::AcsFlags::ISOLATED)).unwrap();
+        for function in 0..8 {
+            let nic = Device::endpoint(Bdf::new(fwspec::Segment(0), bus, 0, function));
+            groups.add(if function == 0 { nic.multifunction() } else { nic }).unwrap();
+        }
+    }
+    let world = World::of(&groups);
+    assert_eq!(world.functions().len(), 1152);
+    let found = world.breaking(Algorithm::DeviceAdd).schedule.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
 #[test]
 fn an_order_is_understood_or_refused_with_its_line() {
     let groups = board();
@@ -242,5 +262,39 @@ fn what_the_log_of_a_kernel_says_is_reproduced() {
         all.dedup();
         assert_eq!(all.len(), numbers.len(), "{machine}: one group, said by two numbers");
         assert_eq!(world.play(Algorithm::Closure, &events).groups, world.closure(said.keys().copied()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Words of orders in any order, and any other text.
+    #[test]
+    fn any_text_is_an_order_or_is_refused(
+        words in prop::collection::vec(
+            prop_oneof![
+                Just("add".to_string()), Just("probe".to_string()), Just("fail".to_string()), Just("ready".to_string()),
+                Just("remove".to_string()), Just("retry\n".to_string()), Just("all\n".to_string()), Just("\n".to_string()),
+                Just("IORT+0x60".to_string()), Just("000a:10:00.0".to_string()), Just("000a:11:00.1\n".to_string()),
+                Just(": Adding to iommu group ".to_string()), any::<String>(),
+            ],
+            0..24,
+        ),
+    ) {
+        thread_local! {
+            static BOARD: Groups = board();
+        }
+        BOARD.with(|groups| {
+            let Ok(events) = schedule::parse(&words.join(" "), groups) else { return };
+            let world = World::of(groups);
+            for algorithm in Algorithm::ALL {
+                let play = world.play(algorithm, &events);
+                // Nobody is in two groups, and who is given one is translated.
+                let mut members: Vec<Bdf> = play.groups.iter().flatten().copied().collect();
+                members.sort();
+                members.dedup();
+                assert_eq!(members.len(), play.groups.iter().flatten().count());
+            }
+        });
     }
 }

@@ -17,10 +17,12 @@ pub struct Breaking {
     pub tried: usize,
 }
 
-/// Schedules of each simple kind that are tried at most, in a machine of many functions.
-const MOST_SIMPLE: usize = 1_000;
-/// Shuffled orders that are tried when the simple ones break nothing.
-const SHUFFLES: u64 = 1_000;
+/// Schedules of each kind that are tried at most.
+const MOST_SCHEDULES: usize = 1_000;
+/// Events in the schedules of a kind, about: in a machine of many functions fewer schedules are tried.
+const MOST_EVENTS: usize = 200_000;
+/// Schedules of each kind that are tried at least.
+const LEAST_SCHEDULES: usize = 16;
 
 impl World<'_> {
     /// Looks for events that break an algorithm.
@@ -34,7 +36,7 @@ impl World<'_> {
         let schedules: Box<dyn Iterator<Item = Vec<Event>> + '_> = match algorithm {
             Algorithm::DeviceAdd => Box::new(self.scans()),
             Algorithm::Closure => Box::new(self.scans().chain(self.orders())),
-            _ => Box::new(self.driver_orders().chain((1..=SHUFFLES).map(|seed| self.shuffled_drivers(seed)))),
+            _ => Box::new(self.driver_orders().chain(self.seeds().map(|seed| self.shuffled_drivers(seed)))),
         };
         let mut tried = 0_usize;
         for schedule in schedules {
@@ -46,11 +48,22 @@ impl World<'_> {
         Breaking { schedule: None, tried }
     }
 
+    /// How many schedules of a kind are tried at most.
+    fn most(&self) -> usize {
+        let fitting = MOST_EVENTS.checked_div(self.functions.len()).unwrap_or(MOST_SCHEDULES);
+        fitting.clamp(LEAST_SCHEDULES, MOST_SCHEDULES)
+    }
+
+    /// What shuffled orders are made from.
+    fn seeds(&self) -> impl Iterator<Item = u64> + use<> {
+        (1..).take(self.most())
+    }
+
     /// The scan of the buses, with an IOMMU that registers after each of its steps, and every device brought back.
     fn scans(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
         let iommus =
             once(None).chain(self.iommus.iter().copied().map(Some).filter(|_| self.iommus.len() > 1));
-        let steps = move || 0..=self.functions.len().min(MOST_SIMPLE);
+        let steps = move || 0..=self.functions.len().min(self.most());
         let scans = iommus.flat_map(move |iommu| steps().map(move |step| (iommu, step)));
         let scan = move |(iommu, step): (Option<u32>, usize)| {
             let mut events: Vec<Event> = self.functions.iter().copied().map(Event::Add).collect();
@@ -59,7 +72,7 @@ impl World<'_> {
             events.extend(others.map(|other| Event::Ready(Some(*other))));
             events
         };
-        scans.map(scan).chain(self.functions.iter().take(MOST_SIMPLE).map(|device| self.back(*device)))
+        scans.map(scan).chain(self.functions.iter().take(self.most()).map(|device| self.back(*device)))
     }
 
     /// A device that leaves with all that is below it, and comes back.
@@ -82,7 +95,7 @@ impl World<'_> {
             Dice::new(seed).shuffle(&mut order);
             order
         };
-        once(backwards).chain((1..=SHUFFLES).map(shuffled))
+        once(backwards).chain(self.seeds().map(shuffled))
     }
 
     /// The simple ways in which drivers can be matched.
@@ -90,8 +103,8 @@ impl World<'_> {
         let all = move || self.functions.iter().copied();
         let is_bridge =
             move |bdf: &Bdf| self.topology.get(*bdf).is_some_and(|function| function.secondary().is_some());
-        let bridges = move || all().filter(is_bridge).take(MOST_SIMPLE);
-        let each_last = all().take(MOST_SIMPLE).map(move |last| {
+        let bridges = move || all().filter(is_bridge).take(self.most());
+        let each_last = all().take(self.most()).map(move |last| {
             all().filter(|other| *other != last).chain(once(last)).map(Event::Probe).collect()
         });
         let fails = bridges().map(move |bad| {
@@ -132,17 +145,22 @@ impl World<'_> {
         order
     }
 
-    /// Leaves out events as long as the rest still breaks.
+    /// Leaves out events as long as the rest still breaks: first halves, then ever smaller parts.
     fn shrink(&self, algorithm: Algorithm, mut schedule: Vec<Event>) -> Vec<Event> {
-        let mut at = 0;
-        while at < schedule.len() {
-            let mut fewer = schedule.clone();
-            fewer.remove(at);
-            if self.is_broken(&self.play(algorithm, &fewer)) {
-                schedule = fewer;
-            } else {
-                at = at.saturating_add(1);
+        let mut part = schedule.len().div_ceil(2);
+        while part > 0 {
+            let mut at = 0;
+            while at < schedule.len() {
+                let end = at.saturating_add(part).min(schedule.len());
+                let mut fewer = schedule.clone();
+                fewer.drain(at..end);
+                if self.is_broken(&self.play(algorithm, &fewer)) {
+                    schedule = fewer;
+                } else {
+                    at = end;
+                }
             }
+            part = part.min(schedule.len()) >> 1;
         }
         schedule
     }
