@@ -299,17 +299,13 @@ impl Rules {
         if self.disabled(table) {
             return Index::default();
         }
-        let translating = || {
-            let positions = table
-                .iter()
-                .enumerate()
-                .map(|(position, mapping)| (crate::bytes::saturate(position), mapping));
-            positions
-                .filter(move |(position, _)| Some(*position) != own_msi)
-                .filter_map(move |(_, m)| self.entry(m, singles))
+        let counted = |(position, mapping): (u32, &IdMapping)| {
+            if Some(position) == own_msi { None } else { self.entry(mapping, singles) }
         };
-        let mut entries = Vec::with_capacity(translating().count());
-        entries.extend(translating());
+        // Nearly always all of them count.
+        let mut entries = Vec::with_capacity(table.len());
+        entries.extend((0_u32..).zip(table).filter_map(counted));
+        entries.shrink_to_fit();
         let iort = self.table == Table::Iort;
         Index::build(entries, iort && self.dialect.last_id == LastIdRule::YieldsToRangeStartingThere)
     }

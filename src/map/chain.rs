@@ -92,6 +92,7 @@ impl IdMap {
     ///
     /// # Errors
     /// [`NoStream`] says what stands in the way.
+    #[inline]
     pub fn stream_from(&self, requester: u32, input: u32) -> Result<Stream, NoStream> {
         match self.leave(requester, input)? {
             Place::Msi(_) => Err(NoStream::Bypass { input }),
@@ -125,6 +126,7 @@ impl IdMap {
     }
 
     /// From a requester to the first IOMMU or MSI controller.
+    #[inline]
     pub(super) fn leave(&self, requester: u32, input: u32) -> Result<Place, NoStream> {
         let (mut node, mut id) = (requester, input);
         for _ in 0..self.requesters.len().max(1) {
@@ -140,6 +142,7 @@ impl IdMap {
         Err(NoStream::Cycle { input })
     }
 
+    #[inline]
     pub(super) fn hop(&self, range: &IdMapping, input: u32, cells: &[u32]) -> Result<Hop, NoStream> {
         if let Output::Errno(errno) = range.output {
             return Err(NoStream::Errno { input, errno });
@@ -187,6 +190,7 @@ impl IdMap {
         None
     }
 
+    #[inline]
     pub(super) fn usable(&self, iommu: u32) -> bool {
         self.iommus.get(index(iommu)).is_some_and(|iommu| iommu.available)
     }

@@ -9,11 +9,19 @@ use crate::bytes::{index, saturate};
 use crate::model::{IdMapping, Output};
 
 /// Disjoint ranges, sorted by input.
+///
+/// The inputs from the first to the last are cut into stretches of equal length, about as many as there are ranges, and it is
+/// known where the search in a stretch starts. Where ranges are spread evenly, as buses are, that is where it ends as well;
+/// where many are in one stretch they are searched by halves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    /// `last` of each range, apart so that the search touches few cache lines.
-    lasts: Box<[u32]>,
     ranges: Box<[IdMapping]>,
+    /// For each stretch the first range that ends in it or behind it, and one entry more: the last range.
+    starts: Box<[u32]>,
+    /// The first input.
+    base: u32,
+    /// Logarithm of the length of a stretch; below 32, for there are two stretches at least.
+    shift: u32,
 }
 
 impl Index {
@@ -24,23 +32,56 @@ impl Index {
     ///
     /// O(n log n) in time; the result has at most 3n ranges.
     pub(crate) fn build(entries: Vec<IdMapping>, last_id_yields: bool) -> Index {
-        let ranges = if sorted_and_disjoint(&entries) {
-            entries
-        } else {
-            let sweep = Sweep::new(&entries, last_id_yields);
-            let mut count = 0_usize;
-            sweep.run(|_| count = count.saturating_add(1));
-            let mut ranges = Vec::with_capacity(count);
-            sweep.run(|range| ranges.push(range));
-            ranges
-        };
-        Index { lasts: ranges.iter().map(|range| range.last).collect(), ranges: ranges.into() }
+        if sorted_and_disjoint(entries.iter()) {
+            return Index::of(entries);
+        }
+        let order = order(&entries);
+        let in_order = || order.iter().filter_map(|key| entry(&entries, position(*key)));
+        if sorted_and_disjoint(in_order()) {
+            let mut ranges = Vec::with_capacity(entries.len());
+            ranges.extend(in_order().copied());
+            return Index::of(ranges);
+        }
+        let sweep = Sweep::new(&entries, order, last_id_yields);
+        let mut count = 0_usize;
+        sweep.run(|_| count = count.saturating_add(1));
+        let mut ranges = Vec::with_capacity(count);
+        sweep.run(|range| ranges.push(range));
+        Index::of(ranges)
+    }
+
+    /// The index of ranges that are sorted and disjoint.
+    fn of(ranges: Vec<IdMapping>) -> Index {
+        let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Index::default() };
+        let base = first.first;
+        let span_bits = u32::BITS.saturating_sub(last.last.wrapping_sub(base).leading_zeros());
+        let stretches = ranges.len().max(2).next_power_of_two();
+        let shift = span_bits.saturating_sub(stretches.trailing_zeros());
+        let stretch = |id: u32| index(id.wrapping_sub(base).wrapping_shr(shift));
+        let mut starts = Vec::with_capacity(stretch(last.last).saturating_add(2));
+        for (range, position) in ranges.iter().zip(0_u32..) {
+            let covered = stretch(range.last).saturating_add(1);
+            if starts.len() < covered {
+                starts.resize(covered, position);
+            }
+        }
+        starts.push(saturate(ranges.len().saturating_sub(1)));
+        Index { ranges: ranges.into(), starts: starts.into(), base, shift }
     }
 
     /// The range that answers for `id`.
+    #[inline]
     pub(crate) fn get(&self, id: u32) -> Option<&IdMapping> {
-        let position = self.lasts.partition_point(|last| *last < id);
-        self.ranges.get(position).filter(|range| range.first <= id)
+        let stretch = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
+        let [from, to] = *self.starts.get(stretch..)?.first_chunk()?;
+        let window = self.ranges.get(index(from)..=index(to))?;
+        let first = window.first()?;
+        let range = if id <= first.last {
+            first
+        } else {
+            window.get(window.partition_point(|range| range.last < id))?
+        };
+        (range.first <= id).then_some(range)
     }
 
     /// All ranges, ascending.
@@ -51,13 +92,35 @@ impl Index {
 
     /// The ranges that meet `first..=last`, ascending.
     pub(crate) fn meeting(&self, first: u32, last: u32) -> impl Iterator<Item = &IdMapping> {
-        let start = self.lasts.partition_point(|end| *end < first);
+        let start = self.ranges.partition_point(|range| range.last < first);
         self.ranges.iter().skip(start).take_while(move |range| range.first <= last)
     }
 }
 
-fn sorted_and_disjoint(entries: &[IdMapping]) -> bool {
-    entries.windows(2).all(|pair| matches!(pair, [a, b] if a.last < b.first))
+fn sorted_and_disjoint<'a>(mut entries: impl Iterator<Item = &'a IdMapping>) -> bool {
+    let Some(mut before) = entries.next() else { return true };
+    entries.all(|entry| core::mem::replace(&mut before, entry).last < entry.first)
+}
+
+/// Entries by their first input, then by their position in the table: both in one number, which is fast to sort.
+fn order(entries: &[IdMapping]) -> Vec<u64> {
+    let mut order: Vec<u64> = entries.iter().zip(0_u32..).map(|(entry, at)| key(entry.first, at)).collect();
+    order.sort_unstable();
+    order
+}
+
+fn key(first: u32, position: u32) -> u64 {
+    u64::from(first) << 32 | u64::from(position)
+}
+
+fn first(key: u64) -> u32 {
+    let [a, b, c, d, ..] = key.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
+}
+
+fn position(key: u64) -> u32 {
+    let [.., a, b, c, d] = key.to_be_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// The part of `entry` from `first` to `last`, with its output moved along.
@@ -72,17 +135,15 @@ pub(super) fn part(entry: &IdMapping, first: u32, last: u32) -> IdMapping {
 /// A sweep over all inputs, ascending, with the entries that contain the current one in a heap by table position.
 struct Sweep<'a> {
     entries: &'a [IdMapping],
-    /// Table positions, sorted by first input, then position.
-    order: Vec<u32>,
+    /// Keys of the entries, ascending.
+    order: Vec<u64>,
     last_id_yields: bool,
     /// Table positions of the entries that answer for every input, where any do.
     everywhere: Option<u32>,
 }
 
 impl<'a> Sweep<'a> {
-    fn new(entries: &'a [IdMapping], last_id_yields: bool) -> Self {
-        let mut order: Vec<u32> = (0..saturate(entries.len())).collect();
-        order.sort_unstable_by_key(|position| (entry(entries, *position).map(|e| e.first), *position));
+    fn new(entries: &'a [IdMapping], order: Vec<u64>, last_id_yields: bool) -> Self {
         let everywhere = entries
             .iter()
             .position(|e| matches!(e.output, Output::Constant(_)) && (e.first, e.last) == (0, u32::MAX))
@@ -95,12 +156,12 @@ impl<'a> Sweep<'a> {
         let mut open: BinaryHeap<Reverse<u32>> = BinaryHeap::new();
         let mut at = 0_u32;
         loop {
-            while let Some(position) = waiting.next_if(|p| self.first(*p) <= at) {
-                open.push(Reverse(position));
+            while let Some(key) = waiting.next_if(|key| first(*key) <= at) {
+                open.push(Reverse(position(key)));
             }
             let Some(&Reverse(winner)) = open.peek() else {
                 let Some(next) = waiting.peek() else { return };
-                at = self.first(*next);
+                at = first(*next);
                 continue;
             };
             let Some(entry) = entry(self.entries, winner) else { return };
@@ -110,12 +171,12 @@ impl<'a> Sweep<'a> {
             }
             // The winner holds until it ends or an entry listed before it starts. Entries listed after it wait in the heap.
             let mut end = entry.last;
-            while let Some(next) = waiting.peek().copied().filter(|p| self.first(*p) <= end) {
-                if next < winner {
-                    end = self.first(next).saturating_sub(1);
+            while let Some(next) = waiting.peek().copied().filter(|key| first(*key) <= end) {
+                if position(next) < winner {
+                    end = first(next).saturating_sub(1);
                     break;
                 }
-                open.push(Reverse(next));
+                open.push(Reverse(position(next)));
                 waiting.next();
             }
             self.emit(winner, entry, at, end, &mut emit);
@@ -142,19 +203,15 @@ impl<'a> Sweep<'a> {
         emit(part(heir, last, last));
     }
 
-    /// The entry after `position` that takes over the last ID of the range there.
-    fn heir(&self, position: u32, last_id: u32) -> Option<&IdMapping> {
+    /// The entry after `after` in the table that takes over the last ID of the range there.
+    fn heir(&self, after: u32, last_id: u32) -> Option<&IdMapping> {
         if !self.last_id_yields {
             return None;
         }
-        let found = self.order.partition_point(|p| (self.first(*p), *p) <= (last_id, position));
-        let starts_there = self.order.get(found).copied().filter(|p| self.first(*p) == last_id);
-        let everywhere = self.everywhere.filter(|p| *p > position);
-        entry(self.entries, starts_there.into_iter().chain(everywhere).min()?)
-    }
-
-    fn first(&self, position: u32) -> u32 {
-        entry(self.entries, position).map_or(u32::MAX, |e| e.first)
+        let found = self.order.partition_point(|other| *other <= key(last_id, after));
+        let starts_there = self.order.get(found).filter(|other| first(**other) == last_id);
+        let everywhere = self.everywhere.filter(|other| *other > after);
+        entry(self.entries, starts_there.map(|other| position(*other)).into_iter().chain(everywhere).min()?)
     }
 }
 
@@ -215,7 +272,7 @@ mod tests {
         #[test]
         fn index_answers_as_the_walk_does(entries in entries(), last_id_yields: bool) {
             let index = Index::build(entries.clone(), last_id_yields);
-            prop_assert!(sorted_and_disjoint(index.ranges()));
+            prop_assert!(sorted_and_disjoint(index.ranges().iter()));
             for id in (0..25).chain([u32::MAX - 2, u32::MAX - 1, u32::MAX]) {
                 let found = index.get(id).and_then(|r| Some((r.offset, r.output_of(id)?)));
                 prop_assert_eq!(found, walk(&entries, last_id_yields, id), "id {}", id);

@@ -176,20 +176,26 @@ impl Lowering {
 
     /// The mappings that can match anything. The others are reported and left out.
     fn mappings(&mut self, node: &Node<'_>) -> Vec<IdMapping> {
-        let mut mappings = Vec::with_capacity(node.mappings().filter(|m| m.input_last().is_some()).count());
+        let from = node.node_type();
+        let mut mappings = Vec::with_capacity(node.mappings().len());
+        let mut lead = self.lead(from, 0);
         for mapping in node.mappings() {
-            let (target, fault) = self.target(node.node_type(), &mapping);
-            if let Some(kind) = fault {
+            if mapping.output_reference != lead.reference {
+                lead = self.lead(from, mapping.output_reference);
+            }
+            let last = mapping.input_last();
+            if let Some(kind) = lead.fault_of(&mapping, last, mapping.output_last()) {
                 self.skip(kind, mapping.at);
             }
-            let Some(last) = mapping.input_last() else { continue };
+            let Some(last) = last else { continue };
             let output = match mapping.is_single() {
                 true => Output::Constant(mapping.output_base),
                 false => Output::Linear(mapping.output_base),
             };
             let (first, offset) = (mapping.input_base, mapping.at.offset);
-            mappings.push(IdMapping { first, last, output, target, offset });
+            mappings.push(IdMapping { first, last, output, target: lead.target, offset });
         }
+        mappings.shrink_to_fit();
         mappings
     }
 
@@ -197,22 +203,22 @@ impl Lowering {
     fn streams(&mut self, node: &Node<'_>) -> Vec<StreamRange> {
         let mut streams = Vec::with_capacity(node.mappings().len());
         for mapping in node.mappings() {
-            let (target, fault) = self.target(NodeType::Rmr, &mapping);
-            if let Some(kind) = fault {
+            let lead = self.lead(NodeType::Rmr, mapping.output_reference);
+            let output_last = mapping.output_base.checked_add(mapping.count_minus_one);
+            // Inputs do not matter.
+            if let Some(kind) = lead.fault_of(&mapping, Some(0), output_last) {
                 self.skip(kind, mapping.at);
             }
-            if let Target::Iommu(iommu) = target {
-                let last = mapping.output_base.saturating_add(mapping.count_minus_one);
+            if let Target::Iommu(iommu) = lead.target {
+                let last = output_last.unwrap_or(u32::MAX);
                 streams.push(StreamRange { iommu, first: mapping.output_base, last });
             }
         }
         streams
     }
 
-    /// Where a mapping leads, and the worst that is wrong with it.
-    fn target(&self, from: NodeType, mapping: &Mapping) -> (Target, Option<ErrorKind>) {
-        let reference = mapping.output_reference;
-        let count_minus_one = mapping.count_minus_one;
+    /// Where an output reference of a node of type `from` leads.
+    fn lead(&self, from: NodeType, reference: u32) -> Lead {
         let place = self.places.binary_search_by_key(&reference, |place| place.offset);
         let place = place.ok().and_then(|at| self.places.get(at));
         let target = match place {
@@ -227,27 +233,47 @@ impl Lowering {
             Target::Msi(_) => from != NodeType::Rmr,
             _ => false,
         };
-        let input_matters = from != NodeType::Rmr;
-        let output_last = match from {
-            NodeType::Rmr => mapping.output_base.checked_add(count_minus_one),
-            _ => mapping.output_last(),
-        };
-        let fault = match (place, output_last) {
-            _ if input_matters && mapping.input_last().is_none() => {
-                Some(ErrorKind::MappingInputWraps { base: mapping.input_base, count_minus_one })
-            }
+        let fault = match place {
             _ if reference == 0 => Some(ErrorKind::MappingNull),
-            (None, _) => Some(ErrorKind::MappingTarget(reference)),
-            (Some(place), _) if !legal => {
+            None => Some(ErrorKind::MappingTarget(reference)),
+            Some(place) if !legal => {
                 Some(ErrorKind::MappingTargetType { reference, node_type: place.node_type.into() })
             }
-            (_, None) => Some(ErrorKind::MappingOutputWraps { base: mapping.output_base, count_minus_one }),
-            (Some(Place { node_type: NodeType::SmmuV2, .. }), Some(last)) if last > 0xffff => {
-                Some(ErrorKind::StreamIdWide(last))
-            }
-            _ => None,
+            Some(_) => None,
         };
-        (target, fault)
+        let narrow = place.is_some_and(|place| place.node_type == NodeType::SmmuV2);
+        Lead { reference, target, fault, narrow }
+    }
+}
+
+/// Where an output reference leads: the same for every mapping of a node that has it.
+struct Lead {
+    reference: u32,
+    target: Target,
+    /// What is wrong with it.
+    fault: Option<ErrorKind>,
+    /// It is an SMMU that takes StreamIDs of 16 bits.
+    narrow: bool,
+}
+
+impl Lead {
+    /// The worst that is wrong with a mapping that has this reference.
+    fn fault_of(
+        &self,
+        mapping: &Mapping,
+        input_last: Option<u32>,
+        output_last: Option<u32>,
+    ) -> Option<ErrorKind> {
+        let count_minus_one = mapping.count_minus_one;
+        match (input_last, output_last) {
+            (None, _) => Some(ErrorKind::MappingInputWraps { base: mapping.input_base, count_minus_one }),
+            (Some(_), _) if self.fault.is_some() => self.fault,
+            (Some(_), None) => {
+                Some(ErrorKind::MappingOutputWraps { base: mapping.output_base, count_minus_one })
+            }
+            (Some(_), Some(last)) if self.narrow && last > 0xffff => Some(ErrorKind::StreamIdWide(last)),
+            _ => None,
+        }
     }
 }
 
