@@ -38,14 +38,11 @@ impl IdMap {
             Some(Source { name: [b'D', b'T', b'B', _], .. }) => Firmware::DeviceTree,
             _ => Firmware::Acpi,
         };
+        let iommus: Vec<MappedIommu> =
+            platform.iommus.iter().map(|iommu| Rules::of(dialect, iommu.origin).iommu(iommu)).collect();
         let mut map = IdMap {
             dialect,
             firmware,
-            iommus: platform
-                .iommus
-                .iter()
-                .map(|iommu| Rules::of(dialect, iommu.origin).iommu(iommu))
-                .collect(),
             msi_controllers: platform
                 .msi_controllers
                 .iter()
@@ -54,8 +51,9 @@ impl IdMap {
             requesters: platform
                 .requesters
                 .iter()
-                .map(|requester| Rules::of(dialect, requester.origin).requester(requester))
+                .map(|requester| Rules::of(dialect, requester.origin).requester(requester, &iommus))
                 .collect(),
+            iommus,
             hosts: hosts(&platform.requesters, dialect),
             paths: platform.paths.clone(),
         };
@@ -239,13 +237,13 @@ impl Rules {
         }
     }
 
-    fn requester(self, requester: &Requester) -> MappedRequester {
+    fn requester(self, requester: &Requester, iommus: &[MappedIommu]) -> MappedRequester {
         let bus = match &requester.kind {
-            RequesterKind::Bus(bus) => Some(self.bus(requester, bus)),
+            RequesterKind::Bus(bus) => Some(self.bus(requester, bus, iommus)),
             RequesterKind::Component(component) => Some(MappedBus {
                 kind: None,
                 flags: FwspecFlags::default(),
-                streams: self.streams(&component.table),
+                streams: self.streams(&component.table, iommus),
                 msi: MappedRoute::Streams,
             }),
             RequesterKind::Master(_) | RequesterKind::MsiOnly { .. } | RequesterKind::WireBridge(_) => None,
@@ -253,12 +251,16 @@ impl Rules {
         MappedRequester { origin: requester.origin, bus: bus.map(Box::new), own: None }
     }
 
-    fn bus(self, requester: &Requester, bus: &IdBus) -> MappedBus {
+    fn bus(self, requester: &Requester, bus: &IdBus, iommus: &[MappedIommu]) -> MappedBus {
         let canwbs = requester.coherency.write_back_not_needed == Some(true);
         MappedBus {
             kind: Some(bus.kind),
             flags: FwspecFlags { ats: bus.ats, canwbs },
-            streams: bus.streams.as_ref().ok_or(NoStream::NoMap).and_then(|table| self.streams(table)),
+            streams: bus
+                .streams
+                .as_ref()
+                .ok_or(NoStream::NoMap)
+                .and_then(|table| self.streams(table, iommus)),
             msi: match &bus.msi {
                 MsiRoute::Streams => MappedRoute::Streams,
                 MsiRoute::Direct(controller) => MappedRoute::Direct(*controller),
@@ -269,8 +271,24 @@ impl Rules {
         }
     }
 
-    fn streams(self, table: &IdTable) -> Result<MappedTable, NoStream> {
-        if self.disabled(&table.mappings) { Err(NoStream::FirstNull) } else { Ok(self.table(table)) }
+    fn streams(self, table: &IdTable, iommus: &[MappedIommu]) -> Result<MappedTable, NoStream> {
+        if self.disabled(&table.mappings) {
+            return Err(NoStream::FirstNull);
+        }
+        let iommu_of = |target| match target {
+            Target::Iommu(iommu) => Some((iommu, iommus.get(crate::bytes::index(iommu))?)),
+            _ => None,
+        };
+        // The target of most ranges is that of the range before.
+        let (mut target, mut known) = (Target::Null, None);
+        let straight = |range: &IdMapping| {
+            if range.target != target {
+                (target, known) = (range.target, iommu_of(range.target));
+            }
+            known.filter(|(_, iommu)| iommu.takes_as_is(range)).map(|(iommu, _)| iommu)
+        };
+        let table = self.table(table);
+        Ok(MappedTable { index: table.index.straighten(straight), ..table })
     }
 
     fn table(self, table: &IdTable) -> MappedTable {
@@ -299,41 +317,47 @@ impl Rules {
         if self.disabled(table) {
             return Index::default();
         }
-        let counted = |(position, mapping): (u32, &IdMapping)| {
-            if Some(position) == own_msi { None } else { self.entry(mapping, singles) }
-        };
-        // Nearly always all of them count.
-        let mut entries = Vec::with_capacity(table.len());
-        entries.extend((0_u32..).zip(table).filter_map(counted));
+        // Nearly always all of them count, and as they are.
+        let mut entries = table.to_vec();
+        let mut position = 0_u32;
+        entries.retain_mut(|mapping| {
+            let own = Some(position) == own_msi;
+            position = position.saturating_add(1);
+            !own && self.counts(mapping, singles)
+        });
         entries.shrink_to_fit();
         let iort = self.table == Table::Iort;
         Index::build(entries, iort && self.dialect.last_id == LastIdRule::YieldsToRangeStartingThere)
     }
 
-    /// What the dialect makes of one mapping.
-    fn entry(self, mapping: &IdMapping, singles: Singles) -> Option<IdMapping> {
+    /// Whether one mapping counts, and what the dialect makes of it.
+    fn counts(self, mapping: &mut IdMapping, singles: Singles) -> bool {
         let dangling = matches!(mapping.target, Target::Null | Target::Dangling(_));
         let errno = matches!(mapping.output, Output::Errno(_));
-        if dangling && !errno && !self.dialect.dangling_shadows {
-            return None;
+        if dangling && !errno && !self.dialect.dangling_shadows
+            || !self.dialect.output_wraps && wraps(mapping)
+        {
+            return false;
         }
         if matches!(self.table, Table::DeviceTree | Table::Viot) {
-            return (self.dialect.output_wraps || !wraps(mapping)).then_some(*mapping);
+            return true;
         }
-        let single = matches!(mapping.output, Output::Constant(_));
-        let skipped = single && singles == Singles::Skip || !self.dialect.output_wraps && wraps(mapping);
-        if skipped {
-            return None;
-        }
-        if single && self.dialect.single == SingleRule::AnyInput {
-            return Some(IdMapping { first: 0, last: u32::MAX, ..*mapping });
+        if matches!(mapping.output, Output::Constant(_)) {
+            if singles == Singles::Skip {
+                return false;
+            }
+            if self.dialect.single == SingleRule::AnyInput {
+                (mapping.first, mapping.last) = (0, u32::MAX);
+                return true;
+            }
         }
         let count = if self.table == Table::Rimt { self.dialect.rimt_count } else { self.dialect.count };
-        let last = match count {
-            CountRule::CountMinusOne => Some(mapping.last),
-            CountRule::CountIsN => mapping.last.checked_sub(1).filter(|last| *last >= mapping.first),
-        };
-        Some(IdMapping { last: last?, ..*mapping })
+        if count == CountRule::CountMinusOne {
+            return true;
+        }
+        let last = mapping.last.checked_sub(1).filter(|last| *last >= mapping.first);
+        mapping.last = last.unwrap_or(mapping.last);
+        last.is_some()
     }
 }
 

@@ -94,6 +94,15 @@ impl IdMap {
     /// [`NoStream`] says what stands in the way.
     #[inline]
     pub fn stream_from(&self, requester: u32, input: u32) -> Result<Stream, NoStream> {
+        let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
+        match table.and_then(|table| table.index.straight(input & table.mask)) {
+            Some((iommu, id)) => Ok(Stream { iommu, id: Some(StreamId(id)), mask: 0 }),
+            None => self.stream_by_hops(requester, input),
+        }
+    }
+
+    /// As `stream_from`, by the records themselves.
+    fn stream_by_hops(&self, requester: u32, input: u32) -> Result<Stream, NoStream> {
         match self.leave(requester, input)? {
             Place::Msi(_) => Err(NoStream::Bypass { input }),
             Place::Iommu(stream) if self.usable(stream.iommu) => Ok(stream),
@@ -126,7 +135,6 @@ impl IdMap {
     }
 
     /// From a requester to the first IOMMU or MSI controller.
-    #[inline]
     pub(super) fn leave(&self, requester: u32, input: u32) -> Result<Place, NoStream> {
         let (mut node, mut id) = (requester, input);
         for _ in 0..self.requesters.len().max(1) {
@@ -142,7 +150,6 @@ impl IdMap {
         Err(NoStream::Cycle { input })
     }
 
-    #[inline]
     pub(super) fn hop(&self, range: &IdMapping, input: u32, cells: &[u32]) -> Result<Hop, NoStream> {
         if let Output::Errno(errno) = range.output {
             return Err(NoStream::Errno { input, errno });
@@ -190,7 +197,6 @@ impl IdMap {
         None
     }
 
-    #[inline]
     pub(super) fn usable(&self, iommu: u32) -> bool {
         self.iommus.get(index(iommu)).is_some_and(|iommu| iommu.available)
     }

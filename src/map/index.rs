@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
@@ -22,6 +23,19 @@ pub(crate) struct Index {
     base: u32,
     /// Logarithm of the length of a stretch; below 32, for there are two stretches at least.
     shift: u32,
+    /// What is left of each range once its target is known, in 16 bytes, so that most answers are one look away. Empty where
+    /// nobody asks for it.
+    straight: Box<[Straight]>,
+}
+
+/// A range whose inputs count up to outputs on one target.
+#[derive(Clone, Copy, Debug)]
+struct Straight {
+    first: u32,
+    /// How many inputs; of 2^32 all but the last. None where the range is of another kind.
+    count: u32,
+    output: u32,
+    target: u32,
 }
 
 impl Index {
@@ -50,6 +64,19 @@ impl Index {
         Index::of(ranges)
     }
 
+    /// Prepares the answers of [`straight`](Index::straight): `target` tells which ranges have one, and on which target.
+    pub(crate) fn straighten(mut self, mut target: impl FnMut(&IdMapping) -> Option<u32>) -> Index {
+        let straight = |range: &IdMapping| match (range.output, target(range)) {
+            (Output::Linear(output), Some(target)) => {
+                let count = range.last.wrapping_sub(range.first).saturating_add(1);
+                Straight { first: range.first, count, output, target }
+            }
+            _ => Straight { first: range.first, count: 0, output: 0, target: 0 },
+        };
+        self.straight = self.ranges.iter().map(straight).collect();
+        self
+    }
+
     /// The index of ranges that are sorted and disjoint.
     fn of(ranges: Vec<IdMapping>) -> Index {
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Index::default() };
@@ -58,15 +85,19 @@ impl Index {
         let stretches = ranges.len().max(2).next_power_of_two();
         let shift = span_bits.saturating_sub(stretches.trailing_zeros());
         let stretch = |id: u32| index(id.wrapping_sub(base).wrapping_shr(shift));
-        let mut starts = Vec::with_capacity(stretch(last.last).saturating_add(2));
-        for (range, position) in ranges.iter().zip(0_u32..) {
-            let covered = stretch(range.last).saturating_add(1);
-            if starts.len() < covered {
-                starts.resize(covered, position);
+        // How many ranges end in front of a stretch: written where one ends, and carried on from there.
+        let mut starts = vec![0_u32; stretch(last.last).saturating_add(2)];
+        for (range, count) in ranges.iter().zip(1_u32..) {
+            if let Some(behind) = starts.get_mut(stretch(range.last).saturating_add(1)) {
+                *behind = count;
             }
         }
-        starts.push(saturate(ranges.len().saturating_sub(1)));
-        Index { ranges: ranges.into(), starts: starts.into(), base, shift }
+        let (mut carried, last) = (0, saturate(ranges.len().saturating_sub(1)));
+        for start in &mut starts {
+            carried = carried.max(*start);
+            *start = carried.min(last);
+        }
+        Index { ranges: ranges.into(), starts: starts.into(), base, shift, straight: Box::default() }
     }
 
     /// The range that answers for `id`.
@@ -82,6 +113,21 @@ impl Index {
             window.get(window.partition_point(|range| range.last < id))?
         };
         (range.first <= id).then_some(range)
+    }
+
+    /// Target and output of `id`, where they are at hand. That they are not says nothing: [`get`](Index::get) knows.
+    #[inline]
+    pub(crate) fn straight(&self, id: u32) -> Option<(u32, u32)> {
+        let stretch = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
+        let start = self.starts.get(stretch)?;
+        // The range that the stretch starts with, or the next one.
+        for range in self.straight.get(index(*start)..)?.iter().take(2) {
+            let position = id.wrapping_sub(range.first);
+            if position < range.count {
+                return Some((range.target, range.output.wrapping_add(position)));
+            }
+        }
+        None
     }
 
     /// All ranges, ascending.
@@ -223,7 +269,6 @@ fn entry(entries: &[IdMapping], position: u32) -> Option<&IdMapping> {
 mod tests {
     use super::*;
     use crate::model::Target;
-    use alloc::vec;
     use proptest::prelude::*;
 
     fn linear(first: u32, last: u32, output: u32) -> IdMapping {
@@ -273,9 +318,12 @@ mod tests {
         fn index_answers_as_the_walk_does(entries in entries(), last_id_yields: bool) {
             let index = Index::build(entries.clone(), last_id_yields);
             prop_assert!(sorted_and_disjoint(index.ranges().iter()));
+            // Every range stands for a target of its own.
+            let index = index.straighten(|range| (range.offset % 3 > 0).then_some(range.offset));
             for id in (0..25).chain([u32::MAX - 2, u32::MAX - 1, u32::MAX]) {
                 let found = index.get(id).and_then(|r| Some((r.offset, r.output_of(id)?)));
                 prop_assert_eq!(found, walk(&entries, last_id_yields, id), "id {}", id);
+                prop_assert!(index.straight(id).is_none_or(|straight| Some(straight) == found), "id {}", id);
             }
         }
     }
@@ -285,6 +333,30 @@ mod tests {
         let index = Index::build(vec![linear(0, 0x100, 0x1000), linear(0x100, 0x200, 0x2000)], true);
         assert_eq!(index.get(0x100).and_then(|r| r.output_of(0x100)), Some(0x2000));
         assert_eq!(index.get(0x200).and_then(|r| r.output_of(0x200)), Some(0x2100));
+    }
+
+    #[test]
+    fn even_ranges_are_one_look_away() {
+        let entries: Vec<_> = (0..1_000).map(|n| linear(n * 64 + 7, n * 64 + 60, n)).collect();
+        let index = Index::build(entries, true).straighten(|range| Some(range.offset));
+        for n in 0..1_000 {
+            for id in [n * 64 + 7, n * 64 + 33, n * 64 + 60] {
+                assert_eq!(index.straight(id), Some((n, n + id - (n * 64 + 7))));
+            }
+            assert_eq!(index.straight(n * 64 + 61), None);
+        }
+    }
+
+    #[test]
+    fn many_ranges_in_one_stretch_and_one_far_away_are_found() {
+        let mut entries: Vec<_> = (0..1_000).map(|n| linear(n * 2, n * 2, n)).collect();
+        entries.push(linear(u32::MAX, u32::MAX, 1_000));
+        let index = Index::build(entries, true);
+        for n in 0..1_000 {
+            assert_eq!(index.get(n * 2).map(|range| range.offset), Some(n));
+            assert_eq!(index.get(n * 2 + 1), None);
+        }
+        assert_eq!(index.get(u32::MAX).map(|range| range.offset), Some(1_000));
     }
 
     #[test]

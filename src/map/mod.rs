@@ -21,7 +21,7 @@ pub use ranges::{InputRange, RangeOutput};
 pub use reserved::{ReservedRegion, reserved_regions};
 pub use reverse::StreamSource;
 
-use crate::model::{BusKind, GroupRule, IommuKind, Label, Origin, Paths};
+use crate::model::{BusKind, GroupRule, IdMapping, IommuKind, Label, Origin, Output, Paths};
 use crate::{Bdf, DeviceId, Dialect, Segment, StreamId};
 use core::fmt;
 use index::Index;
@@ -251,6 +251,7 @@ impl IdMap {
         }
     }
 
+    #[inline]
     fn bus(&self, requester: u32) -> Option<&MappedBus> {
         self.requester(requester)?.bus.as_deref()
     }
@@ -259,6 +260,7 @@ impl IdMap {
         self.requester(requester)?.own.as_deref()
     }
 
+    #[inline]
     fn requester(&self, requester: u32) -> Option<&MappedRequester> {
         self.requesters.get(crate::bytes::index(requester))
     }
@@ -288,6 +290,16 @@ impl MappedIommu {
             (None, None) => high,
         };
         Stream { iommu, id: Some(StreamId(u32::from(low))), mask }
+    }
+
+    /// Whether a linear range onto this IOMMU needs no more than its outputs: StreamIDs as they are, without a mask.
+    fn takes_as_is(&self, range: &IdMapping) -> bool {
+        let narrow = || {
+            let Output::Linear(output) = range.output else { return false };
+            let last = output.checked_add(range.last.wrapping_sub(range.first));
+            self.stream_match_mask.is_none_or(|mask| mask == 0) && last.is_some_and(|last| last <= u32::from(u16::MAX))
+        };
+        self.available && (!matches!(self.kind, IommuKind::SmmuV2(_)) || narrow())
     }
 }
 

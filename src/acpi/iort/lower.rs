@@ -177,25 +177,35 @@ impl Lowering {
     /// The mappings that can match anything. The others are reported and left out.
     fn mappings(&mut self, node: &Node<'_>) -> Vec<IdMapping> {
         let from = node.node_type();
-        let mut mappings = Vec::with_capacity(node.mappings().len());
-        let mut lead = self.lead(from, 0);
-        for mapping in node.mappings() {
+        let mut lead = Lead::of(&self.places, from, 0);
+        let mut wrapped = false;
+        let (places, skipped) = (&self.places, &mut self.platform.skipped);
+        let mapping = |mapping: Mapping| {
             if mapping.output_reference != lead.reference {
-                lead = self.lead(from, mapping.output_reference);
+                lead = Lead::of(places, from, mapping.output_reference);
             }
-            let last = mapping.input_last();
-            if let Some(kind) = lead.fault_of(&mapping, last, mapping.output_last()) {
-                self.skip(kind, mapping.at);
+            let (last, output_last) = (mapping.input_last(), mapping.output_last());
+            if lead.is_odd || last.is_none() || output_last.is_none() {
+                let fault = lead.fault_of(&mapping, last, output_last);
+                skipped.extend(fault.map(|kind| Error { kind, at: mapping.at }));
+                wrapped |= last.is_none();
             }
-            let Some(last) = last else { continue };
-            let output = match mapping.is_single() {
-                true => Output::Constant(mapping.output_base),
-                false => Output::Linear(mapping.output_base),
-            };
-            let (first, offset) = (mapping.input_base, mapping.at.offset);
-            mappings.push(IdMapping { first, last, output, target: lead.target, offset });
+            IdMapping {
+                first: mapping.input_base,
+                last: last.unwrap_or_else(|| mapping.input_base.wrapping_add(mapping.count_minus_one)),
+                output: match mapping.is_single() {
+                    true => Output::Constant(mapping.output_base),
+                    false => Output::Linear(mapping.output_base),
+                },
+                target: lead.target,
+                offset: mapping.at.offset,
+            }
+        };
+        let mut mappings: Vec<IdMapping> = node.mappings().all().map(mapping).collect();
+        if wrapped {
+            mappings.retain(|mapping| mapping.first <= mapping.last);
+            mappings.shrink_to_fit();
         }
-        mappings.shrink_to_fit();
         mappings
     }
 
@@ -203,7 +213,7 @@ impl Lowering {
     fn streams(&mut self, node: &Node<'_>) -> Vec<StreamRange> {
         let mut streams = Vec::with_capacity(node.mappings().len());
         for mapping in node.mappings() {
-            let lead = self.lead(NodeType::Rmr, mapping.output_reference);
+            let lead = Lead::of(&self.places, NodeType::Rmr, mapping.output_reference);
             let output_last = mapping.output_base.checked_add(mapping.count_minus_one);
             // Inputs do not matter.
             if let Some(kind) = lead.fault_of(&mapping, Some(0), output_last) {
@@ -216,11 +226,25 @@ impl Lowering {
         }
         streams
     }
+}
 
+/// Where an output reference leads: the same for every mapping of a node that has it.
+struct Lead {
+    reference: u32,
+    target: Target,
+    /// What is wrong with it.
+    fault: Option<ErrorKind>,
+    /// It is an SMMU that takes StreamIDs of 16 bits.
+    narrow: bool,
+    /// Mappings that have it need a look.
+    is_odd: bool,
+}
+
+impl Lead {
     /// Where an output reference of a node of type `from` leads.
-    fn lead(&self, from: NodeType, reference: u32) -> Lead {
-        let place = self.places.binary_search_by_key(&reference, |place| place.offset);
-        let place = place.ok().and_then(|at| self.places.get(at));
+    fn of(places: &[Place], from: NodeType, reference: u32) -> Self {
+        let place = places.binary_search_by_key(&reference, |place| place.offset);
+        let place = place.ok().and_then(|at| places.get(at));
         let target = match place {
             _ if reference == 0 => Target::Null,
             Some(Place { node_type: NodeType::ItsGroup, index, .. }) => Target::Msi(*index),
@@ -242,21 +266,9 @@ impl Lowering {
             Some(_) => None,
         };
         let narrow = place.is_some_and(|place| place.node_type == NodeType::SmmuV2);
-        Lead { reference, target, fault, narrow }
+        Lead { reference, target, fault, narrow, is_odd: fault.is_some() || narrow }
     }
-}
 
-/// Where an output reference leads: the same for every mapping of a node that has it.
-struct Lead {
-    reference: u32,
-    target: Target,
-    /// What is wrong with it.
-    fault: Option<ErrorKind>,
-    /// It is an SMMU that takes StreamIDs of 16 bits.
-    narrow: bool,
-}
-
-impl Lead {
     /// The worst that is wrong with a mapping that has this reference.
     fn fault_of(
         &self,

@@ -66,24 +66,34 @@ impl<'a> Mappings<'a> {
     pub(super) fn new(records: &'a [raw::IdMapping], start: At) -> Self {
         Mappings { records: records.iter().enumerate(), start }
     }
-}
 
-impl Iterator for Mappings<'_> {
-    type Item = Mapping;
+    /// All that are left, as an iterator whose length a vector trusts.
+    pub(super) fn all(self) -> impl Iterator<Item = Mapping> + 'a {
+        let start = self.start;
+        self.records.map(move |record| Self::mapping(start, record))
+    }
 
-    fn next(&mut self) -> Option<Mapping> {
-        let (position, record) = self.records.next()?;
+    fn mapping(start: At, (position, record): (usize, &raw::IdMapping)) -> Mapping {
         let index = saturate(position);
-        let offset = self.start.offset.saturating_add(index.saturating_mul(Self::ENTRY));
-        Some(Mapping {
-            at: At { offset, ..self.start },
+        // Nothing wraps: the record lies in a table whose length has 32 bits.
+        let offset = start.offset.wrapping_add(index.wrapping_mul(Self::ENTRY));
+        Mapping {
+            at: At { offset, ..start },
             index,
             input_base: record.input_base.get(),
             count_minus_one: record.id_count.get(),
             output_base: record.output_base.get(),
             output_reference: record.output_reference.get(),
             flags: record.flags.get(),
-        })
+        }
+    }
+}
+
+impl Iterator for Mappings<'_> {
+    type Item = Mapping;
+
+    fn next(&mut self) -> Option<Mapping> {
+        Some(Self::mapping(self.start, self.records.next()?))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
