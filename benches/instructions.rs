@@ -4,14 +4,13 @@
 //! anew. Counts depend on the compiler, which the file names: with another one a difference is only told.
 
 use std::collections::BTreeMap;
-use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use fwspec::acpi::iort::Iort;
-use fwspec::dt::{Token, Tree};
-use fwspec::{Dialect, Groups, IdMap};
+use fwspec::dt::Tree;
+use fwspec::{Device, Dialect, IdMap};
 use fwspec_benches::inputs::{self, Machine};
+use fwspec_benches::paths;
 
 /// More than counts differ between two machines with one compiler (the C library picks its memcpy by the processor).
 const TOLERANCE: f64 = 0.03;
@@ -22,37 +21,31 @@ const PATHS: [&str; 5] = ["walk", "lower", "look_up", "decode", "group"];
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn hot_walk(blob: &Vec<u8>) -> u64 {
-    let values = |token| match token {
-        Token::Property { value, .. } => value.len() as u64,
-        _ => 1,
-    };
-    Tree::parse(blob).unwrap().tokens().map(|token| values(token.unwrap())).sum()
+    paths::walk(blob)
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn hot_lower(blob: &Vec<u8>) -> u64 {
-    Tree::parse(blob).unwrap().platform().unwrap().requesters.len() as u64
+    paths::lower(blob)
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn hot_look_up(map: &IdMap, ids: &Vec<u32>) -> u64 {
-    ids.iter().map(|id| map.stream_from(0, *id).map_or(0, |stream| u64::from(stream.iommu) + 1)).sum()
+    paths::look_up(map, ids)
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
 extern "C" fn hot_decode(blob: &Vec<u8>) -> u64 {
-    IdMap::build(&Iort::parse(blob).unwrap().platform(), Dialect::LINUX).unwrap().iommus().len() as u64
+    paths::decode(blob)
 }
 
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn hot_group(devices: &Vec<fwspec::Device>) -> u64 {
-    let mut groups = Groups::without_firmware();
-    devices.iter().for_each(|device| drop(black_box(groups.add(*device).unwrap())));
-    groups.groups().count() as u64
+extern "C" fn hot_group(devices: &Vec<Device>) -> u64 {
+    paths::group(devices)
 }
 
 /// Runs one path, once.
@@ -65,7 +58,7 @@ fn run(path: &str) -> Option<u64> {
             let platform = Tree::parse(&input.blob).unwrap().platform().unwrap();
             hot_look_up(&IdMap::build(&platform, Dialect::LINUX_CLASSIC).unwrap(), &input.ids)
         }
-        "decode" => hot_decode(&inputs::iort(true)),
+        "decode" => hot_decode(&inputs::iort(65_536, true)),
         "group" => hot_group(&inputs::functions(Machine::Mixed, 10_000).devices),
         _ => return None,
     })

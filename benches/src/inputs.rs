@@ -1,6 +1,7 @@
 //! What is raced on: device trees of real boards where they are, and generated tables and machines.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use fwspec::acpi::iort::Builder;
 use fwspec::pci::{Fact, Function, PortType};
@@ -20,6 +21,23 @@ pub fn shared() -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let shared = std::env::var_os("FWSPEC_SHARED").map_or_else(beside, PathBuf::from);
     shared.is_dir().then_some(shared)
+}
+
+/// A folder of many device trees and how many there are: those of Debian's kernel, which tests/debian/fetch.sh has put under
+/// target/ or puts there where FWSPEC_DEBIAN=1 asks for them, or else those of the reference data.
+pub fn many_trees() -> Option<(PathBuf, usize)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let debian = root.join("target/tmp/debian");
+    if std::env::var_os("FWSPEC_DEBIAN").is_some_and(|wanted| wanted == "1") {
+        let fetched = Command::new("sh").arg(root.join("tests/debian/fetch.sh")).arg(&debian).status();
+        assert!(fetched.is_ok_and(|status| status.success()), "Debian's device trees cannot be fetched");
+    }
+    let folders = [Some(debian.join("trees")), shared().map(|shared| shared.join("corpus/dtb"))];
+    let folder = folders.into_iter().flatten().find(|folder| folder.is_dir())?.canonicalize().ok()?;
+    let is_tree = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "dtb");
+    let trees = std::fs::read_dir(&folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(is_tree);
+    let count = trees.count();
+    Some((folder, count))
 }
 
 /// The arm64 device tree of real hardware that is nearest to 150 KB, where there are any.
@@ -127,14 +145,17 @@ pub fn mappings(count: usize) -> Mappings {
     Mappings { bytes, ids, blob: tree.finish().unwrap() }
 }
 
-/// An IORT with 65,536 mappings in 21 root complexes, whose inputs are ascending or in no order.
-pub fn iort(shuffled: bool) -> Vec<u8> {
+/// Mappings of a root complex in [`iort`]: 65,536 of them take 21 nodes.
+const PER_NODE: usize = 3_121;
+
+/// An IORT with so many mappings, whose inputs are ascending or in no order.
+pub fn iort(mappings: usize, shuffled: bool) -> Vec<u8> {
     let mut table = Builder::new(6);
     let its = table.its_group([0]).id();
     let smmu = table.smmu_v3(0x2b40_0000).maps(0..=u32::MAX, 0, its).id();
     let mut shuffle = Shuffle(2);
-    for segment in 0..21 {
-        let count = if segment < 20 { 3121_usize } else { 65_536 - 20 * 3121 };
+    for (segment, start) in (0..).zip((0..mappings).step_by(PER_NODE)) {
+        let count = PER_NODE.min(mappings - start);
         let mut firsts: Vec<u32> = (0..u32::try_from(count).unwrap()).map(|entry| entry * 20).collect();
         for at in (1..count).rev().filter(|_| shuffled) {
             firsts.swap(at, shuffle.below(at + 1));
