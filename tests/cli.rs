@@ -244,6 +244,28 @@ fn nothing_is_coloured_where_no_terminal_is() {
     assert!(!output.stdout.contains(&0x1b));
 }
 
+/// linux drivers/pci/quirks.c `pci_quirk_amd_sb_acs`, `pci_quirk_intel_pch_acs`
+#[test]
+fn facts_of_the_machine_that_config_space_does_not_show_can_be_said() {
+    let zeros = "00 ".repeat(16);
+    let function = |at: &str, ids: &str, header: &str| {
+        let first = format!("00: {ids} 00 00 00 00 00 00 00 00 00 00 {header} 00");
+        format!("{at} Example\n{first}\n10: {zeros}\n20: {zeros}\n30: {zeros}\n\n")
+    };
+    // Two functions of an AMD southbridge.
+    let amd = function("00:14.4", "22 10 0f 78", "80") + &function("00:14.5", "22 10 09 78", "80");
+    let groups = |text: &str, more: &[&str]| {
+        let output = fwspec(&[&["groups", "--json", "--pci", "-"], more].concat(), text.as_bytes());
+        assert_eq!(output.status.code(), Some(0));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        document["groups"].as_array().unwrap().len()
+    };
+    assert_eq!(groups(&amd, &[]), 1);
+    assert_eq!(groups(&amd, &["--machine", "ivrs"]), 2);
+    assert_eq!(groups(&amd, &["--machine", "intel-pch-acs"]), 1);
+    assert_eq!(fwspec(&["groups", "--pci", "-", "--machine", "vmd"], b"").status.code(), Some(64));
+}
+
 #[test]
 fn why_names_every_step_and_what_would_help() {
     let [iort, lspci] = [sample(SWITCH, "iort.bin"), sample(SWITCH, "lspci.txt")];

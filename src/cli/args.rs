@@ -63,7 +63,7 @@ fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
     /// Play the world in which groups hang on who comes first, for comparison
     #[command(
         after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
-bus order.\n\nALGORITHMS\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
+bus order.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
 device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
 closure         groups as the closure of the ties: fwspec\n  \
 rejected        what the thread of 2020 rejected, all on top of driver-probe:\n    \
@@ -72,14 +72,14 @@ replay          every device visited again when an IOMMU registers\n    \
 defer-to-port   a device deferred until the bridge above it has a group\n    \
 look-down       pci_device_group() looking below a bridge, too\n    \
 recurse         iommu_probe_device() called for bridges that are walked past\n\n\
-ORDERS\nA text with an event a line; `all` stands for every function, in bus order, and # starts a comment:\n  \
+ORDERS\n\nA text with an event a line; `all` stands for every function, in bus order, and # starts a comment:\n  \
 add FUNCTION...     added to the bus; what no line adds is there from the beginning\n  \
 remove FUNCTION...  leaves\n  \
 probe FUNCTION...   a driver is matched with each, and binds; what no line names has no driver\n  \
 fail FUNCTION...    a driver is matched with each, and its probe fails\n  \
 ready [IOMMU...]    registered: these, or all; what no line names is ready from the beginning\n  \
 retry               deferred drivers try again; at the end they do so anyway\n  \
-FUNCTION            is given its group now: a recorded order\n\
+FUNCTION            is given its group now: a recorded order\n\n\
 Lines of a kernel log that say `Adding to iommu group` are a recorded order, too: dmesg | grep 'Adding to iommu group'.\n\n\
 Examples:\n  fwspec simulate --pci lspci.txt                                    three algorithms, an ordinary boot\n  \
 fwspec simulate --pci lspci.txt --algorithm driver-probe --order boot.txt\n  \
@@ -311,6 +311,9 @@ pub(super) struct Groups {
     /// Which rules: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = Policy::Linux)]
     pub(super) policy: Policy,
+    /// What config space does not show of the machine, and the isolation of some devices depends on
+    #[arg(long, value_enum, value_name = "FACT", value_delimiter = ',')]
+    pub(super) machine: Vec<Machine>,
     /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     pub(super) dialect: Dialect,
@@ -328,6 +331,14 @@ pub(super) struct Groups {
     format: GroupsFormat,
     #[command(flatten)]
     drawn: Drawn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Machine {
+    /// It has an ACPI IVRS table: AMD's southbridges isolate then
+    Ivrs,
+    /// The isolation of its Intel chipset's root ports, those without ACS, is switched on
+    IntelPchAcs,
 }
 
 #[derive(Debug, Args)]

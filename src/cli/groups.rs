@@ -31,7 +31,10 @@ pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
         args::Policy::Linux => Policy::Linux,
         args::Policy::Strict => Policy::Strict,
     };
-    let assign = |found| assign(firmware.as_ref(), arguments.dialect, policy, found);
+    let assign = |found| {
+        let groups = empty(firmware.as_ref(), arguments.dialect, policy)?;
+        Some(fill(on_machine(groups, arguments), firmware.as_ref(), found))
+    };
     let Some((mut groups, mut skipped)) = assign(found.clone()) else { return Ok(Outcome::Unreadable) };
     skipped.extend(unread.iter().map(Problem::from));
     let platform = firmware.as_ref().map(|firmware| &firmware.platform);
@@ -69,6 +72,23 @@ pub(super) fn assign(
     policy: Policy,
     found: Vec<Device>,
 ) -> Option<(Groups, Vec<Problem>)> {
+    Some(fill(empty(firmware, dialect, policy)?, firmware, found))
+}
+
+/// What isolation depends on and config space does not show, as the user says it or this machine does.
+fn on_machine(mut groups: Groups, arguments: &args::Groups) -> Groups {
+    let here = arguments.firmware.is_empty() && arguments.pci.is_none();
+    if arguments.machine.contains(&args::Machine::Ivrs) || here && sysfs::has_table(Path::new(SYS), "IVRS") {
+        groups = groups.with_ivrs();
+    }
+    if arguments.machine.contains(&args::Machine::IntelPchAcs) {
+        groups = groups.with_intel_pch_acs();
+    }
+    groups
+}
+
+/// Groups with nobody in them.
+fn empty(firmware: Option<&Firmware>, dialect: Dialect, policy: Policy) -> Option<Groups> {
     let groups = match firmware {
         Some(firmware) => match IdMap::build(&firmware.platform, dialect) {
             Ok(map) => Groups::new(map),
@@ -79,7 +99,10 @@ pub(super) fn assign(
         },
         None => Groups::without_firmware(),
     };
-    let mut groups = groups.policy(policy);
+    Some(groups.policy(policy))
+}
+
+fn fill(mut groups: Groups, firmware: Option<&Firmware>, found: Vec<Device>) -> (Groups, Vec<Problem>) {
     let mut skipped = Vec::new();
     for device in found.into_iter().chain(firmware.into_iter().flat_map(platform_devices)) {
         if let Err(error) = groups.add(device) {
@@ -93,7 +116,7 @@ pub(super) fn assign(
     }
     // The list is complete: what has no bridge above it stands on a root bus.
     groups.settle();
-    Some((groups, skipped))
+    (groups, skipped)
 }
 
 /// The PCI functions, from the named text or from this machine.

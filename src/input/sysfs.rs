@@ -74,6 +74,11 @@ pub fn firmware(sys: &Path) -> Option<PathBuf> {
         .find(|file| file.exists())
 }
 
+/// Whether the firmware has an ACPI table of this signature: one that isolation depends on need not be read to count.
+pub fn has_table(sys: &Path, signature: &str) -> bool {
+    sys.join("firmware/acpi/tables").join(signature).exists()
+}
+
 fn function(bdf: Bdf, path: &Path) -> io::Result<SysfsFunction> {
     let bytes = fs::read(path.join("config"))?;
     if bytes.is_empty() {

@@ -127,10 +127,8 @@ fn obstacle(groups: &Groups, document: &GroupsDocument, device: DeviceKey, found
     let by = document.name_of(groups, found.by);
     let sends = match (found.relation, device) {
         (Relation::Alias, DeviceKey::Pci(bdf)) => {
-            let also = groups
-                .topology()
-                .aliases(bdf)
-                .find(|alias| found.by == alias.by.into() && alias.rid != bdf.rid);
+            let mut aliases = groups.aliases(bdf);
+            let also = aliases.find(|alias| found.by == alias.by.into() && alias.rid != bdf.rid);
             also.map(|alias| alloc::format!("the device also sends as {}: ", alias.rid)).unwrap_or_default()
         }
         _ => String::new(),
