@@ -181,6 +181,23 @@ fn shapes(n: u32) -> Vec<(&'static str, Vec<u8>)> {
         blob.node("i", &[("#iommu-cells", none), ("reg", &[0xffff_0000, 1])]);
     });
     shapes.push(("registers behind a million ranges", blob.end().finish()));
+    // DMA that goes round in a circle, and buses that ask how far it reaches.
+    let mut blob = Blob::new();
+    blob.cells("#address-cells", &[1]).cells("#size-cells", &[1]).begin("soc").cells("phandle", &[1]);
+    blob.cells("interconnects", &[2]).text("interconnect-names", "dma-mem");
+    blob.node("mc", &[("phandle", &[2]), ("#interconnect-cells", &[0])]);
+    (0..n).for_each(|_| {
+        blob.node("bus", &[("dma-ranges", &[0, 0, 1])]);
+    });
+    shapes.push(("dma in a circle", blob.end().finish()));
+
+    // Each map fails at its second entry and goes on to the parent.
+    let mut blob = Blob::new();
+    blob.node("v2m", &[("phandle", &[2])]).begin("soc").cells("msi-parent", &[2]);
+    (0..n / 4).for_each(|_| {
+        blob.node("bus", &[("msi-map", &[0, 2, 0, 8, 9, 9])]);
+    });
+    shapes.push(("maps that fail half-way", blob.end().finish()));
     shapes
 }
 

@@ -60,13 +60,14 @@ fn the_cells_of_a_specifier_are_shown_by_the_names_of_their_binding() {
     blob.node("usb", &[("iommus", &[2, 0x400, 0x7f])]);
     blob.node("camera", &[("iommus", &[3, 5])]);
     blob.node("odd", &[("iommus", &[4, 1, 2, 3, 0xff])]);
-    blob.host("pcie", &[("iommu-map", &[0, 2, 0x1c00, 7, 1])]);
+    blob.host("pcie", &[("iommu-map", &[0, 2, 0x1c00, 7, 1, 8, 1, 0x12, 1])]);
     let shown = Shown::of(blob.finish());
     assert_eq!(shown.line("/display"), ["/display (master)", "0x45 (larb 2, port 5)", "iommu@1"]);
     assert_eq!(shown.line("/usb"), ["/usb (master)", "0x400 mask 0x7f", "iommu@2"]);
     assert_eq!(shown.line("/camera"), ["/camera (master)", "0x5 (micro-tlb)", "iommu@3"]);
     assert_eq!(shown.line("/odd"), ["/odd (master)", "<0x1 0x2 0x3 0xff>", "iommu@4"]);
     assert_eq!(shown.line("/pcie")[1..], ["00:00.0", "0x1c00 mask 0x7", "iommu@2"]);
+    assert_eq!(shown.line("      ")[..], ["00:01.0", "0x12 (larb 0, port 18)", "iommu@1"]);
     assert_eq!(shown.line("/iommu@1")[1..], ["mediatek", "1 cell: larb (bits 9:5), port (bits 4:0)"]);
     assert_eq!(shown.line("/iommu@2")[1..], ["smmu-v2", "2 cells: stream, mask"]);
     assert_eq!(shown.line("/iommu@4")[1..], ["unknown", "4 cells"]);
@@ -98,7 +99,7 @@ fn what_is_said_of_the_dma_of_a_master_is_shown() {
         .end()
         .end();
     let shown = Shown::of(blob.finish());
-    let facts = "/soc/gpu (master, coherent, DMA up to 0x3fffffff, PASIDs of 5 bits, can stall)";
+    let facts = "/soc/gpu (master, coherent, 30-bit DMA, PASIDs of 5 bits, can stall)";
     assert_eq!(shown.line("/soc/gpu")[0], facts);
     assert!(shown.line("/soc/pcie")[0].starts_with("/soc/pcie (PCI segment 0001, ATS, coherent"));
 }

@@ -244,16 +244,21 @@ impl View<'_> {
             RangeOutput::Errno(errno) => [self.style.alarm(&errno.to_string()), String::new()],
             RangeOutput::Stream { first, constant, cells } => {
                 let single = range.first == range.last || constant;
+                // The mask of the SMMU's own node stands beside one cell only.
+                let mask = match first.mask {
+                    mask if mask != 0 && cells.is_none() => format!(" mask {mask:#x}"),
+                    _ => String::new(),
+                };
                 let id = match (first.id, cells) {
                     (None, _) => "all as one".to_string(),
                     (Some(_), Some(cells)) => {
                         self.specifier(first.iommu, self.map.specifier_cells(at, cells))
                     }
-                    (Some(id), None) if single => id.to_string(),
+                    (Some(id), None) if single => self.specifier(first.iommu, &[id.0]),
                     (Some(id), None) => span(id.0, range),
                 };
                 let constant = if constant { " for all" } else { "" };
-                [format!("{id}{constant}"), self.iommu(first.iommu)]
+                [format!("{id}{mask}{constant}"), self.iommu(first.iommu)]
             }
             RangeOutput::Msi { .. } => Default::default(),
         }
@@ -346,7 +351,10 @@ impl View<'_> {
 fn facts(requester: &Requester) -> Vec<String> {
     let coherent =
         requester.coherency.coherent.map(|coherent| if coherent { "coherent" } else { "not coherent" });
-    let limit = requester.dma_limit.map(|limit| format!("DMA up to {limit:#x}"));
+    let limit = requester.dma_limit.map(|limit| match limit & limit.wrapping_add(1) {
+        0 => format!("{}-bit DMA", limit.count_ones()),
+        _ => format!("DMA up to {limit:#x}"),
+    });
     let pasids = requester.pasid_bits.filter(|bits| *bits > 0).map(|bits| format!("PASIDs of {bits} bits"));
     let stalls = (requester.can_stall == Some(true)).then(|| "can stall".to_string());
     [coherent.map(str::to_string), limit, pasids, stalls].into_iter().flatten().collect()
