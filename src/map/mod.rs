@@ -297,7 +297,8 @@ impl MappedIommu {
         let narrow = || {
             let Output::Linear(output) = range.output else { return false };
             let last = output.checked_add(range.last.wrapping_sub(range.first));
-            self.stream_match_mask.is_none_or(|mask| mask == 0) && last.is_some_and(|last| last <= u32::from(u16::MAX))
+            self.stream_match_mask.is_none_or(|mask| mask == 0)
+                && last.is_some_and(|last| last <= u32::from(u16::MAX))
         };
         self.available && (!matches!(self.kind, IommuKind::SmmuV2(_)) || narrow())
     }
