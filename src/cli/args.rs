@@ -63,7 +63,7 @@ fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
     /// Play the world in which groups hang on who comes first, for comparison
     #[command(
         after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
-bus order.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
+bus order. Played is what PCI makes of groups; what the drivers of IOMMUs add, as for shared StreamIDs, is not.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
 device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
 closure         groups as the closure of the ties: fwspec\n  \
 rejected        what the thread of 2020 rejected, all on top of driver-probe:\n    \

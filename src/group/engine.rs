@@ -65,7 +65,9 @@ impl Groups {
         if let Some(proxy) = device.proxy {
             self.proxies.insert(slot, proxy);
         }
-        batch.extend(self.proxies.behind(key));
+        if !self.proxies.is_empty() {
+            batch.extend(self.proxies.behind(key));
+        }
         let first_group = self.next_group;
         self.tie(batch);
         Ok(self.placed(slot, key, first_group))

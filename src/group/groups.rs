@@ -192,7 +192,9 @@ impl Groups {
     /// The requester IDs that a function's DMA can carry: those of [`Topology::aliases`], of the function that it comes from
     /// ([`Device::real_dma`](super::Device::real_dma)) where that is another.
     pub fn aliases(&self, function: Bdf) -> impl Iterator<Item = Alias> {
-        let proxy = self.topology.node(function).and_then(|node| self.proxies.of(node.tag));
+        // Nearly no machine has any.
+        let node = if self.proxies.is_empty() { None } else { self.topology.node(function) };
+        let proxy = node.and_then(|node| self.proxies.of(node.tag));
         let real = match proxy {
             Some(Proxy::RealDma(real)) => real,
             _ => function,

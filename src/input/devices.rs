@@ -71,6 +71,13 @@ pub fn devices(dumps: &ConfigDumps) -> (Vec<Device>, Vec<Error>) {
 }
 
 /// The functions behind Intel VMDs of which nobody has said whose requester ID their DMA carries ([`Device::real_dma`]).
+///
+/// ```
+/// let drive = fwspec::Device::endpoint("10000:e1:00.0".parse()?);
+/// assert_eq!(fwspec::input::of_unknown_vmd(&[drive]).count(), 1);
+/// assert_eq!(fwspec::input::of_unknown_vmd(&[drive.real_dma("00:0e.0".parse()?)]).count(), 0);
+/// # Ok::<(), fwspec::ParseBdfError>(())
+/// ```
 pub fn of_unknown_vmd(devices: &[Device]) -> impl Iterator<Item = Bdf> + '_ {
     let unknown = devices.iter().filter(|device| is_behind_vmd(device) && device.real_dma_device().is_none());
     unknown.filter_map(|device| match device.key() {

@@ -32,6 +32,20 @@ impl World<'_> {
     /// with some drivers that fail or do not exist. Devices are always added in bus order; what differs is how far the scan has
     /// come when an IOMMU registers, and which device is added again later. [`Algorithm::Closure`] has to stand both, and
     /// devices in any order.
+    ///
+    /// ```
+    /// use fwspec::group::simulate::{Algorithm, Event, World};
+    /// use fwspec::{Bdf, Device, Groups};
+    /// let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// let world = World::of(&groups);
+    /// let found = world.breaking(Algorithm::DriverProbe);
+    /// assert_eq!(found.schedule, Some(vec![Event::Probe(nic), Event::Probe(port)]));
+    /// assert_eq!(world.breaking(Algorithm::Closure).schedule, None);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn breaking(&self, algorithm: Algorithm) -> Breaking {
         let schedules: Box<dyn Iterator<Item = Vec<Event>> + '_> = match algorithm {
             Algorithm::DeviceAdd => Box::new(self.scans()),
