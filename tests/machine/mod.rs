@@ -46,6 +46,14 @@ impl Machine {
         order.iter().map(|at| self.devices[*at]).collect()
     }
 
+    /// The physical function of the device at an index, where that is a virtual function.
+    pub fn physical_of(&self, at: usize) -> Option<Bdf> {
+        match self.physical[at]? {
+            DeviceKey::Pci(bdf) => Some(bdf),
+            other => panic!("{other} is no PCI function"),
+        }
+    }
+
     /// Whether everything below the device leaves too.
     pub fn childless(&self, device: &Device, leaving: &[Device]) -> bool {
         let key = device.key();
