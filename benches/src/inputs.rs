@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fwspec::acpi::iort::Builder;
-use fwspec::pci::{Fact, Function, PortType};
+use fwspec::pci::{AliasMask, Fact, Function, PortType, Surroundings, acs};
 use fwspec::{AcsFlags, Bdf, Device, Segment};
 use vm_fdt::FdtWriter;
 
@@ -184,18 +184,25 @@ pub struct Functions {
 }
 
 impl Functions {
-    fn push(&mut self, bdf: Bdf, function: Function, isolates: bool, above: u32, alias: u8) -> u32 {
+    /// Adds a function below the bridge `above` (its index), all that it can do of `acs` being switched on.
+    fn push(&mut self, bdf: Bdf, function: Function, acs: bool, above: u32) -> u32 {
         let device = Device::function(bdf, function);
-        let device = if isolates { device.acs(AcsFlags::ISOLATED) } else { device };
+        let device = if acs { device.acs(AcsFlags::ISOLATED) } else { device };
         self.devices.push(device);
+        let devfn = bdf.rid.devfn();
+        // As the PCI core has it once a slot is scanned, so that a search from the root down finds what there is to find.
+        let multifunction = function.multifunction || bdf.rid.function() > 0;
+        let around = Surroundings { multifunction, root_bus: above == u32::MAX, ..Surroundings::default() };
+        let alias = AliasMask::of(&function, devfn).and_then(|(mask, _)| mask.devfns().next());
         self.rivals.push(PciDevice {
             bus: bdf.segment.0 << 8 | u32::from(bdf.rid.bus()),
             bridge: above,
             group: 0,
-            devfn: bdf.rid.devfn(),
-            multifunction: function.multifunction.into(),
-            isolates: isolates.into(),
-            alias,
+            devfn,
+            multifunction: multifunction.into(),
+            isolates: acs::enabled(device.facts(), AcsFlags::ISOLATED, around).isolates.into(),
+            alias: alias.unwrap_or(devfn),
+            tags: function.is(PortType::PcieToPci).into(),
         });
         u32::try_from(self.rivals.len() - 1).unwrap()
     }
@@ -223,7 +230,7 @@ fn flat(all: &mut Functions, segment: Segment, count: usize) {
         for function in 0..8 {
             if all.devices.len() < count {
                 let bdf = Bdf::new(segment, 0, slot, function);
-                all.push(bdf, Function::endpoint(), true, u32::MAX, bdf.rid.devfn());
+                all.push(bdf, Function::endpoint(), true, u32::MAX);
             }
         }
     }
@@ -236,30 +243,30 @@ fn mixed(all: &mut Functions, segment: Segment) {
         let secondary = bus + 1;
         let last = secondary + 13;
         let port = Function::port(PortType::RootPort, secondary, last);
-        let port = all.push(bdf(0, slot, 0), port, true, u32::MAX, slot << 3);
+        let port = all.push(bdf(0, slot, 0), port, true, u32::MAX);
         // A switch of ten ports; every second one does not isolate.
         let upstream = Function::port(PortType::UpstreamPort, secondary + 1, last);
-        let upstream = all.push(bdf(secondary, 0, 0), upstream, false, port, 0);
+        let upstream = all.push(bdf(secondary, 0, 0), upstream, false, port);
         for below in 0..10 {
             let (inner, outer) = (secondary + 1, secondary + 2 + below);
             let port = Function::port(PortType::DownstreamPort, outer, outer);
-            let port = all.push(bdf(inner, below, 0), port, below % 2 == 0, upstream, below << 3);
+            let port = all.push(bdf(inner, below, 0), port, below % 2 == 0, upstream);
             // A network card of eight functions, half of the cards isolating.
             for function in 0..8 {
                 let nic = Function { multifunction: true, ..Function::endpoint() };
-                all.push(bdf(outer, 0, function), nic, below % 3 == 0, port, function);
+                all.push(bdf(outer, 0, function), nic, below % 3 == 0, port);
             }
         }
         // A bridge to conventional PCI with four cards.
         let bridge = Function::port(PortType::PcieToPci, last, last);
-        let bridge = all.push(bdf(secondary + 1, 30, 0), bridge, false, upstream, 30 << 3);
+        let bridge = all.push(bdf(secondary + 1, 30, 0), bridge, false, upstream);
         for slot in 0..4 {
             let card = Function { pcie: Fact::Absent, ..Function::endpoint() };
-            all.push(bdf(last, slot, 0), card, false, bridge, 0);
+            all.push(bdf(last, slot, 0), card, false, bridge);
         }
         // Integrated SATA controllers that pose as their function 1.
         let sata = Function { vendor: 0x1b4b, device: 0x9230, ..Function::endpoint() };
-        all.push(bdf(0, slot + 16, 0), sata, true, u32::MAX, (slot + 16) << 3 | 1);
+        all.push(bdf(0, slot + 16, 0), sata, true, u32::MAX);
         bus = last;
     }
 }

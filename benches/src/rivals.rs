@@ -104,14 +104,16 @@ pub struct PciDevice {
     pub isolates: u8,
     /// The `devfn` that it poses as; its own for none.
     pub alias: u8,
+    /// It is a bridge that adds an alias.
+    pub tags: u8,
 }
 
 /// How the searched devices lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// An array, 16 bytes a device.
+    /// An array, 20 bytes a device.
     Packed,
-    /// A list, 2 KiB a device, references counted.
+    /// As in Linux: a list, 2 KiB a device, references counted under a lock.
     Listed,
 }
 
