@@ -1,5 +1,6 @@
 //! Events in, placements out.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::event::{BusError, Change, Departure, How, Placement};
@@ -8,7 +9,8 @@ use super::partition::Slot;
 use super::policy::{self, Policy};
 use super::{Device, DeviceKey, GroupId};
 use crate::bytes::index;
-use crate::slab::NOWHERE;
+use crate::pci::Function;
+use crate::slab::{NOWHERE, Place};
 use crate::{Bdf, Segment};
 
 /// As many devices as can be counted: each tie has two ends, and 32 bits name an end.
@@ -29,39 +31,18 @@ impl Groups {
             return Err(BusError::TooMany);
         }
         let mut batch = core::mem::take(&mut self.scratch.batch);
-        batch.push(slot);
-        let mut place = NOWHERE;
-        match device.key {
-            DeviceKey::Pci(bdf) => {
-                // Nothing else about a function tells what the bus that it is on is below.
-                let may_tell = device.physical.is_some() || device.function.only_on_root_bus();
-                let was_attached = !may_tell || self.topology.attached(bdf).is_ok();
-                place = match self.topology.insert_tagged(bdf, &device.function, device.physical, slot) {
-                    Ok(place) => place,
-                    Err(error) => {
-                        self.put_back(batch);
-                        return Err(error.into());
-                    }
-                };
-                self.affected(bdf, was_attached, &mut batch);
-            }
-            key if self.others.contains_key(&key) => {
+        let place = match self.put(&device, slot, &mut batch) {
+            Ok(place) => place,
+            Err(error) => {
                 self.put_back(batch);
-                return Err(BusError::Duplicate(key));
+                return Err(error);
             }
-            key => _ = self.others.insert(key, slot),
-        }
+        };
         self.changes.clear();
         let (key, order) = (device.key, self.next_order);
         self.next_order = order.saturating_add(1);
-        self.slots.insert(Some(Entry {
-            key,
-            place,
-            order,
-            state: State::Tied,
-            grouped: false,
-            assumed: false,
-        }));
+        let state = State::Tied;
+        self.slots.insert(Some(Entry { key, place, order, state, grouped: false, assumed: false }));
         if let Some(proxy) = device.proxy {
             self.proxies.insert(slot, proxy);
         }
@@ -69,14 +50,44 @@ impl Groups {
             batch.extend(self.proxies.behind(key));
         }
         let first_group = self.next_group;
-        self.tie(batch);
-        Ok(self.placed(slot, key, first_group))
+        if batch.is_empty() && !self.contested() {
+            self.scratch.batch = batch;
+            self.tie_one(slot, key, place);
+        } else {
+            if !batch.contains(&slot) {
+                batch.insert(0, slot);
+            }
+            self.tie_with(batch, Some(slot), &BTreeMap::new());
+        }
+        Ok(self.placed(slot, first_group))
+    }
+
+    /// Writes a device down where it is found by its name, and lists the others whose ties that can change. Returns its place
+    /// in the topology.
+    fn put(&mut self, device: &Device, slot: Slot, batch: &mut Vec<Slot>) -> Result<Place, BusError> {
+        let (function, physical) = (&device.function, device.physical);
+        match device.key {
+            DeviceKey::Pci(bdf) => {
+                // Nothing else about a function tells what the bus that it is on is below.
+                let may_tell = physical.is_some() || function.only_on_root_bus();
+                let was_attached = !may_tell || self.topology.attached(bdf).is_ok();
+                let place = self.topology.insert_tagged(bdf, function, physical, slot)?;
+                if may_tell || !function.is_leaf() || self.policy == Policy::Strict {
+                    self.affected(bdf, function, was_attached, batch);
+                }
+                Ok(place)
+            }
+            key if self.others.contains_key(&key) => Err(BusError::Duplicate(key)),
+            key => {
+                self.others.insert(key, slot);
+                Ok(NOWHERE)
+            }
+        }
     }
 
     /// What `add` answers: where the device is now, and what the event did on the way.
-    fn placed(&mut self, slot: Slot, key: DeviceKey, first_group: u64) -> Placement {
+    fn placed(&self, slot: Slot, first_group: u64) -> Placement {
         let mut placement = self.placement_at(slot);
-        self.changes.retain(|change| !matches!(change, Change::Placed { device, .. } if *device == key));
         let Some(group) = placement.group else { return placement };
         let absorbed: Vec<GroupId> = self
             .changes
@@ -135,7 +146,7 @@ impl Groups {
         self.topology.replace(bdf, device.function)?;
         self.changes.clear();
         let mut batch = core::mem::take(&mut self.scratch.batch);
-        self.affected(bdf, true, &mut batch);
+        self.affected(bdf, &device.function, true, &mut batch);
         batch.retain(|slot| matches!(self.obstacle(*slot), Some(Obstacle::Missing(_))));
         self.tie(batch);
         Ok(&self.changes)
@@ -174,7 +185,7 @@ impl Groups {
             waiting.into_iter().filter_map(|slot| Some((self.entry(slot)?.key, slot))).collect();
         waiting.sort_unstable();
         for (_, slot) in waiting {
-            self.enter_group(slot);
+            self.enter_group(slot, None);
         }
         &self.changes
     }
@@ -210,18 +221,17 @@ impl Groups {
         Ok(&self.changes)
     }
 
-    /// The devices whose ties the arrival of a function can change: itself, what is below it, and what else is on its bus
+    /// The devices whose ties the arrival of a function can change besides its own: what is below it, and all that is on its bus
     /// when it tells what that bus is.
-    fn affected(&self, bdf: Bdf, was_attached: bool, batch: &mut Vec<Slot>) {
+    fn affected(&self, bdf: Bdf, function: &Function, was_attached: bool, batch: &mut Vec<Slot>) {
         let told = !was_attached && self.topology.attached(bdf).is_ok();
         let opened = self.policy == Policy::Strict
             && policy::switch_of(&self.topology, bdf)
                 .is_some_and(|switch| policy::open_in_switch(&self.topology, switch) == Some(bdf));
         if told || opened {
-            batch.clear();
             self.descend(bdf.segment, [bdf.rid.bus()], batch);
         } else {
-            self.descend(bdf.segment, self.topology.below(bdf), batch);
+            self.descend(bdf.segment, function.below(bdf.rid), batch);
         }
     }
 
@@ -233,9 +243,12 @@ impl Groups {
 
     /// Everything on these buses and below, parents first. Bus numbers grow on the way, so it ends.
     fn descend(&self, segment: Segment, buses: impl IntoIterator<Item = u8>, batch: &mut Vec<Slot>) {
-        let mut seen = [false; 256];
         let mut buses: Vec<u8> =
             buses.into_iter().filter(|bus| !self.topology.is_bare(segment, *bus)).collect();
+        if buses.is_empty() {
+            return;
+        }
+        let mut seen = [false; 256];
         while let Some(bus) = buses.pop() {
             if seen.get_mut(usize::from(bus)).is_none_or(|seen| core::mem::replace(seen, true)) {
                 continue;
@@ -246,7 +259,7 @@ impl Groups {
             }
             for (bdf, node) in self.topology.on_bus(segment, bus) {
                 batch.push(node.tag);
-                buses.extend(self.topology.below(bdf));
+                buses.extend(node.function.below(bdf.rid));
             }
         }
     }

@@ -3,15 +3,15 @@
 use alloc::vec::Vec;
 
 use super::DeviceKey;
-use super::groups::{Entry, Groups, Obstacle};
+use super::groups::{Groups, Obstacle};
 use super::partition::Slot;
 use super::policy::{self, Policy};
 use super::proxy::Proxy;
-use super::tie::{self, Tie, View};
+use super::tie::{self, Guise, Tie, View};
 use crate::bytes::index;
 use crate::map::Stream;
 use crate::model::GroupRule;
-use crate::pci::{Openness, Seat, Way};
+use crate::pci::{Openness, Seat};
 use crate::slab::Place;
 use crate::{Bdf, StreamId};
 
@@ -19,9 +19,8 @@ use crate::{Bdf, StreamId};
 pub(super) type Found = (Slot, Slot, Tie);
 
 impl Groups {
-    /// Collects the ties of one device to others that are attached. `way` is what is above it.
-    pub(super) fn find(&mut self, slot: Slot, way: &Way, found: &mut Vec<Found>) {
-        let Some(&Entry { key, place, .. }) = self.entry(slot) else { return };
+    /// Collects the ties of one device to others that are attached.
+    pub(super) fn find(&mut self, slot: Slot, key: DeviceKey, place: Place, found: &mut Vec<Found>) {
         self.find_proxy(slot, found);
         if let Some(fwspec) = &self.said(slot).fwspec {
             for stream in &fwspec.ids {
@@ -41,7 +40,7 @@ impl Groups {
             }
         }
         if let DeviceKey::Pci(bdf) = key
-            && let Some(assumed) = self.find_pci(slot, bdf, place, way, found)
+            && let Some(assumed) = self.find_pci(slot, bdf, place, found)
             && let Some(entry) = self.entry_mut(slot)
         {
             entry.assumed = assumed;
@@ -81,15 +80,9 @@ impl Groups {
     }
 
     /// The ties that PCI makes. Says whether one of them is for want of knowledge.
-    fn find_pci(
-        &self,
-        slot: Slot,
-        bdf: Bdf,
-        place: Place,
-        way: &Way,
-        found: &mut Vec<Found>,
-    ) -> Option<bool> {
+    fn find_pci(&self, slot: Slot, bdf: Bdf, place: Place, found: &mut Vec<Found>) -> Option<bool> {
         let seat = self.topology.seat_at(place)?;
+        let way = seat.way();
         let mut assumed = seat.has_hidden_aliases();
         let mut tie_to = |other: Slot, tie: Tie| {
             if other != slot {
@@ -114,8 +107,8 @@ impl Groups {
         }
         let (mine, openness) = view(&seat);
         if openness.open {
-            let siblings = seat.in_slot().filter(|sibling| sibling.node.rid != bdf.rid);
-            for (sibling, (theirs, their_openness)) in siblings.map(|sibling| (sibling, view(&sibling))) {
+            for sibling in seat.in_slot().filter(|sibling| sibling.node.rid != bdf.rid) {
+                let (theirs, their_openness) = view(&sibling);
                 if let Some(tie) = tie::multifunction(&mine, &theirs) {
                     assumed |= openness.assumed || their_openness.assumed;
                     tie_to(sibling.node.tag, tie);
@@ -125,8 +118,9 @@ impl Groups {
             }
         }
         if seat.somebody_poses() {
+            let mine = guise(&seat);
             for other in seat.confusable().filter(|other| other.node.rid != bdf.rid) {
-                if let Some(tie) = tie::dma_alias(&mine, &view(&other).0) {
+                if let Some(tie) = tie::dma_alias(&mine, &guise(&other)) {
                     tie_to(other.node.tag, tie);
                 }
             }
@@ -168,7 +162,10 @@ fn view(seat: &Seat<'_>) -> (View, Openness) {
         virtual_function: seat.node.function.virtual_function,
         multifunction,
         isolates: !openness.open,
-        poses: seat.poses(),
     };
     (view, openness)
+}
+
+fn guise(seat: &Seat<'_>) -> Guise {
+    Guise { bdf: seat.bdf(), poses: seat.poses() }
 }

@@ -13,51 +13,82 @@ use super::{DeviceKey, GroupId};
 use crate::Bdf;
 use crate::bytes::index;
 use crate::model::GroupRule;
-use crate::pci::Way;
+use crate::pci::Missing;
+use crate::slab::Place;
 
 impl Groups {
     pub(super) fn tie(&mut self, batch: Vec<Slot>) {
-        self.tie_with(batch, &BTreeMap::new());
+        self.tie_with(batch, None, &BTreeMap::new());
     }
 
-    /// Finds the ties of these devices, puts them in force and gives the devices their groups. `heirs` are devices that take
-    /// a group's name with them.
-    pub(super) fn tie_with(&mut self, batch: Vec<Slot>, heirs: &BTreeMap<GroupId, Slot>) {
+    /// Whether somebody may refuse somebody.
+    pub(super) fn contested(&self) -> bool {
+        self.owned > 0 || !self.withheld.is_empty()
+    }
+
+    /// As [`Groups::tie_with`], for a newcomer that changes the ties of nobody else and that nobody may refuse.
+    pub(super) fn tie_one(&mut self, slot: Slot, key: DeviceKey, place: Place) {
+        self.partition.insert(slot);
+        if let Some(missing) = self.look_up(slot, key, place) {
+            return self.set_state(slot, Err(Obstacle::Missing(missing)));
+        }
+        let mut found = core::mem::take(&mut self.scratch.found);
+        self.find(slot, key, place, &mut found);
+        for (a, b, tie) in &found {
+            self.unite(*a, *b, *tie);
+        }
+        found.clear();
+        self.scratch.found = found;
+        self.enter_group(slot, Some(slot));
+    }
+
+    /// Finds the ties of these devices, puts them in force and gives the devices their groups. Nothing is told of the
+    /// `newcomer` in the list of changes. `heirs` are devices that take a group's name with them.
+    pub(super) fn tie_with(
+        &mut self,
+        batch: Vec<Slot>,
+        newcomer: Option<Slot>,
+        heirs: &BTreeMap<GroupId, Slot>,
+    ) {
         let mut ready = core::mem::take(&mut self.scratch.ready);
         let mut found = core::mem::take(&mut self.scratch.found);
+        // Whether somebody may refuse somebody, or inherit a name.
+        let contested = self.contested() || !heirs.is_empty();
         // Out of the index first: an id is tied to one of those that have it already, and they must be tied to each other.
-        for slot in &batch {
-            self.forget_streams(*slot);
+        if self.map.is_some() {
+            batch.iter().for_each(|slot| self.forget_streams(*slot));
         }
         for slot in &batch {
+            let Some(&Entry { key, place, state, .. }) = self.entry(*slot) else { continue };
             let fresh = self.partition.class_of(*slot).is_none();
             if fresh {
                 self.partition.insert(*slot);
             }
-            let Some(way) = self.look_up(*slot) else { continue };
-            let was_tied = !fresh && self.entry(*slot).is_some_and(|entry| entry.state == State::Tied);
-            if !was_tied {
-                self.set_state(*slot, way.missing.map(Obstacle::Missing).map_or(Ok(State::Arriving), Err));
+            let missing = self.look_up(*slot, key, place);
+            let was_tied = !fresh && state == State::Tied;
+            match missing {
+                Some(missing) if !was_tied => self.set_state(*slot, Err(Obstacle::Missing(missing))),
+                None if !was_tied && contested => self.set_state(*slot, Ok(State::Arriving)),
+                None if state != State::Tied => self.set_state(*slot, Ok(State::Tied)),
+                _ => {}
             }
-            if way.missing.is_none() {
+            if missing.is_none() {
                 ready.push(*slot);
-                self.find(*slot, &way, &mut found);
+                self.find(*slot, key, place, &mut found);
             }
         }
-        if self.owned == 0 && self.obstacles.is_empty() && heirs.is_empty() {
-            // Nobody refuses anybody.
-            for slot in &ready {
-                self.set_state(*slot, Ok(State::Tied));
-            }
-            for (a, b, tie) in found.drain(..) {
-                self.unite(a, b, tie);
-            }
-            for slot in ready.drain(..) {
-                self.enter_group(slot);
-            }
+        if contested {
+            self.force(&ready, &found, newcomer, heirs);
         } else {
-            self.force(&mut ready, &mut found, heirs);
+            for (a, b, tie) in &found {
+                self.unite(*a, *b, *tie);
+            }
+            for slot in &ready {
+                self.enter_group(*slot, newcomer);
+            }
         }
+        ready.clear();
+        found.clear();
         self.groups.tidy();
         self.scratch.ready = ready;
         self.scratch.found = found;
@@ -65,7 +96,13 @@ impl Groups {
     }
 
     /// Puts ties in force where some groups have owners, or parts of groups have heirs.
-    fn force(&mut self, ready: &mut Vec<Slot>, found: &mut Vec<Found>, heirs: &BTreeMap<GroupId, Slot>) {
+    fn force(
+        &mut self,
+        ready: &[Slot],
+        found: &[Found],
+        newcomer: Option<Slot>,
+        heirs: &BTreeMap<GroupId, Slot>,
+    ) {
         let refused = self.refuse(found);
         for (group, slot) in heirs {
             // Named before anything is united, so that names go where the recomputed parts are.
@@ -73,12 +110,12 @@ impl Groups {
                 class.group = class.group.into_iter().chain([*group]).min();
             }
         }
-        for slot in ready.iter() {
+        for slot in ready {
             let refusal = refused.get(slot).map(|owner| Obstacle::Owned(*owner));
             self.set_state(*slot, refusal.map_or(Ok(State::Tied), Err));
         }
         self.withheld.extend(refused.keys());
-        for (a, b, tie) in found.drain(..) {
+        for &(a, b, tie) in found {
             let owned = |slot| self.partition.around(slot).is_some_and(|class| class.owned);
             let apart = self.partition.class_of(a) != self.partition.class_of(b);
             let widens = apart && (owned(a) || owned(b));
@@ -88,9 +125,9 @@ impl Groups {
             }
             self.unite(a, b, tie);
         }
-        for slot in ready.drain(..) {
-            if !refused.contains_key(&slot) {
-                self.enter_group(slot);
+        for slot in ready {
+            if !refused.contains_key(slot) {
+                self.enter_group(*slot, newcomer);
             }
         }
         if !heirs.is_empty() {
@@ -98,14 +135,13 @@ impl Groups {
         }
     }
 
-    /// Reads what is above a device and, where that is complete, what firmware says of it.
-    fn look_up(&mut self, slot: Slot) -> Option<Way> {
-        let &Entry { key, place, .. } = self.entry(slot)?;
-        let way = match key {
-            DeviceKey::Pci(_) => self.topology.way(place)?,
-            DeviceKey::Node(_) | DeviceKey::OnBus { .. } => Way::default(),
+    /// Reads what is above a device and, where nothing is missing there, what firmware says of it.
+    fn look_up(&mut self, slot: Slot, key: DeviceKey, place: Place) -> Option<Missing> {
+        let missing = match key {
+            DeviceKey::Pci(_) => self.topology.look_up_way(place),
+            DeviceKey::Node(_) | DeviceKey::OnBus { .. } => None,
         };
-        let Some(map) = self.map.as_ref().filter(|_| way.missing.is_none()) else { return Some(way) };
+        let Some(map) = self.map.as_ref().filter(|_| missing.is_none()) else { return missing };
         let outcome = match key {
             DeviceKey::Pci(bdf) => {
                 let aliases = self.aliases(bdf);
@@ -133,7 +169,7 @@ impl Groups {
         if let Some(said) = self.said.get_mut(index(slot)) {
             *said = Said { fwspec, dropped, refused: outcome.refused };
         }
-        Some(way)
+        None
     }
 
     pub(super) fn forget_streams(&mut self, slot: Slot) {
@@ -194,16 +230,16 @@ impl Groups {
 
     fn unite(&mut self, a: Slot, b: Slot, tie: Tie) {
         let Some(Union { class, group, absorbed }) = self.partition.union(a, b, tie) else { return };
-        let Some(into) = group else { return };
-        self.groups.hand_over(into, class);
+        self.groups.hand_over(group, class);
         if let Some(absorbed) = absorbed {
             self.groups.remove(absorbed);
-            self.changes.push(Change::Merged { absorbed, into });
+            self.groups.tidy();
+            self.changes.push(Change::Merged { absorbed, into: group });
         }
     }
 
-    /// Gives a device its class's group, if an IOMMU translates it and is ready.
-    pub(super) fn enter_group(&mut self, slot: Slot) {
+    /// Gives a device its class's group, if an IOMMU translates it and is ready, and tells so unless it is the `newcomer`.
+    pub(super) fn enter_group(&mut self, slot: Slot, newcomer: Option<Slot>) {
         let Some(entry) = self.entry(slot) else { return };
         let untranslated = self.map.is_some() && self.said(slot).fwspec.is_none();
         if entry.state != State::Tied || entry.grouped || untranslated {
@@ -229,7 +265,9 @@ impl Groups {
         if let Some(entry) = self.entry_mut(slot) {
             entry.grouped = true;
         }
-        self.changes.push(Change::Placed { device, group });
+        if newcomer != Some(slot) {
+            self.changes.push(Change::Placed { device, group });
+        }
     }
 
     /// Takes a device out of its class's group; the group is no more when it was the last.

@@ -56,13 +56,13 @@ pub(super) struct Class {
     pub(super) owned: bool,
 }
 
-/// Two classes that became one.
+/// Two classes became one, and the absorbed one had a group.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Union {
     /// The class that has all members now.
     pub(super) class: Place,
     /// Its group.
-    pub(super) group: Option<GroupId>,
+    pub(super) group: GroupId,
     /// The younger group, where both had one.
     pub(super) absorbed: Option<GroupId>,
 }
@@ -119,33 +119,27 @@ impl Partition {
         self.classes.get_mut(class)
     }
 
-    /// Ties two devices; `None` where they were in one class already.
+    /// Ties two devices. Tells when that changes which class has which group.
     pub(super) fn union(&mut self, a: Slot, b: Slot, tie: Tie) -> Option<Union> {
-        let [class_a, class_b] = [self.class_of(a)?, self.class_of(b)?];
+        let [class_a, class_b] = [self.seat(a).class, self.seat(b).class];
         if class_a == class_b {
             return None;
         }
-        let [one, other] = [*self.class(class_a)?, *self.class(class_b)?];
-        let ((kept, stays), (gone, moved)) = if one.size < other.size {
-            ((class_b, other), (class_a, one))
-        } else {
-            ((class_a, one), (class_b, other))
-        };
-        self.rename_all(moved.any, kept);
-        self.tie(a, b, tie);
-        if let Some(class) = self.classes.get_mut(gone) {
-            *class = Class::default();
-        }
+        let smaller = self.classes.get(class_a)?.size < self.classes.get(class_b)?.size;
+        let (class, gone) = if smaller { (class_b, class_a) } else { (class_a, class_b) };
+        let moved = core::mem::take(self.classes.get_mut(gone)?);
         self.classes.release(gone);
-        let group = stays.group.into_iter().chain(moved.group).min();
-        if let Some(class) = self.classes.get_mut(kept) {
-            class.size = stays.size.saturating_add(moved.size);
-            class.group = group;
-            class.grouped = stays.grouped.saturating_add(moved.grouped);
-            class.owned |= moved.owned;
-        }
-        let absorbed = stays.group.zip(moved.group).map(|(x, y)| x.max(y));
-        Some(Union { class: kept, group, absorbed })
+        self.rename_all(moved.any, class);
+        self.tie(a, b, tie);
+        let stays = self.classes.get_mut(class)?;
+        stays.size = stays.size.saturating_add(moved.size);
+        stays.grouped = stays.grouped.saturating_add(moved.grouped);
+        stays.owned |= moved.owned;
+        let theirs = moved.group?;
+        let group = stays.group.map_or(theirs, |ours| ours.min(theirs));
+        let absorbed = stays.group.map(|ours| ours.max(theirs));
+        stays.group = Some(group);
+        Some(Union { class, group, absorbed })
     }
 
     /// Gives everybody in one's tree another class.

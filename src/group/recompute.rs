@@ -47,7 +47,7 @@ impl Groups {
         self.withheld.clear();
         let frozen: BTreeSet<Slot> = kept.into_iter().collect();
         self.waiting.values_mut().for_each(|slots| slots.retain(|slot| frozen.contains(slot)));
-        self.tie_with(anew, &heirs);
+        self.tie_with(anew, None, &heirs);
         self.changes.clear();
         for slot in all {
             let Some(device) = self.entry(slot).map(|entry| entry.key) else { continue };

@@ -115,6 +115,12 @@ pub(super) struct View {
     pub(super) virtual_function: bool,
     pub(super) multifunction: bool,
     pub(super) isolates: bool,
+}
+
+/// A PCI function, and whom it poses as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guise {
+    pub(super) bdf: Bdf,
     pub(super) poses: Option<(AliasMask, &'static Row<AliasEffect>)>,
 }
 
@@ -129,11 +135,11 @@ pub(super) fn multifunction(a: &View, b: &View) -> Option<Tie> {
 
 /// Linux drivers/pci/search.c `pci_devs_are_dma_aliases`; stricter than it in that two functions may also pose as one third
 /// that no scan finds.
-pub(super) fn dma_alias(a: &View, b: &View) -> Option<Tie> {
+pub(super) fn dma_alias(a: &Guise, b: &Guise) -> Option<Tie> {
     if (a.bdf.segment, a.bdf.rid.bus()) != (b.bdf.segment, b.bdf.rid.bus()) {
         return None;
     }
-    let poses_as = |from: &View, to: &View| {
+    let poses_as = |from: &Guise, to: &Guise| {
         from.poses.filter(|(mask, _)| mask.contains(to.bdf.rid.devfn())).map(|(_, row)| row)
     };
     if let Some(row) = poses_as(a, b).or_else(|| poses_as(b, a)) {

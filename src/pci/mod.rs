@@ -14,7 +14,6 @@ mod traits;
 pub use acs::{AcsReason, AcsVerdict, Surroundings};
 pub use alias::{Alias, AliasMask};
 pub use function::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType};
-pub(crate) use path::Way;
 pub use sriov::SrIov;
 pub(crate) use store::Seat;
 pub use topology::{Missing, PciError, Topology};

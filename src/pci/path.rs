@@ -56,15 +56,16 @@ pub(crate) struct Way {
 }
 
 impl Topology {
-    /// What is above the function at a place. It is walked to once for each bus, and again when a bridge of the segment changes.
-    pub(crate) fn way(&mut self, place: Place) -> Option<Way> {
+    /// Sees to it that what is above the function at a place is known ([`Seat::way`](super::Seat::way)), and says what is missing
+    /// there. It is walked to once for each bus, and again when a bridge of the segment changes.
+    pub(crate) fn look_up_way(&mut self, place: Place) -> Option<Missing> {
         let bus = self.store.node_at(place)?.bus;
         if let Some(way) = self.store.known_way(bus) {
-            return Some(way);
+            return way.missing;
         }
         let way = self.walk(bus)?;
         self.store.keep_way(bus, way);
-        Some(way)
+        way.missing
     }
 
     fn walk(&self, place: Place) -> Option<Way> {

@@ -71,6 +71,8 @@ struct Slot {
     posing: u8,
 }
 
+const EMPTY: Slot = Slot { functions: [NOWHERE; 8], there: 0, posing: 0 };
+
 /// A function in its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
@@ -154,11 +156,11 @@ impl Store {
         self.tables.iter_mut().for_each(|table| table.age = table.age.saturating_add(1));
     }
 
-    /// What is above a bus, if that is still as it was; and where to keep it.
-    pub(super) fn known_way(&self, bus: Place) -> Option<Way> {
+    /// What is above a bus, if that is still as it was.
+    pub(super) fn known_way(&self, bus: Place) -> Option<&Way> {
         let bus = self.buses.get(bus)?;
-        let (age, way) = bus.way;
-        (age == self.tables.get(bus.table)?.age).then_some(way)
+        let (age, way) = &bus.way;
+        (*age == self.tables.get(bus.table)?.age).then_some(way)
     }
 
     /// Keeps what is above a bus.
@@ -237,7 +239,7 @@ impl Store {
         bus.posing |= u32::from(traits.poses()) << number;
         let Some(slot) = bus.slots.get_mut(usize::from(number)) else { return node };
         if *slot == NOWHERE {
-            *slot = self.slots.insert(Slot { functions: [NOWHERE; 8], there: 0, posing: 0 });
+            *slot = self.slots.insert(EMPTY);
         }
         let Some(slot) = self.slots.get_mut(*slot) else { return node };
         slot.there |= bit;
@@ -302,7 +304,8 @@ impl Store {
     /// The functions of one slot, by number.
     pub(super) fn in_slot<'a>(&'a self, bus: &Bus, device: u8) -> impl Iterator<Item = &'a Node> + use<'a> {
         let slot = bus.slots.get(usize::from(device)).and_then(|slot| self.slots.get(*slot));
-        slot.into_iter().flat_map(|slot| self.nodes_of(slot, slot.there))
+        let slot = slot.unwrap_or(const { &EMPTY });
+        self.nodes_of(slot, slot.there)
     }
 
     fn nodes_of<'a>(&'a self, slot: &'a Slot, mut which: u8) -> impl Iterator<Item = &'a Node> + use<'a> {
@@ -334,6 +337,11 @@ impl<'a> Seat<'a> {
     /// What it is called.
     pub(crate) fn bdf(&self) -> Bdf {
         Bdf { segment: self.bus.segment, rid: self.node.rid }
+    }
+
+    /// What was above it when that was looked up last.
+    pub(crate) fn way(&self) -> &'a Way {
+        &self.bus.way.1
     }
 
     /// Somebody else on the same bus.

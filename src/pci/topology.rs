@@ -3,7 +3,7 @@
 use super::store::{Bus, Node, Seat, Store};
 use super::{AcsFlags, AcsVerdict, Fact, Function, PortType};
 use crate::slab::{NOWHERE, Place};
-use crate::{Bdf, Segment};
+use crate::{Bdf, RequesterId, Segment};
 
 /// The live PCI functions of a machine. Functions come and go in any order; a function is *attached* once every bridge
 /// between it and a root bus is known.
@@ -104,12 +104,17 @@ impl Topology {
         if bus.is_some_and(|bus| self.store.place_on(bus, devfn) != NOWHERE) {
             return Err(PciError::Occupied(bdf));
         }
-        self.may_claim(bdf, function)?;
+        let leaf = function.is_leaf();
+        if !leaf {
+            self.may_claim(bdf, function)?;
+        }
         if bus.is_none() {
             place = self.store.open_bus(bdf.segment, own);
         }
         let node = self.store.put(place, bdf.rid, function, tag);
-        self.claim(bdf, node, function);
+        if !leaf {
+            self.claim(bdf, node, function);
+        }
         if let Some(pf) = physical.filter(|pf| pf.segment == bdf.segment && pf.rid.bus() < own) {
             self.adopt(own, pf);
         }
@@ -178,12 +183,12 @@ impl Topology {
             }
             self.store.ways_changed(bdf.segment);
         }
-        virtual_buses(function, bdf).for_each(|bus| self.adopt(bus, bdf));
+        virtual_buses(function, bdf.rid).for_each(|bus| self.adopt(bus, bdf));
     }
 
     /// Takes back what `claim` did for the function that is, or was, at `place`.
     fn disclaim(&mut self, bdf: Bdf, place: Place, function: &Function) {
-        for number in function.secondary().into_iter().chain(virtual_buses(function, bdf)) {
+        for number in function.below(bdf.rid) {
             let below = self.store.bus_mut(bdf.segment, number);
             if let Some(below) = below.filter(|below| below.bridge == place) {
                 below.bridge = NOWHERE;
@@ -214,7 +219,8 @@ impl Topology {
         while let Some(bus) = self.store.bus(segment, number) {
             let expects_vfs = || {
                 bus.virtual_of.is_some_and(|pf| {
-                    self.get(pf).is_some_and(|function| virtual_buses(function, pf).any(|bus| bus == number))
+                    self.get(pf)
+                        .is_some_and(|function| virtual_buses(function, pf.rid).any(|bus| bus == number))
                 })
             };
             if !bus.is_unused() || expects_vfs() {
@@ -299,14 +305,6 @@ impl Topology {
         self.store.bus(segment, bus).is_none_or(|bus| bus.is_empty() && bus.virtual_buses.is_empty())
     }
 
-    /// The buses right below a function: that of a bridge, those of virtual functions elsewhere.
-    pub(crate) fn below(&self, bdf: Bdf) -> impl Iterator<Item = u8> {
-        let function = self.get(bdf);
-        function
-            .into_iter()
-            .flat_map(move |function| function.secondary().into_iter().chain(virtual_buses(function, bdf)))
-    }
-
     /// Whether a function is in a multifunction slot, see [`Function::in_multifunction_slot`].
     pub fn in_multifunction_slot(&self, bdf: Bdf) -> bool {
         self.seat(bdf).is_some_and(|seat| seat.in_multifunction_slot())
@@ -326,10 +324,22 @@ impl Topology {
     }
 }
 
-fn virtual_buses(function: &Function, bdf: Bdf) -> impl Iterator<Item = u8> + use<> {
+impl Function {
+    /// Whether no bus can be right below the function.
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.secondary().is_none() && !matches!(self.sriov, Fact::Present(_))
+    }
+
+    /// The buses right below the function at `rid`: that of a bridge, those of virtual functions elsewhere.
+    pub(crate) fn below(&self, rid: RequesterId) -> impl Iterator<Item = u8> + use<> {
+        self.secondary().into_iter().chain(virtual_buses(self, rid))
+    }
+}
+
+fn virtual_buses(function: &Function, rid: RequesterId) -> impl Iterator<Item = u8> + use<> {
     let sriov = match function.sriov {
         Fact::Present(sriov) => Some(sriov),
         Fact::Absent | Fact::Unknown => None,
     };
-    sriov.into_iter().flat_map(move |sriov| sriov.virtual_buses(bdf.rid))
+    sriov.into_iter().flat_map(move |sriov| sriov.virtual_buses(rid))
 }
