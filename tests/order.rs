@@ -100,6 +100,38 @@ proptest! {
     }
 
     #[test]
+    fn p1_holds_for_devices_that_send_as_others(
+        (machine, order) in machines(12).prop_flat_map(shuffled), as_first in any::<u16>(), seed in any::<u8>(),
+    ) {
+        // The first, which is no virtual function, stands for some of the others.
+        let real = machine::bdf_of(&machine.devices[0]);
+        let sends = |(at, device): (usize, &Device)| match as_first >> at & 1 {
+            1 if at > 0 => device.real_dma(real),
+            _ => *device,
+        };
+        let devices: Vec<Device> = machine.devices.iter().enumerate().map(sends).collect();
+        let shuffled: Vec<Device> = order.iter().map(|at| devices[*at]).collect();
+        for policy in [Policy::Linux, Policy::Strict] {
+            let empty = || Groups::new(map(seed)).policy(policy);
+            let mut forwards = add_all(empty(), &devices);
+            let other = add_all(empty(), &shuffled);
+            prop_assert_eq!(partition(&forwards), partition(&other));
+            prop_assert_eq!(classes(&forwards), classes(&other));
+            for device in &devices {
+                let ids = |groups: &Groups| groups.placement(device.key()).unwrap().fwspec;
+                prop_assert_eq!(ids(&forwards), ids(&other));
+            }
+            for device in devices.iter().filter(|device| device.real_dma_device().is_some()) {
+                let class = classes(&forwards).into_iter().find(|class| class.contains(&device.key())).unwrap();
+                prop_assert!(class.contains(&real.into()));
+            }
+            let before = partition(&forwards);
+            forwards.recompute();
+            prop_assert_eq!(before, partition(&forwards));
+        }
+    }
+
+    #[test]
     fn p2_and_p3_groups_only_merge_and_the_older_name_stays(
         (machine, order) in machines(16).prop_flat_map(shuffled), policy in policies(), seed in any::<u8>(),
     ) {
