@@ -30,7 +30,9 @@ fn trees(criterion: &mut Criterion) {
         group.bench_function("fwspec", |bench| bench.iter(|| paths::lower(black_box(blob))));
         group.bench_function("fdt 0.1.5", |bench| bench.iter(|| rivals::resolve_with_fdt(black_box(blob))));
         if NO_LIBFDT.is_none() {
-            group.bench_function("libfdt", |bench| bench.iter(|| rivals::resolve_with_libfdt(black_box(blob))));
+            group.bench_function("libfdt", |bench| {
+                bench.iter(|| rivals::resolve_with_libfdt(black_box(blob)))
+            });
         }
         group.finish();
     }

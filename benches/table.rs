@@ -14,9 +14,9 @@ use fwspec::dt::Tree;
 use fwspec::model::{IdMapping, IdTable, Requester, RequesterKind, Target};
 use fwspec::{Dialect, Groups, IdMap, Platform};
 use fwspec_benches::inputs::{self, Board, Machine};
-use fwspec_benches::{aligned, bytes_of, paths};
 use fwspec_benches::race::{self, Racer, Stopwatch, median};
 use fwspec_benches::rivals::{self, Layout, NO_LIBFDT};
+use fwspec_benches::{aligned, bytes_of, paths};
 
 /// How often a folder is shown.
 const ROUNDS_OF_FOLDERS: u32 = 21;
@@ -109,6 +109,7 @@ fn main() {
         }
     }
     for (machine, count, target) in [
+        (Machine::Flat, 1_000, Goal::None),
         (Machine::Mixed, 1_000, Goal::None),
         (Machine::Flat, 10_000, Goal::Faster(1_000.0)),
         (Machine::Mixed, 10_000, Goal::Faster(1_000.0)),
@@ -429,7 +430,8 @@ fn time(nanoseconds: f64) -> String {
 fn report(rows: &[Row], before: &str) -> String {
     let mut text = String::from(
         "# Speed\n\nMade by `cargo bench --manifest-path benches/Cargo.toml`, which keeps what stands below the table. Medians of \
-rounds in which\neverybody has a turn; read the ratios, the times are this machine's.\n\n",
+rounds in which\neverybody has a turn; read the ratios, the times are this machine's. Memory that the process has had it keeps (`mallopt`), so that \
+no round pays\nfor the kernel's page faults.\n\n",
     );
     let _ = writeln!(text, "{}\n", machine());
     text += "| work | ours | rival | ratio | limit | target | |\n|---|---|---|---|---|---|---|\n";
