@@ -45,6 +45,8 @@ impl Source {
     pub const DTB: Source = Source::table(*b"DTB ");
     /// An ACPI IORT table.
     pub const IORT: Source = Source::table(*b"IORT");
+    /// An ACPI MADT table, whose signature is not its name.
+    pub const MADT: Source = Source::table(*b"APIC");
     /// An ACPI MCFG table.
     pub const MCFG: Source = Source::table(*b"MCFG");
     /// An ACPI RIMT table.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use fwspec::acpi::container::{self, Tables};
 use fwspec::acpi::iort::{Builder, Iort};
-use fwspec::acpi::{Mcfg, Sdt};
+use fwspec::acpi::{Madt, Mcfg, Sdt};
 use fwspec::model::SegmentBuses;
 use fwspec::{Error, ErrorKind, Platform, Segment, Source};
 
@@ -147,6 +147,45 @@ fn a_broken_block_costs_one_table() {
         assert_eq!(names(&found), ["IORT"]);
         assert_eq!(&*found.tables[0].bytes, &table(5)[..]);
     }
+}
+
+/// A MADT with these structures.
+fn madt(structures: &[&[u8]]) -> Vec<u8> {
+    sdt(b"APIC", &[&[0; 8][..], &structures.concat()].concat())
+}
+
+fn its(id: u32) -> Vec<u8> {
+    [&[0x0f, 20, 0, 0][..], &id.to_le_bytes(), &0x0808_0000_u64.to_le_bytes(), &[0; 4]].concat()
+}
+
+#[test]
+fn madt_says_which_its_units_there_are() {
+    // Between them a GIC distributor, which says nothing of IOMMUs.
+    let distributor = [&[0x0c, 24][..], &[0; 22]].concat();
+    let bytes = madt(&[&its(3), &distributor, &its(u32::MAX)]);
+    let mut platform = Platform::default();
+    assert_eq!(platform.its_units, None, "nothing is known without a MADT");
+    Madt::parse(&bytes).unwrap().lower_into(&mut platform);
+    assert_eq!((platform.its_units, platform.skipped), (Some(vec![3, u32::MAX]), vec![]));
+}
+
+#[test]
+fn broken_madt_structures_are_told_and_never_walked_past() {
+    for (structures, kind, offset) in [
+        (&[&its(3)[..], &[0x0f, 0, 7]][..], ErrorKind::NodeTooShort { length: 0, need: 2 }, 64),
+        (&[&its(3), &[0x0f]], ErrorKind::NodeTooShort { length: 0, need: 2 }, 64),
+        (&[&its(3), &[0x0f, 1]], ErrorKind::NodeTooShort { length: 1, need: 2 }, 64),
+        (&[&its(3), &its(4)[..19]], ErrorKind::NodeOverrun { length: 20, left: 19 }, 64),
+        (&[&[0x0f, 4, 0, 0], &its(3)], ErrorKind::NodeTooShort { length: 4, need: 20 }, 44),
+    ] {
+        let mut platform = Platform::default();
+        Madt::parse(&madt(structures)).unwrap().lower_into(&mut platform);
+        assert_eq!(platform.its_units, Some(vec![3]));
+        let [error] = platform.skipped.as_slice() else { panic!("{:?}", platform.skipped) };
+        assert_eq!((error.kind, error.at.to_string()), (kind, format!("APIC+{offset:#x}")));
+    }
+    assert!(Madt::parse(&sdt(b"APIC", &[0; 7])).is_err());
+    assert!(Madt::parse(&sdt(b"MCFG", &[0; 8])).is_err());
 }
 
 /// MCFG entries in words.

@@ -482,3 +482,18 @@ fn groups_that_change_with_the_firmware_are_told() {
     assert_eq!(fwspec(&["diff", "--pci", topology, healthy, healthy]).status.code(), Some(0));
     assert_eq!(fwspec(&["diff", "--pci", "nothing.txt", healthy, healthy]).status.code(), Some(2));
 }
+
+#[test]
+fn a_madt_beside_the_table_tells_which_its_units_there_are() {
+    let folder = std::env::temp_dir().join(format!("fwspec-madt-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let both = fs::read(project().join("firmware-samples/broken/IORT067-its-unknown/iort.bin")).unwrap();
+    let (iort, madt) = both.split_at(both.len() - 64);
+    let [iort_file, madt_file] = ["IORT", "APIC"].map(|name| folder.join(name).display().to_string());
+    fs::write(&iort_file, iort).unwrap();
+    fs::write(&madt_file, madt).unwrap();
+    assert!(!said(&["lint", &iort_file]).contains("[IORT067]"), "without a MADT nothing is known");
+    assert!(said(&["lint", &iort_file, &madt_file]).contains("[IORT067]"));
+    assert!(said(&["lint", folder.to_str().unwrap()]).contains("[IORT067]"), "the tables of a folder");
+    fs::remove_dir_all(folder).unwrap();
+}

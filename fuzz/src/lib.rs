@@ -33,6 +33,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("acpi_container", acpi_container),
     ("acpi_iort", acpi_iort),
+    ("acpi_madt", acpi_madt),
     ("acpi_mcfg", acpi_mcfg),
     ("acpi_rimt", acpi_rimt),
     ("acpi_sdt", acpi_sdt),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fwspec::acpi::iort::{self, Iort};
 use fwspec::acpi::rimt::{self, Rimt};
 use fwspec::acpi::viot::{self, Viot};
-use fwspec::acpi::{Mcfg, Sdt, container};
+use fwspec::acpi::{Madt, Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::input::{Firmware, lspci, recognise};
 use fwspec::pci::Function;
@@ -31,6 +31,15 @@ pub fn acpi_container(bytes: &[u8]) {
     for table in &found.tables {
         Sdt::parse(&table.bytes).expect("every table that is found can be read");
     }
+}
+
+pub fn acpi_madt(bytes: &[u8]) {
+    show::debug(&Madt::parse_as(bytes, Source { index: 1, ..Source::MADT }));
+    let Ok(table) = Madt::parse(bytes) else { return };
+    table.its_units().for_each(|unit| show::debug(&unit));
+    let mut platform = Platform::default();
+    table.lower_into(&mut platform);
+    show::debug(&platform);
 }
 
 pub fn acpi_mcfg(bytes: &[u8]) {

@@ -5,10 +5,12 @@
 #[cfg(feature = "alloc")]
 pub mod container;
 pub mod iort;
+mod madt;
 mod mcfg;
 pub mod rimt;
 mod sdt;
 pub mod viot;
 
+pub use madt::{ItsUnit, ItsUnits, Madt};
 pub use mcfg::{Allocation, Allocations, Mcfg};
 pub use sdt::Sdt;

@@ -412,7 +412,7 @@ fn dialects(name: &str) -> Result<Dialects, String> {
 
 #[derive(Debug, Args)]
 pub(super) struct Lint {
-    /// Firmware to check, or folders of it; an MCFG beside an IORT tells which buses there are; - is standard input
+    /// Firmware to check, or folders of it; an MCFG beside an IORT tells which buses there are, a MADT which ITS units; - is standard input
     ///
     /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder are those of one machine
     /// (/sys/firmware/acpi/tables), if none that is read here is there twice. What is no firmware is passed over and counted; symbolic links are

@@ -3,11 +3,11 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::acpi::Mcfg;
 use crate::acpi::container::{self, Tables};
 use crate::acpi::iort::{self, Iort};
 use crate::acpi::rimt::Rimt;
 use crate::acpi::viot::Viot;
+use crate::acpi::{Madt, Mcfg};
 use crate::dt::Tree;
 use crate::lint::{self, Finding};
 use crate::model::{Requester, RequesterKind};
@@ -84,6 +84,9 @@ impl Firmware {
             return self.join(mine);
         }
         self.platform.buses.extend(other.platform.buses);
+        if let Some(units) = other.platform.its_units {
+            self.platform.its_units.get_or_insert_default().extend(units);
+        }
         self.platform.skipped.extend(other.platform.skipped);
         if let Bytes::Iort(_, source) = other.table {
             self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at: source.at(0) });
@@ -155,7 +158,11 @@ impl Firmware {
             (_, _, []) => lint::platform(&self.platform),
             (iort, _, companions) => {
                 let buses = || self.platform.buses.clone();
-                let own = iort.map(|iort| lint::iort(&iort, &Platform { buses: buses(), ..iort.platform() }));
+                let its_units = || self.platform.its_units.clone();
+                let own = iort.map(|iort| {
+                    let facts = Platform { buses: buses(), its_units: its_units(), ..iort.platform() };
+                    lint::iort(&iort, &facts)
+                });
                 let companion =
                     |part: &Companion| lint::platform(&Platform { buses: buses(), ..part.platform.clone() });
                 own.into_iter().flatten().chain(companions.iter().flat_map(companion)).collect()
@@ -254,6 +261,7 @@ fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
             b"IORT" => Iort::parse_as(&table.bytes, source).map(|iort| found.platform = iort.platform()),
             b"RIMT" => Rimt::parse_as(&table.bytes, source).map(|rimt| companion(rimt.platform())),
             b"VIOT" => Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform())),
+            b"APIC" => Madt::parse_as(&table.bytes, source).map(|madt| madt.lower_into(&mut rest)),
             b"MCFG" => Mcfg::parse_as(&table.bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
             _ => continue,
         };
@@ -263,7 +271,10 @@ fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
             Err(error) => refused.push(error),
         }
     }
-    let nothing = matches!(found.table, Bytes::None) && companions.is_empty() && rest.buses.is_empty();
+    // Machines without a GIC have a MADT, too.
+    let no_units = rest.its_units.as_ref().is_none_or(Vec::is_empty);
+    let nothing =
+        matches!(found.table, Bytes::None) && companions.is_empty() && rest.buses.is_empty() && no_units;
     if nothing {
         let unread = refused.first().or(rest.skipped.first()).copied();
         let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
@@ -274,6 +285,7 @@ fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
         found.accompany(companion, skipped);
     }
     found.platform.buses.append(&mut rest.buses);
+    found.platform.its_units = rest.its_units;
     found.platform.skipped.append(&mut rest.skipped);
     found.platform.skipped.append(&mut refused);
     Ok(found)

@@ -558,6 +558,13 @@ rules! {
         help "Leave one IORT in the firmware."
         see "linux acpi_iort_init: acpi_get_table of instance 0"
     }
+    ItsUnknown "IORT067" "its-unknown" Error [] {
+        "An ITS group names a GIC ITS that the MADT does not have."
+        "Linux registers no MSI domain for it: the devices behind it have no MSIs."
+        seen ""
+        help "Use the identifier of the GIC ITS structure in the MADT."
+        see "DEN0049 §3.1.1.1; ACPI 6.5 §5.2.12.18; linux iort_find_domain_token"
+    }
 
     // -- device tree --
     TreeCut "DT001" "tree-unreadable" Error [] {

@@ -33,6 +33,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
     let mut produced = Produced::of(platform, &map);
     streams::shared(platform, &mut produced, findings);
     streams::conflicts(platform, &produced, findings);
+    msi::unknown(platform, findings);
     msi::holes(platform, &map, &produced, findings);
     msi::shared(platform, &map, &produced, findings);
     stranded(platform, &produced, findings);

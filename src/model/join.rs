@@ -44,6 +44,9 @@ impl Platform {
         self.requesters.append(&mut other.requesters);
         self.reserved.append(&mut other.reserved);
         self.buses.append(&mut other.buses);
+        if let Some(mut units) = other.its_units.take() {
+            self.its_units.get_or_insert_default().append(&mut units);
+        }
         self.skipped.append(&mut other.skipped);
     }
 }

@@ -37,6 +37,8 @@ pub struct Platform {
     pub reserved: Vec<Reserved>,
     /// Bus ranges of segments, where the firmware tells them apart from the requesters (ACPI MCFG).
     pub buses: Vec<SegmentBuses>,
+    /// Identifiers of the GIC ITS units that there are (ACPI MADT); `None` where nothing tells.
+    pub its_units: Option<Vec<u32>>,
     /// Names behind the device-tree [`Origin`]s.
     pub paths: Paths,
     /// Records that could not be read or used, in the order in which they were met.

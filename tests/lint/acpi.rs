@@ -36,6 +36,16 @@ fn root(change: impl FnOnce(&mut Builder, NodeId, NodeId)) -> Vec<u8> {
     with(6, change)
 }
 
+/// A MADT with one GIC ITS.
+fn madt(its: u32) -> Vec<u8> {
+    let mut table = [&b"APIC\x40\0\0\0\x05\0FWSPECFWSPEC  "[..], &[0; 20][..]].concat();
+    table.extend([0x0f, 20, 0, 0]);
+    table.extend(its.to_le_bytes());
+    table.extend([0; 12]);
+    table[9] = table.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
+    table
+}
+
 const GPU: &str = r"\_SB_.GPU0";
 
 /// The table that trips this code and nothing else; `None` for codes of other firmware.
@@ -172,6 +182,7 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
             t.edit(root).mapping(0, 0, 0, smmu, 0).claim_mapping_count(1);
         }),
         Code::TableRepeated => [healthy().0.finish(), healthy().0.finish()].concat(),
+        Code::ItsUnknown => [healthy().0.finish(), madt(7)].concat(),
         Code::DmaHole => root(|t, _, smmu| done(t.root_complex(0).maps(0..=0xff, 0, smmu))),
         Code::Bypass => root(|t, its, smmu| {
             t.root_complex(0).maps(0..=0xff, 0, smmu).maps(0x100..=0xffff, 0x100, its);
