@@ -158,6 +158,27 @@ fn every_algorithm_but_the_closure_is_broken_on_some_machine_and_says_why() {
     }
 }
 
+/// `firmware-samples/qemu-hot-add` is the boot that shows it.
+#[test]
+fn a_function_that_is_taken_away_and_brought_back_is_judged_by_its_own_header() {
+    let mut groups = Groups::without_firmware();
+    groups.add(Device::endpoint(bdf("00:01.0")).multifunction()).unwrap();
+    groups.add(Device::endpoint(bdf("00:01.1"))).unwrap();
+    let world = World::of(&groups);
+    let play = |order: &str| world.play(Algorithm::DeviceAdd, &schedule::parse(order, &groups).unwrap());
+    let [f0, f1] = ["00:01.0", "00:01.1"].map(bdf);
+    assert_eq!(play("").groups, [vec![f0, f1]]);
+    assert_eq!(play("remove 00:01.1").groups, [vec![f0]]);
+    let back = play("remove 00:01.1\nadd 00:01.1");
+    assert_eq!(back.groups, [vec![f0], vec![f1]]);
+    assert_eq!(came(&back, What::Walk, "00:01.1"), [Outcome::Joins(0)]);
+    assert_eq!(came(&back, What::Add, "00:01.1"), [Outcome::New(1)]);
+    // Function 0 says that it is one of several, and finds the others.
+    assert_eq!(play("remove 00:01.0\nadd 00:01.0").groups, [vec![f0, f1]]);
+    let events = schedule::parse("remove 00:01.1\nadd 00:01.1", &groups).unwrap();
+    assert_eq!(world.play(Algorithm::Closure, &events).groups, [vec![f0, f1]]);
+}
+
 #[test]
 fn an_iommu_that_registers_late_changes_nothing_today() {
     for late in ["IORT+0x60", "IORT+0xb8"] {

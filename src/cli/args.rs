@@ -73,7 +73,7 @@ defer-to-port   a device deferred until the bridge above it has a group\n    \
 look-down       pci_device_group() looking below a bridge, too\n    \
 recurse         iommu_probe_device() called for bridges that are walked past\n\n\
 ORDERS\n\nA text with an event a line; `all` stands for every function, in bus order, and # starts a comment:\n  \
-add FUNCTION...     added to the bus; what no line adds is there from the beginning\n  \
+add FUNCTION...     added to the bus; what no line adds, or one removes before, is there from the beginning\n  \
 remove FUNCTION...  leaves\n  \
 probe FUNCTION...   a driver is matched with each, and binds; what no line names has no driver\n  \
 fail FUNCTION...    a driver is matched with each, and its probe fails\n  \

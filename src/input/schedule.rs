@@ -51,7 +51,8 @@ pub enum ScheduleErrorKind {
 /// Reads a text of events, one a line:
 ///
 /// ```text
-/// add FUNCTION…       added to the bus (what no line adds is there from the beginning)
+/// add FUNCTION…       added to the bus (what no line adds, or a line removes before, is there
+///                     from the beginning)
 /// remove FUNCTION…    leaves
 /// probe FUNCTION…     a driver is matched with each, and binds
 /// fail FUNCTION…      a driver is matched with each, and its probe fails

@@ -111,11 +111,14 @@ impl World<'_> {
     /// Functions that are there from the beginning under these events, and IOMMUs that are ready.
     fn beginning(&self, events: &[Event]) -> (Vec<Bdf>, BTreeSet<u32>) {
         let mut ready = self.iommus.clone();
-        let mut comes = BTreeSet::new();
+        let (mut comes, mut leaves) = (BTreeSet::new(), BTreeSet::new());
         for event in events {
             match *event {
                 Event::Ready(None) => ready.clear(),
                 Event::Ready(Some(iommu)) => _ = ready.remove(&iommu),
+                Event::Remove(device) if !comes.contains(&device) => _ = leaves.insert(device),
+                // What leaves before it comes was there.
+                Event::Add(device) if leaves.contains(&device) => {}
                 Event::Add(device) | Event::Turn { device, .. } => _ = comes.insert(device),
                 _ => {}
             }
@@ -126,7 +129,11 @@ impl World<'_> {
     /// The events as this library takes them.
     fn close(&self, events: &[Event]) -> Play {
         let (there, mut ready) = self.beginning(events);
-        let recorded = events.iter().any(|event| matches!(event, Event::Turn { .. }));
+        let turns: BTreeSet<Bdf> = events
+            .iter()
+            .filter(|event| matches!(event, Event::Turn { .. }))
+            .filter_map(Event::device)
+            .collect();
         let mut groups = self.empty();
         let mut play = Play::default();
         there.iter().for_each(|device| self.add_to(&mut groups, *device));
@@ -150,10 +157,9 @@ impl World<'_> {
         }
         groups.settle();
         let counts = |bdf: &Bdf| {
-            let turn = |event: &Event| matches!(event, Event::Turn { device, .. } if device == bdf);
             let translated =
                 self.needs.get(bdf).is_some_and(|needs| needs.iter().all(|iommu| ready.contains(iommu)));
-            translated && (!recorded || events.iter().any(turn))
+            translated && (turns.is_empty() || turns.contains(bdf))
         };
         let named = self.functions.iter().copied().filter(counts);
         play.groups = partition(named.filter_map(|bdf| {

@@ -11,7 +11,8 @@ use crate::pci::Topology;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
-    /// The function is added to its bus. Functions that no event adds are there from the beginning.
+    /// The function is added to its bus. Functions that no event adds, and those that leave before, are there from the
+    /// beginning.
     Add(Bdf),
     /// The function leaves.
     Remove(Bdf),
