@@ -68,6 +68,7 @@ impl<'a> Mappings<'a> {
     }
 
     /// All that are left, as an iterator whose length a vector trusts.
+    #[cfg(feature = "alloc")]
     pub(super) fn all(self) -> impl Iterator<Item = Mapping> + 'a {
         let start = self.start;
         self.records.map(move |record| Self::mapping(start, record))
