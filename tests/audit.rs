@@ -232,6 +232,18 @@ fn the_page_of_a_machine() {
     );
 }
 
+/// A virtio-iommu is a function of the bus that it translates, and no device that escapes it.
+#[test]
+fn an_iommu_on_the_bus_is_called_by_its_name() {
+    let [iort, viot, lspci] = ["iort.bin", "viot.bin", "lspci.txt"].map(|f| format!("qemu-virtio-iommu/{f}"));
+    let audited = fwspec(&["audit", "--fail-on", "untranslated", "--pci", &lspci, &iort, &viot]);
+    let page = String::from_utf8(audited.stdout).unwrap();
+    assert!(page.contains("segment 0000 00:1d.0") && page.contains("VIOT+0x30 itself"), "{page}");
+    assert_eq!(audited.status.code(), Some(0), "nothing else that is there is open");
+    let linted = fwspec(&["lint", "--pci", &lspci, &iort, &viot]);
+    assert!(!String::from_utf8(linted.stdout).unwrap().contains("[GRP001]"));
+}
+
 #[test]
 fn the_exit_code_says_whether_there_is_what_must_not_be() {
     let code = |arguments: &[&str]| fwspec(arguments).status.code();

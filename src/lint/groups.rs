@@ -17,7 +17,11 @@ const NAMED: usize = 8;
 
 pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, findings: &mut Findings) {
     let Some(map) = groups.map().filter(|map| !map.iommus().is_empty()) else { return };
-    let machine = Machine { groups, platform, map };
+    let itself = platform.iommus.iter().filter_map(|iommu| {
+        let (host, rid) = iommu.function?;
+        Some(Bdf { segment: platform.segment_of(host)?, rid })
+    });
+    let machine = Machine { groups, platform, map, iommus: itself.collect() };
     for (bdf, _) in groups.topology().iter() {
         machine.aliases(bdf, findings);
     }
@@ -27,6 +31,8 @@ pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, 
 }
 
 struct Machine<'a> {
+    /// IOMMUs that are functions: nothing translates them, and nothing has to.
+    iommus: BTreeSet<Bdf>,
     groups: &'a Groups,
     platform: &'a Platform,
     map: &'a IdMap,
@@ -58,7 +64,7 @@ impl Machine<'_> {
     /// A function of a host that translates others, and the requester IDs that it sends with besides its own.
     fn aliases(&self, bdf: Bdf, findings: &mut Findings) {
         let translates = |host| self.map.stream_records(host).next().is_some();
-        if !self.map.hosts_of(bdf.segment).any(translates) {
+        if self.iommus.contains(&bdf) || !self.map.hosts_of(bdf.segment).any(translates) {
             return;
         }
         let own = match self.map.resolve(bdf) {

@@ -176,7 +176,7 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
     let Some((host, _)) = hosts.first() else { return };
     let itself = platform.iommus.iter().zip(0_u32..).filter_map(|(iommu, at)| {
         let (of, rid) = iommu.function?;
-        (of == *host).then_some((u32::from(rid.0), at))
+        hosts.iter().any(|(host, _)| *host == of).then_some((u32::from(rid.0), at))
     });
     let itself: Vec<(u32, u32)> = itself.collect();
     let cuts = cuts(map, &hosts, &itself);

@@ -83,9 +83,12 @@ pub fn audit(platform: &Platform, map: &IdMap, groups: Option<&Groups>) -> Audit
 
 impl Audit {
     /// Whether something reaches memory untranslated. Where the functions are known, only those that are there count, not
-    /// requester IDs that nobody has.
+    /// requester IDs that nobody has. An IOMMU that is a function of the bus itself does not count.
     pub fn has_untranslated(&self) -> bool {
-        let there = |range: &UntranslatedRange| !self.functions_known || !range.functions.is_empty();
+        let there = |range: &UntranslatedRange| {
+            !matches!(range.why, Unmapped::Itself(_))
+                && (!self.functions_known || !range.functions.is_empty())
+        };
         self.ranges.iter().any(there) || !self.nodes.is_empty() || !self.devices.is_empty()
     }
 
