@@ -159,3 +159,31 @@ fn a_pci_function_is_asked_by_the_path_or_alias_of_its_node() {
     assert_eq!(open["streams"], serde_json::json!([]));
     assert!(open["reason"].as_str().unwrap().contains("/pcie:01:00.0"), "{open}");
 }
+
+#[test]
+fn a_walk_that_ends_in_an_error_is_said_with_the_node_it_ends_in() {
+    // A property that claims 1 GiB.
+    let mut blob = Blob::new();
+    blob.begin("soc").begin("pcie@1000").word(3).word(1 << 30);
+    let name = blob.string("iommu-map");
+    let blob = blob.word(name).word(0).end().end().finish();
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("claims-1-GiB.dtb");
+    std::fs::write(&file, &blob).unwrap();
+    let output =
+        std::process::Command::new(env!("CARGO_BIN_EXE_fwspec")).arg("show").arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let error = fwspec::dt::Tree::parse(&blob).unwrap().platform().unwrap_err();
+    let expected = format!(": {}: /soc/pcie@1000: {}", error.at, error.kind);
+    assert!(said.trim_end().ends_with(&expected), "{said}");
+    assert_eq!(output.status.code(), Some(2));
+
+    // An overlay is none of that.
+    let overlay = Blob::new().begin("fragment@0").begin("__overlay__").end().end().finish();
+    assert!(
+        Firmware::open_or_return("o.dtbo", overlay)
+            .unwrap_err()
+            .0
+            .to_string()
+            .starts_with("DTB+0x0: this is")
+    );
+}

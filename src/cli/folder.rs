@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use crate::dt::Tree;
 use crate::input::{self, Firmware, Kind, READ_HERE, recognise};
 use crate::{Error, ErrorKind, Source};
 
@@ -35,6 +36,8 @@ pub(super) enum Closed {
     Bytes(PathBuf, io::Error),
     /// The bytes are firmware that cannot be read, or should be firmware and are not.
     Firmware(Error),
+    /// A device tree whose walk ends with this error, in the node of this path.
+    Tree(Error, String),
     /// Nobody said that it was firmware, and it is none.
     PassedOver(Reason),
 }
@@ -227,7 +230,8 @@ impl Input {
 
     /// Opens it. What keeps single tables of a machine from being read is noted.
     pub(super) fn open(&self, notes: &mut Notes) -> Result<Firmware, Closed> {
-        let opened = |path: &Path, bytes| Firmware::open(&name(path), bytes).map_err(Closed::Firmware);
+        let opened =
+            |path: &Path, bytes| Firmware::open_or_return(&name(path), bytes).map_err(Closed::firmware);
         match self {
             Input::Named(path) => opened(path, read(path)?),
             Input::Read(path, bytes) => opened(path, bytes.clone()),
@@ -292,6 +296,15 @@ impl Notes {
 }
 
 impl Closed {
+    /// Bytes that are no firmware that can be read.
+    fn firmware((error, bytes): (Error, Option<Vec<u8>>)) -> Self {
+        let tree = bytes.as_deref().and_then(|bytes| Tree::parse(bytes).ok());
+        match tree.filter(|_| error.at.offset > 0) {
+            Some(tree) => Closed::Tree(error, tree.place(error.at.offset).to_string()),
+            None => Closed::Firmware(error),
+        }
+    }
+
     /// The same, of a file that nobody named.
     fn if_found(self) -> Self {
         match self {
@@ -307,6 +320,7 @@ impl Closed {
         match self {
             Closed::Bytes(path, error) => format!("{}: {error}", name(path)),
             Closed::Firmware(error) => format!("{of}: {error}"),
+            Closed::Tree(error, place) => format!("{of}: {}: {place}: {}", error.at, error.kind),
             Closed::PassedOver(Reason::OtherTables) => {
                 format!("{of}: no IORT, RIMT, VIOT or MCFG in this folder")
             }

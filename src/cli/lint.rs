@@ -142,7 +142,7 @@ fn among_devices(
 fn open(input: &Input, notes: &mut Notes) -> Result<Linted, Closed> {
     let (firmware, findings) = match input.open(notes) {
         Ok(firmware) => (Some(firmware), Vec::new()),
-        Err(Closed::Firmware(error)) => match lint::unreadable(&error) {
+        Err(Closed::Firmware(error) | Closed::Tree(error, _)) => match lint::unreadable(&error) {
             Some(finding) => (None, vec![finding]),
             None => return Err(Closed::Firmware(error)),
         },

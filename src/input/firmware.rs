@@ -63,14 +63,28 @@ impl Firmware {
     /// [`ErrorKind::Unrecognised`] for anything else, [`ErrorKind::NoFirmwareTable`] for ACPI tables none of which is read
     /// here, and whatever keeps the one table or tree from being read.
     pub fn open(file: &str, bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::open_or_return(file, bytes).map_err(|(error, _)| error)
+    }
+
+    /// As [`open`](Firmware::open), but a device tree that cannot be read is given back beside the error: [`Tree::place`] says where
+    /// in it that is.
+    ///
+    /// # Errors
+    /// As [`open`](Firmware::open).
+    pub fn open_or_return(file: &str, bytes: Vec<u8>) -> Result<Self, (Error, Option<Vec<u8>>)> {
         let kind = recognise(&bytes);
         let (platform, table) = match kind {
-            Kind::DeviceTree => (Tree::parse(&bytes)?.platform()?, Bytes::DeviceTree(bytes)),
-            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => return acpi(file, &bytes),
-            Kind::LspciText => return Err(refused(ErrorKind::TopologyNotFirmware)),
+            Kind::DeviceTree => match Tree::parse(&bytes).and_then(|tree| tree.platform()) {
+                Ok(platform) => (platform, Bytes::DeviceTree(bytes)),
+                Err(error) => return Err((error, Some(bytes))),
+            },
+            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => {
+                return acpi(file, &bytes).map_err(|error| (error, None));
+            }
+            Kind::LspciText => return Err((refused(ErrorKind::TopologyNotFirmware), None)),
             Kind::Unknown => {
                 let start = bytes.first_chunk().copied().unwrap_or_default();
-                return Err(refused(ErrorKind::Unrecognised(start)));
+                return Err((refused(ErrorKind::Unrecognised(start)), None));
             }
         };
         Ok(Firmware { file: file.to_string(), platform, table, companions: Vec::new() })
