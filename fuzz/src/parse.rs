@@ -162,12 +162,22 @@ pub fn lspci_text(bytes: &[u8]) {
 
 pub fn input_firmware(bytes: &[u8]) {
     show::debug(&recognise(bytes));
-    match Firmware::open("fuzz", bytes.to_vec()) {
+    let opened = Firmware::open("fuzz", bytes.to_vec());
+    match Firmware::open_or_return("fuzz", bytes.to_vec()) {
         Ok(firmware) => {
+            assert!(opened.is_ok());
             show::debug(&firmware.requesters_named("/pcie@10000000"));
             show::debug(&firmware.requesters_named("\\_SB_.DEV0"));
+            show::debug(&firmware.pci_function_named("/pcie@10000000/device@1,0"));
         }
-        Err(error) => show::display(&error),
+        Err((error, tree)) => {
+            assert_eq!(opened.err(), Some(error));
+            show::display(&error);
+            // Only a tree comes back, and it can say where its error is.
+            if let Some(tree) = tree.as_deref().and_then(|tree| Tree::parse(tree).ok()) {
+                show::display(&tree.place(error.at.offset));
+            }
+        }
     }
 }
 
