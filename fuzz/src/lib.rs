@@ -13,18 +13,33 @@
     clippy::indexing_slicing
 )]
 
+mod built;
 mod bus;
+#[cfg(feature = "capi")]
+mod c;
+mod damage;
+#[cfg(feature = "json")]
+mod document;
 mod dt_map;
 mod generate;
+mod kernel;
 mod parse;
 mod relate;
 mod show;
+mod text;
+mod verdict;
 mod words;
 
 pub use bus::*;
+#[cfg(feature = "capi")]
+pub use c::capi_open;
+#[cfg(feature = "json")]
+pub use document::report_json;
 pub use dt_map::dt_map;
 pub use parse::*;
 pub use relate::*;
+pub use text::*;
+pub use verdict::lint_decode;
 
 /// A target: its name, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -39,12 +54,37 @@ pub const TARGETS: &[Target] = &[
     ("acpi_sdt", acpi_sdt),
     ("acpi_viot", acpi_viot),
     ("assert_iort", assert_iort),
+    #[cfg(feature = "capi")]
+    ("capi_open", capi_open),
+    #[cfg(feature = "cli")]
+    ("cli_text", cli_text),
+    ("dt_built", dt_built),
     ("dt_map", dt_map),
     ("dt_tree", dt_tree),
     ("dt_vs_fdt", dt_vs_fdt),
     ("group_order", group_order),
     ("input_firmware", input_firmware),
+    ("input_log", input_log),
+    ("input_named", input_named),
+    ("input_query", input_query),
+    ("input_sysfs", input_sysfs),
+    ("iort_built", iort_built),
+    ("iort_reference", iort_reference),
+    ("lint_decode", lint_decode),
     ("lspci_text", lspci_text),
     ("map_index", map_index),
+    ("pci_built", pci_built),
     ("pci_config", pci_config),
+    #[cfg(feature = "json")]
+    ("report_json", report_json),
+];
+
+/// The targets that this build leaves out, for want of a feature.
+pub const ELSEWHERE: &[&str] = &[
+    #[cfg(not(feature = "capi"))]
+    "capi_open",
+    #[cfg(not(feature = "cli"))]
+    "cli_text",
+    #[cfg(not(feature = "json"))]
+    "report_json",
 ];

@@ -100,6 +100,7 @@ pub fn acpi_viot(bytes: &[u8]) {
 pub fn acpi_iort(bytes: &[u8]) {
     let path = iort::Path::new(bytes);
     show::debug(&(path, path.fault(), iort::same_path(path.bytes(), bytes)));
+    show::debug(&std::str::from_utf8(bytes).map(|text| path.is_exactly(text)));
     show::debug(&Iort::parse_as(bytes, Source { index: 1, ..Source::IORT }));
     let Ok(table) = Iort::parse(bytes) else { return };
     show::debug(&table);
@@ -119,9 +120,11 @@ pub fn dt_tree(bytes: &[u8]) {
     show::debug(&(Cells::of(bytes), Binding::of([bytes])));
     let Ok(tree) = Tree::parse(bytes) else { return };
     for node in tree.nodes().map_while(Result::ok) {
-        show::debug(&(node.name(), node.offset(), node.phandle()));
+        show::debug(&(node.name(), node.offset(), node.phandle(), node.cell("reg")));
         for property in node.properties() {
-            show::debug(&property.map(|property| (property.name().map(<[u8]>::len), property.cells().len())));
+            let Ok(property) = property else { continue };
+            assert_eq!(property.is("reg"), property.name() == Some(b"reg"));
+            show::debug(&(property.cells().len(), property.strings().count()));
         }
     }
     for reservation in tree.reservations() {

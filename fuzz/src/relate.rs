@@ -1,14 +1,14 @@
 //! The targets that hold two things against each other: index and scan, our walk and that of another parser.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fdt::Fdt;
 use fwspec::acpi::iort::{self, Iort, Wanted};
 use fwspec::dt::{self, MapKind, Tree};
-use fwspec::{Bdf, Dialect, IdMap, NoStream, Platform, RequesterId, Segment, assert};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, NoStream, Platform, RequesterId, Segment, assert};
 
 use super::words::Words;
-use super::{generate, show};
+use super::{built, generate, kernel, parse, show, text, verdict};
 
 /// Ids around the edges of the first so many mappings are compared.
 const EDGES: usize = 6;
@@ -42,26 +42,140 @@ pub fn assert_iort(bytes: &[u8]) {
     assert_eq!(ids.len(), 256, "some functions share a StreamID");
 }
 
-/// Our walk finds the nodes and properties that the `fdt` crate finds. Only in trees that were written well: that crate panics
-/// on others.
+/// Our walk finds the nodes and properties that the `fdt` crate finds, on what both accept: bytes that start as a tree does are
+/// taken as they are, others make one that is written well.
 pub fn dt_vs_fdt(bytes: &[u8]) {
-    let Some(blob) = generate::tree(&mut Words(bytes)) else { return };
-    let theirs = Fdt::new(&blob).expect("fdt reads what the writer writes");
-    let tree = Tree::parse(&blob).expect("so do we");
-    let mut ours = tree.nodes();
-    for node in theirs.all_nodes() {
-        let mine = ours.next().expect("a node that fdt has").expect("every node can be read");
-        let name = if node.name == "/" { "" } else { node.name };
-        assert_eq!(mine.name(), name.as_bytes());
-        let mut properties = mine.properties();
-        for property in node.properties() {
-            let mine =
-                properties.next().expect("a property that fdt has").expect("every property can be read");
-            assert_eq!((mine.name(), mine.value()), (Some(property.name.as_bytes()), property.value));
+    if bytes.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]) {
+        if let (Some(theirs), Some(ours)) = (fdt_nodes(bytes), our_nodes(bytes)) {
+            assert_eq!(ours, theirs);
         }
-        assert!(properties.next().is_none(), "a property that fdt has not");
+    } else if let Some(blob) = generate::tree(&mut Words(bytes)) {
+        assert_eq!(
+            our_nodes(&blob).expect("we read it"),
+            fdt_nodes(&blob).expect("fdt reads what the writer writes")
+        );
     }
-    assert!(ours.next().is_none(), "a node that fdt has not");
+}
+
+/// Every node's name, with its properties.
+type Nodes = Vec<(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>)>;
+
+/// How deep and how large a tree `fdt` is asked about: it recurses, and it is slow.
+const DEEPEST: u32 = 32;
+const LARGEST: usize = 1 << 16;
+
+/// Nothing where `fdt` refuses the tree, or panics as it does on two of three that are damaged.
+fn fdt_nodes(blob: &[u8]) -> Option<Nodes> {
+    let read = || {
+        let theirs = Fdt::new(blob).ok()?;
+        let nodes = theirs.all_nodes().map(|node| {
+            let name = if node.name == "/" { "" } else { node.name };
+            let properties = node.properties().map(|p| (p.name.as_bytes().to_vec(), p.value.to_vec()));
+            (name.as_bytes().to_vec(), properties.collect())
+        });
+        Some(nodes.collect())
+    };
+    // libFuzzer's hook ends the process at a panic, caught or not.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let nodes = std::panic::catch_unwind(read);
+    std::panic::set_hook(hook);
+    nodes.ok().flatten()
+}
+
+/// Nothing where some of the tree cannot be read, or has what `fdt` has no words for.
+fn our_nodes(blob: &[u8]) -> Option<Nodes> {
+    let tree = Tree::parse(blob).ok()?;
+    if tree.bytes().len() > LARGEST {
+        return None;
+    }
+    let mut nodes = tree.nodes();
+    let mut found = Nodes::new();
+    while let Some(node) = nodes.next() {
+        let node = node.ok().filter(|_| nodes.depth() < DEEPEST)?;
+        let properties: Option<Vec<_>> = node
+            .properties()
+            .map(|p| p.ok().and_then(|p| Some((p.name()?.to_vec(), p.value().to_vec()))))
+            .collect();
+        found.push((node.name().to_vec(), properties?));
+    }
+    Some(found)
+}
+
+/// Every look-up in a table that is built as the bytes say, or is those bytes, ends where the kernel's code ends.
+pub fn iort_reference(bytes: &[u8]) {
+    if bytes.starts_with(b"IORT") {
+        return iort_ends_where_linux_does(bytes);
+    }
+    if let Some(table) = built::from::<built::Table>(bytes) {
+        iort_ends_where_linux_does(&table.bytes());
+    }
+}
+
+pub fn iort_ends_where_linux_does(bytes: &[u8]) {
+    let (Ok(table), Some(theirs)) = (Iort::parse(bytes), kernel::Table::of(bytes)) else { return };
+    // The kernel reads fields of nodes that are too short for them; the library leaves such nodes out.
+    if !table.nodes().all(|node| node.is_ok_and(|node| node.is_usable() && node.mappings_error().is_none())) {
+        return;
+    }
+    for requester in theirs.requesters().take(EDGES) {
+        for id in edges(theirs.edges(requester).into_iter()) {
+            for (wanted, msi) in [(Wanted::Iommu, false), (Wanted::Msi, true)] {
+                let wanted = iort::resolve(&table, Dialect::LINUX, requester, id, wanted);
+                let ours = match wanted {
+                    Ok(Some(found)) => kernel::End::At(found.node, found.id),
+                    Ok(None) => kernel::End::Nowhere,
+                    Err(_) => kernel::End::Strange,
+                };
+                match theirs.map_id(requester, id, msi) {
+                    kernel::End::Strange => {}
+                    linux => assert_eq!(ours, linux, "{id:#x} of IORT+{requester:#x}, msi {msi}"),
+                }
+            }
+        }
+    }
+}
+
+/// A table that is built and then damaged, through everything that reads a table.
+pub fn iort_built(bytes: &[u8]) {
+    let Some(table) = built::from::<built::Table>(bytes) else { return };
+    let blob = table.bytes();
+    assert!(!table.is_whole() || Iort::parse(&blob).is_ok(), "the builder writes tables that can be read");
+    parse::acpi_iort(&blob);
+    verdict::lint_decode(&blob);
+    iort_ends_where_linux_does(&blob);
+}
+
+/// A tree that is built and then damaged, through everything that reads a tree.
+pub fn dt_built(bytes: &[u8]) {
+    let Some(tree) = built::from::<built::Tree>(bytes) else { return };
+    let Some(blob) = tree.bytes() else { return };
+    assert!(!tree.is_whole() || Tree::parse(&blob).is_ok(), "the writer writes trees that can be read");
+    parse::dt_tree(&blob);
+    verdict::lint_decode(&blob);
+    dt_vs_fdt(&blob);
+}
+
+/// Config spaces that are built and then damaged: read, listed as lspci lists them, and put into groups.
+pub fn pci_built(bytes: &[u8]) {
+    let Some(spaces) = built::from::<Vec<(u16, built::Space)>>(bytes) else { return };
+    let mut functions: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
+    for (rid, space) in spaces.iter().take(12) {
+        // Few buses, or nothing would ever be below anything.
+        functions.entry(rid & 0x03ff).or_insert_with(|| space.bytes());
+    }
+    let at = |rid: &u16| Bdf { segment: Segment(0), rid: RequesterId(*rid) };
+    let mut groups = Groups::without_firmware();
+    for (rid, space) in &functions {
+        parse::pci_config(space);
+        if let Ok(device) = Device::pci(at(rid), space) {
+            show::debug(&groups.add(device));
+        }
+    }
+    groups.settle();
+    groups.groups().for_each(|group| group.ties().for_each(|tie| show::debug(&tie)));
+    let listed: Vec<(Bdf, Vec<u8>)> = functions.iter().map(|(rid, space)| (at(rid), space.clone())).collect();
+    text::lspci_rendered(&listed);
 }
 
 /// The ids at and beside the ends of some ranges.

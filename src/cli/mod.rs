@@ -89,6 +89,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Reads text that the command takes besides firmware: the waivers of `lint`, what `groups --what-if` supposes. No part of the
+/// interface: the fuzz targets come in here.
+#[doc(hidden)]
+pub fn read_text(text: &str) -> [Result<(), String>; 2] {
+    [waiver::Waivers::parse(text).map(drop), text.parse::<what_if::WhatIf>().map(drop)]
+}
+
 /// Colour and width for standard output: colour only on a terminal, and not where NO_COLOR is set.
 fn style() -> Style {
     let terminal = io::stdout().is_terminal();

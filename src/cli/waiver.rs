@@ -62,9 +62,23 @@ impl Waivers {
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let bytes = crate::input::read(path).map_err(|error| error.to_string())?;
         let text = String::from_utf8(bytes).map_err(|_| "a waiver file is UTF-8 text".to_string())?;
-        let mut waivers: Waivers = toml::from_str(&text).map_err(|error| error.to_string())?;
+        let mut waivers = Waivers::parse(&text)?;
         let today = today();
-        for waiver in &mut waivers.waiver {
+        let expired = |waiver: &Waiver| waiver.expires.and_then(|e| e.date).is_some_and(|date| date < today);
+        for waiver in waivers.waiver.iter().filter(|waiver| expired(waiver)) {
+            super::complain(&format_args!("the waiver of {} has expired: {}", waiver.code, waiver.reason));
+        }
+        waivers.waiver.retain(|waiver| !expired(waiver));
+        Ok(waivers)
+    }
+
+    /// Reads the text of a waiver file.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let waivers: Waivers = toml::from_str(text).map_err(|error| error.to_string())?;
+        for waiver in &waivers.waiver {
             if crate::lint::Code::named(&waiver.code).is_none() {
                 return Err(format!(
                     "no finding has the code {:?}: `fwspec explain` lists them",
@@ -78,11 +92,6 @@ impl Waivers {
                 return Err(format!("the waiver of {}: `expires` is a date, as in 2030-12-31", waiver.code));
             }
         }
-        let expired = |waiver: &Waiver| waiver.expires.and_then(|e| e.date).is_some_and(|date| date < today);
-        for waiver in waivers.waiver.iter().filter(|waiver| expired(waiver)) {
-            super::complain(&format_args!("the waiver of {} has expired: {}", waiver.code, waiver.reason));
-        }
-        waivers.waiver.retain(|waiver| !expired(waiver));
         Ok(waivers)
     }
 

@@ -1,0 +1,3 @@
+#!/bin/bash -eu
+# One script builds for both.
+exec "$SRC/fwspec/fuzz/oss-fuzz/build.sh"

@@ -1,0 +1,144 @@
+//! The targets that read text, and names that people give.
+
+use fwspec::dt::Tree;
+use fwspec::group::simulate::Algorithm;
+use fwspec::input::{Firmware, Query, devices, log_line, lspci, sysfs};
+use fwspec::lint::Code;
+use fwspec::{Bdf, Dialect, IdMap};
+
+use super::show;
+
+/// A question, a function, a name of something: what is understood can be said again.
+pub fn input_query(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match text.parse::<Query>() {
+        Ok(query) => show::debug(&query),
+        Err(error) => show::display(&error),
+    }
+    if let Ok(bdf) = text.parse::<Bdf>() {
+        assert_eq!(bdf.to_string().parse::<Bdf>(), Ok(bdf));
+        assert_eq!(text.parse(), Ok(Query::Function(bdf)));
+    }
+    if let Some(code) = Code::named(text) {
+        assert_eq!(code.to_string().parse::<Code>(), Ok(code));
+    }
+    assert!(Dialect::by_name(text).is_none_or(|dialect| dialect.name == text));
+    assert!(Algorithm::by_name(text).is_none_or(|algorithm| algorithm.as_str() == text));
+}
+
+pub fn input_log(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for line in text.lines().chain([text]) {
+        show::debug(&log_line(line));
+    }
+}
+
+/// What stands behind the first blank line is a firmware, each line before it a question to it.
+pub fn input_named(bytes: &[u8]) {
+    let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") else { return };
+    let (questions, blob) = (&bytes[..end], &bytes[end + 2..]);
+    let Ok(questions) = std::str::from_utf8(questions) else { return };
+    let Ok(firmware) = Firmware::open("fuzz", blob.to_vec()) else { return };
+    let map =
+        IdMap::build(&firmware.platform, Dialect::LINUX).expect("a platform that was read can be indexed");
+    let tree = Tree::parse(blob).ok();
+    for question in questions.lines().take(8) {
+        for requester in firmware.requesters_named(question) {
+            show::debug(&(map.fwspec_of(requester), firmware.name_mismatch(requester)));
+        }
+        if let Some(tree) = tree {
+            let found = tree.find(question).map(|node| node.offset());
+            let indexed = tree.index().ok().and_then(|index| Some(index.offset(index.find(question)?)));
+            assert!(
+                indexed.is_none() || indexed == found,
+                "{question}: the index finds {indexed:?}, the walk {found:?}"
+            );
+            show::debug(&tree.find(question).map(|node| (node.child(b"a"), node.property(question))));
+        }
+        ask(question, &firmware, &map);
+    }
+    show::debug(&firmware.places());
+}
+
+#[cfg(feature = "json")]
+fn ask(question: &str, firmware: &Firmware, map: &IdMap) {
+    use fwspec::report::json::LookupResult;
+    let Ok(query) = question.parse::<Query>() else { return };
+    show::debug(&LookupResult::new(question, &query, firmware, map));
+}
+
+#[cfg(not(feature = "json"))]
+fn ask(_: &str, _: &Firmware, _: &IdMap) {}
+
+/// Each line is an entry of a folder that looks like `/sys`: a name, its links, its config space in hexadecimal.
+#[cfg(unix)]
+pub fn input_sysfs(bytes: &[u8]) {
+    let sys = std::env::temp_dir().join(format!(
+        "fwspec-fuzz-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    ));
+    let folder = sys.join("bus/pci/devices");
+    std::fs::create_dir_all(&folder).expect("a folder for temporary files");
+    for line in String::from_utf8_lossy(bytes).lines().take(6) {
+        let mut words = line.split_whitespace();
+        let Some(name) = words.next().filter(|name| is_file_name(name)) else { continue };
+        let home =
+            sys.join("devices").join(words.next().filter(|name| is_file_name(name)).unwrap_or("pci0000:00"));
+        let home = home.join(name);
+        if std::fs::create_dir_all(&home).is_err() {
+            continue;
+        }
+        for link in ["physfn", "iommu_group"] {
+            let target = words.next().filter(|target| *target != "-");
+            target.map(|target| std::os::unix::fs::symlink(target, home.join(link)));
+        }
+        let digits = words.next().unwrap_or_default().as_bytes();
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let config: Vec<u8> =
+            digits.chunks(2).map_while(|two| Some(digit(two[0])? << 4 | digit(*two.get(1)?)?)).collect();
+        let written = std::fs::write(home.join("config"), config);
+        show::debug(&(written, std::os::unix::fs::symlink(&home, folder.join(name))));
+    }
+    let found = sysfs::functions(&sys).expect("the folder is there");
+    show::debug(&(&found, sysfs::firmware(&sys)));
+    let functions = found.functions.into_iter().map(|function| function.config).collect();
+    show::debug(&devices(&fwspec::input::ConfigDumps { functions, skipped: Vec::new() }));
+    std::fs::remove_dir_all(&sys).expect("it was ours");
+}
+
+#[cfg(unix)]
+fn is_file_name(name: &str) -> bool {
+    name != "." && name != ".." && name.len() < 64 && !name.contains(['/', '\0'])
+}
+
+/// Waivers, and what `--what-if` supposes.
+#[cfg(feature = "cli")]
+pub fn cli_text(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    show::debug(&fwspec::cli::read_text(text));
+}
+
+/// Functions written as `lspci -xxxx` writes them are read again as they were.
+pub fn lspci_rendered(spaces: &[(Bdf, Vec<u8>)]) {
+    use std::fmt::Write;
+    if spaces.iter().all(|(_, space)| space.is_empty()) {
+        return;
+    }
+    let mut text = String::new();
+    for (bdf, space) in spaces {
+        writeln!(text, "{bdf} Example device").expect("a string takes everything");
+        for (at, line) in space.chunks(16).enumerate() {
+            write!(text, "{:02x}:", 16 * at).expect("a string takes everything");
+            line.iter().for_each(|byte| write!(text, " {byte:02x}").expect("a string takes everything"));
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    let dumps = lspci::parse(text.as_bytes()).expect("this is how lspci writes");
+    let found: Vec<(Bdf, Vec<u8>)> =
+        dumps.functions.iter().map(|dump| (dump.bdf, dump.bytes.clone())).collect();
+    let wanted: Vec<(Bdf, Vec<u8>)> = spaces.iter().filter(|(_, space)| !space.is_empty()).cloned().collect();
+    assert_eq!(found, wanted);
+    show::debug(&devices(&dumps));
+}
