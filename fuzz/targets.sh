@@ -9,7 +9,7 @@ dictionary_of() {
         acpi_* | assert_iort | iort_reference) cat dictionaries/acpi.dict ;;
         dt_tree | dt_vs_fdt) cat dictionaries/dt.dict ;;
         lspci_text) cat dictionaries/lspci.dict ;;
-        cli_text | input_log | input_query | input_sysfs) cat dictionaries/text.dict ;;
+        cli_text | input_log | input_query | input_schedule | input_sysfs) cat dictionaries/text.dict ;;
         capi_open | input_firmware | input_named | lint_decode | report_json) cat dictionaries/*.dict ;;
     esac
 }
@@ -17,7 +17,7 @@ dictionary_of() {
 # The longest input that is worth trying, in bytes.
 longest_of() {
     case $1 in
-        cli_text | input_log | input_query) echo 512 ;;
+        cli_text | input_log | input_query | input_schedule) echo 512 ;;
         *_built | dt_map | map_index | group_order | iort_reference | input_sysfs) echo 2048 ;;
         pci_config) echo 4096 ;;
         *) echo 16384 ;;

@@ -15,7 +15,7 @@ mod targets;
 use targets::{ELSEWHERE, TARGETS};
 
 /// Public functions that take bytes or text but do not read them: whole files of `src/`, or one of them.
-const NO_READERS: [&str; 5] = [
+const NO_READERS: [&str; 6] = [
     // Titles and names on their way out.
     "report/",
     // The command as a whole, see tests/mutants.rs.
@@ -26,6 +26,7 @@ const NO_READERS: [&str; 5] = [
     "model/origin.rs push",
     // Bytes of a file, as they are.
     "input/file.rs read",
+    "input/file.rs read_recognised",
 ];
 
 fn root() -> &'static Path {

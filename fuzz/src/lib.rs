@@ -67,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     ("input_log", input_log),
     ("input_named", input_named),
     ("input_query", input_query),
+    ("input_schedule", input_schedule),
     ("input_sysfs", input_sysfs),
     ("iort_built", iort_built),
     ("iort_reference", iort_reference),

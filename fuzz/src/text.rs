@@ -1,10 +1,10 @@
 //! The targets that read text, and names that people give.
 
 use fwspec::dt::Tree;
-use fwspec::group::simulate::Algorithm;
-use fwspec::input::{Firmware, Query, devices, log_line, lspci, sysfs};
+use fwspec::group::simulate::{Algorithm, World};
+use fwspec::input::{Firmware, Query, devices, log_line, lspci, schedule, sysfs};
 use fwspec::lint::Code;
-use fwspec::{Bdf, Dialect, IdMap};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Segment};
 
 use super::show;
 
@@ -33,6 +33,34 @@ pub fn input_log(bytes: &[u8]) {
     }
 }
 
+/// A schedule for a small machine, played under every algorithm.
+pub fn input_schedule(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let function = |bus, slot| Bdf::new(Segment(0), bus, slot, 0);
+    let mut groups = Groups::without_firmware();
+    for device in [
+        Device::root_port(function(0, 1), 1..=1),
+        Device::endpoint(function(0, 2)),
+        Device::endpoint(function(1, 0)),
+        Device::endpoint(function(1, 1)),
+    ] {
+        groups.add(device).expect("a machine of four functions");
+    }
+    let events = match schedule::parse(text, &groups) {
+        Ok(events) => events,
+        Err(error) => return show::display(&error),
+    };
+    // Every event is played over all functions: a text of thousands says no more than one of some.
+    if events.len() < 64 {
+        let world = World::of(&groups);
+        for algorithm in ["driver-probe", "device-add", "closure"].into_iter().filter_map(Algorithm::by_name)
+        {
+            let play = world.play(algorithm, &events);
+            show::debug(&(world.is_broken(&play), &play));
+        }
+    }
+}
+
 /// What stands behind the first blank line is a firmware, each line before it a question to it.
 pub fn input_named(bytes: &[u8]) {
     let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") else { return };
@@ -55,6 +83,7 @@ pub fn input_named(bytes: &[u8]) {
             );
             show::debug(&tree.find(question).map(|node| (node.child(b"a"), node.property(question))));
         }
+        show::debug(&firmware.pci_function_named(question));
         ask(question, &firmware, &map);
     }
     show::debug(&firmware.places());
