@@ -1,6 +1,7 @@
-//! From node to node: hops bounded by the number of nodes, free of cycles.
+//! From node to node: a bounded number of hops, free of cycles.
 
 use crate::bytes::index;
+use crate::dialect::MOST_HOPS;
 use crate::model::{Errno, IdMapping, Output, Target};
 use crate::{Segment, StreamId};
 
@@ -137,7 +138,7 @@ impl IdMap {
     /// From a requester to the first IOMMU or MSI controller.
     pub(super) fn leave(&self, requester: u32, input: u32) -> Result<Place, NoStream> {
         let (mut node, mut id) = (requester, input);
-        for _ in 0..self.requesters.len().max(1) {
+        for _ in 0..self.requesters.len().clamp(1, MOST_HOPS) {
             let bus = self.bus(node).ok_or(NoStream::NoMap)?;
             let table = bus.streams.as_ref().map_err(|refused| *refused)?;
             let masked = id & table.mask;
@@ -179,7 +180,7 @@ impl IdMap {
     pub(super) fn beyond(&self, stream: Stream) -> Option<MsiRequest> {
         let mut iommu = stream.iommu;
         let mut id = stream.fwspec_id()?;
-        for _ in 0..self.iommus.len() {
+        for _ in 0..self.iommus.len().min(MOST_HOPS) {
             let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
             id = range.output_of(id)?;
             match range.target {

@@ -3,6 +3,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Body, Iort, Mapping, Node, NodeType};
+use crate::dialect::MOST_HOPS;
 use crate::{
     Bdf, ComponentRule, CountRule, Dialect, Error, ErrorKind, LastIdRule, RootComplexRule, SingleRule,
 };
@@ -53,7 +54,7 @@ pub fn resolve(
     wanted: Wanted,
 ) -> Result<Option<Resolved>, Error> {
     let Some(mut here) = leave(iort, dialect, Resolved { node: node_offset, id })? else { return Ok(None) };
-    // A walk that passes more SMMUs than there are has been at one of them before.
+    // A walk that passes more SMMUs than there are has been at one of them before; one of very many counts as a circle, too.
     let mut smmus_left = count(iort, NodeType::is_smmu);
     loop {
         let Some(node) = iort.node_at(here.node).filter(Node::is_usable) else { return Ok(None) };
@@ -97,9 +98,10 @@ fn cycle(node: &Node<'_>, id: u32) -> Error {
     Error { kind: ErrorKind::MappingCycle(id), at: node.at() }
 }
 
-/// How many usable nodes there are of some types.
+/// How many usable nodes there are of some types, as far as an id is followed.
 fn count(iort: &Iort<'_>, of: impl Fn(NodeType) -> bool) -> usize {
-    iort.nodes().map_while(Result::ok).filter(|node| of(node.node_type()) && node.is_usable()).count()
+    let nodes = iort.nodes().map_while(Result::ok).filter(|node| of(node.node_type()) && node.is_usable());
+    nodes.take(MOST_HOPS).count()
 }
 
 fn kind_at(iort: &Iort<'_>, offset: u32) -> Option<NodeType> {
