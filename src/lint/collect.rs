@@ -9,9 +9,12 @@ use core::fmt;
 use super::{Code, Finding, Related};
 use crate::Source;
 
-/// Findings of one code that are kept; the others are only counted. A hostile table of a million bad records then gives a
-/// report that can be read, in memory that is bounded.
+/// Findings of one code that are kept at most; the others are only counted. A hostile table of a million bad records then gives
+/// a report that can be read.
 const KEPT_PER_CODE: u32 = 1000;
+/// Of a small blob so many are kept, and one more for each so many bytes: what is said of a blob stays within a multiple of it.
+const KEPT_OF_ANY: u32 = 64;
+const BYTES_FOR_ONE_MORE: u32 = 256;
 
 /// A node or a record of it: offset and length in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -26,13 +29,17 @@ pub(super) struct Bytes {
 pub(super) struct Findings {
     source: Source,
     list: Vec<Finding>,
+    /// How many of each code are kept.
+    kept: u32,
     /// How many of each code were met, by its place in the table.
     met: Vec<u32>,
 }
 
 impl Findings {
-    pub(super) fn new(source: Source) -> Self {
-        Findings { source, list: Vec::new(), met: vec![0; Code::ALL.len()] }
+    /// For a blob of so many bytes; what is about no bytes says [`u32::MAX`].
+    pub(super) fn new(source: Source, bytes: u32) -> Self {
+        let kept = KEPT_OF_ANY.saturating_add(bytes / BYTES_FOR_ONE_MORE).min(KEPT_PER_CODE);
+        Findings { source, list: Vec::new(), kept, met: vec![0; Code::ALL.len()] }
     }
 
     /// Adds a finding; gives it back where it is kept, so that related places can be added.
@@ -50,7 +57,7 @@ impl Findings {
     ) -> Option<&mut Finding> {
         let met = self.met.get_mut(code as usize)?;
         *met = met.saturating_add(1);
-        if *met > KEPT_PER_CODE {
+        if *met > self.kept {
             return None;
         }
         self.list.push(Finding {
@@ -77,7 +84,7 @@ impl Findings {
             !causes.any(|cause| found(*cause, finding.subject.offset) || found(*cause, 0))
         });
         for (code, met) in Code::ALL.iter().zip(&self.met) {
-            let more = met.saturating_sub(KEPT_PER_CODE);
+            let more = met.saturating_sub(self.kept);
             if let Some(last) = self.list.iter_mut().rfind(|finding| more > 0 && finding.code == *code) {
                 last.message.push_str(&format!(" (and {more} more of {code})"));
             }

@@ -85,7 +85,7 @@ impl fmt::Display for Finding {
 /// # Ok::<(), fwspec::Error>(())
 /// ```
 pub fn iort(iort: &Iort<'_>, platform: &Platform) -> Vec<Finding> {
-    let mut findings = Findings::new(iort.sdt().source());
+    let mut findings = Findings::new(iort.sdt().source(), iort.sdt().length());
     let nodes = iort::nodes(iort);
     skipped::check(platform, |at| iort::node_around(&nodes, at), &mut findings);
     iort::check(iort, &nodes, &mut findings);
@@ -106,7 +106,7 @@ pub fn iort(iort: &Iort<'_>, platform: &Platform) -> Vec<Finding> {
 /// # }
 /// ```
 pub fn tree(tree: &Tree<'_>, platform: &Platform) -> Vec<Finding> {
-    let mut findings = Findings::new(Source::DTB);
+    let mut findings = Findings::new(Source::DTB, crate::bytes::saturate(tree.bytes().len()));
     match tree.index() {
         Ok(index) => {
             let starts: Vec<u32> = index.nodes().map(|node| index.offset(node)).collect();
@@ -127,7 +127,7 @@ pub fn tree(tree: &Tree<'_>, platform: &Platform) -> Vec<Finding> {
 /// assert!(fwspec::lint::platform(&fwspec::Platform::default()).is_empty());
 /// ```
 pub fn platform(platform: &Platform) -> Vec<Finding> {
-    let mut findings = Findings::new(platform.source.unwrap_or(Source::FILE));
+    let mut findings = Findings::new(platform.source.unwrap_or(Source::FILE), u32::MAX);
     let mut origins: Vec<u32> = platform
         .iommus
         .iter()
@@ -151,7 +151,7 @@ pub fn platform(platform: &Platform) -> Vec<Finding> {
 /// assert!(lint::groups(&Groups::without_firmware(), &Platform::default(), None).is_empty());
 /// ```
 pub fn groups(groups: &Groups, platform: &Platform, sid_bits: Option<u8>) -> Vec<Finding> {
-    let mut findings = Findings::new(platform.source.unwrap_or(Source::FILE));
+    let mut findings = Findings::new(platform.source.unwrap_or(Source::FILE), u32::MAX);
     groups::check(groups, platform, sid_bits, &mut findings);
     findings.finish()
 }
