@@ -59,6 +59,14 @@ fn every_seed_and_regression_passes() {
 }
 
 #[test]
+fn seeds_are_small() {
+    let folders = files(&root().join("fuzz/seeds"));
+    let sizes = folders.iter().flat_map(|folder| files(folder)).map(|file| fs::metadata(file).unwrap().len());
+    let all: u64 = sizes.sum();
+    assert!((1..2_000_000).contains(&all), "{all} bytes: minimise them, see fuzz/README.md");
+}
+
+#[test]
 fn every_target_passes_on_damaged_seeds() {
     let mut runs = 0;
     for (name, target) in TARGETS {

@@ -381,6 +381,7 @@ impl Space {
         }
         space.truncate([4096, 4096, 256, 64][usize::from(self.length % 4)]);
         damage::all(&mut space, &self.damage);
+        space.truncate(4096);
         space
     }
 }

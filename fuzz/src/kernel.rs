@@ -1,7 +1,7 @@
 //! The IORT look-up again, as Linux does it (drivers/acpi/arm64/iort.c `iort_node_map_id`), straight from the bytes and with
 //! nothing of the library: what `iort::resolve` and the index are held against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const ITS_GROUP: u8 = 0;
 const NAMED_COMPONENT: u8 = 1;
@@ -60,7 +60,10 @@ impl<'a> Table<'a> {
     pub fn map_id(&self, start: u32, id: u32, msi: bool) -> End {
         let (mut offset, mut id) = (start, id);
         let mut left_requesters = false;
-        for _ in 0..=self.nodes.len() {
+        let mut been_at = BTreeSet::new();
+        // An id may change on each round, so the kernel gets out of some circles; the library calls all of them circles.
+        // And a walk past very many nodes.
+        while been_at.len() < 64 && been_at.insert(offset) {
             // The kernel takes whatever is there for a node; the library knows that it is none.
             let Some(node) = self.nodes.get(&offset) else { return End::Nowhere };
             match node[0] {

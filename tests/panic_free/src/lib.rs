@@ -7,7 +7,9 @@
 use core::hint::black_box;
 
 use fwspec::acpi::iort::{self, Body, Iort, Wanted};
-use fwspec::acpi::{Mcfg, Sdt};
+use fwspec::acpi::rimt::{self, Rimt};
+use fwspec::acpi::viot::{self, Viot};
+use fwspec::acpi::{Madt, Mcfg, Sdt};
 use fwspec::dt::{self, Cells, MapKind, Node, Tree};
 use fwspec::{Bdf, Dialect, MapCells, Phandle, Segment, Source};
 
@@ -137,6 +139,41 @@ ways_in! {
                 black_box(iort::resolve_function(&table, dialect, function, wanted).ok());
             }
             black_box(iort::own_device_id(&table, dialect, id).ok());
+        }
+    };
+    read_madt: |bytes, _| {
+        black_box(Madt::parse_as(bytes, Source::MADT).ok());
+        let Ok(table) = Madt::parse(bytes) else { return };
+        black_box(table.sdt());
+        table.its_units().for_each(|unit| { black_box(unit.ok()); });
+    };
+    read_rimt: |bytes, _| {
+        black_box(Rimt::parse_as(bytes, Source::RIMT).ok());
+        let Ok(table) = Rimt::parse(bytes) else { return };
+        black_box((table.sdt(), table.node_count()));
+        for node in table.nodes() {
+            let Ok(node) = node else { continue };
+            black_box((node.at(), node.length(), node.node_type(), node.revision(), node.id()));
+            match node.body() {
+                Ok(rimt::Body::RootComplex { mappings, .. } | rimt::Body::PlatformDevice { mappings, .. }) => {
+                    black_box(mappings.error());
+                    mappings.for_each(|mapping| { black_box(mapping); });
+                }
+                Ok(rimt::Body::Iommu { wires, .. }) => wires.for_each(|wire| { black_box(wire); }),
+                other => { black_box(&other); }
+            }
+        }
+    };
+    read_viot: |bytes, id| {
+        black_box(Viot::parse_as(bytes, Source::VIOT).ok());
+        let Ok(table) = Viot::parse(bytes) else { return };
+        black_box((table.sdt(), table.node_count()));
+        for node in table.nodes() {
+            if let Ok((at, viot::Node::PciRange(range))) = node {
+                black_box((at, range.endpoint_of(Bdf::new(Segment(id), 1, 2, 3))));
+            } else {
+                black_box(&node);
+            }
         }
     };
     read_tree_tokens: |bytes, id| {
