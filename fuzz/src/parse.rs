@@ -8,6 +8,7 @@ use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::input::{Firmware, lspci, recognise};
+use fwspec::lint::audit::audit;
 use fwspec::pci::Function;
 use fwspec::{Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, Segment, Source};
 
@@ -172,6 +173,8 @@ pub fn input_firmware(bytes: &[u8]) {
             show::debug(&firmware.requesters_named("/pcie@10000000"));
             show::debug(&firmware.requesters_named("\\_SB_.DEV0"));
             show::debug(&firmware.pci_function_named("/pcie@10000000/device@1,0"));
+            firmware.findings().iter().for_each(show::display);
+            audited(&firmware.platform);
         }
         Err((error, tree)) => {
             assert_eq!(opened.err(), Some(error));
@@ -180,6 +183,18 @@ pub fn input_firmware(bytes: &[u8]) {
             if let Some(tree) = tree.as_deref().and_then(|tree| Tree::parse(tree).ok()) {
                 show::display(&tree.place(error.at.offset));
             }
+        }
+    }
+}
+
+/// What an audit calls open is what the map by itself does not translate.
+fn audited(platform: &Platform) {
+    let map = IdMap::build(platform, Dialect::LINUX).expect("a platform that was read can be indexed");
+    let open = audit(platform, &map, None);
+    show::debug(&open);
+    for range in open.ranges {
+        for rid in [range.first, range.last].map(RequesterId) {
+            assert!(map.resolve(Bdf { segment: range.segment, rid }).is_err(), "{rid}");
         }
     }
 }
