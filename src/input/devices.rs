@@ -9,7 +9,8 @@ use crate::{Bdf, Device, DeviceKey, Error};
 use super::ConfigDumps;
 
 /// Endpoints of Intel Volume Management Devices (linux drivers/pci/controller/vmd.c `vmd_ids`).
-const VMD: [u16; 10] = [0x201d, 0x28c0, 0x467f, 0x4c3d, 0xa77f, 0x7d0b, 0xad0b, 0x9a0b, 0xb60b, 0xb06f];
+const VMD: [u16; 11] =
+    [0x201d, 0x28c0, 0x467f, 0x4c3d, 0xa77f, 0x7d0b, 0xad0b, 0x9a0b, 0xb60b, 0xb06f, 0xb07f];
 
 /// The first segment of domains behind a VMD: firmware's are 16 bits wide (`vmd_find_free_domain`).
 const FIRST_VMD_SEGMENT: u32 = 0x1_0000;
