@@ -77,7 +77,7 @@ const SMALL: usize = 2048;
 
 /// How many times the input's size reading may hold at once, and lint beyond what was read.
 const READING: usize = 16;
-const LINT: usize = 32;
+const LINT: usize = 16;
 
 fn bound(input: &[u8], times: usize) -> usize {
     times * input.len() + 64 * 1024

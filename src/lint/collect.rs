@@ -13,8 +13,8 @@ use crate::Source;
 /// a report that can be read.
 const KEPT_PER_CODE: u32 = 1000;
 /// Of a small blob so many are kept, and one more for each so many bytes: what is said of a blob stays within a multiple of it.
-const KEPT_OF_ANY: u32 = 64;
-const BYTES_FOR_ONE_MORE: u32 = 256;
+const KEPT_OF_ANY: u32 = 32;
+const BYTES_FOR_ONE_MORE: u32 = 512;
 
 /// A node or a record of it: offset and length in bytes.
 #[derive(Clone, Copy, Debug)]

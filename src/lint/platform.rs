@@ -1,6 +1,7 @@
 //! What the maps mean together: holes, identities that are shared, systems that disagree. Nothing here knows bytes.
 #![deny(clippy::arithmetic_side_effects)]
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -195,24 +196,30 @@ fn stranded(platform: &Platform, produced: &Produced, findings: &mut Findings) {
 
 /// Buses that other systems read in another way.
 fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
-    let mut others = Vec::new();
-    others.extend(COMPARED.iter().filter_map(|dialect| IdMap::build(platform, *dialect).ok()));
-    for (at, requester) in platform.requesters.iter().enumerate() {
-        let RequesterKind::Bus(bus) = &requester.kind else { continue };
-        // Of a RIMT it is said record by record, see `companion`.
-        if &requester.origin.at.source.name == b"RIMT" {
-            continue;
-        }
-        let (at, limit) = (saturate(at), last_input(bus));
-        for other in &others {
-            let Some((id, ours, theirs)) = first_difference(linux, other, at, limit) else { continue };
+    let buses = || {
+        platform.requesters.iter().enumerate().filter_map(|(at, requester)| match &requester.kind {
+            // Of a RIMT it is said record by record, see `companion`.
+            RequesterKind::Bus(bus) if &requester.origin.at.source.name != b"RIMT" => {
+                Some((saturate(at), requester, last_input(bus)))
+            }
+            _ => None,
+        })
+    };
+    let mut told: BTreeSet<u32> = BTreeSet::new();
+    // One map after the other: each is as large as the platform.
+    for other in COMPARED.iter().filter_map(|dialect| IdMap::build(platform, *dialect).ok()) {
+        for (at, requester, limit) in buses() {
+            if told.contains(&at) {
+                continue;
+            }
+            let Some((id, ours, theirs)) = first_difference(linux, &other, at, limit) else { continue };
+            told.insert(at);
             let message = format_args!(
                 "{id:#x} on {} is {ours} for linux and {theirs} for {}",
                 platform.label(requester.origin),
                 other.dialect().name
             );
             findings.add(Code::DialectsDisagree, node(requester), message);
-            break;
         }
     }
 }
