@@ -3,7 +3,7 @@
  * AML/ASL+ Disassembler version 20200925 (64-bit version)
  * Copyright (c) 2000 - 2020 Intel Corporation
  * 
- * Disassembly of /work/wt/infra/firmware-samples/qemu-virt-acpi/iort.bin, Mon Nov 23 09:23:12 2026
+ * Disassembly of iort.bin, Mon Nov 23 09:23:12 2026
  *
  * ACPI Data Table [IORT]
  *
