@@ -346,6 +346,32 @@ fn of_two_tables_of_one_name_the_first_counts() {
     assert_eq!(id(&map(&firmware.platform, Dialect::LINUX), "00:00.0"), Some(0x100));
 }
 
+/// A table beside the others must not hide what is wrong with them, with their file, or with a second one of its name.
+#[test]
+fn lint_tells_of_every_table_of_a_machine() {
+    let mut iort = fwspec::acpi::iort::Builder::new(3);
+    let its = iort.its_group([0]).id();
+    iort.root_complex(0).maps(0..=0xffff, 0, its);
+    let mut table = ViotTable::default();
+    let iommu = table.mmio_iommu(0x1000);
+    table.pci_range(0..=0, 0..=0xffff, 0, iommu);
+    let viot = table.bytes();
+    let mut outside = viot.clone();
+    outside[38] = 47;
+    let codes = |tables: &[&[u8]]| -> Vec<String> {
+        let findings = Firmware::open("machine", tables.concat()).unwrap().findings();
+        findings.iter().map(|finding| format!("{} {}", finding.code, finding.at)).collect()
+    };
+    let iort = iort.finish();
+    let said = codes(&[&iort, &viot, &viot, b"no table"]);
+    assert!(said.contains(&"IORT066 VIOT#1+0x0".to_owned()), "{said:?}");
+    assert!(said.iter().any(|code| code.starts_with("IORT064 file+")), "{said:?}");
+    let said = codes(&[&viot, b"no table"]);
+    assert!(said.iter().any(|code| code.starts_with("IORT064 file+")), "{said:?}");
+    let said = codes(&[&iort, &outside]);
+    assert!(said.contains(&"VIOT001 VIOT+0x26".to_owned()), "{said:?}");
+}
+
 // -- bytes that others wrote --
 
 /// QEMU's tables of both kinds: every function but the IOMMU has its requester ID for an ID.

@@ -171,15 +171,34 @@ impl Firmware {
             (_, Some(tree), _) => lint::tree(&tree, &self.platform),
             (_, _, []) => lint::platform(&self.platform),
             (iort, _, companions) => {
-                let buses = || self.platform.buses.clone();
-                let its_units = || self.platform.its_units.clone();
-                let own = iort.map(|iort| {
-                    let facts = Platform { buses: buses(), its_units: its_units(), ..iort.platform() };
-                    lint::iort(&iort, &facts)
-                });
-                let companion =
-                    |part: &Companion| lint::platform(&Platform { buses: buses(), ..part.platform.clone() });
-                own.into_iter().flatten().chain(companions.iter().flat_map(companion)).collect()
+                let of_companion = |error: &&Error| {
+                    error.kind != ErrorKind::TableTwice
+                        && self.companions().any(|source| source == error.at.source)
+                };
+                // What the machine has in common, and what is wrong with the IORT and with the files around the tables.
+                let common = Platform {
+                    buses: self.platform.buses.clone(),
+                    its_units: self.platform.its_units.clone(),
+                    skipped: self
+                        .platform
+                        .skipped
+                        .iter()
+                        .filter(|error| !of_companion(error))
+                        .copied()
+                        .collect(),
+                    ..Platform::default()
+                };
+                let own = match iort {
+                    Some(iort) => {
+                        let Platform { buses, its_units, skipped, .. } = common.clone();
+                        lint::iort(&iort, &Platform { buses, its_units, skipped, ..iort.platform() })
+                    }
+                    None => lint::platform(&common),
+                };
+                let companion = |part: &Companion| {
+                    lint::platform(&Platform { buses: common.buses.clone(), ..part.platform.clone() })
+                };
+                own.into_iter().chain(companions.iter().flat_map(companion)).collect()
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::{Dialect, ErrorKind, IdMap, Platform};
 
 /// The code of a record that could not be read in one of these tables; `None` where that of any other table says it all.
 pub(super) fn skipped(table: [u8; 4], kind: &ErrorKind) -> Option<(Code, u32)> {
-    if matches!(kind, ErrorKind::Checksum(_)) {
+    if matches!(kind, ErrorKind::Checksum(_) | ErrorKind::TableTwice) {
         return None;
     }
     match (&table, kind) {

@@ -170,12 +170,10 @@ pub fn unreadable(error: &Error) -> Option<Finding> {
         ErrorKind::Unrecognised(_) | ErrorKind::TopologyNotFirmware | ErrorKind::NoFirmwareTable(_)
     ) || error.at.source == Source::FILE;
     let tree = error.at.source == Source::DTB;
-    let companion = companion::skipped(error.at.source.name, &error.kind);
-    let (code, len) =
-        companion.or_else(|| skipped::code(&error.kind)).or((!about_input).then_some(match tree {
-            true => (Code::TreeCut, 4),
-            false => (Code::TableCut, 8),
-        }))?;
+    let (code, len) = skipped::code(error).or((!about_input).then_some(match tree {
+        true => (Code::TreeCut, 4),
+        false => (Code::TableCut, 8),
+    }))?;
     let code = if tree && code == Code::TableCut { Code::TreeCut } else { code };
     Some(Finding {
         code,

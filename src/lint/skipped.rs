@@ -10,7 +10,7 @@ pub(super) fn check(platform: &Platform, node_around: impl Fn(u32) -> u32, findi
     for error in &platform.skipped {
         if Some(error.at.source) == platform.source {
             one(error, node_around(error.at.offset), findings);
-        } else if let Some((code, len)) = code(&error.kind) {
+        } else if let Some((code, len)) = code(error) {
             // About the file around the table, or about another table of it.
             let at = Bytes { subject: 0, offset: error.at.offset, len };
             findings.add_in(error.at.source, code, at, format_args!("{}", error.kind));
@@ -19,14 +19,18 @@ pub(super) fn check(platform: &Platform, node_around: impl Fn(u32) -> u32, findi
 }
 
 pub(super) fn one(error: &Error, subject: u32, findings: &mut Findings) {
-    let of_table = companion::skipped(error.at.source.name, &error.kind);
-    let Some((code, len)) = of_table.or_else(|| code(&error.kind)) else { return };
+    let Some((code, len)) = code(error) else { return };
     let at = Bytes { subject, offset: error.at.offset, len };
     findings.add(code, at, format_args!("{}", error.kind));
 }
 
 /// The code of an error, and how many bytes it is about.
-pub(super) fn code(kind: &ErrorKind) -> Option<(Code, u32)> {
+pub(super) fn code(error: &Error) -> Option<(Code, u32)> {
+    companion::skipped(error.at.source.name, &error.kind).or_else(|| of_any(&error.kind))
+}
+
+/// The same where it does not matter what it is a record of.
+fn of_any(kind: &ErrorKind) -> Option<(Code, u32)> {
     Some(match kind {
         ErrorKind::Truncated { .. } | ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => {
             (Code::TableCut, 8)
