@@ -10,6 +10,7 @@ mod mcfg;
 pub mod rimt;
 mod sdt;
 pub mod viot;
+mod walk;
 
 pub use madt::{ItsUnit, ItsUnits, Madt};
 pub use mcfg::{Allocation, Allocations, Mcfg};

@@ -17,8 +17,9 @@ mod raw;
 mod resolve;
 
 use crate::acpi::Sdt;
-use crate::bytes::{self, index, saturate};
-use crate::{At, Error, ErrorKind, Source};
+use crate::acpi::walk::Walk;
+use crate::bytes;
+use crate::{Error, ErrorKind, Source};
 
 pub use body::{
     Body, Descriptor, Descriptors, Interrupt, Interrupts, ItsGroup, ItsIds, Iwb, MemoryAccess,
@@ -120,7 +121,10 @@ impl<'a> Iort<'a> {
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn nodes(&self) -> Nodes<'a> {
-        Nodes { table: *self, offset: self.node_offset, left: self.node_count }
+        Nodes {
+            walk: Walk::new(self.sdt, self.node_offset, self.node_count),
+            table_revision: self.revision(),
+        }
     }
 
     /// The node that starts at this offset: a place between nodes is none.
@@ -135,66 +139,27 @@ impl<'a> Iort<'a> {
     pub fn after_nodes(&self) -> &'a [u8] {
         let mut nodes = self.nodes();
         while let Some(Ok(_)) = nodes.next() {}
-        self.sdt.bytes().get(index(nodes.offset)..).unwrap_or_default()
+        nodes.walk.rest()
     }
 }
 
 /// The nodes of a table, see [`Iort::nodes`].
 #[derive(Clone, Debug)]
 pub struct Nodes<'a> {
-    table: Iort<'a>,
-    offset: u32,
-    left: u32,
-}
-
-/// One node: as many bytes as its header says. Without nom, whose slicing leaves a panic that the optimiser cannot rule out.
-fn frame(rest: &[u8]) -> Option<&[u8]> {
-    let header: &raw::NodeHeader = bytes::at(rest, 0)?;
-    rest.get(..usize::from(header.length.get()))
-}
-
-impl<'a> Nodes<'a> {
-    fn error(&self, rest: &[u8]) -> Error {
-        let at = |kind, offset| Error { kind, at: self.table.sdt.source().at(offset) };
-        let have = saturate(rest.len());
-        if rest.is_empty() {
-            let count = self.table.node_count;
-            // The field of the header that is at fault, not the end of the table.
-            return at(ErrorKind::NodeCount { count, found: count.saturating_sub(self.left) }, 36);
-        }
-        let Some(header) = bytes::at::<raw::NodeHeader>(rest, 0) else {
-            return at(ErrorKind::Truncated { need: node::HEADER_LENGTH, have }, self.offset);
-        };
-        match header.length.get() {
-            0 => at(ErrorKind::NodeLengthZero, self.offset),
-            length if u32::from(length) <= have => {
-                // Too short to hold its own length: nothing says where the next one starts.
-                let need = u16::try_from(node::HEADER_LENGTH).unwrap_or(u16::MAX);
-                at(ErrorKind::NodeTooShort { length, need }, self.offset)
-            }
-            length => at(ErrorKind::NodeOverrun { length, left: have }, self.offset),
-        }
-    }
+    walk: Walk<'a>,
+    table_revision: u8,
 }
 
 impl<'a> Iterator for Nodes<'a> {
     type Item = Result<Node<'a>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
+        let length = |rest: &[u8]| bytes::at::<raw::NodeHeader>(rest, 0).map(|header| header.length.get());
+        let framed = self.walk.next(node::HEADER_LENGTH, length)?;
+        match framed {
+            Ok((at, bytes)) => Node::new(bytes, at, self.table_revision).map(Ok),
+            Err(error) => Some(Err(error)),
         }
-        let rest = self.table.sdt.bytes().get(index(self.offset)..).unwrap_or_default();
-        let at: At = self.table.sdt.source().at(self.offset);
-        let node = frame(rest).and_then(|bytes| Node::new(bytes, at, self.table.revision()));
-        let Some(node) = node else {
-            let error = self.error(rest);
-            self.left = 0;
-            return Some(Err(error));
-        };
-        self.offset = self.offset.saturating_add(u32::from(node.length()));
-        self.left = self.left.saturating_sub(1);
-        Some(Ok(node))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::bytes::{self, index};
 use crate::{At, Error, ErrorKind};
 
 /// Bytes that the header of every node takes.
-pub(super) const HEADER_LENGTH: u32 = 16;
+pub(super) const HEADER_LENGTH: u16 = 16;
 
 /// What a node describes (DEN0049 §3.1, table 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

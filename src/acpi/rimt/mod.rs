@@ -9,10 +9,14 @@ mod node;
 mod raw;
 
 use crate::acpi::Sdt;
-use crate::bytes::{self, index, saturate};
+use crate::acpi::walk::Walk;
+use crate::bytes;
 use crate::{Error, ErrorKind, Source};
 
 pub use node::{Body, Mapping, Mappings, Node, Wire, Wires};
+
+/// Bytes of the header that every node begins with.
+const NODE_HEADER: u16 = 8;
 
 /// A RIMT table.
 ///
@@ -81,59 +85,24 @@ impl<'a> Rimt<'a> {
     /// An error ends the iteration: past it nobody knows where a node starts. Fields of a node are read by [`Node::body`],
     /// whose errors cost that node only.
     pub fn nodes(&self) -> Nodes<'a> {
-        Nodes { table: *self, offset: self.node_offset, left: self.node_count }
+        Nodes(Walk::new(self.sdt, self.node_offset, self.node_count))
     }
 }
 
 /// The nodes of a table, see [`Rimt::nodes`].
 #[derive(Clone, Debug)]
-pub struct Nodes<'a> {
-    table: Rimt<'a>,
-    offset: u32,
-    left: u32,
-}
+pub struct Nodes<'a>(Walk<'a>);
 
 impl<'a> Iterator for Nodes<'a> {
     type Item = Result<Node<'a>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
+        let length = |rest: &[u8]| bytes::at::<raw::NodeHeader>(rest, 0).map(|header| header.length.get());
+        match self.0.next(NODE_HEADER, length)? {
+            Ok((at, bytes)) => Node::new(bytes, at).map(Ok),
+            Err(error) => Some(Err(error)),
         }
-        let node = self.frame();
-        match &node {
-            Ok(node) => {
-                self.offset = self.offset.saturating_add(u32::from(node.length()));
-                self.left = self.left.saturating_sub(1);
-            }
-            Err(_) => self.left = 0,
-        }
-        Some(node)
     }
 }
 
 impl core::iter::FusedIterator for Nodes<'_> {}
-
-impl<'a> Nodes<'a> {
-    fn frame(&self) -> Result<Node<'a>, Error> {
-        let at = self.table.sdt.source().at(self.offset);
-        let rest = self.table.sdt.bytes().get(index(self.offset)..).unwrap_or_default();
-        let have = saturate(rest.len());
-        let error = |kind| Error { kind, at };
-        if rest.is_empty() {
-            let count = self.table.node_count;
-            let kind = ErrorKind::NodeCount { count, found: count.saturating_sub(self.left) };
-            return Err(Error { kind, at: at.source.at(36) });
-        }
-        let header: &raw::NodeHeader =
-            bytes::at(rest, 0).ok_or(error(ErrorKind::Truncated { need: 8, have }))?;
-        match header.length.get() {
-            0 => Err(error(ErrorKind::NodeLengthZero)),
-            length @ 1..8 => Err(error(ErrorKind::NodeTooShort { length, need: 8 })),
-            length => rest
-                .get(..usize::from(length))
-                .map(|bytes| Node::new(header, bytes, at))
-                .ok_or(error(ErrorKind::NodeOverrun { length, left: have })),
-        }
-    }
-}

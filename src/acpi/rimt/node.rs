@@ -139,8 +139,8 @@ impl Iterator for Mappings<'_> {
 impl ExactSizeIterator for Mappings<'_> {}
 
 impl<'a> Node<'a> {
-    pub(super) fn new(header: &'a raw::NodeHeader, bytes: &'a [u8], at: At) -> Self {
-        Node { header, bytes, at }
+    pub(super) fn new(bytes: &'a [u8], at: At) -> Option<Self> {
+        bytes::at(bytes, 0).map(|header| Node { header, bytes, at })
     }
 
     /// Where it stands.

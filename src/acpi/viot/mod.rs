@@ -8,8 +8,12 @@ mod lower;
 mod raw;
 
 use crate::acpi::Sdt;
-use crate::bytes::{self, index, saturate};
+use crate::acpi::walk::Walk;
+use crate::bytes;
 use crate::{At, Bdf, Error, ErrorKind, RequesterId, Segment, Source};
+
+/// Bytes of the header that every node begins with.
+const NODE_HEADER: u16 = 4;
 
 /// A VIOT table.
 ///
@@ -131,65 +135,25 @@ impl<'a> Viot<'a> {
     ///
     /// A node too short for its type is one error; an error past which nobody knows where a node starts ends the iteration.
     pub fn nodes(&self) -> Nodes<'a> {
-        Nodes { table: *self, offset: u32::from(self.node_offset), left: self.node_count }
+        Nodes(Walk::new(self.sdt, u32::from(self.node_offset), u32::from(self.node_count)))
     }
 }
 
 /// The nodes of a table, see [`Viot::nodes`].
 #[derive(Clone, Debug)]
-pub struct Nodes<'a> {
-    table: Viot<'a>,
-    offset: u32,
-    left: u16,
-}
+pub struct Nodes<'a>(Walk<'a>);
 
 impl Iterator for Nodes<'_> {
     type Item = Result<(At, Node), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
-        let rest = self.table.sdt.bytes().get(index(self.offset)..).unwrap_or_default();
-        let at = self.table.sdt.source().at(self.offset);
-        let framed = self.frame(rest, at);
-        match framed {
-            Ok(node) => {
-                self.offset = self.offset.saturating_add(saturate(node.len()));
-                self.left = self.left.saturating_sub(1);
-                Some(read(node, at).map(|node| (at, node)))
-            }
-            Err(error) => {
-                self.left = 0;
-                Some(Err(error))
-            }
-        }
+        let length = |rest: &[u8]| bytes::at::<raw::NodeHeader>(rest, 0).map(|header| header.length.get());
+        let framed = self.0.next(NODE_HEADER, length)?;
+        Some(framed.and_then(|(at, node)| read(node, at).map(|node| (at, node))))
     }
 }
 
 impl core::iter::FusedIterator for Nodes<'_> {}
-
-impl Nodes<'_> {
-    /// The bytes of the node that `rest` starts with.
-    fn frame<'b>(&self, rest: &'b [u8], at: At) -> Result<&'b [u8], Error> {
-        let have = saturate(rest.len());
-        let error = |kind| Error { kind, at };
-        if rest.is_empty() {
-            let count = u32::from(self.table.node_count);
-            let kind = ErrorKind::NodeCount { count, found: count.saturating_sub(u32::from(self.left)) };
-            return Err(Error { kind, at: at.source.at(36) });
-        }
-        let header: &raw::NodeHeader =
-            bytes::at(rest, 0).ok_or(error(ErrorKind::Truncated { need: 4, have }))?;
-        match header.length.get() {
-            0 => Err(error(ErrorKind::NodeLengthZero)),
-            length @ 1..4 => Err(error(ErrorKind::NodeTooShort { length, need: 4 })),
-            length => {
-                rest.get(..usize::from(length)).ok_or(error(ErrorKind::NodeOverrun { length, left: have }))
-            }
-        }
-    }
-}
 
 fn read(node: &[u8], at: At) -> Result<Node, Error> {
     let short = |need: usize| {

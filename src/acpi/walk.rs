@@ -1,0 +1,74 @@
+//! From one node of a table to the next: IORT, RIMT and VIOT are lists of nodes, each of which says how long it is.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::Sdt;
+use crate::bytes::{index, saturate};
+use crate::{At, Error, ErrorKind};
+
+/// A walk over the nodes of a table. An error ends it: past that nobody knows where a node starts.
+///
+/// Without nom, whose slicing leaves a panic that the optimiser cannot rule out.
+#[derive(Clone, Debug)]
+pub(super) struct Walk<'a> {
+    table: Sdt<'a>,
+    offset: u32,
+    count: u32,
+    left: u32,
+}
+
+impl<'a> Walk<'a> {
+    /// Over the `count` nodes from `offset` on.
+    pub(super) fn new(table: Sdt<'a>, offset: u32, count: u32) -> Self {
+        Walk { table, offset, count, left: count }
+    }
+
+    /// What follows the nodes that were walked over.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.table.bytes().get(index(self.offset)..).unwrap_or_default()
+    }
+
+    /// The next node and where it stands: as many bytes as `length` finds in its header of `header` bytes, and no fewer than
+    /// those.
+    pub(super) fn next(
+        &mut self,
+        header: u16,
+        length: impl Fn(&[u8]) -> Option<u16>,
+    ) -> Option<Result<(At, &'a [u8]), Error>> {
+        if self.left == 0 {
+            return None;
+        }
+        let at = self.table.source().at(self.offset);
+        let node = self.frame(header, length).map_err(|kind| match kind {
+            // The field of the header that is at fault, not the end of the table.
+            ErrorKind::NodeCount { .. } => Error { kind, at: at.source.at(Sdt::HEADER_LENGTH) },
+            _ => Error { kind, at },
+        });
+        match &node {
+            Ok(node) => {
+                self.offset = self.offset.saturating_add(saturate(node.len()));
+                self.left = self.left.saturating_sub(1);
+            }
+            Err(_) => self.left = 0,
+        }
+        Some(node.map(|node| (at, node)))
+    }
+
+    fn frame(&self, header: u16, length: impl Fn(&[u8]) -> Option<u16>) -> Result<&'a [u8], ErrorKind> {
+        let rest = self.rest();
+        let (have, need) = (saturate(rest.len()), u32::from(header));
+        if rest.is_empty() {
+            return Err(ErrorKind::NodeCount {
+                count: self.count,
+                found: self.count.saturating_sub(self.left),
+            });
+        }
+        let length = length(rest).filter(|_| have >= need).ok_or(ErrorKind::Truncated { need, have })?;
+        match rest.get(..usize::from(length)) {
+            _ if length == 0 => Err(ErrorKind::NodeLengthZero),
+            None => Err(ErrorKind::NodeOverrun { length, left: have }),
+            // Too short to hold its own length: nothing says where the next one starts.
+            Some(_) if length < header => Err(ErrorKind::NodeTooShort { length, need: header }),
+            Some(node) => Ok(node),
+        }
+    }
+}
