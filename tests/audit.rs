@@ -2,6 +2,7 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod cli_support;
 mod dt_support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,19 +191,7 @@ fn fwspec(arguments: &[&str]) -> Output {
 }
 
 fn snapshot(name: &str, arguments: &[&str]) {
-    let output = fwspec(arguments);
-    let said = format!(
-        "$ fwspec {}\n{}{}[exit {}]\n",
-        arguments.join(" "),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-        output.status.code().unwrap()
-    );
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cli").join(format!("{name}.txt"));
-    if std::env::var_os("BLESS").is_some() {
-        std::fs::write(&file, &said).unwrap();
-    }
-    assert_eq!(said, std::fs::read_to_string(&file).unwrap_or_default(), "if it is meant to change, BLESS=1");
+    cli_support::snapshot(name, arguments, fwspec(arguments));
 }
 
 #[test]

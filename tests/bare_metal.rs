@@ -1,8 +1,12 @@
 //! The bare-metal examples answer rightly, without std, and the one without an allocator has none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod tool_support;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tool_support::{installed, run};
 
 /// What the compiler may call on its own, and every platform brings.
 const COMPILERS_OWN: [&str; 5] = ["memcpy", "memmove", "memset", "memcmp", "bcmp"];
@@ -13,20 +17,6 @@ fn root() -> &'static Path {
 
 fn scratch() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("bare-metal")
-}
-
-fn run(command: &mut Command) -> String {
-    let done = command.output().unwrap();
-    assert!(done.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).into_owned()
-}
-
-fn installed(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok_and(|done| done.status.success());
-    if !found {
-        println!("skipped: {tool} is not installed");
-    }
-    found
 }
 
 /// The static library of an example, built for this machine; nothing where this is no checkout.

@@ -3,6 +3,8 @@
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod cli_support;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -27,24 +29,7 @@ fn said(arguments: &[&str]) -> String {
 }
 
 fn snapshot(name: &str, arguments: &[&str]) {
-    let output = fwspec(arguments);
-    let said = format!(
-        "$ fwspec {}\n{}{}[exit {}]\n",
-        arguments.join(" "),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
-        output.status.code().unwrap()
-    );
-    let file = project().join("tests/cli").join(format!("{name}.txt"));
-    if std::env::var_os("BLESS").is_some() {
-        fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(&file, &said).unwrap();
-    }
-    let wanted = fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        said == wanted,
-        "{name} changed; if it is meant to, BLESS=1\n--- wanted\n{wanted}\n--- said\n{said}"
-    );
+    cli_support::snapshot(name, arguments, fwspec(arguments));
 }
 
 const OVERLAP: &str = "broken/IORT004-range-overlap/iort.bin";

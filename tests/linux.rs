@@ -4,8 +4,8 @@
 use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::group::{KernelAnswer, Relation, Remedy};
 use fwspec::model::{
-    BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output,
-    PlatformMaster, Requester, RequesterKind, SmmuModel, Specifier, Target,
+    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, PlatformMaster,
+    Requester, RequesterKind, SmmuModel, Specifier, Target,
 };
 use fwspec::pci::{Fact, Function, PortType};
 use fwspec::{
@@ -299,31 +299,11 @@ fn at(offset: u32) -> Origin {
 }
 
 fn iommu(kind: IommuKind, group_rule: GroupRule) -> Iommu {
-    Iommu {
-        origin: at(0x30),
-        kind,
-        function: None,
-        base: None,
-        available: true,
-        cells: Some(2),
-        specifier: &[],
-        stream_match_mask: None,
-        group_rule,
-        device_ids: DeviceIdTable::default(),
-    }
+    Iommu { cells: Some(2), group_rule, ..Iommu::new(at(0x30), kind, None) }
 }
 
 fn requester(kind: RequesterKind) -> Requester {
-    Requester {
-        origin: at(0x90),
-        available: true,
-        kind,
-        address_bits: None,
-        dma_limit: None,
-        coherency: Coherency::default(),
-        pasid_bits: None,
-        can_stall: None,
-    }
+    Requester::new(at(0x90), kind)
 }
 
 /// A PCI host whose requester IDs `first..=last` become themselves plus an offset.

@@ -2,10 +2,14 @@
 //! without one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod tool_support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tool_support::{installed, run};
 
 /// What the manifest denies for the whole package.
 const DENIED: [&str; 10] = [
@@ -91,20 +95,6 @@ fn the_lints_are_on_in_every_file() {
     assert!(files > 100, "are these all files?");
     let known = EXCEPTIONS.map(|(file, lint)| (file.to_owned(), lint.to_owned()));
     assert_eq!(exceptions, BTreeSet::from(known));
-}
-
-fn run(command: &mut Command) -> String {
-    let done = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(done.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8_lossy(&done.stdout).into_owned()
-}
-
-fn installed(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok_and(|done| done.status.success());
-    if !found {
-        println!("skipped: {tool} is not installed");
-    }
-    found
 }
 
 /// The program around the core tier, built with these features; nothing where this is no checkout.

@@ -6,8 +6,8 @@ use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::group::{KernelAnswer, Relation};
 use fwspec::input::{devices, lspci, of_unknown_vmd};
 use fwspec::model::{
-    BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output,
-    Requester, RequesterKind, SmmuModel, Target,
+    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, Requester, RequesterKind,
+    SmmuModel, Target,
 };
 use fwspec::pci::PortType;
 use fwspec::{
@@ -110,29 +110,19 @@ fn on(id: u32) -> DeviceKey {
 /// A bus of the type fsl-mc behind an SMMU, StreamID = ICID.
 fn mc(kind: IommuKind, group_rule: GroupRule) -> IdMap {
     let at = |offset| Origin { at: Source::DTB.at(offset), path: None };
-    let iommu = Iommu {
-        device_ids: DeviceIdTable::default(),
-        group_rule,
-        ..Iommu::new(at(0x100), kind, Some(0x500_0000))
-    };
+    let iommu = Iommu { group_rule, ..Iommu::new(at(0x100), kind, Some(0x500_0000)) };
     let mapping =
         IdMapping { first: 0, last: 0xff, output: Output::Linear(0), target: Target::Iommu(0), offset: 0 };
-    let requester = Requester {
-        origin: at(0x200),
-        available: true,
-        kind: RequesterKind::Bus(IdBus {
+    let requester = Requester::new(
+        at(0x200),
+        RequesterKind::Bus(IdBus {
             kind: BusKind::Other,
             streams: Some(IdTable { mappings: vec![mapping], ..IdTable::default() }),
             msi: MsiRoute::default(),
             ats: false,
             pri: None,
         }),
-        address_bits: None,
-        dma_limit: None,
-        coherency: Coherency::default(),
-        pasid_bits: None,
-        can_stall: None,
-    };
+    );
     let platform = Platform {
         source: Some(Source::DTB),
         iommus: vec![iommu],

@@ -4,8 +4,8 @@
 use fwspec::acpi::iort::{Builder, Iort};
 use fwspec::dt::Tree;
 use fwspec::model::{
-    BusKind, Coherency, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, Platform,
-    Requester, RequesterKind, Target,
+    BusKind, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, Platform, Requester, RequesterKind,
+    Target,
 };
 use fwspec::pci::PortType;
 use fwspec::{
@@ -163,28 +163,8 @@ fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
     let streams = Some(IdTable { mappings: vec![mapping], ..IdTable::default() });
     let bus = IdBus { kind, streams, msi: MsiRoute::Absent, ats: false, pri: None };
     Platform {
-        iommus: vec![Iommu {
-            origin,
-            kind: IommuKind::Virtio,
-            base: None,
-            available: true,
-            function: None,
-            cells: None,
-            specifier: &[],
-            stream_match_mask: None,
-            group_rule: GroupRule::PerDevice,
-            device_ids: fwspec::model::DeviceIdTable::default(),
-        }],
-        requesters: vec![Requester {
-            origin,
-            available: true,
-            kind: RequesterKind::Bus(bus),
-            address_bits: None,
-            dma_limit: None,
-            coherency: Coherency::default(),
-            pasid_bits: None,
-            can_stall: None,
-        }],
+        iommus: vec![Iommu::new(origin, IommuKind::Virtio, None)],
+        requesters: vec![Requester::new(origin, RequesterKind::Bus(bus))],
         ..Platform::default()
     }
 }

@@ -9,8 +9,8 @@
 )]
 
 use fwspec::model::{
-    BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output,
-    Requester, RequesterKind, SmmuModel, Target,
+    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, Requester, RequesterKind,
+    SmmuModel, Target,
 };
 use fwspec::pci::{Fact, Function, PortType};
 use fwspec::{AcsFlags, Bdf, Device, DeviceKey, Dialect, IdMap, IommuKind, Platform, Segment, Source};
@@ -208,16 +208,8 @@ pub fn named(device: Device, vendor: u16, id: u16) -> Device {
 pub fn map(seed: u8) -> IdMap {
     let at = |offset| Origin { at: Source::IORT.at(offset), path: None };
     let iommu = |offset, kind| Iommu {
-        origin: at(offset),
-        kind,
-        function: None,
-        base: None,
-        available: true,
-        cells: None,
-        specifier: &[],
-        stream_match_mask: None,
         group_rule: GroupRule::SharedStreamMapping,
-        device_ids: DeviceIdTable::default(),
+        ..Iommu::new(at(offset), kind, None)
     };
     let range = |first: u32, last, output, iommu| IdMapping {
         first,
@@ -239,22 +231,16 @@ pub fn map(seed: u8) -> IdMap {
         mappings[0] = range(0x0000, 0x0007, Output::Constant(0x300), 0);
     }
     let streams = IdTable { mask: (seed & 32 != 0).then_some(0xfffe), mappings, ..IdTable::default() };
-    let host = Requester {
-        origin: at(0x90),
-        available: true,
-        kind: RequesterKind::Bus(IdBus {
+    let host = Requester::new(
+        at(0x90),
+        RequesterKind::Bus(IdBus {
             kind: BusKind::Pci { segment: Segment(0), assumed: false, first_bus: 0, last_bus: 255 },
             streams: Some(streams),
             msi: MsiRoute::default(),
             ats: false,
             pri: None,
         }),
-        address_bits: None,
-        dma_limit: None,
-        coherency: Coherency::default(),
-        pasid_bits: None,
-        can_stall: None,
-    };
+    );
     let platform = Platform {
         source: Some(Source::IORT),
         iommus: vec![
