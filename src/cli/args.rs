@@ -19,7 +19,7 @@ use crate::{Bdf, Dialect};
     subcommand_required = true
 )]
 #[command(
-    after_help = "A FILE is a device tree (DTB), an ACPI IORT table, several ACPI tables, or acpidump text; - is standard input.\n\
+    after_help = "A FILE is a device tree (DTB), an ACPI IORT, RIMT or VIOT table, several ACPI tables, or acpidump text; - is standard input.\n\
 show and lint also take folders, and read everything below them.\n\
 Exit codes: 0 fine, 1 nothing found for an id or lint findings, 2 unreadable input, 64 usage."
 )]
@@ -296,7 +296,7 @@ pub(super) struct Dialects(pub(super) Vec<Dialect>);
 
 #[derive(Debug, Args)]
 pub(super) struct Groups {
-    /// Firmware of the machine: an IORT or DTB, and an MCFG if wanted
+    /// Firmware of the machine: a DTB, or an IORT with the VIOT, MCFG and MADT that are beside it
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) firmware: Vec<PathBuf>,
     /// `lspci -xxxx` text of the machine; - is standard input
@@ -496,7 +496,7 @@ pub(super) enum FailOn {
 
 #[derive(Debug, Args)]
 pub(super) struct Audit {
-    /// Firmware of one machine: an IORT or DTB, and an MCFG if wanted; - is standard input
+    /// Firmware of one machine: a DTB, or an IORT with the VIOT, MCFG and MADT that are beside it; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
     /// `lspci -xxxx` text of the machine: also what the devices that are there show

@@ -43,12 +43,12 @@ pub const PLACES: usize = 256;
 enum Bytes {
     DeviceTree(Vec<u8>),
     Iort(Vec<u8>, Source),
-    /// Tables whose bytes nobody asks for again (RIMT, VIOT, MCFG).
+    /// No IORT: what else there is stands in `companions` and in the facts.
     None,
 }
 
 impl Firmware {
-    /// Opens a device tree, an IORT, a RIMT, a VIOT, an MCFG, several ACPI tables one behind the other, or acpidump text.
+    /// Opens a device tree, an IORT, a RIMT, a VIOT, an MCFG, a MADT, several ACPI tables one behind the other, or acpidump text.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -90,7 +90,7 @@ impl Firmware {
         Ok(Firmware { file: file.to_string(), platform, table, companions: Vec::new() })
     }
 
-    /// Adds what another file of the same machine says: the bus ranges of an MCFG, a VIOT beside an IORT. Of two tables of one name
+    /// Adds what another file of the same machine says: the buses of an MCFG, the ITS units of a MADT, a VIOT beside an IORT. Of two tables of one name
     /// the first counts, as it does for Linux.
     pub fn join(&mut self, other: Firmware) {
         if matches!(self.table, Bytes::None) && !matches!(other.table, Bytes::None) {
