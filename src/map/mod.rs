@@ -222,20 +222,39 @@ impl IdMap {
 
     /// The host that answers for a requester ID (index into the requesters), and its answer.
     fn answer(&self, bdf: Bdf) -> Result<(u32, Stream), NoStream> {
-        let mut found = Err(NoStream::NoHost { segment: bdf.segment });
-        let mut asked = None;
+        let mut refused = NoStream::NoHost { segment: bdf.segment };
+        let mut closed = None;
         for host in self.asked(bdf.segment) {
-            // A failure is the last word of a table, not of the tables after it (linux `acpi_iommu_configure_id`).
-            let silent =
-                matches!(found, Err(NoStream::NoHost { .. } | NoStream::Unmapped { .. } | NoStream::NoMap));
-            if found.is_ok() || !silent && asked == Some(host.table) {
+            if closed == Some(host.table) {
                 continue;
             }
-            found =
-                self.stream_from(host.requester, u32::from(bdf.rid.0)).map(|stream| (host.requester, stream));
-            asked = Some(host.table);
+            match self.stream_from(host.requester, u32::from(bdf.rid.0)) {
+                Ok(stream) => return Ok((host.requester, stream)),
+                Err(reason) => refused = reason,
+            }
+            // A failure is the last word of a table, not of the tables after it (linux `acpi_iommu_configure_id`).
+            if !matches!(refused, NoStream::Unmapped { .. } | NoStream::NoMap) {
+                closed = Some(host.table);
+            }
         }
-        found
+        Err(refused)
+    }
+
+    /// The host that gives a requester ID its StreamID: index into [`Platform::requesters`](crate::Platform::requesters).
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::{Builder, Iort};
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xff, 0, smmu);
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// assert_eq!(map.host_of("00:01.0".parse().unwrap()), Some(0));
+    /// assert_eq!(map.host_of("01:00.0".parse().unwrap()), None);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn host_of(&self, bdf: Bdf) -> Option<u32> {
+        self.answer(bdf).ok().map(|(host, _)| host)
     }
 
     /// The DeviceID that an MSI of the bare requester ID carries, and the controller it goes to.

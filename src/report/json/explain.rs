@@ -269,7 +269,7 @@ impl Follower<'_> {
     fn requester_id(&self, bdf: Bdf, lead: Vec<String>) -> Vec<WayRecord> {
         let id = u32::from(bdf.rid.0);
         let hosts: Vec<u32> = self.map.hosts_of(bdf.segment).collect();
-        let giving = hosts.iter().position(|host| self.map.stream_from(*host, id).is_ok());
+        let giving = self.map.host_of(bdf).and_then(|giving| hosts.iter().position(|host| *host == giving));
         let asked = giving.map_or(hosts.as_slice(), |last| hosts.get(..=last).unwrap_or_default());
         let mut speaking: Vec<u32> =
             asked.iter().copied().filter(|host| !self.map.trace(*host, id).is_empty()).collect();
