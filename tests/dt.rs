@@ -74,7 +74,7 @@ fn current(table: &IdTable, id: u32) -> Option<Result<Vec<u32>, Errno>> {
 }
 
 fn classic(table: &IdTable, id: u32) -> Option<Result<Vec<u32>, Errno>> {
-    answer(table.classic.as_ref().unwrap_or(&table.mappings), table, id)
+    answer(table.classic.as_deref().unwrap_or(&table.mappings), table, id)
 }
 
 fn names(blob: &[u8]) -> Vec<String> {

@@ -262,6 +262,14 @@ fn a_first_mapping_without_destination_turns_off_all_on_linux() {
     assert_eq!(map(&platform, Dialect::LINUX).resolve(bdf("01:00.0")), Err(NoStream::FirstNull));
     assert_eq!(id(&map(&platform, Dialect::SPEC), "01:00.0"), Some(0x100));
     assert_eq!(kinds(&platform), [ErrorKind::MappingNull]);
+    // Whatever its range.
+    let mut table = RimtTable::default();
+    let iommu = table.iommu(0x1000);
+    table.root_complex(0, 0, &[(2, u32::MAX, 0, 0), (0, 0x10000, 0, iommu)]);
+    let platform = rimt(&table);
+    assert_eq!(map(&platform, Dialect::LINUX).resolve(bdf("01:00.0")), Err(NoStream::FirstNull));
+    assert_eq!(id(&map(&platform, Dialect::SPEC), "01:00.0"), Some(0x100));
+    assert_eq!(kinds(&platform), [ErrorKind::MappingNull]);
 }
 
 /// Linux follows a reference to a root complex with that node's own mappings, for ever where it leads in a circle.

@@ -93,7 +93,7 @@ impl Buses<'_, '_> {
         let Some(controller) = routers.find_map(|router| self.parent_without_cells(router)) else {
             return table;
         };
-        table.classic.get_or_insert_with(|| table.mappings.clone());
+        table.classic.get_or_insert_with(|| table.mappings.as_slice().into());
         for mapping in table.mappings.iter_mut().filter(|mapping| fails(mapping)) {
             // No cell: the id stays as it is, without any mask.
             (mapping.output, mapping.target) =

@@ -82,6 +82,7 @@ impl<'a> Index<'a> {
         let most = value.len().checked_div(12).unwrap_or(0);
         let mut table = IdTable {
             mask: self.mask(node, kind),
+            null_first: false,
             mappings: Vec::with_capacity(most),
             classic: None,
             cells: Vec::new(),
@@ -108,7 +109,7 @@ impl<'a> Index<'a> {
         if !plain && !classic().eq(table.mappings.iter().copied()) {
             let mut list = Vec::with_capacity(classic().count());
             list.extend(classic());
-            table.classic = Some(list);
+            table.classic = Some(list.into());
         }
         table
     }

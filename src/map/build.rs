@@ -222,8 +222,12 @@ impl Rules {
     }
 
     fn iommu(self, iommu: &Iommu) -> MappedIommu {
-        let DeviceIdTable { mappings, own_msi } = &iommu.device_ids;
+        let DeviceIdTable { mappings, null_first, own_msi } = &iommu.device_ids;
         let own = own_index(own_msi, self.dialect.msi_index);
+        let device_ids = match self.disabled(*null_first) {
+            true => Index::default(),
+            false => self.index(mappings, own, Singles::Skip),
+        };
         let driven = !matches!(iommu.kind, IommuKind::SmmuV2(SmmuModel::Unknown(_)));
         MappedIommu {
             origin: iommu.origin,
@@ -233,7 +237,7 @@ impl Rules {
             own_msi: own_request(mappings, own),
             stream_match_mask: (self.table == Table::DeviceTree)
                 .then_some(iommu.stream_match_mask.unwrap_or(0)),
-            device_ids: self.index(mappings, own, Singles::Skip),
+            device_ids,
         }
     }
 
@@ -272,7 +276,7 @@ impl Rules {
     }
 
     fn streams(self, table: &IdTable, iommus: &[MappedIommu]) -> Result<MappedTable, NoStream> {
-        if self.disabled(&table.mappings) {
+        if self.disabled(table.null_first) {
             return Err(NoStream::FirstNull);
         }
         let iommu_of = |target| match target {
@@ -299,10 +303,8 @@ impl Rules {
         }
     }
 
-    fn disabled(self, table: &[IdMapping]) -> bool {
-        matches!(self.table, Table::Iort | Table::Rimt)
-            && self.dialect.null_first_disables
-            && table.first().is_some_and(|first| first.target == Target::Null)
+    fn disabled(self, null_first: bool) -> bool {
+        null_first && self.dialect.null_first_disables
     }
 
     fn reading(self, table: &IdTable) -> &[IdMapping] {
@@ -314,9 +316,6 @@ impl Rules {
 
     /// The index of a table: what the dialect counts, in table order, without the node's own MSI mapping.
     fn index(self, table: &[IdMapping], own_msi: Option<u32>, singles: Singles) -> Index {
-        if self.disabled(table) {
-            return Index::default();
-        }
         // Nearly always all of them count, and as they are.
         let mut entries = table.to_vec();
         let mut position = 0_u32;

@@ -48,6 +48,8 @@ pub struct SpecifierField {
 pub struct DeviceIdTable {
     /// The mappings, in table order.
     pub mappings: Vec<IdMapping>,
+    /// As [`IdTable::null_first`](super::IdTable::null_first).
+    pub null_first: bool,
     /// Which of them is for the SMMU's own MSIs, and no translation.
     pub own_msi: MsiIndex,
 }

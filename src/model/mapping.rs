@@ -1,5 +1,6 @@
 //! A range of input IDs and what becomes of it: the record that `iommu-map` and IORT share.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -66,8 +67,11 @@ pub struct IdTable {
     pub mask: Option<u32>,
     /// The entries.
     pub mappings: Vec<IdMapping>,
+    /// Whether the first entry has no output reference, in the firmware: one that can match nothing is not among `mappings`. See
+    /// [`Dialect::null_first_disables`](crate::Dialect::null_first_disables).
+    pub null_first: bool,
     /// The entries as kernels before 7.3 read them, four cells each, where that differs from `mappings`.
-    pub classic: Option<Vec<IdMapping>>,
+    pub classic: Option<Box<[IdMapping]>>,
     /// The cells that [`Output::Cells`] points into.
     pub cells: Vec<u32>,
 }

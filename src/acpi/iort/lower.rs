@@ -148,7 +148,7 @@ impl Lowering {
                 self.platform.requesters.push(Requester::new(origin, kind));
             }
             Body::Pmcg(_) => {
-                let DeviceIdTable { mappings, own_msi } = self.device_ids(node);
+                let DeviceIdTable { mappings, own_msi, .. } = self.device_ids(node);
                 let kind =
                     RequesterKind::MsiOnly { table: IdTable { mappings, ..IdTable::default() }, own_msi };
                 self.platform.requesters.push(Requester::new(origin, kind));
@@ -163,7 +163,7 @@ impl Lowering {
     }
 
     fn id_table(&mut self, node: &Node<'_>) -> IdTable {
-        IdTable { mappings: self.mappings(node), ..IdTable::default() }
+        IdTable { mappings: self.mappings(node), null_first: null_first(node), ..IdTable::default() }
     }
 
     fn device_ids(&mut self, node: &Node<'_>) -> DeviceIdTable {
@@ -171,7 +171,7 @@ impl Lowering {
             by_flag: own_msi(node, MsiIndexRule::ValidFlag),
             by_interrupts: own_msi(node, MsiIndexRule::InterruptsOnly),
         };
-        DeviceIdTable { mappings: self.mappings(node), own_msi }
+        DeviceIdTable { mappings: self.mappings(node), null_first: null_first(node), own_msi }
     }
 
     /// The mappings that can match anything. The others are reported and left out.
@@ -278,6 +278,7 @@ impl Lead {
     ) -> Option<ErrorKind> {
         let count_minus_one = mapping.count_minus_one;
         match (input_last, output_last) {
+            _ if self.target == Target::Null => self.fault,
             (None, _) => Some(ErrorKind::MappingInputWraps { base: mapping.input_base, count_minus_one }),
             (Some(_), _) if self.fault.is_some() => self.fault,
             (Some(_), None) => {
@@ -287,6 +288,11 @@ impl Lead {
             _ => None,
         }
     }
+}
+
+/// Whether the first mapping has no output reference, be it kept or not.
+fn null_first(node: &Node<'_>) -> bool {
+    node.mappings().next().is_some_and(|first| first.output_reference == 0)
 }
 
 /// The index of the own MSI among the mappings that are kept.

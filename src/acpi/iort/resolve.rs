@@ -198,7 +198,7 @@ fn from_output(
 /// One step of a walk: which mapping takes the ID, where it goes on, and as what (linux `iort_id_map`, and the loop of
 /// `iort_node_map_id`).
 fn step(iort: &Iort<'_>, node: &Node<'_>, dialect: Dialect, id: u32) -> Option<Resolved> {
-    if dialect.null_first_disables && kept(node).next()?.output_reference == 0 {
+    if dialect.null_first_disables && node.mappings().next()?.output_reference == 0 {
         return None;
     }
     let own_msi = node.own_msi(dialect.msi_index);

@@ -121,10 +121,14 @@ impl Lowering {
     fn table(&mut self, mappings: Mappings<'_>) -> IdTable {
         self.platform.skipped.extend(mappings.error());
         let mut table = Vec::with_capacity(mappings.len());
+        let null_first = mappings.clone().next().is_some_and(|first| first.destination_offset == 0);
         for mapping in mappings {
             let (first, count) = (mapping.source_base, mapping.id_count);
             let Some(last) = first.checked_add(count) else {
-                let kind = ErrorKind::MappingInputWraps { base: first, count_minus_one: count };
+                let kind = match mapping.destination_offset {
+                    0 => ErrorKind::MappingNull,
+                    _ => ErrorKind::MappingInputWraps { base: first, count_minus_one: count },
+                };
                 self.skip(kind, mapping.at);
                 continue;
             };
@@ -132,7 +136,7 @@ impl Lowering {
             let target = self.target(&mapping);
             table.push(IdMapping { first, last, output, target, offset: mapping.at.offset });
         }
-        IdTable { mappings: table, ..IdTable::default() }
+        IdTable { mappings: table, null_first, ..IdTable::default() }
     }
 
     fn target(&mut self, mapping: &Mapping) -> Target {
