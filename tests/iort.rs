@@ -5,9 +5,11 @@
 use fwspec::acpi::iort::{
     self, Body, Builder, Iort, Node, NodeId, NodeType, PathFault, Reference, Resolved, Wanted,
 };
+use fwspec::map::{InputRange, RangeOutput};
 use fwspec::model::{MsiKind, Output, RegionKind, RequesterKind, SmmuModel, Target};
 use fwspec::{
-    Bdf, ComponentRule, Dialect, Error, ErrorKind, IommuKind, MsiIndexRule, Platform, Segment, Source,
+    Bdf, ComponentRule, Dialect, Error, ErrorKind, IdMap, IommuKind, MsiIndexRule, NoStream, Platform,
+    Segment, Source, Stream, StreamId,
 };
 
 fn at(offset: u32, kind: ErrorKind) -> Error {
@@ -622,6 +624,28 @@ fn row_16_a_reference_of_0_leads_nowhere_and_disables_the_node_when_first_on_lin
     assert_eq!(bus.streams.as_ref().unwrap().mappings[0].target, Target::Null);
 }
 
+/// linux `iort_node_map_id` looks at the reference of the first mapping, not at its range.
+#[test]
+fn row_16_a_first_reference_of_0_disables_the_node_whatever_its_range() {
+    let mut table = Builder::new(6);
+    let null = Reference::Offset(0);
+    let its = table.its_group([0]).id();
+    let smmu = table.smmu_v3(0x2b40_0000).mapping(1, u32::MAX, 0, null, 0).maps(0..=0x1ff, 0, its).id();
+    table.root_complex(0).maps(0..=0xff, 0, smmu);
+    let root = table.root_complex(1).mapping(0xffff_ff9c, 0xfb, 0, null, 0).maps(0x100..=0x1ff, 0, smmu).id();
+    assert_eq!(kinds(&table), [ErrorKind::MappingNull, ErrorKind::MappingNull]);
+    assert_eq!(stream(&table, Dialect::LINUX, root, 0x100), None);
+    assert_eq!(stream(&table, Dialect::SPEC, root, 0x100).map(|s| s.0), Some(0));
+    let platform = platform(&table);
+    let answers = |dialect| {
+        let map = IdMap::build(&platform, dialect).unwrap();
+        (map.stream_from(1, 0x100), map.msi_from(0, 0x10).map(|msi| msi.id))
+    };
+    assert_eq!(answers(Dialect::LINUX), (Err(NoStream::FirstNull), None));
+    let stream = Stream { iommu: 0, id: Some(StreamId(0)), mask: 0 };
+    assert_eq!(answers(Dialect::SPEC), (Ok(stream), Some(0x10)));
+}
+
 #[test]
 fn row_17_a_reference_to_no_node_leads_nowhere_and_hides_later_mappings_from_every_system() {
     let (mut table, _, smmu, _) = ordinary();
@@ -870,6 +894,25 @@ fn row_41_a_stream_id_too_wide_for_an_smmuv2_is_reported_and_kept() {
     assert_eq!(kinds(&table), wanted);
     assert_eq!(streams(&table, Dialect::LINUX, gpu), [0x7f_0400]);
     assert_eq!(stream(&table, Dialect::LINUX, root, 0).map(|s| s.0), Some(1));
+}
+
+/// linux drivers/iommu/arm/arm-smmu/arm-smmu.c `arm_smmu_master_alloc_smes`: `ARM_SMMU_SMR_ID` is the low half of a fwspec id and
+/// `ARM_SMMU_SMR_MASK` the high one.
+#[test]
+fn stream_ids_past_the_16_bits_of_an_smmuv2_go_on_in_the_mask() {
+    let mut table = Builder::new(6);
+    let smmu = table.smmu_v2(0x5000_0000).id();
+    table.root_complex(0).maps(0..=0xffff, 4, smmu);
+    let map = IdMap::build(&platform(&table), Dialect::LINUX).unwrap();
+    let stream = |id, mask| RangeOutput::Stream {
+        first: Stream { iommu: 0, id: Some(StreamId(id)), mask },
+        constant: false,
+        cells: None,
+    };
+    let ranges: Vec<_> = map.stream_ranges(0, 0xffff).collect();
+    let wanted = [(0, 0xfffb, stream(4, 0)), (0xfffc, 0xffff, stream(0, 1))];
+    assert_eq!(ranges, wanted.map(|(first, last, output)| InputRange { first, last, output }));
+    assert_eq!(map.stream_from(0, 0xffff).unwrap(), Stream { iommu: 0, id: Some(StreamId(3)), mask: 1 });
 }
 
 #[test]

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 use fwspec::acpi::iort::{self, Builder, Iort, NodeId, Reference, Wanted};
+use fwspec::map::{InputRange, MsiRequest, RangeOutput};
 use fwspec::model::RequesterKind;
-use fwspec::{Dialect, IdMap, NoStream};
+use fwspec::{Dialect, IdMap, NoStream, Stream, StreamId};
 use proptest::prelude::*;
 
 /// What a mapping leads to: a node of the table, or an offset.
@@ -111,6 +112,27 @@ fn index_is_scan(bytes: &[u8]) {
                 let scanned = scan(Wanted::Msi).map(|found| (found.node, found.id));
                 assert_eq!(found, scanned, "DeviceID, {place}");
             }
+            ranges_are_the_answers(&map, requester);
+        }
+    }
+}
+
+/// What a range says of each of its ends, the look-up answers there.
+fn ranges_are_the_answers(map: &IdMap, requester: u32) {
+    let moved = |range: &InputRange, constant, id| if constant { 0 } else { id - range.first };
+    for range in map.stream_ranges(requester, 0x2_ffff) {
+        let RangeOutput::Stream { first, constant, .. } = range.output else { continue };
+        for id in [range.first, range.last] {
+            let stream = first.id.map(|first| StreamId(first.0 + moved(&range, constant, id)));
+            let wanted = Stream { id: stream, ..first };
+            assert_eq!(map.stream_from(requester, id), Ok(wanted), "{id:#x} in {range:x?}");
+        }
+    }
+    for range in map.device_ranges(requester, 0x2_ffff).take(1_000) {
+        let RangeOutput::Msi { first, constant } = range.output else { continue };
+        for id in [range.first, range.last] {
+            let wanted = MsiRequest { id: first.id + moved(&range, constant, id), ..first };
+            assert_eq!(map.msi_from(requester, id), Some(wanted), "{id:#x} in {range:x?}");
         }
     }
 }

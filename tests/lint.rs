@@ -143,6 +143,35 @@ fn healthy_firmware_trips_nothing() {
     }
 }
 
+/// With a mask a function goes where the function of another bus goes, or of another place on it.
+#[test]
+fn a_host_with_a_mask_is_judged_by_what_its_requester_ids_become() {
+    let mut judged = BTreeMap::new();
+    for mask in [0xffff, 0xfff8, 0x80ff, 0x00ff, 0x4003, 0x0003, 0] {
+        for buses in [[0, 0], [0, 0xff], [0x40, 0x41], [0x80, 0xff]] {
+            for (first, count) in [(0, 1), (0, 0x100), (3, 1), (0x4000, 0x100), (0x8000, 0x8000)] {
+                let mut root = dtb::healthy();
+                let host = root.child(dtb::HOST).cells("bus-range", &buses);
+                host.cells("iommu-map", &[first & mask, 1, 0, count]).cells("iommu-map-mask", &[mask]);
+                let firmware = Firmware::open("sample", root.blob()).unwrap();
+                let map = IdMap::build(&firmware.platform, Dialect::LINUX).unwrap();
+                let (mut translated, mut open) = (false, false);
+                for rid in buses[0] << 8..=buses[1] << 8 | 0xff {
+                    let found = map.stream_from(0, rid);
+                    translated |= found.is_ok();
+                    open |= found.is_err();
+                }
+                let found = codes(&firmware.findings(), Severity::Info);
+                let place = format!("{first:#x} and {count:#x} under {mask:#x}, buses {buses:x?}: {found:?}");
+                assert_eq!(found.contains(&Code::BusUntranslated), !translated, "{place}");
+                assert_eq!(found.contains(&Code::Bypass), translated && open, "{place}");
+                *judged.entry((translated, open)).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(judged.len() == 3 && judged.values().all(|count| *count > 10), "{judged:?}");
+}
+
 /// What iasl, acpiview, fwts and dtc have nothing to say of is told here, as a warning at least.
 #[test]
 fn what_other_tools_pass_over_is_told() {

@@ -13,7 +13,7 @@ use super::interval::{Span, common, gaps, next_within, union};
 use super::msi;
 use super::streams::{self, Produced};
 use crate::bytes::{index, saturate};
-use crate::map::{InputRange, NoStream, RangeOutput};
+use crate::map::NoStream;
 use crate::model::{BusKind, IdBus, IdMapping, MsiRoute, Requester, RequesterKind, Target};
 use crate::{CountRule, Dialect, IdMap, Platform, Segment};
 
@@ -54,7 +54,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
                         at,
                         requester,
                         bus,
-                        buses: buses(platform, segment, first_bus, last_bus),
+                        buses: masked(&buses(platform, segment, first_bus, last_bus), bus),
                         functions: &functions,
                     };
                     host.check(findings);
@@ -90,6 +90,24 @@ pub(super) fn buses(platform: &Platform, segment: Segment, first_bus: u8, last_b
     if said.is_empty() { union(&[of_bus(first_bus, last_bus)]) } else { union(&said) }
 }
 
+/// The inputs that requester IDs become by a host's mask: a bus becomes another, and its functions some of that one's.
+fn masked(buses: &[(u32, u32)], bus: &IdBus) -> Vec<(u32, u32)> {
+    let mask = mask(bus);
+    let within = |number: u32| {
+        let first = number << 8 & mask;
+        Span { first, last: first | mask & 0xff, of: () }
+    };
+    if mask == LAST_RID {
+        return buses.to_vec();
+    }
+    union(&buses.iter().flat_map(|(first, last)| first >> 8..=last >> 8).map(within).collect::<Vec<_>>())
+}
+
+/// The bits of a requester ID that the map of a host looks at.
+pub(super) fn mask(bus: &IdBus) -> u32 {
+    bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX) & LAST_RID
+}
+
 /// A PCI host whose map is asked.
 struct Host<'a> {
     platform: &'a Platform,
@@ -97,6 +115,7 @@ struct Host<'a> {
     at: u32,
     requester: &'a Requester,
     bus: &'a IdBus,
+    /// Its requester IDs after the mask.
     buses: Vec<(u32, u32)>,
     /// IOMMUs that are functions: host and requester ID, sorted.
     functions: &'a [(u32, u32)],
@@ -113,7 +132,7 @@ impl Host<'_> {
         };
         let translated = reach(|target| matches!(target, Target::Iommu(_) | Target::Requester(_)));
         let name = self.platform.label(self.requester.origin);
-        if common(&translated, &self.buses).is_empty() {
+        if !common(&translated, &self.buses).into_iter().any(|ids| self.leaves_mask(ids)) {
             findings.add(
                 Code::BusUntranslated,
                 node(self.requester),
@@ -156,11 +175,16 @@ impl Host<'_> {
 
     /// Without ids that the mask never leaves, and without the IOMMU itself where it is a function of the bus.
     fn real(&self, ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
-        let mask = self.bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX);
         let itself =
             |first: u32, last: u32| first == last && self.functions.binary_search(&(self.at, first)).is_ok();
-        let exists = |first: u32, last: u32| next_within(mask, first).is_some_and(|id| id <= last);
-        ids.into_iter().filter(|(first, last)| exists(*first, *last) && !itself(*first, *last)).collect()
+        ids.into_iter()
+            .filter(|(first, last)| self.leaves_mask((*first, *last)) && !itself(*first, *last))
+            .collect()
+    }
+
+    /// Whether some of the ids have no bit that the mask takes off.
+    fn leaves_mask(&self, (first, last): (u32, u32)) -> bool {
+        next_within(mask(self.bus), first).is_some_and(|id| id <= last)
     }
 }
 
@@ -231,7 +255,7 @@ pub(super) fn first_difference(
     requester: u32,
     limit: u32,
 ) -> Option<(u32, String, String)> {
-    let (mut left, mut right) = (a.stream_ranges(requester, limit), b.stream_ranges(requester, limit));
+    let (mut left, mut right) = (a.counted_ranges(requester, limit), b.counted_ranges(requester, limit));
     let id = loop {
         match (left.next(), right.next()) {
             (None, None) => return None,
@@ -242,27 +266,22 @@ pub(super) fn first_difference(
             (Some(one), Some(other)) => break one.last.min(other.last).saturating_add(1),
         }
     };
-    let said = |map: &IdMap| {
-        let range =
-            map.stream_ranges(requester, limit).find(|range| (range.first..=range.last).contains(&id));
-        range.map_or_else(|| "untranslated".to_string(), |range| answer(map, &range, id))
-    };
-    Some((id, said(a), said(b)))
+    Some((id, answer(a, requester, id), answer(b, requester, id)))
 }
 
-fn answer(map: &IdMap, range: &InputRange, id: u32) -> String {
-    match range.output {
-        RangeOutput::Errno(errno) => errno.to_string(),
-        RangeOutput::Stream { first, constant, .. } => {
-            let moved = if constant { 0 } else { id.saturating_sub(range.first) };
-            let iommu =
-                map.iommu_label(first.iommu).map(|label| label.short().to_string()).unwrap_or_default();
-            match first.id {
-                Some(stream) => alloc::format!("StreamID {:#x} of {iommu}", stream.0.saturating_add(moved)),
-                None => alloc::format!("a master of {iommu}"),
-            }
+fn answer(map: &IdMap, requester: u32, id: u32) -> String {
+    let stream = match map.stream_from(requester, id) {
+        Ok(stream) => stream,
+        Err(NoStream::Errno { errno, .. }) => return errno.to_string(),
+        Err(_) => return "untranslated".to_string(),
+    };
+    let iommu = map.iommu_label(stream.iommu).map(|label| label.short().to_string()).unwrap_or_default();
+    match stream.id {
+        Some(id) if stream.mask != 0 => {
+            alloc::format!("StreamID {:#x} mask {:#x} of {iommu}", id.0, stream.mask)
         }
-        RangeOutput::Msi { first, .. } => alloc::format!("DeviceID {:#x}", first.id),
+        Some(id) => alloc::format!("StreamID {:#x} of {iommu}", id.0),
+        None => alloc::format!("a master of {iommu}"),
     }
 }
 

@@ -151,6 +151,34 @@ impl IdMap {
         Err(NoStream::Cycle { input })
     }
 
+    /// As [`leave`](IdMap::leave) from the second requester on for an input and so many `more` behind it: where the first arrives, and whether all others do so as
+    /// the same id. Nothing if they do not stay together.
+    pub(super) fn leave_together(&self, requester: u32, input: u32, more: u32) -> Option<(Place, bool)> {
+        let (mut node, mut id, mut more, mut stand) = (requester, input, more, false);
+        // One hop led here.
+        for _ in 1..self.requesters.len().clamp(1, MOST_HOPS) {
+            let table = self.bus(node)?.streams.as_ref().ok().filter(|table| table.mask == u32::MAX)?;
+            let range = table.index.get(id)?;
+            if id.checked_add(more)? > range.last {
+                return None;
+            }
+            if matches!(range.output, Output::Constant(_)) {
+                (more, stand) = (0, true);
+            }
+            match self.hop(range, id, &table.cells).ok()? {
+                Hop::Arrived(place) => {
+                    let arrived = match place {
+                        Place::Iommu(stream) => stream.fwspec_id()?,
+                        Place::Msi(request) => request.id,
+                    };
+                    return arrived.checked_add(more).map(|_| (place, stand));
+                }
+                Hop::Onward { requester, id: next } => (node, id) = (requester, next),
+            }
+        }
+        None
+    }
+
     pub(super) fn hop(&self, range: &IdMapping, input: u32, cells: &[u32]) -> Result<Hop, NoStream> {
         if let Output::Errno(errno) = range.output {
             return Err(NoStream::Errno { input, errno });
@@ -193,6 +221,29 @@ impl IdMap {
                     };
                 }
                 Target::Null | Target::Dangling(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// As [`beyond`](IdMap::beyond) from the second IOMMU on for an id and so many `more` behind it; see
+    /// [`leave_together`](IdMap::leave_together).
+    pub(super) fn beyond_together(&self, iommu: u32, id: u32, more: u32) -> Option<(MsiRequest, bool)> {
+        let (mut iommu, mut id, mut more, mut stand) = (iommu, id, more, false);
+        for _ in 1..self.iommus.len().min(MOST_HOPS) {
+            let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
+            if id.checked_add(more)? > range.last {
+                return None;
+            }
+            if matches!(range.output, Output::Constant(_)) {
+                (more, stand) = (0, true);
+            }
+            id = range.output_of(id)?;
+            id.checked_add(more)?;
+            match range.target {
+                Target::Msi(controller) => return Some((MsiRequest { controller, id }, stand)),
+                Target::Iommu(next) => iommu = next,
+                _ => return None,
             }
         }
         None

@@ -282,7 +282,7 @@ fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, chang
         let mut starts = alloc::vec![0_u32];
         for (side, at) in [(before, ours), (after, theirs)] {
             let Some(at) = at else { continue };
-            let ranges = side.map.stream_ranges(at, u32::MAX).chain(side.map.device_ranges(at, u32::MAX));
+            let ranges = side.map.counted_ranges(at, u32::MAX).chain(side.map.device_ranges(at, u32::MAX));
             starts.extend(ranges.flat_map(|range| [Some(range.first), range.last.checked_add(1)]).flatten());
         }
         starts.sort_unstable();

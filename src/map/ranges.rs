@@ -4,7 +4,7 @@ use crate::bytes::index;
 use crate::model::{Errno, IdMapping, Output, Target};
 
 use super::chain::{Hop, MsiRequest, Place};
-use super::{IdMap, MappedRoute, MappedTable, Stream};
+use super::{IdMap, IommuKind, MappedRoute, MappedTable, Stream};
 
 /// Input IDs `first..=last` and what they become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,16 +44,55 @@ pub enum RangeOutput {
 
 impl IdMap {
     /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
-    /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed.
+    /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed, and neither are those of a
+    /// mapping to another requester, which no specification allows, if that one sends them several ways.
     pub fn stream_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+        merged(self.stream_pieces(requester, limit).flat_map(|range| self.of_one_mask(range)))
+    }
+
+    /// As [`stream_ranges`](IdMap::stream_ranges), but ranges count up in all 32 bits of the fwspec id, which for an SMMUv1/v2 are id
+    /// and mask: of these there are no more than firmware has records, whatever the limit.
+    pub(crate) fn counted_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+        merged(self.stream_pieces(requester, limit))
+    }
+
+    fn stream_pieces(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
-        merged(table.into_iter().flat_map(move |table| {
+        table.into_iter().flat_map(move |table| {
             table.pieces(limit).filter_map(move |piece| self.stream_piece(&piece, &table.cells))
-        }))
+        })
+    }
+
+    /// A range in parts of one mask each: an output of an SMMUv1/v2 that passes 2^16 counts on in the mask (see
+    /// [`MappedIommu::stream`](super::MappedIommu::stream)).
+    fn of_one_mask(&self, range: InputRange) -> impl Iterator<Item = InputRange> + '_ {
+        let narrow = match range.output {
+            RangeOutput::Stream { first, constant: false, cells: None } => self
+                .iommus
+                .get(index(first.iommu))
+                .filter(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)))
+                .and_then(|iommu| Some((iommu, first.iommu, first.fwspec_id()?))),
+            _ => None,
+        };
+        let mut start = Some(range.first);
+        core::iter::from_fn(move || {
+            let first = start?;
+            let Some((driver, iommu, id)) = narrow else {
+                start = None;
+                return Some(range);
+            };
+            let id = id.wrapping_add(first.wrapping_sub(range.first));
+            let last = range.last.min(first.saturating_add(!id & u32::from(u16::MAX)));
+            start = last.checked_add(1).filter(|next| *next <= range.last);
+            let output =
+                RangeOutput::Stream { first: driver.stream(iommu, &[id]), constant: false, cells: None };
+            Some(InputRange { first, last, output })
+        })
     }
 
     /// The DeviceIDs of a requester's inputs, as maximal ranges cut to `0..=limit`. Two maps are composed here, so there can
-    /// be many more ranges than mappings: take as many as are wanted.
+    /// be many more ranges than mappings: take as many as are wanted. Mappings from IOMMU to IOMMU, which no specification allows,
+    /// are listed if the second one sends all their ids one way; those back to a requester are not.
     pub fn device_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
         let route = self.route_of(requester);
         let direct = route.and_then(|route| match route {
@@ -93,15 +132,20 @@ impl IdMap {
         if let Output::Errno(errno) = piece.output {
             return Some(InputRange { first, last, output: RangeOutput::Errno(errno) });
         }
+        let mut constant = matches!(piece.output, Output::Constant(_));
         let place = match self.hop(piece, first, cells).ok()? {
             Hop::Arrived(place) => place,
-            Hop::Onward { requester, id } => self.leave(requester, id).ok()?,
+            Hop::Onward { requester, id } => {
+                let more = if constant { 0 } else { last.wrapping_sub(first) };
+                let (place, stands) = self.leave_together(requester, id, more)?;
+                constant |= stands;
+                place
+            }
         };
         let Place::Iommu(stream) = place else { return None };
-        let (constant, cells) = match piece.output {
-            Output::Constant(_) => (true, None),
-            Output::Cells { index, count } => (false, Some((index, count))),
-            _ => (false, None),
+        let cells = match piece.output {
+            Output::Cells { index, count } => Some((index, count)),
+            _ => None,
         };
         self.usable(stream.iommu).then_some(InputRange {
             first,
@@ -145,20 +189,23 @@ impl IdMap {
         from: u32,
     ) -> Option<InputRange> {
         let id = next.output_of(next.first)?;
-        let request = match next.target {
-            Target::Msi(controller) => MsiRequest { controller, id },
-            // A chain of IOMMUs has no meaning anywhere; its first id is followed as Linux would.
-            Target::Iommu(iommu) => self.beyond(Stream { iommu, id: Some(crate::StreamId(id)), mask: 0 })?,
-            _ => return None,
-        };
-        let moved = next.first.wrapping_sub(from);
-        let constant =
-            matches!(piece.output, Output::Constant(_)) || matches!(next.output, Output::Constant(_));
-        let (first, last) = if matches!(piece.output, Output::Constant(_)) {
+        let stands = matches!(piece.output, Output::Constant(_));
+        let (first, last) = if stands {
             (first, last)
         } else {
-            let start = first.wrapping_add(moved);
+            let start = first.wrapping_add(next.first.wrapping_sub(from));
             (start, start.wrapping_add(next.last.wrapping_sub(next.first)).min(last))
+        };
+        let stands = stands || matches!(next.output, Output::Constant(_));
+        let more = if stands { 0 } else { last.wrapping_sub(first) };
+        let (request, constant) = match next.target {
+            Target::Msi(controller) => (MsiRequest { controller, id }, stands),
+            // A chain of IOMMUs has no meaning anywhere; Linux follows it.
+            Target::Iommu(iommu) => {
+                let (request, further) = self.beyond_together(iommu, id, more)?;
+                (request, stands || further)
+            }
+            _ => return None,
         };
         Some(InputRange { first, last, output: RangeOutput::Msi { first: request, constant } })
     }

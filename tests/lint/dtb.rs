@@ -109,7 +109,7 @@ impl Strings {
     }
 }
 
-const HOST: &str = "pcie@40000000";
+pub const HOST: &str = "pcie@40000000";
 const SMMU: &str = "iommu@2b400000";
 
 /// An SMMUv3 (phandle 1), an ITS (2) and a PCI host whose requester IDs are StreamIDs and DeviceIDs.

@@ -8,7 +8,7 @@ use super::Audit;
 use super::machine::{FunctionRun, functions};
 use crate::bytes::index;
 use crate::lint::interval::{Span, common, gaps, union};
-use crate::lint::platform::buses;
+use crate::lint::platform::{buses, mask};
 use crate::map::{NoStream, RangeOutput};
 use crate::model::{BusKind, Errno, IdBus, RequesterKind};
 use crate::{Bdf, Groups, IdMap, Platform, RequesterId, Segment};
@@ -126,7 +126,7 @@ pub(super) fn check(platform: &Platform, map: &IdMap, groups: Option<&Groups>, a
                 let translates =
                     |range: crate::map::InputRange| matches!(range.output, RangeOutput::Stream { .. });
                 let first = map.stream_records(at).next().map_or(0, |record| record.first);
-                (!map.stream_ranges(at, u32::MAX).any(translates))
+                (!map.counted_ranges(at, u32::MAX).any(translates))
                     .then(|| map.stream_from(at, first).err())
                     .flatten()
             }
@@ -230,11 +230,6 @@ fn narrow(id: u32) -> u16 {
 fn why(map: &IdMap, segment: Segment, rid: u32) -> Unmapped {
     let refused = map.resolve(Bdf { segment, rid: RequesterId(narrow(rid)) }).err();
     refused.map_or(Unmapped::NoMapping, Unmapped::from)
-}
-
-/// The bits of a requester ID that the map of a host looks at.
-fn mask(bus: &IdBus) -> u32 {
-    bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX) & LAST_RID
 }
 
 /// How many low bits a mask drops, where it drops nothing else.

@@ -211,7 +211,7 @@ fn classic_reading(
     let (offset, len) =
         first.map_or((requester.origin.at.offset, 0), |m| (m.offset, record_length(platform, m)));
     let gives_ids = classic
-        .stream_ranges(position, last_input(bus))
+        .counted_ranges(position, last_input(bus))
         .any(|range| matches!(range.output, RangeOutput::Stream { .. }));
     let what = if gives_ids { "another map" } else { "no map at all" };
     let message = format_args!("kernels before 7.3 read {what}: {id:#x} is {now} today, {before} then");
