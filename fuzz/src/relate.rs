@@ -5,13 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use fdt::Fdt;
 use fwspec::acpi::iort::{self, Iort, Wanted};
 use fwspec::dt::{self, MapKind, Tree};
-use fwspec::{Bdf, Device, Dialect, Groups, IdMap, NoStream, Platform, RequesterId, Segment, assert};
+use fwspec::map::{MsiRequest, RangeOutput};
+use fwspec::model::RequesterKind;
+use fwspec::{
+    Bdf, Device, Dialect, Groups, IdMap, NoStream, Platform, RequesterId, Segment, Stream, StreamId, assert,
+};
 
 use super::words::Words;
 use super::{built, generate, kernel, parse, show, text, verdict};
 
 /// Ids around the edges of the first so many mappings are compared.
 const EDGES: usize = 6;
+/// So many ranges are asked for what they say, up to the highest requester ID.
+const RANGES: usize = 64;
+const LAST_RID: u32 = 0xffff;
 
 /// The index answers as the scan of the mappings does, under every dialect.
 pub fn map_index(bytes: &[u8]) {
@@ -64,8 +71,11 @@ type Nodes = Vec<(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>)>;
 const DEEPEST: u32 = 32;
 const LARGEST: usize = 1 << 16;
 
-/// Nothing where `fdt` refuses the tree, or panics as it does on two of three that are damaged.
+/// Nothing where `fdt` refuses the tree, or panics as it does on two of three that are damaged, or stops early.
 fn fdt_nodes(blob: &[u8]) -> Option<Nodes> {
+    if ends_early(blob)? {
+        return None;
+    }
     let read = || {
         let theirs = Fdt::new(blob).ok()?;
         let nodes = theirs.all_nodes().map(|node| {
@@ -81,6 +91,23 @@ fn fdt_nodes(blob: &[u8]) -> Option<Nodes> {
     let nodes = std::panic::catch_unwind(read);
     std::panic::set_hook(hook);
     nodes.ok().flatten()
+}
+
+/// Whether `fdt` takes something for the end of the tree: a NOP, or a property after a child. Nothing where the tree is cut.
+fn ends_early(blob: &[u8]) -> Option<bool> {
+    let word = |at: usize| Some(u32::from_be_bytes(*blob.get(at..)?.first_chunk()?));
+    let (mut at, mut before) = (usize::try_from(word(8)?).ok()?, 0);
+    loop {
+        let token = word(at)?;
+        at += match token {
+            1 => 4 + (blob.get(at + 4..)?.iter().position(|byte| *byte == 0)? + 1).next_multiple_of(4),
+            2 => 4,
+            3 if before != 2 => 12 + usize::try_from(word(at + 4)?).ok()?.next_multiple_of(4),
+            3 | 4 => return Some(true),
+            _ => return Some(false),
+        };
+        before = token;
+    }
 }
 
 /// Nothing where some of the tree cannot be read, or has what `fdt` has no words for.
@@ -229,6 +256,42 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
                     at()
                 );
             }
+            stream_ranges_are_answers(&map, requester, u32::MAX);
+            device_ranges_are_answers(&map, requester);
+        }
+    }
+}
+
+/// What ranges say of their ends, the look-up answers there.
+fn stream_ranges_are_answers(map: &IdMap, requester: u32, mask: u32) {
+    for range in map.stream_ranges(requester, LAST_RID).take(RANGES) {
+        for id in [range.first, range.last].into_iter().filter(|id| id & !mask == 0) {
+            let found = map.stream_from(requester, id);
+            match range.output {
+                RangeOutput::Stream { first, constant, .. } => {
+                    let moved = if constant { 0 } else { id - range.first };
+                    let wanted = Stream { id: first.id.map(|first| StreamId(first.0 + moved)), ..first };
+                    assert_eq!(found, Ok(wanted), "{id:#x} in {range:x?}");
+                }
+                RangeOutput::Errno(wanted) => {
+                    assert!(
+                        matches!(found, Err(NoStream::Errno { errno, .. }) if errno == wanted),
+                        "{found:?}"
+                    );
+                }
+                _ => panic!("no StreamID: {range:?}"),
+            }
+        }
+    }
+}
+
+fn device_ranges_are_answers(map: &IdMap, requester: u32) {
+    for range in map.device_ranges(requester, LAST_RID).take(RANGES) {
+        let RangeOutput::Msi { first, constant } = range.output else { continue };
+        for id in [range.first, range.last] {
+            let moved = if constant { 0 } else { id - range.first };
+            let wanted = MsiRequest { id: first.id + moved, ..first };
+            assert_eq!(map.msi_from(requester, id), Some(wanted), "{id:#x} in {range:x?}");
         }
     }
 }
@@ -259,6 +322,10 @@ pub fn tree_index_is_scan(tree: &Tree<'_>, platform: &Platform) {
                     "{} {id:#x}: the index has {indexed:x?}, the scan has {scanned:x?}",
                     dialect.name
                 );
+            }
+            if let RequesterKind::Bus(bus) = &facts.kind {
+                let mask = bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX);
+                stream_ranges_are_answers(&map, requester, mask);
             }
         }
     }
