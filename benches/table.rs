@@ -184,7 +184,7 @@ fn resolve(table: &mut Table, board: &Board) {
 fn entries(platform: &Platform) -> u64 {
     let leads = |mapping: &&IdMapping| matches!(mapping.target, Target::Iommu(_));
     let classic =
-        |table: &IdTable| table.classic.as_ref().unwrap_or(&table.mappings).iter().filter(leads).count();
+        |table: &IdTable| table.classic.as_deref().unwrap_or(&table.mappings).iter().filter(leads).count();
     let of = |requester: &Requester| match &requester.kind {
         RequesterKind::Bus(bus) => bus.streams.as_ref().map_or(0, classic),
         RequesterKind::Master(master) => master.streams.len(),

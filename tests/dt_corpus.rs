@@ -368,7 +368,7 @@ fn compare_look_ups(blob: &[u8], path: &Path) -> usize {
             let mask = table.mask.unwrap_or(u32::MAX);
             for dialect in [Dialect::LINUX, Dialect::LINUX_CLASSIC] {
                 let classic = dialect == Dialect::LINUX_CLASSIC;
-                let list = table.classic.as_ref().filter(|_| classic).unwrap_or(&table.mappings);
+                let list = table.classic.as_deref().filter(|_| classic).unwrap_or(&table.mappings);
                 let edges = list.iter().take(40).flat_map(|mapping| {
                     [mapping.first.wrapping_sub(1), mapping.first, mapping.last, mapping.last.wrapping_add(1)]
                 });
@@ -516,7 +516,7 @@ impl Wiring<'_> {
     }
 
     fn by_table(&self, table: &IdTable, classic: bool, id: u32, start: &str) -> String {
-        let list = table.classic.as_ref().filter(|_| classic).unwrap_or(&table.mappings);
+        let list = table.classic.as_deref().filter(|_| classic).unwrap_or(&table.mappings);
         let id = id & table.mask.unwrap_or(u32::MAX);
         let Some(mapping) = list.iter().find(|mapping| (mapping.first..=mapping.last).contains(&id)) else {
             return format!("{start} nothing");
