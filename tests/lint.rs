@@ -143,6 +143,24 @@ fn healthy_firmware_trips_nothing() {
     }
 }
 
+/// Requester IDs have 16 bits; that one of two maps has a longer entry is no difference.
+#[test]
+fn maps_differ_in_requester_ids_only() {
+    let differ = |length: u32, mask: u32| {
+        let mut root = dtb::healthy();
+        root.child(dtb::HOST).cells("iommu-map", &[0, 1, 0, length]).cells("iommu-map-mask", &[mask]);
+        let found = findings(&root.blob());
+        found
+            .iter()
+            .find(|finding| finding.code == Code::MapsDiffer)
+            .map(|finding| finding.message.to_string())
+    };
+    assert_eq!(differ(0x10000, 0xffff), None);
+    assert_eq!(differ(u32::MAX, 0xffff), None);
+    let less = "iommu-map covers 32768 requester IDs, msi-map 65536, and not the same ones";
+    assert_eq!(differ(0x8000, 0xffff).as_deref(), Some(less));
+}
+
 /// With a mask a function goes where the function of another bus goes, or of another place on it.
 #[test]
 fn a_host_with_a_mask_is_judged_by_what_its_requester_ids_become() {

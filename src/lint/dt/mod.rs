@@ -177,7 +177,10 @@ fn maps_differ(linux: &IdMap, position: u32, requester: &Requester, bus: &IdBus,
     };
     let within = |list: Vec<Span<()>>| {
         let mut ids = union(&list);
-        ids.retain(|(first, _)| *first <= last_input(bus));
+        ids.retain_mut(|(first, last)| {
+            *last = (*last).min(last_input(bus));
+            first <= last
+        });
         ids
     };
     let streams = within(linux.stream_records(position).map(span).collect());
@@ -189,7 +192,7 @@ fn maps_differ(linux: &IdMap, position: u32, requester: &Requester, bus: &IdBus,
                 .fold(0_u32, u32::saturating_add)
         };
         let message = format_args!(
-            "iommu-map covers {} requester IDs, msi-map {} others or more",
+            "iommu-map covers {} requester IDs, msi-map {}, and not the same ones",
             ids(&streams),
             ids(&msis)
         );
