@@ -674,6 +674,21 @@ fn smmus_take_sixteen_bits_of_each_cell() {
     assert_eq!(ids, [0x400, 0x7f80_0400, 0x7f_0400]);
 }
 
+/// linux `arm_smmu_find_sme`: bits of the mask do not take part in a match, so an event with any of them is of the same requester.
+#[test]
+fn stream_ids_are_traced_back_without_the_bits_that_the_smmu_ignores() {
+    let mut blob = Blob::new();
+    blob.begin("smmu").text("compatible", "arm,mmu-500").cells("phandle", &[1]);
+    blob.cells("#iommu-cells", &[1]).cells("stream-match-mask", &[0x7c00]).end();
+    let blob = blob.host("pcie", &[("iommu-map", &[0, 1, 0x20, 0x100])]).finish();
+    let map = fwspec::IdMap::build(&platform(&blob), Dialect::LINUX).unwrap();
+    let from = |id| map.stream_sources(fwspec::StreamId(id)).map(|source| source.inputs).collect::<Vec<_>>();
+    assert_eq!(from(0x25), [Some((5, 5))]);
+    assert_eq!(from(0x4c25), [Some((5, 5))]);
+    assert_eq!(from(0x8025), []);
+    assert_eq!(from(0x1f), []);
+}
+
 #[test]
 fn every_binding_names_the_parts_of_its_specifiers() {
     let parts = |compatible: &str, cells: &[u32]| {

@@ -126,6 +126,12 @@ fn ranges_are_the_answers(map: &IdMap, requester: u32) {
             let stream = first.id.map(|first| StreamId(first.0 + moved(&range, constant, id)));
             let wanted = Stream { id: stream, ..first };
             assert_eq!(map.stream_from(requester, id), Ok(wanted), "{id:#x} in {range:x?}");
+            let Some(stream) = stream.filter(|_| !constant && id <= 0xffff) else { continue };
+            let there = |inputs: (u32, u32)| (inputs.0..=inputs.1).contains(&id);
+            let back = map
+                .stream_sources(stream)
+                .any(|source| source.requester == requester && source.inputs.is_some_and(there));
+            assert!(back, "{id:#x} in {range:x?} is not found from its StreamID");
         }
     }
     for range in map.device_ranges(requester, 0x2_ffff).take(1_000) {

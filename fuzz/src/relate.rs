@@ -272,6 +272,13 @@ fn stream_ranges_are_answers(map: &IdMap, requester: u32, mask: u32) {
                     let moved = if constant { 0 } else { id - range.first };
                     let wanted = Stream { id: first.id.map(|first| StreamId(first.0 + moved)), ..first };
                     assert_eq!(found, Ok(wanted), "{id:#x} in {range:x?}");
+                    let Some(id) = first.id.filter(|_| !constant) else { continue };
+                    let mut back = map.stream_sources(id);
+                    let here = |inputs: (u32, u32)| (inputs.0..=inputs.1).contains(&range.first);
+                    assert!(
+                        back.any(|source| source.requester == requester && source.inputs.is_some_and(here)),
+                        "{range:x?} is not found from its first StreamID"
+                    );
                 }
                 RangeOutput::Errno(wanted) => {
                     assert!(

@@ -20,17 +20,32 @@ const LAST_RID: u32 = 0xffff;
 
 impl IdMap {
     /// All requesters that produce this StreamID on any IOMMU, in firmware order; those with several ids once for each
-    /// range.
+    /// range. Where an SMMUv1/v2 ignores some bits (`stream-match-mask`, a mask in the specifier), so does this: an event tells of them,
+    /// the map does not.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Dialect, IdMap, StreamId};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xffff, 0x1_0000, smmu);
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// let source = map.stream_sources(StreamId(0x1_0308)).next().unwrap();
+    /// assert_eq!(source.inputs, Some((0x308, 0x308)));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn stream_sources(&self, id: StreamId) -> impl Iterator<Item = StreamSource> + '_ {
         self.each_requester().flat_map(move |requester| {
             let meets = move |s: &&Stream| s.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(s.mask) == 0);
             let own = self.own_streams(requester).iter().filter(meets).map(|stream| stream.iommu);
             let bus = self.stream_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
                 RangeOutput::Stream { first, constant, .. } if self.is_bus(requester, constant) => {
-                    Some((inputs(&range, first.id?.0, constant, id.0)?, first.iommu))
+                    let ids = Counted { first: first.id?.0, constant, ignored: first.mask.into() };
+                    Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.iommu)))
                 }
                 _ => None,
             });
+            let bus = bus.flatten();
             sources(requester, own, bus)
         })
     }
@@ -45,10 +60,12 @@ impl IdMap {
                 .map(|own| own.controller);
             let bus = self.device_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
                 RangeOutput::Msi { first, constant } if self.is_bus(requester, constant) => {
-                    Some((inputs(&range, first.id, constant, id.0)?, first.controller))
+                    let ids = Counted { first: first.id, constant, ignored: 0 };
+                    Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.controller)))
                 }
                 _ => None,
             });
+            let bus = bus.flatten();
             sources(requester, own, bus)
         })
     }
@@ -72,11 +89,76 @@ fn sources(
     own.chain(bus.map(move |(inputs, target)| StreamSource { requester, inputs: Some(inputs), target }))
 }
 
-/// The inputs of `range` whose output is `wanted`.
-fn inputs(range: &InputRange, first_output: u32, constant: bool, wanted: u32) -> Option<(u32, u32)> {
-    if constant {
-        return (first_output == wanted).then_some((range.first, range.last));
+/// The ids that a range of inputs becomes.
+#[derive(Clone, Copy)]
+struct Counted {
+    first: u32,
+    constant: bool,
+    /// Bits in which two ids may differ and are the same.
+    ignored: u32,
+}
+
+/// The inputs of `range` whose output is `wanted`, ascending.
+fn inputs(range: InputRange, ids: Counted, wanted: u32) -> impl Iterator<Item = (u32, u32)> {
+    let more = range.last.wrapping_sub(range.first);
+    let (last, fixed) = (ids.first.saturating_add(more), wanted & !ids.ignored);
+    let all = (ids.constant && ids.first & !ids.ignored == fixed).then_some((range.first, range.last));
+    // Ids that differ in the low bits only, if those are ignored, come together.
+    let together =
+        1_u32.checked_shl(ids.ignored.trailing_ones()).map_or(u32::MAX, |size| size.wrapping_sub(1));
+    let mut from = (!ids.constant).then_some(ids.first);
+    let counted = core::iter::from_fn(move || {
+        let first = next_alike(from?, fixed, ids.ignored).filter(|id| *id <= last)?;
+        let end = (first | together).min(last);
+        from = end.checked_add(1);
+        let input = |id: u32| range.first.wrapping_add(id.wrapping_sub(ids.first));
+        Some((input(first), input(end)))
+    });
+    all.into_iter().chain(counted)
+}
+
+/// The lowest id from `from` on that is `fixed` but for the ignored bits.
+fn next_alike(from: u32, fixed: u32, ignored: u32) -> Option<u32> {
+    let id = fixed | from & ignored;
+    let Some(top) = (id ^ from).checked_ilog2() else { return Some(id) };
+    let below = 1_u32.checked_shl(top)?.wrapping_sub(1);
+    if id > from {
+        return Some(id & !(ignored & below));
     }
-    let input = range.first.checked_add(wanted.checked_sub(first_output)?)?;
-    (input <= range.last).then_some((input, input))
+    // A bit that may change, above where the id falls short, makes up for it.
+    let may_rise = ignored & !id & !below;
+    let rise = may_rise & may_rise.wrapping_neg();
+    (rise != 0).then_some((id | rise) & !(ignored & rise.wrapping_sub(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5_000) })]
+        #[test]
+        fn inputs_are_those_whose_id_is_the_wanted_one(
+            start in 0_u32..100,
+            length in 0_u32..200,
+            first in prop_oneof![0_u32..300, Just(u32::MAX - 300)],
+            constant: bool,
+            ignored in prop_oneof![3 => Just(0_u32), 1 => 0_u32..0x200, 1 => Just(0x7c00), 1 => Just(0x7f)],
+            wanted in prop_oneof![3 => 0_u32..600, 1 => any::<u32>()],
+        ) {
+            let last = start + length;
+            let output = crate::map::RangeOutput::Errno(crate::model::Errno::Fault);
+            let range = InputRange { first: start, last, output };
+            let found: Vec<_> = inputs(range, Counted { first, constant, ignored }, wanted).collect();
+            let same = |input: u32| {
+                let id = if constant { first } else { first + (input - start) };
+                (id ^ wanted) & !ignored == 0
+            };
+            let dull: Vec<u32> = (start..=last).filter(|input| same(*input)).collect();
+            prop_assert_eq!(found.iter().flat_map(|(a, b)| *a..=*b).collect::<Vec<_>>(), dull);
+            prop_assert!(found.windows(2).all(|pair| pair[0].1 < pair[1].0));
+        }
+    }
 }
