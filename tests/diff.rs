@@ -232,3 +232,23 @@ fn ids_on_other_buses_and_reserved_memory_are_compared() {
     let found = diff(Side { platform: &a, map: &old }, Side { platform: &b, map: &new }, |_| true);
     assert_eq!(found.len(), 2, "the region for one StreamID goes, for another it comes: {found:?}");
 }
+
+/// Two ITS groups may begin with one ITS: which of them a mapping names makes no difference.
+#[test]
+fn groups_of_one_its_are_one_controller() {
+    let platform = |swap: bool| {
+        let mut table = Builder::new(6);
+        let groups = [table.its_group([4]).id(), table.its_group([4, 5]).id()];
+        for segment in 0..2 {
+            let group = groups[usize::from(swap ^ (segment == 1))];
+            table.root_complex(segment).maps(0..=0xffff, 0, group);
+        }
+        Iort::parse(&table.finish()).unwrap().platform()
+    };
+    let (one, other) = (platform(false), platform(true));
+    let maps = [&one, &other].map(|platform| IdMap::build(platform, Dialect::LINUX).unwrap());
+    let sides = [Side { platform: &one, map: &maps[0] }, Side { platform: &other, map: &maps[1] }];
+    for (before, after) in [(0, 0), (1, 1), (0, 1), (1, 0)] {
+        assert_eq!(diff(sides[before], sides[after], |_| true), []);
+    }
+}

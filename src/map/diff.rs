@@ -174,8 +174,10 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
 /// those that the same requester ID meets.
 #[derive(Default)]
 struct Controllers {
-    /// By the second side's index, the first side's.
+    /// By the second side's index, the first side's; of several with one name the first.
     known: BTreeMap<u32, u32>,
+    /// By the first side's index, the first one of that name.
+    alike: BTreeMap<u32, u32>,
     by_name: bool,
 }
 
@@ -190,19 +192,21 @@ impl Controllers {
             _ => (None, platform.label(controller.origin).to_string()),
         };
         let mut ours: BTreeMap<_, u32> = BTreeMap::new();
-        for (at, controller) in (0..).zip(&before.msi_controllers) {
-            ours.entry(name(before, controller)).or_insert(at);
-        }
+        let named = (0..).zip(&before.msi_controllers);
+        let alike =
+            named.map(|(at, controller)| (at, *ours.entry(name(before, controller)).or_insert(at))).collect();
         let theirs = (0..).zip(&after.msi_controllers);
         let known = theirs.filter_map(|(at, controller)| Some((at, *ours.get(&name(after, controller))?)));
-        Controllers { known: known.collect(), by_name: true }
+        Controllers { known: known.collect(), alike, by_name: true }
     }
 
     fn same(&mut self, before: Option<(u32, u32)>, after: Option<(u32, u32)>) -> Option<(u32, u32)> {
         let (controller, id) = after?;
         if self.by_name {
             // What only the second side has is none of the first side's.
-            return Some((self.known.get(&controller).copied().unwrap_or(u32::MAX), id));
+            let known = self.known.get(&controller).copied().unwrap_or(u32::MAX);
+            let ours = before.map(|(ours, _)| ours).filter(|ours| self.alike.get(ours) == Some(&known));
+            return Some((ours.unwrap_or(known), id));
         }
         let free = |ours: u32, known: &BTreeMap<u32, u32>| !known.values().any(|other| *other == ours);
         if let Some((ours, _)) = before
