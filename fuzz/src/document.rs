@@ -1,7 +1,7 @@
 //! What `show --json` prints says the same as the model it was made from.
 
 use fwspec::input::Firmware;
-use fwspec::map::{InputRange, RangeOutput};
+use fwspec::map::{InputRange, RangeOutput, Side, diff};
 use fwspec::model::RequesterKind;
 use fwspec::report::json::PlatformDocument;
 use fwspec::{Dialect, IdMap};
@@ -20,6 +20,9 @@ pub fn report_json(bytes: &[u8]) {
         let text = serde_json::to_string(&document).expect("every document can be written");
         let read: Value = serde_json::from_str(&text).expect("and read again");
         says_the_same(&read, &firmware, &map);
+        let side = Side { platform: &firmware.platform, map: &map };
+        let changes = diff(side, side, |_| true);
+        assert!(changes.is_empty(), "a firmware differs from itself: {changes:?}");
     }
 }
 

@@ -258,6 +258,16 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
             }
             stream_ranges_are_answers(&map, requester, u32::MAX);
             device_ranges_are_answers(&map, requester);
+            let scanned: Result<Vec<_>, _> =
+                iort::component_ids(table, dialect, offset, Wanted::Iommu).collect();
+            // A scan ends where mappings go in a circle.
+            if let (RequesterKind::Component(_), Ok(scanned)) = (&facts.kind, scanned) {
+                let place = |own: &Stream| platform.iommus[at_index(own.iommu)].origin.at.offset;
+                let own: Vec<_> =
+                    map.own_streams(requester).iter().map(|own| (place(own), own.fwspec_id())).collect();
+                let scanned: Vec<_> = scanned.iter().map(|found| (found.node, Some(found.id))).collect();
+                assert_eq!(own, scanned, "ids of IORT+{offset:#x} under {}", dialect.name);
+            }
         }
     }
 }
