@@ -87,6 +87,40 @@ pub(super) enum Place {
     Msi(MsiRequest),
 }
 
+/// How many of the inputs behind one go the same way.
+#[derive(Clone, Copy)]
+pub(super) struct Together {
+    more: u32,
+    /// They all become the one id, and do not count up.
+    pub(super) constant: bool,
+    /// Not known.
+    unknown: bool,
+}
+
+impl Together {
+    const ALL: Together = Together { more: u32::MAX, constant: false, unknown: false };
+    const NONE: Together = Together { more: 0, constant: false, unknown: true };
+
+    /// Those of them that one range takes along.
+    fn through(self, range: &IdMapping, id: u32) -> Together {
+        let left = range.last.wrapping_sub(id);
+        match range.output {
+            _ if self.constant => self,
+            Output::Constant(_) => Together { more: self.more.min(left), constant: true, ..self },
+            Output::Linear(_) => {
+                let room = range.output_of(id).map_or(0, |output| u32::MAX.wrapping_sub(output));
+                Together { more: self.more.min(left).min(room), ..self }
+            }
+            _ => Together { more: self.more.min(left), ..self },
+        }
+    }
+
+    /// Whether so many inputs behind the first are among them.
+    pub(super) fn has(self, more: u32) -> bool {
+        !self.unknown && more <= self.more
+    }
+}
+
 impl IdMap {
     /// The StreamID of id `input` on the bus of this requester (index into
     /// [`Platform::requesters`](crate::Platform::requesters)): a requester ID on a PCI host, an ICID on an fsl-mc bus.
@@ -137,46 +171,29 @@ impl IdMap {
 
     /// From a requester to the first IOMMU or MSI controller.
     pub(super) fn leave(&self, requester: u32, input: u32) -> Result<Place, NoStream> {
-        let (mut node, mut id) = (requester, input);
-        for _ in 0..self.requesters.len().clamp(1, MOST_HOPS) {
+        self.leave_together(requester, input, 0).map(|(place, _)| place)
+    }
+
+    /// As [`leave`](IdMap::leave) after so many hops, and which inputs behind this one go the same way.
+    pub(super) fn leave_together(
+        &self,
+        requester: u32,
+        input: u32,
+        hops: usize,
+    ) -> Result<(Place, Together), NoStream> {
+        let (mut node, mut id, mut together) = (requester, input, Together::ALL);
+        for _ in hops..self.requesters.len().clamp(1, MOST_HOPS) {
             let bus = self.bus(node).ok_or(NoStream::NoMap)?;
             let table = bus.streams.as_ref().map_err(|refused| *refused)?;
             let masked = id & table.mask;
             let range = table.index.get(masked).ok_or(NoStream::Unmapped { input: masked })?;
+            together = together.through(range, masked);
             match self.hop(range, masked, &table.cells)? {
-                Hop::Arrived(place) => return Ok(place),
+                Hop::Arrived(place) => return Ok((place, together)),
                 Hop::Onward { requester, id: next } => (node, id) = (requester, next),
             }
         }
         Err(NoStream::Cycle { input })
-    }
-
-    /// As [`leave`](IdMap::leave) from the second requester on for an input and so many `more` behind it: where the first arrives, and whether all others do so as
-    /// the same id. Nothing if they do not stay together.
-    pub(super) fn leave_together(&self, requester: u32, input: u32, more: u32) -> Option<(Place, bool)> {
-        let (mut node, mut id, mut more, mut stand) = (requester, input, more, false);
-        // One hop led here.
-        for _ in 1..self.requesters.len().clamp(1, MOST_HOPS) {
-            let table = self.bus(node)?.streams.as_ref().ok().filter(|table| table.mask == u32::MAX)?;
-            let range = table.index.get(id)?;
-            if id.checked_add(more)? > range.last {
-                return None;
-            }
-            if matches!(range.output, Output::Constant(_)) {
-                (more, stand) = (0, true);
-            }
-            match self.hop(range, id, &table.cells).ok()? {
-                Hop::Arrived(place) => {
-                    let arrived = match place {
-                        Place::Iommu(stream) => stream.fwspec_id()?,
-                        Place::Msi(request) => request.id,
-                    };
-                    return arrived.checked_add(more).map(|_| (place, stand));
-                }
-                Hop::Onward { requester, id: next } => (node, id) = (requester, next),
-            }
-        }
-        None
     }
 
     pub(super) fn hop(&self, range: &IdMapping, input: u32, cells: &[u32]) -> Result<Hop, NoStream> {
@@ -206,44 +223,26 @@ impl IdMap {
 
     /// From a StreamID on through the IOMMU's own table (IORT); SMMU after SMMU, as Linux follows them.
     pub(super) fn beyond(&self, stream: Stream) -> Option<MsiRequest> {
-        let mut iommu = stream.iommu;
-        let mut id = stream.fwspec_id()?;
-        for _ in 0..self.iommus.len().min(MOST_HOPS) {
+        self.beyond_together(stream.iommu, stream.fwspec_id()?, 0).map(|(request, _)| request)
+    }
+
+    /// As [`beyond`](IdMap::beyond) after so many hops, and which ids behind this one go the same way.
+    pub(super) fn beyond_together(&self, iommu: u32, id: u32, hops: usize) -> Option<(MsiRequest, Together)> {
+        let (mut iommu, mut id, mut together) = (iommu, id, Together::ALL);
+        for _ in hops..self.iommus.len().min(MOST_HOPS) {
             let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
+            together = together.through(range, id);
             id = range.output_of(id)?;
             match range.target {
-                Target::Msi(controller) => return Some(MsiRequest { controller, id }),
+                Target::Msi(controller) => return Some((MsiRequest { controller, id }, together)),
                 Target::Iommu(next) => iommu = next,
                 Target::Requester(requester) => {
                     return match self.leave(requester, id).ok()? {
-                        Place::Msi(request) => Some(request),
+                        Place::Msi(request) => Some((request, Together::NONE)),
                         Place::Iommu(_) => None,
                     };
                 }
                 Target::Null | Target::Dangling(_) => return None,
-            }
-        }
-        None
-    }
-
-    /// As [`beyond`](IdMap::beyond) from the second IOMMU on for an id and so many `more` behind it; see
-    /// [`leave_together`](IdMap::leave_together).
-    pub(super) fn beyond_together(&self, iommu: u32, id: u32, more: u32) -> Option<(MsiRequest, bool)> {
-        let (mut iommu, mut id, mut more, mut stand) = (iommu, id, more, false);
-        for _ in 1..self.iommus.len().min(MOST_HOPS) {
-            let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
-            if id.checked_add(more)? > range.last {
-                return None;
-            }
-            if matches!(range.output, Output::Constant(_)) {
-                (more, stand) = (0, true);
-            }
-            id = range.output_of(id)?;
-            id.checked_add(more)?;
-            match range.target {
-                Target::Msi(controller) => return Some((MsiRequest { controller, id }, stand)),
-                Target::Iommu(next) => iommu = next,
-                _ => return None,
             }
         }
         None

@@ -137,9 +137,10 @@ impl IdMap {
             Hop::Arrived(place) => place,
             Hop::Onward { requester, id } => {
                 let more = if constant { 0 } else { last.wrapping_sub(first) };
-                let (place, stands) = self.leave_together(requester, id, more)?;
-                constant |= stands;
-                place
+                // One hop led here.
+                let (place, together) = self.leave_together(requester, id, 1).ok()?;
+                constant |= together.constant;
+                together.has(more).then_some(place)?
             }
         };
         let Place::Iommu(stream) = place else { return None };
@@ -202,8 +203,8 @@ impl IdMap {
             Target::Msi(controller) => (MsiRequest { controller, id }, stands),
             // A chain of IOMMUs has no meaning anywhere; Linux follows it.
             Target::Iommu(iommu) => {
-                let (request, further) = self.beyond_together(iommu, id, more)?;
-                (request, stands || further)
+                let (request, together) = self.beyond_together(iommu, id, 1)?;
+                together.has(more).then_some((request, stands || together.constant))?
             }
             _ => return None,
         };
