@@ -3,6 +3,8 @@
 
 use alloc::vec::Vec;
 
+use crate::map::next_alike;
+
 /// Ids `first..=last`, and what they belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span<T> {
@@ -82,13 +84,7 @@ pub(super) fn common(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
 
 /// The lowest id from `from` on that has no bit outside `mask`; `None` where there is none.
 pub(super) fn next_within(mask: u32, from: u32) -> Option<u32> {
-    let mut id = from;
-    loop {
-        let outside = id & !mask;
-        let Some(top) = outside.checked_ilog2() else { return Some(id) };
-        // Carry past the highest bit that may not be set; the bits below start again at 0.
-        id = id.checked_shr(top)?.checked_add(1)?.checked_mul(1_u32.checked_shl(top)?)?;
-    }
+    next_alike(from, 0, mask)
 }
 
 #[cfg(test)]

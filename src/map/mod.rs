@@ -20,6 +20,7 @@ pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};
 pub use reserved::{ReservedRegion, reserved_regions};
 pub use reverse::StreamSource;
+pub(crate) use reverse::next_alike;
 
 use crate::model::{BusKind, GroupRule, IdMapping, IommuKind, Label, Origin, Output, Paths};
 use crate::{Bdf, DeviceId, Dialect, Segment, StreamId};

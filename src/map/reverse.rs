@@ -118,7 +118,7 @@ fn inputs(range: InputRange, ids: Counted, wanted: u32) -> impl Iterator<Item = 
 }
 
 /// The lowest id from `from` on that is `fixed` but for the ignored bits.
-fn next_alike(from: u32, fixed: u32, ignored: u32) -> Option<u32> {
+pub(crate) fn next_alike(from: u32, fixed: u32, ignored: u32) -> Option<u32> {
     let id = fixed | from & ignored;
     let Some(top) = (id ^ from).checked_ilog2() else { return Some(id) };
     let below = 1_u32.checked_shl(top)?.wrapping_sub(1);
