@@ -4,7 +4,7 @@
 use fwspec::acpi::iort::{self, Builder, Iort, NodeId, Reference, Wanted};
 use fwspec::map::{InputRange, MsiRequest, RangeOutput};
 use fwspec::model::RequesterKind;
-use fwspec::{Dialect, IdMap, NoStream, Stream, StreamId};
+use fwspec::{Dialect, IdMap, NoStream, Platform, Segment, Stream, StreamId};
 use proptest::prelude::*;
 
 /// What a mapping leads to: a node of the table, or an offset.
@@ -153,4 +153,23 @@ proptest! {
     ) {
         index_is_scan(&build(revision, &nodes).finish());
     }
+}
+
+/// No firmware has a mask on a chain of requesters; a platform may that somebody made.
+#[test]
+fn ranges_are_the_answers_where_a_second_requester_masks() {
+    let mut table = Builder::new(6);
+    let smmu = table.smmu_v3(0x2000_0000).id();
+    let second = table.root_complex(1).mapping(0, 0x1f, 0, smmu, 0).id();
+    table.root_complex(0).mapping(0, 0x1f, 0, second, 0);
+    let mut platform = Iort::parse(&table.finish()).unwrap().platform();
+    let of = |platform: &Platform, segment| {
+        (0..9).find(|requester| platform.segment_of(*requester) == Some(Segment(segment))).unwrap()
+    };
+    let (first, second) = (of(&platform, 0), of(&platform, 1));
+    let RequesterKind::Bus(bus) = &mut platform.requesters[second as usize].kind else { panic!("no bus") };
+    bus.streams.as_mut().unwrap().mask = Some(0xf);
+    let map = IdMap::build(&platform, Dialect::LINUX).unwrap();
+    assert_eq!(map.stream_from(first, 0x11).unwrap().id, Some(StreamId(1)));
+    ranges_are_the_answers(&map, first);
 }

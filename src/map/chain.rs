@@ -101,18 +101,22 @@ impl Together {
     const ALL: Together = Together { more: u32::MAX, constant: false, unknown: false };
     const NONE: Together = Together { more: 0, constant: false, unknown: true };
 
-    /// Those of them that one range takes along.
-    fn through(self, range: &IdMapping, id: u32) -> Together {
-        let left = range.last.wrapping_sub(id);
-        match range.output {
-            _ if self.constant => self,
-            Output::Constant(_) => Together { more: self.more.min(left), constant: true, ..self },
-            Output::Linear(_) => {
-                let room = range.output_of(id).map_or(0, |output| u32::MAX.wrapping_sub(output));
-                Together { more: self.more.min(left).min(room), ..self }
-            }
-            _ => Together { more: self.more.min(left), ..self },
+    /// Those of them that one range takes along. Ids of which a mask leaves a part do not count up, and cells are those of one id.
+    fn through(self, range: &IdMapping, id: u32, mask: u32) -> Together {
+        if self.constant {
+            return self;
         }
+        let left = range.last.wrapping_sub(id);
+        let along = match range.output {
+            _ if mask != u32::MAX => 0,
+            Output::Constant(_) => left,
+            Output::Linear(_) => {
+                range.output_of(id).map_or(0, |output| left.min(u32::MAX.wrapping_sub(output)))
+            }
+            _ => 0,
+        };
+        let constant = matches!(range.output, Output::Constant(_));
+        Together { more: self.more.min(along), constant, ..self }
     }
 
     /// Whether so many inputs behind the first are among them.
@@ -187,7 +191,7 @@ impl IdMap {
             let table = bus.streams.as_ref().map_err(|refused| *refused)?;
             let masked = id & table.mask;
             let range = table.index.get(masked).ok_or(NoStream::Unmapped { input: masked })?;
-            together = together.through(range, masked);
+            together = together.through(range, masked, table.mask);
             match self.hop(range, masked, &table.cells)? {
                 Hop::Arrived(place) => return Ok((place, together)),
                 Hop::Onward { requester, id: next } => (node, id) = (requester, next),
@@ -231,7 +235,7 @@ impl IdMap {
         let (mut iommu, mut id, mut together) = (iommu, id, Together::ALL);
         for _ in hops..self.iommus.len().min(MOST_HOPS) {
             let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
-            together = together.through(range, id);
+            together = together.through(range, id, u32::MAX);
             id = range.output_of(id)?;
             match range.target {
                 Target::Msi(controller) => return Some((MsiRequest { controller, id }, together)),
