@@ -264,6 +264,17 @@ fn why_names_every_step_and_what_would_help() {
 }
 
 #[test]
+fn an_iommu_that_is_a_function_has_no_group_and_says_why() {
+    let of = |file: &str| sample("firmware-samples/qemu-virtio-iommu", file);
+    let [iort, viot, lspci] = ["iort.bin", "viot.bin", "lspci.txt"].map(of);
+    let groups = ["groups", "--firmware", &iort, &viot, "--pci", &lspci];
+    let ask = |name: &str, more: &[&str]| snapshot(name, &[&groups[..], more].concat());
+    ask("groups-virtio-iommu", &[]);
+    ask("why-ungrouped", &["--why", "00:1d.0"]);
+    ask("why-ungrouped-two", &["--why", "00:1d.0", "01:00.0"]);
+}
+
+#[test]
 fn what_if_tells_real_isolation_from_belief() {
     let lspci = sample(SWITCH, "lspci.txt");
     let suppose = |name: &str, what: &str| snapshot(name, &["groups", "--pci", &lspci, "--what-if", what]);

@@ -17,11 +17,8 @@ const NAMED: usize = 8;
 
 pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, findings: &mut Findings) {
     let Some(map) = groups.map().filter(|map| !map.iommus().is_empty()) else { return };
-    let itself = platform.iommus.iter().filter_map(|iommu| {
-        let (host, rid) = iommu.function?;
-        Some(Bdf { segment: platform.segment_of(host)?, rid })
-    });
-    let machine = Machine { groups, platform, map, iommus: itself.collect() };
+    let iommus = platform.iommu_functions().map(|(bdf, _)| bdf).collect();
+    let machine = Machine { groups, platform, map, iommus };
     for (bdf, _) in groups.topology().iter() {
         machine.aliases(bdf, findings);
     }

@@ -19,7 +19,7 @@ pub use requester::{
 };
 pub use reserved::{Protection, Region, RegionKind, Reserved, StreamRange};
 
-use crate::{Error, Segment, Source};
+use crate::{Bdf, Error, Segment, Source};
 
 /// All facts of one firmware. Records that could not be read are in [`skipped`](Platform::skipped); everything else is as
 /// the firmware says it, in its order, unjudged.
@@ -71,5 +71,13 @@ impl Platform {
             RequesterKind::Bus(IdBus { kind: BusKind::Pci { segment, .. }, .. }) => Some(*segment),
             _ => None,
         }
+    }
+
+    /// The IOMMUs that are PCI functions themselves, by the function: nothing translates those.
+    pub fn iommu_functions(&self) -> impl Iterator<Item = (Bdf, &Iommu)> {
+        self.iommus.iter().filter_map(|iommu| {
+            let (host, rid) = iommu.function?;
+            Some((Bdf { segment: self.segment_of(host)?, rid }, iommu))
+        })
     }
 }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::group::{How, Reason};
-use crate::model::RequesterKind;
+use crate::model::{Label, RequesterKind};
 use crate::{Bdf, DeviceKey, GroupId, Groups, Platform};
 
 use super::Problem;
@@ -113,7 +113,10 @@ impl GroupsDocument {
         sid_bits: Option<u8>,
         skipped: Vec<Problem>,
     ) -> Self {
-        let view = View { groups, platform };
+        let iommus = platform.into_iter().flat_map(|platform| {
+            platform.iommu_functions().map(|(bdf, iommu)| (bdf, platform.label(iommu.origin)))
+        });
+        let view = View { groups, platform, iommus: iommus.collect() };
         let answers: BTreeMap<_, _> = groups.kernel_answers(sid_bits).into_iter().collect();
         let device = |key: DeviceKey| {
             let answer = answers.get(&key);
@@ -173,6 +176,8 @@ impl GroupsDocument {
 struct View<'a> {
     groups: &'a Groups,
     platform: Option<&'a Platform>,
+    /// What the IOMMUs are called that are functions themselves.
+    iommus: BTreeMap<Bdf, Label<'a>>,
 }
 
 impl View<'_> {
@@ -203,7 +208,13 @@ impl View<'_> {
         let aliases = bdf.into_iter().flat_map(|bdf| self.groups.aliases(bdf));
         let flags = fwspec.map(|fwspec| fwspec.flags).unwrap_or_default();
         let flags = [(flags.ats, "pci-rc-ats"), (flags.canwbs, "pci-rc-canwbs")];
-        let why_none = placement.as_ref().filter(|p| p.group.is_none()).map(|p| why_none(&p.how));
+        let itself = bdf.and_then(|bdf| self.iommus.get(&bdf));
+        let why_none = placement.as_ref().filter(|p| p.group.is_none()).map(|p| match (&p.how, itself) {
+            (How::Untranslated { .. }, Some(iommu)) => {
+                alloc::format!("it is the IOMMU {iommu} itself, which does not translate its own DMA")
+            }
+            (how, _) => why_none(how),
+        });
         DeviceRecord {
             device: self.name(key),
             bdf: bdf.as_ref().map(Bdf::to_string),

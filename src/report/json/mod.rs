@@ -29,7 +29,7 @@ pub use platform::{
 
 pub use schema::{DOCUMENTS, schema};
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
-pub use why::{Obstacle, Reached, WhyDocument};
+pub use why::{Obstacle, Reached, Ungrouped, WhyDocument};
 
 /// How many composed DeviceID ranges a document holds at most; then it says `truncated`.
 pub const DEVICE_RANGE_LIMIT: usize = 65_536;

@@ -20,6 +20,9 @@ pub struct WhyDocument {
     pub asked: Vec<String>,
     /// The group of the first.
     pub group: Option<u64>,
+    /// Those of the devices asked about that have no group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ungrouped: Vec<Ungrouped>,
     /// All members of that group.
     pub members: Vec<String>,
     /// For two devices the chain of reasons from the one to the other; for one the reasons that touch it.
@@ -29,6 +32,15 @@ pub struct WhyDocument {
     pub reached: Vec<Reached>,
     /// For one device: what would have to be otherwise for it to stand alone.
     pub obstacles: Vec<Obstacle>,
+}
+
+/// A device without group.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Ungrouped {
+    /// The device.
+    pub device: String,
+    /// Why it has none.
+    pub why: String,
 }
 
 /// A member of the group of the device asked about.
@@ -68,6 +80,7 @@ impl WhyDocument {
         WhyDocument {
             ties: ties.collect(),
             asked: alloc::vec![name(a), name(b)],
+            ungrouped: [a, b].into_iter().filter_map(|key| ungrouped(document, name(key))).collect(),
             ..Self::of(groups, document, a)
         }
     }
@@ -92,12 +105,18 @@ impl WhyDocument {
             schema: "fwspec.why/1",
             asked: alloc::vec![document.name_of(groups, device)],
             group,
+            ungrouped: ungrouped(document, document.name_of(groups, device)).into_iter().collect(),
             members: members.map(|group| group.members.clone()).unwrap_or_default(),
             ties: Vec::new(),
             reached: Vec::new(),
             obstacles: Vec::new(),
         }
     }
+}
+
+fn ungrouped(document: &GroupsDocument, device: String) -> Option<Ungrouped> {
+    let record = document.devices.iter().find(|record| record.device == device)?;
+    Some(Ungrouped { device, why: record.why_none.clone()? })
 }
 
 /// Every other member, by the shortest way through the reasons, nearest first.

@@ -9,7 +9,13 @@ use super::Style;
 
 /// The text of `fwspec groups --why`.
 pub fn why(document: &WhyDocument, style: Style) -> String {
+    let alone = document
+        .ungrouped
+        .iter()
+        .map(|of| format!("{} has no group: {}.\n", style.heading(&of.device), of.why));
+    let alone: String = alone.collect();
     let mut text = match (document.asked.as_slice(), document.group) {
+        ([_, _], _) if document.ties.is_empty() && !alone.is_empty() => return alone,
         ([a, b], _) if document.ties.is_empty() => {
             return format!("Nothing ties {a} and {b}: they can be isolated from each other.\n");
         }
@@ -24,11 +30,14 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
             let others = if others == 1 { "one other".to_string() } else { format!("{others} others") };
             format!("{} shares group {group} with {others}:\n{}", style.heading(a), reached(a, document))
         }
-        (asked, None) => format!("{} has no group.\n", asked.join(", ")),
+        ([_], None) => alone.clone(),
         _ => String::new(),
     };
     for tie in document.ties.iter().filter(|_| document.asked.len() > 1) {
         text.push_str(&format!("  {} - {}  {} ({})\n", tie.a, tie.b, tie.detail, style.faint(tie.kind)));
+    }
+    if document.asked.len() > 1 {
+        text.push_str(&alone);
     }
     if !document.obstacles.is_empty() {
         text.push_str("For it to stand alone, these would have to be otherwise:\n");
