@@ -12,7 +12,7 @@ pub struct LogLine {
 }
 
 /// Events of an SMMUv3 (Arm IHI0070 §7.3).
-const EVENTS: [(u32, &str); 15] = [
+const EVENTS: [(u32, &str); 19] = [
     (0x01, "F_UUT: a transaction that no SMMU may pass on"),
     (
         0x02,
@@ -31,7 +31,15 @@ const EVENTS: [(u32, &str); 15] = [
     (0x11, "F_ADDR_SIZE: the address is wider than the tables"),
     (0x12, "F_ACCESS: the access flag is off"),
     (0x13, "F_PERMISSION: the mapping does not allow the access"),
+    (0x20, "F_TLB_CONFLICT: the TLB holds two translations of the address"),
+    (0x21, "F_CFG_CONFLICT: the SMMU holds two configurations of the device"),
+    (0x24, "E_PAGE_REQUEST: a hint that the device is about to need this page"),
+    (0x25, "F_VMS_FETCH: the virtual machine structure could not be read"),
 ];
+
+/// A page request that nobody waits for (linux `arm_smmu_handle_ppr`).
+const PAGE_REQUEST: &str =
+    "page request (PRI): no driver has set up page faults for the device, and Linux denies it";
 
 const GLOBAL_FAULT: &str =
     "global fault: the StreamID matches no stream mapping, so no driver has claimed the device";
@@ -80,8 +88,12 @@ the device, or firmware gives it another StreamID",
         || EVENTS.iter().find(|(_, what)| what.split(':').next().is_some_and(|name| text.contains(name)));
     let known = known.or_else(named).map(|(_, what)| *what);
     match stream {
+        Some(stream) if text.contains("access at iova") => line(stream, PAGE_REQUEST),
         Some(stream) => line(stream, known.unwrap_or("an event of an SMMU")),
         // The StreamID is in a line behind it.
+        None if text.contains("unexpected PRI request") => {
+            Some(LogLine { stream: None, meaning: PAGE_REQUEST })
+        }
         None if text.contains("nexpected global fault") => {
             Some(LogLine { stream: None, meaning: GLOBAL_FAULT })
         }
@@ -90,14 +102,12 @@ the device, or firmware gives it another StreamID",
     }
 }
 
-/// The first of the words that Linux prints of an event below "event 0x.. received:" (`arm_smmu_evtq_thread`): the event in its low
-/// byte, the StreamID in its high half (Arm IHI0070 §7.3).
+/// The first of the words that Linux prints of an event below "event 0x.. received:", each in a line of its own
+/// (`arm_smmu_dump_raw_event`): the event in its low byte, the StreamID in its high half (`EVTQ_0_ID`, `EVTQ_0_SID`; Arm IHI0070 §7.3).
 fn event_word(text: &str) -> Option<(u32, &'static str)> {
     let (_, message) = text.split_once("arm-smmu-v3")?;
-    let word = message
-        .split_whitespace()
-        .filter_map(|word| word.strip_prefix("0x"))
-        .find(|word| word.len() == 16)?;
+    let (_, word) = message.rsplit_once(':')?;
+    let word = word.trim().strip_prefix("0x").filter(|word| word.len() == 16)?;
     let word = u64::from_str_radix(word, 16).ok()?;
     let [low, ..] = word.to_le_bytes();
     let (_, meaning) = EVENTS.iter().find(|(number, _)| *number == u32::from(low))?;
@@ -134,11 +144,21 @@ mod tests {
             ),
             ("arm-smmu-v3 9050000.smmuv3: \t0x0005e20000000010", Some(0x5e200)),
             ("arm-smmu-v3 9050000.smmuv3: \t0x0000020000000000", None),
+            // An address of 16 digits is no word of an event.
+            (
+                "arm-smmu-v3 x: event: F_TRANSLATION client: 0000:01:00.0 sid: 0x100 ssid: 0x0 iova: 0xffff00001234f010 ipa: 0x0",
+                Some(0x100),
+            ),
             (
                 "arm-smmu 5000000.iommu: Blocked unknown Stream ID 0x7; boot with \"arm-smmu.disable_bypass=0\" to allow, but this may have security implications",
                 Some(7),
             ),
             ("arm-smmu 5000000.iommu: Unexpected global fault, this could be serious", None),
+            ("arm-smmu-v3 x: unexpected PRI request received:", None),
+            (
+                "arm-smmu-v3 x: \tsid 0x00000540.0x00000: [3L] unprivileged RW access at iova 0x0000000000001000",
+                Some(0x540),
+            ),
             (
                 "arm-smmu x: \tGFSR 0x80000002, GFSYNR0 0x00000000, GFSYNR1 0x00000540, GFSYNR2 0x00000000",
                 Some(0x540),
@@ -159,6 +179,8 @@ mod tests {
             assert_eq!(line.stream, None);
             assert!(line.meaning.contains("StreamID"), "{text}");
         }
+        let line = log_line("arm-smmu-v3 9050000.smmuv3: unexpected PRI request received:").unwrap();
+        assert_eq!((line.stream, line.meaning), (None, PAGE_REQUEST));
         assert_eq!(log_line("arm-smmu-v3 9050000.smmuv3: probing hardware configuration..."), None);
     }
 }

@@ -15,8 +15,8 @@ use crate::{At, Bdf, DeviceId, RequesterId, Source, Stream, StreamId};
 use super::{Explained, HopRecord, HopStep, WayRecord};
 
 /// Why the line of a log has no way.
-const ID_BEHIND: &str = "the line names no StreamID; a line behind it does: the low half of GFSYNR1, or the high half of the \
-first word of an event";
+const ID_BEHIND: &str = "the line names no StreamID; a line behind it does: behind \"sid\", in the low half of GFSYNR1, or in \
+the high half of the first word of an event";
 
 /// Follows ids under one dialect.
 pub(super) struct Follower<'a> {
