@@ -305,7 +305,8 @@ pub(super) struct Groups {
     /// Only tell why: the chain of reasons between two devices, or what holds one device in its group
     #[arg(long, value_name = "DEVICE", num_args = 1..=2)]
     pub(super) why: Vec<String>,
-    /// Suppose other ACS settings: acs=BDF:on,BDF:off or pcie_acs_override=downstream,multifunction
+    /// Suppose other ACS settings: acs=BDF:on,BDF:off or
+    /// pcie_acs_override=downstream,multifunction,id:VENDOR:DEVICE
     #[arg(long, value_name = "WHAT", conflicts_with = "why")]
     pub(super) what_if: Option<WhatIf>,
     /// Which rules: linux, or strict (what the isolation really allows)
