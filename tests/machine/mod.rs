@@ -144,13 +144,14 @@ fn build(steps: Vec<Step>) -> Machine {
             Device::function(bdf, function)
         };
         let with_ids = |device: Device, vendor: u16, id: u16| named(device, vendor, id);
+        // Below a bridge there is nothing that stands on root buses only: such a machine contradicts itself (see `Groups`).
         let root = place.bus == 0;
         let device = match step.kind {
             0..=4 if !place.express => conventional(bdf),
             0..=1 => Device::endpoint(bdf),
             2 if root => Device::function(bdf, function(PortType::RcEndpoint)),
-            2..=3 => conventional(bdf),
-            4 => Device::function(bdf, function(PortType::RcEventCollector)),
+            4 if root => Device::function(bdf, function(PortType::RcEventCollector)),
+            2..=4 => conventional(bdf),
             5..=7 if root => bridge(Some(PortType::RootPort)),
             5..=7 => bridge(Some(PortType::UpstreamPort)),
             8..=10 if !root => bridge(Some(PortType::DownstreamPort)),
@@ -160,7 +161,8 @@ fn build(steps: Vec<Step>) -> Machine {
             13 => bridge(Some(PortType::PciToPcie)),
             14 => with_ids(bridge(None), 0x8086, 0x244e),
             15 => with_ids(bridge(Some(PortType::PcieToPci)), 0x1a03, 0x1150),
-            16 => with_ids(bridge(Some(PortType::RootPort)), 0x14e4, 0x9000),
+            16 if root => with_ids(bridge(Some(PortType::RootPort)), 0x14e4, 0x9000),
+            16 => with_ids(bridge(Some(PortType::UpstreamPort)), 0x14e4, 0x9000),
             17 => with_ids(Device::endpoint(bdf), 0x8086, 0x1521),
             19 => with_ids(Device::endpoint(bdf), 0x1180, 0xe832),
             20 => with_ids(Device::endpoint(bdf), 0x1b4b, 0x9123),
