@@ -93,6 +93,8 @@ pub mod pci;
 #[cfg(feature = "std")]
 pub mod report;
 #[cfg(feature = "alloc")]
+pub mod simulate;
+#[cfg(feature = "alloc")]
 mod slab;
 
 pub use dialect::{

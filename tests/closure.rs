@@ -209,7 +209,8 @@ proptest! {
         seed in prop::option::of(any::<u8>()),
     ) {
         let policy = if strict { Policy::Strict } else { Policy::Linux };
-        let mut groups = seed.map_or_else(Groups::without_firmware, |seed| Groups::new(map(seed))).policy(policy);
+        let empty = seed.map_or_else(Groups::builder, |seed| Groups::builder().map(map(seed)));
+        let mut groups = empty.policy(policy).build();
         for device in machine.in_order(&order) {
             groups.add(device).unwrap();
         }

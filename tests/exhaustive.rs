@@ -7,8 +7,8 @@
 #![cfg(feature = "std")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
 
-use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::pci::{Fact, Function, PortType};
+use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{AcsFlags, Bdf, Device, DeviceKey, Groups, Policy, Segment};
 
 /// What is above a bus.
@@ -173,7 +173,7 @@ fn bdf(device: &Device) -> Bdf {
 
 /// The groups, each sorted, by lowest member.
 fn partition(policy: Policy, devices: impl Iterator<Item = Device>) -> Vec<Vec<DeviceKey>> {
-    let mut groups = Groups::without_firmware().policy(policy);
+    let mut groups = Groups::builder().policy(policy).build();
     devices
         .for_each(|device| assert!(groups.add(device).unwrap().group.is_some(), "{device:?} has no group"));
     let mut all: Vec<Vec<DeviceKey>> = groups.groups().map(|group| group.members().collect()).collect();

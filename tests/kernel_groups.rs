@@ -10,7 +10,7 @@
     missing_docs
 )]
 
-use fwspec::group::simulate::{Algorithm, Event, World};
+use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Device, DeviceKey, Groups, Segment};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

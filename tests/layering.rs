@@ -12,14 +12,15 @@ const FLOW: [&[&str]; 9] = [
     &["acpi", "dt", "pci"],
     &["map"],
     &["group"],
-    &["assert", "lint"],
+    &["assert", "lint", "simulate"],
     &["input", "interop"],
     &["report"],
     &["capi", "cli"],
 ];
 
 /// Which rooms further up the flow are closed all the same: behind `model`, firmware's formats are forgotten.
-const CLOSED: [(&str, &[&str]); 2] = [("map", &["acpi", "dt", "pci"]), ("group", &["acpi", "dt"])];
+const CLOSED: [(&str, &[&str]); 3] =
+    [("map", &["acpi", "dt", "pci"]), ("group", &["acpi", "dt"]), ("simulate", &["acpi", "dt"])];
 
 /// The crate's own files, where the rooms meet.
 const FRONT_DOORS: [&str; 2] = ["lib", "main"];

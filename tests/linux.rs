@@ -1,13 +1,13 @@
 //! Claims about how Linux groups devices, one test each, with the kernel function that they follow.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-use fwspec::group::simulate::{Algorithm, Event, World};
-use fwspec::group::{KernelAnswer, Relation, Remedy};
+use fwspec::group::{GroupsBuilder, KernelAnswer, Relation, Remedy};
 use fwspec::model::{
     BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, PlatformMaster,
     Requester, RequesterKind, SmmuModel, Specifier, Target,
 };
 use fwspec::pci::{Fact, Function, PortType};
+use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
     AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, How, IdMap, IommuKind, NoStream, NodeId, Platform,
     Policy, Segment, Source, Tie,
@@ -69,7 +69,7 @@ fn bare(devices: &[Device]) -> String {
 }
 
 fn strict(devices: &[Device]) -> String {
-    shown(&add(Groups::without_firmware().policy(Policy::Strict), devices))
+    shown(&add(Groups::builder().policy(Policy::Strict).build(), devices))
 }
 
 // -- drivers/pci/pci.c pci_acs_enabled, pci_acs_path_enabled --
@@ -339,8 +339,12 @@ fn master(ids: &[(u32, u32)]) -> Requester {
 }
 
 fn groups(source: Source, iommu: Iommu, requesters: Vec<Requester>) -> Groups {
+    builder(source, iommu, requesters).build()
+}
+
+fn builder(source: Source, iommu: Iommu, requesters: Vec<Requester>) -> GroupsBuilder {
     let platform = Platform { source: Some(source), iommus: vec![iommu], requesters, ..Platform::default() };
-    Groups::new(IdMap::build(&platform, Dialect::LINUX).unwrap())
+    Groups::builder().map(IdMap::build(&platform, Dialect::LINUX).unwrap())
 }
 
 fn smmu_v3() -> Iommu {
@@ -404,16 +408,16 @@ fn a_masked_map_gives_eight_functions_one_id_which_an_smmu_v2_groups_and_an_smmu
     let functions: Vec<Device> = (0..8)
         .map(|function| Device::endpoint(Bdf::new(Segment(0), 0, 2, function)).acs(AcsFlags::ISOLATED))
         .collect();
-    let masked = |iommu| groups(Source::DTB, iommu, vec![host(Some(0xfff8), &[(0, 0xffff, 0)])]);
-    let v2 = add(masked(smmu_v2()), &functions);
+    let masked = |iommu| builder(Source::DTB, iommu, vec![host(Some(0xfff8), &[(0, 0xffff, 0)])]);
+    let v2 = add(masked(smmu_v2()).build(), &functions);
     assert_eq!(v2.groups().count(), 1);
     let tie = v2.groups().next().unwrap().ties().next().unwrap().tie;
     assert!(matches!(tie, Tie::SharedStreamId { iommu: 0, .. }));
-    let v3 = add(masked(smmu_v3()), &functions);
+    let v3 = add(masked(smmu_v3()).build(), &functions);
     let refused =
         |(_, answer): &(DeviceKey, KernelAnswer)| matches!(answer, KernelAnswer::RefusedAlias { .. });
     assert_eq!(v3.kernel_answers(None).iter().filter(|answer| refused(answer)).count(), 7);
-    let strict = add(masked(smmu_v3()).policy(Policy::Strict), &functions);
+    let strict = add(masked(smmu_v3()).policy(Policy::Strict).build(), &functions);
     assert_eq!(strict.groups().count(), 1, "the SMMU cannot tell them apart");
 }
 
@@ -468,7 +472,7 @@ fn what_only_the_firmware_could_change_is_said_so() {
         let requesters = ids.iter().map(|ids| master(ids)).collect();
         let devices: Vec<Device> =
             (0..u32::try_from(ids.len()).unwrap()).map(|at| Device::platform(NodeId(at))).collect();
-        let groups = add(groups(Source::DTB, iommu, requesters).policy(policy), &devices);
+        let groups = add(builder(Source::DTB, iommu, requesters).policy(policy).build(), &devices);
         let found = groups.hindrances(devices[0].key());
         found.iter().map(|found| (found.by, found.relation, found.remedy)).collect::<Vec<_>>()
     };
@@ -496,7 +500,8 @@ fn one_stream_id_beyond_the_table_costs_the_whole_smmu() {
 #[test]
 fn a_device_waits_for_its_iommu_and_nothing_else_changes() {
     // drivers/iommu/iommu.c bus_iommu_probe
-    let mut groups = groups(Source::IORT, smmu_v3(), vec![host(None, &[(0, 0xffff, 0)])]).awaiting_iommus();
+    let groups = builder(Source::IORT, smmu_v3(), vec![host(None, &[(0, 0xffff, 0)])]);
+    let mut groups = groups.awaiting_iommus(true).build();
     for device in two_cards().iter().rev() {
         let placed = groups.add(*device).unwrap();
         assert!(placed.group.is_none());

@@ -12,8 +12,8 @@
 mod machine;
 
 use fwspec::group::Remedy;
-use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::pci::Fact;
+use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, How, Policy};
 use machine::{Machine, honest_machines, machines, map};
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ fn partition(groups: &Groups) -> Partition {
 }
 
 fn bare(policy: Policy) -> Groups {
-    Groups::without_firmware().policy(policy)
+    Groups::builder().policy(policy).build()
 }
 
 fn policies() -> impl Strategy<Value = Policy> {
@@ -93,8 +93,8 @@ proptest! {
         prop_assert_eq!(partition(&forwards), partition(&other));
         prop_assert_eq!(partition(&forwards).iter().flatten().count(), machine.devices.len());
 
-        let forwards = add_all(Groups::new(map(seed)).policy(policy), &machine.devices);
-        let other = add_all(Groups::new(map(seed)).policy(policy), &order);
+        let forwards = add_all(Groups::builder().map(map(seed)).policy(policy).build(), &machine.devices);
+        let other = add_all(Groups::builder().map(map(seed)).policy(policy).build(), &order);
         prop_assert_eq!(partition(&forwards), partition(&other));
         prop_assert_eq!(classes(&forwards), classes(&other));
     }
@@ -112,7 +112,7 @@ proptest! {
         let devices: Vec<Device> = machine.devices.iter().enumerate().map(sends).collect();
         let shuffled: Vec<Device> = order.iter().map(|at| devices[*at]).collect();
         for policy in [Policy::Linux, Policy::Strict] {
-            let empty = || Groups::new(map(seed)).policy(policy);
+            let empty = || Groups::builder().map(map(seed)).policy(policy).build();
             let mut forwards = add_all(empty(), &devices);
             let other = add_all(empty(), &shuffled);
             prop_assert_eq!(partition(&forwards), partition(&other));
@@ -136,7 +136,7 @@ proptest! {
         (machine, order) in machines(16).prop_flat_map(shuffled), policy in policies(), seed in any::<u8>(),
     ) {
         let order = machine.in_order(&order);
-        let mut groups = Groups::new(map(seed)).policy(policy);
+        let mut groups = Groups::builder().map(map(seed)).policy(policy).build();
         let mut before: BTreeMap<GroupId, BTreeSet<DeviceKey>> = BTreeMap::new();
         for device in &order {
             let placement = groups.add(*device).unwrap();
@@ -228,8 +228,8 @@ proptest! {
     fn p8_and_p9_names_come_from_members_and_children_may_come_first(
         machine in machines(16), policy in policies(), seed in any::<u8>(),
     ) {
-        let forwards = add_all(Groups::new(map(seed)).policy(policy), &machine.devices);
-        let mut backwards = Groups::new(map(seed)).policy(policy);
+        let forwards = add_all(Groups::builder().map(map(seed)).policy(policy).build(), &machine.devices);
+        let mut backwards = Groups::builder().map(map(seed)).policy(policy).build();
         for device in machine.devices.iter().rev() {
             backwards.add(*device).unwrap();
         }
@@ -250,7 +250,7 @@ proptest! {
     ) {
         let order = machine.in_order(&order);
         let ready = add_all(Groups::new(map(seed)), &machine.devices);
-        let mut late = Groups::new(map(seed)).awaiting_iommus();
+        let mut late = Groups::builder().map(map(seed)).awaiting_iommus(true).build();
         for (n, device) in order.iter().enumerate() {
             if n == at {
                 late.iommu_ready(0);

@@ -2,7 +2,6 @@
 #![cfg(feature = "std")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::group::{KernelAnswer, Relation};
 use fwspec::input::{devices, lspci, of_unknown_vmd};
 use fwspec::model::{
@@ -10,6 +9,7 @@ use fwspec::model::{
     SmmuModel, Target,
 };
 use fwspec::pci::PortType;
+use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
     AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, IdMap, IommuKind, NodeId, Platform, Policy, Source,
     Tie,
@@ -164,7 +164,7 @@ fn an_smmu_v3_has_a_group_for_each_device_and_refuses_the_second() {
     assert_eq!(groups.groups().count(), 5);
     let answers = groups.kernel_answers(None);
     assert_eq!(answers.iter().filter(|(_, answer)| *answer == KernelAnswer::Grouped).count(), 2);
-    let mut strict = Groups::new(mc(smmu, GroupRule::PerDevice)).policy(Policy::Strict);
+    let mut strict = Groups::builder().map(mc(smmu, GroupRule::PerDevice)).policy(Policy::Strict).build();
     containers().into_iter().for_each(|device| assert!(strict.add(device).is_ok()));
     assert_eq!(strict.groups().count(), 2, "the SMMU cannot tell them apart");
 }

@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 
-use fwspec::group::simulate::{Algorithm, Event, Outcome, Play, Wait, What, World};
 use fwspec::input::{Firmware, devices, lspci, schedule};
+use fwspec::simulate::{Algorithm, Event, Outcome, Play, Wait, What, World};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap};
 
 const PORT: &str = "000a:10:00.0";

@@ -119,7 +119,7 @@ fn vector_6_a_mask_makes_one_id_of_a_slot() {
         assert_eq!(stream(&map, 0, rid), Some((0, 0x100)));
     }
     // One StreamID is one group where the hardware is asked; Linux refuses the second function instead.
-    let mut groups = Groups::new(map).policy(Policy::Strict);
+    let mut groups = Groups::builder().map(map).policy(Policy::Strict).build();
     let port = Device::root_port(Bdf::new(Segment(0), 0, 1, 0), 1..=1).acs(AcsFlags::ISOLATED);
     groups.add(port).unwrap();
     let [a, b] = [0, 1].map(|f| groups.add(Device::endpoint(Bdf::new(Segment(0), 1, 0, f))).unwrap().group);

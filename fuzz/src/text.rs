@@ -1,9 +1,9 @@
 //! The targets that read text, and names that people give.
 
 use fwspec::dt::Tree;
-use fwspec::group::simulate::{Algorithm, World};
 use fwspec::input::{Firmware, Query, devices, log_line, lspci, schedule, sysfs};
 use fwspec::lint::Code;
+use fwspec::simulate::{Algorithm, World};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Segment};
 
 use super::show;

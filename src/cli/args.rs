@@ -6,7 +6,7 @@ use crate::lint::{Code, Severity};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::what_if::WhatIf;
-use crate::group::simulate::Algorithm;
+use crate::simulate::Algorithm;
 use crate::{Bdf, Dialect};
 
 /// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share a group.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::group::{NodeId, Policy};
+use crate::group::{GroupsBuilder, NodeId, Policy};
 use crate::input::{Firmware, devices, lspci, of_unknown_vmd, sysfs};
 use crate::model::RequesterKind;
 use crate::report::json::{GroupsDocument, Problem};
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &args::Groups) -> io::Result<Outcome> {
     };
     let assign = |found| {
         let groups = empty(firmware.as_ref(), arguments.dialect, policy)?;
-        Some(fill(on_machine(groups, arguments), firmware.as_ref(), found))
+        Some(fill(on_machine(groups, arguments).build(), firmware.as_ref(), found))
     };
     let Some((mut groups, mut skipped)) = assign(found.clone()) else { return Ok(Outcome::Unreadable) };
     skipped.extend(unread.iter().map(Problem::from));
@@ -72,34 +72,31 @@ pub(super) fn assign(
     policy: Policy,
     found: Vec<Device>,
 ) -> Option<(Groups, Vec<Problem>)> {
-    Some(fill(empty(firmware, dialect, policy)?, firmware, found))
+    Some(fill(empty(firmware, dialect, policy)?.build(), firmware, found))
 }
 
 /// What isolation depends on and config space does not show, as the user says it or this machine does.
-fn on_machine(mut groups: Groups, arguments: &args::Groups) -> Groups {
+fn on_machine(groups: GroupsBuilder, arguments: &args::Groups) -> GroupsBuilder {
     let here = arguments.firmware.is_empty() && arguments.pci.is_none();
-    if arguments.machine.contains(&args::Machine::Ivrs) || here && sysfs::has_table(Path::new(SYS), "IVRS") {
-        groups = groups.with_ivrs();
-    }
-    if arguments.machine.contains(&args::Machine::IntelPchAcs) {
-        groups = groups.with_intel_pch_acs();
-    }
+    let told = |fact: args::Machine| arguments.machine.contains(&fact);
     groups
+        .ivrs(told(args::Machine::Ivrs) || here && sysfs::has_table(Path::new(SYS), "IVRS"))
+        .intel_pch_acs(told(args::Machine::IntelPchAcs))
 }
 
-/// Groups with nobody in them.
-fn empty(firmware: Option<&Firmware>, dialect: Dialect, policy: Policy) -> Option<Groups> {
-    let groups = match firmware {
+/// Groups without devices.
+fn empty(firmware: Option<&Firmware>, dialect: Dialect, policy: Policy) -> Option<GroupsBuilder> {
+    let groups = Groups::builder().policy(policy);
+    Some(match firmware {
         Some(firmware) => match IdMap::build(&firmware.platform, dialect) {
-            Ok(map) => Groups::new(map),
+            Ok(map) => groups.map(map),
             Err(error) => {
                 complain(&format_args!("{}: {error}", firmware.file));
                 return None;
             }
         },
-        None => Groups::without_firmware(),
-    };
-    Some(groups.policy(policy))
+        None => groups,
+    })
 }
 
 fn fill(mut groups: Groups, firmware: Option<&Firmware>, found: Vec<Device>) -> (Groups, Vec<Problem>) {

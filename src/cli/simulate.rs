@@ -3,10 +3,10 @@
 use std::io;
 
 use crate::group::Policy;
-use crate::group::simulate::{Algorithm, Event, World};
 use crate::input::schedule;
 use crate::report::json::SimulateDocument;
 use crate::report::text;
+use crate::simulate::{Algorithm, Event, World};
 use crate::{Bdf, Dialect, Groups};
 
 use super::args::Simulate;

@@ -9,7 +9,7 @@ use super::names::Names;
 use super::partition::{Class, Partition, Slot};
 use super::proxy::{Proxies, Proxy};
 use super::streams::Streams;
-use super::{DeviceKey, GroupId, IommuGroup, Policy, Reason};
+use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, Policy, Reason};
 use crate::Bdf;
 use crate::bytes::index;
 use crate::map::{Fwspec, IdMap, NoStream};
@@ -138,45 +138,24 @@ pub(super) enum Obstacle {
 }
 
 impl Groups {
-    /// Groups of a machine whose firmware is known.
+    /// Groups of a machine whose firmware is known, with the defaults of [`Groups::builder`].
     pub fn new(map: IdMap) -> Self {
-        Groups { map: Some(map), ..Groups::default() }
+        Groups::builder().map(map).build()
     }
 
-    /// Groups by what PCI says alone: every device has one.
+    /// Groups by what PCI says alone, with the defaults of [`Groups::builder`]: every device has one.
     pub fn without_firmware() -> Self {
         Groups::default()
     }
 
-    /// Which ties count. To be said before the first device is added.
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
-        self
+    /// Groups of a machine of which more is known before its first device comes.
+    pub fn builder() -> GroupsBuilder {
+        GroupsBuilder::default()
     }
 
     /// Which ties count.
-    pub fn policy_in_force(&self) -> Policy {
+    pub fn policy(&self) -> Policy {
         self.policy
-    }
-
-    /// With an ACPI IVRS table in the machine, which some AMD southbridges' isolation depends on.
-    pub fn with_ivrs(mut self) -> Self {
-        self.topology.machine_mut().ivrs = true;
-        self
-    }
-
-    /// With the isolation switch of an Intel chipset on (linux `pci_quirk_enable_intel_pch_acs`), which its older root ports
-    /// depend on. Nothing in configuration space shows it.
-    pub fn with_intel_pch_acs(mut self) -> Self {
-        self.topology.machine_mut().intel_pch = true;
-        self
-    }
-
-    /// With no IOMMU ready: devices wait until [`Groups::iommu_ready`] names theirs.
-    pub fn awaiting_iommus(mut self) -> Self {
-        let count = self.map.as_ref().map_or(0, |map| map.iommus().len());
-        self.pending = (0..crate::bytes::saturate(count)).collect();
-        self
     }
 
     /// What firmware says of the devices; `None` for [`Groups::without_firmware`].

@@ -5,6 +5,7 @@
 //! does not depend on their order, nor on when an IOMMU becomes ready, nor on drivers.
 
 mod alone;
+mod builder;
 mod compare;
 mod device;
 mod engine;
@@ -18,12 +19,12 @@ mod partition;
 mod policy;
 mod proxy;
 mod recompute;
-pub mod simulate;
 mod streams;
 mod tie;
 mod view;
 
 pub use alone::{Hindrance, Relation, Remedy};
+pub use builder::GroupsBuilder;
 pub use compare::{Regrouped, regrouped};
 pub use device::{Device, DeviceKey, NodeId};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};

@@ -6,9 +6,22 @@ use alloc::vec::Vec;
 use super::event::Change;
 use super::groups::Groups;
 use super::partition::{Partition, Slot};
-use super::{DeviceKey, GroupId};
+use super::{DeviceKey, GroupId, Policy};
 
 impl Groups {
+    /// As [`Groups::recompute`], by the ties of another policy from now on.
+    ///
+    /// ```
+    /// use fwspec::{Groups, Policy};
+    /// let mut groups = Groups::without_firmware();
+    /// assert!(groups.recompute_under(Policy::Strict).is_empty());
+    /// assert_eq!(groups.policy(), Policy::Strict);
+    /// ```
+    pub fn recompute_under(&mut self, policy: Policy) -> &[Change] {
+        self.policy = policy;
+        self.recompute()
+    }
+
     /// Works all ties out anew: groups that only history held together are split, changed ACS control bits take effect. Groups
     /// with an owner stay as they are, and what would widen them now is refused. A group's name stays with the part that
     /// its lowest member is in.

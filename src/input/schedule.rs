@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::group::Groups;
-use crate::group::simulate::Event;
+use crate::simulate::Event;
 use crate::{Bdf, bytes};
 
 /// What Linux says when it gives a device its group (drivers/iommu/iommu.c `iommu_group_add_device`).
@@ -66,7 +66,7 @@ pub enum ScheduleErrorKind {
 /// function the last counts.
 ///
 /// ```
-/// use fwspec::group::simulate::Event;
+/// use fwspec::simulate::Event;
 /// use fwspec::input::schedule;
 /// let mut groups = fwspec::Groups::without_firmware();
 /// let nic = fwspec::Device::endpoint("00:01.0".parse()?);
@@ -129,7 +129,7 @@ fn events_of(line: &str, groups: &Groups, events: &mut Vec<Event>) -> Result<(),
     let before = events.len();
     for word in words {
         if word == "all" {
-            events.extend(crate::group::simulate::World::of(groups).functions().iter().copied().map(event));
+            events.extend(crate::simulate::World::of(groups).functions().iter().copied().map(event));
             continue;
         }
         let device = word.parse().map_err(|_| ScheduleErrorKind::NotAFunction(word.to_string()))?;

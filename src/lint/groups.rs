@@ -142,10 +142,11 @@ impl Machine<'_> {
     /// Switches inside of which peers reach each other, though Linux has them in several groups.
     fn switches(&self, findings: &mut Findings) {
         // All ties anew under either policy, whichever the caller has.
-        let [mut linux, mut strict] =
-            [Policy::Linux, Policy::Strict].map(|policy| self.groups.clone().policy(policy));
-        linux.recompute();
-        strict.recompute();
+        let [linux, strict] = [Policy::Linux, Policy::Strict].map(|policy| {
+            let mut groups = self.groups.clone();
+            groups.recompute_under(policy);
+            groups
+        });
         let mut met = BTreeSet::new();
         for group in strict.groups() {
             let apart: BTreeSet<GroupId> =

@@ -19,6 +19,13 @@ pub struct Surroundings {
     pub intel_pch: bool,
 }
 
+/// The facts of the machine that [`Surroundings`] has besides those of PCI.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Chipset {
+    pub(crate) ivrs: bool,
+    pub(crate) intel_pch: bool,
+}
+
 /// Whether a function isolates, and what decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcsVerdict {

@@ -11,6 +11,7 @@ mod store;
 mod topology;
 mod traits;
 
+pub(crate) use acs::Chipset;
 pub use acs::{AcsReason, AcsVerdict, Surroundings};
 pub use alias::{Alias, AliasMask};
 pub use function::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType};

@@ -7,9 +7,8 @@ use alloc::vec::Vec;
 use super::alias::AliasMask;
 use super::path::Way;
 use super::quirk::{AliasEffect, Row};
-use super::topology::Machine;
 use super::traits::{Openness, Traits};
-use super::{AcsFlags, AcsVerdict, Function, Surroundings, acs};
+use super::{AcsFlags, AcsVerdict, Chipset, Function, Surroundings, acs};
 use crate::slab::{NOWHERE, Place, Slab};
 use crate::{Bdf, RequesterId, Segment};
 
@@ -149,11 +148,6 @@ impl Store {
         if let Some(table) = self.tables.get_mut(table) {
             table.age = table.age.saturating_add(1);
         }
-    }
-
-    /// As `ways_changed`, for every segment.
-    pub(super) fn all_ways_changed(&mut self) {
-        self.tables.iter_mut().for_each(|table| table.age = table.age.saturating_add(1));
     }
 
     /// What is above a bus, if that is still as it was.
@@ -328,7 +322,7 @@ impl Store {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat<'a> {
     pub(super) store: &'a Store,
-    pub(super) machine: Machine,
+    pub(super) chipset: Chipset,
     pub(super) bus: &'a Bus,
     pub(crate) node: &'a Node,
 }
@@ -376,8 +370,8 @@ impl<'a> Seat<'a> {
         let around = Surroundings {
             multifunction,
             root_bus: self.bus.bridge == NOWHERE && self.bus.virtual_of.is_none(),
-            ivrs: self.machine.ivrs,
-            intel_pch: self.machine.intel_pch,
+            ivrs: self.chipset.ivrs,
+            intel_pch: self.chipset.intel_pch,
         };
         acs::enabled(&self.node.function, wanted, around)
     }

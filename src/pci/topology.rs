@@ -1,7 +1,7 @@
 //! The PCI functions of a machine by bus: who is above whom, as far as is known at the moment.
 
 use super::store::{Bus, Node, Seat, Store};
-use super::{AcsFlags, AcsVerdict, Fact, Function, PortType};
+use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, PortType};
 use crate::slab::{NOWHERE, Place};
 use crate::{Bdf, RequesterId, Segment};
 
@@ -25,15 +25,8 @@ use crate::{Bdf, RequesterId, Segment};
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     pub(super) store: Store,
-    /// Facts of the machine that isolation depends on.
-    pub(crate) machine: Machine,
-}
-
-/// What isolation depends on besides PCI: see [`Surroundings`](super::Surroundings).
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Machine {
-    pub(crate) ivrs: bool,
-    pub(crate) intel_pch: bool,
+    /// Facts of the machine that isolation depends on; fixed before the first function.
+    chipset: Chipset,
 }
 
 /// What functions on a bus wait for: the bridge above it, or word that it is a root bus.
@@ -82,6 +75,11 @@ pub enum PciError {
 }
 
 impl Topology {
+    /// Without any function, on a machine with this chipset.
+    pub(crate) fn with_chipset(chipset: Chipset) -> Self {
+        Topology { store: Store::default(), chipset }
+    }
+
     /// Adds a function. `physical` is the physical function of a virtual one, where somebody knows it.
     ///
     /// # Errors
@@ -245,10 +243,9 @@ impl Topology {
         self.store.ways_changed(segment);
     }
 
-    /// What isolation depends on besides PCI, to be changed.
-    pub(crate) fn machine_mut(&mut self) -> &mut Machine {
-        self.store.all_ways_changed();
-        &mut self.machine
+    /// What isolation depends on besides PCI.
+    pub(crate) fn chipset(&self) -> Chipset {
+        self.chipset
     }
 
     /// The buses that functions are on and of which nobody knows what is above.
@@ -281,7 +278,7 @@ impl Topology {
 
     pub(super) fn seat_of<'a>(&'a self, node: &'a Node) -> Option<Seat<'a>> {
         let bus = self.store.bus_at(node.bus)?;
-        Some(Seat { store: &self.store, machine: self.machine, bus, node })
+        Some(Seat { store: &self.store, chipset: self.chipset, bus, node })
     }
 
     /// The functions of one bus, by `devfn`.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use fwspec::group::simulate::{Algorithm, Event, World};
 use fwspec::input::{Firmware, lspci};
+use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap};
 use serde_json::Value;
 

@@ -221,11 +221,11 @@ fn alike(groups: &Groups, runs: &Runs, audit: &mut Audit) {
 }
 
 fn joined(groups: &Groups) -> Vec<JoinedGroups> {
-    if matches!(groups.policy_in_force(), Policy::Strict) {
+    if matches!(groups.policy(), Policy::Strict) {
         return Vec::new();
     }
-    let mut strict = groups.clone().policy(Policy::Strict);
-    strict.recompute();
+    let mut strict = groups.clone();
+    strict.recompute_under(Policy::Strict);
     let mut joined = Vec::new();
     for class in strict.groups() {
         let of = |device: DeviceKey| groups.group_of(device);

@@ -139,7 +139,7 @@ impl GroupsDocument {
         }
         GroupsDocument {
             schema: "fwspec.groups/1",
-            policy: match groups.policy_in_force() {
+            policy: match groups.policy() {
                 crate::group::Policy::Linux => "linux",
                 crate::group::Policy::Strict => "strict",
             },

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::group::simulate::{Algorithm, Event, Outcome, Play, Step, Wait, What, World};
+use crate::simulate::{Algorithm, Event, Outcome, Play, Step, Wait, What, World};
 use crate::{Bdf, Groups};
 
 /// What `fwspec simulate --json` prints of an algorithm.

@@ -38,7 +38,7 @@ impl Algorithm {
     /// The algorithm of this name on the command line.
     ///
     /// ```
-    /// use fwspec::group::simulate::Algorithm;
+    /// use fwspec::simulate::Algorithm;
     /// assert_eq!(Algorithm::by_name("driver-probe"), Some(Algorithm::DriverProbe));
     /// ```
     pub fn by_name(name: &str) -> Option<Algorithm> {

@@ -54,7 +54,7 @@ impl Event {
 ///
 /// The board of 2020: a root port without ACS, two functions behind it, and a port driver that is deferred.
 /// ```
-/// use fwspec::group::simulate::{Algorithm, Event, World};
+/// use fwspec::simulate::{Algorithm, Event, World};
 /// use fwspec::{Bdf, Device, Groups};
 /// let [port, f0, f1] = ["000a:10:00.0", "000a:11:00.0", "000a:11:00.1"].map(|bdf| bdf.parse::<Bdf>().unwrap());
 /// let mut groups = Groups::without_firmware();
@@ -129,9 +129,7 @@ impl<'a> World<'a> {
 
     /// Groups without anybody in them, by PCI alone: what the drivers of IOMMUs add is not played.
     pub(super) fn empty(&self) -> Groups {
-        let mut groups = Groups::without_firmware();
-        groups.topology.machine = self.topology.machine;
-        groups
+        Groups::builder().chipset(self.topology.chipset()).build()
     }
 
     pub(super) fn add_to(&self, groups: &mut Groups, bdf: Bdf) {

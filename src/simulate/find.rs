@@ -34,7 +34,7 @@ impl World<'_> {
     /// devices in any order.
     ///
     /// ```
-    /// use fwspec::group::simulate::{Algorithm, Event, World};
+    /// use fwspec::simulate::{Algorithm, Event, World};
     /// use fwspec::{Bdf, Device, Groups};
     /// let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// let mut groups = Groups::without_firmware();

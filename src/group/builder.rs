@@ -1,0 +1,71 @@
+//! What has to be said of a machine before its first device.
+
+use alloc::collections::BTreeSet;
+
+use super::{Groups, Policy};
+use crate::bytes::saturate;
+use crate::map::IdMap;
+use crate::pci::{Chipset, Topology};
+
+/// Makes [`Groups`] of a machine without devices.
+///
+/// ```
+/// use fwspec::{Groups, Policy};
+/// let groups = Groups::builder().policy(Policy::Strict).ivrs(true).build();
+/// assert_eq!((groups.policy(), groups.devices().count()), (Policy::Strict, 0));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct GroupsBuilder {
+    map: Option<IdMap>,
+    policy: Policy,
+    chipset: Chipset,
+    awaiting_iommus: bool,
+}
+
+impl GroupsBuilder {
+    /// What firmware says of the devices. Without it every device has a group, by what PCI says alone.
+    pub fn map(mut self, map: IdMap) -> Self {
+        self.map = Some(map);
+        self
+    }
+
+    /// Which ties count; [`Policy::Linux`] by default.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Whether the machine has an ACPI IVRS table, on which the isolation of some AMD southbridges depends.
+    pub fn ivrs(mut self, present: bool) -> Self {
+        self.chipset.ivrs = present;
+        self
+    }
+
+    /// Whether the isolation switch of an Intel chipset is on (linux `pci_quirk_enable_intel_pch_acs`), on which its older
+    /// root ports depend. Configuration space does not show it.
+    pub fn intel_pch_acs(mut self, on: bool) -> Self {
+        self.chipset.intel_pch = on;
+        self
+    }
+
+    /// Whether no IOMMU is ready yet: devices wait until [`Groups::iommu_ready`] names theirs.
+    pub fn awaiting_iommus(mut self, awaiting: bool) -> Self {
+        self.awaiting_iommus = awaiting;
+        self
+    }
+
+    /// What the isolation of `topology` depends on besides PCI.
+    pub(crate) fn chipset(mut self, chipset: Chipset) -> Self {
+        self.chipset = chipset;
+        self
+    }
+
+    /// The groups, without any device.
+    pub fn build(self) -> Groups {
+        let iommus = self.map.as_ref().map_or(0, |map| map.iommus().len());
+        let pending: BTreeSet<u32> = (0..saturate(iommus)).filter(|_| self.awaiting_iommus).collect();
+        let topology = Topology::with_chipset(self.chipset);
+        Groups { map: self.map, policy: self.policy, topology, pending, ..Groups::default() }
+    }
+}
