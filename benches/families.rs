@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use fwspec::input::{Firmware, Kind, devices, lspci, recognise};
+use fwspec::machine::{Firmware, Kind, devices, lspci, recognise};
 use fwspec::{Dialect, Groups, IdMap, Platform, lint};
 use fwspec_benches::race::{Stopwatch, median};
 

@@ -54,8 +54,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Only what talks to C and to raw tables may, in one module each.
-#![cfg_attr(not(any(feature = "capi", feature = "acpi")), forbid(unsafe_code))]
-#![cfg_attr(any(feature = "capi", feature = "acpi"), deny(unsafe_code))]
+#![cfg_attr(not(feature = "acpi"), forbid(unsafe_code))]
+#![cfg_attr(feature = "acpi", deny(unsafe_code))]
 // Whatever bytes make of a number, it is added up with care. What draws and what makes tables says where it need not.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
@@ -64,34 +64,31 @@ extern crate alloc;
 
 pub mod acpi;
 #[cfg(feature = "alloc")]
+pub mod answer;
+#[cfg(feature = "alloc")]
 pub mod assert;
 mod bytes;
 mod dialect;
 mod error;
 mod id;
 
-#[cfg(feature = "capi")]
-#[allow(unsafe_code)]
-pub mod capi;
-#[cfg(feature = "cli")]
-pub mod cli;
+#[cfg(feature = "alloc")]
+pub mod diff;
 pub mod dt;
 #[cfg(feature = "alloc")]
 pub mod group;
-#[cfg(feature = "alloc")]
-pub mod input;
 #[cfg(any(feature = "acpi", feature = "fdt"))]
 pub mod interop;
 #[cfg(feature = "alloc")]
 pub mod lint;
+#[cfg(feature = "alloc")]
+pub mod machine;
 #[cfg(feature = "alloc")]
 pub mod map;
 #[cfg(feature = "alloc")]
 pub mod model;
 #[cfg(feature = "alloc")]
 pub mod pci;
-#[cfg(feature = "std")]
-pub mod report;
 #[cfg(feature = "alloc")]
 pub mod simulate;
 #[cfg(feature = "alloc")]

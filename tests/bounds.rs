@@ -18,7 +18,7 @@ use std::path::Path;
 use fwspec::acpi::iort::{Builder, Iort};
 use fwspec::acpi::{Mcfg, container};
 use fwspec::dt::Tree;
-use fwspec::input::{Firmware, Kind, devices, lspci, recognise};
+use fwspec::machine::{Firmware, Kind, devices, lspci, recognise};
 use fwspec::{Dialect, Groups, IdMap, Platform, lint};
 
 #[path = "families/mod.rs"]

@@ -2,6 +2,7 @@
 #![cfg(feature = "alloc")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
 
+#[path = "it/support/dt.rs"]
 mod dt_support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

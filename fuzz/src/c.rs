@@ -6,7 +6,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::ptr::{null, null_mut};
 
-use fwspec::capi::*;
+use fwspec_capi::*;
 
 use super::words::Words;
 

@@ -1,9 +1,10 @@
 //! What `show --json` prints says the same as the model it was made from.
 
-use fwspec::input::Firmware;
-use fwspec::map::{InputRange, RangeOutput, Side, diff};
+use fwspec::answer::PlatformDocument;
+use fwspec::diff::{Side, diff};
+use fwspec::machine::Firmware;
+use fwspec::map::{InputRange, RangeOutput};
 use fwspec::model::RequesterKind;
-use fwspec::report::json::PlatformDocument;
 use fwspec::{Dialect, IdMap};
 use serde_json::Value;
 

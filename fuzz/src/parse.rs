@@ -7,8 +7,8 @@ use fwspec::acpi::rimt::{self, Rimt};
 use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
-use fwspec::input::{Firmware, lspci, recognise};
 use fwspec::lint::audit::audit;
+use fwspec::machine::{Firmware, lspci, recognise};
 use fwspec::pci::Function;
 use fwspec::{Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, Segment, Source};
 

@@ -1,8 +1,8 @@
 //! The targets that read text, and names that people give.
 
 use fwspec::dt::Tree;
-use fwspec::input::{Firmware, Query, devices, log_line, lspci, schedule, sysfs};
 use fwspec::lint::Code;
+use fwspec::machine::{Firmware, Query, devices, log_line, lspci, schedule, sysfs};
 use fwspec::simulate::{Algorithm, World};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Segment};
 
@@ -89,15 +89,11 @@ pub fn input_named(bytes: &[u8]) {
     show::debug(&firmware.places());
 }
 
-#[cfg(feature = "json")]
 fn ask(question: &str, firmware: &Firmware, map: &IdMap) {
-    use fwspec::report::json::LookupResult;
+    use fwspec::answer::LookupResult;
     let Ok(query) = question.parse::<Query>() else { return };
     show::debug(&LookupResult::new(question, &query, firmware, map));
 }
-
-#[cfg(not(feature = "json"))]
-fn ask(_: &str, _: &Firmware, _: &IdMap) {}
 
 /// Each line is an entry of a folder that looks like `/sys`: a name, its links, its config space in hexadecimal.
 #[cfg(unix)]
@@ -132,7 +128,7 @@ pub fn input_sysfs(bytes: &[u8]) {
     let found = sysfs::functions(&sys).expect("the folder is there");
     show::debug(&(&found, sysfs::firmware(&sys), sysfs::has_table(&sys, "IORT")));
     let functions = found.functions.into_iter().map(|function| function.config).collect();
-    show::debug(&devices(&fwspec::input::ConfigDumps { functions, skipped: Vec::new() }));
+    show::debug(&devices(&fwspec::machine::ConfigDumps { functions, skipped: Vec::new() }));
     std::fs::remove_dir_all(&sys).expect("it was ours");
 }
 
@@ -142,10 +138,9 @@ fn is_file_name(name: &str) -> bool {
 }
 
 /// Waivers, and what `--what-if` supposes.
-#[cfg(feature = "cli")]
 pub fn cli_text(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    show::debug(&fwspec::cli::read_text(text));
+    show::debug(&fwspec_cli::read_text(text));
 }
 
 /// Functions written as `lspci -xxxx` writes them are read again as they were.

@@ -9,7 +9,6 @@ use crate::{Bdf, Error};
 
 /// Names a device, PCI or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum DeviceKey {
     /// A PCI function.
     Pci(Bdf),

@@ -30,7 +30,6 @@ pub struct Placement {
 
 /// How a device came to its group, or why it has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum How {
     /// Into a group of its own.
     Created,

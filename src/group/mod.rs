@@ -6,7 +6,6 @@
 
 mod alone;
 mod builder;
-mod compare;
 mod device;
 mod engine;
 mod event;
@@ -25,7 +24,6 @@ mod view;
 
 pub use alone::{Hindrance, Relation, Remedy};
 pub use builder::GroupsBuilder;
-pub use compare::{Regrouped, regrouped};
 pub use device::{Device, DeviceKey, NodeId};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};
 pub use groups::Groups;

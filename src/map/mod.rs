@@ -2,7 +2,6 @@
 
 mod build;
 mod chain;
-mod diff;
 mod explain;
 mod fwspec;
 mod index;
@@ -14,7 +13,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use chain::{MsiRequest, NoStream};
-pub use diff::{Answer, Change, IommuName, Side, diff};
 pub use explain::{Step, StepAt};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};

@@ -19,7 +19,6 @@ pub struct InputRange {
 
 /// What the inputs of a range become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RangeOutput {
     /// StreamIDs. The first input has this one; the next input the next, or the same where `constant`.
     Stream {

@@ -65,7 +65,6 @@ pub struct MsiIndex {
 
 /// What an IOMMU is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum IommuKind {
     /// SMMUv1 or SMMUv2.
     SmmuV2(SmmuModel),
@@ -86,7 +85,6 @@ pub enum IommuKind {
 
 /// IORT's SMMUv1/v2 models (DEN0049 table 9; linux `acpi_smmu_get_data`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum SmmuModel {
     /// 0: SMMUv1.
     GenericV1,

@@ -78,7 +78,6 @@ pub struct IdTable {
 
 /// The error numbers that Linux's map look-up ends with (include/uapi/asm-generic/errno-base.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
 pub enum Errno {
     /// 14: an entry's base has bits outside the mask.
     Fault,

@@ -15,7 +15,6 @@ pub struct MsiController {
 
 /// What an MSI controller is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum MsiKind {
     /// An IORT ITS group: the GIC ITS IDs of its members (as in the MADT), in table order. Operating systems use the
     /// first only.

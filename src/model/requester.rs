@@ -46,7 +46,6 @@ impl Requester {
 
 /// What a requester is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum RequesterKind {
     /// A PCI host (`root-complex`), or another bus whose children carry ids (`id-bus`: fsl-mc, host1x, …).
     Bus(IdBus),
@@ -83,7 +82,6 @@ pub struct IdBus {
 
 /// PCI or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum BusKind {
     /// A PCI host.
     Pci {

@@ -45,7 +45,6 @@ pub struct Region {
 
 /// What may be done with a region (linux `enum iommu_resv_type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum RegionKind {
     /// Must be mapped one to one, always.
     Direct,

@@ -11,7 +11,6 @@ use crate::{At, Error, ErrorKind, MsiIndexRule};
 
 /// The fields of a node, by its type.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Body<'a> {
     /// Type 0.
     ItsGroup(ItsGroup<'a>),

@@ -35,6 +35,6 @@ mod heap {
     /// Something of the library that allocates.
     #[unsafe(no_mangle)]
     pub extern "C" fn functions_in_nothing() -> bool {
-        fwspec::input::lspci::parse(&[]).is_ok()
+        fwspec::machine::lspci::parse(&[]).is_ok()
     }
 }

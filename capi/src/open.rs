@@ -1,0 +1,149 @@
+//! Handles of firmware, and what statuses mean.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::mem::MaybeUninit;
+
+use super::edge;
+use super::types::*;
+use crate::bytes::{index, saturate};
+use fwspec::machine::Firmware;
+use fwspec::model::Origin;
+use fwspec::{Dialect, IdMap};
+
+/// Firmware that was read: its facts, and the answers of one dialect.
+///
+/// Nothing changes it after fwspec_open(), so several threads may ask one handle at a time.
+#[derive(Debug)]
+pub struct fwspec_map {
+    pub(super) firmware: Firmware,
+    pub(super) map: IdMap,
+    /// Every node that has a name, by its offset.
+    pub(super) nodes: Vec<Origin>,
+    /// Record and number of every reserved region, so that one number finds it.
+    pub(super) regions: Vec<(u32, u32)>,
+}
+
+const _: () = {
+    const fn shared_between_threads<T: Send + Sync>() {}
+    shared_between_threads::<fwspec_map>();
+};
+
+/// Reads a device tree blob or an ACPI IORT table, told apart by their content.
+///
+/// blob: len bytes; needed during this call only, the handle keeps its own copy. len may exceed what the blob itself says
+/// that it has, as a mapping of whole pages does.
+///
+/// dialect: one of the FWSPEC_DIALECT_ values: whose reading of the firmware counts.
+///
+/// out: receives the handle, to be freed with fwspec_close().
+///
+/// err: receives what went wrong; may be NULL.
+///
+/// Returns FWSPEC_OK; FWSPEC_UNREADABLE where the blob as a whole cannot be read; FWSPEC_ARGUMENT where blob or out is NULL
+/// or the dialect is unknown. A record that cannot be read costs that record only: see fwspec_skipped_at().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_open(
+    blob: *const c_void,
+    len: usize,
+    dialect: u32,
+    out: Option<&mut MaybeUninit<Box<fwspec_map>>>,
+    err: Option<&mut MaybeUninit<fwspec_error>>,
+) -> c_int {
+    edge::explain(err, || {
+        let out = out.ok_or(FWSPEC_ARGUMENT)?;
+        let dialect = dialect_of(dialect).ok_or(FWSPEC_ARGUMENT)?;
+        // SAFETY: the caller's blob has `len` bytes or is NULL; the slice does not leave this call.
+        let blob = unsafe { edge::bytes(blob, len) }?;
+        let firmware = Firmware::open("", blob.to_vec())?;
+        let map = IdMap::build(&firmware.platform, dialect)?;
+        out.write(Box::new(fwspec_map::new(firmware, map)));
+        Ok(())
+    })
+}
+
+/// Frees a handle. NULL is fine. Groups made from it stay as they are.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_close(map: Option<Box<fwspec_map>>) {
+    _ = edge::answer(|| {
+        drop(map);
+        Ok(())
+    });
+}
+
+/// Says what a status means, in English. The string is static; it is never NULL, whatever the status.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_strerror(status: c_int) -> *const c_char {
+    text_of(status).as_ptr()
+}
+
+/// The version of the library, such as "0.1.0". The string is static.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_version() -> *const c_char {
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(version) => version,
+            Err(_) => c"unknown",
+        };
+    VERSION.as_ptr()
+}
+
+impl fwspec_map {
+    fn new(firmware: Firmware, map: IdMap) -> Self {
+        let platform = &firmware.platform;
+        let iommus = platform.iommus.iter().map(|iommu| iommu.origin);
+        let controllers = platform.msi_controllers.iter().map(|controller| controller.origin);
+        let requesters = platform.requesters.iter().map(|requester| requester.origin);
+        let reserved = platform.reserved.iter().map(|reserved| reserved.origin);
+        let mut nodes: Vec<Origin> = iommus.chain(controllers).chain(requesters).chain(reserved).collect();
+        nodes.sort_unstable_by_key(|origin| origin.at);
+        nodes.dedup();
+        let regions = platform.reserved.iter().enumerate().flat_map(|(record, reserved)| {
+            (0..saturate(reserved.regions.len())).map(move |region| (saturate(record), region))
+        });
+        let regions = regions.collect();
+        fwspec_map { firmware, map, nodes, regions }
+    }
+
+    /// Byte offset of an IOMMU's node.
+    pub(super) fn iommu_node(&self, iommu: u32) -> u64 {
+        node(self.map.iommus().get(index(iommu)).map(|iommu| iommu.origin))
+    }
+
+    /// Byte offset of an MSI controller's node.
+    pub(super) fn controller_node(&self, controller: u32) -> u64 {
+        node(self.map.msi_controllers().get(index(controller)).map(|controller| controller.origin))
+    }
+}
+
+pub(super) fn node(origin: Option<Origin>) -> u64 {
+    origin.map_or(0, |origin| u64::from(origin.at.offset))
+}
+
+pub(super) fn message_of(status: c_int) -> &'static str {
+    text_of(status).to_str().unwrap_or_default()
+}
+
+fn text_of(status: c_int) -> &'static CStr {
+    match status {
+        FWSPEC_OK => c"success",
+        FWSPEC_NO_MAPPING => c"the firmware maps the id to nothing",
+        FWSPEC_UNREADABLE => c"the bytes cannot be read",
+        FWSPEC_ARGUMENT => c"an argument is NULL or no value that the function knows",
+        FWSPEC_NOT_FOUND => c"nothing is at that index or has that name",
+        FWSPEC_BUS => c"an event that cannot be",
+        FWSPEC_INTERNAL => c"a fault of the library itself",
+        _ => c"a status that this version does not know",
+    }
+}
+
+fn dialect_of(number: u32) -> Option<Dialect> {
+    Some(match number {
+        FWSPEC_DIALECT_LINUX => Dialect::LINUX,
+        FWSPEC_DIALECT_SPEC => Dialect::SPEC,
+        FWSPEC_DIALECT_LINUX_CLASSIC => Dialect::LINUX_CLASSIC,
+        FWSPEC_DIALECT_LINUX_2020 => Dialect::LINUX_2020,
+        FWSPEC_DIALECT_FREEBSD => Dialect::FREEBSD,
+        FWSPEC_DIALECT_OPENBSD => Dialect::OPENBSD,
+        _ => return None,
+    })
+}

@@ -1,0 +1,195 @@
+//! `fwspec lint`: what is wrong in firmware.
+
+use std::io;
+
+use fwspec::answer::{LintDocument, Linted, Tally};
+use fwspec::group::Policy;
+use fwspec::lint::{self, Finding, Severity};
+use fwspec::machine::Firmware;
+use fwspec::{Device, Dialect};
+use fwspec_report::text::Style;
+use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit, text};
+
+use super::args::{FailOn, Lint, LintFormat};
+use super::folder::{Closed, Input, Inputs, Notes};
+use super::groups::{assign, read_topology};
+use super::many;
+use super::waiver::Waivers;
+use super::{Outcome, complain, print, print_json, style};
+
+pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
+    let waivers = match lint.waivers.as_deref().map(Waivers::open).transpose() {
+        Ok(waivers) => waivers.unwrap_or_default(),
+        Err(error) => {
+            complain(&error);
+            return Ok(Outcome::Usage);
+        }
+    };
+    let found = match lint.pci.as_deref().map(read_topology) {
+        Some(None) => return Ok(Outcome::Unreadable),
+        Some(Some((found, unread))) => {
+            unread.iter().for_each(|error| complain(error));
+            Some(found)
+        }
+        None => None,
+    };
+    let mut inputs = Inputs::of(&lint.files);
+    let buses = take_buses(&mut inputs.all);
+    let (format, style) = (lint.format(), style());
+    let work = |input: &Input, notes: &mut Notes| {
+        let mut linted = open(input, notes)?;
+        if let Some(firmware) = &mut linted.firmware {
+            if matches!(input, Input::Named(_) | Input::Read(..)) {
+                buses.iter().for_each(|buses| firmware.join(buses.clone()));
+            }
+            linted.findings.extend(firmware.findings());
+            if let Some(found) = &found {
+                linted.findings.extend(among_devices(firmware, found.clone(), lint.sid_bits, notes));
+            }
+        }
+        linted.findings.retain_mut(|finding| levelled(lint, finding));
+        waivers.apply(&mut linted);
+        Ok((Tally::of(&linted), Piece::of(&linted, format, lint.fail_on.level(), style)))
+    };
+    let mut tally = Tally::default();
+    let mut report = Report::start(format)?;
+    let outcome = many::each(inputs, work, |(counted, piece)| {
+        tally.add(counted);
+        report.add(piece)
+    })?;
+    waivers.finish();
+    report.finish()?;
+    if format == LintFormat::Text {
+        print(&text::lint_summary(&tally, style))?;
+    }
+    let failed = lint.fail_on.level().is_some_and(|level| tally.count(level) > 0);
+    Ok(if failed { outcome.max(Outcome::NotFound) } else { outcome })
+}
+
+/// What a report says of one file.
+enum Piece {
+    Text(String),
+    Json(LintDocument),
+    Sarif(SarifLog),
+}
+
+impl Piece {
+    fn of(linted: &Linted, format: LintFormat, fail_on: Option<Severity>, style: Style) -> Self {
+        match format {
+            LintFormat::Json => Piece::Json(LintDocument::new(linted)),
+            LintFormat::Sarif => Piece::Sarif(SarifLog::new(linted)),
+            LintFormat::Github => Piece::Text(github(linted)),
+            LintFormat::Junit => Piece::Text(junit(linted, fail_on)),
+            LintFormat::Text => Piece::Text(text::lint(linted, style)),
+        }
+    }
+}
+
+/// A report on its way out. What comes first in the form and is known last is held, and nothing else.
+struct Report {
+    document: Option<LintStream<io::Stdout>>,
+    log: Option<SarifLog>,
+    end: &'static str,
+}
+
+impl Report {
+    fn start(format: LintFormat) -> io::Result<Self> {
+        let mut report = Report { document: None, log: None, end: "" };
+        match format {
+            LintFormat::Json => report.document = Some(LintStream::new(io::stdout())?),
+            LintFormat::Sarif => report.log = Some(SarifLog::default()),
+            LintFormat::Junit => {
+                print(JUNIT_START)?;
+                report.end = JUNIT_END;
+            }
+            LintFormat::Github | LintFormat::Text => {}
+        }
+        Ok(report)
+    }
+
+    fn add(&mut self, piece: Piece) -> io::Result<()> {
+        match (piece, &mut self.document, &mut self.log) {
+            (Piece::Text(text), ..) => print(&text)?,
+            (Piece::Json(piece), Some(document), _) => document.add(piece)?,
+            (Piece::Sarif(piece), _, Some(log)) => log.append(piece),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<()> {
+        self.document.map_or(Ok(()), LintStream::finish)?;
+        self.log.map_or(Ok(()), |log| print_json(&log))?;
+        print(self.end)
+    }
+}
+
+/// What the devices of the machine show; those that cannot be added are told to the user.
+fn among_devices(
+    firmware: &Firmware,
+    found: Vec<Device>,
+    sid_bits: Option<u8>,
+    notes: &mut Notes,
+) -> Vec<Finding> {
+    let Some((groups, skipped)) = assign(Some(firmware), Dialect::LINUX, Policy::Linux, found) else {
+        return Vec::new();
+    };
+    skipped.into_iter().for_each(|problem| notes.say(problem.error));
+    lint::groups(&groups, &firmware.platform, sid_bits)
+}
+
+/// Opens an input; one that is firmware but cannot be read is a finding, and not an unreadable input.
+fn open(input: &Input, notes: &mut Notes) -> Result<Linted, Closed> {
+    let (firmware, findings) = match input.open(notes) {
+        Ok(firmware) => (Some(firmware), Vec::new()),
+        Err(Closed::Firmware(error) | Closed::Tree(error, _)) => match lint::unreadable(&error) {
+            Some(finding) => (None, vec![finding]),
+            None => return Err(Closed::Firmware(error)),
+        },
+        Err(closed) => return Err(closed),
+    };
+    Ok(Linted { file: input.name(), firmware, findings, waived: Vec::new() })
+}
+
+/// Named files that only say which buses there are (MCFG), which join the tables beside them; taken out of the inputs if there
+/// is anything else.
+fn take_buses(inputs: &mut Vec<Input>) -> Vec<Firmware> {
+    let (mut buses, mut others) = (Vec::new(), Vec::new());
+    for input in inputs.drain(..) {
+        let alone = |firmware: &Firmware| firmware.iort().is_none() && firmware.tree().is_none();
+        let opened = input.holds_tables().then(|| input.open(&mut Notes::default()).ok()).flatten();
+        match opened.filter(alone) {
+            Some(firmware) => buses.push((input, firmware)),
+            None => others.push(input),
+        }
+    }
+    if others.is_empty() {
+        inputs.extend(buses.into_iter().map(|(input, _)| input));
+        return Vec::new();
+    }
+    *inputs = others;
+    buses.into_iter().map(|(_, firmware)| firmware).collect()
+}
+
+/// Gives a finding the severity that the user wants; whether it is wanted at all.
+fn levelled(lint: &Lint, finding: &mut Finding) -> bool {
+    let named = |codes: &[lint::Code]| codes.contains(&finding.code);
+    let (deny, warn, allow) = (named(&lint.deny), named(&lint.warn), named(&lint.allow));
+    if deny {
+        finding.severity = Severity::Error;
+    } else if warn {
+        finding.severity = Severity::Warn;
+    }
+    (deny || warn || !allow) && finding.severity >= lint.level.level()
+}
+
+impl FailOn {
+    fn level(self) -> Option<Severity> {
+        match self {
+            FailOn::Never => None,
+            FailOn::Info => Some(Severity::Info),
+            FailOn::Warn => Some(Severity::Warn),
+            FailOn::Error => Some(Severity::Error),
+        }
+    }
+}

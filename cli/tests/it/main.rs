@@ -1,0 +1,31 @@
+//! The tests of the command: every verb, its documents, pictures and manual, and the bodies of the fuzz targets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod audit;
+#[path = "../../../tests/it/support/dt.rs"]
+#[allow(dead_code)]
+mod dt;
+mod dt_show;
+mod fields;
+mod fuzz;
+mod lint;
+mod manual;
+mod many;
+mod mutants;
+#[path = "../../../tests/it/support/pci.rs"]
+#[allow(dead_code)]
+mod pci;
+mod pictures;
+mod schema;
+mod support;
+mod verbs;

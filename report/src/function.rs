@@ -1,0 +1,76 @@
+//! What a PCI function is, in a few words.
+
+use alloc::format;
+use alloc::string::String;
+
+use fwspec::pci::{Function, Header, PortType};
+
+/// `1b36:000c root port, buses 01-04`, `8086:10c9 endpoint`.
+pub(crate) fn what(function: &Function) -> String {
+    described(function, kind(function))
+}
+
+/// As for tables, with the class of an endpoint where it is one that people look for: `8086:10c9 Ethernet`.
+pub(crate) fn what_for(function: &Function) -> String {
+    let kind = kind(function);
+    let class = if kind == "endpoint" { class(function.class >> 8) } else { None };
+    described(function, class.unwrap_or(kind))
+}
+
+fn described(function: &Function, kind: &str) -> String {
+    let ids = format!("{:04x}:{:04x}", function.vendor, function.device);
+    let buses = match function.header {
+        Header::Bridge { secondary, subordinate } if secondary == subordinate => {
+            format!(", bus {secondary:02x}")
+        }
+        Header::Bridge { secondary, subordinate } => format!(", buses {secondary:02x}-{subordinate:02x}"),
+        _ => String::new(),
+    };
+    format!("{ids} {kind}{buses}")
+}
+
+fn kind(function: &Function) -> &'static str {
+    if function.virtual_function {
+        return "virtual function";
+    }
+    for (port, name) in [
+        (PortType::RootPort, "root port"),
+        (PortType::UpstreamPort, "switch upstream port"),
+        (PortType::DownstreamPort, "switch downstream port"),
+        (PortType::PcieToPci, "PCIe-to-PCI bridge"),
+        (PortType::PciToPcie, "PCI-to-PCIe bridge"),
+        (PortType::RcEndpoint, "integrated endpoint"),
+        (PortType::RcEventCollector, "event collector"),
+    ] {
+        if function.is(port) {
+            return name;
+        }
+    }
+    match function.secondary() {
+        Some(_) => "PCI bridge",
+        None if function.class >> 8 == 0x0600 => "host bridge",
+        None => "endpoint",
+    }
+}
+
+/// Base class and subclass (PCI Code and ID Assignment Specification §1).
+fn class(class: u32) -> Option<&'static str> {
+    Some(match class {
+        0x0100 => "SCSI",
+        0x0101 => "IDE",
+        0x0104 => "RAID",
+        0x0106 => "SATA",
+        0x0107 => "SAS",
+        0x0108 => "NVMe",
+        0x0200 => "Ethernet",
+        0x0207 => "InfiniBand",
+        0x0300 => "VGA",
+        0x0302 => "3D controller",
+        0x0401 | 0x0403 => "audio",
+        0x0601 => "ISA bridge",
+        0x0c00 => "FireWire",
+        0x0c03 => "USB",
+        0x0c05 => "SMBus",
+        _ => return None,
+    })
+}

@@ -1,0 +1,25 @@
+//! Words, tables, pictures and build-server formats for the answers of [`fwspec`]. Nothing here finds out or judges: it words and
+//! draws.
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod bytes;
+mod changes;
+mod ci;
+mod function;
+pub mod iort;
+mod lines;
+pub mod picture;
+mod sarif;
+mod schema;
+mod specifier;
+pub mod text;
+mod xml;
+
+pub use changes::changes;
+pub use ci::{JUNIT_END, JUNIT_START, github, junit};
+pub use lines::LintStream;
+pub use sarif::SarifLog;
+pub use schema::{DOCUMENTS, schema};

@@ -1,0 +1,148 @@
+//! One page: the drawing, the groups, and the reasons.
+
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+
+use crate::xml::xml;
+use fwspec::answer::{GroupRecord, GroupsDocument, Problem};
+
+use super::svg::colours;
+use super::{Picture, svg};
+
+const STYLE: &str = "body{font:14px/1.4 Arial,Helvetica,sans-serif;color:#1a1a1a;margin:1.5em}\
+svg{max-width:100%;height:auto}table{border-collapse:collapse;margin:1em 0}\
+th,td{border:1px solid #bbb;padding:.25em .6em;text-align:left;vertical-align:top}th{background:#eef0f3}\
+td.n{text-align:center;font-weight:bold}tr{break-inside:avoid}li{margin:0}ul{margin:0;padding-left:1.1em}\
+h2,thead{break-after:avoid}span.alone{white-space:nowrap}@page{margin:12mm}@media print{body{margin:0;font-size:11px}}";
+
+/// What every page begins with: its head and the picture.
+fn begin(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
+    let title = xml(&picture.title);
+    writeln!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>{STYLE}</style></head><body>"
+    )?;
+    svg(picture, out)
+}
+
+fn end(unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
+    if !unread.is_empty() {
+        writeln!(out, "<h2>Not read</h2>\n<ul>")?;
+        for problem in unread {
+            writeln!(out, "<li>{}: {}</li>", xml(&problem.at), xml(&problem.error))?;
+        }
+        writeln!(out, "</ul>")?;
+    }
+    out.write_str("</body></html>\n")
+}
+
+/// Writes the page of a firmware: the picture, and its lines as a table.
+///
+/// # Errors
+/// Those of `out`.
+pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
+    begin(picture, out)?;
+    writeln!(out, "<h2>Who is known by what</h2>")?;
+    writeln!(out, "<table><thead><tr><th>who</th><th>which</th><th>ids</th><th>at</th></tr></thead>")?;
+    let sink = |at: usize| {
+        let sink = picture.sinks.get(at);
+        sink.map(|sink| alloc::format!("{} <small>{}</small>", xml(&sink.name), xml(&sink.what)))
+            .unwrap_or_default()
+    };
+    let mut links = picture.links.iter().peekable();
+    for (at, row) in picture.rows.iter().enumerate() {
+        let above = row.parent.and_then(|parent| picture.rows.get(parent));
+        let (who, which) = match above {
+            Some(above) => (&above.name, row.name.as_str()),
+            None => (&row.name, ""),
+        };
+        while let Some(link) = links.next_if(|link| link.from == at) {
+            let past = if link.bypass { " past every IOMMU" } else { "" };
+            writeln!(
+                out,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}{past}</td></tr>",
+                xml(who),
+                xml(which),
+                xml(&link.label),
+                sink(link.to)
+            )?;
+        }
+        if !row.note.is_empty() {
+            writeln!(
+                out,
+                "<tr><td>{}</td><td>{}</td><td colspan=\"2\">{}</td></tr>",
+                xml(who),
+                xml(which),
+                xml(&row.note)
+            )?;
+        }
+    }
+    for link in &picture.onward {
+        writeln!(
+            out,
+            "<tr><td>{}</td><td></td><td>{}</td><td>{}</td></tr>",
+            sink(link.from),
+            xml(&link.label),
+            sink(link.to)
+        )?;
+    }
+    writeln!(out, "</table>")?;
+    end(unread, out)
+}
+
+/// Writes the page of groups: the picture, a table of the groups with the reasons, and the devices in none.
+///
+/// # Errors
+/// Those of `out`.
+pub fn html(picture: &Picture, document: &GroupsDocument, out: &mut dyn Write) -> fmt::Result {
+    begin(picture, out)?;
+    writeln!(out, "<h2>Groups, policy {}</h2>", xml(document.policy))?;
+    let shared =
+        |group: &&GroupRecord| group.members.len() > 1 || !group.tainted_by.is_empty() || group.assumed;
+    let (shared, alone): (Vec<_>, Vec<_>) = document.groups.iter().partition(shared);
+    if !shared.is_empty() {
+        writeln!(
+            out,
+            "<table><thead><tr><th>group</th><th>members</th><th>why they are together</th></tr></thead>"
+        )?;
+        shared.iter().try_for_each(|group| group_row(picture, group, out))?;
+        writeln!(out, "</table>")?;
+    }
+    if !alone.is_empty() {
+        write!(out, "<p>Alone in their groups:")?;
+        for (nth, group) in alone.iter().enumerate() {
+            let comma = if nth > 0 { "," } else { "" };
+            let member = xml(&group.leader);
+            write!(out, "{comma}\n<span class=\"alone\"><b>{}</b> {member}</span>", group.id)?;
+        }
+        writeln!(out, "</p>")?;
+    }
+    if document.devices.iter().any(|device| device.group.is_none()) {
+        writeln!(out, "<h2>In no group</h2>\n<table><thead><tr><th>device</th><th>why</th></tr></thead>")?;
+        for device in document.devices.iter().filter(|device| device.group.is_none()) {
+            let why = device.why_none.as_deref().unwrap_or_default();
+            writeln!(out, "<tr><td>{}</td><td>{}</td></tr>", xml(&device.device), xml(why))?;
+        }
+        writeln!(out, "</table>")?;
+    }
+    end(&document.skipped, out)
+}
+
+fn group_row(picture: &Picture, group: &GroupRecord, out: &mut dyn Write) -> fmt::Result {
+    let shown = picture.rows.iter().filter_map(|row| row.group).find(|shown| shown.id == group.id);
+    write!(out, "<tr><td class=\"n\" style=\"background:{}\">{}</td><td>", colours(shown).0, group.id)?;
+    for (nth, member) in group.members.iter().enumerate() {
+        write!(out, "{}{}", if nth > 0 { "<br>" } else { "" }, xml(member))?;
+    }
+    write!(out, "</td><td><ul>")?;
+    for tie in &group.ties {
+        write!(out, "<li>{} – {}: {}</li>", xml(&tie.a), xml(&tie.b), xml(&tie.detail))?;
+    }
+    if !group.tainted_by.is_empty() {
+        write!(out, "<li>not isolated from {}</li>", xml(&group.tainted_by.join(", ")))?;
+    }
+    if group.assumed {
+        write!(out, "<li>wider than it may have to be: ACS of a function was not read</li>")?;
+    }
+    writeln!(out, "</ul></td></tr>")
+}

@@ -1,0 +1,298 @@
+//! One page for a security reader.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use fwspec::answer::{
+    AuditDocument, FunctionsRecord, IdSourceRecord, MembersRecord, ReasonRecord, SharedIdRecord,
+};
+use fwspec::machine::Firmware;
+use fwspec::{RequesterId, Segment};
+
+use super::{Style, title};
+
+/// How wide the page is where the terminal does not say.
+const WIDTH: usize = 100;
+/// Runs of functions, devices, ports or reasons that one line of the page names.
+const NAMED: usize = 12;
+/// Records that could not be read and are told.
+const UNREAD: usize = 8;
+
+/// The text of `fwspec audit`.
+pub fn audit(firmware: &Firmware, document: &AuditDocument, style: Style) -> String {
+    let mut text = format!(
+        "{}\n{}\n",
+        style.heading(&format!("{}: {}", firmware.file, title(firmware))),
+        style.faint(&format!("as {} reads it, groups by policy {}", document.dialect, document.policy))
+    );
+    for (heading, entries) in [
+        ("Reaches memory untranslated", untranslated(document)),
+        ("Stays open although an IOMMU translates", open(document)),
+        ("Shares an identity", identities(document)),
+        ("Shares a group", groups(document)),
+    ] {
+        text.push_str(&format!("\n{}\n{}", style.heading(heading), section(&entries, style)));
+    }
+    if !document.skipped.is_empty() {
+        let heading = format!("{} records could not be read: more may be open", document.skipped.len());
+        text.push_str(&format!("\n{}\n", style.alarm(&heading)));
+        for problem in document.skipped.iter().take(UNREAD) {
+            text.push_str(&format!("  {}: {}\n", problem.at, problem.error));
+        }
+    }
+    let mut hint =
+        "Devices that the firmware does not list as masters of memory are not in here.".to_string();
+    if !document.functions_known {
+        hint.push_str(
+            " Nor are PCI functions: with --pci it is said which of them are open, and who shares a group.",
+        );
+    }
+    text.push_str(&format!("\n{}\n", style.faint(&wrapped(&hint, 0, style).join("\n"))));
+    text
+}
+
+/// A matter of the page: what it is about, and what is to be said of it.
+#[derive(Default)]
+struct Entry {
+    what: String,
+    said: Vec<String>,
+    /// This much of it is about devices that are there.
+    alarm: Option<String>,
+}
+
+impl Entry {
+    fn new(what: String, said: String) -> Entry {
+        Entry { what, said: alloc::vec![said], alarm: None }
+    }
+}
+
+/// Columns of the left side, at most.
+const LEFT: usize = 32;
+
+fn section(entries: &[Entry], style: Style) -> String {
+    if entries.is_empty() {
+        return "  nothing\n".to_string();
+    }
+    let length = |entry: &Entry| entry.what.chars().count();
+    let left = entries.iter().map(length).filter(|length| *length <= LEFT).max().unwrap_or(0);
+    let margin = left.saturating_add(4);
+    let mut text = String::new();
+    for entry in entries {
+        let said = entry.said.iter().flat_map(|said| wrapped(said, margin, style));
+        let alarm = entry.alarm.iter().flat_map(|said| wrapped(said, margin, style));
+        let mut lines = said.chain(alarm.map(|line| style.alarm(&line)));
+        if length(entry) > left {
+            text.push_str(&format!("  {}\n", entry.what));
+        } else {
+            let first = lines.next().unwrap_or_default();
+            text.push_str(&format!("  {:left$}  {first}\n", entry.what));
+        }
+        lines.for_each(|line| text.push_str(&format!("{:margin$}{line}\n", "")));
+    }
+    text
+}
+
+/// Lines that fit beside a margin; only a word that is longer by itself sticks out.
+fn wrapped(text: &str, margin: usize, style: Style) -> Vec<String> {
+    let width = style.width.map_or(WIDTH, usize::from).saturating_sub(margin).max(24);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count().saturating_add(word.chars().count()) < width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_string()),
+        }
+    }
+    lines
+}
+
+fn untranslated(document: &AuditDocument) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for range in &document.untranslated {
+        let what = format!("segment {} {}", Segment(range.segment), rids(range.first, range.last));
+        let nobody = document.functions_known && range.functions.is_empty();
+        let said = if nobody { format!("{}; nobody there", range.detail) } else { range.detail.clone() };
+        let count: u64 = range.functions.iter().map(|run| u64::from(run.count)).sum();
+        let there =
+            (count > 0).then(|| format!("{} there: {}", plural(count, "function"), runs(&range.functions)));
+        entries.push(Entry { alarm: there, ..Entry::new(what, said) });
+    }
+    for devices in &document.untranslated_devices {
+        let said = if devices.entirely {
+            format!("without IOMMU at all: {}", devices.detail)
+        } else {
+            devices.detail.clone()
+        };
+        entries.push(Entry { what: named(&devices.members), alarm: Some(said), ..Entry::default() });
+    }
+    for node in &document.untranslated_nodes {
+        entries.push(Entry::new(node.requester.clone(), node.detail.clone()));
+    }
+    entries
+}
+
+fn open(document: &AuditDocument) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for host in &document.ats {
+        let said =
+            "ATS: devices may use addresses that they have translated themselves, which the IOMMU believes";
+        entries.push(Entry::new(host.clone(), said.to_string()));
+    }
+    for mapped in &document.always_mapped {
+        let streams = mapped.streams.chunk_by(|a, b| a.iommu == b.iommu).filter_map(|spans| {
+            let several = spans.iter().any(|span| span.first != span.last) || spans.len() > 1;
+            let which: Vec<String> = spans.iter().map(|span| ids(span.first, span.last)).collect();
+            Some(format!("StreamID{} {} of {}", s(several), few(&which, "ranges"), spans.first()?.iommu))
+        });
+        let whom: Vec<String> = streams.chain(mapped.requester.clone()).collect();
+        let end = |base: u64, length: u64| base.saturating_add(length.saturating_sub(1));
+        let memory = mapped.regions.iter();
+        let memory: Vec<String> = memory
+            .map(|region| format!("{:#x} - {:#x}", region.base, end(region.base, region.length)))
+            .collect();
+        let said = format!("{} stays mapped for {}", memory.join(", "), whom.join(", "));
+        entries.push(Entry::new(mapped.id.clone(), said));
+    }
+    entries
+}
+
+fn identities(document: &AuditDocument) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for mask in &document.masks {
+        let merged = !mask.mask & 0xffff;
+        let said =
+            format!("functions whose requester IDs differ in the bits {merged:#x} only have one StreamID");
+        entries.push(Entry::new(mask.host.clone(), said));
+    }
+    for constant in &document.constants {
+        let said = format!("every function of {}", constant.host);
+        entries.push(Entry::new(format!("StreamID {:#x}", constant.id), said));
+    }
+    for shared in &document.shared_ids {
+        let kind = if shared.kind == "stream" { "StreamID" } else { "DeviceID" };
+        let several = s(shared.first != shared.last);
+        let mask = if shared.mask == 0 { String::new() } else { format!(" mask {:#x}", shared.mask) };
+        let what = format!("{kind}{several} {}{mask}", ids(shared.first, shared.last));
+        entries.push(Entry::new(what, format!("at {}: {}", shared.at, sources(shared))));
+    }
+    for alike in &document.alike {
+        let what = format!("StreamID{} {}", s(alike.first != alike.last), ids(alike.first, alike.last));
+        let said = format!("at {}, there: {}", alike.iommu, named(&alike.members));
+        entries.push(Entry { what, alarm: Some(said), ..Entry::default() });
+    }
+    entries
+}
+
+fn sources(shared: &SharedIdRecord) -> String {
+    let mut words: Vec<String> = shared.sources.iter().map(source).collect();
+    let more = crate::bytes::index(shared.sources_in_all).saturating_sub(words.len());
+    if more > 0 {
+        words.push(format!("{more} more"));
+    }
+    words.join(" and ")
+}
+
+fn source(source: &IdSourceRecord) -> String {
+    let narrow = |id: u32| u16::try_from(id).unwrap_or(u16::MAX);
+    match (source.first.zip(source.last), source.segment) {
+        (Some((first, last)), Some(segment)) => {
+            let rids = rids(narrow(first), narrow(last));
+            format!("segment {} {rids} ({})", Segment(segment), source.from)
+        }
+        (Some((first, last)), None) if source.kind == "iommu" => {
+            format!("StreamID{} {} of {}", s(first != last), ids(first, last), source.from)
+        }
+        (Some((first, last)), None) => format!("{} on {}", ids(first, last), source.from),
+        (None, _) if source.kind == "iommu" => format!("{} itself", source.from),
+        (None, _) => source.from.clone(),
+    }
+}
+
+fn groups(document: &AuditDocument) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for group in &document.groups {
+        let mut said = alloc::vec![named(&group.members)];
+        said.extend(reasons(&group.reasons));
+        if group.assumed {
+            said.push("wider than it may have to be: ACS of a function was not read".to_string());
+        }
+        let tainted = !group.tainted_by.functions.is_empty() || !group.tainted_by.devices.is_empty();
+        let alarm = tainted
+            .then(|| format!("not isolated from {}, which no IOMMU translates", named(&group.tainted_by)));
+        entries.push(Entry { what: format!("group {}", group.id), said, alarm });
+    }
+    for joined in &document.joined {
+        let numbers: Vec<String> = joined.groups.iter().map(u64::to_string).collect();
+        let mut said = alloc::vec!["apart for Linux, yet not isolated from each other".to_string()];
+        said.extend(reasons(&joined.reasons));
+        let what = format!("groups {}", numbers.join(", "));
+        entries.push(Entry { what, alarm: Some(said.join(": ")), ..Entry::default() });
+    }
+    entries
+}
+
+/// Ports that do not isolate in one line, the other reasons in one each.
+fn reasons(reasons: &[ReasonRecord]) -> Vec<String> {
+    let ports: Vec<String> = reasons.iter().filter_map(|reason| reason.port.clone()).collect();
+    let mut said = Vec::new();
+    if !ports.is_empty() {
+        let verb = if ports.len() == 1 { "does" } else { "do" };
+        said.push(format!("{} on the way to the root {verb} not isolate", few(&ports, "ports")));
+    }
+    let others = reasons.iter().filter(|reason| reason.port.is_none()).map(|reason| reason.detail.clone());
+    said.extend(others.take(NAMED));
+    said
+}
+
+fn s(several: bool) -> &'static str {
+    if several { "s" } else { "" }
+}
+
+fn plural(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", s(count != 1))
+}
+
+fn ids(first: u32, last: u32) -> String {
+    if first == last { format!("{first:#x}") } else { format!("{first:#x} - {last:#x}") }
+}
+
+/// Whole buses where they are whole, else functions.
+fn rids(first: u16, last: u16) -> String {
+    let (from, to) = (RequesterId(first), RequesterId(last));
+    match (from.devfn(), to.devfn()) {
+        (0, 0xff) if from.bus() == to.bus() => format!("bus {:02x}", from.bus()),
+        (0, 0xff) => format!("buses {:02x}-{:02x}", from.bus(), to.bus()),
+        _ if first == last => from.to_string(),
+        _ => format!("{from} - {to}"),
+    }
+}
+
+fn run(run: &FunctionsRecord) -> String {
+    let (first, last) = (RequesterId(run.first), RequesterId(run.last));
+    match run.first == run.last {
+        true => first.to_string(),
+        // Without blanks, so that no line breaks in it.
+        false => format!("{first}-{last}"),
+    }
+}
+
+fn runs(found: &[FunctionsRecord]) -> String {
+    few(&found.iter().map(run).collect::<Vec<_>>(), "runs of functions")
+}
+
+fn named(members: &MembersRecord) -> String {
+    let functions =
+        members.functions.iter().map(|found| format!("{}:{}", Segment(found.segment), run(found)));
+    few(&functions.chain(members.devices.iter().cloned()).collect::<Vec<_>>(), "devices or runs of functions")
+}
+
+fn few(words: &[String], what: &str) -> String {
+    let shown = words.get(..NAMED).unwrap_or(words).join(", ");
+    match words.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more {what}"),
+    }
+}

@@ -1,0 +1,78 @@
+//! The way of an id through the firmware, hop by hop; and what a finding means.
+
+use alloc::format;
+use alloc::string::String;
+
+use fwspec::StreamId;
+use fwspec::answer::Explained;
+use fwspec::lint::Code;
+
+use super::Style;
+
+/// What a finding is, why it matters, where it was seen, and how to mend it.
+pub fn code(code: Code, style: Style) -> String {
+    let rule = code.rule();
+    let seen = if rule.seen.is_empty() { String::new() } else { format!("\nSeen: {}\n", rule.seen) };
+    let needs: String = rule.needs_absence_of.iter().map(|cause| format!(" {cause}")).collect();
+    let needs =
+        if needs.is_empty() { needs } else { format!("\nNot told where one of these explains it:{needs}\n") };
+    let case = format!("\nA case: firmware-samples/broken/{}-{}: {}\n", rule.id, rule.name, code.case());
+    format!(
+        "{}\n\n{}\n\nWhy it matters: {}\n{seen}{case}\nWhat to do: {}\n{needs}\n{}\n",
+        style.heading(&format!("{} {} ({})", rule.id, rule.name, rule.severity)),
+        rule.what,
+        rule.why,
+        rule.help,
+        style.faint(&format!("See {}", rule.reference)),
+    )
+}
+
+/// All codes, a line each.
+pub fn codes() -> String {
+    Code::ALL
+        .iter()
+        .map(|code| format!("{code:8} {:5} {}\n", code.rule().severity, code.rule().name))
+        .collect()
+}
+
+/// The answers for one id: one, or one for each reading that differs.
+pub fn explained(answers: &[Explained], style: Style) -> String {
+    let mut text = String::new();
+    for (position, answer) in answers.iter().enumerate() {
+        if position == 0 {
+            text.push_str(&format!("{}\n", style.heading(&answer.query)));
+        }
+        if answers.len() > 1 {
+            text.push_str(&format!("{}:\n", answer.dialects.join(", ")));
+        }
+        if let Some(meaning) = answer.meaning {
+            text.push_str(&format!("{meaning}\n"));
+        }
+        if let Some(stream) = answer.stream_id {
+            text.push_str(&format!("who has StreamID {}:\n", StreamId(stream)));
+        }
+        for way in &answer.ways {
+            if let Some(of) = &way.of {
+                let colon = if way.hops.is_empty() { "" } else { ":" };
+                text.push_str(&format!("  {of}{colon}\n"));
+            }
+            for hop in &way.hops {
+                text.push_str(&format!("  {}. {}\n", hop.number, hop.at));
+                if let Some(step) = &hop.record {
+                    text.push_str(&format!(
+                        "     record at {}: {}\n     {}\n",
+                        step.place, step.says, step.arithmetic
+                    ));
+                }
+            }
+            if let Some(reason) = &way.reason {
+                text.push_str(&format!("     {reason}\n"));
+            }
+        }
+        if let Some(reason) = &answer.reason {
+            text.push_str(&format!("  {reason}\n"));
+        }
+        text.push('\n');
+    }
+    text
+}

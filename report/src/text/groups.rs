@@ -1,0 +1,152 @@
+//! Who shares a group with whom, for people.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::function;
+use fwspec::Bdf;
+use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
+use fwspec::pci::Topology;
+
+use super::{Style, lines};
+
+/// The text of `fwspec groups`: every device with its ids, by group, and why it is in its group.
+pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> String {
+    let devices: BTreeMap<&str, &DeviceRecord> =
+        document.devices.iter().map(|d| (d.device.as_str(), d)).collect();
+    let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
+    let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
+    let titles = [&["group", "device", "what it is"][..], ids, &["shares it because"]].concat();
+    let mut table = style.table(&titles);
+    for group in &document.groups {
+        for (line, member) in group.members.iter().enumerate() {
+            let Some(device) = devices.get(member.as_str()) else { continue };
+            let number = if line == 0 { group.id.to_string() } else { String::new() };
+            let reason = reason(group, member, line == 0);
+            let refused = refused(device).map(|words| style.alarm(&words));
+            let because: Vec<String> = reason.into_iter().chain(refused).collect();
+            let ids = if firmware { ids_of(device) } else { Vec::new() };
+            let left = [number, member.clone(), what(device, topology)];
+            table.add_row(left.into_iter().chain(ids).chain([because.join("\n")]));
+        }
+    }
+    let mut text = lines(&table);
+    let outside: Vec<&DeviceRecord> =
+        document.devices.iter().filter(|device| device.group.is_none()).collect();
+    if !outside.is_empty() {
+        let mut table = style.table(&["no group", "what it is", "why"]);
+        for device in outside {
+            table.add_row([
+                device.device.clone(),
+                what(device, topology),
+                device.why_none.as_deref().map(|why| style.alarm(why)).unwrap_or_default(),
+            ]);
+        }
+        text.push('\n');
+        text.push_str(&lines(&table));
+    }
+    text.push_str(&rest(document, style));
+    text
+}
+
+/// What stands below the devices: notes on groups, what could not be read, what a supposition changes, and the count.
+pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
+    let mut text = String::new();
+    let mut notes: Vec<String> = document.groups.iter().flat_map(|group| group_notes(group, style)).collect();
+    notes.extend(document.skipped.iter().map(|p| style.alarm(&format!("not read: {}: {}", p.at, p.error))));
+    if !notes.is_empty() {
+        text.push('\n');
+        notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
+    }
+    if let Some(what_if) = &document.what_if {
+        text.push_str(&format!("\n{}", supposed(what_if, style)));
+    }
+    let devices = document.devices.len();
+    let shared = document.groups.iter().filter(|group| group.members.len() > 1).count();
+    text.push_str(&format!(
+        "\n{devices} devices in {} groups, {shared} of them shared; policy {}\n",
+        document.groups.len(),
+        document.policy
+    ));
+    text
+}
+
+/// What the supposition changes, and whether the isolation would be real.
+fn supposed(what_if: &WhatIfRecord, style: Style) -> String {
+    let lines = |ties: &[TieRecord]| -> String {
+        ties.iter().map(|tie| format!("  {} - {}: {}\n", tie.a, tie.b, tie.detail)).collect()
+    };
+    let mut text = String::new();
+    if !what_if.cut.is_empty() && what_if.real {
+        text.push_str(&format!("{}\n{}", style.heading("Isolated then, and not now:"), lines(&what_if.cut)));
+    } else if !what_if.cut.is_empty() {
+        let warning = "Taken for isolated then, and not isolated: the hardware still lets these reach each other past the IOMMU";
+        text.push_str(&format!("{}\n{}", style.alarm(warning), lines(&what_if.cut)));
+    }
+    if !what_if.made.is_empty() {
+        text.push_str(&format!("{}\n{}", style.heading("Not isolated then:"), lines(&what_if.made)));
+    }
+    if text.is_empty() {
+        text.push_str("The groups stay as they are.\n");
+    }
+    text
+}
+
+/// Why a member is in its group: its tie to a lower device, or for the leader of several nothing.
+fn reason(group: &GroupRecord, member: &str, leads: bool) -> Option<String> {
+    let towards = |tie: &&TieRecord| tie.b == member;
+    let tie = group.ties.iter().find(towards);
+    let tie = tie.or_else(|| group.ties.iter().find(|tie| tie.a == member).filter(|_| !leads))?;
+    let other = if tie.b == member { &tie.a } else { &tie.b };
+    Some(match tie.kind {
+        "multifunction" => format!("in one slot with {other}, and neither isolates"),
+        // The port that does not isolate is mostly the other itself.
+        "acs-path" if tie.detail.starts_with(other.as_str()) => {
+            format!("below {other}, which does not isolate")
+        }
+        "acs-path" => format!("below {other}: {}", tie.detail),
+        _ => format!("with {other}: {}", tie.detail),
+    })
+}
+
+pub(super) fn refused(device: &DeviceRecord) -> Option<String> {
+    match device.kernel {
+        "refused-alias" => {
+            let owner = device.refused_for.as_deref().unwrap_or("another device");
+            Some(format!("Linux refuses it: {owner} has its StreamID"))
+        }
+        "refused-map" => Some("Linux refuses it: one of its aliases or specifiers fails".to_string()),
+        "smmu-fails" => Some("Linux gives up its IOMMU".to_string()),
+        _ => None,
+    }
+}
+
+pub(super) fn ids_of(device: &DeviceRecord) -> Vec<String> {
+    let ids: Vec<String> = device.stream_ids.iter().map(|id| format!("{id:#x}")).collect();
+    let iommu = device.iommu.as_deref().unwrap_or_default();
+    let short = iommu.rsplit('/').next().unwrap_or(iommu);
+    alloc::vec![ids.join(" "), short.to_string()]
+}
+
+fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String> {
+    let tainted = (!group.tainted_by.is_empty()).then(|| {
+        let by = group.tainted_by.join(", ");
+        style.alarm(&format!(
+            "group {} is not isolated from {by}: untranslated, or with a StreamID in common",
+            group.id
+        ))
+    });
+    let assumed = group
+        .assumed
+        .then(|| format!("group {} is wider than it may have to be: ACS of a function was not read (lspci -xxxx as root shows it)", group.id));
+    tainted.into_iter().chain(assumed)
+}
+
+/// `root port, buses 01-04`, `endpoint 8086:10c9`.
+fn what(device: &DeviceRecord, topology: &Topology) -> String {
+    let function = device.bdf.as_deref().and_then(|bdf| topology.get(bdf.parse::<Bdf>().ok()?));
+    let Some(function) = function else { return "platform device".to_string() };
+    function::what(function)
+}

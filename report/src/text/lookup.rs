@@ -1,0 +1,98 @@
+//! Answers to single questions, for people.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use fwspec::{Bdf, RequesterId, Segment};
+
+use fwspec::answer::{Answer, LookupResult};
+
+use super::{Style, lines};
+
+/// The text of `fwspec lookup`.
+pub fn lookup(results: &[LookupResult], style: Style) -> String {
+    let several = results.iter().any(|result| result.dialect.is_some());
+    let titles = ["query", "dialect", "StreamID", "IOMMU", "DeviceID", "MSI controller", "why not"];
+    let shown: Vec<_> = titles.iter().copied().filter(|title| several || *title != "dialect").collect();
+    let mut table = style.table(&shown);
+    for alike in results.chunk_by(|a, b| a.query == b.query) {
+        for (result, dialects) in agreeing(alike) {
+            let mut first = Some([result.query.clone(), dialects, result.reason.clone().unwrap_or_default()]);
+            for [stream, iommu, device, msi] in rows(&result.answer) {
+                let [query, dialects, reason] = first.take().unwrap_or_default();
+                let left = core::iter::once(query).chain(several.then_some(dialects));
+                table.add_row(left.chain([stream, iommu, device, msi, style.alarm(&reason)]));
+            }
+        }
+    }
+    lines(&table)
+}
+
+/// Answers to one question, those that are equal together, each with the dialects that give it.
+fn agreeing(results: &[LookupResult]) -> Vec<(&LookupResult, String)> {
+    let mut groups: Vec<(&LookupResult, String)> = Vec::new();
+    for result in results {
+        let name = result.dialect.unwrap_or_default();
+        let same = |(other, _): &&mut (&LookupResult, String)| {
+            rows(&other.answer) == rows(&result.answer) && other.reason == result.reason
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, names)) => {
+                names.push('\n');
+                names.push_str(name);
+            }
+            None => groups.push((result, name.to_string())),
+        }
+    }
+    if let ([(_, names)], 2..) = (groups.as_mut_slice(), results.len()) {
+        *names = "all".to_string();
+    }
+    groups
+}
+
+fn rows(answer: &Answer) -> Vec<[String; 4]> {
+    let hex = |id: Option<u32>| id.map(|id| format!("{id:#x}")).unwrap_or_default();
+    match answer {
+        Answer::OnBus { stream_id, iommu, device_id, msi, mask, .. } => {
+            let mask = mask.map(|mask| format!(" mask {mask:#x}")).unwrap_or_default();
+            let iommu = iommu.clone().unwrap_or_default();
+            alloc::vec![[hex(*stream_id) + &mask, iommu, hex(*device_id), msi.clone().unwrap_or_default()]]
+        }
+        Answer::Node { streams, devices, .. } => (0..streams.len().max(devices.len()).max(1))
+            .map(|line| {
+                let stream = streams.get(line);
+                let device = devices.get(line);
+                [
+                    hex(stream.and_then(|stream| stream.id)),
+                    stream.map(|stream| stream.iommu.clone()).unwrap_or_default(),
+                    hex(device.map(|device| device.id)),
+                    device.map(|device| device.msi.clone()).unwrap_or_default(),
+                ]
+            })
+            .collect(),
+        Answer::Sources { sources } if sources.is_empty() => alloc::vec![Default::default()],
+        Answer::Sources { sources } => sources
+            .iter()
+            .map(|source| {
+                let id = |id: u32| function(source.segment, id).unwrap_or_else(|| format!("{id:#x}"));
+                let inputs = match (source.first, source.last) {
+                    (Some(first), Some(last)) if first == last => {
+                        format!("{} on {}", id(first), source.requester)
+                    }
+                    (Some(first), Some(last)) => {
+                        format!("{} - {} on {}", id(first), id(last), source.requester)
+                    }
+                    _ => source.requester.clone(),
+                };
+                [format!("from {inputs}"), source.target.to_string(), String::new(), String::new()]
+            })
+            .collect(),
+    }
+}
+
+/// An input of a PCI host, as people write it.
+fn function(segment: Option<u32>, id: u32) -> Option<String> {
+    let rid = RequesterId(u16::try_from(id).ok()?);
+    Some(Bdf { segment: Segment(segment?), rid }.to_string())
+}

@@ -1,0 +1,216 @@
+//! The tree of a machine with its groups marked, for people: what `lspci -t` draws, and who shares with whom.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::function;
+use fwspec::answer::{DeviceRecord, GroupsDocument};
+use fwspec::pci::{AcsFlags, AcsReason, AcsVerdict};
+use fwspec::{Bdf, DeviceKey, Groups, Segment};
+
+use super::Style;
+use super::groups::{ids_of, refused, rest};
+
+/// What stands left of a device of a shared group.
+const SHARED: &str = "■";
+
+/// Colours of shared groups, which take turns: no red, which is for alarms.
+const COLOURS: [&str; 5] = ["33", "36", "32", "35", "34"];
+
+/// The text of `fwspec groups --tree`; `document` is that of `groups`.
+pub fn tree(groups: &Groups, document: &GroupsDocument, style: Style) -> String {
+    let records: BTreeMap<DeviceKey, &DeviceRecord> = groups.devices().zip(&document.devices).collect();
+    let shared = document.groups.iter().filter(|group| group.members.len() > 1).map(|group| group.id);
+    let colours: BTreeMap<u64, &'static str> = shared.zip(COLOURS.into_iter().cycle()).collect();
+    let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
+    let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
+    let titles = ["group", "device", "what it is"].iter().chain(ids).chain(&["remarks"]);
+    let mut grid = Grid { rows: alloc::vec![titles.map(|title| cell(title, "1")).collect()] };
+    for branch in branches(groups) {
+        let mut row = match branch.what {
+            What::Root(segment, bus) => alloc::vec![
+                Cell::default(),
+                cell(&format!("{segment}:{bus:02x}"), "1"),
+                cell(&host(groups, segment), "2"),
+            ],
+            What::Platform => alloc::vec![Cell::default(), cell("platform", "1")],
+            What::Device(key) => {
+                let Some(device) = records.get(&key) else { continue };
+                let colour = device.group.and_then(|id| colours.get(&id).copied());
+                let mut row = alloc::vec![mark(device.group, colour)];
+                row.push(cell(&name(key, device), colour.unwrap_or_default()));
+                row.push(cell(&what(groups, key), ""));
+                let ids = if firmware { ids_of(device) } else { Vec::new() };
+                row.extend(ids.iter().map(|id| cell(id, "")));
+                let open = open(groups, document, key, device).unwrap_or_default();
+                let alarm =
+                    device.why_none.clone().filter(|_| device.group.is_none()).or_else(|| refused(device));
+                let between = if open.is_empty() || alarm.is_none() { "" } else { "; " };
+                row.push(Cell(alloc::vec![(open + between, ""), (alarm.unwrap_or_default(), "31")]));
+                row
+            }
+        };
+        if let Some(device) = row.get_mut(1) {
+            device.0.insert(0, (branch.stem, "2"));
+        }
+        grid.rows.push(row);
+    }
+    let mut text = grid.text(style);
+    text.push_str(&rest(document, style));
+    text
+}
+
+/// The number of a group, marked where others are in it.
+fn mark(group: Option<u64>, colour: Option<&'static str>) -> Cell {
+    match (group, colour) {
+        (Some(id), Some(colour)) => cell(&format!("{SHARED} {id}"), colour),
+        (Some(id), None) => cell(&format!("  {id}"), ""),
+        (None, _) => cell("  -", "31"),
+    }
+}
+
+/// What a device is called right below its bus or bridge: the segment stands at the root.
+fn name(key: DeviceKey, device: &DeviceRecord) -> String {
+    match key {
+        DeviceKey::Pci(bdf) => bdf.rid.to_string(),
+        _ => device.device.clone(),
+    }
+}
+
+fn what(groups: &Groups, key: DeviceKey) -> String {
+    let function = match key {
+        DeviceKey::Pci(bdf) => groups.topology().get(bdf),
+        _ => None,
+    };
+    function.map_or_else(|| "platform device".to_string(), function::what_for)
+}
+
+/// The node that says which ids a segment's functions have.
+fn host(groups: &Groups, segment: Segment) -> String {
+    let host = groups
+        .map()
+        .and_then(|map| map.requester_origin(map.hosts_of(segment).next()?).map(|at| map.label(at)));
+    host.map(|label| label.short().to_string()).unwrap_or_default()
+}
+
+/// Why a bridge lets peers reach each other past the IOMMU, or a function those of its slot.
+fn open(groups: &Groups, document: &GroupsDocument, key: DeviceKey, device: &DeviceRecord) -> Option<String> {
+    let DeviceKey::Pci(bdf) = key else { return None };
+    let topology = groups.topology();
+    let verdict = topology.acs(bdf, AcsFlags::ISOLATED).filter(|verdict| !verdict.isolates)?;
+    let bridge = topology.get(bdf)?.secondary().is_some();
+    let group = document.groups.iter().find(|group| Some(group.id) == device.group);
+    let mut ties = group.into_iter().flat_map(|group| &group.ties).filter(|tie| tie.kind == "multifunction");
+    (bridge || ties.any(|tie| tie.a == device.device || tie.b == device.device)).then(|| in_words(verdict))
+}
+
+fn in_words(verdict: AcsVerdict) -> String {
+    let why = match verdict.reason {
+        AcsReason::NoCapability => "no ACS".to_string(),
+        AcsReason::Missing(bits) => format!("ACS {bits} off"),
+        AcsReason::BridgeOrCollector => "conventional PCI".to_string(),
+        other => other.to_string(),
+    };
+    format!("does not isolate: {why}")
+}
+
+/// A line of the tree.
+struct Branch {
+    /// What stands left of the name: `│  ├─ `.
+    stem: String,
+    what: What,
+}
+
+enum What {
+    /// A bus without a bridge above.
+    Root(Segment, u8),
+    /// Where everything hangs that is on no PCI bus.
+    Platform,
+    Device(DeviceKey),
+}
+
+/// Every device below its bridge, virtual functions below their physical one, depth first.
+fn branches(groups: &Groups) -> Vec<Branch> {
+    let topology = groups.topology();
+    let mut below: BTreeMap<Option<DeviceKey>, Vec<DeviceKey>> = BTreeMap::new();
+    let physical: BTreeMap<Bdf, Bdf> = topology
+        .iter()
+        .filter_map(|(bdf, function)| Some((bdf, function.sriov.present()?)))
+        .flat_map(|(pf, sriov)| sriov.virtual_functions(pf.rid).map(move |rid| (Bdf { rid, ..pf }, pf)))
+        .collect();
+    let mut roots: BTreeMap<(Segment, u8), Vec<DeviceKey>> = BTreeMap::new();
+    for (bdf, function) in topology.iter() {
+        let pf = physical.get(&bdf).filter(|pf| function.virtual_function && topology.get(**pf).is_some());
+        match pf.copied().or_else(|| topology.bridges(bdf).next().map(|(bridge, _)| bridge)) {
+            Some(above) => below.entry(Some(above.into())).or_default().push(bdf.into()),
+            None => roots.entry((bdf.segment, bdf.rid.bus())).or_default().push(bdf.into()),
+        }
+    }
+    let platform: Vec<DeviceKey> = groups.devices().filter(|key| !matches!(key, DeviceKey::Pci(_))).collect();
+    let roots = roots.into_iter().map(|((segment, bus), children)| (What::Root(segment, bus), children));
+    let roots = roots.chain((!platform.is_empty()).then_some((What::Platform, platform)));
+    let mut branches = Vec::new();
+    for (root, children) in roots {
+        branches.push(Branch { stem: String::new(), what: root });
+        // What is still to be drawn, the next at the end: its stem's left part, and whether it is the last of its kind.
+        let hang = |left: &str, children: Vec<DeviceKey>| -> Vec<(String, DeviceKey, bool)> {
+            let last = children.len().saturating_sub(1);
+            children
+                .into_iter()
+                .enumerate()
+                .rev()
+                .map(|(at, key)| (left.to_string(), key, at == last))
+                .collect()
+        };
+        let mut open = hang("", children);
+        while let Some((left, key, last)) = open.pop() {
+            let (corner, bar) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            branches.push(Branch { stem: format!("{left}{corner}"), what: What::Device(key) });
+            open.extend(hang(&format!("{left}{bar}"), below.remove(&Some(key)).unwrap_or_default()));
+        }
+    }
+    branches
+}
+
+/// Text in pieces, each with its colour.
+#[derive(Default)]
+struct Cell(Vec<(String, &'static str)>);
+
+fn cell(text: &str, colour: &'static str) -> Cell {
+    Cell(alloc::vec![(text.to_string(), colour)])
+}
+
+impl Cell {
+    fn width(&self) -> usize {
+        self.0.iter().map(|(text, _)| text.chars().count()).sum()
+    }
+}
+
+/// Cells in columns as wide as their bare text.
+struct Grid {
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Grid {
+    fn text(&self, style: Style) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
+        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(Cell::width).max();
+        let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut blanks = 0;
+            for (cell, width) in row.iter().zip(&widths) {
+                if cell.width() > 0 {
+                    text.extend(core::iter::repeat_n(' ', blanks));
+                    text.extend(cell.0.iter().map(|(piece, colour)| style.dress(colour, piece)));
+                    blanks = 0;
+                }
+                blanks = blanks.saturating_add(width.saturating_sub(cell.width())).saturating_add(2);
+            }
+            text.push('\n');
+        }
+        text
+    }
+}

@@ -1,0 +1,70 @@
+//! Why devices share a group, for people.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use fwspec::answer::{Reached, WhyDocument};
+
+use super::Style;
+
+/// The text of `fwspec groups --why`.
+pub fn why(document: &WhyDocument, style: Style) -> String {
+    let alone = document
+        .ungrouped
+        .iter()
+        .map(|of| format!("{} has no group: {}.\n", style.heading(&of.device), of.why));
+    let alone: String = alone.collect();
+    let mut text = match (document.asked.as_slice(), document.group) {
+        ([_, _], _) if document.ties.is_empty() && !alone.is_empty() => return alone,
+        ([a, b], _) if document.ties.is_empty() => {
+            return format!("Nothing ties {a} and {b}: they can be isolated from each other.\n");
+        }
+        ([a, b], _) => {
+            format!("{} and {} cannot be isolated from each other:\n", style.heading(a), style.heading(b))
+        }
+        ([a], Some(_)) if document.members.len() == 1 => {
+            return format!("{} stands alone.\n", style.heading(a));
+        }
+        ([a], Some(group)) => {
+            let others = document.members.len().saturating_sub(1);
+            let others = if others == 1 { "one other".to_string() } else { format!("{others} others") };
+            format!("{} shares group {group} with {others}:\n{}", style.heading(a), reached(a, document))
+        }
+        ([_], None) => alone.clone(),
+        _ => String::new(),
+    };
+    for tie in document.ties.iter().filter(|_| document.asked.len() > 1) {
+        text.push_str(&format!("  {} - {}  {} ({})\n", tie.a, tie.b, tie.detail, style.faint(tie.kind)));
+    }
+    if document.asked.len() > 1 {
+        text.push_str(&alone);
+    }
+    if !document.obstacles.is_empty() {
+        text.push_str("For it to stand alone, these would have to be otherwise:\n");
+    }
+    let width = document.obstacles.iter().map(|obstacle| obstacle.device.chars().count()).max().unwrap_or(0);
+    for obstacle in &document.obstacles {
+        let place = match obstacle.kind {
+            "path" => "above it",
+            "itself" => "itself",
+            "slot" => "in its slot",
+            "switch" => "in its switch",
+            "stream" => "has its StreamID",
+            "driver" => "on its IOMMU",
+            _ => "as whom it sends",
+        };
+        text.push_str(&format!("  {:width$}  {place}: {}\n", obstacle.device, obstacle.detail));
+    }
+    text
+}
+
+/// Every other member, and how it comes to be one.
+fn reached(asked: &str, document: &WhyDocument) -> String {
+    let width = document.reached.iter().map(|member| member.device.chars().count()).max().unwrap_or(0);
+    let line = |member: &Reached| {
+        let via = if member.via == asked { String::new() } else { format!("by way of {}: ", member.via) };
+        let note = if document.members.contains(&member.device) { "" } else { " (untranslated)" };
+        format!("  {:width$}  {via}{}{note}\n", member.device, member.detail)
+    };
+    document.reached.iter().map(line).collect()
+}

@@ -1,0 +1,524 @@
+//! `fwspec.audit/1`: what can reach memory untranslated, what shares an identity, what shares a group.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::bytes::index;
+use crate::group::{DeviceKey, Reason, Tie};
+use crate::lint::audit::{Audit, FunctionRun, IdKind, IdSource, Member, Sender, SharedId, Unmapped};
+use crate::model::RequesterKind;
+use crate::{Dialect, Platform};
+
+use super::{Problem, StreamSpan};
+
+/// What `fwspec audit --json` prints.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditDocument {
+    schema: &'static str,
+    /// What the user calls the firmware.
+    pub file: String,
+    /// Whose reading it is.
+    pub dialect: &'static str,
+    /// Which ties make groups: `linux` or `strict`.
+    pub policy: &'static str,
+    /// The functions of the machine are known: what is said of devices is said of all of them.
+    pub functions_known: bool,
+    /// In short.
+    pub summary: AuditSummary,
+    /// Requester IDs that no IOMMU translates.
+    pub untranslated: Vec<UntranslatedRecord>,
+    /// Nodes that no IOMMU translates.
+    pub untranslated_nodes: Vec<UntranslatedNodeRecord>,
+    /// Devices that are there and have no IOMMU, or an alias without, although their own requester ID is mapped.
+    pub untranslated_devices: Vec<UntranslatedDevicesRecord>,
+    /// PCI hosts whose devices may send addresses that they have translated themselves.
+    pub ats: Vec<String>,
+    /// Memory that stays mapped whatever a driver does.
+    pub always_mapped: Vec<AlwaysMappedRecord>,
+    /// Ids that several sources produce.
+    pub shared_ids: Vec<SharedIdRecord>,
+    /// Maps whose mask makes several functions one id.
+    pub masks: Vec<MaskRecord>,
+    /// Hosts all functions of which have one id.
+    pub constants: Vec<ConstantRecord>,
+    /// Devices that are there and have ids in common.
+    pub alike: Vec<AlikeRecord>,
+    /// Groups of several devices.
+    pub groups: Vec<SharedGroupRecord>,
+    /// Groups that Linux keeps apart although the hardware does not.
+    pub joined: Vec<JoinedRecord>,
+    /// What of the inputs could not be read: more may be open than is told here.
+    pub skipped: Vec<Problem>,
+}
+
+/// Whether there is anything of a kind.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditSummary {
+    /// Something reaches memory untranslated; where the functions are known, something that is there.
+    pub untranslated: bool,
+    /// Something shares a StreamID or DeviceID.
+    pub shared_ids: bool,
+    /// Devices share a group.
+    pub shared_groups: bool,
+}
+
+/// Requester IDs of a segment that no IOMMU translates.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UntranslatedRecord {
+    /// The segment.
+    pub segment: u32,
+    /// The PCI host; null where the firmware describes none.
+    pub host: Option<String>,
+    /// First requester ID.
+    pub first: u16,
+    /// Last requester ID, inclusive.
+    pub last: u16,
+    /// Why, in a word: `no-host`, `no-map`, `no-mapping`, `bypass`, `errno`, `dangling`, `cycle`, `iommu-unavailable`,
+    /// `iommu-itself`.
+    pub why: &'static str,
+    /// Why, in a sentence.
+    pub detail: String,
+    /// The functions that are there.
+    pub functions: Vec<FunctionsRecord>,
+}
+
+/// Functions of one bus, with no other function of the machine between them.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FunctionsRecord {
+    /// The segment.
+    pub segment: u32,
+    /// First requester ID.
+    pub first: u16,
+    /// Last requester ID, inclusive.
+    pub last: u16,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// A node that no IOMMU translates.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UntranslatedNodeRecord {
+    /// The requester: a namespace path, a path, a place.
+    pub requester: String,
+    /// As for requester IDs; also `two-kinds`, `not-single`.
+    pub why: &'static str,
+    /// Why, in a sentence.
+    pub detail: String,
+}
+
+/// Devices, as few words as possible for many.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MembersRecord {
+    /// PCI functions.
+    pub functions: Vec<FunctionsRecord>,
+    /// Others.
+    pub devices: Vec<String>,
+}
+
+/// Devices whose DMA no IOMMU translates, or only a part of it.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UntranslatedDevicesRecord {
+    /// Which.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub members: MembersRecord,
+    /// The function that their DMA also poses as, and that is not mapped.
+    pub alias: Option<String>,
+    /// They have no IOMMU at all; otherwise only what carries the alias passes.
+    pub entirely: bool,
+    /// Why, in a word.
+    pub why: &'static str,
+    /// Why, in a sentence.
+    pub detail: String,
+}
+
+/// Memory that stays mapped.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AlwaysMappedRecord {
+    /// The node that says so.
+    pub id: String,
+    /// For whom: StreamIDs.
+    pub streams: Vec<StreamSpan>,
+    /// For whom: the device.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub requester: Option<String>,
+    /// Which memory.
+    pub regions: Vec<super::RegionRecord>,
+}
+
+/// Ids that several sources produce.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SharedIdRecord {
+    /// `stream` or `device`.
+    pub kind: &'static str,
+    /// The IOMMU or MSI controller.
+    pub at: String,
+    /// First id.
+    pub first: u32,
+    /// Last id, inclusive.
+    pub last: u32,
+    /// Bits that the stream mapping ignores.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "super::platform::is_zero"))]
+    pub mask: u16,
+    /// The first few of `sources_in_all`.
+    pub sources: Vec<IdSourceRecord>,
+    /// How many there are.
+    pub sources_in_all: u32,
+}
+
+/// Who produces an id.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct IdSourceRecord {
+    /// `requester` or `iommu`.
+    pub kind: &'static str,
+    /// The requester; or the IOMMU whose StreamIDs become DeviceIDs.
+    pub from: String,
+    /// The segment of the inputs, on a PCI host.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub segment: Option<u32>,
+    /// First input; null for an id that the source has by itself.
+    pub first: Option<u32>,
+    /// Last input, inclusive.
+    pub last: Option<u32>,
+}
+
+/// A map whose mask makes several functions one id.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MaskRecord {
+    /// The PCI host.
+    pub host: String,
+    /// Its mask.
+    pub mask: u32,
+}
+
+/// A PCI host all functions of which have one id.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConstantRecord {
+    /// The PCI host.
+    pub host: String,
+    /// The StreamID.
+    pub id: u32,
+}
+
+/// Devices that are there and have ids in common.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AlikeRecord {
+    /// The IOMMU.
+    pub iommu: String,
+    /// First StreamID.
+    pub first: u32,
+    /// Last StreamID, inclusive.
+    pub last: u32,
+    /// The devices.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub members: MembersRecord,
+}
+
+/// A group that is more than one device by itself.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SharedGroupRecord {
+    /// Its number.
+    pub id: u64,
+    /// Its members.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub members: MembersRecord,
+    /// Why they are together.
+    pub reasons: Vec<ReasonRecord>,
+    /// Devices without IOMMU that the members are not isolated from.
+    pub tainted_by: MembersRecord,
+    /// A reason rests on something that was not read.
+    pub assumed: bool,
+}
+
+/// A reason, and for how many pairs of devices it was the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReasonRecord {
+    /// As in the ties of `fwspec.groups/1`.
+    pub kind: &'static str,
+    /// In a sentence.
+    pub detail: String,
+    /// For `acs-path`, the port that does not isolate.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub port: Option<String>,
+    /// Of how many pairs.
+    pub pairs: u32,
+}
+
+/// Groups that can reach each other past the IOMMU.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct JoinedRecord {
+    /// Which.
+    pub groups: Vec<u64>,
+    /// Why they are not apart.
+    pub reasons: Vec<ReasonRecord>,
+}
+
+impl AuditDocument {
+    /// The document of an audit of this platform; `skipped` is what of the inputs could not be read.
+    ///
+    /// ```
+    /// use fwspec::lint::audit::Audit;
+    /// use fwspec::answer::AuditDocument;
+    /// use fwspec::{Dialect, Platform};
+    /// let document = AuditDocument::new("iort.bin", &Platform::default(), Dialect::LINUX, "linux", &Audit::default(), Vec::new());
+    /// assert!(!document.summary.untranslated);
+    /// ```
+    pub fn new(
+        file: &str,
+        platform: &Platform,
+        dialect: Dialect,
+        policy: &'static str,
+        audit: &Audit,
+        skipped: Vec<Problem>,
+    ) -> Self {
+        let view = View { platform };
+        let ranges = audit.ranges.iter().map(|range| UntranslatedRecord {
+            segment: range.segment.0,
+            host: range.host.map(|host| view.requester(host)),
+            first: range.first,
+            last: range.last,
+            why: range.why.kind(),
+            detail: view.why(range.why),
+            functions: range.functions.iter().map(functions).collect(),
+        });
+        let nodes = audit.nodes.iter().map(|node| UntranslatedNodeRecord {
+            requester: view.requester(node.requester),
+            why: node.why.kind(),
+            detail: view.why(node.why),
+        });
+        let devices = audit.devices.iter().map(|devices| UntranslatedDevicesRecord {
+            members: view.members(&devices.members),
+            alias: devices.alias.map(|alias| alias.to_string()),
+            entirely: devices.entirely,
+            why: devices.why.kind(),
+            detail: match devices.alias {
+                Some(alias) => format!("also sends as {alias}: {}", view.why(devices.why)),
+                None => view.why(devices.why),
+            },
+        });
+        let alike = audit.alike.iter().map(|alike| AlikeRecord {
+            iommu: view.iommu(alike.iommu),
+            first: alike.first,
+            last: alike.last,
+            members: view.members(&alike.members),
+        });
+        let groups = audit.groups.iter().map(|group| SharedGroupRecord {
+            id: group.group.0,
+            members: view.members(&group.members),
+            reasons: view.reasons(&group.ties),
+            tainted_by: view.members(&group.tainted_by),
+            assumed: group.assumed,
+        });
+        let joined = audit.joined.iter().map(|joined| JoinedRecord {
+            groups: joined.groups.iter().map(|group| group.0).collect(),
+            reasons: view.reasons(&joined.ties),
+        });
+        AuditDocument {
+            schema: "fwspec.audit/1",
+            file: file.to_string(),
+            dialect: dialect.name,
+            policy,
+            functions_known: audit.functions_known,
+            summary: AuditSummary {
+                untranslated: audit.has_untranslated(),
+                shared_ids: audit.has_shared_ids(),
+                shared_groups: audit.has_shared_groups(),
+            },
+            untranslated: ranges.collect(),
+            untranslated_nodes: nodes.collect(),
+            untranslated_devices: devices.collect(),
+            ats: audit.ats.iter().map(|host| view.requester(*host)).collect(),
+            always_mapped: audit.always_mapped.iter().filter_map(|at| view.always_mapped(*at)).collect(),
+            shared_ids: audit.shared_ids.iter().map(|shared| view.shared(shared)).collect(),
+            masks: audit
+                .masks
+                .iter()
+                .map(|(host, mask)| MaskRecord { host: view.requester(*host), mask: *mask })
+                .collect(),
+            constants: audit
+                .constants
+                .iter()
+                .map(|(host, id)| ConstantRecord { host: view.requester(*host), id: *id })
+                .collect(),
+            alike: alike.collect(),
+            groups: groups.collect(),
+            joined: joined.collect(),
+            skipped,
+        }
+    }
+}
+
+fn functions(run: &FunctionRun) -> FunctionsRecord {
+    FunctionsRecord { segment: run.segment.0, first: run.first.0, last: run.last.0, count: run.count }
+}
+
+struct View<'a> {
+    platform: &'a Platform,
+}
+
+impl View<'_> {
+    fn requester(&self, at: u32) -> String {
+        let Some(requester) = self.platform.requesters.get(index(at)) else { return format!("node {at}") };
+        match &requester.kind {
+            RequesterKind::Component(component) | RequesterKind::WireBridge(component) => {
+                component.path.to_string()
+            }
+            _ => self.platform.label(requester.origin).to_string(),
+        }
+    }
+
+    fn iommu(&self, at: u32) -> String {
+        let iommu = self.platform.iommus.get(index(at));
+        iommu.map_or_else(|| format!("IOMMU {at}"), |iommu| self.platform.label(iommu.origin).to_string())
+    }
+
+    fn controller(&self, at: u32) -> String {
+        let controller = self.platform.msi_controllers.get(index(at));
+        controller.map_or_else(
+            || format!("MSI controller {at}"),
+            |controller| self.platform.label(controller.origin).to_string(),
+        )
+    }
+
+    fn why(&self, why: Unmapped) -> String {
+        match why {
+            Unmapped::NoHost => "the firmware describes no PCI host of the segment".to_string(),
+            Unmapped::NoMap => "no map to an IOMMU".to_string(),
+            Unmapped::NoMapping => "in no mapping".to_string(),
+            Unmapped::Bypass => "straight to the MSI controller, past every IOMMU".to_string(),
+            Unmapped::Errno(errno) => format!("the map look-up fails with {errno}"),
+            Unmapped::Dangling(reference) => {
+                format!("the mapping leads to {reference:#x}, where no IOMMU is")
+            }
+            Unmapped::Cycle => "the mappings lead in a circle".to_string(),
+            Unmapped::IommuUnavailable(iommu) => {
+                format!("{} is disabled, or of a model that nobody drives", self.iommu(iommu))
+            }
+            Unmapped::TwoKinds => "on IOMMUs of two kinds, which Linux refuses".to_string(),
+            Unmapped::NotSingle => "no single mapping: its ids come from its bus, if at all".to_string(),
+            Unmapped::Itself(iommu) => format!("{} itself", self.iommu(iommu)),
+        }
+    }
+
+    fn members(&self, members: &[Member]) -> MembersRecord {
+        let mut record = MembersRecord::default();
+        for member in members {
+            match member {
+                Member::Functions(run) => record.functions.push(functions(run)),
+                Member::Device(device) => record.devices.push(self.device(*device)),
+            }
+        }
+        record
+    }
+
+    fn device(&self, device: DeviceKey) -> String {
+        match device {
+            DeviceKey::Node(node) => self.requester(node.0),
+            DeviceKey::OnBus { bus, id } => format!("{}#{id:#x}", self.requester(bus.0)),
+            other => other.to_string(),
+        }
+    }
+
+    fn always_mapped(&self, at: u32) -> Option<AlwaysMappedRecord> {
+        let reserved = self.platform.reserved.get(index(at))?;
+        let streams = reserved.streams.iter();
+        let regions = reserved.regions.iter();
+        Some(AlwaysMappedRecord {
+            id: self.platform.label(reserved.origin).to_string(),
+            streams: streams
+                .map(|range| StreamSpan {
+                    first: range.first,
+                    last: range.last,
+                    iommu: self.iommu(range.iommu),
+                })
+                .collect(),
+            requester: reserved.requester.map(|requester| self.requester(requester)),
+            regions: regions
+                .map(|region| super::RegionRecord { base: region.base, length: region.length })
+                .collect(),
+        })
+    }
+
+    fn shared(&self, shared: &SharedId) -> SharedIdRecord {
+        let (kind, at) = match shared.kind {
+            IdKind::Stream => ("stream", self.iommu(shared.at)),
+            IdKind::Device => ("device", self.controller(shared.at)),
+        };
+        SharedIdRecord {
+            kind,
+            at,
+            first: shared.first,
+            last: shared.last,
+            mask: shared.mask,
+            sources: shared.sources.iter().map(|source| self.source(source)).collect(),
+            sources_in_all: shared.sources_in_all,
+        }
+    }
+
+    fn source(&self, source: &IdSource) -> IdSourceRecord {
+        let (kind, from, segment) = match source.from {
+            Sender::Iommu(iommu) => ("iommu", self.iommu(iommu), None),
+            Sender::Requester(at) => {
+                let segment = self.platform.segment_of(at).map(|segment| segment.0);
+                ("requester", self.requester(at), segment)
+            }
+        };
+        let (first, last) = (source.inputs.map(|(first, _)| first), source.inputs.map(|(_, last)| last));
+        IdSourceRecord { kind, from, segment: segment.filter(|_| first.is_some()), first, last }
+    }
+
+    /// One record for each reason, in the order of the devices.
+    fn reasons(&self, ties: &[Reason]) -> Vec<ReasonRecord> {
+        let mut records: Vec<ReasonRecord> = Vec::new();
+        for reason in ties {
+            let detail = match reason.tie {
+                Tie::SharedStreamId { iommu, id } => {
+                    format!("{} knows both by StreamID {id}", self.iommu(iommu))
+                }
+                tie => tie.to_string(),
+            };
+            let kind = reason.tie.kind();
+            let port = match reason.tie {
+                Tie::AcsPath { port } => Some(port.to_string()),
+                _ => None,
+            };
+            match records.iter_mut().find(|known| known.kind == kind && known.detail == detail) {
+                Some(known) => known.pairs = known.pairs.saturating_add(1),
+                None => records.push(ReasonRecord { kind, detail, port, pairs: 1 }),
+            }
+        }
+        records
+    }
+}

@@ -1,0 +1,344 @@
+//! An id on its way through the firmware, hop by hop.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::bytes::index;
+use crate::machine::{Firmware, ParseQueryError, Query, log_line};
+use crate::map::{IdMap, NoStream, Step, StepAt, StreamSource};
+use crate::model::{BusKind, IdMapping, Origin, Output, Requester, RequesterKind, Target};
+use crate::pci::Topology;
+use crate::{At, Bdf, DeviceId, RequesterId, Source, Stream, StreamId};
+
+use super::{Explained, HopRecord, HopStep, WayRecord};
+
+/// Why the line of a log has no way.
+const ID_BEHIND: &str = "the line names no StreamID; a line behind it does: behind \"sid\", in the low half of GFSYNR1, or in \
+the high half of the first word of an event";
+
+/// Follows ids under one dialect.
+pub(super) struct Follower<'a> {
+    pub(super) firmware: &'a Firmware,
+    pub(super) map: &'a IdMap,
+    pub(super) topology: Option<&'a Topology>,
+}
+
+impl Follower<'_> {
+    pub(super) fn explain(&self, query: &str) -> Result<Explained, ParseQueryError> {
+        let mut answer = Explained {
+            query: query.to_owned(),
+            dialects: Vec::new(),
+            meaning: None,
+            stream_id: None,
+            ways: Vec::new(),
+            reason: None,
+        };
+        if let Some(line) = log_line(query) {
+            answer.meaning = Some(line.meaning);
+            answer.stream_id = line.stream.map(|stream| stream.0);
+            match line.stream {
+                Some(stream) => answer.ways = self.with_stream(stream),
+                None => answer.reason = Some(ID_BEHIND.to_string()),
+            }
+        } else {
+            match query.parse()? {
+                Query::Function(bdf) => answer.ways = self.function(bdf),
+                Query::Requester(id) => match Query::requester_id(id) {
+                    Some(rid) => {
+                        let segment = self.firmware.segment_of_bare_ids();
+                        answer.ways = self.function(Bdf { segment, rid });
+                    }
+                    None => answer.reason = Some(format!("{id:#x} is no requester ID: they end at 0xffff")),
+                },
+                Query::OnBus { node, id } => match self.firmware.requesters_named(&node).first() {
+                    Some(bus) => answer.ways.push(self.from(*bus, id, Vec::new())),
+                    None => answer.reason = Some(format!("no node {node:?} whose children carry ids")),
+                },
+                Query::Node(name) => {
+                    answer.ways = self.node(&name);
+                    if answer.ways.is_empty() {
+                        let reason = format!("no requester {name:?}: fwspec show lists what there is");
+                        answer.reason = Some(reason);
+                    }
+                }
+                Query::Stream(id) => answer.ways = self.with_stream(id),
+                Query::Device(id) => answer.ways = self.with_device(id),
+            }
+        }
+        if answer.ways.is_empty() && answer.reason.is_none() {
+            answer.reason = Some("nobody: no requester of this firmware produces it".to_string());
+        }
+        Ok(answer)
+    }
+
+    fn function(&self, bdf: Bdf) -> Vec<WayRecord> {
+        let rid = bdf.rid;
+        let mut lead = alloc::vec![format!(
+            "{bdf} sends as requester ID {:#x} ({:#x} << 8 | {:#x} << 3 | {})",
+            rid.0,
+            rid.bus(),
+            rid.device(),
+            rid.function()
+        )];
+        let Some(topology) = self.topology else { return self.requester_id(bdf, lead) };
+        lead.extend(topology.bridges(bdf).map(|(bridge, _)| format!("behind the bridge {bridge}")));
+        let above = lead.len();
+        let mut ways = self.requester_id(bdf, lead);
+        for alias in topology.aliases(bdf).filter(|alias| alias.rid != rid) {
+            let as_alias = Bdf { rid: alias.rid, ..bdf };
+            let of = format!("also seen as {:#x} ({as_alias}), which {} puts there", alias.rid.0, alias.by);
+            for mut way in self.requester_id(as_alias, Vec::new()) {
+                // The way of an alias goes on where that of the function does.
+                way.hops.iter_mut().for_each(|hop| hop.number = hop.number.saturating_add(above));
+                ways.push(WayRecord { of: Some(of.clone()), ..way });
+            }
+        }
+        ways
+    }
+
+    /// Through the hosts that are asked for the function, up to the one that gives it a StreamID: an IORT may send it past every
+    /// IOMMU that it knows, and a VIOT beside it name one.
+    fn requester_id(&self, bdf: Bdf, lead: Vec<String>) -> Vec<WayRecord> {
+        let id = u32::from(bdf.rid.0);
+        let hosts: Vec<u32> = self.map.hosts_of(bdf.segment).collect();
+        let giving = self.map.host_of(bdf).and_then(|giving| hosts.iter().position(|host| *host == giving));
+        let asked = giving.map_or(hosts.as_slice(), |last| hosts.get(..=last).unwrap_or_default());
+        let mut speaking: Vec<u32> =
+            asked.iter().copied().filter(|host| !self.map.trace(*host, id).is_empty()).collect();
+        if speaking.is_empty() {
+            speaking.extend(hosts.first());
+        }
+        if speaking.is_empty() {
+            let reason = NoStream::NoHost { segment: bdf.segment }.to_string();
+            return alloc::vec![WayRecord {
+                hops: numbered(lead, Vec::new()),
+                reason: Some(reason),
+                of: None
+            }];
+        }
+        speaking.into_iter().map(|host| self.from(host, id, lead.clone())).collect()
+    }
+
+    fn from(&self, requester: u32, id: u32, lead: Vec<String>) -> WayRecord {
+        let hops = numbered(lead, self.steps(&self.map.trace(requester, id)));
+        let refused = self.map.stream_from(requester, id).err();
+        WayRecord { of: None, hops, reason: refused.map(|reason| format!("untranslated: {reason}")) }
+    }
+
+    fn node(&self, name: &str) -> Vec<WayRecord> {
+        if let Some((host, Some(rid))) = self.firmware.pci_function_named(name) {
+            let lead = format!("{name} sends as requester ID {:#x} ({rid})", rid.0);
+            return alloc::vec![self.from(host, rid.0.into(), alloc::vec![lead])];
+        }
+        let requesters = &self.firmware.platform.requesters;
+        let mut ways = Vec::new();
+        for requester in self.firmware.requesters_named(name) {
+            let Some(found) = requesters.get(index(requester)) else { continue };
+            let label = self.firmware.platform.label(found.origin);
+            for stream in self.map.own_streams(requester) {
+                let id =
+                    stream.id.map_or_else(|| "no id of its own".to_string(), |id| format!("StreamID {id}"));
+                let iommu = self.map.iommu_label(stream.iommu).map(|label| label.to_string());
+                let record = self.own_record(found, *stream);
+                let lead = format!("{label}{record} has {id} at {}", iommu.unwrap_or_default());
+                let steps = stream.fwspec_id().map(|id| self.map.trace_from_iommu(stream.iommu, id));
+                let hops = numbered(alloc::vec![lead], self.steps(&steps.unwrap_or_default()));
+                ways.push(WayRecord { hops, ..WayRecord::default() });
+            }
+            if let Some(reason) = self.map.fwspec_of(requester).refused {
+                ways.push(WayRecord { reason: Some(format!("{label}: {reason}")), ..WayRecord::default() });
+            }
+        }
+        ways
+    }
+
+    /// Where the record of an own id stands.
+    fn own_record(&self, requester: &Requester, stream: Stream) -> String {
+        let offset = match &requester.kind {
+            RequesterKind::Component(component) => {
+                let says = |m: &&IdMapping| matches!(m.output, Output::Constant(id) if Some(id) == stream.id.map(|id| id.0));
+                component.table.mappings.iter().find(says).map(|mapping| mapping.offset)
+            }
+            RequesterKind::Master(master) => {
+                let says = |s: &&crate::model::Specifier| {
+                    let first = master.cells.get(index(s.index)).copied();
+                    s.iommu == stream.iommu
+                        && first.map(|cell| cell & 0xffff) == stream.id.map(|id| id.0 & 0xffff)
+                };
+                master.streams.iter().find(says).map(|specifier| specifier.offset)
+            }
+            _ => None,
+        };
+        let source = requester.origin.at.source;
+        offset.map(|offset| format!(", record at {},", At { source, offset })).unwrap_or_default()
+    }
+
+    fn with_stream(&self, id: StreamId) -> Vec<WayRecord> {
+        let sources = self.map.stream_sources(id);
+        sources.flat_map(|source| self.source(&source).unwrap_or_else(|label| self.node(&label))).collect()
+    }
+
+    fn with_device(&self, id: DeviceId) -> Vec<WayRecord> {
+        let itself =
+            |label| alloc::vec![WayRecord { of: Some(format!("{label} itself")), ..WayRecord::default() }];
+        let sources = self.map.device_sources(id);
+        sources.flat_map(|source| self.source(&source).unwrap_or_else(itself)).collect()
+    }
+
+    /// The way of the first input of a source; its name where it has the id by itself.
+    fn source(&self, source: &StreamSource) -> Result<Vec<WayRecord>, String> {
+        let requester = self.firmware.platform.requesters.get(index(source.requester));
+        let label = requester.map(|r| self.firmware.platform.label(r.origin).to_string()).unwrap_or_default();
+        let Some((first, last)) = source.inputs else { return Err(label) };
+        let which = if first == last { format!("{first:#x}") } else { format!("{first:#x} to {last:#x}") };
+        let function = self.firmware.platform.segment_of(source.requester).and_then(|segment| {
+            let rid = RequesterId(u16::try_from(first).ok()?);
+            Some(format!(" ({})", Bdf { segment, rid }))
+        });
+        let function = function.filter(|_| first == last).unwrap_or_default();
+        let of = Some(format!("from {which}{function} on {label}"));
+        Ok(alloc::vec![WayRecord { of, ..self.from(source.requester, first, Vec::new()) }])
+    }
+
+    /// The steps, and the MSI controller at their end.
+    fn steps(&self, steps: &[Step]) -> Vec<(String, Option<HopStep>)> {
+        let mut hops: Vec<_> =
+            steps.iter().map(|step| (self.place_of(step.at), Some(self.step(step)))).collect();
+        if let Some(Step { record: IdMapping { target: target @ Target::Msi(_), .. }, .. }) = steps.last() {
+            hops.push((format!("MSI controller {}", self.target(*target)), None));
+        }
+        hops
+    }
+
+    fn place_of(&self, at: StepAt) -> String {
+        let platform = &self.firmware.platform;
+        match at {
+            StepAt::Iommu(iommu) => {
+                let Some(iommu) = platform.iommus.get(index(iommu)) else { return String::new() };
+                let base = iommu.base.map(|base| format!(" at {base:#x}")).unwrap_or_default();
+                format!("{} {}{base}", iommu.kind.as_str(), platform.label(iommu.origin))
+            }
+            StepAt::Requester(requester) | StepAt::Msi(requester) => {
+                let Some(requester) = platform.requesters.get(index(requester)) else {
+                    return String::new();
+                };
+                let what = match &requester.kind {
+                    RequesterKind::Bus(bus) => match bus.kind {
+                        BusKind::Pci { segment, .. } => format!("PCI host, segment {segment}"),
+                        BusKind::Other => "bus with ids".to_string(),
+                    },
+                    RequesterKind::Component(component) => format!("named component {}", component.path),
+                    _ => "device".to_string(),
+                };
+                let table = if matches!(at, StepAt::Msi(_)) { ", msi-map" } else { "" };
+                format!("{} ({what}{table})", platform.label(requester.origin))
+            }
+        }
+    }
+
+    fn step(&self, step: &Step) -> HopStep {
+        let whole = self.whole(step);
+        let origin = self.origin(step.at);
+        let range = match origin.map(|origin| origin.at.source.name) {
+            // Whether the last one counts is up to the dialect.
+            Some([b'R', b'I', b'M', b'T']) => {
+                format!("{:#x} inputs from {:#x} on", whole.last.saturating_sub(whole.first), whole.first)
+            }
+            _ => format!("inputs {:#x} to {:#x}", whole.first, whole.last),
+        };
+        let becomes = match whole.output {
+            Output::Linear(base) => format!("{range} become {base:#x} and up"),
+            Output::Constant(id) => format!("single mapping: every input becomes {id:#x}"),
+            Output::Cells { count, .. } => format!("{range} become {count} cells"),
+            Output::Errno(errno) => format!("{range} fail with {errno}"),
+        };
+        HopStep {
+            place: self.place(origin, step.record.offset),
+            offset: step.record.offset,
+            says: format!("{becomes} at {}", self.target(whole.target)),
+            input: step.input,
+            masked: step.masked,
+            output: step.output,
+            arithmetic: arithmetic(step, &whole),
+        }
+    }
+
+    /// The record as it stands in the bytes, before it is cut by others.
+    fn whole(&self, step: &Step) -> IdMapping {
+        let platform = &self.firmware.platform;
+        let records = match step.at {
+            StepAt::Iommu(iommu) => platform.iommus.get(index(iommu)).map(|iommu| &iommu.device_ids.mappings),
+            StepAt::Requester(requester) => {
+                platform.requesters.get(index(requester)).and_then(|r| match &r.kind {
+                    RequesterKind::Bus(bus) => bus.streams.as_ref().map(|table| &table.mappings),
+                    RequesterKind::Component(component) => Some(&component.table.mappings),
+                    _ => None,
+                })
+            }
+            StepAt::Msi(_) => None,
+        };
+        // One record may say several things: a VIOT range leaves the IOMMU itself out.
+        let same = |mapping: &&IdMapping| {
+            mapping.offset == step.record.offset
+                && core::mem::discriminant(&mapping.output) == core::mem::discriminant(&step.record.output)
+        };
+        records.and_then(|list| list.iter().find(same)).copied().unwrap_or(step.record)
+    }
+
+    fn origin(&self, at: StepAt) -> Option<Origin> {
+        let platform = &self.firmware.platform;
+        match at {
+            StepAt::Iommu(iommu) => platform.iommus.get(index(iommu)).map(|iommu| iommu.origin),
+            StepAt::Requester(requester) | StepAt::Msi(requester) => {
+                platform.requesters.get(index(requester)).map(|requester| requester.origin)
+            }
+        }
+    }
+
+    fn target(&self, target: Target) -> String {
+        let platform = &self.firmware.platform;
+        let origin = match target {
+            Target::Iommu(iommu) => platform.iommus.get(index(iommu)).map(|iommu| iommu.origin),
+            Target::Msi(msi) => platform.msi_controllers.get(index(msi)).map(|msi| msi.origin),
+            Target::Requester(requester) => platform.requesters.get(index(requester)).map(|r| r.origin),
+            Target::Null => return "no node: the reference is 0".to_string(),
+            Target::Dangling(reference) => return format!("{reference:#x}, where no node is"),
+        };
+        origin.map(|origin| self.map.label(origin).to_string()).unwrap_or_default()
+    }
+
+    fn place(&self, origin: Option<Origin>, offset: u32) -> String {
+        let source = origin.map_or(Source::FILE, |origin| origin.at.source);
+        match self.firmware.tree() {
+            Some(tree) => format!("{} (byte {offset:#x})", tree.place(offset)),
+            None => At { source, offset }.to_string(),
+        }
+    }
+}
+
+fn numbered(lead: Vec<String>, steps: Vec<(String, Option<HopStep>)>) -> Vec<HopRecord> {
+    let all = lead.into_iter().map(|at| (at, None)).chain(steps);
+    (1..).zip(all).map(|(number, (at, record))| HopRecord { number, at, record }).collect()
+}
+
+fn arithmetic(step: &Step, whole: &IdMapping) -> String {
+    let masked = if step.masked == step.input {
+        String::new()
+    } else {
+        format!("{:#x} masked is {:#x}; ", step.input, step.masked)
+    };
+    let becomes = match (step.record.target, step.output) {
+        (_, None) => return format!("{masked}no id comes out"),
+        (Target::Iommu(_), Some(id)) => format!("StreamID {id:#x}"),
+        (Target::Msi(_), Some(id)) => format!("DeviceID {id:#x}"),
+        (_, Some(id)) => format!("{id:#x}"),
+    };
+    match whole.output {
+        Output::Linear(base) => {
+            format!("{masked}{:#x} - {:#x} + {base:#x} = {becomes}", step.masked, whole.first)
+        }
+        _ => format!("{masked}{:#x} -> {becomes}", step.masked),
+    }
+}

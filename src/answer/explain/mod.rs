@@ -1,0 +1,189 @@
+//! `fwspec.explain/1`: every hop of an id, and what findings mean.
+
+mod follow;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::lint::Code;
+use crate::machine::{Firmware, ParseQueryError};
+use crate::map::IdMap;
+use crate::pci::Topology;
+
+use follow::Follower;
+
+/// What `fwspec explain --json` prints.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExplainDocument {
+    schema: &'static str,
+    /// What was explained of a firmware, one for each id and each different reading of it.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub answers: Vec<Explained>,
+    /// What findings mean.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub codes: Vec<CodeRecord>,
+}
+
+/// An id as some dialects follow it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Explained {
+    /// The id, or the line of a log, as asked.
+    pub query: String,
+    /// Whose reading it is.
+    pub dialects: Vec<&'static str>,
+    /// For the line of a log: what it means.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub meaning: Option<&'static str>,
+    /// For the line of a log: the StreamID that it names.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub stream_id: Option<u32>,
+    /// Every way that was found: of the id itself, of its aliases, of each source.
+    pub ways: Vec<WayRecord>,
+    /// Why there is none.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub reason: Option<String>,
+}
+
+/// A way from a device to an IOMMU, and on to an MSI controller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WayRecord {
+    /// Whose way it is, where it is not that of the id that was asked.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub of: Option<String>,
+    /// Hop by hop.
+    pub hops: Vec<HopRecord>,
+    /// Why it ends before an IOMMU.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub reason: Option<String>,
+}
+
+/// A hop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HopRecord {
+    /// Its number.
+    pub number: usize,
+    /// Where the id is.
+    pub at: String,
+    /// The record that takes it on; absent where the hop is one of the bus, or the end.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub record: Option<HopStep>,
+}
+
+/// What a record makes of an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HopStep {
+    /// Where the record stands, as people say it.
+    pub place: String,
+    /// Its offset in the blob, in bytes.
+    pub offset: u32,
+    /// The record as it stands in the bytes, in a sentence.
+    pub says: String,
+    /// The id as it came.
+    pub input: u32,
+    /// The id after the mask of the map.
+    pub masked: u32,
+    /// What it becomes; null where no single id comes out.
+    pub output: Option<u32>,
+    /// The arithmetic.
+    pub arithmetic: String,
+}
+
+/// What a code means.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CodeRecord {
+    /// The code.
+    pub code: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// How bad it is, unless the user says otherwise.
+    pub severity: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// Where it occurred; null where that is derived from sources alone.
+    pub seen: Option<&'static str>,
+    /// What the smallest sample shows that has it.
+    pub case: &'static str,
+    /// What to do.
+    pub help: &'static str,
+    /// What it rests on.
+    pub reference: &'static str,
+    /// Codes that, found at the same node, make this one meaningless.
+    pub not_with: Vec<&'static str>,
+}
+
+impl From<Code> for CodeRecord {
+    fn from(code: Code) -> Self {
+        let rule = code.rule();
+        CodeRecord {
+            code: rule.id,
+            name: rule.name,
+            severity: rule.severity.as_str(),
+            what: rule.what,
+            why: rule.why,
+            seen: (!rule.seen.is_empty()).then_some(rule.seen),
+            case: code.case(),
+            help: rule.help,
+            reference: rule.reference,
+            not_with: rule.needs_absence_of.iter().map(|code| code.rule().id).collect(),
+        }
+    }
+}
+
+impl ExplainDocument {
+    /// A document of these answers.
+    pub fn new(answers: Vec<Explained>) -> Self {
+        ExplainDocument { schema: "fwspec.explain/1", answers, codes: Vec::new() }
+    }
+
+    /// A document of these codes.
+    ///
+    /// ```
+    /// use fwspec::lint::Code;
+    /// use fwspec::answer::ExplainDocument;
+    /// assert_eq!(ExplainDocument::of_codes(&[Code::RangeOverlap]).codes[0].code, "IORT004");
+    /// ```
+    pub fn of_codes(codes: &[Code]) -> Self {
+        let codes = codes.iter().map(|code| CodeRecord::from(*code)).collect();
+        ExplainDocument { schema: "fwspec.explain/1", answers: Vec::new(), codes }
+    }
+}
+
+impl Explained {
+    /// Follows an id, or the StreamID in the line of a log, under each of these maps of one firmware; maps that agree share an
+    /// answer. With a topology the aliases of a function are followed as well.
+    ///
+    /// # Errors
+    /// [`ParseQueryError`] where the id cannot be understood.
+    pub fn all(
+        query: &str,
+        firmware: &Firmware,
+        maps: &[IdMap],
+        topology: Option<&Topology>,
+    ) -> Result<Vec<Explained>, ParseQueryError> {
+        let mut answers: Vec<Explained> = Vec::new();
+        for map in maps {
+            let dialects = alloc::vec![map.dialect().name];
+            let answer = Follower { firmware, map, topology }.explain(query)?;
+            match answers.iter_mut().find(|known| known.ways == answer.ways && known.reason == answer.reason)
+            {
+                Some(known) => known.dialects.extend(dialects),
+                None => answers.push(Explained { dialects, ..answer }),
+            }
+        }
+        Ok(answers)
+    }
+}

@@ -1,0 +1,286 @@
+//! `fwspec.groups/1`: who shares a group with whom, and why.
+
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::group::{How, Reason};
+use crate::model::{Label, RequesterKind};
+use crate::{Bdf, DeviceKey, GroupId, Groups, Platform};
+
+use super::Problem;
+
+/// What `fwspec groups --json` prints.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GroupsDocument {
+    schema: &'static str,
+    /// Which ties count: `linux` or `strict`.
+    pub policy: &'static str,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    dialect: Option<&'static str>,
+    /// Every device, PCI functions first, ascending.
+    pub devices: Vec<DeviceRecord>,
+    /// Every group, oldest first.
+    pub groups: Vec<GroupRecord>,
+    /// What of the inputs could not be read.
+    pub skipped: Vec<Problem>,
+    /// What a supposition changes.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub what_if: Option<WhatIfRecord>,
+}
+
+/// What other ACS settings change.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WhatIfRecord {
+    /// The hardware would isolate so; otherwise only the kernel would believe it.
+    pub real: bool,
+    /// Reasons that hold now and would not hold then, between devices that would be apart.
+    pub cut: Vec<TieRecord>,
+    /// Reasons that would hold then between devices that are apart now.
+    pub made: Vec<TieRecord>,
+}
+
+/// A device and where it was put.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceRecord {
+    /// The function, the path of a node, or bus and id.
+    pub device: String,
+    /// The function; null for other devices.
+    pub bdf: Option<String>,
+    /// Requester IDs that its DMA can carry, its own first.
+    pub aliases: Vec<u32>,
+    /// Its IOMMU.
+    pub iommu: Option<String>,
+    /// Its StreamIDs, in the kernel's order, with the mask of stream mapping registers in the high half.
+    pub stream_ids: Vec<u32>,
+    /// Flags of its record.
+    pub flags: Vec<&'static str>,
+    /// Its group; null where no IOMMU translates it.
+    pub group: Option<u64>,
+    /// Why it has no group.
+    pub why_none: Option<String>,
+    /// What a current Linux kernel does with it.
+    pub kernel: &'static str,
+    /// For `refused-alias`, the device that has the StreamID.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub refused_for: Option<String>,
+}
+
+/// A group.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GroupRecord {
+    /// Its number.
+    pub id: u64,
+    /// Its lowest member.
+    pub leader: String,
+    /// Its members, ascending.
+    pub members: Vec<String>,
+    /// A spanning set of the reasons, untranslated devices between members included.
+    pub ties: Vec<TieRecord>,
+    /// Devices outside the group that the members are not isolated from: no IOMMU translates them, or (policy `linux`) they have
+    /// a StreamID in common with a member.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub tainted_by: Vec<String>,
+    /// A reason rests on something that was not read.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
+    pub assumed: bool,
+}
+
+/// A reason between two devices.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TieRecord {
+    /// One.
+    pub a: String,
+    /// The other.
+    pub b: String,
+    /// `shared-alias`, `acs-path`, `multifunction`, `dma-alias-quirk`, `shared-stream-id`, `driver`, `real-dma`,
+    /// `bus-isolation`.
+    pub kind: &'static str,
+    /// In words.
+    pub detail: String,
+}
+
+impl GroupsDocument {
+    /// The document of these groups. `platform` is what their map was built from; `sid_bits` the width of the SMMUs' StreamIDs,
+    /// where it is known.
+    pub fn new(
+        groups: &Groups,
+        platform: Option<&Platform>,
+        sid_bits: Option<u8>,
+        skipped: Vec<Problem>,
+    ) -> Self {
+        let iommus = platform.into_iter().flat_map(|platform| {
+            platform.iommu_functions().map(|(bdf, iommu)| (bdf, platform.label(iommu.origin)))
+        });
+        let view = View { groups, platform, iommus: iommus.collect() };
+        let answers: BTreeMap<_, _> = groups.kernel_answers(sid_bits).into_iter().collect();
+        let device = |key: DeviceKey| {
+            let answer = answers.get(&key);
+            let refused_for = match answer {
+                Some(crate::group::KernelAnswer::RefusedAlias { owner }) => Some(view.name(*owner)),
+                _ => None,
+            };
+            view.device(key, answer.map_or("untranslated", |answer| answer.as_str()), refused_for)
+        };
+        let shared = answers.iter().filter_map(|(device, answer)| match answer {
+            crate::group::KernelAnswer::RefusedAlias { owner } => Some((*device, *owner)),
+            _ => None,
+        });
+        let mut tainted: BTreeMap<GroupId, BTreeSet<DeviceKey>> = BTreeMap::new();
+        for (a, b) in shared.flat_map(|(device, owner)| [(device, owner), (owner, device)]) {
+            let [mine, theirs] = [a, b].map(|key| groups.group_of(key));
+            if let Some(group) = mine.filter(|_| mine != theirs) {
+                tainted.entry(group).or_default().insert(b);
+            }
+        }
+        GroupsDocument {
+            schema: "fwspec.groups/1",
+            policy: match groups.policy() {
+                crate::group::Policy::Linux => "linux",
+                crate::group::Policy::Strict => "strict",
+            },
+            dialect: groups.map().map(|map| map.dialect().name),
+            devices: groups.devices().map(device).collect(),
+            groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
+            skipped,
+            what_if: None,
+        }
+    }
+
+    /// Notes what this document, made under a supposition, changes against what is so `now`. `real` where the hardware would
+    /// isolate so.
+    pub fn suppose(&mut self, now: &GroupsDocument, real: bool) {
+        let between = |ties: &GroupsDocument, places: &GroupsDocument| -> Vec<TieRecord> {
+            let group: BTreeMap<&str, Option<u64>> =
+                places.devices.iter().map(|device| (device.device.as_str(), device.group)).collect();
+            let apart = |tie: &&TieRecord| group.get(tie.a.as_str()) != group.get(tie.b.as_str());
+            ties.groups.iter().flat_map(|group| &group.ties).filter(apart).cloned().collect()
+        };
+        self.what_if = Some(WhatIfRecord { real, cut: between(now, self), made: between(self, now) });
+    }
+}
+
+impl GroupsDocument {
+    /// What the document calls a device of the groups that it is of.
+    pub(super) fn name_of(&self, groups: &Groups, key: DeviceKey) -> String {
+        let position = groups.devices().position(|device| device == key);
+        let record = position.and_then(|position| self.devices.get(position));
+        record.map_or_else(|| key.to_string(), |record| record.device.clone())
+    }
+}
+
+struct View<'a> {
+    groups: &'a Groups,
+    platform: Option<&'a Platform>,
+    /// What the IOMMUs are called that are functions themselves.
+    iommus: BTreeMap<Bdf, Label<'a>>,
+}
+
+impl View<'_> {
+    fn name(&self, key: DeviceKey) -> String {
+        match key {
+            DeviceKey::Pci(bdf) => bdf.to_string(),
+            DeviceKey::Node(node) => self.node(node.0),
+            DeviceKey::OnBus { bus, id } => alloc::format!("{}#{id:#x}", self.node(bus.0)),
+        }
+    }
+
+    fn node(&self, requester: u32) -> String {
+        let known = self.platform.and_then(|p| Some((p, p.requesters.get(crate::bytes::index(requester))?)));
+        let Some((platform, requester)) = known else { return alloc::format!("node {requester}") };
+        match &requester.kind {
+            RequesterKind::Component(component) => component.path.as_ref().to_owned(),
+            _ => platform.label(requester.origin).to_string(),
+        }
+    }
+
+    fn device(&self, key: DeviceKey, kernel: &'static str, refused_for: Option<String>) -> DeviceRecord {
+        let placement = self.groups.placement(key).ok();
+        let fwspec = placement.as_ref().and_then(|placement| placement.fwspec.as_ref());
+        let bdf = match key {
+            DeviceKey::Pci(bdf) => Some(bdf),
+            _ => None,
+        };
+        let aliases = bdf.into_iter().flat_map(|bdf| self.groups.aliases(bdf));
+        let flags = fwspec.map(|fwspec| fwspec.flags).unwrap_or_default();
+        let flags = [(flags.ats, "pci-rc-ats"), (flags.canwbs, "pci-rc-canwbs")];
+        let itself = bdf.and_then(|bdf| self.iommus.get(&bdf));
+        let why_none = placement.as_ref().filter(|p| p.group.is_none()).map(|p| match (&p.how, itself) {
+            (How::Untranslated { .. }, Some(iommu)) => {
+                alloc::format!("it is the IOMMU {iommu} itself, which does not translate its own DMA")
+            }
+            (how, _) => why_none(how),
+        });
+        DeviceRecord {
+            device: self.name(key),
+            bdf: bdf.as_ref().map(Bdf::to_string),
+            aliases: aliases.map(|alias| u32::from(alias.rid.0)).collect(),
+            iommu: fwspec
+                .and_then(|f| self.groups.map()?.iommu_label(f.iommu))
+                .map(|label| label.to_string()),
+            stream_ids: fwspec.iter().flat_map(|f| &f.ids).filter_map(|stream| stream.fwspec_id()).collect(),
+            flags: flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect(),
+            group: placement.as_ref().and_then(|placement| placement.group).map(|GroupId(id)| id),
+            why_none,
+            kernel,
+            refused_for,
+        }
+    }
+
+    fn group(
+        &self,
+        group: &crate::group::IommuGroup<'_>,
+        sharers: Option<&BTreeSet<DeviceKey>>,
+    ) -> GroupRecord {
+        let mut members: Vec<DeviceKey> = group.members().collect();
+        members.sort_unstable();
+        let sharers = sharers.into_iter().flatten().copied();
+        let mut tainted_by: Vec<DeviceKey> = group.tainted_by().chain(sharers).collect();
+        tainted_by.sort_unstable();
+        let mut ties: Vec<Reason> = group.ties().collect();
+        ties.sort_unstable_by_key(|reason| (reason.a.max(reason.b), reason.a.min(reason.b)));
+        GroupRecord {
+            id: group.id().0,
+            leader: members.first().map(|leader| self.name(*leader)).unwrap_or_default(),
+            members: members.into_iter().map(|member| self.name(member)).collect(),
+            ties: ties.iter().map(|reason| self.tie(reason)).collect(),
+            tainted_by: tainted_by.into_iter().map(|device| self.name(device)).collect(),
+            assumed: group.assumed(),
+        }
+    }
+
+    fn tie(&self, reason: &Reason) -> TieRecord {
+        let iommu =
+            |iommu: u32| self.groups.map().and_then(|map| map.iommu_label(iommu)).map(|l| l.to_string());
+        let detail = match reason.tie {
+            // Only here are IOMMUs and nodes called by their names.
+            crate::group::Tie::SharedStreamId { iommu: at, id } => {
+                alloc::format!("{} knows both by StreamID {id}", iommu(at).unwrap_or_default())
+            }
+            tie => tie.to_string(),
+        };
+        let [a, b] = [reason.a.min(reason.b), reason.a.max(reason.b)];
+        TieRecord { a: self.name(a), b: self.name(b), kind: reason.tie.kind(), detail }
+    }
+}
+
+fn why_none(how: &How) -> String {
+    match how {
+        How::Untranslated { why } => why.to_string(),
+        How::Held { missing } => alloc::format!("held: {missing}"),
+        How::Waiting { iommu } => alloc::format!("waiting for IOMMU {iommu}"),
+        How::Refused { owner } => alloc::format!("it would widen group {owner}, which has an owner"),
+        How::Created | How::Joined | How::Merged { .. } => "no group".to_string(),
+    }
+}

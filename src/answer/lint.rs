@@ -1,0 +1,96 @@
+//! `fwspec.lint/1`: what was found.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Linted;
+use crate::lint::Finding;
+
+/// What `fwspec lint --json` prints.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LintDocument {
+    schema: &'static str,
+    /// What was found, file by file, in the order of the bytes.
+    pub findings: Vec<FindingRecord>,
+    /// What was found and is waived.
+    pub waived: Vec<FindingRecord>,
+}
+
+/// A finding.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FindingRecord {
+    code: &'static str,
+    name: &'static str,
+    severity: &'static str,
+    file: String,
+    at: String,
+    offset: u32,
+    len: u32,
+    /// The node that it is about.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    node: Option<String>,
+    /// The device that it is about.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    device: Option<String>,
+    message: String,
+    help: &'static str,
+    reference: &'static str,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    related: Vec<RelatedRecord>,
+    /// Why it is waived.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    reason: Option<String>,
+}
+
+/// Another place that takes part.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RelatedRecord {
+    at: String,
+    offset: u32,
+    len: u32,
+    note: String,
+}
+
+impl LintDocument {
+    /// What `schema` says.
+    pub const SCHEMA: &str = "fwspec.lint/1";
+
+    /// The document of one file.
+    pub fn new(linted: &Linted) -> Self {
+        let found = linted.findings.iter().map(|finding| record(linted, finding, None));
+        let waived = linted.waived.iter().map(|(finding, reason)| record(linted, finding, Some(reason)));
+        LintDocument { schema: Self::SCHEMA, findings: found.collect(), waived: waived.collect() }
+    }
+}
+
+fn record(linted: &Linted, finding: &Finding, reason: Option<&String>) -> FindingRecord {
+    let rule = finding.code.rule();
+    let related = finding.related.iter().map(|related| RelatedRecord {
+        at: linted.place(related.at),
+        offset: related.at.offset,
+        len: related.len,
+        note: related.note.clone(),
+    });
+    FindingRecord {
+        code: rule.id,
+        name: rule.name,
+        severity: finding.severity.as_str(),
+        file: linted.file.to_string(),
+        at: linted.place(finding.at),
+        offset: finding.at.offset,
+        len: finding.len,
+        node: linted.node(finding),
+        device: finding.device.map(|device| device.to_string()),
+        message: finding.message.clone(),
+        help: rule.help,
+        reference: rule.reference,
+        related: related.collect(),
+        reason: reason.cloned(),
+    }
+}

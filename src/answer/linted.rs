@@ -1,0 +1,102 @@
+//! Findings of one file, ready to be printed in any form.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::lint::{Finding, Severity};
+use crate::machine::Firmware;
+use crate::{At, Source};
+
+/// One file and what was found in it.
+#[derive(Clone, Debug)]
+pub struct Linted {
+    /// What the user calls the file.
+    pub file: String,
+    /// The firmware; `None` where it could not be read.
+    pub firmware: Option<Firmware>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+    /// What was found and is waived, with the reason.
+    pub waived: Vec<(Finding, String)>,
+}
+
+impl Linted {
+    /// What people call a place: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.
+    pub fn place(&self, at: At) -> String {
+        let tree = self.firmware.as_ref().and_then(Firmware::tree).filter(|_| at.source == Source::DTB);
+        tree.map_or_else(|| at.to_string(), |tree| tree.place(at.offset).to_string())
+    }
+
+    /// The node that a finding is about, if it is about one: its name and, in an IORT, its kind.
+    pub fn node(&self, finding: &Finding) -> Option<String> {
+        let firmware = self.firmware.as_ref().filter(|_| finding.subject.offset > 0)?;
+        if let Some(iort) = firmware.iort().filter(|iort| iort.sdt().source() == finding.subject.source) {
+            let node = iort.node_at(finding.subject.offset)?;
+            return Some(format!("{} {}", node.node_type(), node.at()));
+        }
+        Some(self.place(finding.subject))
+    }
+
+    /// How many findings are at least this bad.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity >= severity).count()
+    }
+}
+
+/// How much was found in how many files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// What the user calls the first of the files.
+    pub first: String,
+    /// The files.
+    pub files: usize,
+    /// Findings that are errors.
+    pub errors: usize,
+    /// Findings that are warnings.
+    pub warnings: usize,
+    /// The other findings.
+    pub infos: usize,
+    /// Findings that are waived.
+    pub waived: usize,
+}
+
+impl Tally {
+    /// What was found in one file.
+    pub fn of(linted: &Linted) -> Self {
+        let count = |wanted| linted.findings.iter().filter(|finding| finding.severity == wanted).count();
+        Tally {
+            first: linted.file.clone(),
+            files: 1,
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warn),
+            infos: count(Severity::Info),
+            waived: linted.waived.len(),
+        }
+    }
+
+    /// Adds what was found in later files.
+    pub fn add(&mut self, other: Tally) {
+        if self.files == 0 {
+            self.first = other.first;
+        }
+        for (count, more) in [
+            (&mut self.files, other.files),
+            (&mut self.errors, other.errors),
+            (&mut self.warnings, other.warnings),
+            (&mut self.infos, other.infos),
+            (&mut self.waived, other.waived),
+        ] {
+            *count = count.saturating_add(more);
+        }
+    }
+
+    /// How many findings are at least this bad.
+    pub fn count(&self, severity: Severity) -> usize {
+        [(Severity::Error, self.errors), (Severity::Warn, self.warnings), (Severity::Info, self.infos)]
+            .iter()
+            .filter(|(kind, _)| *kind >= severity)
+            .map(|(_, count)| *count)
+            .sum()
+    }
+}

@@ -1,0 +1,268 @@
+//! `fwspec.lookup/1`: answers to single questions.
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::machine::{Firmware, Query};
+use crate::map::{IdMap, MsiRequest, StreamSource};
+use crate::model::RequesterKind;
+use crate::{Bdf, NoStream, RequesterId, Stream};
+
+use super::{MsiId, StreamRecord};
+
+/// What `fwspec lookup --json` prints.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LookupDocument {
+    schema: &'static str,
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    dialect: Option<&'static str>,
+    /// One for each question, and with `--dialect all` for each dialect.
+    pub results: Vec<LookupResult>,
+}
+
+/// The answer to one question.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LookupResult {
+    /// The question as asked.
+    pub query: String,
+    /// The dialect that answers, where several are asked.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub dialect: Option<&'static str>,
+    /// What is found.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub answer: Answer,
+    /// Why something is missing.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub reason: Option<String>,
+}
+
+/// What is found.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "serde", serde(untagged))]
+pub enum Answer {
+    /// For an id on a bus.
+    OnBus {
+        /// The requester ID, or other id.
+        rid: u32,
+        /// The StreamID.
+        stream_id: Option<u32>,
+        /// The IOMMU.
+        iommu: Option<String>,
+        /// StreamID bits to ignore.
+        #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+        mask: Option<u16>,
+        /// The DeviceID of its MSIs.
+        device_id: Option<u32>,
+        /// The MSI controller.
+        msi: Option<String>,
+    },
+    /// For a named component or device-tree master.
+    Node {
+        /// What the firmware calls it.
+        requester: Option<String>,
+        /// Its StreamIDs, in the kernel's order.
+        streams: Vec<StreamRecord>,
+        /// Its DeviceIDs.
+        devices: Vec<MsiId>,
+    },
+    /// For a StreamID or DeviceID.
+    Sources {
+        /// Who produces it.
+        sources: Vec<SourceRange>,
+    },
+}
+
+/// Inputs of a requester that produce an id; both null where the requester has the id by itself.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SourceRange {
+    /// The requester.
+    pub requester: String,
+    /// First input.
+    pub first: Option<u32>,
+    /// Last input, inclusive.
+    pub last: Option<u32>,
+    /// The segment of the inputs, on a PCI host.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub segment: Option<u32>,
+    /// The IOMMU or MSI controller that sees the id.
+    pub target: String,
+}
+
+impl LookupDocument {
+    /// A document of these answers; `dialect` where all are of one.
+    pub fn new(dialect: Option<&'static str>, results: Vec<LookupResult>) -> Self {
+        LookupDocument { schema: "fwspec.lookup/1", dialect, results }
+    }
+}
+
+impl LookupResult {
+    /// Answers a question about one firmware.
+    pub fn new(text: &str, query: &Query, firmware: &Firmware, map: &IdMap) -> Self {
+        let asked = Asked { firmware, map };
+        let (answer, reason) = match query {
+            Query::Function(bdf) => asked.function(*bdf),
+            Query::Requester(id) => asked.requester(*id),
+            Query::OnBus { node, id } => asked.on_bus(node, *id),
+            Query::Node(name) => asked.node(name),
+            Query::Stream(id) => {
+                asked.sources(map.stream_sources(*id), |i| map.iommu_label(i).map(|l| l.to_string()))
+            }
+            Query::Device(id) => asked.sources(map.device_sources(*id), |i| asked.controller(i)),
+        };
+        LookupResult { query: text.to_string(), dialect: None, answer, reason }
+    }
+
+    /// Whether anything was found.
+    pub fn found(&self) -> bool {
+        match &self.answer {
+            Answer::OnBus { iommu, device_id, .. } => iommu.is_some() || device_id.is_some(),
+            Answer::Node { streams, devices, .. } => !streams.is_empty() || !devices.is_empty(),
+            Answer::Sources { sources } => !sources.is_empty(),
+        }
+    }
+}
+
+struct Asked<'a> {
+    firmware: &'a Firmware,
+    map: &'a IdMap,
+}
+
+impl Asked<'_> {
+    fn function(&self, bdf: Bdf) -> (Answer, Option<String>) {
+        self.id_answer(u32::from(bdf.rid.0), self.map.resolve(bdf), self.map.device_id_of(bdf))
+    }
+
+    fn requester(&self, id: u32) -> (Answer, Option<String>) {
+        match Query::requester_id(id) {
+            Some(rid) => self.function(Bdf { segment: self.firmware.segment_of_bare_ids(), rid }),
+            None => self.id_answer(id, Err(NoStream::Unmapped { input: id }), None),
+        }
+    }
+
+    fn on_bus(&self, node: &str, id: u32) -> (Answer, Option<String>) {
+        let bus = self.firmware.requesters_named(node).into_iter().find(|at| {
+            let requester = self.firmware.platform.requesters.get(crate::bytes::index(*at));
+            requester.is_some_and(|r| !matches!(r.kind, RequesterKind::Master(_)))
+        });
+        match bus {
+            Some(bus) => self.id_answer(id, self.map.stream_from(bus, id), self.map.msi_from(bus, id)),
+            None => {
+                let (answer, _) = self.id_answer(id, Err(NoStream::NoMap), None);
+                (answer, Some(alloc::format!("no node {node:?} whose children carry ids")))
+            }
+        }
+    }
+
+    fn id_answer(
+        &self,
+        rid: u32,
+        stream: Result<Stream, NoStream>,
+        msi: Option<MsiRequest>,
+    ) -> (Answer, Option<String>) {
+        let found = stream.ok();
+        let answer = Answer::OnBus {
+            rid,
+            stream_id: found.and_then(|s| s.id).map(|id| id.0),
+            iommu: found.and_then(|s| self.map.iommu_label(s.iommu)).map(|label| label.to_string()),
+            mask: found.map(|s| s.mask).filter(|mask| *mask != 0),
+            device_id: msi.map(|request| request.id),
+            msi: msi.and_then(|request| self.controller(request.controller)),
+        };
+        let no_cells = found
+            .is_some_and(|s| s.id.is_none())
+            .then(|| "its IOMMU does not tell masters apart".to_string());
+        (answer, stream.err().map(|reason| reason.to_string()).or(no_cells))
+    }
+
+    fn node(&self, name: &str) -> (Answer, Option<String>) {
+        if let Some((host, rid)) = self.firmware.pci_function_named(name) {
+            return self.pci_node(host, rid);
+        }
+        let named = self.firmware.requesters_named(name);
+        let requesters = &self.firmware.platform.requesters;
+        let is_bus = |at: &u32| {
+            matches!(requesters.get(crate::bytes::index(*at)).map(|r| &r.kind), Some(RequesterKind::Bus(_)))
+        };
+        let empty = |requester| Answer::Node { requester, streams: Vec::new(), devices: Vec::new() };
+        let Some(at) = named.iter().copied().find(|at| !is_bus(at)).or(named.first().copied()) else {
+            let reason = alloc::format!("no requester {name:?}: fwspec show lists what there is");
+            return (empty(None), Some(reason));
+        };
+        let label = self.map.requester_origin(at).map(|origin| self.map.label(origin).to_string());
+        if is_bus(&at) {
+            return (empty(label), Some(alloc::format!("a bus: ask for an id on it, as in {name}:01:00.0")));
+        }
+        let outcome = self.map.fwspec_of(at);
+        let streams = outcome.fwspec.map(|record| record.ids).unwrap_or_default();
+        let answer = Answer::Node {
+            requester: label,
+            streams: streams.iter().map(|stream| self.stream(stream)).collect(),
+            devices: self.map.device_ids_of(at).iter().filter_map(|request| self.msi(*request)).collect(),
+        };
+        let reason = outcome.refused.map(|reason| reason.to_string());
+        (answer, reason.or_else(|| self.firmware.name_mismatch(at)))
+    }
+
+    /// A PCI function by its node: it has the ids that its host's maps give, whatever else the node says.
+    fn pci_node(&self, host: u32, rid: Option<RequesterId>) -> (Answer, Option<String>) {
+        if let Some(rid) = rid {
+            let id = u32::from(rid.0);
+            return self.id_answer(id, self.map.stream_from(host, id), self.map.msi_from(host, id));
+        }
+        let label = self.map.requester_origin(host).map(|origin| self.map.label(origin).to_string());
+        let host = label.clone().unwrap_or_default();
+        let reason = alloc::format!(
+            "a PCI function on a bus that the operating system numbers: ask for it as in {host}:01:00.0"
+        );
+        (Answer::Node { requester: label, streams: Vec::new(), devices: Vec::new() }, Some(reason))
+    }
+
+    fn stream(&self, stream: &Stream) -> StreamRecord {
+        StreamRecord {
+            cells: None,
+            parts: BTreeMap::new(),
+            id: stream.id.map(|id| id.0),
+            mask: (stream.mask != 0).then_some(stream.mask),
+            iommu: self.map.iommu_label(stream.iommu).map(|label| label.to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn msi(&self, request: MsiRequest) -> Option<MsiId> {
+        Some(MsiId { id: request.id, msi: self.controller(request.controller)? })
+    }
+
+    fn controller(&self, controller: u32) -> Option<String> {
+        let controller = self.map.msi_controllers().get(crate::bytes::index(controller))?;
+        Some(self.map.label(controller.origin).to_string())
+    }
+
+    fn sources(
+        &self,
+        sources: impl Iterator<Item = StreamSource>,
+        target: impl Fn(u32) -> Option<String>,
+    ) -> (Answer, Option<String>) {
+        let record = |source: StreamSource| SourceRange {
+            requester: self
+                .map
+                .requester_origin(source.requester)
+                .map(|o| self.map.label(o).to_string())
+                .unwrap_or_default(),
+            first: source.inputs.map(|(first, _)| first),
+            last: source.inputs.map(|(_, last)| last),
+            segment: self.firmware.platform.segment_of(source.requester).map(|segment| segment.0),
+            target: target(source.target).unwrap_or_default(),
+        };
+        let sources: Vec<_> = sources.map(record).collect();
+        let reason = sources.is_empty().then(|| "nothing produces it".to_string());
+        (Answer::Sources { sources }, reason)
+    }
+}

@@ -1,0 +1,37 @@
+//! The JSON documents that the command prints. Keys are stable; more may be added.
+//!
+//! Numbers are JSON integers, identifiers of firmware objects are strings (`IORT+0x48`, `/smmuv3@9050000`), PCI functions
+//! are `0000:01:00.0`. Every document carries its `schema`.
+
+mod audit;
+mod diff;
+mod explain;
+mod groups;
+mod lint;
+mod linted;
+mod lookup;
+mod platform;
+mod simulate;
+mod why;
+
+pub use audit::{
+    AlikeRecord, AlwaysMappedRecord, AuditDocument, AuditSummary, ConstantRecord, FunctionsRecord,
+    IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, SharedGroupRecord, SharedIdRecord,
+    UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
+};
+pub use diff::DiffDocument;
+pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
+pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
+pub use lint::{FindingRecord, LintDocument, RelatedRecord};
+pub use linted::{Linted, Tally};
+pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
+pub use platform::{
+    DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,
+    ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
+};
+
+pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
+pub use why::{Obstacle, Reached, Ungrouped, WhyDocument};
+
+/// How many composed DeviceID ranges a document holds at most; then it says `truncated`.
+pub const DEVICE_RANGE_LIMIT: usize = 65_536;

@@ -1,0 +1,160 @@
+//! `fwspec.simulate/1`: the groups that come of devices that are given theirs one after the other.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::simulate::{Algorithm, Event, Outcome, Play, Step, Wait, What, World};
+use crate::{Bdf, Groups};
+
+/// What `fwspec simulate --json` prints of an algorithm.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SimulateDocument {
+    schema: &'static str,
+    /// `driver-probe`, `device-add`, `closure`, or a rejected idea.
+    pub algorithm: &'static str,
+    /// What it does.
+    pub idea: &'static str,
+    /// The groups, by lowest member.
+    pub groups: Vec<MemberList>,
+    /// What happened, one after the other.
+    pub schedule: Vec<ScheduleEntry>,
+    /// The groups are those of the closure: who came first made no difference.
+    pub as_closure: bool,
+    /// Functions that their driver never gets to probe, although their IOMMU is ready.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub never_probed: Vec<String>,
+    /// For `--find`, how many schedules were tried until this one, or in vain.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub tried: Option<usize>,
+    /// What the closure gives, where that is something else.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub closure: Vec<MemberList>,
+    /// Why the idea was rejected.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub flaw: Option<&'static str>,
+}
+
+/// The members of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MemberList {
+    /// Ascending.
+    pub members: Vec<String>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ScheduleEntry {
+    /// `add`, `remove`, `probe`, `fail`, `retry`, `ready`, `walk` (the registration of an IOMMU visits the device), `recurse`,
+    /// `turn` (a line of a recorded order).
+    pub event: &'static str,
+    /// To which function.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub device: Option<String>,
+    /// Which IOMMU is ready; left out: all.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub iommu: Option<String>,
+    /// It was enumerated after its IOMMU was registered.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
+    pub late: bool,
+    /// `nothing`, `new`, `joins`, `has`, `waits`, `no-fwspec`, `untranslated`, `absent`.
+    pub outcome: &'static str,
+    /// For `new`, `joins` and `has`, the group, in the order in which they are made.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub group: Option<usize>,
+    /// For `waits`, the IOMMU that is not ready, or the bridge without a driver or a group.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub waits_for: Option<String>,
+}
+
+impl SimulateDocument {
+    /// The document of these events, played in the world of `groups`; `tried` for a search.
+    pub fn new(
+        world: &World<'_>,
+        groups: &Groups,
+        algorithm: Algorithm,
+        events: &[Event],
+        tried: Option<usize>,
+    ) -> Self {
+        let play = world.play(algorithm, events);
+        let closure = world.closure(play.groups.iter().flatten().copied());
+        let late = |device: Bdf| {
+            let late = |event: &Event| matches!(event, Event::Turn { device: d, scanned_late: true } if *d == device);
+            events.iter().any(late)
+        };
+        let entry = |step: &Step| ScheduleEntry {
+            late: match step.what {
+                What::Turn => step.device.is_some_and(late),
+                What::Add => matches!(step.outcome, Outcome::New(_) | Outcome::Joins(_)),
+                _ => false,
+            },
+            ..entry(step, groups)
+        };
+        let as_closure = play.groups == closure;
+        SimulateDocument {
+            schema: "fwspec.simulate/1",
+            algorithm: algorithm.as_str(),
+            idea: algorithm.idea(),
+            groups: lists(&play.groups),
+            // A search in vain has no schedule to show.
+            schedule: play
+                .steps
+                .iter()
+                .filter(|_| tried.is_none() || world.is_broken(&play))
+                .map(entry)
+                .collect(),
+            as_closure,
+            never_probed: names(&play),
+            tried,
+            closure: if as_closure { Vec::new() } else { lists(&closure) },
+            flaw: algorithm.flaw(),
+        }
+    }
+}
+
+fn names(play: &Play) -> Vec<String> {
+    play.starved.iter().map(Bdf::to_string).collect()
+}
+
+fn lists(groups: &[Vec<Bdf>]) -> Vec<MemberList> {
+    groups.iter().map(|group| MemberList { members: group.iter().map(Bdf::to_string).collect() }).collect()
+}
+
+fn entry(step: &Step, groups: &Groups) -> ScheduleEntry {
+    let called = |iommu: u32| {
+        let label = groups.map().and_then(|map| map.iommu_label(iommu)).map(|label| label.to_string());
+        label.unwrap_or_else(|| "the IOMMU".to_string())
+    };
+    let (event, iommu) = match step.what {
+        What::Add => ("add", None),
+        What::Remove => ("remove", None),
+        What::Probe => ("probe", None),
+        What::Fail => ("fail", None),
+        What::Retry => ("retry", None),
+        What::Ready(iommu) => ("ready", iommu.map(called)),
+        What::Walk => ("walk", None),
+        What::Recurse => ("recurse", None),
+        What::Turn => ("turn", None),
+    };
+    let (outcome, group, waits_for) = match step.outcome {
+        Outcome::Nothing => ("nothing", None, None),
+        Outcome::New(group) => ("new", Some(group), None),
+        Outcome::Joins(group) => ("joins", Some(group), None),
+        Outcome::Has(group) => ("has", Some(group), None),
+        Outcome::NoFwspec => ("no-fwspec", None, None),
+        Outcome::Untranslated => ("untranslated", None, None),
+        Outcome::Absent => ("absent", None, None),
+        Outcome::Waits(Wait::Iommu(iommu)) => ("waits", None, Some(called(iommu))),
+        Outcome::Waits(Wait::Driver(bridge)) => {
+            ("waits", None, Some(alloc::format!("the driver of {bridge}")))
+        }
+        Outcome::Waits(Wait::Group(bridge)) => ("waits", None, Some(alloc::format!("the group of {bridge}"))),
+    };
+    let device = step.device.map(|device| device.to_string());
+    ScheduleEntry { event, device, iommu, late: false, outcome, group, waits_for }
+}

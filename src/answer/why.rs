@@ -1,0 +1,161 @@
+//! `fwspec.why/1`: why devices share a group, and what would have to change.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::group::{Hindrance, Relation};
+use crate::{DeviceKey, Groups};
+
+use super::groups::{GroupRecord, GroupsDocument, TieRecord};
+
+/// What `fwspec groups --why --json` prints.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WhyDocument {
+    schema: &'static str,
+    /// The devices asked about: one or two.
+    pub asked: Vec<String>,
+    /// The group of the first.
+    pub group: Option<u64>,
+    /// Those of the devices asked about that have no group.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub ungrouped: Vec<Ungrouped>,
+    /// All members of that group.
+    pub members: Vec<String>,
+    /// For two devices the chain of reasons from the one to the other; for one the reasons that touch it.
+    pub ties: Vec<TieRecord>,
+    /// For one device: every other member, and through whom it is tied to the device.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub reached: Vec<Reached>,
+    /// For one device: what would have to be otherwise for it to stand alone.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// A device without group.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Ungrouped {
+    /// The device.
+    pub device: String,
+    /// Why it has none.
+    pub why: String,
+}
+
+/// A member of the group of the device asked about.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Reached {
+    /// The member.
+    pub device: String,
+    /// The device asked about, or a member that comes before this one.
+    pub via: String,
+    /// The kind of the tie between the two.
+    pub kind: &'static str,
+    /// In words.
+    pub detail: String,
+}
+
+/// A function that keeps a device from standing alone.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Obstacle {
+    /// The function.
+    pub device: String,
+    /// What it is to the device asked about: `path`, `itself`, `slot`, `switch`, `alias`, `stream`, `driver`.
+    pub kind: &'static str,
+    /// What is wrong with it, and what would help.
+    pub detail: String,
+}
+
+impl WhyDocument {
+    /// Why `a` and `b` share a group: no reasons where nothing ties them. `document` is that of `groups`.
+    pub fn between(groups: &Groups, document: &GroupsDocument, a: DeviceKey, b: DeviceKey) -> Self {
+        let name = |key| document.name_of(groups, key);
+        let ties = groups.why(a, b).map(|reason| TieRecord {
+            a: name(reason.a),
+            b: name(reason.b),
+            kind: reason.tie.kind(),
+            detail: reason.tie.to_string(),
+        });
+        WhyDocument {
+            ties: ties.collect(),
+            asked: alloc::vec![name(a), name(b)],
+            ungrouped: [a, b].into_iter().filter_map(|key| ungrouped(document, name(key))).collect(),
+            ..Self::of(groups, document, a)
+        }
+    }
+
+    /// What holds `device` in its group, and what would have to change for it to stand alone.
+    pub fn alone(groups: &Groups, document: &GroupsDocument, device: DeviceKey) -> Self {
+        let mut why = Self::of(groups, document, device);
+        let group = why.group.and_then(|id| document.groups.iter().find(|group| group.id == id));
+        let touches = |tie: &&TieRecord| why.asked.contains(&tie.a) || why.asked.contains(&tie.b);
+        why.ties = group.into_iter().flat_map(|group| &group.ties).filter(touches).cloned().collect();
+        why.reached =
+            group.map(|group| reached(&document.name_of(groups, device), group)).unwrap_or_default();
+        let hindrances = groups.hindrances(device).into_iter();
+        why.obstacles = hindrances.map(|found| obstacle(groups, document, device, found)).collect();
+        why
+    }
+
+    fn of(groups: &Groups, document: &GroupsDocument, device: DeviceKey) -> Self {
+        let group = groups.group_of(device).map(|group| group.0);
+        let members = group.and_then(|id| document.groups.iter().find(|group| group.id == id));
+        WhyDocument {
+            schema: "fwspec.why/1",
+            asked: alloc::vec![document.name_of(groups, device)],
+            group,
+            ungrouped: ungrouped(document, document.name_of(groups, device)).into_iter().collect(),
+            members: members.map(|group| group.members.clone()).unwrap_or_default(),
+            ties: Vec::new(),
+            reached: Vec::new(),
+            obstacles: Vec::new(),
+        }
+    }
+}
+
+fn ungrouped(document: &GroupsDocument, device: String) -> Option<Ungrouped> {
+    let record = document.devices.iter().find(|record| record.device == device)?;
+    Some(Ungrouped { device, why: record.why_none.clone()? })
+}
+
+/// Every other member, by the shortest way through the reasons, nearest first.
+fn reached(device: &str, group: &GroupRecord) -> Vec<Reached> {
+    let mut ties: BTreeMap<&str, Vec<&TieRecord>> = BTreeMap::new();
+    for tie in &group.ties {
+        ties.entry(&tie.a).or_default().push(tie);
+        ties.entry(&tie.b).or_default().push(tie);
+    }
+    let mut seen = BTreeSet::from([device]);
+    let mut reached = Vec::new();
+    let mut next = VecDeque::from([device]);
+    while let Some(via) = next.pop_front() {
+        for tie in ties.get(via).into_iter().flatten() {
+            let other = if tie.a == via { tie.b.as_str() } else { tie.a.as_str() };
+            if seen.insert(other) {
+                next.push_back(other);
+                let [device, via] = [other, via].map(ToString::to_string);
+                reached.push(Reached { device, via, kind: tie.kind, detail: tie.detail.clone() });
+            }
+        }
+    }
+    reached
+}
+
+fn obstacle(groups: &Groups, document: &GroupsDocument, device: DeviceKey, found: Hindrance) -> Obstacle {
+    let by = document.name_of(groups, found.by);
+    let sends = match (found.relation, device) {
+        (Relation::Alias, DeviceKey::Pci(bdf)) => {
+            let mut aliases = groups.aliases(bdf);
+            let also = aliases.find(|alias| found.by == alias.by.into() && alias.rid != bdf.rid);
+            also.map(|alias| alloc::format!("the device also sends as {}: ", alias.rid)).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    Obstacle { device: by, kind: found.relation.kind(), detail: alloc::format!("{sends}{}", found.remedy) }
+}

@@ -1,0 +1,7 @@
+//! What differs in meaning between two firmwares, and between two assignments of the same devices. Bytes do not matter.
+
+mod groups;
+mod map;
+
+pub use groups::{Regrouped, regrouped};
+pub use map::{Answer, Change, IommuName, Side, diff};

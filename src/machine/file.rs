@@ -1,0 +1,100 @@
+//! The bytes of a file, or of standard input.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::vec::Vec;
+
+use super::recognise::{Kind, recognise};
+
+/// The first size that is too large: every format here counts in 32 bits.
+const TOO_LARGE: u64 = 1 << 32;
+
+/// Reads a whole file; `-` is standard input.
+///
+/// ```
+/// let manifest = fwspec::machine::read("Cargo.toml")?;
+/// assert!(manifest.starts_with(b"[package]"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// What the operating system says, and [`io::ErrorKind::FileTooLarge`] from 4 GiB on.
+pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        read_on(io::stdin().lock(), &mut bytes, TOO_LARGE)?;
+        return Ok(bytes);
+    }
+    let (file, length) = opened(path)?;
+    let mut bytes = Vec::with_capacity(room(length));
+    read_on(file, &mut bytes, TOO_LARGE)?;
+    Ok(bytes)
+}
+
+/// An open file and the length that it tells. A sparse file of 4 GiB need not be read to learn its size; files that tell none
+/// (sysfs, pipes) are counted.
+fn opened(path: &Path) -> io::Result<(File, u64)> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    if length < TOO_LARGE { Ok((file, length)) } else { Err(too_large()) }
+}
+
+/// What to reserve for a file that tells this length: one byte more, so that the end is met without growing, and not everything
+/// that somebody may have made up.
+fn room(length: u64) -> usize {
+    usize::try_from(length.min(16 << 20)).map_or(0, |length| length.saturating_add(1))
+}
+
+/// So much of a file that may be anything is read before it is taken for no firmware: the image of a disk is not read to its end.
+const GLANCE: u64 = 64 * 1024;
+
+/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: [`Kind::LspciText`] or
+/// [`Kind::Unknown`].
+///
+/// ```
+/// use fwspec::machine::{Kind, read_recognised};
+/// assert_eq!(read_recognised("Cargo.toml")?, Err(Kind::Unknown));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// As those of [`read`].
+pub fn read_recognised(path: impl AsRef<Path>) -> io::Result<Result<Vec<u8>, Kind>> {
+    let (mut file, length) = opened(path.as_ref())?;
+    let mut bytes = Vec::with_capacity(room(length.min(GLANCE)));
+    file.by_ref().take(GLANCE).read_to_end(&mut bytes)?;
+    match recognise(&bytes) {
+        kind @ (Kind::LspciText | Kind::Unknown) => Ok(Err(kind)),
+        _ => {
+            bytes.reserve_exact(room(length).saturating_sub(bytes.len()));
+            read_on(file, &mut bytes, TOO_LARGE)?;
+            Ok(Ok(bytes))
+        }
+    }
+}
+
+/// Adds everything that `source` gives, if that makes less than `limit` bytes.
+fn read_on(source: impl Read, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()> {
+    let length = |bytes: &Vec<u8>| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    source.take(limit.saturating_sub(length(bytes))).read_to_end(bytes)?;
+    if length(bytes) < limit { Ok(()) } else { Err(too_large()) }
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, "4 GiB or more: the offsets in firmware tables have 32 bits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_read_up_to_its_limit() {
+        let mut bytes = b"12".to_vec();
+        read_on(&b"34"[..], &mut bytes, 5).unwrap();
+        assert_eq!(bytes, b"1234");
+        assert_eq!(read_on(&b"5"[..], &mut bytes, 5).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+}

@@ -1,0 +1,329 @@
+//! Firmware that a user has in hand: opened by content, lowered, and able to find its nodes by the names people use.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::acpi::container::{self, Tables};
+use crate::acpi::iort::{self, Iort};
+use crate::acpi::rimt::Rimt;
+use crate::acpi::viot::Viot;
+use crate::acpi::{Madt, Mcfg};
+use crate::dt::Tree;
+use crate::lint::{self, Finding};
+use crate::model::{Requester, RequesterKind};
+use crate::{Error, ErrorKind, Platform, RequesterId, Segment, Source};
+
+use super::recognise::{Kind, recognise};
+
+/// One opened firmware: its facts, and the bytes they were read from.
+#[derive(Clone, Debug)]
+pub struct Firmware {
+    /// What the user calls it, usually a file name.
+    pub file: String,
+    /// Its facts.
+    pub platform: Platform,
+    table: Bytes,
+    companions: Vec<Companion>,
+}
+
+/// A RIMT or a VIOT, beside an IORT or in place of one.
+#[derive(Clone, Debug)]
+struct Companion {
+    source: Source,
+    /// Its facts by themselves; they are in those of the firmware too.
+    platform: Platform,
+    bytes: Vec<u8>,
+}
+
+/// How many places [`Firmware::places`] looks up: more errors than these nobody reads.
+pub const PLACES: usize = 256;
+
+/// The bytes that the facts were read from.
+#[derive(Clone, Debug)]
+enum Bytes {
+    DeviceTree(Vec<u8>),
+    Iort(Vec<u8>, Source),
+    /// No IORT: what else there is stands in `companions` and in the facts.
+    None,
+}
+
+impl Firmware {
+    /// Opens a device tree, an IORT, a RIMT, a VIOT, an MCFG, a MADT, several ACPI tables one behind the other, or acpidump text.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::machine::Firmware;
+    /// let firmware = Firmware::open("iort.bin", Builder::new(6).finish())?;
+    /// assert!(firmware.platform.iommus.is_empty());
+    /// assert!(Firmware::open("notes.txt", b"not firmware".to_vec()).is_err());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unrecognised`] for anything else, [`ErrorKind::NoFirmwareTable`] for ACPI tables none of which is read
+    /// here, and whatever keeps the one table or tree from being read.
+    pub fn open(file: &str, bytes: Vec<u8>) -> Result<Self, Error> {
+        Self::open_or_return(file, bytes).map_err(|(error, _)| error)
+    }
+
+    /// As [`open`](Firmware::open), but a device tree that cannot be read is given back beside the error: [`Tree::place`] says where
+    /// in it that is.
+    ///
+    /// # Errors
+    /// As [`open`](Firmware::open).
+    pub fn open_or_return(file: &str, bytes: Vec<u8>) -> Result<Self, (Error, Option<Vec<u8>>)> {
+        let kind = recognise(&bytes);
+        let (platform, table) = match kind {
+            Kind::DeviceTree => match Tree::parse(&bytes).and_then(|tree| tree.platform()) {
+                Ok(platform) => (platform, Bytes::DeviceTree(bytes)),
+                Err(error) => return Err((error, Some(bytes))),
+            },
+            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => {
+                return acpi(file, &bytes).map_err(|error| (error, None));
+            }
+            Kind::LspciText => return Err((refused(ErrorKind::TopologyNotFirmware), None)),
+            Kind::Unknown => {
+                let start = bytes.first_chunk().copied().unwrap_or_default();
+                return Err((refused(ErrorKind::Unrecognised(start)), None));
+            }
+        };
+        Ok(Firmware { file: file.to_string(), platform, table, companions: Vec::new() })
+    }
+
+    /// Adds what another file of the same machine says: the buses of an MCFG, the ITS units of a MADT, a VIOT beside an IORT. Of two tables of one name
+    /// the first counts, as it does for Linux.
+    pub fn join(&mut self, other: Firmware) {
+        if matches!(self.table, Bytes::None) && !matches!(other.table, Bytes::None) {
+            let mine = core::mem::replace(self, other);
+            return self.join(mine);
+        }
+        self.platform.buses.extend(other.platform.buses);
+        if let Some(units) = other.platform.its_units {
+            self.platform.its_units.get_or_insert_default().extend(units);
+        }
+        self.platform.skipped.extend(other.platform.skipped);
+        if let Bytes::Iort(_, source) = other.table {
+            self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at: source.at(0) });
+        }
+        for companion in other.companions {
+            self.accompany(companion, Vec::new());
+        }
+    }
+
+    /// Takes a RIMT or a VIOT in, unless there is one.
+    fn accompany(&mut self, companion: Companion, skipped: Vec<Error>) {
+        let name = companion.source.name;
+        if self.companions.iter().any(|other| other.source.name == name) {
+            let at = companion.source.at(0);
+            return self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at });
+        }
+        self.platform.append(Platform { skipped, ..companion.platform.clone() });
+        self.companions.push(companion);
+    }
+
+    /// The device tree, if it is one.
+    pub fn tree(&self) -> Option<Tree<'_>> {
+        match &self.table {
+            Bytes::DeviceTree(bytes) => Tree::parse(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// The IORT, if it is one.
+    pub fn iort(&self) -> Option<Iort<'_>> {
+        match &self.table {
+            Bytes::Iort(bytes, source) => Iort::parse_as(bytes, *source).ok(),
+            _ => None,
+        }
+    }
+
+    /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT.
+    pub fn companions(&self) -> impl Iterator<Item = Source> + '_ {
+        self.companions.iter().map(|companion| companion.source)
+    }
+
+    /// The bytes of one of its ACPI tables that speak of IOMMUs, and what stands behind it in its file.
+    pub fn table(&self, source: Source) -> Option<&[u8]> {
+        match &self.table {
+            Bytes::Iort(bytes, iort) if *iort == source => Some(bytes),
+            _ => {
+                let companion = self.companions.iter().find(|companion| companion.source == source);
+                companion.map(|companion| companion.bytes.as_slice())
+            }
+        }
+    }
+
+    /// Everything that is wrong, risky or odd in it, in the order of the firmware.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// assert!(firmware.findings().iter().any(|finding| finding.code.rule().name == "dma-hole"));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn findings(&self) -> Vec<Finding> {
+        match (self.iort(), self.tree(), self.companions.as_slice()) {
+            (Some(iort), _, []) => lint::iort(&iort, &self.platform),
+            (_, Some(tree), _) => lint::tree(&tree, &self.platform),
+            (_, _, []) => lint::platform(&self.platform),
+            (iort, _, companions) => {
+                let of_companion = |error: &&Error| {
+                    error.kind != ErrorKind::TableTwice
+                        && self.companions().any(|source| source == error.at.source)
+                };
+                // What the machine has in common, and what is wrong with the IORT and with the files around the tables.
+                let common = Platform {
+                    buses: self.platform.buses.clone(),
+                    its_units: self.platform.its_units.clone(),
+                    skipped: self
+                        .platform
+                        .skipped
+                        .iter()
+                        .filter(|error| !of_companion(error))
+                        .copied()
+                        .collect(),
+                    ..Platform::default()
+                };
+                let own = match iort {
+                    Some(iort) => {
+                        let Platform { buses, its_units, skipped, .. } = common.clone();
+                        lint::iort(&iort, &Platform { buses, its_units, skipped, ..iort.platform() })
+                    }
+                    None => lint::platform(&common),
+                };
+                let companion = |part: &Companion| {
+                    lint::platform(&Platform { buses: common.buses.clone(), ..part.platform.clone() })
+                };
+                own.into_iter().chain(companions.iter().flat_map(companion)).collect()
+            }
+        }
+    }
+
+    /// What stands at the place of each record that could not be read, for people: `/soc/pcie@1000 iommu-map, cell 5`. Empty for
+    /// ACPI tables, whose offsets say it all. Only the first [`PLACES`] are looked up: each walks the tree.
+    pub fn places(&self) -> Vec<String> {
+        let tree = self.tree().into_iter();
+        tree.flat_map(|tree| {
+            self.platform.skipped.iter().take(PLACES).map(move |e| tree.place(e.at.offset).to_string())
+        })
+        .collect()
+    }
+
+    /// The requesters that people may mean by `name`: a device-tree path or alias, a namespace path (with or without the
+    /// underscores that pad it), a place such as `IORT+0x8c`. Indices into [`Platform::requesters`]. A device-tree node with
+    /// both `iommus` and `iommu-map` is two requesters.
+    pub fn requesters_named(&self, name: &str) -> Vec<u32> {
+        let node = self.tree().and_then(|tree| tree.find(name)).map(|node| node.offset());
+        let known = self.platform.requesters.iter().enumerate().filter(|(_, requester)| {
+            let path = match &requester.kind {
+                RequesterKind::Component(component) => Some(component.path.as_bytes()),
+                _ => None,
+            };
+            path.is_some_and(|path| iort::same_path(path, name.as_bytes()))
+                || node == Some(requester.origin.at.offset)
+                || self.platform.label(requester.origin).to_string() == name
+        });
+        known.map(|(at, _)| crate::bytes::saturate(at)).collect()
+    }
+
+    /// The segment that a bare requester ID is on: that of the only PCI host there is, else 0.
+    pub fn segment_of_bare_ids(&self) -> Segment {
+        let requesters = 0..crate::bytes::saturate(self.platform.requesters.len());
+        let mut segments = requesters.filter_map(|at| self.platform.segment_of(at));
+        let first = segments.next();
+        first.filter(|first| segments.all(|segment| segment == *first)).unwrap_or(Segment(0))
+    }
+
+    /// The PCI function that people mean by the path or alias of its device-tree node: its host, as an index into
+    /// [`Platform::requesters`], and its requester ID, where the tree says the number of its bus.
+    pub fn pci_function_named(&self, name: &str) -> Option<(u32, Option<RequesterId>)> {
+        let index = self.tree()?.index().ok()?;
+        let function = index.pci_function(index.find(name)?)?;
+        let host = index.offset(function.host);
+        let is_host = |r: &Requester| r.origin.at.offset == host && matches!(r.kind, RequesterKind::Bus(_));
+        let host = self.platform.requesters.iter().position(is_host)?;
+        Some((crate::bytes::saturate(host), function.rid))
+    }
+
+    /// Why Linux does not find the named component at this index although people mean it by this name: it compares
+    /// namespace paths byte for byte, with every segment padded to four characters.
+    pub fn name_mismatch(&self, requester: u32) -> Option<String> {
+        let RequesterKind::Component(component) =
+            &self.platform.requesters.get(crate::bytes::index(requester))?.kind
+        else {
+            return None;
+        };
+        let path = iort::Path::new(component.path.as_bytes());
+        (!path.is_padded()).then(|| {
+            alloc::format!(
+                "Linux does not find it: the table says {}, the kernel compares with every segment padded to four characters",
+                component.path
+            )
+        })
+    }
+}
+
+/// The tables of a file that are read here. The first of each name counts, as it does for Linux (`acpi_get_table`); an MCFG may have
+/// any number of others beside it.
+fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
+    let Tables { tables, skipped } = container::tables(bytes)?;
+    let first = tables.first().map(|table| table.source.name);
+    let mut found = Firmware {
+        file: file.to_string(),
+        platform: Platform::default(),
+        table: Bytes::None,
+        companions: Vec::new(),
+    };
+    let mut rest = Platform { skipped, ..Platform::default() };
+    let mut companions = Vec::new();
+    let mut refused = Vec::new();
+    for table in tables {
+        let source = table.source;
+        let mut companion = |platform| {
+            let bytes = table.bytes.to_vec();
+            companions.push(Companion { source, platform, bytes });
+        };
+        let read = match &source.name {
+            b"IORT" if matches!(found.table, Bytes::Iort(..)) => {
+                Err(Error { kind: ErrorKind::TableTwice, at: source.at(0) })
+            }
+            b"IORT" => Iort::parse_as(&table.bytes, source).map(|iort| found.platform = iort.platform()),
+            b"RIMT" => Rimt::parse_as(&table.bytes, source).map(|rimt| companion(rimt.platform())),
+            b"VIOT" => Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform())),
+            b"APIC" => Madt::parse_as(&table.bytes, source).map(|madt| madt.lower_into(&mut rest)),
+            b"MCFG" => Mcfg::parse_as(&table.bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
+            _ => continue,
+        };
+        match read {
+            Ok(()) if source.name == *b"IORT" => found.table = Bytes::Iort(table.bytes.into_owned(), source),
+            Ok(()) => {}
+            Err(error) => refused.push(error),
+        }
+    }
+    // Machines without a GIC have a MADT, too.
+    let no_units = rest.its_units.as_ref().is_none_or(Vec::is_empty);
+    let nothing =
+        matches!(found.table, Bytes::None) && companions.is_empty() && rest.buses.is_empty() && no_units;
+    if nothing {
+        let unread = refused.first().or(rest.skipped.first()).copied();
+        let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
+        return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
+    }
+    for companion in companions {
+        let skipped = companion.platform.skipped.clone();
+        found.accompany(companion, skipped);
+    }
+    found.platform.buses.append(&mut rest.buses);
+    found.platform.its_units = rest.its_units;
+    found.platform.skipped.append(&mut rest.skipped);
+    found.platform.skipped.append(&mut refused);
+    Ok(found)
+}
+
+fn refused(kind: ErrorKind) -> Error {
+    Error { kind, at: Source::FILE.at(0) }
+}

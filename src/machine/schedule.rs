@@ -1,0 +1,166 @@
+//! The order in which things happened, or shall: a text of events for the probe-order world, or lines of a kernel log.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::group::Groups;
+use crate::simulate::Event;
+use crate::{Bdf, bytes};
+
+/// What Linux says when it gives a device its group (drivers/iommu/iommu.c `iommu_group_add_device`).
+const ADDED: &str = ": Adding to iommu group ";
+
+/// A line of a schedule that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {kind}")]
+pub struct ScheduleError {
+    /// Which, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub kind: ScheduleErrorKind,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleErrorKind {
+    /// The first word is no event.
+    #[error(
+        "{0:?} is no event (add, remove, probe, fail, ready, retry) and no PCI function, as in 0000:01:00.0"
+    )]
+    NoEvent(String),
+    /// The event needs a function.
+    #[error("{0} what? A PCI function, as in 0000:01:00.0, or all")]
+    NoFunction(String),
+    /// The word is no function.
+    #[error("{0:?} is no PCI function, as in 0000:01:00.0")]
+    NotAFunction(String),
+    /// The topology does not have this function.
+    #[error("{0} is not in the topology")]
+    Absent(Bdf),
+    /// The firmware does not have this IOMMU.
+    #[error("{name:?} is no IOMMU of this machine; it has {known}")]
+    NoIommu {
+        /// What it says.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+}
+
+/// Reads a text of events, one a line:
+///
+/// ```text
+/// add FUNCTION…       added to the bus (what no line adds, or a line removes before, is there
+///                     from the beginning)
+/// remove FUNCTION…    leaves
+/// probe FUNCTION…     a driver is matched with each, and binds
+/// fail FUNCTION…      a driver is matched with each, and its probe fails
+/// ready [IOMMU…]      registered: these, or all (what no line names is ready from the beginning)
+/// retry               deferred drivers try again (at the end they do so anyway)
+/// FUNCTION            is given its group now: a recorded order
+/// ```
+///
+/// `all` stands for every function, in bus order; `#` starts a comment. IOMMUs are called as in the output of `fwspec groups`. A
+/// line of a kernel log that says `Adding to iommu group` is a function's turn in a recorded order; of several turns of one
+/// function the last counts.
+///
+/// ```
+/// use fwspec::simulate::Event;
+/// use fwspec::machine::schedule;
+/// let mut groups = fwspec::Groups::without_firmware();
+/// let nic = fwspec::Device::endpoint("00:01.0".parse()?);
+/// groups.add(nic)?;
+/// let fwspec::DeviceKey::Pci(bdf) = nic.key() else { unreachable!() };
+/// let events = schedule::parse("add 00:01.0  # a network card\nready\nprobe all\n", &groups)?;
+/// assert_eq!(events, [Event::Add(bdf), Event::Ready(None), Event::Probe(bdf)]);
+/// let log = "[    0.614102] pci 0000:00:01.0: Adding to iommu group 0";
+/// assert_eq!(schedule::parse(log, &groups)?, [Event::Turn { device: bdf, scanned_late: false }]);
+/// assert!(schedule::parse("probe 00:02.0", &groups).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The first line that cannot be understood.
+pub fn parse(text: &str, groups: &Groups) -> Result<Vec<Event>, ScheduleError> {
+    let mut events = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line_number = number.saturating_add(1);
+        events_of(line, groups, &mut events).map_err(|kind| ScheduleError { line: line_number, kind })?;
+    }
+    let mut seen = alloc::collections::BTreeSet::new();
+    events.reverse();
+    events.retain(|event| !matches!(event, Event::Turn { device, .. } if !seen.insert(*device)));
+    events.reverse();
+    Ok(events)
+}
+
+fn events_of(line: &str, groups: &Groups, events: &mut Vec<Event>) -> Result<(), ScheduleErrorKind> {
+    let turn = |device| Event::Turn { device, scanned_late: false };
+    if let Some((before, _)) = line.split_once(ADDED) {
+        // A platform device has no place in this world.
+        let device = before.split_whitespace().next_back().and_then(|word| word.parse::<Bdf>().ok());
+        events.extend(device.map(|device| there(device, groups)).transpose()?.map(turn));
+        return Ok(());
+    }
+    let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+    let Some(verb) = words.next() else { return Ok(()) };
+    let event: fn(Bdf) -> Event = match verb {
+        "add" => Event::Add,
+        "remove" => Event::Remove,
+        "probe" => Event::Probe,
+        "fail" => Event::Fail,
+        "retry" => {
+            events.push(Event::Retry);
+            return Ok(());
+        }
+        "ready" => {
+            let named: Vec<Event> =
+                words.map(|word| iommu(word, groups).map(Event::Ready)).collect::<Result<_, _>>()?;
+            events.extend(if named.is_empty() { alloc::vec![Event::Ready(None)] } else { named });
+            return Ok(());
+        }
+        other => {
+            let device = other.parse().map_err(|_| ScheduleErrorKind::NoEvent(other.to_string()))?;
+            events.push(turn(there(device, groups)?));
+            return Ok(());
+        }
+    };
+    let before = events.len();
+    for word in words {
+        if word == "all" {
+            events.extend(crate::simulate::World::of(groups).functions().iter().copied().map(event));
+            continue;
+        }
+        let device = word.parse().map_err(|_| ScheduleErrorKind::NotAFunction(word.to_string()))?;
+        events.push(event(there(device, groups)?));
+    }
+    if events.len() == before { Err(ScheduleErrorKind::NoFunction(verb.to_string())) } else { Ok(()) }
+}
+
+fn there(device: Bdf, groups: &Groups) -> Result<Bdf, ScheduleErrorKind> {
+    groups.topology().get(device).map(|_| device).ok_or(ScheduleErrorKind::Absent(device))
+}
+
+/// The index of the IOMMU that people call so; `None` for all.
+fn iommu(name: &str, groups: &Groups) -> Result<Option<u32>, ScheduleErrorKind> {
+    if name == "all" {
+        return Ok(None);
+    }
+    let map = groups.map();
+    let labels = || {
+        let count = map.map_or(0, |map| map.iommus().len());
+        (0..bytes::saturate(count)).filter_map(|at| Some((at, map?.iommu_label(at)?)))
+    };
+    let called =
+        |label: &crate::model::Label<'_>| label.to_string() == name || label.short().to_string() == name;
+    labels().find(|(_, label)| called(label)).map(|(at, _)| Some(at)).ok_or_else(|| {
+        ScheduleErrorKind::NoIommu {
+            name: name.to_string(),
+            known: match labels().map(|(_, label)| label.to_string()).collect::<Vec<_>>() {
+                none if none.is_empty() => "none that firmware names".to_string(),
+                known => known.join(", "),
+            },
+        }
+    })
+}

@@ -1,0 +1,108 @@
+//! Config space and links of the PCI functions that a running Linux shows in `/sys`.
+
+use std::borrow::ToOwned;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::string::String;
+use std::vec::Vec;
+
+use super::ConfigDump;
+use crate::{Bdf, Source};
+
+/// One entry of `/sys/bus/pci/devices`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SysfsFunction {
+    /// Its config space: 64 bytes for an unprivileged user. That of a virtual function has `0xffff` as its vendor.
+    pub config: ConfigDump,
+    /// The bridge it is behind; `None` on a root bus. A virtual function has its physical function's.
+    pub parent: Option<Bdf>,
+    /// Behind an Intel VMD, the VMD's endpoint, whose requester ID all DMA carries.
+    pub real_dma: Option<Bdf>,
+    /// For a virtual function, its physical function (the `physfn` link).
+    pub physical: Option<Bdf>,
+    /// The number of the IOMMU group that the running kernel gave it.
+    pub iommu_group: Option<u32>,
+}
+
+/// All functions that could be read, by address, and what could not.
+#[derive(Debug, Default)]
+pub struct SysfsFunctions {
+    /// The functions, in ascending order of their addresses.
+    pub functions: Vec<SysfsFunction>,
+    /// Entries that could not be read, and why.
+    pub skipped: Vec<(PathBuf, io::Error)>,
+}
+
+/// Reads every function under `sys`, which is `/sys` or a copy of it.
+///
+/// ```no_run
+/// let found = fwspec::machine::sysfs::functions("/sys".as_ref())?;
+/// for function in &found.functions {
+///     println!("{} has {} bytes", function.config.bdf, function.config.bytes.len());
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// When `bus/pci/devices` cannot be listed. One entry that cannot be read is in [`SysfsFunctions::skipped`].
+pub fn functions(sys: &Path) -> io::Result<SysfsFunctions> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(sys.join("bus/pci/devices"))? {
+        let path = entry?.path();
+        if let Some(bdf) = last_name(&path).and_then(|name| name.parse().ok()) {
+            entries.push((bdf, path));
+        }
+    }
+    entries.sort_unstable();
+    let mut found = SysfsFunctions::default();
+    for (bdf, path) in entries {
+        match function(bdf, &path) {
+            Ok(function) => found.functions.push(function),
+            Err(error) => found.skipped.push((path, error)),
+        }
+    }
+    Ok(found)
+}
+
+/// Where `sys` holds the firmware's description of the IOMMUs: the IORT if there is one, since a kernel that boots by ACPI
+/// shows the stub of a device tree as well, and the device tree otherwise.
+pub fn firmware(sys: &Path) -> Option<PathBuf> {
+    ["firmware/acpi/tables/IORT", "firmware/fdt"]
+        .map(|file| sys.join(file))
+        .into_iter()
+        .find(|file| file.exists())
+}
+
+/// Whether the firmware has an ACPI table of this signature: one that isolation depends on need not be read to count.
+pub fn has_table(sys: &Path, signature: &str) -> bool {
+    sys.join("firmware/acpi/tables").join(signature).exists()
+}
+
+fn function(bdf: Bdf, path: &Path) -> io::Result<SysfsFunction> {
+    let bytes = fs::read(path.join("config"))?;
+    if bytes.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the config file is empty"));
+    }
+    let target = |link: &str| fs::read_link(path.join(link)).ok();
+    // The entry itself is a link, …/pci0000:00/0000:00:01.0/0000:01:00.0: the folder above is the bridge.
+    let home = fs::read_link(path).ok();
+    Ok(SysfsFunction {
+        config: ConfigDump { bdf, bytes, at: Source::FILE.at(0) },
+        parent: home.as_deref().and_then(Path::parent).and_then(last_name).and_then(|name| name.parse().ok()),
+        real_dma: home.as_deref().and_then(host_of_domain),
+        physical: target("physfn").as_deref().and_then(last_name).and_then(|name| name.parse().ok()),
+        iommu_group: target("iommu_group").as_deref().and_then(last_name).and_then(|name| name.parse().ok()),
+    })
+}
+
+/// The function that a PCI domain hangs on: in …/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0 it is 0000:00:0e.0.
+fn host_of_domain(home: &Path) -> Option<Bdf> {
+    let bus =
+        home.ancestors().find(|folder| last_name(folder).is_some_and(|name| name.starts_with("pci")))?;
+    last_name(bus.parent()?)?.parse().ok()
+}
+
+fn last_name(path: &Path) -> Option<String> {
+    path.file_name()?.to_str().map(ToOwned::to_owned)
+}

@@ -1,7 +1,0 @@
-//! The command: parse arguments, dispatch, exit code.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    fwspec::cli::run(std::env::args_os())
-}

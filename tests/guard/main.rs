@@ -1,0 +1,19 @@
+//! What holds for the code itself: its layers, what is linked into it, what it builds without.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod bare_metal;
+mod layering;
+mod no_std;
+mod panic_freedom;
+#[path = "../it/support/tool.rs"]
+mod tool;

@@ -1,0 +1,224 @@
+//! What holds tables: the header gate, concatenations, acpidump text; and MCFG.
+
+use std::fmt::Write;
+
+use fwspec::acpi::container::{self, Tables};
+use fwspec::acpi::iort::{Builder, Iort};
+use fwspec::acpi::{Madt, Mcfg, Sdt};
+use fwspec::model::SegmentBuses;
+use fwspec::{Error, ErrorKind, Platform, Segment, Source};
+
+fn table(revision: u8) -> Vec<u8> {
+    let mut table = Builder::new(revision);
+    table.root_complex(0);
+    table.named_component(r"\_SB_.DEV0");
+    table.finish()
+}
+
+/// A table with this signature and body.
+fn sdt(signature: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(36 + body.len()).unwrap();
+    let mut bytes = [&signature[..], &length.to_le_bytes(), &[1, 0], &[b'x'; 26], body].concat();
+    bytes[9] = bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)).wrapping_neg();
+    bytes
+}
+
+/// A block as `acpidump` prints it.
+fn dump(title: &str, bytes: &[u8]) -> String {
+    let mut text = format!("{title}\n");
+    for (row, line) in bytes.chunks(16).enumerate() {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02X}")).collect();
+        let characters = line.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' });
+        writeln!(text, "    {:04X}: {:<47}  {}", row * 16, hex.join(" "), characters.collect::<String>())
+            .unwrap();
+    }
+    text + "\n"
+}
+
+fn read(file: &[u8]) -> Tables<'_> {
+    container::tables(file).unwrap()
+}
+
+fn names(tables: &Tables<'_>) -> Vec<String> {
+    tables.tables.iter().map(|table| table.source.to_string()).collect()
+}
+
+#[test]
+fn any_table_passes_the_gate() {
+    let bytes = sdt(b"APIC", b"interrupt controllers");
+    let table = Sdt::parse(&bytes).unwrap();
+    assert_eq!((table.signature(), table.length(), table.checksum_error()), (*b"APIC", 57, None));
+    assert_eq!(table.source().to_string(), "APIC");
+    assert!(Iort::parse(&bytes).is_err());
+}
+
+#[test]
+fn one_table_is_a_file() {
+    let file = table(6);
+    let found = read(&file);
+    assert_eq!((names(&found), found.skipped.len()), (vec!["IORT".to_string()], 0));
+    assert_eq!(&*found.tables[0].bytes, &file[..]);
+}
+
+#[test]
+fn tables_follow_each_other_with_or_without_padding() {
+    let file = [table(6), sdt(b"APIC", b""), vec![0; 28], table(5), vec![0; 100]].concat();
+    let found = read(&file);
+    assert_eq!(names(&found), ["IORT", "APIC", "IORT#1"]);
+    assert_eq!(found.skipped, []);
+    assert_eq!(found.tables[2].at.offset, u32::try_from(table(6).len() + 36 + 28).unwrap());
+    assert_eq!(Iort::parse_as(&found.tables[2].bytes, found.tables[2].source).unwrap().revision(), 5);
+}
+
+#[test]
+fn junk_behind_a_table_is_reported() {
+    let file = [table(6), b"\x01\x02\x03".to_vec()].concat();
+    let found = read(&file);
+    let at = Source::FILE.at(u32::try_from(file.len() - 3).unwrap());
+    assert_eq!(names(&found), ["IORT"]);
+    assert_eq!(found.skipped, [Error { kind: ErrorKind::NoTable { left: 3 }, at }]);
+}
+
+#[test]
+fn a_table_that_the_file_cuts_short_is_reported() {
+    let file = [table(6), table(5)[..60].to_vec()].concat();
+    let found = read(&file);
+    assert_eq!(names(&found), ["IORT"]);
+    assert!(matches!(found.skipped[0].kind, ErrorKind::Truncated { have: 60, .. }));
+}
+
+#[test]
+fn what_is_no_table_is_refused() {
+    for file in [&b""[..], b"\xd0\x0d\xfe\xed", b"\0\0\0\0\0\0\0\0", b"hello, world @ home\n"] {
+        let error = container::tables(file).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Unrecognised(_)), "{error}");
+    }
+}
+
+#[test]
+fn acpidump_text_holds_tables() {
+    let text = [
+        "# a comment line\n".to_string(),
+        dump("IORT @ 0x00000000FEDC0000", &table(6)),
+        dump("RSD PTR @ 0xf6cd0", b"RSD PTR \0BOCHS \0\0\0\0\0"),
+        dump("MCFG @ (nil)", &sdt(b"MCFG", &[0; 24])),
+        dump("IORT @ 0x0000000000000000", &table(5)),
+    ]
+    .concat();
+    for text in [text.clone(), text.replace('\n', "\r\n"), text.trim_end().to_string()] {
+        let found = read(text.as_bytes());
+        assert_eq!(found.skipped, []);
+        assert_eq!(names(&found), ["IORT", "MCFG", "IORT#1"]);
+        assert_eq!(&*found.tables[0].bytes, &table(6)[..]);
+        assert_eq!(&*found.tables[2].bytes, &table(5)[..]);
+    }
+}
+
+#[test]
+fn characters_that_look_like_hexadecimal_are_no_bytes() {
+    let text = "ABCD @ 0x0\n    0000: 41 42 43 44 26 00 00 00 01 00 41 41 41 41 41 41  AB CD EF\n    \
+                0010: 42 42 42 42 42 42 42 42 00 00 00 00 43 43 43 43  41 42 43 44 45 46\n    \
+                0020: 00 00 00 00 20 20                                  41\n";
+    let found = read(text.as_bytes());
+    assert_eq!(found.skipped, []);
+    assert_eq!(found.tables[0].bytes.len(), 0x26);
+}
+
+#[test]
+fn a_broken_block_costs_one_table() {
+    let good = dump("IORT @ 0x0", &table(6));
+    let gap: Vec<&str> =
+        good.lines().enumerate().filter(|(row, _)| *row != 2).map(|(_, line)| line).collect();
+    let line = good.replacen(": ", ":-", 1);
+    let short: Vec<&str> = good.lines().take(4).collect();
+    for (broken, wanted) in [
+        (gap.join("\n") + "\n\n", ErrorKind::DumpGap { offset: 0x20, have: 0x10 }),
+        (line, ErrorKind::DumpLine),
+        (
+            short.join("\n") + "\n\n",
+            ErrorKind::Truncated { need: u32::try_from(table(6).len()).unwrap(), have: 48 },
+        ),
+    ] {
+        let text = broken + &dump("IORT @ 0x0", &table(5));
+        let found = read(text.as_bytes());
+        let kinds: Vec<_> = found.skipped.iter().map(|error| error.kind).collect();
+        assert_eq!(kinds, [wanted]);
+        assert_eq!(names(&found), ["IORT"]);
+        assert_eq!(&*found.tables[0].bytes, &table(5)[..]);
+    }
+}
+
+/// A MADT with these structures.
+fn madt(structures: &[&[u8]]) -> Vec<u8> {
+    sdt(b"APIC", &[&[0; 8][..], &structures.concat()].concat())
+}
+
+fn its(id: u32) -> Vec<u8> {
+    [&[0x0f, 20, 0, 0][..], &id.to_le_bytes(), &0x0808_0000_u64.to_le_bytes(), &[0; 4]].concat()
+}
+
+#[test]
+fn madt_says_which_its_units_there_are() {
+    // Between them a GIC distributor, which says nothing of IOMMUs.
+    let distributor = [&[0x0c, 24][..], &[0; 22]].concat();
+    let bytes = madt(&[&its(3), &distributor, &its(u32::MAX)]);
+    let mut platform = Platform::default();
+    assert_eq!(platform.its_units, None, "nothing is known without a MADT");
+    Madt::parse(&bytes).unwrap().lower_into(&mut platform);
+    assert_eq!((platform.its_units, platform.skipped), (Some(vec![3, u32::MAX]), vec![]));
+}
+
+#[test]
+fn broken_madt_structures_are_told_and_never_walked_past() {
+    for (structures, kind, offset) in [
+        (&[&its(3)[..], &[0x0f, 0, 7]][..], ErrorKind::NodeTooShort { length: 0, need: 2 }, 64),
+        (&[&its(3), &[0x0f]], ErrorKind::NodeTooShort { length: 0, need: 2 }, 64),
+        (&[&its(3), &[0x0f, 1]], ErrorKind::NodeTooShort { length: 1, need: 2 }, 64),
+        (&[&its(3), &its(4)[..19]], ErrorKind::NodeOverrun { length: 20, left: 19 }, 64),
+        (&[&[0x0f, 4, 0, 0], &its(3)], ErrorKind::NodeTooShort { length: 4, need: 20 }, 44),
+    ] {
+        let mut platform = Platform::default();
+        Madt::parse(&madt(structures)).unwrap().lower_into(&mut platform);
+        assert_eq!(platform.its_units, Some(vec![3]));
+        let [error] = platform.skipped.as_slice() else { panic!("{:?}", platform.skipped) };
+        assert_eq!((error.kind, error.at.to_string()), (kind, format!("APIC+{offset:#x}")));
+    }
+    assert!(Madt::parse(&sdt(b"APIC", &[0; 7])).is_err());
+    assert!(Madt::parse(&sdt(b"MCFG", &[0; 8])).is_err());
+}
+
+/// MCFG entries in words.
+fn mcfg(entries: &[(u64, u16, u8, u8)]) -> Vec<u8> {
+    let mut body = vec![0; 8];
+    for (base, segment, first, last) in entries {
+        body.extend([&base.to_le_bytes()[..], &segment.to_le_bytes(), &[*first, *last], &[0; 4]].concat());
+    }
+    sdt(b"MCFG", &body)
+}
+
+#[test]
+fn mcfg_says_which_buses_a_segment_has() {
+    let bytes = mcfg(&[(0x40_1000_0000, 0, 0, 0xff), (0x50_0000_0000, 3, 0x10, 0x1f)]);
+    let mut platform = Platform::default();
+    Mcfg::parse(&bytes).unwrap().lower_into(&mut platform);
+    let buses = |segment, first, last, ecam| SegmentBuses { segment: Segment(segment), first, last, ecam };
+    let wanted = [buses(0, 0, 0xff, 0x40_1000_0000), buses(3, 0x10, 0x1f, 0x50_0000_0000)];
+    assert_eq!((platform.buses, platform.skipped), (wanted.to_vec(), vec![]));
+}
+
+#[test]
+fn broken_mcfg_entries_cost_themselves_only() {
+    let mut bytes = mcfg(&[(1 << 32, 0, 5, 4), (1 << 32, 1, 0, 0)]);
+    bytes.extend([0; 7]);
+    let length = u32::try_from(bytes.len()).unwrap();
+    bytes[4..8].copy_from_slice(&length.to_le_bytes());
+    let mut platform = Platform::default();
+    Mcfg::parse(&bytes).unwrap().lower_into(&mut platform);
+    assert_eq!(platform.buses.len(), 1);
+    let kinds: Vec<_> = platform.skipped.iter().map(|error| (error.at.to_string(), error.kind)).collect();
+    assert!(matches!(&kinds[0], (at, ErrorKind::Checksum(_)) if at == "MCFG+0x9"));
+    assert_eq!(kinds[1], ("MCFG+0x4c".to_string(), ErrorKind::Truncated { need: 16, have: 7 }));
+    assert_eq!(kinds[2], ("MCFG+0x2c".to_string(), ErrorKind::BusRange { first: 5, last: 4 }));
+    let short = sdt(b"MCFG", &[0; 7]);
+    assert_eq!(Mcfg::parse(&short).unwrap_err().kind, ErrorKind::Truncated { need: 44, have: 43 });
+}

@@ -1,0 +1,4 @@
+//! Device trees: bytes to views to facts.
+
+mod claims;
+mod corpus;

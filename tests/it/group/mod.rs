@@ -1,0 +1,9 @@
+//! Which devices share a group, in every order.
+
+mod closure;
+mod exhaustive;
+mod kernel_groups;
+mod kernel_truth;
+mod order;
+mod proxies;
+mod simulate;

@@ -1,0 +1,7 @@
+//! What is wrong, risky or odd.
+
+mod acpi;
+mod devices;
+mod dtb;
+mod samples;
+mod tables;

@@ -1,0 +1,7 @@
+//! What people hold: recognised, opened, sampled, booted.
+
+mod boot;
+mod decode;
+mod input;
+mod lspci;
+mod samples;

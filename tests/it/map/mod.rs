@@ -1,0 +1,6 @@
+//! Maps: where an id goes, under each dialect.
+
+mod diff;
+mod index;
+mod linux;
+mod vectors;

@@ -1,0 +1,4 @@
+//! What a PCI function is.
+
+mod config_space;
+mod quirks;

@@ -1,0 +1,10 @@
+//! What several tests need.
+#![allow(dead_code)]
+
+pub(crate) mod dt;
+pub(crate) mod machine;
+pub(crate) mod pci;
+pub(crate) mod record;
+pub(crate) mod referees;
+pub(crate) mod tool;
+pub(crate) mod write;
