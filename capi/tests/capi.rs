@@ -78,7 +78,7 @@ fn library() -> &'static Path {
 
 /// Compiles a program against the header and the static library.
 fn compile(compiler: &str, standard: &str, source: &str, flags: &[&str]) -> PathBuf {
-    let source = root().join(source);
+    let source = project().join(source);
     let stem = source.file_stem().unwrap().to_str().unwrap();
     let program = scratch(&format!("{stem}-{standard}-{}", flags.len()));
     let language = if standard.starts_with("c++") { "c++" } else { "c" };
@@ -175,7 +175,7 @@ fn c_and_cpp_programs_build_without_warnings_and_get_the_right_answers() {
             continue;
         }
         for standard in standards {
-            let program = compile(compiler, standard, "tests/capi/check.c", &[]);
+            let program = compile(compiler, standard, "capi/tests/capi/check.c", &[]);
             let said = run(program, samples());
             println!("{standard}: {said}");
             assert!(said.ends_with("all right\n"), "{said}");
@@ -189,13 +189,13 @@ fn memory_checkers_find_nothing() {
         return;
     }
     if installed("valgrind") {
-        let program = compile("cc", "c11", "tests/capi/check.c", &[]);
+        let program = compile("cc", "c11", "capi/tests/capi/check.c", &[]);
         let flags = ["--quiet", "--leak-check=full", "--show-leak-kinds=all", "--errors-for-leak-kinds=all"];
         let arguments = flags.map(PathBuf::from).into_iter().chain(["--error-exitcode=9".into(), program]);
         run("valgrind", arguments.chain(samples()));
     }
     let sanitized = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    let program = compile("cc", "c17", "tests/capi/check.c", &sanitized);
+    let program = compile("cc", "c17", "capi/tests/capi/check.c", &sanitized);
     run(program, samples());
 }
 
@@ -204,12 +204,12 @@ fn the_example_prints_streams_and_groups() {
     if !installed("cc") {
         return;
     }
-    let source = fs::read_to_string(root().join("examples/c/groups.c")).unwrap();
+    let source = fs::read_to_string(project().join("examples/c/groups.c")).unwrap();
     assert!(source.lines().count() <= 40, "the example is said to have 40 lines");
     let program = compile("cc", "c11", "examples/c/groups.c", &[]);
     let [iort, _, lspci] = samples();
     let said = run(program, [iort, lspci]);
-    let expected = root().join("examples/c/groups.out");
+    let expected = project().join("examples/c/groups.out");
     if std::env::var_os("BLESS").is_some() {
         fs::write(&expected, &said).unwrap();
     }

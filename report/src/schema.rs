@@ -28,7 +28,7 @@ pub const DOCUMENTS: [(&str, &str); 9] = [
 /// The JSON Schema (2020-12) of a kind of document, as people name it: `fwspec.platform/1`, `platform`, or the verb `show`.
 ///
 /// ```
-/// use fwspec_report::json::schema;
+/// use fwspec_report::schema;
 /// assert!(schema("lookup").unwrap().contains("https://json-schema.org/draft/2020-12/schema"));
 /// assert_eq!(schema("weather"), None);
 /// ```

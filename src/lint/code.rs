@@ -1019,7 +1019,7 @@ impl Code {
     }
 }
 
-/// What each sample of `firmware-samples/broken` shows, a line a code. `BLESS=1 cargo test --test lint` writes it.
+/// What each sample of `firmware-samples/broken` shows, a line a code. `BLESS=1 cargo test --test it lint::` writes it.
 const CASES: &str = include_str!("cases.txt");
 
 impl Code {

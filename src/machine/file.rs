@@ -14,7 +14,7 @@ const TOO_LARGE: u64 = 1 << 32;
 ///
 /// ```
 /// let manifest = fwspec::machine::read("Cargo.toml")?;
-/// assert!(manifest.starts_with(b"[package]"));
+/// assert!(manifest.starts_with(b"[workspace]"));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///

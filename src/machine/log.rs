@@ -48,7 +48,7 @@ const GLOBAL_FAULT: &str =
 /// of an SMMUv1/v2.
 ///
 /// ```
-/// use fwspec::{StreamId, input::log_line};
+/// use fwspec::{StreamId, machine::log_line};
 /// let line = log_line("arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x5e200").unwrap();
 /// assert_eq!(line.stream, Some(StreamId(0x5e200)));
 /// assert!(log_line("usb 1-1: new high-speed USB device").is_none());

@@ -38,7 +38,7 @@ impl core::str::FromStr for Query {
     /// Reads a question.
     ///
     /// ```
-    /// use fwspec::{StreamId, input::Query};
+    /// use fwspec::{StreamId, machine::Query};
     /// assert_eq!("sid:0x5e200".parse(), Ok(Query::Stream(StreamId(0x5e200))));
     /// assert_eq!("/pcie@1:01:00.0".parse(), Ok(Query::OnBus { node: "/pcie@1".into(), id: 0x100 }));
     /// assert!("rid:north".parse::<Query>().is_err());

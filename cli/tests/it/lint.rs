@@ -1,4 +1,4 @@
-//! `lint`, `explain` and `diff`, their output compared with files beside; `BLESS=1 cargo test --test cli_lint` writes them
+//! `lint`, `explain` and `diff`, their output compared with files beside; `BLESS=1 cargo test -p fwspec-cli --test it lint::` writes them
 //! anew. What they say of bytes is compared with the bytes.
 
 use crate::support;

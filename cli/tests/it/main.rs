@@ -13,7 +13,6 @@
 
 mod audit;
 #[path = "../../../tests/it/support/dt.rs"]
-#[allow(dead_code)]
 mod dt;
 mod dt_show;
 mod fields;
@@ -23,7 +22,6 @@ mod manual;
 mod many;
 mod mutants;
 #[path = "../../../tests/it/support/pci.rs"]
-#[allow(dead_code)]
 mod pci;
 mod pictures;
 mod schema;

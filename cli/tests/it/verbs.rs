@@ -1,4 +1,4 @@
-//! Each verb of the command, its output compared with a file beside; `BLESS=1 cargo test --test cli` writes them anew.
+//! Each verb of the command, its output compared with a file beside; `BLESS=1 cargo test -p fwspec-cli --test it verbs::` writes them anew.
 
 use crate::support;
 

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use fwspec::acpi::iort::Builder;
 use fwspec::lint::Code;
 
-use crate::acpi::healthy;
-use crate::pci_support::{Config, DOWNSTREAM, ENDPOINT, PCIE_TO_PCI, ROOT_PORT, UPSTREAM};
+use super::acpi::healthy;
+use crate::support::pci::{Config, DOWNSTREAM, ENDPOINT, PCIE_TO_PCI, ROOT_PORT, UPSTREAM};
 
 /// A machine: its IORT, what `lspci -xxxx` says, and the width of StreamIDs where that matters.
 pub struct Machine {

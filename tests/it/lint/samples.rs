@@ -4,8 +4,6 @@ use super::acpi;
 use super::devices;
 use super::dtb;
 use super::tables;
-use crate::support::pci;
-use crate::support::write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

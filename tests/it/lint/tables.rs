@@ -2,7 +2,7 @@
 
 use fwspec::lint::Code;
 
-use crate::write::{Rimt, Viot};
+use crate::support::write::{Rimt, Viot};
 
 /// A RIMT whose IOMMU translates every function of segment 0.
 pub fn healthy_rimt() -> Rimt {

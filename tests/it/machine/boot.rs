@@ -1,4 +1,4 @@
-//! Boots unmodified kernels and holds the library against what they decide: `FWSPEC_BOOT=1 cargo test --test boot`.
+//! Boots unmodified kernels and holds the library against what they decide: `FWSPEC_BOOT=1 cargo test --test it boot::`.
 
 use std::path::Path;
 use std::process::Command;

@@ -115,14 +115,14 @@ fn a_file_of_4_gib_is_refused_without_reading_it() {
     let scratch = Scratch::new("large");
     let path = scratch.0.join("large");
     fs::File::create(&path).unwrap().set_len(1 << 32).unwrap();
-    let error = input::read(&path).unwrap_err();
+    let error = machine::read(&path).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
     assert!(error.to_string().contains("4 GiB"), "{error}");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_an_error_of_the_system() {
-    assert_eq!(input::read("no/such/file").unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(machine::read("no/such/file").unwrap_err().kind(), std::io::ErrorKind::NotFound);
 }
 
 /// Makes the folder of a function, with its config space, and the link to it that the kernel makes.

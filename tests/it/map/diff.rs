@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use dt::Blob;
 use fwspec::acpi::iort::{Builder, Iort};
+use fwspec::diff::{Change, Side, diff};
 use fwspec::dt::Tree;
-use fwspec::map::{Change, Side, diff};
 use fwspec::{Bdf, Dialect, IdMap, Platform, RequesterId, Segment};
 use proptest::prelude::*;
 
