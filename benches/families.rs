@@ -53,7 +53,7 @@ fn group(input: &[u8]) {
 fn costs(input: &[u8]) -> [f64; 2] {
     let reading = per_byte(input, || read(input));
     let judging = match Firmware::open("", input.to_vec()) {
-        Ok(firmware) => per_byte(input, || drop(black_box(firmware.findings()))),
+        Ok(firmware) => per_byte(input, || drop(black_box(fwspec::answer::findings(&firmware)))),
         Err(_) => per_byte(input, || group(input)),
     };
     [reading, judging]

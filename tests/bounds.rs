@@ -199,7 +199,7 @@ fn judged(input: &[u8]) -> usize {
         return peak(input, group);
     }
     let Ok(firmware) = Firmware::open("", input.to_vec()) else { return 0 };
-    peak_of(|| drop(firmware.findings()))
+    peak_of(|| drop(fwspec::answer::findings(&firmware)))
 }
 
 fn group(input: &[u8]) {

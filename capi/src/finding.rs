@@ -23,7 +23,7 @@ pub unsafe extern "C" fn fwspec_findings(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let findings = map.firmware.findings();
+        let findings = fwspec::answer::findings(&map.firmware);
         let findings = findings.iter().map(|finding| fwspec_finding {
             offset: u64::from(finding.at.offset),
             length: finding.len,

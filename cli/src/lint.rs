@@ -2,7 +2,7 @@
 
 use std::io;
 
-use fwspec::answer::{LintDocument, Linted, Tally};
+use fwspec::answer::{LintDocument, Linted, Tally, findings};
 use fwspec::group::Policy;
 use fwspec::lint::{self, Finding, Severity};
 use fwspec::machine::Firmware;
@@ -42,7 +42,7 @@ pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
             if matches!(input, Input::Named(_) | Input::Read(..)) {
                 buses.iter().for_each(|buses| firmware.join(buses.clone()));
             }
-            linted.findings.extend(firmware.findings());
+            linted.findings.extend(findings(firmware));
             if let Some(found) = &found {
                 linted.findings.extend(among_devices(firmware, found.clone(), lint.sid_bits, notes));
             }

@@ -173,7 +173,7 @@ pub fn input_firmware(bytes: &[u8]) {
             show::debug(&firmware.requesters_named("/pcie@10000000"));
             show::debug(&firmware.requesters_named("\\_SB_.DEV0"));
             show::debug(&firmware.pci_function_named("/pcie@10000000/device@1,0"));
-            firmware.findings().iter().for_each(show::display);
+            fwspec::answer::findings(&firmware).iter().for_each(show::display);
             audited(&firmware.platform);
         }
         Err((error, tree)) => {

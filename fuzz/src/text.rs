@@ -72,7 +72,7 @@ pub fn input_named(bytes: &[u8]) {
     let tree = Tree::parse(blob).ok();
     for question in questions.lines().take(8) {
         for requester in firmware.requesters_named(question) {
-            show::debug(&(map.fwspec_of(requester), firmware.name_mismatch(requester)));
+            show::debug(&map.fwspec_of(requester));
         }
         if let Some(tree) = tree {
             let found = tree.find(question).map(|node| node.offset());

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::acpi::iort;
 use crate::machine::{Firmware, Query};
 use crate::map::{IdMap, MsiRequest, StreamSource};
 use crate::model::RequesterKind;
@@ -209,7 +210,7 @@ impl Asked<'_> {
             devices: self.map.device_ids_of(at).iter().filter_map(|request| self.msi(*request)).collect(),
         };
         let reason = outcome.refused.map(|reason| reason.to_string());
-        (answer, reason.or_else(|| self.firmware.name_mismatch(at)))
+        (answer, reason.or_else(|| name_mismatch(self.firmware, at)))
     }
 
     /// A PCI function by its node: it has the ids that its host's maps give, whatever else the node says.
@@ -265,4 +266,19 @@ impl Asked<'_> {
         let reason = sources.is_empty().then(|| "nothing produces it".to_string());
         (Answer::Sources { sources }, reason)
     }
+}
+
+/// Why Linux does not find the named component at this index although people mean it by this name: it compares
+/// namespace paths byte for byte, with every segment padded to four characters (drivers/acpi/arm64/iort.c
+/// `iort_match_node_callback`).
+fn name_mismatch(firmware: &Firmware, requester: u32) -> Option<String> {
+    let requester = firmware.platform.requesters.get(crate::bytes::index(requester))?;
+    let RequesterKind::Component(component) = &requester.kind else { return None };
+    let path = iort::Path::new(component.path.as_bytes());
+    (!path.is_padded()).then(|| {
+        alloc::format!(
+            "Linux does not find it: the table says {}, the kernel compares with every segment padded to four characters",
+            component.path
+        )
+    })
 }

@@ -8,6 +8,7 @@
 mod audit;
 mod diff;
 mod explain;
+mod findings;
 mod groups;
 mod lint;
 mod linted;
@@ -23,6 +24,7 @@ pub use audit::{
 };
 pub use diff::DiffDocument;
 pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
+pub use findings::findings;
 pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};

@@ -9,7 +9,6 @@ use crate::acpi::rimt::Rimt;
 use crate::acpi::viot::Viot;
 use crate::acpi::{Madt, Mcfg};
 use crate::dt::Tree;
-use crate::lint::{self, Finding};
 use crate::model::{Requester, RequesterKind};
 use crate::{Error, ErrorKind, Platform, RequesterId, Segment, Source};
 
@@ -153,54 +152,10 @@ impl Firmware {
         }
     }
 
-    /// Everything that is wrong, risky or odd in it, in the order of the firmware.
-    ///
-    /// ```
-    /// use fwspec::acpi::iort::Builder;
-    /// use fwspec::machine::Firmware;
-    /// let mut table = Builder::new(6);
-    /// let smmu = table.smmu_v3(0x2b40_0000).id();
-    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
-    /// let firmware = Firmware::open("iort.bin", table.finish())?;
-    /// assert!(firmware.findings().iter().any(|finding| finding.code.rule().name == "dma-hole"));
-    /// # Ok::<(), fwspec::Error>(())
-    /// ```
-    pub fn findings(&self) -> Vec<Finding> {
-        match (self.iort(), self.tree(), self.companions.as_slice()) {
-            (Some(iort), _, []) => lint::iort(&iort, &self.platform),
-            (_, Some(tree), _) => lint::tree(&tree, &self.platform),
-            (_, _, []) => lint::platform(&self.platform),
-            (iort, _, companions) => {
-                let of_companion = |error: &&Error| {
-                    error.kind != ErrorKind::TableTwice
-                        && self.companions().any(|source| source == error.at.source)
-                };
-                // What the machine has in common, and what is wrong with the IORT and with the files around the tables.
-                let common = Platform {
-                    buses: self.platform.buses.clone(),
-                    its_units: self.platform.its_units.clone(),
-                    skipped: self
-                        .platform
-                        .skipped
-                        .iter()
-                        .filter(|error| !of_companion(error))
-                        .copied()
-                        .collect(),
-                    ..Platform::default()
-                };
-                let own = match iort {
-                    Some(iort) => {
-                        let Platform { buses, its_units, skipped, .. } = common.clone();
-                        lint::iort(&iort, &Platform { buses, its_units, skipped, ..iort.platform() })
-                    }
-                    None => lint::platform(&common),
-                };
-                let companion = |part: &Companion| {
-                    lint::platform(&Platform { buses: common.buses.clone(), ..part.platform.clone() })
-                };
-                own.into_iter().chain(companions.iter().flat_map(companion)).collect()
-            }
-        }
+    /// The facts of each RIMT and VIOT by itself, in the order of [`companions`](Firmware::companions); they are in
+    /// [`platform`](Firmware::platform), too.
+    pub(crate) fn companion_platforms(&self) -> impl Iterator<Item = &Platform> {
+        self.companions.iter().map(|companion| &companion.platform)
     }
 
     /// What stands at the place of each record that could not be read, for people: `/soc/pcie@1000 iommu-map, cell 5`. Empty for
@@ -247,23 +202,6 @@ impl Firmware {
         let is_host = |r: &Requester| r.origin.at.offset == host && matches!(r.kind, RequesterKind::Bus(_));
         let host = self.platform.requesters.iter().position(is_host)?;
         Some((crate::bytes::saturate(host), function.rid))
-    }
-
-    /// Why Linux does not find the named component at this index although people mean it by this name: it compares
-    /// namespace paths byte for byte, with every segment padded to four characters.
-    pub fn name_mismatch(&self, requester: u32) -> Option<String> {
-        let RequesterKind::Component(component) =
-            &self.platform.requesters.get(crate::bytes::index(requester))?.kind
-        else {
-            return None;
-        };
-        let path = iort::Path::new(component.path.as_bytes());
-        (!path.is_padded()).then(|| {
-            alloc::format!(
-                "Linux does not find it: the table says {}, the kernel compares with every segment padded to four characters",
-                component.path
-            )
-        })
     }
 }
 

@@ -20,9 +20,16 @@ const FLOW: &[&[&str]] = &[
 const PACKAGES: [(&str, &[&str]); 3] =
     [("report", &["fwspec"]), ("cli", &["fwspec", "fwspec_report"]), ("capi", &["fwspec"])];
 
-/// Which rooms further up the flow are closed all the same: behind `model`, firmware's formats are forgotten.
-const CLOSED: [(&str, &[&str]); 3] =
-    [("map", &["acpi", "dt", "pci"]), ("group", &["acpi", "dt"]), ("simulate", &["acpi", "dt"])];
+/// Which rooms further up the flow are closed all the same, and why.
+const CLOSED: [(&str, &[&str], &str); 4] = [
+    ("map", &["acpi", "dt", "pci"], FORGOTTEN),
+    ("group", &["acpi", "dt"], FORGOTTEN),
+    ("simulate", &["acpi", "dt"], FORGOTTEN),
+    ("machine", &["lint"], "`machine` says which file is what and judges nothing"),
+];
+
+/// Why the rooms after `model` do not name those before it.
+const FORGOTTEN: &str = "after `model` nothing knows the firmware's format";
 
 /// The crate's own file, where the rooms meet.
 const FRONT_DOORS: [&str; 1] = ["lib"];
@@ -35,13 +42,12 @@ fn row(room: &str) -> usize {
 
 /// Why code in `room` may not name something of `other`.
 fn objection(room: &str, other: &str) -> Option<&'static str> {
-    let closed = CLOSED.iter().any(|(of, rooms)| *of == room && rooms.contains(&other));
+    let closed = CLOSED.iter().find(|(of, rooms, _)| *of == room && rooms.contains(&other));
     match row(room).cmp(&row(other)) {
         _ if room == other => None,
-        _ if closed => Some("behind `model` nothing knows the firmware's format"),
         std::cmp::Ordering::Less => Some("that is further down the data flow"),
         std::cmp::Ordering::Equal if row(room) > 0 => Some("rooms of one row never meet"),
-        _ => None,
+        _ => closed.map(|(.., why)| *why),
     }
 }
 

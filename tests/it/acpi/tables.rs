@@ -357,7 +357,7 @@ fn lint_tells_of_every_table_of_a_machine() {
     let mut outside = viot.clone();
     outside[38] = 47;
     let codes = |tables: &[&[u8]]| -> Vec<String> {
-        let findings = Firmware::open("machine", tables.concat()).unwrap().findings();
+        let findings = fwspec::answer::findings(&Firmware::open("machine", tables.concat()).unwrap());
         findings.iter().map(|finding| format!("{} {}", finding.code, finding.at)).collect()
     };
     let iort = iort.finish();

@@ -22,7 +22,7 @@ fn findings(bytes: &[u8]) -> Vec<Finding> {
         Ok(firmware) => firmware,
         Err(error) => return vec![lint::unreadable(&error).expect("a finding about the table")],
     };
-    firmware.findings()
+    fwspec::answer::findings(&firmware)
 }
 
 /// What the command finds with `--pci`.
@@ -165,7 +165,7 @@ fn a_host_with_a_mask_is_judged_by_what_its_requester_ids_become() {
                     translated |= found.is_ok();
                     open |= found.is_err();
                 }
-                let found = codes(&firmware.findings(), Severity::Info);
+                let found = codes(&fwspec::answer::findings(&firmware), Severity::Info);
                 let place = format!("{first:#x} and {count:#x} under {mask:#x}, buses {buses:x?}: {found:?}");
                 assert_eq!(found.contains(&Code::BusUntranslated), !translated, "{place}");
                 assert_eq!(found.contains(&Code::Bypass), translated && open, "{place}");
