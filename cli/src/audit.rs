@@ -1,35 +1,68 @@
 //! `fwspec audit`: what can reach memory untranslated, what shares an identity, what shares a group.
 
-use std::io;
+use std::path::PathBuf;
 
+use clap::{Args, ValueEnum};
+
+use fwspec::Dialect;
 use fwspec::answer::{AuditDocument, Problem};
-use fwspec::group::Policy;
 use fwspec::lint;
 use fwspec_report::text;
 
-use super::args::{self, Audit, AuditFault};
-use super::groups::{assign, open_all, read_topology};
-use super::{Outcome, print, print_json, style};
+use super::machine::{assign, open_all, read_topology};
+use super::options::{self, Output, dialect};
+use super::{Failure, Outcome, print, print_json, style};
 
-pub(super) fn run(arguments: &Audit) -> io::Result<Outcome> {
-    let Ok(Some(firmware)) = open_all(&arguments.files) else { return Ok(Outcome::Unreadable) };
-    let (found, unread) = match arguments.pci.as_deref().map(read_topology) {
-        Some(None) => return Ok(Outcome::Unreadable),
-        Some(Some(topology)) => topology,
-        None => Default::default(),
-    };
-    let (policy, word) = match arguments.policy {
-        args::Policy::Linux => (Policy::Linux, "linux"),
-        args::Policy::Strict => (Policy::Strict, "strict"),
-    };
-    let assigned = assign(Some(&firmware), arguments.dialect, policy, found);
-    let Some((groups, skipped)) = assigned else { return Ok(Outcome::Unreadable) };
-    let Some(map) = groups.map() else { return Ok(Outcome::Unreadable) };
+/// One page for a security reader: what reaches memory untranslated, what shares an identity or a group
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The FILEs are those of one machine. Without --pci it is said which requester IDs are open; with it, also which of them\n\
+somebody has, and which devices share ids and groups.\n\n\
+Exit codes: 0 the page was made, 1 there is something that --fail-on names, 2 unreadable input, 64 usage.\n\n\
+Examples:\n  fwspec audit iort.bin mcfg.bin\n  fwspec audit --pci lspci.txt board.dtb\n  fwspec audit --policy strict --pci lspci.txt iort.bin\n  \
+fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
+)]
+pub(super) struct Options {
+    /// Firmware of one machine: a DTB, or an IORT with the VIOT, MCFG and MADT that are beside it; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// `lspci -xxxx` text of the machine: also what the devices that are there show
+    #[arg(long, value_name = "TOPOLOGY")]
+    pci: Option<PathBuf>,
+    /// Which rules make groups: linux, or strict (what the isolation really allows)
+    #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
+    policy: options::Policy,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    dialect: Dialect,
+    /// Exit with 1 when there is any of these
+    #[arg(long, value_enum, value_delimiter = ',')]
+    fail_on: Vec<AuditFault>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum AuditFault {
+    /// Something reaches memory untranslated; with --pci, something that is there
+    Untranslated,
+    /// Something shares a StreamID or DeviceID
+    Ids,
+    /// Devices share a group, or are not isolated
+    Groups,
+}
+
+pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
+    let firmware = open_all(&arguments.files)?.ok_or_else(|| Failure::usage("audit needs firmware"))?;
+    let (found, unread) = arguments.pci.as_deref().map(read_topology).transpose()?.unwrap_or_default();
+    let (groups, skipped) = assign(Some(&firmware), arguments.dialect, arguments.policy.policy(), found)?;
+    let map = groups.map().ok_or_else(|| Failure::usage("audit needs firmware"))?;
     let audit = lint::audit::audit(&firmware.platform, map, Some(&groups));
     let errors = firmware.platform.skipped.iter().chain(&unread).map(Problem::from);
     let skipped = errors.chain(skipped).collect();
     let (file, platform) = (&firmware.file, &firmware.platform);
-    let document = AuditDocument::new(file, platform, arguments.dialect, word, &audit, skipped);
+    let document =
+        AuditDocument::new(file, platform, arguments.dialect, arguments.policy.as_str(), &audit, skipped);
     if arguments.output.is_json() {
         print_json(&document)?;
     } else {

@@ -1,30 +1,50 @@
 //! `fwspec diff`: what changed in meaning between two firmwares.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
 
 use fwspec::answer::DiffDocument;
 use fwspec::diff::{Side, diff, regrouped};
 use fwspec::group::{DeviceKey, Policy};
-use fwspec::{Bdf, Groups, IdMap, Segment};
+use fwspec::{Bdf, Dialect, Groups, Segment};
 use fwspec_report::changes;
 
-use super::args::Diff;
-use super::groups::{assign, read_topology};
-use super::{Outcome, complain, open, print, print_json};
+use super::machine::{assign, map, open, read_topology};
+use super::options::{Output, dialect};
+use super::{Failure, Outcome, complain, print, print_json};
 
-pub(super) fn run(arguments: &Diff) -> io::Result<Outcome> {
-    let (Some(before), Some(after)) = (open(&arguments.before), open(&arguments.after)) else {
-        return Ok(Outcome::Unreadable);
-    };
-    let found = match arguments.pci.as_deref().map(read_topology) {
-        Some(None) => return Ok(Outcome::Unreadable),
-        Some(Some((found, unread))) => {
-            unread.iter().for_each(|error| complain(error));
-            Some(found)
-        }
-        None => None,
-    };
+/// Compare two firmwares in meaning: two versions, or the device tree and the IORT of one board
+#[derive(Debug, Args)]
+#[command(
+    after_help = "IOMMUs are matched by the address of their registers. With --pci only buses with a device on them are compared,\n\
+and which functions are in a group together.\n\n\
+Examples:\n  fwspec diff old-iort.bin new-iort.bin\n  fwspec diff iort.bin board.dtb\n  fwspec diff --pci lspci.txt iort.bin board.dtb"
+)]
+pub(super) struct Options {
+    /// The firmware before
+    #[arg(value_name = "A")]
+    before: PathBuf,
+    /// The firmware after
+    #[arg(value_name = "B")]
+    after: PathBuf,
+    /// `lspci -xxxx` text of the machine: compare only buses with a device on them, and the groups of the devices
+    #[arg(long, value_name = "TOPOLOGY")]
+    pci: Option<PathBuf>,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    dialect: Dialect,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
+    let (before, after) = (open(&arguments.before)?, open(&arguments.after)?);
+    let found = arguments.pci.as_deref().map(read_topology).transpose()?.map(|(found, unread)| {
+        unread.iter().for_each(|error| complain(error));
+        found
+    });
     let buses: Option<BTreeSet<(Segment, u8)>> = found.as_ref().map(|found| {
         let functions = found.iter().filter_map(|device| match device.key() {
             DeviceKey::Pci(bdf) => Some((bdf.segment, bdf.rid.bus())),
@@ -32,24 +52,18 @@ pub(super) fn run(arguments: &Diff) -> io::Result<Outcome> {
         });
         functions.collect()
     });
-    let mut maps = Vec::new();
-    let mut assigned: Vec<Groups> = Vec::new();
-    for firmware in [&before, &after] {
-        match IdMap::build(&firmware.platform, arguments.dialect) {
-            Ok(map) => maps.push(map),
-            Err(error) => {
-                complain(&format_args!("{}: {error}", firmware.file));
-                return Ok(Outcome::Unreadable);
-            }
-        }
-        // What cannot be added on one side cannot on the other, and is in neither.
-        let groups = found.clone().and_then(|f| assign(Some(firmware), arguments.dialect, Policy::Linux, f));
-        assigned.extend(groups.map(|(groups, _)| groups));
-    }
-    let [first, second] = maps.as_slice() else { return Ok(Outcome::Unreadable) };
+    let (first, second) = (map(&before, arguments.dialect)?, map(&after, arguments.dialect)?);
+    // What cannot be added on one side cannot on the other, and is in neither.
+    let assigned: Vec<Groups> = match &found {
+        Some(found) => [&before, &after]
+            .into_iter()
+            .map(|side| Ok(assign(Some(side), arguments.dialect, Policy::Linux, found.clone())?.0))
+            .collect::<Result<_, Failure>>()?,
+        None => Vec::new(),
+    };
     let wanted = |bdf: Bdf| buses.as_ref().is_none_or(|buses| buses.contains(&(bdf.segment, bdf.rid.bus())));
     let sides =
-        [Side { platform: &before.platform, map: first }, Side { platform: &after.platform, map: second }];
+        [Side { platform: &before.platform, map: &first }, Side { platform: &after.platform, map: &second }];
     let found = diff(sides[0], sides[1], wanted);
     let groups = match assigned.as_slice() {
         [ours, theirs] => regrouped(ours, theirs),

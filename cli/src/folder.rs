@@ -11,7 +11,7 @@ use fwspec::dt::Tree;
 use fwspec::machine::{self, Firmware, Kind, READ_HERE, recognise};
 use fwspec::{Error, ErrorKind, Source};
 
-use super::name;
+use super::machine::name;
 
 /// So many bytes tell a table by its header and a tree by its magic.
 const HEADER: u64 = 64;

@@ -2,7 +2,6 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![forbid(unsafe_code)]
 
-mod args;
 mod audit;
 mod diff;
 mod explain;
@@ -10,8 +9,10 @@ mod folder;
 mod groups;
 mod lint;
 mod lookup;
+mod machine;
 mod manual;
 mod many;
+mod options;
 mod schema;
 mod show;
 mod simulate;
@@ -21,15 +22,45 @@ mod why;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use fwspec::machine::{self, Firmware};
 use fwspec_report::text::Style;
 
-use folder::{Input, Notes};
+/// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share a group.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fwspec",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+#[command(
+    after_help = "A FILE is a device tree (DTB), an ACPI IORT, RIMT or VIOT table, several ACPI tables, or acpidump text; - is standard input.\n\
+show and lint also take folders, and read everything below them.\n\
+Exit codes: 0 fine, 1 nothing found for an id or lint findings, 2 unreadable input, 64 usage."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Show(show::Options),
+    Lookup(lookup::Options),
+    Groups(groups::Options),
+    Audit(audit::Options),
+    Simulate(simulate::Options),
+    Lint(lint::Options),
+    Diff(diff::Options),
+    Explain(explain::Options),
+    Schema(schema::Options),
+    Completions(manual::Completions),
+    Man(manual::Manual),
+}
 
 /// How the command ends. The numbers are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,12 +86,58 @@ impl From<Outcome> for ExitCode {
     }
 }
 
+/// Why a verb ended without an answer. The message is printed once, by [`run`].
+#[derive(Debug)]
+enum Failure {
+    /// The command was called wrongly.
+    Usage(String),
+    /// An input cannot be read, or does not hold what the verb needs.
+    Unreadable(String),
+    /// The output cannot be written.
+    Output(io::Error),
+}
+
+impl Failure {
+    /// The command was called wrongly, in the words of an error.
+    fn usage(message: impl ToString) -> Self {
+        Failure::Usage(message.to_string())
+    }
+
+    /// Whether the reader of the output has gone away (`fwspec show … | head`): nothing is left to tell.
+    fn is_reader_gone(&self) -> bool {
+        matches!(self, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Failure::Usage(_) => Outcome::Usage,
+            Failure::Output(_) if self.is_reader_gone() => Outcome::Fine,
+            Failure::Unreadable(_) | Failure::Output(_) => Outcome::Unreadable,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Usage(message) | Failure::Unreadable(message) => f.write_str(message),
+            Failure::Output(error) => write!(f, "cannot write the output: {error}"),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::Output(error)
+    }
+}
+
 /// Runs the command with these arguments, the first being its own name.
 ///
 /// Prints to standard output and standard error, and returns the exit code: 0 fine, 1 nothing found, 2 unreadable input, 64
 /// usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match args::Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
@@ -68,25 +145,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match &arguments.verb {
-        args::Verb::Show(show) => show::run(show),
-        args::Verb::Lookup(lookup) => lookup::run(lookup),
-        args::Verb::Lint(lint) => lint::run(lint),
-        args::Verb::Explain(explain) => explain::run(explain),
-        args::Verb::Diff(diff) => diff::run(diff),
-        args::Verb::Audit(audit) => audit::run(audit),
-        args::Verb::Groups(groups) => groups::run(groups),
-        args::Verb::Simulate(simulate) => simulate::run(simulate),
-        args::Verb::Schema(schema) => schema::run(schema),
-        args::Verb::Completions(completions) => manual::completions(completions),
-        args::Verb::Man(manual) => manual::man(manual),
+        Verb::Show(show) => show::run(show),
+        Verb::Lookup(lookup) => lookup::run(lookup),
+        Verb::Lint(lint) => lint::run(lint),
+        Verb::Explain(explain) => explain::run(explain),
+        Verb::Diff(diff) => diff::run(diff),
+        Verb::Audit(audit) => audit::run(audit),
+        Verb::Groups(groups) => groups::run(groups),
+        Verb::Simulate(simulate) => simulate::run(simulate),
+        Verb::Schema(schema) => schema::run(schema),
+        Verb::Completions(completions) => manual::completions(completions),
+        Verb::Man(manual) => manual::man(manual),
     };
     match result {
         Ok(outcome) => outcome.into(),
-        // The reader of our output has gone away (`fwspec show … | head`): nobody is left to tell.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::Fine.into(),
-        Err(error) => {
-            complain(&format_args!("cannot write the output: {error}"));
-            Outcome::Unreadable.into()
+        Err(failure) => {
+            if !failure.is_reader_gone() {
+                complain(&failure);
+            }
+            failure.outcome().into()
         }
     }
 }
@@ -104,34 +181,6 @@ fn style() -> Style {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     Style { colour, width: columns.filter(|_| terminal) }
-}
-
-/// Opens firmware, and tells the user where it cannot be read. A folder is a set of ACPI tables of one machine
-/// (`/sys/firmware/acpi/tables`).
-fn open(path: &Path) -> Option<Firmware> {
-    let mut notes = Notes::default();
-    let opened = match Input::one(path) {
-        Ok(input) => input.open(&mut notes).map_err(|closed| closed.message(&name(path))),
-        Err(error) => Err(format!("{}: {error}", name(path))),
-    };
-    notes.lines.iter().chain(opened.as_ref().err()).for_each(|line| complain(line));
-    opened.ok()
-}
-
-/// Reads a file or standard input, and tells the user where that fails.
-fn read(path: &Path) -> Option<Vec<u8>> {
-    match machine::read(path) {
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            complain(&format_args!("{}: {error}", name(path)));
-            None
-        }
-    }
-}
-
-/// The name of a file in messages.
-fn name(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
 }
 
 fn complain(message: &dyn core::fmt::Display) {

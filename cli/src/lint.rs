@@ -1,38 +1,123 @@
 //! `fwspec lint`: what is wrong in firmware.
 
 use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 
 use fwspec::answer::{LintDocument, Linted, Tally, findings};
 use fwspec::group::Policy;
-use fwspec::lint::{self, Finding, Severity};
+use fwspec::lint::{self, Code, Finding, Severity};
 use fwspec::machine::Firmware;
 use fwspec::{Device, Dialect};
 use fwspec_report::text::Style;
 use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit, text};
 
-use super::args::{FailOn, Lint, LintFormat};
 use super::folder::{Closed, Input, Inputs, Notes};
-use super::groups::{assign, read_topology};
+use super::machine::{assign, read_topology};
 use super::many;
 use super::waiver::Waivers;
-use super::{Outcome, complain, print, print_json, style};
+use super::{Failure, Outcome, complain, print, print_json, style};
 
-pub(super) fn run(lint: &Lint) -> io::Result<Outcome> {
-    let waivers = match lint.waivers.as_deref().map(Waivers::open).transpose() {
-        Ok(waivers) => waivers.unwrap_or_default(),
-        Err(error) => {
-            complain(&error);
-            return Ok(Outcome::Usage);
+/// Find what is wrong, risky or odd in firmware
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A CODE is a code or its name: IORT004, range-overlap. `fwspec explain CODE` tells more about one.\n\n\
+A waiver file is TOML:\n  [[waiver]]\n  code = \"IORT057\"\n  where = \"IORT+0x48\"        # place or node; left out: everywhere\n  \
+reason = \"our tools do not use identifiers\"\n  expires = 2030-12-31\n\n\
+Examples:\n  fwspec lint /sys/firmware/acpi/tables/IORT\n  fwspec lint --fail-on warn --allow unaligned iort.bin mcfg.bin\n  \
+fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb\n  fwspec lint --pci lspci.txt --sid-bits 16 iort.bin"
+)]
+pub(super) struct Options {
+    /// Firmware to check, or folders of it; an MCFG beside an IORT tells which buses there are, a MADT which ITS units; - is standard input
+    ///
+    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder are those of one machine
+    /// (/sys/firmware/acpi/tables), if none that is read here is there twice. What is no firmware is passed over and counted; symbolic links are
+    /// not followed.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// `lspci -xxxx` text of the machine: also what only the devices that are there show
+    #[arg(long, value_name = "TOPOLOGY")]
+    pci: Option<PathBuf>,
+    /// Number of StreamID bits that the SMMUs implement
+    #[arg(long, value_name = "BITS", requires = "pci", value_parser = clap::value_parser!(u8).range(1..=32))]
+    sid_bits: Option<u8>,
+    /// Make a finding an error
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    deny: Vec<Code>,
+    /// Make a finding a warning
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    warn: Vec<Code>,
+    /// Leave a finding out
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    allow: Vec<Code>,
+    /// Leave out what is less than this
+    #[arg(long, value_enum, default_value_t = Level::Info)]
+    level: Level,
+    /// Exit with 1 when anything is found that is at least this bad
+    #[arg(long, value_enum, default_value_t = FailOn::Error)]
+    fail_on: FailOn,
+    /// Findings that are accepted, and until when
+    #[arg(long, value_name = "TOML")]
+    waivers: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
+    format: LintFormat,
+}
+
+impl Options {
+    pub(super) fn format(&self) -> LintFormat {
+        if self.json { LintFormat::Json } else { self.format }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LintFormat {
+    Text,
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Annotations of GitHub workflows
+    Github,
+    /// JUnit XML
+    Junit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+impl Level {
+    pub(super) fn level(self) -> Severity {
+        match self {
+            Level::Info => Severity::Info,
+            Level::Warn => Severity::Warn,
+            Level::Error => Severity::Error,
         }
-    };
-    let found = match lint.pci.as_deref().map(read_topology) {
-        Some(None) => return Ok(Outcome::Unreadable),
-        Some(Some((found, unread))) => {
-            unread.iter().for_each(|error| complain(error));
-            Some(found)
-        }
-        None => None,
-    };
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Info,
+    Warn,
+    Error,
+    Never,
+}
+
+pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
+    let waivers = lint.waivers.as_deref().map(Waivers::open).transpose().map_err(Failure::Usage)?;
+    let waivers = waivers.unwrap_or_default();
+    let found = lint.pci.as_deref().map(read_topology).transpose()?.map(|(found, unread)| {
+        unread.iter().for_each(|error| complain(error));
+        found
+    });
     let mut inputs = Inputs::of(&lint.files);
     let buses = take_buses(&mut inputs.all);
     let (format, style) = (lint.format(), style());
@@ -131,8 +216,12 @@ fn among_devices(
     sid_bits: Option<u8>,
     notes: &mut Notes,
 ) -> Vec<Finding> {
-    let Some((groups, skipped)) = assign(Some(firmware), Dialect::LINUX, Policy::Linux, found) else {
-        return Vec::new();
+    let (groups, skipped) = match assign(Some(firmware), Dialect::LINUX, Policy::Linux, found) {
+        Ok(assigned) => assigned,
+        Err(failure) => {
+            notes.unreadable(failure.to_string());
+            return Vec::new();
+        }
     };
     skipped.into_iter().for_each(|problem| notes.say(problem.error));
     lint::groups(&groups, &firmware.platform, sid_bits)
@@ -172,8 +261,8 @@ fn take_buses(inputs: &mut Vec<Input>) -> Vec<Firmware> {
 }
 
 /// Gives a finding the severity that the user wants; whether it is wanted at all.
-fn levelled(lint: &Lint, finding: &mut Finding) -> bool {
-    let named = |codes: &[lint::Code]| codes.contains(&finding.code);
+fn levelled(lint: &Options, finding: &mut Finding) -> bool {
+    let named = |codes: &[Code]| codes.contains(&finding.code);
     let (deny, warn, allow) = (named(&lint.deny), named(&lint.warn), named(&lint.allow));
     if deny {
         finding.severity = Severity::Error;

@@ -1,38 +1,50 @@
 //! `fwspec lookup`: answers for single ids.
 
-use std::io;
+use std::path::PathBuf;
 
-use fwspec::IdMap;
+use clap::Args;
+
 use fwspec::answer::{LookupDocument, LookupResult};
 use fwspec::machine::Query;
 use fwspec_report::text;
 
-use super::args::Lookup;
-use super::{Outcome, complain, open, print, print_json, style};
+use super::machine::{map, open};
+use super::options::{Dialects, Output, dialects};
+use super::{Failure, Outcome, print, print_json, style};
 
-pub(super) fn run(lookup: &Lookup) -> io::Result<Outcome> {
-    let Some(firmware) = open(&lookup.file) else { return Ok(Outcome::Unreadable) };
+/// Answer for single ids: function to StreamID and DeviceID, and back
+#[derive(Debug, Args)]
+#[command(
+    after_help = "An ID is one of:\n  01:00.0, 0000:01:00.0        a PCI function\n  rid:0x108                    a requester ID\n  \
+/pcie@3400000:01:00.0        a function below a bridge that must be named\n  /soc@0/gpu@5000000, serial0  a device-tree path or alias\n  \
+'\\_SB_.GPU0'                 a named component\n  sid:0x5e200, did:0x100       who produces this StreamID, DeviceID?\n\n\
+Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all iort.bin rid:0xffff\n  fwspec lookup --json board.dtb sid:0x100"
+)]
+pub(super) struct Options {
+    /// Firmware to ask; - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What to ask
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, or all of them
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects)]
+    dialect: Dialects,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
+    let firmware = open(&lookup.file)?;
     let several = lookup.dialect.0.len() > 1;
     let mut maps = Vec::with_capacity(lookup.dialect.0.len());
     for dialect in &lookup.dialect.0 {
-        match IdMap::build(&firmware.platform, *dialect) {
-            Ok(map) => maps.push(map),
-            Err(error) => {
-                complain(&format_args!("{}: {error}", firmware.file));
-                return Ok(Outcome::Unreadable);
-            }
-        }
+        maps.push(map(&firmware, *dialect)?);
     }
     let mut results = Vec::new();
     let mut outcome = Outcome::Fine;
     for text in &lookup.ids {
-        let query: Query = match text.parse() {
-            Ok(query) => query,
-            Err(error) => {
-                complain(&error);
-                return Ok(Outcome::Usage);
-            }
-        };
+        let query: Query = text.parse().map_err(Failure::usage)?;
         let answers = maps.iter().map(|map| {
             let result = LookupResult::new(text, &query, &firmware, map);
             LookupResult { dialect: several.then_some(map.dialect().name), ..result }

@@ -2,13 +2,35 @@
 
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::{Args, CommandFactory};
 use clap_mangen::Man;
 
-use super::args::{Arguments, Completions, Manual};
-use super::{Outcome, complain};
+use super::{Arguments, Failure, Outcome};
 
-pub(super) fn completions(completions: &Completions) -> io::Result<Outcome> {
+/// Print the completion script of a shell
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fwspec completions bash > ~/.local/share/bash-completion/completions/fwspec\n  \
+fwspec completions zsh > ~/.zfunc/_fwspec"
+)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    shell: clap_complete::Shell,
+}
+
+/// Print the manual page of the command or of one verb
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fwspec man | man -l -\n  fwspec man groups > /usr/local/share/man/man1/fwspec-groups.1"
+)]
+pub(super) struct Manual {
+    /// The verb; left out: the command as a whole
+    #[arg(value_name = "VERB")]
+    verb: Option<String>,
+}
+
+pub(super) fn completions(completions: &Completions) -> Result<Outcome, Failure> {
     // The generator panics where it cannot write: it writes into memory.
     let mut script = Vec::new();
     clap_complete::generate(completions.shell, &mut Arguments::command(), "fwspec", &mut script);
@@ -16,7 +38,7 @@ pub(super) fn completions(completions: &Completions) -> io::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-pub(super) fn man(manual: &Manual) -> io::Result<Outcome> {
+pub(super) fn man(manual: &Manual) -> Result<Outcome, Failure> {
     let mut command = Arguments::command();
     // Gives the verbs their full names.
     command.build();
@@ -24,10 +46,7 @@ pub(super) fn man(manual: &Manual) -> io::Result<Outcome> {
         None => command,
         Some(verb) => match command.find_subcommand(verb) {
             Some(found) => found.clone(),
-            None => {
-                complain(&format_args!("fwspec has no verb {verb}"));
-                return Ok(Outcome::Usage);
-            }
+            None => return Err(Failure::Usage(format!("fwspec has no verb {verb}"))),
         },
     };
     let man = Man::new(page).source(concat!("fwspec ", env!("CARGO_PKG_VERSION")));

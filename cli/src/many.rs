@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rayon::prelude::*;
 
 use super::folder::{Closed, Input, Inputs, Notes};
-use super::{Outcome, complain};
+use super::{Failure, Outcome, complain};
 
 /// What is worked on ahead of what is told, for each core: enough that nobody waits, few enough to be held.
 const AHEAD: usize = 32;
@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// `work` may note lines for the user, who sees them before the answer.
 ///
 /// # Errors
-/// Those of `tell`.
+/// [`Failure::Output`] with those of `tell`.
 pub(super) fn each<T: Send>(
     mut inputs: Inputs,
     work: impl Fn(&Input, &mut Notes) -> Result<T, Closed> + Sync,
     mut tell: impl FnMut(T) -> io::Result<()>,
-) -> io::Result<Outcome> {
+) -> Result<Outcome, Failure> {
     let progress = Progress::new(inputs.all.len());
     let mut outcome = Outcome::Fine;
     let mut hear = |notes: &Notes| {

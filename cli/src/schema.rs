@@ -1,13 +1,22 @@
 //! `fwspec schema`: the JSON Schemas of what `--json` prints.
 
-use std::io;
+use clap::Args;
 
 use fwspec_report::{DOCUMENTS, schema};
 
-use super::args::SchemaOf;
-use super::{Outcome, complain, print};
+use super::{Failure, Outcome, print};
 
-pub(super) fn run(arguments: &SchemaOf) -> io::Result<Outcome> {
+/// Print the JSON Schema of the documents that --json prints
+#[derive(Debug, Args)]
+#[command(after_help = "Schemas are of JSON Schema 2020-12. Without a name they are listed.\n\n\
+Examples:\n  fwspec schema platform > fwspec.platform-1.schema.json\n  fwspec schema")]
+pub(super) struct Options {
+    /// The kind of document: what stands in its `schema`, or the verb that prints it
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
+pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let Some(name) = &arguments.name else {
         let list: String =
             DOCUMENTS.iter().map(|(name, verb)| format!("{name:18} fwspec {verb}\n")).collect();
@@ -17,8 +26,7 @@ pub(super) fn run(arguments: &SchemaOf) -> io::Result<Outcome> {
     match schema(name) {
         Some(schema) => print(&(schema + "\n"))?,
         None => {
-            complain(&format_args!("no document is called {name}: `fwspec schema` lists them"));
-            return Ok(Outcome::Usage);
+            return Err(Failure::Usage(format!("no document is called {name}: `fwspec schema` lists them")));
         }
     }
     Ok(Outcome::Fine)

@@ -1,29 +1,89 @@
 //! `fwspec show`: what firmware says.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use fwspec::IdMap;
+use clap::{Args, ValueEnum};
+
 use fwspec::answer::{GroupsDocument, PlatformDocument, Problem};
 use fwspec::group::Policy;
 use fwspec::machine::Firmware;
+use fwspec::{Dialect, IdMap};
 use fwspec_report::picture::{self, Picture};
 use fwspec_report::{self, text};
 
-use super::args::{Show, ShowFormat};
 use super::folder::{Closed, Input, Inputs, Notes};
-use super::groups::{assign, open_all, read_topology};
+use super::machine::{assign, open_all, read_topology};
 use super::many;
-use super::{Outcome, json_line, print, print_drawn, style};
+use super::options::{Drawn, dialect};
+use super::{Failure, Outcome, json_line, print, print_drawn, style};
 
-pub(super) fn run(show: &Show) -> io::Result<Outcome> {
+/// Decode firmware: IOMMUs, who masters memory, and every mapping
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --svg iort.bin > iort.svg\n  fwspec show --html --pci lspci.txt iort.bin mcfg.bin > machine.html\n  \
+dtc -O dtb board.dts | fwspec show -\n  fwspec show --json build/ > firmware.ndjson"
+)]
+pub(super) struct Options {
+    /// Firmware to decode, or folders of it; - is standard input
+    ///
+    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder are those of one machine
+    /// (/sys/firmware/acpi/tables), if none that is read here is there twice. What is no firmware is passed over and counted; symbolic links are
+    /// not followed.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    dialect: Dialect,
+    /// Only what the mappings mean, not every field of every node
+    #[arg(long)]
+    brief: bool,
+    /// `lspci -xxxx` text of the machine, for drawings: draw its devices in their groups; the FILEs are then those of one machine
+    #[arg(long, value_name = "TOPOLOGY")]
+    pci: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
+    format: ShowFormat,
+    #[command(flatten)]
+    drawn: Drawn,
+}
+
+impl Options {
+    pub(super) fn format(&self) -> ShowFormat {
+        let other = if self.json { ShowFormat::Json } else { self.format };
+        self.drawn.of([ShowFormat::Svg, ShowFormat::Dot, ShowFormat::Html], other)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ShowFormat {
+    Text,
+    Json,
+    /// A drawing
+    Svg,
+    /// The drawing for Graphviz
+    Dot,
+    /// A page with the drawing and its ids
+    Html,
+}
+
+impl ShowFormat {
+    pub(super) fn is_drawn(self) -> bool {
+        matches!(self, ShowFormat::Svg | ShowFormat::Dot | ShowFormat::Html)
+    }
+}
+
+pub(super) fn run(show: &Options) -> Result<Outcome, Failure> {
     if let Some(topology) = &show.pci {
         return machine(show, topology);
     }
     let inputs = Inputs::of(&show.files);
     if show.format().is_drawn() && inputs.all.len() > 1 {
-        super::complain(&"one file makes one drawing: name one, or with --pci the files of one machine");
-        return Ok(Outcome::Usage);
+        let message = "one file makes one drawing: name one, or with --pci the files of one machine";
+        return Err(Failure::usage(message));
     }
     let (style, format) = (style(), show.format());
     let work = |input: &Input, notes: &mut Notes| {
@@ -44,7 +104,7 @@ pub(super) fn run(show: &Show) -> io::Result<Outcome> {
 
 /// What is printed of one firmware.
 fn written(
-    show: &Show,
+    show: &Options,
     format: ShowFormat,
     style: text::Style,
     firmware: &Firmware,
@@ -79,21 +139,23 @@ fn written(
 }
 
 /// Draws the devices of a machine, in their groups.
-fn machine(show: &Show, topology: &Path) -> io::Result<Outcome> {
+fn machine(show: &Options, topology: &Path) -> Result<Outcome, Failure> {
     if !show.format().is_drawn() {
-        super::complain(
-            &"--pci is for drawings (--svg, --dot, --html); `fwspec groups` tells of devices in words",
-        );
-        return Ok(Outcome::Usage);
+        return Err(Failure::usage(
+            "--pci is for drawings (--svg, --dot, --html); `fwspec groups` tells of devices in words",
+        ));
     }
-    let Some((found, unread)) = read_topology(topology) else { return Ok(Outcome::Unreadable) };
-    let Ok(Some(firmware)) = open_all(&show.files) else { return Ok(Outcome::Unreadable) };
-    let assigned = assign(Some(&firmware), show.dialect, Policy::Linux, found);
-    let Some((groups, mut skipped)) = assigned else { return Ok(Outcome::Unreadable) };
-    skipped.extend(firmware.platform.skipped.iter().chain(&unread).map(Problem::from));
-    let document = GroupsDocument::new(&groups, Some(&firmware.platform), None, skipped);
+    let (found, unread) = read_topology(topology)?;
+    let firmware = open_all(&show.files)?;
+    let (groups, mut skipped) = assign(firmware.as_ref(), show.dialect, Policy::Linux, found)?;
+    let platform = firmware.as_ref().map(|firmware| &firmware.platform);
+    let unread = platform.into_iter().flat_map(|platform| &platform.skipped).chain(&unread);
+    skipped.extend(unread.map(Problem::from));
+    let document = GroupsDocument::new(&groups, platform, None, skipped);
     let mut picture = Picture::of_groups(&groups, &document);
-    picture.title = format!("{}: {}", firmware.file, picture.title);
+    if let Some(firmware) = &firmware {
+        picture.title = format!("{}: {}", firmware.file, picture.title);
+    }
     print_drawn(|out| match show.format() {
         ShowFormat::Dot => picture::dot(&picture, out),
         ShowFormat::Html => picture::html(&picture, &document, out),

@@ -1,6 +1,8 @@
 //! `fwspec simulate`: the world in which groups hang on who comes first.
 
-use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
 
 use fwspec::answer::SimulateDocument;
 use fwspec::group::Policy;
@@ -9,23 +11,92 @@ use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Dialect, Groups};
 use fwspec_report::text;
 
-use super::args::Simulate;
-use super::groups::{assign, open_all, read_topology};
-use super::{Outcome, complain, print, print_json, read, style};
+use super::machine::{assign, name, open_all, read, read_topology};
+use super::options::Output;
+use super::{Failure, Outcome, complain, print, print_json, style};
 
-pub(super) fn run(arguments: &Simulate) -> io::Result<Outcome> {
-    let Some((found, unread)) = read_topology(&arguments.pci) else { return Ok(Outcome::Unreadable) };
-    unread.iter().for_each(|error| complain(error));
-    let Ok(firmware) = open_all(&arguments.firmware) else { return Ok(Outcome::Unreadable) };
-    let Some((groups, skipped)) = assign(firmware.as_ref(), Dialect::LINUX, Policy::Linux, found) else {
-        return Ok(Outcome::Unreadable);
+/// Play the world in which groups hang on who comes first, for comparison
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
+bus order. Played is what PCI makes of groups; what the drivers of IOMMUs add, as for shared StreamIDs, is not.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
+device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
+closure         groups as the closure of the ties: fwspec\n  \
+rejected        what the thread of 2020 rejected, all on top of driver-probe:\n    \
+device-links    a device link from each device to the bridge above it\n    \
+replay          every device visited again when an IOMMU registers\n    \
+defer-to-port   a device deferred until the bridge above it has a group\n    \
+look-down       pci_device_group() looking below a bridge, too\n    \
+recurse         iommu_probe_device() called for bridges that are walked past\n\n\
+ORDERS\n\nA text with an event a line; `all` stands for every function, in bus order, and # starts a comment:\n  \
+add FUNCTION...     added to the bus; what no line adds, or one removes before, is there from the beginning\n  \
+remove FUNCTION...  leaves\n  \
+probe FUNCTION...   a driver is matched with each, and binds; what no line names has no driver\n  \
+fail FUNCTION...    a driver is matched with each, and its probe fails\n  \
+ready [IOMMU...]    registered: these, or all; what no line names is ready from the beginning\n  \
+retry               deferred drivers try again; at the end they do so anyway\n  \
+FUNCTION            is given its group now: a recorded order\n\n\
+Lines of a kernel log that say `Adding to iommu group` are a recorded order, too: dmesg | grep 'Adding to iommu group'.\n\n\
+Examples:\n  fwspec simulate --pci lspci.txt                                    three algorithms, an ordinary boot\n  \
+fwspec simulate --pci lspci.txt --algorithm driver-probe --order boot.txt\n  \
+fwspec simulate --pci lspci.txt --algorithm driver-probe --find      what breaks it\n  \
+fwspec simulate --pci lspci.txt --algorithm rejected --fail 000a:10:00.0"
+)]
+pub(super) struct Options {
+    /// `lspci -xxxx` text of the machine; - is standard input
+    #[arg(long, value_name = "TOPOLOGY", required = true)]
+    pci: PathBuf,
+    /// Firmware of the machine: devices that no IOMMU translates are then left out
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    firmware: Vec<PathBuf>,
+    /// Which, see below; several with commas. The first three if not said; rejected, all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = algorithms)]
+    algorithm: Vec<Algorithms>,
+    /// What happens, see below; - is standard input
+    #[arg(long, value_name = "FILE")]
+    order: Option<PathBuf>,
+    /// Functions are enumerated after their IOMMU was registered
+    #[arg(long)]
+    late: bool,
+    /// The drivers of these functions fail
+    #[arg(long, value_name = "FUNCTION", num_args = 1.., conflicts_with = "order")]
+    fail: Vec<Bdf>,
+    /// These functions have no driver
+    #[arg(long, value_name = "FUNCTION", num_args = 1.., conflicts_with = "order")]
+    no_driver: Vec<Bdf>,
+    /// Look for an order that gives other groups than the closure, or leaves a device without its driver, and cut it down
+    #[arg(long, conflicts_with_all = ["order", "late", "fail", "no_driver"])]
+    find: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// One algorithm, or several that have a name together.
+#[derive(Clone, Debug)]
+pub(super) struct Algorithms(pub(super) Vec<Algorithm>);
+
+fn algorithms(name: &str) -> Result<Algorithms, String> {
+    let all = Algorithm::ALL.into_iter();
+    let named: Vec<Algorithm> = match name {
+        "all" => all.collect(),
+        "rejected" => all.filter(|algorithm| algorithm.is_rejected()).collect(),
+        _ => Algorithm::by_name(name).into_iter().collect(),
     };
+    if named.is_empty() {
+        let known: Vec<&str> = Algorithm::ALL.into_iter().map(Algorithm::as_str).collect();
+        return Err(format!("the algorithms are {}; rejected, all", known.join(", ")));
+    }
+    Ok(Algorithms(named))
+}
+
+pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
+    let (found, unread) = read_topology(&arguments.pci)?;
+    unread.iter().for_each(|error| complain(error));
+    let firmware = open_all(&arguments.firmware)?;
+    let (groups, skipped) = assign(firmware.as_ref(), Dialect::LINUX, Policy::Linux, found)?;
     skipped.iter().for_each(|problem| complain(&problem.error));
     let world = World::of(&groups);
-    let events = match events(arguments, &groups, &world) {
-        Ok(events) => events,
-        Err(outcome) => return Ok(outcome),
-    };
+    let events = events(arguments, &groups, &world)?;
     let mut documents = Vec::new();
     for algorithm in arguments.algorithms() {
         let breaking = arguments.find.then(|| world.breaking(algorithm));
@@ -43,13 +114,11 @@ pub(super) fn run(arguments: &Simulate) -> io::Result<Outcome> {
 }
 
 /// What happens: as the file says, or an ordinary boot.
-fn events(arguments: &Simulate, groups: &Groups, world: &World<'_>) -> Result<Vec<Event>, Outcome> {
+fn events(arguments: &Options, groups: &Groups, world: &World<'_>) -> Result<Vec<Event>, Failure> {
     let Some(path) = &arguments.order else { return boot(arguments, groups, world) };
-    let bytes = read(path).ok_or(Outcome::Unreadable)?;
-    let mut events = schedule::parse(&String::from_utf8_lossy(&bytes), groups).map_err(|error| {
-        complain(&format_args!("{}: {error}", super::name(path)));
-        Outcome::Unreadable
-    })?;
+    let bytes = read(path)?;
+    let mut events = schedule::parse(&String::from_utf8_lossy(&bytes), groups)
+        .map_err(|error| Failure::Unreadable(format!("{}: {error}", name(path))))?;
     for event in &mut events {
         if let Event::Turn { scanned_late, .. } = event {
             *scanned_late = arguments.late;
@@ -59,11 +128,10 @@ fn events(arguments: &Simulate, groups: &Groups, world: &World<'_>) -> Result<Ve
 }
 
 /// Devices are added in bus order, the IOMMUs register, and drivers are matched in bus order.
-fn boot(arguments: &Simulate, groups: &Groups, world: &World<'_>) -> Result<Vec<Event>, Outcome> {
+fn boot(arguments: &Options, groups: &Groups, world: &World<'_>) -> Result<Vec<Event>, Failure> {
     let odd: Vec<Bdf> = arguments.fail.iter().chain(&arguments.no_driver).copied().collect();
     if let Some(absent) = odd.iter().find(|bdf| groups.topology().get(**bdf).is_none()) {
-        complain(&format_args!("{absent} is not in the topology"));
-        return Err(Outcome::Usage);
+        return Err(Failure::Usage(format!("{absent} is not in the topology")));
     }
     let all = || world.functions().iter().copied();
     let mut events: Vec<Event> = all().map(Event::Add).collect();
@@ -76,7 +144,7 @@ fn boot(arguments: &Simulate, groups: &Groups, world: &World<'_>) -> Result<Vec<
     Ok(events)
 }
 
-impl Simulate {
+impl Options {
     fn algorithms(&self) -> Vec<Algorithm> {
         if self.algorithm.is_empty() {
             return Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_rejected()).collect();

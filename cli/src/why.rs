@@ -1,19 +1,17 @@
 //! `fwspec groups --why`: the chain of reasons between two devices, or what holds one device in its group.
 
-use std::io;
-
 use fwspec::answer::{GroupsDocument, WhyDocument};
 use fwspec::{DeviceKey, Groups};
 use fwspec_report::text;
 
-use super::args;
-use super::{Outcome, complain, print, print_json, style};
+use super::groups::{GroupsFormat, Options};
+use super::{Failure, Outcome, complain, print, print_json, style};
 
 pub(super) fn run(
-    arguments: &args::Groups,
+    arguments: &Options,
     groups: &Groups,
     document: &GroupsDocument,
-) -> io::Result<Outcome> {
+) -> Result<Outcome, Failure> {
     let mut asked = Vec::new();
     for name in &arguments.why {
         let Some(key) = find(name, groups, document) else {
@@ -25,9 +23,9 @@ pub(super) fn run(
     let why = match asked.as_slice() {
         [a, b] => WhyDocument::between(groups, document, *a, *b),
         [a, ..] => WhyDocument::alone(groups, document, *a),
-        [] => return Ok(Outcome::Usage),
+        [] => return Err(Failure::usage("--why needs a device")),
     };
-    if arguments.format() == args::GroupsFormat::Json {
+    if arguments.format() == GroupsFormat::Json {
         print_json(&why)?
     } else {
         print(&text::why(&why, style()))?
