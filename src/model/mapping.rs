@@ -79,12 +79,27 @@ pub struct IdTable {
 /// The error numbers that Linux's map look-up ends with (include/uapi/asm-generic/errno-base.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Errno {
-    /// 14: an entry's base has bits outside the mask.
+    /// An entry's base has bits outside the mask.
     Fault,
-    /// 19: an entry names a node that does not exist.
+    /// An entry names a node that does not exist.
     NoDevice,
-    /// 22: an entry is cut short, or has several cells and more than one ID.
+    /// An entry is cut short, or has several cells and more than one ID.
     Invalid,
+}
+
+impl Errno {
+    /// The positive number that Linux has for it (linux include/uapi/asm-generic/errno-base.h).
+    ///
+    /// ```
+    /// assert_eq!(fwspec::model::Errno::Invalid.number(), 22);
+    /// ```
+    pub const fn number(self) -> u32 {
+        match self {
+            Errno::Fault => 14,
+            Errno::NoDevice => 19,
+            Errno::Invalid => 22,
+        }
+    }
 }
 
 impl fmt::Display for Errno {
