@@ -13,6 +13,7 @@ mod find;
 mod force;
 mod groups;
 mod kernel;
+mod msi;
 mod names;
 mod partition;
 mod policy;

@@ -4,6 +4,7 @@ mod closure;
 mod exhaustive;
 mod kernel_groups;
 mod kernel_truth;
+mod msi_truth;
 mod order;
 mod proxies;
 mod simulate;

@@ -1,0 +1,54 @@
+//! The DeviceID that the MSIs of a device carry.
+
+use super::proxy::Proxy;
+use super::{DeviceKey, Groups};
+use crate::Bdf;
+use crate::map::MsiRequest;
+use crate::pci::Alias;
+
+impl Groups {
+    /// The DeviceID that the MSIs of a device carry, and the controller that they go to; `None` where firmware routes them to none,
+    /// and for a device that is not there.
+    ///
+    /// Behind a bridge that takes ownership of requests it is that of the bridge's requester ID, so that all functions behind it
+    /// have one (linux drivers/pci/msi/irqdomain.c `pci_msi_domain_get_msi_rid`).
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::{Builder, Iort};
+    /// use fwspec::pci::PortType;
+    /// use fwspec::{Bdf, Device, Dialect, Groups, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let its = table.its_group([0]).id();
+    /// table.root_complex(0).maps(0..=0xffff, 0x1_0000, its);
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// let [bridge, nic] = ["00:01.0", "01:02.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// let mut groups = Groups::new(map);
+    /// groups.add(Device::port(bridge, PortType::PcieToPci, 1..=1)).unwrap();
+    /// groups.add(Device::endpoint(nic)).unwrap();
+    /// assert_eq!(groups.msi_of(nic.into()).unwrap().id, 0x1_0100);
+    /// assert_eq!(groups.msi_of(bridge.into()).unwrap().id, 0x1_0008);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn msi_of(&self, device: DeviceKey) -> Option<MsiRequest> {
+        let map = self.map()?;
+        let slot = self.slot_of(device)?;
+        match device {
+            DeviceKey::Pci(function) => map.device_id_of(self.msi_function(function)),
+            // The first that leads to a controller (linux drivers/acpi/arm64/iort.c `iort_pmsi_get_dev_id`).
+            DeviceKey::Node(node) => map.device_ids_of(node.0).first().copied(),
+            DeviceKey::OnBus { bus, id } => match self.proxies.of(slot) {
+                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.msi_from(bus.0, id),
+                _ => map.msi_from(bus.0, id),
+            },
+        }
+    }
+
+    /// The function whose requester ID the MSIs carry: that of the last alias that is on another bus than the one before, or that a
+    /// function on another bus adds (linux `get_msi_id_cb`).
+    fn msi_function(&self, function: Bdf) -> Bdf {
+        self.aliases(function).fold(function, |last, Alias { rid, by }| {
+            let on_its_bus = by.rid.bus() == last.rid.bus() && rid.bus() == last.rid.bus();
+            if on_its_bus { last } else { Bdf { segment: by.segment, rid } }
+        })
+    }
+}
