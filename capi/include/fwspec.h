@@ -1,17 +1,19 @@
 /*
  * fwspec: which StreamID a device's DMA carries, which DeviceID its MSIs carry, and which devices cannot be isolated from
- * each other, from a device tree or an ACPI IORT.
+ * each other, from a device tree or ACPI tables (IORT, RIMT, VIOT).
  *
  * Made by cbindgen from capi/src: change it there.
  *
- * Every function returns an int: FWSPEC_OK (0) or a positive status that fwspec_strerror() explains. Outputs are the
- * caller's memory and are written on success only; errors, where a function has them, on failure only. A pointer is NULL
- * or valid and aligned for its type; NULL where it must not be is answered with FWSPEC_ARGUMENT. An array goes with its
- * capacity in elements. Strings that come back are static or in the caller's memory. Nothing keeps a pointer of the
- * caller's, nothing calls back, nothing is global: threads share nothing but the handles that they pass.
+ * Functions return an int: FWSPEC_OK (0) or a positive status that fwspec_strerror() explains. Outputs are the caller's
+ * memory and are written on success only; errors, where a function has them, on failure only. A pointer is NULL or valid
+ * and aligned for its type; NULL where it must not be is answered with FWSPEC_ARGUMENT. An array goes with its capacity in
+ * elements. Strings that are returned are static or in the caller's memory. The library keeps no pointer of the caller's,
+ * calls nothing back and has no global state: threads share only the handles that they pass.
  *
- * Handles are freed with their own close function, once. Ranges and spans are inclusive. Offsets are in bytes from the
- * start of the blob. The layout of the structs and the values of the constants do not change within a major version.
+ * Handles are freed with their own close function, once. Ranges and spans are inclusive.
+ *
+ * A node of the firmware is one number: its table in the high half (FWSPEC_TABLE_), its byte offset from the start of that
+ * table in the low half. The table of a device tree and of an IORT is 0, so there the number is the offset.
  *
  *     fwspec_map *map;
  *     fwspec_stream stream;
@@ -29,6 +31,27 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// The node at an offset of a table, one of the FWSPEC_TABLE_ values.
+#define FWSPEC_NODE(table, offset) ((uint64_t)(table) << 32 | (uint32_t)(offset))
+
+/// The table that a node is in: one of the FWSPEC_TABLE_ values.
+#define FWSPEC_NODE_TABLE(node) ((uint32_t)((uint64_t)(node) >> 32))
+
+/// The byte offset of a node from the start of its table.
+#define FWSPEC_NODE_OFFSET(node) ((uint32_t)((uint64_t)(node) & 0xffffffffu))
+
+/// Major version of this header. Struct layouts and values of constants do not change within it; before 1.0, within a minor one.
+#define FWSPEC_VERSION_MAJOR 0u
+
+/// Minor version of this header.
+#define FWSPEC_VERSION_MINOR 1u
+
+/// Patch level of this header.
+#define FWSPEC_VERSION_PATCH 0u
+
+/// The version of this header as one number that grows: major << 16 | minor << 8 | patch.
+#define FWSPEC_VERSION_NUMBER (((FWSPEC_VERSION_MAJOR << 16) | (FWSPEC_VERSION_MINOR << 8)) | FWSPEC_VERSION_PATCH)
+
 /// Success. Outputs are written with this status only, errors with any other.
 #define FWSPEC_OK 0
 
@@ -38,173 +61,224 @@
 /// The bytes cannot be read as what they should be: see the error's offset and message.
 #define FWSPEC_UNREADABLE 2
 
-/// An argument is NULL that must not be, or no value that the function knows.
+/// An argument is NULL where it must not be, or has a value that the function does not know.
 #define FWSPEC_ARGUMENT 3
 
 /// Nothing is at that index or has that name. Ends a walk.
 #define FWSPEC_NOT_FOUND 4
 
-/// An event that cannot be: a device added twice, bridges that contradict each other. Nothing was changed.
+/// An event that cannot happen: a device is added twice, or bridges contradict each other. Nothing was changed.
 #define FWSPEC_BUS 5
 
-/// A fault of the library itself. A groups handle that answers it answers nothing else any more; close it.
+/// A fault of the library itself. A groups handle that returned it returns nothing else from then on; close it.
 #define FWSPEC_INTERNAL 6
 
 /// Reads firmware as Linux 7.3 and later do.
-#define FWSPEC_DIALECT_LINUX 0
+#define FWSPEC_DIALECT_LINUX 0u
 
-/// Reads firmware as the specifications say, without anybody's work-arounds.
-#define FWSPEC_DIALECT_SPEC 1
+/// Reads firmware as the specifications say, without the work-arounds of any operating system.
+#define FWSPEC_DIALECT_SPEC 1u
 
 /// Reads firmware as Linux up to 7.2 does: four cells in every entry of a device-tree map.
-#define FWSPEC_DIALECT_LINUX_CLASSIC 2
+#define FWSPEC_DIALECT_LINUX_CLASSIC 2u
 
 /// Reads firmware as Linux before 5.8 did: the IORT count of a mapping is taken for N, not for N - 1.
-#define FWSPEC_DIALECT_LINUX_2020 3
+#define FWSPEC_DIALECT_LINUX_2020 3u
 
 /// Reads firmware as FreeBSD does.
-#define FWSPEC_DIALECT_FREEBSD 4
+#define FWSPEC_DIALECT_FREEBSD 4u
 
 /// Reads firmware as OpenBSD does.
-#define FWSPEC_DIALECT_OPENBSD 5
+#define FWSPEC_DIALECT_OPENBSD 5u
 
 /// Flag of a stream: the root complex supports ATS (Linux IOMMU_FWSPEC_PCI_RC_ATS).
-#define FWSPEC_STREAM_ATS 1
+#define FWSPEC_STREAM_ATS 1u
 
-/// Flag of a stream: DMA is coherent whatever the attributes say (Linux IOMMU_FWSPEC_PCI_RC_CANWBS).
-#define FWSPEC_STREAM_CANWBS 2
+/// Flag of a stream: DMA is coherent whatever the memory attributes say (Linux IOMMU_FWSPEC_PCI_RC_CANWBS).
+#define FWSPEC_STREAM_CANWBS 2u
 
 /// Flag of a stream: the IOMMU does not tell its masters apart (#iommu-cells = <0>); the id is 0 and means nothing.
-#define FWSPEC_STREAM_NO_ID 2147483648
+#define FWSPEC_STREAM_NO_ID 0x80000000u
+
+/// Table of a node: the device tree or the IORT; of an error, also the file around the tables.
+#define FWSPEC_TABLE_MAIN 0u
+
+/// Table of a node: the RIMT.
+#define FWSPEC_TABLE_RIMT 1u
+
+/// Table of a node: the VIOT.
+#define FWSPEC_TABLE_VIOT 2u
+
+/// Table of a node: the MCFG.
+#define FWSPEC_TABLE_MCFG 3u
+
+/// Table of a node: the MADT.
+#define FWSPEC_TABLE_MADT 4u
+
+/// Table of a node: another one.
+#define FWSPEC_TABLE_OTHER 0xffffffffu
 
 /// Kind of an IOMMU: an Arm SMMUv1 or SMMUv2.
-#define FWSPEC_IOMMU_SMMU_V2 1
+#define FWSPEC_IOMMU_SMMU_V2 1u
 
 /// Kind of an IOMMU: an Arm SMMUv3.
-#define FWSPEC_IOMMU_SMMU_V3 2
+#define FWSPEC_IOMMU_SMMU_V3 2u
 
 /// Kind of an IOMMU: a RISC-V IOMMU.
-#define FWSPEC_IOMMU_RISCV 3
+#define FWSPEC_IOMMU_RISCV 3u
 
 /// Kind of an IOMMU: a virtio-iommu.
-#define FWSPEC_IOMMU_VIRTIO 4
+#define FWSPEC_IOMMU_VIRTIO 4u
 
-/// Kind of an IOMMU: another one whose device-tree binding is known.
-#define FWSPEC_IOMMU_OTHER 5
+/// Kind of an IOMMU: another one, whose device-tree binding is known.
+#define FWSPEC_IOMMU_OTHER 5u
 
-/// Kind of an IOMMU: a device-tree node with #iommu-cells of no known binding.
-#define FWSPEC_IOMMU_UNKNOWN 6
+/// Kind of an IOMMU: a device-tree node with #iommu-cells and an unknown binding.
+#define FWSPEC_IOMMU_UNKNOWN 6u
 
 /// Flag of an IOMMU: it may be used (not disabled by its status).
-#define FWSPEC_IOMMU_AVAILABLE 1
+#define FWSPEC_IOMMU_AVAILABLE 1u
 
-/// Flag of an IOMMU: the firmware tells its base address.
-#define FWSPEC_IOMMU_HAS_BASE 2
+/// Flag of an IOMMU: the firmware gives its base address.
+#define FWSPEC_IOMMU_HAS_BASE 2u
 
 /// Kind of a requester: a PCI host.
-#define FWSPEC_REQUESTER_PCI 1
+#define FWSPEC_REQUESTER_PCI 1u
 
 /// Kind of a requester: another bus whose children carry ids (fsl-mc, host1x).
-#define FWSPEC_REQUESTER_BUS 2
+#define FWSPEC_REQUESTER_BUS 2u
 
 /// Kind of a requester: an IORT named component.
-#define FWSPEC_REQUESTER_COMPONENT 3
+#define FWSPEC_REQUESTER_COMPONENT 3u
 
 /// Kind of a requester: a device-tree node with iommus.
-#define FWSPEC_REQUESTER_MASTER 4
+#define FWSPEC_REQUESTER_MASTER 4u
 
 /// Kind of a requester: an interrupt wire bridge; it has DeviceIDs only.
-#define FWSPEC_REQUESTER_WIRE_BRIDGE 5
+#define FWSPEC_REQUESTER_WIRE_BRIDGE 5u
 
 /// Kind of a requester: a node that only raises MSIs of its own (a PMCG).
-#define FWSPEC_REQUESTER_MSI_ONLY 6
+#define FWSPEC_REQUESTER_MSI_ONLY 6u
 
 /// Flag of a requester: it may be used (not disabled by its status).
-#define FWSPEC_REQUESTER_AVAILABLE 1
+#define FWSPEC_REQUESTER_AVAILABLE 1u
 
 /// Flag of a requester: the root complex supports ATS.
-#define FWSPEC_REQUESTER_ATS 2
+#define FWSPEC_REQUESTER_ATS 2u
 
 /// Flag of a requester: the firmware does not say the segment; hosts are numbered in its order.
-#define FWSPEC_REQUESTER_SEGMENT_ASSUMED 4
+#define FWSPEC_REQUESTER_SEGMENT_ASSUMED 4u
 
 /// Flag of a range: every input has the one output id.
-#define FWSPEC_RANGE_CONSTANT 1
+#define FWSPEC_RANGE_CONSTANT 1u
 
 /// Flag of a range: the target does not tell its masters apart; output is 0 and means nothing.
-#define FWSPEC_RANGE_NO_ID 2
+#define FWSPEC_RANGE_NO_ID 2u
 
 /// Flag of a range: Linux's look-up fails here; output is the errno (a positive number), target is 0.
-#define FWSPEC_RANGE_ERRNO 4
+#define FWSPEC_RANGE_ERRNO 4u
 
 /// Kind of a reserved region: must be mapped one to one, always.
-#define FWSPEC_RESERVED_DIRECT 1
+#define FWSPEC_RESERVED_DIRECT 1u
 
 /// Kind of a reserved region: must be mapped one to one until the device's driver takes over.
-#define FWSPEC_RESERVED_DIRECT_RELAXABLE 2
+#define FWSPEC_RESERVED_DIRECT_RELAXABLE 2u
 
 /// Kind of a reserved region: must not be used for mappings.
-#define FWSPEC_RESERVED_BLOCKED 3
+#define FWSPEC_RESERVED_BLOCKED 3u
 
 /// Kind of a reserved region: an MSI doorbell that bypasses translation.
-#define FWSPEC_RESERVED_MSI 4
+#define FWSPEC_RESERVED_MSI 4u
 
-/// Kind of a reserved region: a window that software picks for MSI doorbells.
-#define FWSPEC_RESERVED_SW_MSI 5
+/// Kind of a reserved region: a window that software chooses for MSI doorbells.
+#define FWSPEC_RESERVED_SW_MSI 5u
 
 /// Flag of a reserved region: privileged accesses only.
-#define FWSPEC_RESERVED_PRIVILEGED 1
+#define FWSPEC_RESERVED_PRIVILEGED 1u
 
 /// Flag of a reserved region: device memory.
-#define FWSPEC_RESERVED_MMIO 2
+#define FWSPEC_RESERVED_MMIO 2u
 
 /// Flag of a reserved region: cacheable memory.
-#define FWSPEC_RESERVED_CACHEABLE 4
+#define FWSPEC_RESERVED_CACHEABLE 4u
 
 /// Kind of a device: a PCI function; place is its segment, id its requester ID.
-#define FWSPEC_DEVICE_PCI 1
+#define FWSPEC_DEVICE_PCI 1u
 
 /// Kind of a device: a named component or device-tree master; place is the index of its requester, id is 0.
-#define FWSPEC_DEVICE_NODE 2
+#define FWSPEC_DEVICE_NODE 2u
 
-/// Kind of a device: one on a bus that is no PCI; place is the index of the bus among the requesters, id its id there.
-#define FWSPEC_DEVICE_ON_BUS 3
+/// Kind of a device: one on a bus that is not PCI; place is the index of the bus among the requesters, id its id there.
+#define FWSPEC_DEVICE_ON_BUS 3u
 
 /// Placement: the device is the only one in its group.
-#define FWSPEC_HOW_CREATED 1
+#define FWSPEC_HOW_CREATED 1u
 
 /// Placement: the device is in a group with others, or was when it was asked about again.
-#define FWSPEC_HOW_JOINED 2
+#define FWSPEC_HOW_JOINED 2u
 
-/// Placement: the device ties groups together that were several; the oldest has all their members now.
-#define FWSPEC_HOW_MERGED 3
+/// Placement: the device tied several groups together; the oldest has all their members now.
+#define FWSPEC_HOW_MERGED 3u
 
-/// Placement: no group yet; something above the device has to be added first, or fwspec_groups_settle() to be called.
-#define FWSPEC_HOW_HELD 4
+/// Placement: no group yet; something above the device must be added first, or fwspec_groups_settle() called.
+#define FWSPEC_HOW_HELD 4u
 
 /// Placement: no group; no IOMMU translates the device.
-#define FWSPEC_HOW_UNTRANSLATED 5
+#define FWSPEC_HOW_UNTRANSLATED 5u
 
-/// Placement: no group; the reason is in the message only.
-#define FWSPEC_HOW_OTHER 6
+/// Placement: no group; only the message says why.
+#define FWSPEC_HOW_OTHER 6u
+
+/// Relation of a blocker: a bridge above the device, which lets what is below it reach each other.
+#define FWSPEC_RELATION_ABOVE 1u
+
+/// Relation of a blocker: the device itself, which lets its slot or what is below it through.
+#define FWSPEC_RELATION_ITSELF 2u
+
+/// Relation of a blocker: another function of its slot.
+#define FWSPEC_RELATION_SLOT 3u
+
+/// Relation of a blocker: a port of the switch that the device is in.
+#define FWSPEC_RELATION_SWITCH 4u
+
+/// Relation of a blocker: one sends with the requester ID of the other, or both with that of a third.
+#define FWSPEC_RELATION_ALIAS 5u
+
+/// Relation of a blocker: both have a StreamID in common.
+#define FWSPEC_RELATION_STREAM 6u
+
+/// Relation of a blocker: the driver of the IOMMU puts both into one group.
+#define FWSPEC_RELATION_DRIVER 7u
+
+/// Relation of a blocker: another one.
+#define FWSPEC_RELATION_OTHER 8u
+
+/// Remedy of a blocker: switch on the ACS bits that it names.
+#define FWSPEC_REMEDY_ACS 1u
+
+/// Remedy of a blocker: other ids in the firmware.
+#define FWSPEC_REMEDY_FIRMWARE 2u
+
+/// Remedy of a blocker: none; the message says why.
+#define FWSPEC_REMEDY_NONE 3u
 
 /// Group of a device that has none.
-#define FWSPEC_NO_GROUP 18446744073709551615ull
+#define FWSPEC_NO_GROUP 0xffffffffffffffffull
 
 /// Requester of a reserved region that is for streams, not for a requester.
-#define FWSPEC_NO_REQUESTER 4294967295
+#define FWSPEC_NO_REQUESTER 0xffffffffu
 
 /// Bytes of a message, the terminating NUL included. A longer text is cut off.
-#define FWSPEC_MESSAGE 200
+#define FWSPEC_MESSAGE 200u
 
 /// Severity of a finding: worth knowing; common in firmware that works.
-#define FWSPEC_SEVERITY_INFO 0
+#define FWSPEC_SEVERITY_INFO 0u
 
 /// Severity of a finding: works by luck, or on some systems only.
-#define FWSPEC_SEVERITY_WARN 1
+#define FWSPEC_SEVERITY_WARN 1u
 
-/// Severity of a finding: a device is lost, or reaches memory as somebody else.
-#define FWSPEC_SEVERITY_ERROR 2
+/// Severity of a finding: a device does not work, or reaches memory as another one.
+#define FWSPEC_SEVERITY_ERROR 2u
 
 /// The devices of a machine and their groups at the moment.
 ///
@@ -220,7 +294,7 @@ typedef struct fwspec_map fwspec_map;
 typedef struct fwspec_error {
     /// The status that was returned.
     int32_t status;
-    /// Where: a byte offset from the start of the blob; 0 where no byte is at fault.
+    /// Where: table and byte offset, as a node has them; 0 where no byte is at fault.
     uint64_t offset;
     /// What, in English, NUL-terminated.
     char message[FWSPEC_MESSAGE];
@@ -228,7 +302,8 @@ typedef struct fwspec_error {
 
 /// A StreamID.
 typedef struct fwspec_stream {
-    /// The IOMMU: byte offset of its node in the IORT or in the device tree. fwspec_label() names it.
+    /// The IOMMU's node: its table in bits 63:32 (0 for an IORT and a device tree), its byte offset there in bits 31:0.
+    /// fwspec_label() names it; FWSPEC_NODE_TABLE() and FWSPEC_NODE_OFFSET() take it apart.
     uint64_t iommu;
     /// The id as Linux keeps it: for an SMMUv1/v2 the StreamID in bits 15:0 and the mask in bits 31:16.
     uint32_t id;
@@ -238,7 +313,7 @@ typedef struct fwspec_stream {
 
 /// An IOMMU.
 typedef struct fwspec_iommu {
-    /// Byte offset of its node in the firmware.
+    /// Its node.
     uint64_t node;
     /// Physical address of its registers; 0 without FWSPEC_IOMMU_HAS_BASE.
     uint64_t base;
@@ -250,7 +325,7 @@ typedef struct fwspec_iommu {
 
 /// What masters memory: a PCI host, a bus, a named component, a device-tree master.
 typedef struct fwspec_requester {
-    /// Byte offset of its node in the firmware.
+    /// Its node.
     uint64_t node;
     /// One of FWSPEC_REQUESTER_PCI to FWSPEC_REQUESTER_MSI_ONLY.
     uint32_t kind;
@@ -268,7 +343,7 @@ typedef struct fwspec_requester {
 
 /// Input ids and what they become. Ranges of one requester are disjoint, ascending, and as long as they can be.
 typedef struct fwspec_range {
-    /// The IOMMU or MSI controller: byte offset of its node in the firmware.
+    /// The node of the IOMMU or MSI controller.
     uint64_t target;
     /// First input id: a requester ID on a PCI host.
     uint32_t first;
@@ -282,7 +357,7 @@ typedef struct fwspec_range {
 
 /// A reserved region.
 typedef struct fwspec_reserved {
-    /// Byte offset of its node in the firmware.
+    /// Its node.
     uint64_t node;
     /// First address.
     uint64_t base;
@@ -300,7 +375,7 @@ typedef struct fwspec_reserved {
 
 /// StreamIDs of one IOMMU.
 typedef struct fwspec_span {
-    /// The IOMMU: byte offset of its node in the firmware.
+    /// The IOMMU's node.
     uint64_t iommu;
     /// First StreamID.
     uint32_t first;
@@ -310,7 +385,7 @@ typedef struct fwspec_span {
 
 /// Something wrong, risky or odd in firmware.
 typedef struct fwspec_finding {
-    /// Byte offset of the bytes that say so, from the start of the blob.
+    /// The bytes that say so: table and byte offset, as a node has them.
     uint64_t offset;
     /// Number of these bytes; 0 where no particular bytes are meant.
     uint32_t length;
@@ -342,6 +417,28 @@ typedef struct fwspec_placement {
     char message[FWSPEC_MESSAGE];
 } fwspec_placement;
 
+/// An MSI, as it reaches its controller.
+typedef struct fwspec_msi {
+    /// The node of the MSI controller.
+    uint64_t controller;
+    /// The DeviceID that the MSI carries.
+    uint32_t id;
+} fwspec_msi;
+
+/// One of the obstacles that keep a device from being alone in its group.
+typedef struct fwspec_blocker {
+    /// The device in its way, which may be the device itself.
+    struct fwspec_device by;
+    /// One of FWSPEC_RELATION_ABOVE to FWSPEC_RELATION_OTHER.
+    uint32_t relation;
+    /// One of FWSPEC_REMEDY_ACS to FWSPEC_REMEDY_NONE.
+    uint32_t remedy;
+    /// The bits to switch on in the ACS control register of `by`; 0 for every other remedy.
+    uint32_t acs;
+    /// What would help, in English, NUL-terminated.
+    char message[FWSPEC_MESSAGE];
+} fwspec_blocker;
+
 /// One of the reasons that hold two devices together: a link of a chain.
 typedef struct fwspec_reason {
     /// One device.
@@ -356,10 +453,11 @@ typedef struct fwspec_reason {
 extern "C" {
 #endif // __cplusplus
 
-/// Reads a device tree blob or an ACPI IORT table, told apart by their content.
+/// Reads a device tree blob or ACPI tables, told apart by their content: an IORT, a RIMT or a VIOT, alone or one after the
+/// other, with the MCFG and the MADT of the machine among them or not; or the text of acpidump.
 ///
-/// blob: len bytes; needed during this call only, the handle keeps its own copy. len may exceed what the blob itself says
-/// that it has, as a mapping of whole pages does.
+/// blob: len bytes; needed during this call only, the handle keeps its own copy. len may exceed the length that the blob
+/// itself gives, as a mapping of whole pages does.
 ///
 /// dialect: one of the FWSPEC_DIALECT_ values: whose reading of the firmware counts.
 ///
@@ -505,9 +603,9 @@ int fwspec_skipped_at(const struct fwspec_map *map,
                       uint32_t at,
                       struct fwspec_error *out);
 
-/// What people call a node: its device-tree path, or "IORT+0x48".
+/// What people call a node: its device-tree path, or its ACPI table and offset, "IORT+0x48".
 ///
-/// node: its byte offset, as the structs have it.
+/// node: as the structs have it.
 ///
 /// text: room for capacity bytes, NUL-terminated on return and cut off where it does not fit; may be NULL where capacity is 0.
 /// length: receives the length of the whole name, without the NUL; may be NULL.
@@ -559,6 +657,22 @@ int fwspec_groups_add(struct fwspec_groups *groups,
                       size_t len,
                       struct fwspec_placement *out,
                       struct fwspec_error *err);
+
+/// Adds a device that reaches memory as another one: a PCI function behind an Intel VMD as the VMD's endpoint (Linux
+/// pci_real_dma_dev), a device in a DPRC container of an fsl-mc bus as the container. It has the
+/// ids of that other device.
+///
+/// proxy: that other device, a PCI function for a PCI function, otherwise one on a bus that is not PCI; it may be added before,
+/// after, or never.
+///
+/// The other arguments and the statuses are those of fwspec_groups_add().
+int fwspec_groups_add_as(struct fwspec_groups *groups,
+                         struct fwspec_device device,
+                         struct fwspec_device proxy,
+                         const void *config,
+                         size_t len,
+                         struct fwspec_placement *out,
+                         struct fwspec_error *err);
 
 /// Adds all PCI functions of a listing made by lspci -D -xxxx, in its order, and then does what fwspec_groups_settle() does.
 ///
@@ -619,6 +733,27 @@ int fwspec_groups_streams(const struct fwspec_groups *groups,
                           struct fwspec_stream *out,
                           size_t capacity,
                           size_t *count);
+
+/// The DeviceID that the MSIs of a device carry, and the controller that they go to. Behind a bridge that takes ownership of requests
+/// it is that of the bridge's requester ID: all functions behind it have the same (Linux pci_msi_domain_get_msi_rid).
+///
+/// Returns FWSPEC_OK, FWSPEC_NO_MAPPING where the firmware routes its MSIs to no controller, FWSPEC_NOT_FOUND where there is no
+/// such device, or FWSPEC_ARGUMENT.
+int fwspec_groups_msi(const struct fwspec_groups *groups,
+                      struct fwspec_device device,
+                      struct fwspec_msi *out);
+
+/// What keeps a device from being alone in its group; empty where it is alone. It would be alone if all of these changed.
+///
+/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
+/// capacity may mean that there are more.
+///
+/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such device, or FWSPEC_ARGUMENT.
+int fwspec_blockers(const struct fwspec_groups *groups,
+                    struct fwspec_device device,
+                    struct fwspec_blocker *out,
+                    size_t capacity,
+                    size_t *count);
 
 /// Why two devices cannot be isolated from each other: the chain of reasons from the one to the other; empty where nothing
 /// holds them together.

@@ -5,6 +5,7 @@ use core::fmt::Display;
 use core::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::place::place;
 use super::types::{FWSPEC_ARGUMENT, FWSPEC_INTERNAL, FWSPEC_OK, FWSPEC_UNREADABLE, fwspec_error};
 use fwspec::Error;
 
@@ -33,7 +34,7 @@ impl From<c_int> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Refusal { status: FWSPEC_UNREADABLE, offset: u64::from(error.at.offset), message: error.to_string() }
+        Refusal { status: FWSPEC_UNREADABLE, offset: place(error.at), message: error.to_string() }
     }
 }
 

@@ -5,6 +5,7 @@ use core::mem::MaybeUninit;
 
 use super::edge;
 use super::open::fwspec_map;
+use super::place::place;
 use super::types::*;
 use fwspec::lint::Severity;
 
@@ -25,7 +26,7 @@ pub unsafe extern "C" fn fwspec_findings(
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
         let findings = fwspec::answer::findings(&map.firmware);
         let findings = findings.iter().map(|finding| fwspec_finding {
-            offset: u64::from(finding.at.offset),
+            offset: place(finding.at),
             length: finding.len,
             severity: match finding.severity {
                 Severity::Info => FWSPEC_SEVERITY_INFO,

@@ -3,14 +3,13 @@
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 
+use super::device::placement;
 use super::edge::{self, Refusal};
-use super::lookup;
-use super::open::{fwspec_map, node};
+use super::open::fwspec_map;
 use super::types::*;
-use crate::bytes::index;
-use fwspec::group::{Device, DeviceKey, Groups, How, NodeId, Placement, Reason};
+use fwspec::BusError;
+use fwspec::group::{Device, DeviceKey, Groups};
 use fwspec::machine::lspci;
-use fwspec::{Bdf, BusError, GroupId, RequesterId, Segment};
 
 /// The devices of a machine and their groups at the moment.
 ///
@@ -76,18 +75,39 @@ pub unsafe extern "C" fn fwspec_groups_add(
     err: Option<&mut MaybeUninit<fwspec_error>>,
 ) -> c_int {
     change(groups, err, |groups| {
-        let key = DeviceKey::try_from(device)?;
-        let device = match key {
-            // SAFETY: the caller's configuration space has `len` bytes or is NULL; the slice does not leave this call.
-            DeviceKey::Pci(bdf) => Device::pci(bdf, unsafe { edge::bytes(config, len) }?)?,
-            DeviceKey::Node(node) => Device::platform(node),
-            DeviceKey::OnBus { bus, id } => Device::on_bus(bus, id),
+        // SAFETY: the caller's configuration space has `len` bytes or is NULL.
+        let device = unsafe { device_of(device, config, len) }?;
+        add(groups, device, out)
+    })
+}
+
+/// Adds a device that reaches memory as another one: a PCI function behind an Intel VMD as the VMD's endpoint (Linux
+/// pci_real_dma_dev), a device in a DPRC container of an fsl-mc bus as the container. It has the
+/// ids of that other device.
+///
+/// proxy: that other device, a PCI function for a PCI function, otherwise one on a bus that is not PCI; it may be added before,
+/// after, or never.
+///
+/// The other arguments and the statuses are those of fwspec_groups_add().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_groups_add_as(
+    groups: Option<&mut fwspec_groups>,
+    device: fwspec_device,
+    proxy: fwspec_device,
+    config: *const c_void,
+    len: usize,
+    out: Option<&mut MaybeUninit<fwspec_placement>>,
+    err: Option<&mut MaybeUninit<fwspec_error>>,
+) -> c_int {
+    change(groups, err, |groups| {
+        // SAFETY: the caller's configuration space has `len` bytes or is NULL.
+        let device = unsafe { device_of(device, config, len) }?;
+        let device = match (device.key(), DeviceKey::try_from(proxy)?) {
+            (DeviceKey::Pci(_), DeviceKey::Pci(function)) => device.real_dma(function),
+            (DeviceKey::OnBus { .. }, container @ DeviceKey::OnBus { .. }) => device.in_container(container),
+            _ => return Err(FWSPEC_ARGUMENT.into()),
         };
-        groups.add(device)?;
-        if let Some(out) = out {
-            out.write(placement(groups, key)?);
-        }
-        Ok(())
+        add(groups, device, out)
     })
 }
 
@@ -140,108 +160,29 @@ pub extern "C" fn fwspec_groups_remove(groups: Option<&mut fwspec_groups>, devic
     })
 }
 
-/// The devices that are there, ascending.
+/// A device as C describes it.
 ///
-/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
-/// capacity may mean that there are more.
-///
-/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fwspec_groups_devices(
-    groups: Option<&fwspec_groups>,
-    out: *mut fwspec_device,
-    capacity: usize,
-    count: Option<&mut MaybeUninit<usize>>,
-) -> c_int {
-    ask(groups, |groups| {
-        let devices = groups.devices().map(device_to_c);
-        // SAFETY: the caller's array has `capacity` places.
-        unsafe { edge::fill(out, capacity, count, devices) }
+/// # Safety
+/// `config` is NULL or the start of `len` readable bytes.
+unsafe fn device_of(device: fwspec_device, config: *const c_void, len: usize) -> Result<Device, Refusal> {
+    Ok(match DeviceKey::try_from(device)? {
+        // SAFETY: by this function's contract; the slice does not leave it.
+        DeviceKey::Pci(bdf) => Device::pci(bdf, unsafe { edge::bytes(config, len) }?)?,
+        DeviceKey::Node(node) => Device::platform(node),
+        DeviceKey::OnBus { bus, id } => Device::on_bus(bus, id),
     })
 }
 
-/// Where a device is: its group, or why it has none.
-///
-/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such device, or FWSPEC_ARGUMENT.
-#[unsafe(no_mangle)]
-pub extern "C" fn fwspec_group_of(
-    groups: Option<&fwspec_groups>,
-    device: fwspec_device,
+fn add(
+    groups: &mut Groups,
+    device: Device,
     out: Option<&mut MaybeUninit<fwspec_placement>>,
-) -> c_int {
-    ask(groups, |groups| {
-        let key = DeviceKey::try_from(device)?;
-        edge::put(out, || placement(groups, key).map_err(|_| FWSPEC_NOT_FOUND))
-    })
-}
-
-/// The devices of a group, in no order. Arguments as for fwspec_groups_devices().
-///
-/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such group, or FWSPEC_ARGUMENT.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fwspec_group_members(
-    groups: Option<&fwspec_groups>,
-    group: u64,
-    out: *mut fwspec_device,
-    capacity: usize,
-    count: Option<&mut MaybeUninit<usize>>,
-) -> c_int {
-    ask(groups, |groups| {
-        let group = groups.group(GroupId(group)).ok_or(FWSPEC_NOT_FOUND)?;
-        let members = group.members().map(device_to_c);
-        // SAFETY: the caller's array has `capacity` places.
-        unsafe { edge::fill(out, capacity, count, members) }
-    })
-}
-
-/// The StreamIDs of a device with those of all its DMA aliases, in the order in which Linux adds them: what it calls a fwspec.
-///
-/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
-/// capacity may mean that there are more.
-///
-/// Returns FWSPEC_OK, FWSPEC_NO_MAPPING where no IOMMU translates it, FWSPEC_NOT_FOUND where there is no such device, or
-/// FWSPEC_ARGUMENT.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fwspec_groups_streams(
-    groups: Option<&fwspec_groups>,
-    device: fwspec_device,
-    out: *mut fwspec_stream,
-    capacity: usize,
-    count: Option<&mut MaybeUninit<usize>>,
-) -> c_int {
-    ask(groups, |groups| {
-        let placement = groups.placement(DeviceKey::try_from(device)?).map_err(|_| FWSPEC_NOT_FOUND)?;
-        let fwspec = placement.fwspec.ok_or(FWSPEC_NO_MAPPING)?;
-        let iommus = groups.map().map_or(&[][..], |map| map.iommus());
-        let streams =
-            lookup::streams(&fwspec, |iommu| node(iommus.get(index(iommu)).map(|iommu| iommu.origin)));
-        // SAFETY: the caller's array has `capacity` places.
-        unsafe { edge::fill(out, capacity, count, streams) }
-    })
-}
-
-/// Why two devices cannot be isolated from each other: the chain of reasons from the one to the other; empty where nothing
-/// holds them together.
-///
-/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
-/// capacity may mean that there are more.
-///
-/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn fwspec_why(
-    groups: Option<&fwspec_groups>,
-    a: fwspec_device,
-    b: fwspec_device,
-    out: *mut fwspec_reason,
-    capacity: usize,
-    count: Option<&mut MaybeUninit<usize>>,
-) -> c_int {
-    ask(groups, |groups| {
-        let (a, b) = (DeviceKey::try_from(a)?, DeviceKey::try_from(b)?);
-        let reasons = groups.why(a, b).map(|reason| reason_to_c(&reason));
-        // SAFETY: the caller's array has `capacity` places.
-        unsafe { edge::fill(out, capacity, count, reasons) }
-    })
+) -> Result<(), Refusal> {
+    groups.add(device)?;
+    if let Some(out) = out {
+        out.write(placement(groups, device.key())?);
+    }
+    Ok(())
 }
 
 /// Does what changes the groups. After a panic nothing else is done with them.
@@ -263,60 +204,11 @@ fn change(
 }
 
 /// Does what only looks at the groups.
-fn ask(groups: Option<&fwspec_groups>, work: impl FnOnce(&Groups) -> Result<(), c_int>) -> c_int {
+pub(super) fn ask(groups: Option<&fwspec_groups>, work: impl FnOnce(&Groups) -> Result<(), c_int>) -> c_int {
     edge::answer(|| {
         let groups = groups.ok_or(FWSPEC_ARGUMENT)?;
         if groups.broken { Err(FWSPEC_INTERNAL) } else { work(&groups.groups) }
     })
-}
-
-fn placement(groups: &Groups, key: DeviceKey) -> Result<fwspec_placement, BusError> {
-    let Placement { group, how, .. } = groups.placement(key)?;
-    let alone = || group.is_some_and(|group| groups.members(group).nth(1).is_none());
-    let (how, text) = match how {
-        How::Merged { .. } => (FWSPEC_HOW_MERGED, String::new()),
-        How::Created | How::Joined if alone() => (FWSPEC_HOW_CREATED, String::new()),
-        How::Created | How::Joined => (FWSPEC_HOW_JOINED, String::new()),
-        How::Held { missing } => (FWSPEC_HOW_HELD, format!("{missing} is missing")),
-        How::Untranslated { why } => (FWSPEC_HOW_UNTRANSLATED, why.to_string()),
-        How::Waiting { iommu } => (FWSPEC_HOW_OTHER, format!("IOMMU {iommu} is not ready")),
-        How::Refused { owner } => (FWSPEC_HOW_OTHER, format!("group {owner} has an owner")),
-    };
-    let group = group.map_or(FWSPEC_NO_GROUP, |group| group.0);
-    Ok(fwspec_placement { group, how, message: edge::message(&text) })
-}
-
-fn device_to_c(key: DeviceKey) -> fwspec_device {
-    let (kind, place, id) = match key {
-        DeviceKey::Pci(bdf) => (FWSPEC_DEVICE_PCI, bdf.segment.0, u32::from(bdf.rid.0)),
-        DeviceKey::Node(node) => (FWSPEC_DEVICE_NODE, node.0, 0),
-        DeviceKey::OnBus { bus, id } => (FWSPEC_DEVICE_ON_BUS, bus.0, id),
-    };
-    fwspec_device { kind, place, id }
-}
-
-fn reason_to_c(reason: &Reason) -> fwspec_reason {
-    fwspec_reason {
-        a: device_to_c(reason.a),
-        b: device_to_c(reason.b),
-        message: edge::message(&reason.tie.to_string()),
-    }
-}
-
-impl TryFrom<fwspec_device> for DeviceKey {
-    type Error = c_int;
-
-    fn try_from(device: fwspec_device) -> Result<Self, c_int> {
-        Ok(match device.kind {
-            FWSPEC_DEVICE_PCI => {
-                let rid = RequesterId(u16::try_from(device.id).map_err(|_| FWSPEC_ARGUMENT)?);
-                DeviceKey::Pci(Bdf { segment: Segment(device.place), rid })
-            }
-            FWSPEC_DEVICE_NODE => DeviceKey::Node(NodeId(device.place)),
-            FWSPEC_DEVICE_ON_BUS => DeviceKey::OnBus { bus: NodeId(device.place), id: device.id },
-            _ => return Err(FWSPEC_ARGUMENT),
-        })
-    }
 }
 
 impl From<BusError> for Refusal {

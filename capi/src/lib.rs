@@ -20,17 +20,21 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod bytes;
+mod device;
 mod edge;
 mod finding;
 mod group;
 mod lookup;
+mod member;
 mod open;
+mod place;
 mod types;
 mod walk;
 
 pub use finding::*;
 pub use group::*;
 pub use lookup::*;
+pub use member::*;
 pub use open::*;
 pub use types::*;
 pub use walk::*;

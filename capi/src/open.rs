@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 
 use super::edge;
+use super::place::{node, place};
 use super::types::*;
 use crate::bytes::{index, saturate};
 use fwspec::machine::Firmware;
@@ -17,21 +18,35 @@ use fwspec::{Dialect, IdMap};
 pub struct fwspec_map {
     pub(super) firmware: Firmware,
     pub(super) map: IdMap,
-    /// Every node that has a name, by its offset.
+    /// Every node that has a name, ascending by its place.
     pub(super) nodes: Vec<Origin>,
     /// Record and number of every reserved region, so that one number finds it.
     pub(super) regions: Vec<(u32, u32)>,
 }
+
+// The header states the version of its package.
+const _: () = {
+    const fn is(text: &str, number: u32) -> bool {
+        match u32::from_str_radix(text, 10) {
+            Ok(stated) => stated == number,
+            Err(_) => false,
+        }
+    }
+    assert!(is(env!("CARGO_PKG_VERSION_MAJOR"), FWSPEC_VERSION_MAJOR));
+    assert!(is(env!("CARGO_PKG_VERSION_MINOR"), FWSPEC_VERSION_MINOR));
+    assert!(is(env!("CARGO_PKG_VERSION_PATCH"), FWSPEC_VERSION_PATCH));
+};
 
 const _: () = {
     const fn shared_between_threads<T: Send + Sync>() {}
     shared_between_threads::<fwspec_map>();
 };
 
-/// Reads a device tree blob or an ACPI IORT table, told apart by their content.
+/// Reads a device tree blob or ACPI tables, told apart by their content: an IORT, a RIMT or a VIOT, alone or one after the
+/// other, with the MCFG and the MADT of the machine among them or not; or the text of acpidump.
 ///
-/// blob: len bytes; needed during this call only, the handle keeps its own copy. len may exceed what the blob itself says
-/// that it has, as a mapping of whole pages does.
+/// blob: len bytes; needed during this call only, the handle keeps its own copy. len may exceed the length that the blob
+/// itself gives, as a mapping of whole pages does.
 ///
 /// dialect: one of the FWSPEC_DIALECT_ values: whose reading of the firmware counts.
 ///
@@ -95,7 +110,7 @@ impl fwspec_map {
         let requesters = platform.requesters.iter().map(|requester| requester.origin);
         let reserved = platform.reserved.iter().map(|reserved| reserved.origin);
         let mut nodes: Vec<Origin> = iommus.chain(controllers).chain(requesters).chain(reserved).collect();
-        nodes.sort_unstable_by_key(|origin| origin.at);
+        nodes.sort_unstable_by_key(|origin| place(origin.at));
         nodes.dedup();
         let regions = platform.reserved.iter().enumerate().flat_map(|(record, reserved)| {
             (0..saturate(reserved.regions.len())).map(move |region| (saturate(record), region))
@@ -104,19 +119,15 @@ impl fwspec_map {
         fwspec_map { firmware, map, nodes, regions }
     }
 
-    /// Byte offset of an IOMMU's node.
+    /// The node of an IOMMU.
     pub(super) fn iommu_node(&self, iommu: u32) -> u64 {
         node(self.map.iommus().get(index(iommu)).map(|iommu| iommu.origin))
     }
 
-    /// Byte offset of an MSI controller's node.
+    /// The node of an MSI controller.
     pub(super) fn controller_node(&self, controller: u32) -> u64 {
         node(self.map.msi_controllers().get(index(controller)).map(|controller| controller.origin))
     }
-}
-
-pub(super) fn node(origin: Option<Origin>) -> u64 {
-    origin.map_or(0, |origin| u64::from(origin.at.offset))
 }
 
 pub(super) fn message_of(status: c_int) -> &'static str {
@@ -128,9 +139,9 @@ fn text_of(status: c_int) -> &'static CStr {
         FWSPEC_OK => c"success",
         FWSPEC_NO_MAPPING => c"the firmware maps the id to nothing",
         FWSPEC_UNREADABLE => c"the bytes cannot be read",
-        FWSPEC_ARGUMENT => c"an argument is NULL or no value that the function knows",
+        FWSPEC_ARGUMENT => c"an argument is NULL or has a value that the function does not know",
         FWSPEC_NOT_FOUND => c"nothing is at that index or has that name",
-        FWSPEC_BUS => c"an event that cannot be",
+        FWSPEC_BUS => c"an event that cannot happen",
         FWSPEC_INTERNAL => c"a fault of the library itself",
         _ => c"a status that this version does not know",
     }

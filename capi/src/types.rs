@@ -2,24 +2,34 @@
 
 use core::ffi::{c_char, c_int};
 
+/// Major version of this header. Struct layouts and values of constants do not change within it; before 1.0, within a minor one.
+pub const FWSPEC_VERSION_MAJOR: u32 = 0;
+/// Minor version of this header.
+pub const FWSPEC_VERSION_MINOR: u32 = 1;
+/// Patch level of this header.
+pub const FWSPEC_VERSION_PATCH: u32 = 0;
+/// The version of this header as one number that grows: major << 16 | minor << 8 | patch.
+pub const FWSPEC_VERSION_NUMBER: u32 =
+    FWSPEC_VERSION_MAJOR << 16 | FWSPEC_VERSION_MINOR << 8 | FWSPEC_VERSION_PATCH;
+
 /// Success. Outputs are written with this status only, errors with any other.
 pub const FWSPEC_OK: c_int = 0;
 /// The firmware maps the id to nothing, or the dialect makes nothing of what it says.
 pub const FWSPEC_NO_MAPPING: c_int = 1;
 /// The bytes cannot be read as what they should be: see the error's offset and message.
 pub const FWSPEC_UNREADABLE: c_int = 2;
-/// An argument is NULL that must not be, or no value that the function knows.
+/// An argument is NULL where it must not be, or has a value that the function does not know.
 pub const FWSPEC_ARGUMENT: c_int = 3;
 /// Nothing is at that index or has that name. Ends a walk.
 pub const FWSPEC_NOT_FOUND: c_int = 4;
-/// An event that cannot be: a device added twice, bridges that contradict each other. Nothing was changed.
+/// An event that cannot happen: a device is added twice, or bridges contradict each other. Nothing was changed.
 pub const FWSPEC_BUS: c_int = 5;
-/// A fault of the library itself. A groups handle that answers it answers nothing else any more; close it.
+/// A fault of the library itself. A groups handle that returned it returns nothing else from then on; close it.
 pub const FWSPEC_INTERNAL: c_int = 6;
 
 /// Reads firmware as Linux 7.3 and later do.
 pub const FWSPEC_DIALECT_LINUX: u32 = 0;
-/// Reads firmware as the specifications say, without anybody's work-arounds.
+/// Reads firmware as the specifications say, without the work-arounds of any operating system.
 pub const FWSPEC_DIALECT_SPEC: u32 = 1;
 /// Reads firmware as Linux up to 7.2 does: four cells in every entry of a device-tree map.
 pub const FWSPEC_DIALECT_LINUX_CLASSIC: u32 = 2;
@@ -32,10 +42,23 @@ pub const FWSPEC_DIALECT_OPENBSD: u32 = 5;
 
 /// Flag of a stream: the root complex supports ATS (Linux IOMMU_FWSPEC_PCI_RC_ATS).
 pub const FWSPEC_STREAM_ATS: u32 = 1;
-/// Flag of a stream: DMA is coherent whatever the attributes say (Linux IOMMU_FWSPEC_PCI_RC_CANWBS).
+/// Flag of a stream: DMA is coherent whatever the memory attributes say (Linux IOMMU_FWSPEC_PCI_RC_CANWBS).
 pub const FWSPEC_STREAM_CANWBS: u32 = 2;
 /// Flag of a stream: the IOMMU does not tell its masters apart (#iommu-cells = <0>); the id is 0 and means nothing.
 pub const FWSPEC_STREAM_NO_ID: u32 = 0x8000_0000;
+
+/// Table of a node: the device tree or the IORT; of an error, also the file around the tables.
+pub const FWSPEC_TABLE_MAIN: u32 = 0;
+/// Table of a node: the RIMT.
+pub const FWSPEC_TABLE_RIMT: u32 = 1;
+/// Table of a node: the VIOT.
+pub const FWSPEC_TABLE_VIOT: u32 = 2;
+/// Table of a node: the MCFG.
+pub const FWSPEC_TABLE_MCFG: u32 = 3;
+/// Table of a node: the MADT.
+pub const FWSPEC_TABLE_MADT: u32 = 4;
+/// Table of a node: another one.
+pub const FWSPEC_TABLE_OTHER: u32 = 0xffff_ffff;
 
 /// Kind of an IOMMU: an Arm SMMUv1 or SMMUv2.
 pub const FWSPEC_IOMMU_SMMU_V2: u32 = 1;
@@ -45,13 +68,13 @@ pub const FWSPEC_IOMMU_SMMU_V3: u32 = 2;
 pub const FWSPEC_IOMMU_RISCV: u32 = 3;
 /// Kind of an IOMMU: a virtio-iommu.
 pub const FWSPEC_IOMMU_VIRTIO: u32 = 4;
-/// Kind of an IOMMU: another one whose device-tree binding is known.
+/// Kind of an IOMMU: another one, whose device-tree binding is known.
 pub const FWSPEC_IOMMU_OTHER: u32 = 5;
-/// Kind of an IOMMU: a device-tree node with #iommu-cells of no known binding.
+/// Kind of an IOMMU: a device-tree node with #iommu-cells and an unknown binding.
 pub const FWSPEC_IOMMU_UNKNOWN: u32 = 6;
 /// Flag of an IOMMU: it may be used (not disabled by its status).
 pub const FWSPEC_IOMMU_AVAILABLE: u32 = 1;
-/// Flag of an IOMMU: the firmware tells its base address.
+/// Flag of an IOMMU: the firmware gives its base address.
 pub const FWSPEC_IOMMU_HAS_BASE: u32 = 2;
 
 /// Kind of a requester: a PCI host.
@@ -88,7 +111,7 @@ pub const FWSPEC_RESERVED_DIRECT_RELAXABLE: u32 = 2;
 pub const FWSPEC_RESERVED_BLOCKED: u32 = 3;
 /// Kind of a reserved region: an MSI doorbell that bypasses translation.
 pub const FWSPEC_RESERVED_MSI: u32 = 4;
-/// Kind of a reserved region: a window that software picks for MSI doorbells.
+/// Kind of a reserved region: a window that software chooses for MSI doorbells.
 pub const FWSPEC_RESERVED_SW_MSI: u32 = 5;
 /// Flag of a reserved region: privileged accesses only.
 pub const FWSPEC_RESERVED_PRIVILEGED: u32 = 1;
@@ -101,21 +124,45 @@ pub const FWSPEC_RESERVED_CACHEABLE: u32 = 4;
 pub const FWSPEC_DEVICE_PCI: u32 = 1;
 /// Kind of a device: a named component or device-tree master; place is the index of its requester, id is 0.
 pub const FWSPEC_DEVICE_NODE: u32 = 2;
-/// Kind of a device: one on a bus that is no PCI; place is the index of the bus among the requesters, id its id there.
+/// Kind of a device: one on a bus that is not PCI; place is the index of the bus among the requesters, id its id there.
 pub const FWSPEC_DEVICE_ON_BUS: u32 = 3;
 
 /// Placement: the device is the only one in its group.
 pub const FWSPEC_HOW_CREATED: u32 = 1;
 /// Placement: the device is in a group with others, or was when it was asked about again.
 pub const FWSPEC_HOW_JOINED: u32 = 2;
-/// Placement: the device ties groups together that were several; the oldest has all their members now.
+/// Placement: the device tied several groups together; the oldest has all their members now.
 pub const FWSPEC_HOW_MERGED: u32 = 3;
-/// Placement: no group yet; something above the device has to be added first, or fwspec_groups_settle() to be called.
+/// Placement: no group yet; something above the device must be added first, or fwspec_groups_settle() called.
 pub const FWSPEC_HOW_HELD: u32 = 4;
 /// Placement: no group; no IOMMU translates the device.
 pub const FWSPEC_HOW_UNTRANSLATED: u32 = 5;
-/// Placement: no group; the reason is in the message only.
+/// Placement: no group; only the message says why.
 pub const FWSPEC_HOW_OTHER: u32 = 6;
+
+/// Relation of a blocker: a bridge above the device, which lets what is below it reach each other.
+pub const FWSPEC_RELATION_ABOVE: u32 = 1;
+/// Relation of a blocker: the device itself, which lets its slot or what is below it through.
+pub const FWSPEC_RELATION_ITSELF: u32 = 2;
+/// Relation of a blocker: another function of its slot.
+pub const FWSPEC_RELATION_SLOT: u32 = 3;
+/// Relation of a blocker: a port of the switch that the device is in.
+pub const FWSPEC_RELATION_SWITCH: u32 = 4;
+/// Relation of a blocker: one sends with the requester ID of the other, or both with that of a third.
+pub const FWSPEC_RELATION_ALIAS: u32 = 5;
+/// Relation of a blocker: both have a StreamID in common.
+pub const FWSPEC_RELATION_STREAM: u32 = 6;
+/// Relation of a blocker: the driver of the IOMMU puts both into one group.
+pub const FWSPEC_RELATION_DRIVER: u32 = 7;
+/// Relation of a blocker: another one.
+pub const FWSPEC_RELATION_OTHER: u32 = 8;
+
+/// Remedy of a blocker: switch on the ACS bits that it names.
+pub const FWSPEC_REMEDY_ACS: u32 = 1;
+/// Remedy of a blocker: other ids in the firmware.
+pub const FWSPEC_REMEDY_FIRMWARE: u32 = 2;
+/// Remedy of a blocker: none; the message says why.
+pub const FWSPEC_REMEDY_NONE: u32 = 3;
 
 /// Group of a device that has none.
 pub const FWSPEC_NO_GROUP: u64 = 0xffff_ffff_ffff_ffff;
@@ -131,7 +178,7 @@ pub const FWSPEC_MESSAGE: usize = 200;
 pub struct fwspec_error {
     /// The status that was returned.
     pub status: i32,
-    /// Where: a byte offset from the start of the blob; 0 where no byte is at fault.
+    /// Where: table and byte offset, as a node has them; 0 where no byte is at fault.
     pub offset: u64,
     /// What, in English, NUL-terminated.
     pub message: [c_char; FWSPEC_MESSAGE],
@@ -141,7 +188,8 @@ pub struct fwspec_error {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fwspec_stream {
-    /// The IOMMU: byte offset of its node in the IORT or in the device tree. fwspec_label() names it.
+    /// The IOMMU's node: its table in bits 63:32 (0 for an IORT and a device tree), its byte offset there in bits 31:0.
+    /// fwspec_label() names it; FWSPEC_NODE_TABLE() and FWSPEC_NODE_OFFSET() take it apart.
     pub iommu: u64,
     /// The id as Linux keeps it: for an SMMUv1/v2 the StreamID in bits 15:0 and the mask in bits 31:16.
     pub id: u32,
@@ -153,7 +201,7 @@ pub struct fwspec_stream {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fwspec_iommu {
-    /// Byte offset of its node in the firmware.
+    /// Its node.
     pub node: u64,
     /// Physical address of its registers; 0 without FWSPEC_IOMMU_HAS_BASE.
     pub base: u64,
@@ -167,7 +215,7 @@ pub struct fwspec_iommu {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fwspec_requester {
-    /// Byte offset of its node in the firmware.
+    /// Its node.
     pub node: u64,
     /// One of FWSPEC_REQUESTER_PCI to FWSPEC_REQUESTER_MSI_ONLY.
     pub kind: u32,
@@ -187,7 +235,7 @@ pub struct fwspec_requester {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fwspec_range {
-    /// The IOMMU or MSI controller: byte offset of its node in the firmware.
+    /// The node of the IOMMU or MSI controller.
     pub target: u64,
     /// First input id: a requester ID on a PCI host.
     pub first: u32,
@@ -203,7 +251,7 @@ pub struct fwspec_range {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fwspec_span {
-    /// The IOMMU: byte offset of its node in the firmware.
+    /// The IOMMU's node.
     pub iommu: u64,
     /// First StreamID.
     pub first: u32,
@@ -215,7 +263,7 @@ pub struct fwspec_span {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct fwspec_reserved {
-    /// Byte offset of its node in the firmware.
+    /// Its node.
     pub node: u64,
     /// First address.
     pub base: u64,
@@ -267,18 +315,44 @@ pub struct fwspec_reason {
     pub message: [c_char; FWSPEC_MESSAGE],
 }
 
+/// An MSI, as it reaches its controller.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct fwspec_msi {
+    /// The node of the MSI controller.
+    pub controller: u64,
+    /// The DeviceID that the MSI carries.
+    pub id: u32,
+}
+
+/// One of the obstacles that keep a device from being alone in its group.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fwspec_blocker {
+    /// The device in its way, which may be the device itself.
+    pub by: fwspec_device,
+    /// One of FWSPEC_RELATION_ABOVE to FWSPEC_RELATION_OTHER.
+    pub relation: u32,
+    /// One of FWSPEC_REMEDY_ACS to FWSPEC_REMEDY_NONE.
+    pub remedy: u32,
+    /// The bits to switch on in the ACS control register of `by`; 0 for every other remedy.
+    pub acs: u32,
+    /// What would help, in English, NUL-terminated.
+    pub message: [c_char; FWSPEC_MESSAGE],
+}
+
 /// Severity of a finding: worth knowing; common in firmware that works.
 pub const FWSPEC_SEVERITY_INFO: u32 = 0;
 /// Severity of a finding: works by luck, or on some systems only.
 pub const FWSPEC_SEVERITY_WARN: u32 = 1;
-/// Severity of a finding: a device is lost, or reaches memory as somebody else.
+/// Severity of a finding: a device does not work, or reaches memory as another one.
 pub const FWSPEC_SEVERITY_ERROR: u32 = 2;
 
 /// Something wrong, risky or odd in firmware.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct fwspec_finding {
-    /// Byte offset of the bytes that say so, from the start of the blob.
+    /// The bytes that say so: table and byte offset, as a node has them.
     pub offset: u64,
     /// Number of these bytes; 0 where no particular bytes are meant.
     pub length: u32,

@@ -5,11 +5,12 @@ use core::fmt::Write;
 use core::mem::MaybeUninit;
 
 use super::edge::{self, Refusal};
-use super::open::{fwspec_map, node};
+use super::open::fwspec_map;
+use super::place::{node, place};
 use super::types::*;
 use crate::bytes::{index, saturate};
 use fwspec::map::{InputRange, RangeOutput};
-use fwspec::model::{BusKind, Errno, Iommu, RegionKind, Requester, RequesterKind};
+use fwspec::model::{BusKind, Iommu, RegionKind, Requester, RequesterKind};
 use fwspec::{Error, IommuKind};
 
 /// The IOMMU at an index, in the order of the firmware. Walk from 0 on until FWSPEC_NOT_FOUND.
@@ -150,9 +151,9 @@ pub extern "C" fn fwspec_skipped_at(
     })
 }
 
-/// What people call a node: its device-tree path, or "IORT+0x48".
+/// What people call a node: its device-tree path, or its ACPI table and offset, "IORT+0x48".
 ///
-/// node: its byte offset, as the structs have it.
+/// node: as the structs have it.
 ///
 /// text: room for capacity bytes, NUL-terminated on return and cut off where it does not fit; may be NULL where capacity is 0.
 /// length: receives the length of the whole name, without the NUL; may be NULL.
@@ -168,11 +169,11 @@ pub unsafe extern "C" fn fwspec_label(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let found = map.nodes.binary_search_by_key(&node, |origin| u64::from(origin.at.offset));
+        let found = map.nodes.binary_search_by_key(&node, |origin| place(origin.at));
         let origin = found.ok().and_then(|at| map.nodes.get(at)).ok_or(FWSPEC_NOT_FOUND)?;
         let mut label = String::new();
         _ = write!(label, "{}", map.map.label(*origin));
-        // A NUL behind what fits, and nothing at all where there is no room for it.
+        // A NUL after what fits, and nothing at all where there is no room for it.
         let kept = label.bytes().take(capacity.saturating_sub(1)).chain([0]);
         let mut written = MaybeUninit::uninit();
         // SAFETY: the caller's buffer has `capacity` bytes.
@@ -239,18 +240,9 @@ fn range_to_c(map: &fwspec_map, range: &InputRange) -> fwspec_range {
         RangeOutput::Msi { first, constant } => {
             (map.controller_node(first.controller), first.id, constant_flag(constant))
         }
-        RangeOutput::Errno(errno) => (0, errno_number(errno), FWSPEC_RANGE_ERRNO),
+        RangeOutput::Errno(errno) => (0, errno.number(), FWSPEC_RANGE_ERRNO),
     };
     fwspec_range { target, first, last, output, flags }
-}
-
-/// The numbers of include/uapi/asm-generic/errno-base.h.
-fn errno_number(errno: Errno) -> u32 {
-    match errno {
-        Errno::Fault => 14,
-        Errno::NoDevice => 19,
-        Errno::Invalid => 22,
-    }
 }
 
 impl fwspec_map {

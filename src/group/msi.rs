@@ -44,11 +44,14 @@ impl Groups {
     }
 
     /// The function whose requester ID the MSIs carry: that of the last alias that is on another bus than the one before, or that a
-    /// function on another bus adds (linux `get_msi_id_cb`).
+    /// function on another bus adds (linux `get_msi_id_cb`). What is behind an Intel VMD raises them as the VMD's endpoint.
     fn msi_function(&self, function: Bdf) -> Bdf {
-        self.aliases(function).fold(function, |last, Alias { rid, by }| {
-            let on_its_bus = by.rid.bus() == last.rid.bus() && rid.bus() == last.rid.bus();
-            if on_its_bus { last } else { Bdf { segment: by.segment, rid } }
+        let of = |alias: Alias| Bdf { segment: alias.by.segment, rid: alias.rid };
+        let mut aliases = self.aliases(function);
+        let own = aliases.next().map_or(function, of);
+        aliases.fold(own, |last, alias| {
+            let on_its_bus = alias.by.rid.bus() == last.rid.bus() && alias.rid.bus() == last.rid.bus();
+            if on_its_bus { last } else { of(alias) }
         })
     }
 }

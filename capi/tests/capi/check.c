@@ -1,4 +1,4 @@
-/* Calls every function of the C API, rightly and wrongly: check IORT DTB LSPCI-TEXT. Also C++. */
+/* Calls every function of the C API, rightly and wrongly: check IORT DTB LSPCI-TEXT JOINED-TABLES. Also C++. */
 #include <fwspec.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,10 @@ static int failures;
 static int tables_with_findings;
 
 #define ROOM 64
+
+#if FWSPEC_VERSION_NUMBER < 0x000100
+#error "the version can be compared by the preprocessor"
+#endif
 
 typedef struct blob {
     unsigned char *bytes;
@@ -118,6 +122,9 @@ static void null_is_answered(fwspec_map *map, fwspec_groups *groups) {
     CHECK(fwspec_group_members(NULL, 0, NULL, 0, &count) == FWSPEC_ARGUMENT);
     CHECK(fwspec_groups_streams(NULL, device, NULL, 0, &count) == FWSPEC_ARGUMENT);
     CHECK(fwspec_why(NULL, device, device, NULL, 0, &count) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_add_as(NULL, device, device, NULL, 0, NULL, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_msi(groups, device, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_blockers(NULL, device, NULL, 0, &count) == FWSPEC_ARGUMENT);
     device.kind = 77;
     CHECK(fwspec_groups_remove(groups, device) == FWSPEC_ARGUMENT);
     device = function(0, 0, 0);
@@ -131,10 +138,12 @@ static void null_is_answered(fwspec_map *map, fwspec_groups *groups) {
 
 static void statuses_have_words(void) {
     int status;
+    char version[32];
     for (status = -1; status < 9; status++)
         CHECK(strlen(fwspec_strerror(status)) > 5);
     CHECK(strcmp(fwspec_strerror(FWSPEC_OK), "success") == 0);
-    CHECK(strchr(fwspec_version(), '.') != NULL);
+    snprintf(version, sizeof version, "%u.%u.%u", FWSPEC_VERSION_MAJOR, FWSPEC_VERSION_MINOR, FWSPEC_VERSION_PATCH);
+    CHECK(strncmp(fwspec_version(), version, strlen(version)) == 0);
 }
 
 /* Both tables of the machine give a function the same ids, and look-ups agree with the ranges. */
@@ -195,6 +204,44 @@ static void firmware_is_walked(fwspec_map *map, const char *named) {
     }
 }
 
+/* What is behind a VMD has a segment of its own, and the ids of the VMD's endpoint. */
+static void nvmes_behind_a_vmd_are_in_its_group(fwspec_groups *groups, const unsigned char config[64]) {
+    fwspec_device nvme = {FWSPEC_DEVICE_PCI, 0x10000, 0}, vmd = function(0, 0xe, 0), on_bus = {FWSPEC_DEVICE_ON_BUS, 0, 7};
+    fwspec_placement first, second;
+    fwspec_stream stream;
+    fwspec_msi msi;
+    size_t count = 0;
+    CHECK(fwspec_groups_add_as(groups, nvme, on_bus, config, 64, NULL, NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_add_as(groups, nvme, vmd, config, 64, &first, NULL) == FWSPEC_OK);
+    CHECK(fwspec_groups_streams(groups, nvme, &stream, 1, &count) == FWSPEC_OK && stream.id == 0x70);
+    CHECK(fwspec_groups_msi(groups, nvme, &msi) == FWSPEC_OK && msi.id == 0x70);
+    CHECK(fwspec_groups_add(groups, vmd, config, 64, &second, NULL) == FWSPEC_OK);
+    CHECK(first.group == second.group && second.how == FWSPEC_HOW_JOINED);
+}
+
+/* IORT+0x30 and VIOT+0x30 of one blob are two nodes. */
+static void nodes_of_two_tables_are_told_apart(blob joined) {
+    fwspec_map *map = open_copy(joined);
+    fwspec_requester host;
+    fwspec_iommu iommu;
+    fwspec_range range;
+    fwspec_stream stream;
+    uint32_t found = 99;
+    size_t count = 0;
+    char label[ROOM];
+    CHECK(fwspec_requester_at(map, 0, &host) == FWSPEC_OK && host.node == 0x48);
+    CHECK(fwspec_label(map, host.node, label, ROOM, NULL) == FWSPEC_OK && strcmp(label, "IORT+0x48") == 0);
+    CHECK(fwspec_find(map, "IORT+0x48", 0, &found) == FWSPEC_OK && found == 0);
+    CHECK(fwspec_device_ranges(map, 0, 0xffff, &range, 1, &count) == FWSPEC_OK && count == 1);
+    CHECK(range.target == FWSPEC_NODE(FWSPEC_TABLE_MAIN, 0x30));
+    CHECK(fwspec_label(map, range.target, label, ROOM, NULL) == FWSPEC_OK && strcmp(label, "IORT+0x30") == 0);
+    CHECK(fwspec_iommu_at(map, 0, &iommu) == FWSPEC_OK);
+    CHECK(FWSPEC_NODE_TABLE(iommu.node) == FWSPEC_TABLE_VIOT && FWSPEC_NODE_OFFSET(iommu.node) == 0x30);
+    CHECK(fwspec_label(map, iommu.node, label, ROOM, NULL) == FWSPEC_OK && strcmp(label, "VIOT+0x30") == 0);
+    CHECK(fwspec_stream_of(map, 0, 0x0010, &stream) == FWSPEC_OK && stream.iommu == iommu.node);
+    fwspec_close(map);
+}
+
 /* Behind the bridge at 04:00.0 every function is also seen as it: see the sample's README. */
 static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
     fwspec_groups *groups = NULL;
@@ -202,7 +249,10 @@ static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
     fwspec_placement placement, again;
     fwspec_stream stream[ROOM];
     fwspec_reason reason[ROOM];
+    fwspec_blocker blocker[ROOM];
+    fwspec_msi msi;
     fwspec_error error;
+    char label[ROOM];
     size_t devices = 0, count = 0, i;
     unsigned char config[64];
     CHECK(fwspec_groups_new(map, &groups) == FWSPEC_OK);
@@ -224,6 +274,16 @@ static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
     CHECK(fwspec_why(groups, function(7, 0, 0), function(0, 0, 0), reason, ROOM, &count) == FWSPEC_OK && count == 0);
     CHECK(fwspec_groups_streams(groups, function(4, 1, 0), stream, ROOM, &count) == FWSPEC_OK && count == 2);
     CHECK(stream[0].id == 0x408 && stream[1].id == 0x400);
+    /* So do their MSIs carry the DeviceID of the bridge. */
+    CHECK(fwspec_groups_msi(groups, function(4, 1, 0), &msi) == FWSPEC_OK && msi.id == 0x400);
+    CHECK(fwspec_label(map, msi.controller, label, ROOM, NULL) == FWSPEC_OK && strcmp(label, "IORT+0x30") == 0);
+    CHECK(fwspec_groups_msi(groups, function(7, 0, 1), &msi) == FWSPEC_OK && msi.id == 0x701);
+    CHECK(fwspec_groups_msi(groups, absent, &msi) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_blockers(groups, function(7, 0, 0), blocker, ROOM, &count) == FWSPEC_OK && count == 1);
+    CHECK(blocker[0].by.id == 0x701 && blocker[0].relation == FWSPEC_RELATION_SLOT);
+    CHECK(blocker[0].remedy == FWSPEC_REMEDY_NONE && blocker[0].acs == 0 && strlen(blocker[0].message) > 10);
+    CHECK(fwspec_blockers(groups, function(4, 1, 0), blocker, ROOM, &count) == FWSPEC_OK && count > 0);
+    CHECK(fwspec_blockers(groups, absent, blocker, ROOM, &count) == FWSPEC_NOT_FOUND);
     CHECK(fwspec_groups_streams(groups, absent, stream, ROOM, &count) == FWSPEC_NOT_FOUND);
     CHECK(fwspec_group_of(groups, absent, &placement) == FWSPEC_NOT_FOUND);
     CHECK(fwspec_groups_remove(groups, absent) == FWSPEC_BUS);
@@ -240,6 +300,7 @@ static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
     CHECK(fwspec_groups_settle(groups) == FWSPEC_OK);
     CHECK(fwspec_group_of(groups, absent, &placement) == FWSPEC_OK && placement.how == FWSPEC_HOW_UNTRANSLATED);
     CHECK(strstr(placement.message, "0x4200") != NULL);
+    nvmes_behind_a_vmd_are_in_its_group(groups, config);
     /* The map may go first. */
     fwspec_close(map);
     CHECK(fwspec_groups_remove(groups, function(0, 0, 0)) == FWSPEC_OK);
@@ -260,15 +321,16 @@ static void groups_without_firmware_follow_pci(blob lspci) {
 }
 
 int main(int argc, char **argv) {
-    blob iort, dtb, lspci;
+    blob iort, dtb, lspci, joined;
     fwspec_map *map;
-    if (argc != 4) {
-        fputs("usage: check IORT DTB LSPCI-TEXT\n", stderr);
+    if (argc != 5) {
+        fputs("usage: check IORT DTB LSPCI-TEXT JOINED-TABLES\n", stderr);
         return 64;
     }
     iort = load(argv[1]);
     dtb = load(argv[2]);
     lspci = load(argv[3]);
+    joined = load(argv[4]);
     statuses_have_words();
     firmware_is_refused_with_a_reason(iort);
     map = open_copy(dtb);
@@ -278,6 +340,8 @@ int main(int argc, char **argv) {
     firmware_is_walked(map, "IORT+0x48");
     groups_follow_the_devices(map, lspci);
     groups_without_firmware_follow_pci(lspci);
+    nodes_of_two_tables_are_told_apart(joined);
+    free(joined.bytes);
     free(iort.bytes);
     free(dtb.bytes);
     free(lspci.bytes);

@@ -1,0 +1,192 @@
+//! Questions about groups: who is in which, and why.
+
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+
+use super::device::{device_to_c, placement};
+use super::edge;
+use super::group::{ask, fwspec_groups};
+use super::lookup;
+use super::place::node;
+use super::types::*;
+use crate::bytes::index;
+use fwspec::GroupId;
+use fwspec::group::{DeviceKey, Hindrance, Reason, Relation, Remedy};
+
+/// The devices that are there, ascending.
+///
+/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
+/// capacity may mean that there are more.
+///
+/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_groups_devices(
+    groups: Option<&fwspec_groups>,
+    out: *mut fwspec_device,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let devices = groups.devices().map(device_to_c);
+        // SAFETY: the caller's array has `capacity` places.
+        unsafe { edge::fill(out, capacity, count, devices) }
+    })
+}
+
+/// Where a device is: its group, or why it has none.
+///
+/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such device, or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_group_of(
+    groups: Option<&fwspec_groups>,
+    device: fwspec_device,
+    out: Option<&mut MaybeUninit<fwspec_placement>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let key = DeviceKey::try_from(device)?;
+        edge::put(out, || placement(groups, key).map_err(|_| FWSPEC_NOT_FOUND))
+    })
+}
+
+/// The devices of a group, in no order. Arguments as for fwspec_groups_devices().
+///
+/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such group, or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_group_members(
+    groups: Option<&fwspec_groups>,
+    group: u64,
+    out: *mut fwspec_device,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let group = groups.group(GroupId(group)).ok_or(FWSPEC_NOT_FOUND)?;
+        let members = group.members().map(device_to_c);
+        // SAFETY: the caller's array has `capacity` places.
+        unsafe { edge::fill(out, capacity, count, members) }
+    })
+}
+
+/// The StreamIDs of a device with those of all its DMA aliases, in the order in which Linux adds them: what it calls a fwspec.
+///
+/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
+/// capacity may mean that there are more.
+///
+/// Returns FWSPEC_OK, FWSPEC_NO_MAPPING where no IOMMU translates it, FWSPEC_NOT_FOUND where there is no such device, or
+/// FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_groups_streams(
+    groups: Option<&fwspec_groups>,
+    device: fwspec_device,
+    out: *mut fwspec_stream,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let placement = groups.placement(DeviceKey::try_from(device)?).map_err(|_| FWSPEC_NOT_FOUND)?;
+        let fwspec = placement.fwspec.ok_or(FWSPEC_NO_MAPPING)?;
+        let iommus = groups.map().map_or(&[][..], |map| map.iommus());
+        let streams =
+            lookup::streams(&fwspec, |iommu| node(iommus.get(index(iommu)).map(|iommu| iommu.origin)));
+        // SAFETY: the caller's array has `capacity` places.
+        unsafe { edge::fill(out, capacity, count, streams) }
+    })
+}
+
+/// The DeviceID that the MSIs of a device carry, and the controller that they go to. Behind a bridge that takes ownership of requests
+/// it is that of the bridge's requester ID: all functions behind it have the same (Linux pci_msi_domain_get_msi_rid).
+///
+/// Returns FWSPEC_OK, FWSPEC_NO_MAPPING where the firmware routes its MSIs to no controller, FWSPEC_NOT_FOUND where there is no
+/// such device, or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_groups_msi(
+    groups: Option<&fwspec_groups>,
+    device: fwspec_device,
+    out: Option<&mut MaybeUninit<fwspec_msi>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let key = DeviceKey::try_from(device)?;
+        edge::put(out, || {
+            groups.placement(key).map_err(|_| FWSPEC_NOT_FOUND)?;
+            let request = groups.msi_of(key).ok_or(FWSPEC_NO_MAPPING)?;
+            let controllers = groups.map().map_or(&[][..], |map| map.msi_controllers());
+            let controller = controllers.get(index(request.controller)).map(|controller| controller.origin);
+            Ok(fwspec_msi { controller: node(controller), id: request.id })
+        })
+    })
+}
+
+/// What keeps a device from being alone in its group; empty where it is alone. It would be alone if all of these changed.
+///
+/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
+/// capacity may mean that there are more.
+///
+/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such device, or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_blockers(
+    groups: Option<&fwspec_groups>,
+    device: fwspec_device,
+    out: *mut fwspec_blocker,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let key = DeviceKey::try_from(device)?;
+        groups.placement(key).map_err(|_| FWSPEC_NOT_FOUND)?;
+        let blockers = groups.hindrances(key);
+        // SAFETY: the caller's array has `capacity` places.
+        unsafe { edge::fill(out, capacity, count, blockers.iter().map(blocker_to_c)) }
+    })
+}
+
+/// Why two devices cannot be isolated from each other: the chain of reasons from the one to the other; empty where nothing
+/// holds them together.
+///
+/// out: an array of capacity places; may be NULL where capacity is 0. count: receives the number of places written; as many as
+/// capacity may mean that there are more.
+///
+/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_why(
+    groups: Option<&fwspec_groups>,
+    a: fwspec_device,
+    b: fwspec_device,
+    out: *mut fwspec_reason,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let (a, b) = (DeviceKey::try_from(a)?, DeviceKey::try_from(b)?);
+        let reasons = groups.why(a, b).map(|reason| reason_to_c(&reason));
+        // SAFETY: the caller's array has `capacity` places.
+        unsafe { edge::fill(out, capacity, count, reasons) }
+    })
+}
+
+fn reason_to_c(reason: &Reason) -> fwspec_reason {
+    fwspec_reason {
+        a: device_to_c(reason.a),
+        b: device_to_c(reason.b),
+        message: edge::message(&reason.tie.to_string()),
+    }
+}
+
+fn blocker_to_c(blocker: &Hindrance) -> fwspec_blocker {
+    let relation = match blocker.relation {
+        Relation::Above => FWSPEC_RELATION_ABOVE,
+        Relation::Itself => FWSPEC_RELATION_ITSELF,
+        Relation::Slot => FWSPEC_RELATION_SLOT,
+        Relation::Switch => FWSPEC_RELATION_SWITCH,
+        Relation::Alias => FWSPEC_RELATION_ALIAS,
+        Relation::Stream => FWSPEC_RELATION_STREAM,
+        Relation::Driver => FWSPEC_RELATION_DRIVER,
+        _ => FWSPEC_RELATION_OTHER,
+    };
+    let (remedy, acs) = match blocker.remedy {
+        Remedy::Enable(bits) => (FWSPEC_REMEDY_ACS, u32::from(bits.0)),
+        Remedy::Firmware => (FWSPEC_REMEDY_FIRMWARE, 0),
+        _ => (FWSPEC_REMEDY_NONE, 0),
+    };
+    let message = edge::message(&blocker.remedy.to_string());
+    fwspec_blocker { by: device_to_c(blocker.by), relation, remedy, acs, message }
+}
