@@ -56,7 +56,7 @@ fn run(path: &str) -> Option<u64> {
         "look_up" => {
             let input = inputs::mappings(1_024);
             let platform = Tree::parse(&input.blob).unwrap().platform().unwrap();
-            hot_look_up(&IdMap::build(&platform, Dialect::LINUX_CLASSIC).unwrap(), &input.ids)
+            hot_look_up(&IdMap::build(&platform, Dialect::LINUX_CLASSIC), &input.ids)
         }
         "decode" => hot_decode(&inputs::iort(65_536, true)),
         "group" => hot_group(&inputs::functions(Machine::Mixed, 10_000).devices),

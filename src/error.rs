@@ -31,7 +31,41 @@ pub struct At {
     pub offset: u32,
 }
 
-/// Names a blob: what it is (an ACPI signature or `DTB`), and which one of several open at a time.
+/// What firmware that describes IOMMUs is written in.
+///
+/// ```
+/// use fwspec::{Format, Source};
+/// assert_eq!(Source::VIOT.format(), Some(Format::Viot));
+/// assert_eq!(Source::MCFG.format(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// A flattened device tree.
+    DeviceTree,
+    /// ACPI IORT (DEN0049).
+    Iort,
+    /// ACPI RIMT (RISC-V).
+    Rimt,
+    /// ACPI VIOT.
+    Viot,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Format; 4] = [Format::DeviceTree, Format::Iort, Format::Rimt, Format::Viot];
+
+    /// The first blob of this format.
+    pub const fn source(self) -> Source {
+        match self {
+            Format::DeviceTree => Source::DTB,
+            Format::Iort => Source::IORT,
+            Format::Rimt => Source::RIMT,
+            Format::Viot => Source::VIOT,
+        }
+    }
+}
+
+/// Names a blob, for people: what it is (an ACPI signature or `DTB`), and which one of several open at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
     /// Four characters, space-padded: an ACPI table signature, or `DTB `.
@@ -59,6 +93,16 @@ impl Source {
     /// The first blob with this signature.
     pub const fn table(name: [u8; 4]) -> Self {
         Source { name, index: 0 }
+    }
+
+    /// The format of firmware that describes IOMMUs; `None` for every other blob.
+    pub fn format(self) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.source().name == self.name)
+    }
+
+    /// The first blob of this name.
+    pub const fn first(self) -> Self {
+        Source { name: self.name, index: 0 }
     }
 
     /// The place `offset` bytes into this blob.

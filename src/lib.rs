@@ -31,7 +31,7 @@
 //! let smmu = table.smmu_v3(0x2b40_0000).id();
 //! table.root_complex(0).maps(0x100..=0x1ff, 0x5000, smmu);
 //! let platform = Iort::parse(&table.finish())?.platform();
-//! let map = IdMap::build(&platform, Dialect::LINUX)?;
+//! let map = IdMap::build(&platform, Dialect::LINUX);
 //! assert_eq!(map.stream_of(Bdf::new(Segment(0), 1, 0, 0)).unwrap().to_string(), "IORT+0x30 0x5000");
 //! # }
 //! # Ok::<(), fwspec::Error>(())
@@ -97,7 +97,7 @@ mod slab;
 pub use dialect::{
     ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,
 };
-pub use error::{At, Error, ErrorKind, Source};
+pub use error::{At, Error, ErrorKind, Format, Source};
 #[cfg(feature = "alloc")]
 pub use group::{
     BusError, Device, DeviceKey, GroupId, Groups, How, IommuGroup, NodeId, Placement, Policy, Tie,

@@ -70,7 +70,7 @@ pub unsafe extern "C" fn fwspec_open(
         // SAFETY: the caller's blob has `len` bytes or is NULL; the slice does not leave this call.
         let blob = unsafe { edge::bytes(blob, len) }?;
         let firmware = Firmware::open("", blob.to_vec())?;
-        let map = IdMap::build(&firmware.platform, dialect)?;
+        let map = IdMap::build(&firmware.platform, dialect);
         out.write(Box::new(fwspec_map::new(firmware, map)));
         Ok(())
     })

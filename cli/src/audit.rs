@@ -55,7 +55,7 @@ pub(super) enum AuditFault {
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let firmware = open_all(&arguments.files)?.ok_or_else(|| Failure::usage("audit needs firmware"))?;
     let (found, unread) = arguments.pci.as_deref().map(read_topology).transpose()?.unwrap_or_default();
-    let (groups, skipped) = assign(Some(&firmware), arguments.dialect, arguments.policy.policy(), found)?;
+    let (groups, skipped) = assign(Some(&firmware), arguments.dialect, arguments.policy.policy(), found);
     let map = groups.map().ok_or_else(|| Failure::usage("audit needs firmware"))?;
     let audit = lint::audit::audit(&firmware.platform, map, Some(&groups));
     let errors = firmware.platform.skipped.iter().chain(&unread).map(Problem::from);

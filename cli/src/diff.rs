@@ -8,10 +8,10 @@ use clap::Args;
 use fwspec::answer::DiffDocument;
 use fwspec::diff::{Side, diff, regrouped};
 use fwspec::group::{DeviceKey, Policy};
-use fwspec::{Bdf, Dialect, Groups, Segment};
+use fwspec::{Bdf, Dialect, Groups, IdMap, Segment};
 use fwspec_report::changes;
 
-use super::machine::{assign, map, open, read_topology};
+use super::machine::{assign, open, read_topology};
 use super::options::{Output, dialect};
 use super::{Failure, Outcome, complain, print, print_json};
 
@@ -52,13 +52,13 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         });
         functions.collect()
     });
-    let (first, second) = (map(&before, arguments.dialect)?, map(&after, arguments.dialect)?);
+    let [first, second] = [&before, &after].map(|side| IdMap::build(&side.platform, arguments.dialect));
     // What cannot be added on one side cannot on the other, and is in neither.
     let assigned: Vec<Groups> = match &found {
         Some(found) => [&before, &after]
             .into_iter()
-            .map(|side| Ok(assign(Some(side), arguments.dialect, Policy::Linux, found.clone())?.0))
-            .collect::<Result<_, Failure>>()?,
+            .map(|side| assign(Some(side), arguments.dialect, Policy::Linux, found.clone()).0)
+            .collect(),
         None => Vec::new(),
     };
     let wanted = |bdf: Bdf| buses.as_ref().is_none_or(|buses| buses.contains(&(bdf.segment, bdf.rid.bus())));

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use fwspec::Dialect;
 use fwspec::answer::{ExplainDocument, Explained};
 use fwspec::group::Policy;
 use fwspec::lint::Code;
+use fwspec::{Dialect, IdMap};
 use fwspec_report::text;
 
-use super::machine::{assign, map, open, read_topology};
+use super::machine::{assign, open, read_topology};
 use super::options::{Dialects, Output, dialects};
 use super::{Failure, Outcome, print, print_json, style};
 
@@ -52,14 +52,12 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
     let firmware = open(Path::new(file))?;
     // Who is behind which bridge does not hang on firmware; what cannot be added has no aliases to follow.
     let groups = match explain.pci.as_deref().map(read_topology).transpose()? {
-        Some((found, _)) => Some(assign(None, Dialect::LINUX, Policy::Linux, found)?.0),
+        Some((found, _)) => Some(assign(None, Dialect::LINUX, Policy::Linux, found).0),
         None => None,
     };
     let topology = groups.as_ref().map(|groups| groups.topology());
-    let mut maps = Vec::new();
-    for dialect in &explain.dialect.0 {
-        maps.push(map(&firmware, *dialect)?);
-    }
+    let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
+    let maps: Vec<_> = explain.dialect.0.iter().map(build).collect();
     let mut all = Vec::new();
     for id in ids {
         all.push(Explained::all(id, &firmware, &maps, topology).map_err(Failure::usage)?);

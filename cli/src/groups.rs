@@ -104,17 +104,17 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let (found, unread) = topology(arguments)?;
     let firmware = firmware(arguments)?;
     let assign_all = |found| {
-        let groups = empty(firmware.as_ref(), arguments.dialect, arguments.policy.policy())?;
-        Ok::<_, Failure>(fill(on_machine(groups, arguments).build(), firmware.as_ref(), found))
+        let groups = empty(firmware.as_ref(), arguments.dialect, arguments.policy.policy());
+        fill(on_machine(groups, arguments).build(), firmware.as_ref(), found)
     };
-    let (mut groups, mut skipped) = assign_all(found.clone())?;
+    let (mut groups, mut skipped) = assign_all(found.clone());
     skipped.extend(unread.iter().map(Problem::from));
     let platform = firmware.as_ref().map(|firmware| &firmware.platform);
     let mut document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
     if let Some(what_if) = &arguments.what_if {
         let mut supposed = found;
         what_if.apply(&mut supposed).iter().for_each(|impossible| complain(impossible));
-        let (then, skipped) = assign_all(supposed)?;
+        let (then, skipped) = assign_all(supposed);
         let now = document;
         document = GroupsDocument::new(&then, platform, arguments.sid_bits, skipped);
         document.suppose(&now, what_if.is_real());

@@ -216,13 +216,7 @@ fn among_devices(
     sid_bits: Option<u8>,
     notes: &mut Notes,
 ) -> Vec<Finding> {
-    let (groups, skipped) = match assign(Some(firmware), Dialect::LINUX, Policy::Linux, found) {
-        Ok(assigned) => assigned,
-        Err(failure) => {
-            notes.unreadable(failure.to_string());
-            return Vec::new();
-        }
-    };
+    let (groups, skipped) = assign(Some(firmware), Dialect::LINUX, Policy::Linux, found);
     skipped.into_iter().for_each(|problem| notes.say(problem.error));
     lint::groups(&groups, &firmware.platform, sid_bits)
 }

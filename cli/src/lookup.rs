@@ -6,9 +6,10 @@ use clap::Args;
 
 use fwspec::answer::{LookupDocument, LookupResult};
 use fwspec::machine::Query;
+use fwspec::{Dialect, IdMap};
 use fwspec_report::text;
 
-use super::machine::{map, open};
+use super::machine::open;
 use super::options::{Dialects, Output, dialects};
 use super::{Failure, Outcome, print, print_json, style};
 
@@ -37,10 +38,8 @@ pub(super) struct Options {
 pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     let firmware = open(&lookup.file)?;
     let several = lookup.dialect.0.len() > 1;
-    let mut maps = Vec::with_capacity(lookup.dialect.0.len());
-    for dialect in &lookup.dialect.0 {
-        maps.push(map(&firmware, *dialect)?);
-    }
+    let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
+    let maps: Vec<_> = lookup.dialect.0.iter().map(build).collect();
     let mut results = Vec::new();
     let mut outcome = Outcome::Fine;
     for text in &lookup.ids {

@@ -27,12 +27,6 @@ pub(super) fn open(path: &Path) -> Result<Firmware, Failure> {
     opened.map_err(|closed| Failure::Unreadable(closed.message(&name(path))))
 }
 
-/// What the firmware's ids become in a dialect.
-pub(super) fn map(firmware: &Firmware, dialect: Dialect) -> Result<IdMap, Failure> {
-    let failed = |error| Failure::Unreadable(format!("{}: {error}", firmware.file));
-    IdMap::build(&firmware.platform, dialect).map_err(failed)
-}
-
 /// Reads a file or standard input.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     machine::read(path).map_err(|error| Failure::Unreadable(format!("{}: {error}", name(path))))
@@ -49,21 +43,17 @@ pub(super) fn assign(
     dialect: Dialect,
     policy: Policy,
     found: Vec<Device>,
-) -> Result<(Groups, Vec<Problem>), Failure> {
-    Ok(fill(empty(firmware, dialect, policy)?.build(), firmware, found))
+) -> (Groups, Vec<Problem>) {
+    fill(empty(firmware, dialect, policy).build(), firmware, found)
 }
 
 /// Groups without devices.
-pub(super) fn empty(
-    firmware: Option<&Firmware>,
-    dialect: Dialect,
-    policy: Policy,
-) -> Result<GroupsBuilder, Failure> {
+pub(super) fn empty(firmware: Option<&Firmware>, dialect: Dialect, policy: Policy) -> GroupsBuilder {
     let groups = Groups::builder().policy(policy);
-    Ok(match firmware {
-        Some(firmware) => groups.map(map(firmware, dialect)?),
+    match firmware {
+        Some(firmware) => groups.map(IdMap::build(&firmware.platform, dialect)),
         None => groups,
-    })
+    }
 }
 
 /// Adds the devices, and those of the firmware that are on no bus; what cannot be added is reported.

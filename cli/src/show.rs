@@ -12,7 +12,7 @@ use fwspec::{Dialect, IdMap};
 use fwspec_report::picture::{self, Picture};
 use fwspec_report::{self, text};
 
-use super::folder::{Closed, Input, Inputs, Notes};
+use super::folder::{Input, Inputs, Notes};
 use super::machine::{assign, open_all, read_topology};
 use super::many;
 use super::options::{Drawn, dialect};
@@ -88,7 +88,7 @@ pub(super) fn run(show: &Options) -> Result<Outcome, Failure> {
     let (style, format) = (style(), show.format());
     let work = |input: &Input, notes: &mut Notes| {
         let firmware = input.open(notes)?;
-        let map = IdMap::build(&firmware.platform, show.dialect).map_err(Closed::Firmware)?;
+        let map = IdMap::build(&firmware.platform, show.dialect);
         Ok(written(show, format, style, &firmware, &map))
     };
     let mut gap = "";
@@ -147,7 +147,7 @@ fn machine(show: &Options, topology: &Path) -> Result<Outcome, Failure> {
     }
     let (found, unread) = read_topology(topology)?;
     let firmware = open_all(&show.files)?;
-    let (groups, mut skipped) = assign(firmware.as_ref(), show.dialect, Policy::Linux, found)?;
+    let (groups, mut skipped) = assign(firmware.as_ref(), show.dialect, Policy::Linux, found);
     let platform = firmware.as_ref().map(|firmware| &firmware.platform);
     let unread = platform.into_iter().flat_map(|platform| &platform.skipped).chain(&unread);
     skipped.extend(unread.map(Problem::from));

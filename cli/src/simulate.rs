@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let (found, unread) = read_topology(&arguments.pci)?;
     unread.iter().for_each(|error| complain(error));
     let firmware = open_all(&arguments.firmware)?;
-    let (groups, skipped) = assign(firmware.as_ref(), Dialect::LINUX, Policy::Linux, found)?;
+    let (groups, skipped) = assign(firmware.as_ref(), Dialect::LINUX, Policy::Linux, found);
     skipped.iter().for_each(|problem| complain(&problem.error));
     let world = World::of(&groups);
     let events = events(arguments, &groups, &world)?;

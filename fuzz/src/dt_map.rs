@@ -37,7 +37,7 @@ pub fn dt_map(bytes: &[u8]) {
     for (dialect, kernel) in
         [(Dialect::LINUX, &current as &dyn Fn(u32) -> Answer), (Dialect::LINUX_CLASSIC, &classic)]
     {
-        let index = IdMap::build(&platform, dialect).unwrap();
+        let index = IdMap::build(&platform, dialect);
         for id in &ids {
             let ours = match index.stream_from(0, *id) {
                 Ok(stream) => {

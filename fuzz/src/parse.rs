@@ -78,7 +78,7 @@ pub fn acpi_viot(bytes: &[u8]) {
     let platform = table.platform();
     answer(&platform);
     // Of the ranges that hold a function the last usable one gives its endpoint ID.
-    let map = IdMap::build(&platform, Dialect::LINUX).expect("a platform that was read can be indexed");
+    let map = IdMap::build(&platform, Dialect::LINUX);
     let iommus: Vec<u32> = platform.iommus.iter().map(|iommu| iommu.origin.at.offset).collect();
     let ranges: Vec<viot::PciRange> = table
         .nodes()
@@ -189,7 +189,7 @@ pub fn input_firmware(bytes: &[u8]) {
 
 /// What an audit calls open is what the map by itself does not translate.
 fn audited(platform: &Platform) {
-    let map = IdMap::build(platform, Dialect::LINUX).expect("a platform that was read can be indexed");
+    let map = IdMap::build(platform, Dialect::LINUX);
     let open = audit(platform, &map, None);
     show::debug(&open);
     for range in open.ranges {
@@ -204,7 +204,7 @@ fn answer(platform: &Platform) {
     show::debug(platform);
     platform.skipped.iter().for_each(show::display);
     for dialect in Dialect::ALL {
-        let map = IdMap::build(platform, dialect).expect("a platform that was read can be indexed");
+        let map = IdMap::build(platform, dialect);
         for requester in (0..).take(platform.requesters.len()).take(ENOUGH) {
             for range in map.stream_ranges(requester, 0xffff).take(ENOUGH) {
                 assert!(range.first <= range.last);

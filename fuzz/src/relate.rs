@@ -40,7 +40,7 @@ pub fn assert_iort(bytes: &[u8]) {
         return show::display(&violation);
     }
     let platform = Iort::parse(bytes).expect("a table that isolates can be read").platform();
-    let map = IdMap::build(&platform, Dialect::LINUX).expect("a platform that was read can be indexed");
+    let map = IdMap::build(&platform, Dialect::LINUX);
     let ids: BTreeSet<(u32, u32)> = (0..=0xff)
         .map(|devfn| Bdf { segment: Segment(0), rid: RequesterId(devfn) })
         .map(|function| map.resolve(function).expect("a StreamID for each"))
@@ -226,7 +226,7 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
             .map(|mapping| (mapping.input_base, mapping.input_last().unwrap_or(u32::MAX))),
     );
     for dialect in Dialect::ALL {
-        let map = IdMap::build(&platform, dialect).expect("a platform that was read can be indexed");
+        let map = IdMap::build(&platform, dialect);
         for (requester, facts) in (0..).zip(&platform.requesters).take(EDGES) {
             let offset = facts.origin.at.offset;
             for &id in &ids {
@@ -316,7 +316,7 @@ fn device_ranges_are_answers(map: &IdMap, requester: u32) {
 /// Where the index has a StreamID, the scan has the same; where it has none, the scan may only have what nobody may use.
 pub fn tree_index_is_scan(tree: &Tree<'_>, platform: &Platform) {
     for dialect in Dialect::ALL {
-        let map = IdMap::build(platform, dialect).expect("a platform that was read can be indexed");
+        let map = IdMap::build(platform, dialect);
         for (requester, facts) in (0..).zip(&platform.requesters).take(EDGES) {
             let Some(node) = tree.node_at(facts.origin.at.offset) else { continue };
             let Some(entries) = node.map(MapKind::Iommu, dialect.map_cells) else { continue };

@@ -269,7 +269,7 @@ impl PlatformDocument {
     /// ```
     /// use fwspec::{Dialect, IdMap, Platform, answer::PlatformDocument};
     /// let platform = Platform::default();
-    /// let map = IdMap::build(&platform, Dialect::LINUX)?;
+    /// let map = IdMap::build(&platform, Dialect::LINUX);
     /// let document = PlatformDocument::new("iort.bin", &platform, &map);
     /// # #[cfg(feature = "serde")]
     /// assert!(serde_json::to_string(&document).unwrap().starts_with(r#"{"schema":"fwspec.platform/1","file":"iort.bin""#));

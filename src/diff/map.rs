@@ -134,7 +134,7 @@ impl Ord for Named {
 /// let smmu = table.smmu_v3(0x2b40_0000).id();
 /// table.root_complex(0).maps(0..=0xffff, 0, smmu);
 /// let platform = Iort::parse(&table.finish())?.platform();
-/// let map = IdMap::build(&platform, Dialect::LINUX)?;
+/// let map = IdMap::build(&platform, Dialect::LINUX);
 /// let side = Side { platform: &platform, map: &map };
 /// assert!(diff(side, side, |_| true).is_empty());
 /// # Ok::<(), fwspec::Error>(())
@@ -181,7 +181,7 @@ struct Controllers {
 
 impl Controllers {
     fn of(before: &Platform, after: &Platform) -> Self {
-        if before.source.map(|source| source.name) != after.source.map(|source| source.name) {
+        if before.format() != after.format() {
             return Controllers::default();
         }
         let name = |platform: &Platform, controller: &MsiController| match &controller.kind {

@@ -233,7 +233,7 @@ impl PathTable {
             self.known.get_mut(at(node.0)).into_iter().for_each(|slot| *slot = Some(id));
             parent = Some(id);
         }
-        Origin { at: Source::DTB.at(index.offset(node)), path: parent }
+        Origin::node(Source::DTB.at(index.offset(node)), parent)
     }
 }
 

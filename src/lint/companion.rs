@@ -10,34 +10,34 @@ use super::interval::{Span, overlaps};
 use super::platform::last_input;
 use crate::bytes::saturate;
 use crate::model::{IdMapping, Output, Requester, RequesterKind};
-use crate::{Dialect, ErrorKind, IdMap, Platform};
+use crate::{Dialect, ErrorKind, Format, IdMap, Platform};
 
 /// The code of a record that could not be read in one of these tables; `None` where that of any other table says it all.
-pub(super) fn skipped(table: [u8; 4], kind: &ErrorKind) -> Option<(Code, u32)> {
+pub(super) fn skipped(table: Option<Format>, kind: &ErrorKind) -> Option<(Code, u32)> {
     if matches!(kind, ErrorKind::Checksum(_) | ErrorKind::TableTwice) {
         return None;
     }
-    match (&table, kind) {
-        (b"RIMT", ErrorKind::MappingNull | ErrorKind::MappingTarget(_)) => Some((Code::RimtReference, 20)),
-        (b"RIMT", _) => Some((Code::RimtUnreadable, 8)),
-        (b"VIOT", ErrorKind::OutputNode(_)) => Some((Code::ViotOutputNode, 24)),
-        (b"VIOT", ErrorKind::EndpointRange { .. } | ErrorKind::SegmentsMany { .. }) => {
-            Some((Code::ViotRange, 24))
-        }
-        (b"VIOT", _) => Some((Code::ViotUnreadable, 4)),
-        _ => None,
+    match table? {
+        Format::DeviceTree | Format::Iort => None,
+        Format::Rimt => Some(match kind {
+            ErrorKind::MappingNull | ErrorKind::MappingTarget(_) => (Code::RimtReference, 20),
+            _ => (Code::RimtUnreadable, 8),
+        }),
+        Format::Viot => Some(match kind {
+            ErrorKind::OutputNode(_) => (Code::ViotOutputNode, 24),
+            ErrorKind::EndpointRange { .. } | ErrorKind::SegmentsMany { .. } => (Code::ViotRange, 24),
+            _ => (Code::ViotUnreadable, 4),
+        }),
     }
 }
 
 pub(super) fn check(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
-    let of_rimt = |requester: &&Requester| &requester.origin.at.source.name == b"RIMT";
-    if platform.requesters.iter().any(|requester| of_rimt(&requester))
-        && let Ok(spec) = IdMap::build(platform, Dialect::SPEC)
-    {
-        counts(platform, linux, &spec, findings);
+    let of_rimt = |requester: &&Requester| requester.origin.format == Format::Rimt;
+    if platform.requesters.iter().any(|requester| of_rimt(&requester)) {
+        counts(platform, linux, &IdMap::build(platform, Dialect::SPEC), findings);
     }
     let mut told = BTreeSet::new();
-    for requester in platform.requesters.iter().filter(|r| &r.origin.at.source.name == b"VIOT") {
+    for requester in platform.requesters.iter().filter(|r| r.origin.format == Format::Viot) {
         ranges(requester, &mut told, findings);
     }
 }

@@ -15,7 +15,7 @@ use super::streams::{self, Produced};
 use crate::bytes::{index, saturate};
 use crate::map::NoStream;
 use crate::model::{BusKind, IdBus, IdMapping, MsiRoute, Requester, RequesterKind, Target};
-use crate::{CountRule, Dialect, IdMap, Platform, Segment};
+use crate::{CountRule, Dialect, Format, IdMap, Platform, Segment};
 
 /// The highest requester ID (PCIe 6.0 §2.2.6.2).
 const LAST_RID: u32 = 0xffff;
@@ -30,7 +30,7 @@ pub(super) fn last_input(bus: &IdBus) -> u32 {
 }
 
 pub(super) fn check(platform: &Platform, findings: &mut Findings) {
-    let Ok(map) = IdMap::build(platform, Dialect::LINUX) else { return };
+    let map = IdMap::build(platform, Dialect::LINUX);
     let mut produced = Produced::of(platform, &map);
     streams::shared(platform, &mut produced, findings);
     streams::conflicts(platform, &produced, findings);
@@ -223,7 +223,7 @@ fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
     let buses = || {
         platform.requesters.iter().enumerate().filter_map(|(at, requester)| match &requester.kind {
             // Of a RIMT it is said record by record, see `companion`.
-            RequesterKind::Bus(bus) if &requester.origin.at.source.name != b"RIMT" => {
+            RequesterKind::Bus(bus) if requester.origin.format != Format::Rimt => {
                 Some((saturate(at), requester, last_input(bus)))
             }
             _ => None,
@@ -231,7 +231,7 @@ fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
     };
     let mut told: BTreeSet<u32> = BTreeSet::new();
     // One map after the other: each is as large as the platform.
-    for other in COMPARED.iter().filter_map(|dialect| IdMap::build(platform, *dialect).ok()) {
+    for other in COMPARED.iter().map(|dialect| IdMap::build(platform, *dialect)) {
         for (at, requester, limit) in buses() {
             if told.contains(&at) {
                 continue;

@@ -26,7 +26,7 @@ pub(super) fn one(error: &Error, subject: u32, findings: &mut Findings) {
 
 /// The code of an error, and how many bytes it is about.
 pub(super) fn code(error: &Error) -> Option<(Code, u32)> {
-    companion::skipped(error.at.source.name, &error.kind).or_else(|| of_any(&error.kind))
+    companion::skipped(error.at.source.format(), &error.kind).or_else(|| of_any(&error.kind))
 }
 
 /// The same where it does not matter what it is a record of.

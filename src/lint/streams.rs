@@ -37,7 +37,7 @@ pub(super) struct Produced {
 
 /// Bytes of a record: an IORT mapping, or an entry of a map.
 pub(super) fn record_length(platform: &Platform, mapping: &IdMapping) -> u32 {
-    let tree = platform.source == Some(crate::Source::DTB);
+    let tree = platform.format() == Some(crate::Format::DeviceTree);
     match mapping.output {
         _ if !tree => 20,
         Output::Cells { count, .. } => u32::from(count).saturating_add(3).saturating_mul(4),

@@ -10,7 +10,7 @@ use crate::acpi::viot::Viot;
 use crate::acpi::{Madt, Mcfg};
 use crate::dt::Tree;
 use crate::model::{Requester, RequesterKind};
-use crate::{Error, ErrorKind, Platform, RequesterId, Segment, Source};
+use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, Source};
 
 use super::recognise::{Kind, recognise};
 
@@ -111,8 +111,8 @@ impl Firmware {
 
     /// Takes a RIMT or a VIOT in, unless there is one.
     fn accompany(&mut self, companion: Companion, skipped: Vec<Error>) {
-        let name = companion.source.name;
-        if self.companions.iter().any(|other| other.source.name == name) {
+        let format = companion.source.format();
+        if self.companions.iter().any(|other| other.source.format() == format) {
             let at = companion.source.at(0);
             return self.platform.skipped.push(Error { kind: ErrorKind::TableTwice, at });
         }
@@ -225,19 +225,26 @@ fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
             let bytes = table.bytes.to_vec();
             companions.push(Companion { source, platform, bytes });
         };
-        let read = match &source.name {
-            b"IORT" if matches!(found.table, Bytes::Iort(..)) => {
+        let read = match source.format() {
+            Some(Format::Iort) if matches!(found.table, Bytes::Iort(..)) => {
                 Err(Error { kind: ErrorKind::TableTwice, at: source.at(0) })
             }
-            b"IORT" => Iort::parse_as(&table.bytes, source).map(|iort| found.platform = iort.platform()),
-            b"RIMT" => Rimt::parse_as(&table.bytes, source).map(|rimt| companion(rimt.platform())),
-            b"VIOT" => Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform())),
-            b"APIC" => Madt::parse_as(&table.bytes, source).map(|madt| madt.lower_into(&mut rest)),
-            b"MCFG" => Mcfg::parse_as(&table.bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
-            _ => continue,
+            Some(Format::Iort) => {
+                Iort::parse_as(&table.bytes, source).map(|iort| found.platform = iort.platform())
+            }
+            Some(Format::Rimt) => Rimt::parse_as(&table.bytes, source).map(|rimt| companion(rimt.platform())),
+            Some(Format::Viot) => Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform())),
+            Some(Format::DeviceTree) => continue,
+            None => match source.first() {
+                Source::MADT => Madt::parse_as(&table.bytes, source).map(|madt| madt.lower_into(&mut rest)),
+                Source::MCFG => Mcfg::parse_as(&table.bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
+                _ => continue,
+            },
         };
         match read {
-            Ok(()) if source.name == *b"IORT" => found.table = Bytes::Iort(table.bytes.into_owned(), source),
+            Ok(()) if source.format() == Some(Format::Iort) => {
+                found.table = Bytes::Iort(table.bytes.into_owned(), source)
+            }
             Ok(()) => {}
             Err(error) => refused.push(error),
         }

@@ -7,9 +7,7 @@ use crate::model::{
     BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute, NamedComponent,
     Origin, Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
 };
-use crate::{
-    ComponentRule, CountRule, Dialect, Error, LastIdRule, MapCells, MsiIndexRule, SingleRule, Source,
-};
+use crate::{ComponentRule, CountRule, Dialect, Format, LastIdRule, MapCells, MsiIndexRule, SingleRule};
 
 use super::chain::{Hop, Place};
 use super::index::Index;
@@ -29,14 +27,11 @@ enum Singles {
 
 impl IdMap {
     /// Builds the indices of a platform under a dialect. O(n log n) in the number of mappings.
-    ///
-    /// # Errors
-    /// None at present: whatever a [`Platform`] holds can be indexed. The signature leaves room for firmware kinds that can
-    /// contradict themselves.
-    pub fn build(platform: &Platform, dialect: Dialect) -> Result<IdMap, Error> {
-        let firmware = match platform.source {
-            Some(Source { name: [b'D', b'T', b'B', _], .. }) => Firmware::DeviceTree,
-            _ => Firmware::Acpi,
+    /// It cannot fail: whatever a [`Platform`] holds can be indexed.
+    pub fn build(platform: &Platform, dialect: Dialect) -> IdMap {
+        let firmware = match platform.format() {
+            Some(Format::DeviceTree) => Firmware::DeviceTree,
+            Some(Format::Iort | Format::Rimt | Format::Viot) | None => Firmware::Acpi,
         };
         let iommus: Vec<MappedIommu> =
             platform.iommus.iter().map(|iommu| Rules::of(dialect, iommu.origin).iommu(iommu)).collect();
@@ -65,14 +60,14 @@ impl IdMap {
                 requester.own = Some(own).filter(OwnIds::say_something).map(Box::new);
             }
         }
-        Ok(map)
+        map
     }
 
     fn own_ids(&self, requester: &Requester) -> OwnIds {
         match &requester.kind {
-            RequesterKind::Component(component) => self.component_ids(component, Table::of(requester.origin)),
+            RequesterKind::Component(component) => self.component_ids(component, requester.origin.format),
             RequesterKind::WireBridge(bridge) => OwnIds {
-                msi: self.component_ids(bridge, Table::Iort).msi,
+                msi: self.component_ids(bridge, Format::Iort).msi,
                 refused: Some(NoStream::NoMap),
                 ..OwnIds::default()
             },
@@ -87,7 +82,7 @@ impl IdMap {
         }
     }
 
-    fn component_ids(&self, component: &NamedComponent, table: Table) -> OwnIds {
+    fn component_ids(&self, component: &NamedComponent, format: Format) -> OwnIds {
         let (mut streams, mut msi, mut refused) = (Vec::new(), Vec::new(), Some(NoStream::NoMap));
         let mappings = &component.table.mappings;
         let only = mappings.len() == 1;
@@ -96,7 +91,7 @@ impl IdMap {
             let single = matches!(mapping.output, Output::Constant(_));
             // A RIMT mapping gives its first output, whatever it counts (linux `rimt_plat_iommu_map`).
             let taken = single
-                || table == Table::Rimt
+                || format == Format::Rimt
                 || only && self.dialect.component == ComponentRule::SingleOrOnly;
             let place = if taken { self.follow(mapping) } else { Err(NoStream::NotSingle) };
             if let Ok(request) = place.and_then(|place| self.to_msi(place)) {
@@ -159,7 +154,7 @@ fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
         RequesterKind::Bus(bus) => match bus.kind {
             BusKind::Pci { segment, .. } => Some(Host {
                 segment,
-                table: Table::of(requester.origin),
+                format: requester.origin.format,
                 requester: crate::bytes::saturate(position),
             }),
             BusKind::Other => None,
@@ -169,7 +164,7 @@ fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
     let mut hosts: Vec<_> = requesters.iter().enumerate().filter_map(host).collect();
     hosts.sort_unstable();
     if dialect.root_complex == crate::RootComplexRule::First {
-        hosts.dedup_by_key(|host| (host.segment, host.table));
+        hosts.dedup_by_key(|host| (host.segment, host.format));
     }
     hosts
 }
@@ -190,35 +185,15 @@ fn own_index(own: &MsiIndex, rule: MsiIndexRule) -> Option<u32> {
     }
 }
 
-/// What a mapping was read from; ACPI tables in the order in which Linux asks them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Table {
-    DeviceTree,
-    Iort,
-    Rimt,
-    Viot,
-}
-
-impl Table {
-    pub(super) fn of(origin: Origin) -> Table {
-        match &origin.at.source.name {
-            b"DTB " => Table::DeviceTree,
-            b"RIMT" => Table::Rimt,
-            b"VIOT" => Table::Viot,
-            _ => Table::Iort,
-        }
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Rules {
     dialect: Dialect,
-    table: Table,
+    format: Format,
 }
 
 impl Rules {
     fn of(dialect: Dialect, origin: Origin) -> Rules {
-        Rules { dialect, table: Table::of(origin) }
+        Rules { dialect, format: origin.format }
     }
 
     fn iommu(self, iommu: &Iommu) -> MappedIommu {
@@ -235,7 +210,7 @@ impl Rules {
             available: iommu.available && driven,
             group_rule: iommu.group_rule,
             own_msi: own_request(mappings, own),
-            stream_match_mask: (self.table == Table::DeviceTree)
+            stream_match_mask: (self.format == Format::DeviceTree)
                 .then_some(iommu.stream_match_mask.unwrap_or(0)),
             device_ids,
         }
@@ -325,7 +300,7 @@ impl Rules {
             !own && self.counts(mapping, singles)
         });
         entries.shrink_to_fit();
-        let iort = self.table == Table::Iort;
+        let iort = self.format == Format::Iort;
         Index::build(entries, iort && self.dialect.last_id == LastIdRule::YieldsToRangeStartingThere)
     }
 
@@ -338,7 +313,7 @@ impl Rules {
         {
             return false;
         }
-        if matches!(self.table, Table::DeviceTree | Table::Viot) {
+        if matches!(self.format, Format::DeviceTree | Format::Viot) {
             return true;
         }
         if matches!(mapping.output, Output::Constant(_)) {
@@ -350,7 +325,7 @@ impl Rules {
                 return true;
             }
         }
-        let count = if self.table == Table::Rimt { self.dialect.rimt_count } else { self.dialect.count };
+        let count = if self.format == Format::Rimt { self.dialect.rimt_count } else { self.dialect.count };
         if count == CountRule::CountMinusOne {
             return true;
         }

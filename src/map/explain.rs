@@ -69,7 +69,7 @@ impl IdMap {
     /// let its = table.its_group([0]).id();
     /// let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x100, its).id();
     /// table.root_complex(0).maps(0..=0xffff, 0, smmu);
-    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
     /// let outputs: Vec<_> = map.trace(0, 0x8).iter().map(|step| step.output).collect();
     /// assert_eq!(outputs, [Some(0x8), Some(0x108)]);
     /// # Ok::<(), fwspec::Error>(())

@@ -66,7 +66,7 @@ impl IdMap {
     ///
     /// ```
     /// # use fwspec::{Dialect, IdMap, Platform};
-    /// # let map = IdMap::build(&Platform::default(), Dialect::LINUX)?;
+    /// # let map = IdMap::build(&Platform::default(), Dialect::LINUX);
     /// let outcome = map.fwspec(["0000:05:04.0".parse().unwrap(), "0000:05:00.0".parse().unwrap()]);
     /// assert_eq!(outcome.fwspec, None);
     /// assert_eq!(outcome.refused.unwrap().to_string(), "the firmware describes no PCI host of segment 0000");

@@ -21,7 +21,7 @@ pub use reverse::StreamSource;
 pub(crate) use reverse::next_alike;
 
 use crate::model::{BusKind, GroupRule, IdMapping, IommuKind, Label, Origin, Output, Paths};
-use crate::{Bdf, DeviceId, Dialect, Segment, StreamId};
+use crate::{Bdf, DeviceId, Dialect, Format, Segment, StreamId};
 use core::fmt;
 use index::Index;
 
@@ -33,7 +33,7 @@ use index::Index;
 ///
 /// ```
 /// use fwspec::{Dialect, IdMap, Platform};
-/// let map = IdMap::build(&Platform::default(), Dialect::LINUX)?;
+/// let map = IdMap::build(&Platform::default(), Dialect::LINUX);
 /// assert!(map.iommus().is_empty());
 /// assert_eq!(map.stream_of("0000:01:00.0".parse().unwrap()), None);
 /// # Ok::<(), fwspec::Error>(())
@@ -54,7 +54,7 @@ pub struct IdMap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Host {
     segment: Segment,
-    table: build::Table,
+    format: Format,
     /// Index into `requesters`.
     requester: u32,
 }
@@ -224,7 +224,7 @@ impl IdMap {
         let mut refused = NoStream::NoHost { segment: bdf.segment };
         let mut closed = None;
         for host in self.asked(bdf.segment) {
-            if closed == Some(host.table) {
+            if closed == Some(host.format) {
                 continue;
             }
             match self.stream_from(host.requester, u32::from(bdf.rid.0)) {
@@ -233,7 +233,7 @@ impl IdMap {
             }
             // A failure is the last word of a table, not of the tables after it (linux `acpi_iommu_configure_id`).
             if !matches!(refused, NoStream::Unmapped { .. } | NoStream::NoMap) {
-                closed = Some(host.table);
+                closed = Some(host.format);
             }
         }
         Err(refused)
@@ -247,7 +247,7 @@ impl IdMap {
     /// let mut table = Builder::new(6);
     /// let smmu = table.smmu_v3(0x2b40_0000).id();
     /// table.root_complex(0).maps(0..=0xff, 0, smmu);
-    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
     /// assert_eq!(map.host_of("00:01.0".parse().unwrap()), Some(0));
     /// assert_eq!(map.host_of("01:00.0".parse().unwrap()), None);
     /// # Ok::<(), fwspec::Error>(())

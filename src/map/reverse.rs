@@ -29,7 +29,7 @@ impl IdMap {
     /// let mut table = Builder::new(6);
     /// let smmu = table.smmu_v3(0x2b40_0000).id();
     /// table.root_complex(0).maps(0..=0xffff, 0x1_0000, smmu);
-    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
     /// let source = map.stream_sources(StreamId(0x1_0308)).next().unwrap();
     /// assert_eq!(source.inputs, Some((0x308, 0x308)));
     /// # Ok::<(), fwspec::Error>(())

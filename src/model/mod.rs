@@ -19,7 +19,7 @@ pub use requester::{
 };
 pub use reserved::{Protection, Region, RegionKind, Reserved, StreamRange};
 
-use crate::{Bdf, Error, Segment, Source};
+use crate::{Bdf, Error, Format, Segment, Source};
 
 /// All facts of one firmware. Records that could not be read are in [`skipped`](Platform::skipped); everything else is as
 /// the firmware says it, in its order, unjudged.
@@ -59,6 +59,11 @@ pub struct SegmentBuses {
 }
 
 impl Platform {
+    /// The format of the blob that the facts come from, the first one's if there are several; `None` for an empty platform.
+    pub fn format(&self) -> Option<Format> {
+        self.source.and_then(Source::format)
+    }
+
     /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
     pub fn label(&self, origin: Origin) -> Label<'_> {
         self.paths.label(origin)

@@ -4,15 +4,29 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::At;
+use crate::{At, Format};
 
 /// Where a fact comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
+    /// What the firmware is written in.
+    pub format: Format,
     /// The place of the node or record.
     pub at: At,
     /// The device-tree path of the node; `None` for ACPI.
     pub path: Option<PathId>,
+}
+
+impl Origin {
+    /// A record of an ACPI table.
+    pub const fn acpi(format: Format, at: At) -> Self {
+        Origin { format, at, path: None }
+    }
+
+    /// A device-tree node; `None` for a path that is not known.
+    pub const fn node(at: At, path: Option<PathId>) -> Self {
+        Origin { format: Format::DeviceTree, at, path }
+    }
 }
 
 /// A node's name in [`Paths`].

@@ -87,7 +87,7 @@ fn machine(name: &str) -> (Picture, GroupsDocument) {
         ),
     };
     let firmware = Firmware::open("iort.bin", iort).unwrap();
-    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX).unwrap());
+    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX));
     for device in devices(&lspci::parse(&lspci).unwrap()).0 {
         groups.add(device).unwrap();
     }
@@ -190,7 +190,7 @@ fn ids_that_go_past_every_iommu_are_drawn() {
     ))
     .unwrap();
     let firmware = fwspec::machine::Firmware::open("iort.bin", bytes).unwrap();
-    let map = fwspec::IdMap::build(&firmware.platform, fwspec::Dialect::LINUX).unwrap();
+    let map = fwspec::IdMap::build(&firmware.platform, fwspec::Dialect::LINUX);
     let picture = fwspec_report::picture::Picture::of_firmware("QEMU", &firmware.platform, &map);
     // QEMU sends the buses in use to the SMMU, and all others straight to the ITS.
     let past: Vec<_> = picture.links.iter().filter(|link| link.bypass).collect();

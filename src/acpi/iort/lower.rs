@@ -12,7 +12,7 @@ use crate::model::{
     MsiIndex, MsiKind, MsiRoute, NamedComponent as Component, Origin, Output, Protection, Region, RegionKind,
     Requester, RequesterKind, Reserved, SmmuModel, StreamRange, Target,
 };
-use crate::{At, Error, ErrorKind, MsiIndexRule, Platform, Segment};
+use crate::{At, Error, ErrorKind, Format, MsiIndexRule, Platform, Segment};
 
 /// First table revision whose RMR nodes Linux reads (`iort_find_rmrs`).
 const FIRST_RMR_REVISION: u8 = 5;
@@ -110,7 +110,7 @@ impl Lowering {
             _ => {}
         }
         self.platform.skipped.extend(node.mappings_error());
-        let origin = Origin { at: node.at(), path: None };
+        let origin = Origin::acpi(Format::Iort, node.at());
         match body {
             Body::ItsGroup(group) => {
                 self.platform.skipped.extend(group.error());

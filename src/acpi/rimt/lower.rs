@@ -10,7 +10,7 @@ use crate::model::{
     BusKind, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiRoute, NamedComponent, Origin, Output,
     Requester, RequesterKind, Target,
 };
-use crate::{At, Bdf, Error, ErrorKind, Platform};
+use crate::{At, Bdf, Error, ErrorKind, Format, Platform};
 
 impl Rimt<'_> {
     /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`].
@@ -29,7 +29,7 @@ impl Rimt<'_> {
     /// bytes.extend([1, 1, 40, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20, 0, 1, 0]); // a root complex with one mapping
     /// bytes.extend([0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0x40, 0, 0, 48, 0, 0, 0, 0, 0, 0, 0]); // 16 IDs from 0 on
     /// let platform = Rimt::parse(&bytes)?.platform();
-    /// let id = |dialect, bdf: &str| IdMap::build(&platform, dialect).unwrap().resolve(bdf.parse().unwrap()).ok()?.id;
+    /// let id = |dialect, bdf: &str| IdMap::build(&platform, dialect).resolve(bdf.parse().unwrap()).ok()?.id;
     /// assert_eq!(id(Dialect::SPEC, "00:01.7").unwrap().0, 0x400f);
     /// assert_eq!(id(Dialect::SPEC, "00:02.0"), None);
     /// assert_eq!(id(Dialect::LINUX, "00:02.0").unwrap().0, 0x4010); // one ID too many
@@ -89,7 +89,7 @@ impl Lowering {
         match body {
             Body::Iommu { function, base, .. } => {
                 self.functions.push(function);
-                self.platform.iommus.push(Iommu::new(Origin { at, path: None }, IommuKind::RiscV, base));
+                self.platform.iommus.push(Iommu::new(Origin::acpi(Format::Rimt, at), IommuKind::RiscV, base));
             }
             Body::RootComplex { segment, ats, pri, mappings } => {
                 let table = self.table(mappings);
@@ -102,7 +102,7 @@ impl Lowering {
                 };
                 self.platform
                     .requesters
-                    .push(Requester::new(Origin { at, path: None }, RequesterKind::Bus(bus)));
+                    .push(Requester::new(Origin::acpi(Format::Rimt, at), RequesterKind::Bus(bus)));
             }
             Body::PlatformDevice { path, .. } if !path.is_terminated() => {
                 self.skip(ErrorKind::PathUnterminated(saturate(path.bytes().len())), at);
@@ -110,9 +110,10 @@ impl Lowering {
             Body::PlatformDevice { path, mappings } => {
                 let component =
                     NamedComponent { path: path.to_string().into_boxed_str(), table: self.table(mappings) };
-                self.platform
-                    .requesters
-                    .push(Requester::new(Origin { at, path: None }, RequesterKind::Component(component)));
+                self.platform.requesters.push(Requester::new(
+                    Origin::acpi(Format::Rimt, at),
+                    RequesterKind::Component(component),
+                ));
             }
             Body::Unknown(number) => self.skip(ErrorKind::NodeType(number), at),
         }

@@ -10,7 +10,7 @@ use crate::model::{
     BusKind, Errno, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiRoute, Origin, Output, PlatformMaster,
     Requester, RequesterKind, Specifier, Target,
 };
-use crate::{At, Bdf, Error, ErrorKind, Platform, Segment};
+use crate::{At, Bdf, Error, ErrorKind, Format, Platform, Segment};
 
 /// The most segments that the ranges of a table are written out for. One 24-byte node can name 65,536, and the hosts made of
 /// them must stay a small multiple of the table; no machine has a tenth as many.
@@ -34,7 +34,7 @@ impl Viot<'_> {
     /// bytes.extend([2, 0, 48, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // two nodes, the first at byte 48
     /// bytes.extend([3, 0, 16, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // a virtio-iommu at 0000:00:01.0
     /// bytes.extend([1, 0, 24, 0, 0, 5, 0, 0, 0, 0, 1, 0, 0, 1, 0xff, 1, 48, 0, 0, 0, 0, 0, 0, 0]); // two segments, bus 1
-    /// let map = IdMap::build(&Viot::parse(&bytes)?.platform(), Dialect::LINUX)?;
+    /// let map = IdMap::build(&Viot::parse(&bytes)?.platform(), Dialect::LINUX);
     /// let stream = map.stream_of("0001:01:00.2".parse().unwrap()).unwrap();
     /// assert_eq!(stream.to_string(), "VIOT+0x30 0x10502");
     /// # Ok::<(), fwspec::Error>(())
@@ -88,7 +88,7 @@ impl Lowering {
 
     fn iommu(&mut self, at: At, function: Option<Bdf>, base: Option<u64>) {
         self.places.push((at.offset, function));
-        self.platform.iommus.push(Iommu::new(Origin { at, path: None }, IommuKind::Virtio, base));
+        self.platform.iommus.push(Iommu::new(Origin::acpi(Format::Viot, at), IommuKind::Virtio, base));
     }
 
     /// The IOMMU whose node starts there, and the function that it is.
@@ -145,7 +145,7 @@ impl Lowering {
         };
         self.platform
             .requesters
-            .push(Requester::new(Origin { at, path: None }, RequesterKind::Master(master)));
+            .push(Requester::new(Origin::acpi(Format::Viot, at), RequesterKind::Master(master)));
     }
 
     fn finish(self) -> Platform {
@@ -167,7 +167,7 @@ impl Lowering {
                 ats: false,
                 pri: None,
             };
-            platform.requesters.push(Requester::new(Origin { at, path: None }, RequesterKind::Bus(bus)));
+            platform.requesters.push(Requester::new(Origin::acpi(Format::Viot, at), RequesterKind::Bus(bus)));
         }
         platform.skipped.shrink_to_fit();
         platform

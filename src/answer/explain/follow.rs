@@ -10,7 +10,7 @@ use crate::machine::{Firmware, ParseQueryError, Query, log_line};
 use crate::map::{IdMap, NoStream, Step, StepAt, StreamSource};
 use crate::model::{BusKind, IdMapping, Origin, Output, Requester, RequesterKind, Target};
 use crate::pci::Topology;
-use crate::{At, Bdf, DeviceId, RequesterId, Source, Stream, StreamId};
+use crate::{At, Bdf, DeviceId, Format, RequesterId, Source, Stream, StreamId};
 
 use super::{Explained, HopRecord, HopStep, WayRecord};
 
@@ -241,12 +241,14 @@ impl Follower<'_> {
     fn step(&self, step: &Step) -> HopStep {
         let whole = self.whole(step);
         let origin = self.origin(step.at);
-        let range = match origin.map(|origin| origin.at.source.name) {
+        let range = match origin.map(|origin| origin.format) {
             // Whether the last one counts is up to the dialect.
-            Some([b'R', b'I', b'M', b'T']) => {
+            Some(Format::Rimt) => {
                 format!("{:#x} inputs from {:#x} on", whole.last.saturating_sub(whole.first), whole.first)
             }
-            _ => format!("inputs {:#x} to {:#x}", whole.first, whole.last),
+            Some(Format::DeviceTree | Format::Iort | Format::Viot) | None => {
+                format!("inputs {:#x} to {:#x}", whole.first, whole.last)
+            }
         };
         let becomes = match whole.output {
             Output::Linear(base) => format!("{range} become {base:#x} and up"),

@@ -57,7 +57,7 @@ pub struct Audit {
 /// let smmu = table.smmu_v3(0x2b40_0000).id();
 /// table.root_complex(0).maps(0..=0x7ff, 0, smmu);
 /// let platform = Iort::parse(&table.finish())?.platform();
-/// let open = audit(&platform, &IdMap::build(&platform, Dialect::LINUX)?, None);
+/// let open = audit(&platform, &IdMap::build(&platform, Dialect::LINUX), None);
 /// let [range] = open.ranges.as_slice() else { panic!("one range") };
 /// assert_eq!((range.first, range.last), (0x800, 0xffff));
 /// # Ok::<(), fwspec::Error>(())

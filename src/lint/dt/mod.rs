@@ -54,8 +54,8 @@ fn bytes(node: &Node<'_>, offset: u32, len: u32) -> Bytes {
 
 /// What only shows when the wiring is understood.
 fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
-    let Ok(linux) = IdMap::build(platform, Dialect::LINUX) else { return };
-    let classic = IdMap::build(platform, Dialect::LINUX_CLASSIC).ok();
+    let linux = IdMap::build(platform, Dialect::LINUX);
+    let classic = IdMap::build(platform, Dialect::LINUX_CLASSIC);
     let memory_end = memory_end(index);
     let mut previous: Option<&Requester> = None;
     for (position, requester) in platform.requesters.iter().enumerate() {
@@ -64,11 +64,8 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
             RequesterKind::Bus(bus) => {
                 disabled(platform, requester, bus_targets(bus), findings);
                 maps_differ(&linux, position, requester, bus, findings);
-                if let Some(classic) = classic
-                    .as_ref()
-                    .filter(|_| bus.streams.as_ref().is_some_and(|table| table.classic.is_some()))
-                {
-                    classic_reading(platform, &linux, classic, position, requester, bus, findings);
+                if bus.streams.as_ref().is_some_and(|table| table.classic.is_some()) {
+                    classic_reading(platform, &linux, &classic, position, requester, bus, findings);
                 }
                 let reach = requester.dma_limit.filter(|_| bus.streams.is_none() && requester.available);
                 if let (Some(limit), Some(end), BusKind::Pci { .. }) = (reach, memory_end, bus.kind)

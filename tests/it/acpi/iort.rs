@@ -637,7 +637,7 @@ fn row_16_a_first_reference_of_0_disables_the_node_whatever_its_range() {
     assert_eq!(stream(&table, Dialect::SPEC, root, 0x100).map(|s| s.0), Some(0));
     let platform = platform(&table);
     let answers = |dialect| {
-        let map = IdMap::build(&platform, dialect).unwrap();
+        let map = IdMap::build(&platform, dialect);
         (map.stream_from(1, 0x100), map.msi_from(0, 0x10).map(|msi| msi.id))
     };
     assert_eq!(answers(Dialect::LINUX), (Err(NoStream::FirstNull), None));
@@ -902,7 +902,7 @@ fn stream_ids_past_the_16_bits_of_an_smmuv2_go_on_in_the_mask() {
     let mut table = Builder::new(6);
     let smmu = table.smmu_v2(0x5000_0000).id();
     table.root_complex(0).maps(0..=0xffff, 4, smmu);
-    let map = IdMap::build(&platform(&table), Dialect::LINUX).unwrap();
+    let map = IdMap::build(&platform(&table), Dialect::LINUX);
     let stream = |id, mask| RangeOutput::Stream {
         first: Stream { iommu: 0, id: Some(StreamId(id)), mask },
         constant: false,

@@ -14,7 +14,7 @@ use fwspec::{Bdf, Dialect, ErrorKind, IdMap, Platform, RequesterId, Segment};
 use write::{Rimt as RimtTable, Viot as ViotTable};
 
 fn map(platform: &Platform, dialect: Dialect) -> IdMap {
-    IdMap::build(platform, dialect).unwrap()
+    IdMap::build(platform, dialect)
 }
 
 fn bdf(text: &str) -> Bdf {

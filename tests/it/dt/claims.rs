@@ -666,7 +666,7 @@ fn smmus_take_sixteen_bits_of_each_cell() {
     smmu("pairs", 3, 2, &[0x7f80]);
     blob.node("dma", &[("iommus", &[1, 0x5_0400, 2, 0x400, 3, 0x5_0400, 0x1_007f])]);
     let platform = platform(&blob.finish());
-    let map = fwspec::IdMap::build(&platform, Dialect::LINUX).unwrap();
+    let map = fwspec::IdMap::build(&platform, Dialect::LINUX);
     let ids: Vec<_> = map.own_streams(0).iter().map(|stream| stream.fwspec_id().unwrap()).collect();
     // linux `arm_smmu_of_xlate`: FIELD_PREP of each cell, stream-match-mask only beside one cell.
     assert_eq!(ids, [0x400, 0x7f80_0400, 0x7f_0400]);
@@ -679,7 +679,7 @@ fn stream_ids_are_traced_back_without_the_bits_that_the_smmu_ignores() {
     blob.begin("smmu").text("compatible", "arm,mmu-500").cells("phandle", &[1]);
     blob.cells("#iommu-cells", &[1]).cells("stream-match-mask", &[0x7c00]).end();
     let blob = blob.host("pcie", &[("iommu-map", &[0, 1, 0x20, 0x100])]).finish();
-    let map = fwspec::IdMap::build(&platform(&blob), Dialect::LINUX).unwrap();
+    let map = fwspec::IdMap::build(&platform(&blob), Dialect::LINUX);
     let from = |id| map.stream_sources(fwspec::StreamId(id)).map(|source| source.inputs).collect::<Vec<_>>();
     assert_eq!(from(0x25), [Some((5, 5))]);
     assert_eq!(from(0x4c25), [Some((5, 5))]);
@@ -970,14 +970,14 @@ fn an_id_whose_msi_map_entry_fails_goes_to_the_parent_without_cells_as_it_is() {
     let parent: (&str, &[u32]) = ("msi-parent", &[2]);
     for (own, above) in [(vec![map, mask, parent], vec![]), (vec![map, mask], vec![parent])] {
         let platform = msi_tree(&own, &above);
-        let map = fwspec::IdMap::build(&platform, Dialect::LINUX).unwrap();
+        let map = fwspec::IdMap::build(&platform, Dialect::LINUX);
         let host =
             platform.requesters.iter().position(|r| platform.label(r.origin).to_string() == "/soc/pcie");
         let host = u32::try_from(host.unwrap()).unwrap();
         let request = |id| map.msi_from(host, id).map(|request| (request.controller, request.id));
         assert_eq!(request(5), Some((0, 0x105)));
         assert_eq!(request(0x1_0020), Some((1, 0x1_0020)), "not even masked");
-        let classic = fwspec::IdMap::build(&platform, Dialect::LINUX_CLASSIC).unwrap();
+        let classic = fwspec::IdMap::build(&platform, Dialect::LINUX_CLASSIC);
         assert_eq!(classic.msi_from(host, 0x12), None, "7.2 has no such step");
     }
     let platform = msi_tree(&[map, ("msi-parent", &[1, 0])], &[]);
@@ -991,7 +991,7 @@ fn zero_cells_leave_the_id_as_it_was() {
     blob.node("its", &[("phandle", &[1]), ("#msi-cells", &[0])]);
     blob.host("pcie", &[("msi-map", &[0, 1, 0x100]), ("msi-map-mask", &[0xff])]);
     let platform = platform(&blob.finish());
-    let map = fwspec::IdMap::build(&platform, Dialect::LINUX).unwrap();
+    let map = fwspec::IdMap::build(&platform, Dialect::LINUX);
     assert_eq!(map.msi_from(0, 0x3456).map(|request| request.id), Some(0x3456));
 }
 

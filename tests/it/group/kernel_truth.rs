@@ -158,7 +158,7 @@ fn judge(capture: &Capture) -> Verdict {
     let mut verdict = Verdict::default();
     let firmware = capture.firmware();
     let mut groups = match &firmware {
-        Some(firmware) => Groups::new(IdMap::build(&firmware.platform, capture.dialect()).unwrap()),
+        Some(firmware) => Groups::new(IdMap::build(&firmware.platform, capture.dialect())),
         None => Groups::without_firmware(),
     };
     let functions = capture.functions();
@@ -330,7 +330,7 @@ fn every_captured_boot_is_explained() {
 /// Ids and group leader of every function, by what the firmware and the config space of a boot say.
 fn answers(capture: &Capture) -> BTreeMap<Bdf, (Vec<u32>, Option<DeviceKey>)> {
     let firmware = capture.firmware().unwrap();
-    let mut groups = Groups::new(IdMap::build(&firmware.platform, capture.dialect()).unwrap());
+    let mut groups = Groups::new(IdMap::build(&firmware.platform, capture.dialect()));
     let functions = capture.functions();
     for device in &functions {
         groups.add(*device).unwrap();

@@ -107,7 +107,7 @@ fn on(id: u32) -> DeviceKey {
 
 /// A bus of the type fsl-mc behind an SMMU, StreamID = ICID.
 fn mc(kind: IommuKind, group_rule: GroupRule) -> IdMap {
-    let at = |offset| Origin { at: Source::DTB.at(offset), path: None };
+    let at = |offset| Origin::node(Source::DTB.at(offset), None);
     let iommu = Iommu { group_rule, ..Iommu::new(at(0x100), kind, Some(0x500_0000)) };
     let mapping =
         IdMapping { first: 0, last: 0xff, output: Output::Linear(0), target: Target::Iommu(0), offset: 0 };
@@ -127,7 +127,7 @@ fn mc(kind: IommuKind, group_rule: GroupRule) -> IdMap {
         requesters: vec![requester],
         ..Platform::default()
     };
-    IdMap::build(&platform, Dialect::LINUX).unwrap()
+    IdMap::build(&platform, Dialect::LINUX)
 }
 
 /// Two containers, two objects in the first and one in the second.

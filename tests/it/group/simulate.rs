@@ -19,7 +19,7 @@ fn sample(file: &str) -> Vec<u8> {
 
 fn board() -> Groups {
     let firmware = Firmware::open("iort.bin", sample("iort.bin")).unwrap();
-    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX).unwrap());
+    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX));
     for device in devices(&lspci::parse(&sample("lspci.txt")).unwrap()).0 {
         groups.add(device).unwrap();
     }
@@ -249,7 +249,7 @@ fn what_the_log_of_a_kernel_says_is_reproduced() {
                 .unwrap()
         };
         let firmware = Firmware::open(firmware, file(firmware)).unwrap();
-        let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX).unwrap());
+        let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX));
         devices(&lspci::parse(&file("lspci.txt")).unwrap()).0.into_iter().for_each(|device| {
             groups.add(device).unwrap();
         });

@@ -28,7 +28,7 @@ fn findings(bytes: &[u8]) -> Vec<Finding> {
 /// What the command finds with `--pci`.
 fn findings_among(machine: &devices::Machine) -> Vec<Finding> {
     let firmware = Firmware::open("sample", machine.iort.clone()).unwrap();
-    let map = IdMap::build(&firmware.platform, Dialect::LINUX).unwrap();
+    let map = IdMap::build(&firmware.platform, Dialect::LINUX);
     let mut groups = Groups::new(map);
     for device in
         fwspec::machine::devices(&fwspec::machine::lspci::parse(machine.lspci.as_bytes()).unwrap()).0
@@ -158,7 +158,7 @@ fn a_host_with_a_mask_is_judged_by_what_its_requester_ids_become() {
                 let host = root.child(dtb::HOST).cells("bus-range", &buses);
                 host.cells("iommu-map", &[first & mask, 1, 0, count]).cells("iommu-map-mask", &[mask]);
                 let firmware = Firmware::open("sample", root.blob()).unwrap();
-                let map = IdMap::build(&firmware.platform, Dialect::LINUX).unwrap();
+                let map = IdMap::build(&firmware.platform, Dialect::LINUX);
                 let (mut translated, mut open) = (false, false);
                 for rid in buses[0] << 8..=buses[1] << 8 | 0xff {
                     let found = map.stream_from(0, rid);

@@ -59,7 +59,7 @@ struct Known {
 impl Known {
     fn new(blob: &[u8]) -> Option<Self> {
         let platform = platform(blob)?;
-        let map = IdMap::build(&platform, Dialect::LINUX).unwrap();
+        let map = IdMap::build(&platform, Dialect::LINUX);
         let iommus = platform.iommus.iter();
         let iommus = iommus.map(|iommu| match iommu.base {
             Some(base) => format!("{base:#x}"),
@@ -202,7 +202,7 @@ fn ids_on_other_buses_and_reserved_memory_are_compared() {
     };
     let changes = |before: &[u8], after: &[u8]| {
         let (a, b) = (platform(before).unwrap(), platform(after).unwrap());
-        let [old, new] = [&a, &b].map(|platform| IdMap::build(platform, Dialect::LINUX).unwrap());
+        let [old, new] = [&a, &b].map(|platform| IdMap::build(platform, Dialect::LINUX));
         diff(Side { platform: &a, map: &old }, Side { platform: &b, map: &new }, |_| true)
     };
     assert!(changes(&with(0x100, 1), &with(0x100, 1)).is_empty());
@@ -219,7 +219,7 @@ fn ids_on_other_buses_and_reserved_memory_are_compared() {
         Iort::parse(&table.finish()).unwrap().platform()
     };
     let (a, b) = (rmr(0x100), rmr(0x108));
-    let [old, new] = [&a, &b].map(|platform| IdMap::build(platform, Dialect::LINUX).unwrap());
+    let [old, new] = [&a, &b].map(|platform| IdMap::build(platform, Dialect::LINUX));
     let found = diff(Side { platform: &a, map: &old }, Side { platform: &b, map: &new }, |_| true);
     assert_eq!(found.len(), 2, "the region for one StreamID goes, for another it comes: {found:?}");
 }
@@ -237,7 +237,7 @@ fn groups_of_one_its_are_one_controller() {
         Iort::parse(&table.finish()).unwrap().platform()
     };
     let (one, other) = (platform(false), platform(true));
-    let maps = [&one, &other].map(|platform| IdMap::build(platform, Dialect::LINUX).unwrap());
+    let maps = [&one, &other].map(|platform| IdMap::build(platform, Dialect::LINUX));
     let sides = [Side { platform: &one, map: &maps[0] }, Side { platform: &other, map: &maps[1] }];
     for (before, after) in [(0, 0), (1, 1), (0, 1), (1, 0)] {
         assert_eq!(diff(sides[before], sides[after], |_| true), []);

@@ -8,8 +8,8 @@ use fwspec::model::{
 use fwspec::pci::{Fact, Function, PortType};
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, How, IdMap, IommuKind, NoStream, NodeId, Platform,
-    Policy, Segment, Source, Tie,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, Groups, How, IdMap, IommuKind, NoStream, NodeId,
+    Platform, Policy, Segment, Source, Tie,
 };
 
 fn bdf(text: &str) -> Bdf {
@@ -294,7 +294,7 @@ fn linux_still_splits_functions_that_are_scanned_after_the_iommu_was_registered(
 // -- with firmware --
 
 fn at(offset: u32) -> Origin {
-    Origin { at: Source::IORT.at(offset), path: None }
+    Origin::acpi(Format::Iort, Source::IORT.at(offset))
 }
 
 fn iommu(kind: IommuKind, group_rule: GroupRule) -> Iommu {
@@ -343,7 +343,7 @@ fn groups(source: Source, iommu: Iommu, requesters: Vec<Requester>) -> Groups {
 
 fn builder(source: Source, iommu: Iommu, requesters: Vec<Requester>) -> GroupsBuilder {
     let platform = Platform { source: Some(source), iommus: vec![iommu], requesters, ..Platform::default() };
-    Groups::builder().map(IdMap::build(&platform, Dialect::LINUX).unwrap())
+    Groups::builder().map(IdMap::build(&platform, Dialect::LINUX))
 }
 
 fn smmu_v3() -> Iommu {

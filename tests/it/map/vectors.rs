@@ -8,8 +8,8 @@ use fwspec::model::{
 };
 use fwspec::pci::PortType;
 use fwspec::{
-    AcsFlags, Bdf, CountRule, Device, Dialect, Groups, IdMap, IommuKind, NoStream, Policy, RequesterId,
-    Segment, Source,
+    AcsFlags, Bdf, CountRule, Device, Dialect, Format, Groups, IdMap, IommuKind, NoStream, Policy,
+    RequesterId, Segment, Source,
 };
 use vm_fdt::FdtWriter;
 
@@ -26,7 +26,7 @@ fn table(build: impl FnOnce(&mut Builder)) -> Platform {
 }
 
 fn linux(platform: &Platform) -> IdMap {
-    IdMap::build(platform, Dialect::LINUX).unwrap()
+    IdMap::build(platform, Dialect::LINUX)
 }
 
 /// A host bridge with this map, and IOMMUs with phandles from 1 on, of so many cells each (`None`: not said).
@@ -98,7 +98,7 @@ fn vector_4_freebsd_loses_the_last_id() {
         let smmu = t.smmu_v3(0x1000_0000).id();
         t.root_complex(1).maps(0..=0xffff, 0x1_0000, smmu);
     });
-    let map = IdMap::build(&platform, Dialect::FREEBSD).unwrap();
+    let map = IdMap::build(&platform, Dialect::FREEBSD);
     assert_eq!(stream(&map, 1, 0xffff), None);
     assert_eq!(stream(&map, 1, 0xfffe), Some((0, 0x1_fffe)));
 }
@@ -155,7 +155,7 @@ fn vector_7_entries_are_as_long_as_their_target_says() {
 
 /// A platform written by hand: one PCI host of this segment with one range, over one IOMMU.
 fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
-    let origin = Origin { at: Source::table(*b"HAND").at(0), path: None };
+    let origin = Origin::acpi(Format::Iort, Source::IORT.at(0));
     let mapping =
         IdMapping { first, last, output: Output::Linear(output), target: Target::Iommu(0), offset: 0 };
     let kind = BusKind::Pci { segment: Segment(segment), assumed: false, first_bus: 0, last_bus: 255 };
@@ -218,7 +218,7 @@ fn vector_10_a_bridge_lends_its_id_to_those_behind() {
 fn vector_11_a_rimt_count_is_n_by_its_specification_and_one_more_on_linux() {
     let platform = by_hand(0, 0, 0x10, 0);
     let spec = Dialect { count: CountRule::CountIsN, ..Dialect::SPEC };
-    assert_eq!(stream(&IdMap::build(&platform, spec).unwrap(), 0, 0x10), None);
-    assert_eq!(stream(&IdMap::build(&platform, spec).unwrap(), 0, 0x0f), Some((0, 0x0f)));
+    assert_eq!(stream(&IdMap::build(&platform, spec), 0, 0x10), None);
+    assert_eq!(stream(&IdMap::build(&platform, spec), 0, 0x0f), Some((0, 0x0f)));
     assert_eq!(stream(&linux(&platform), 0, 0x10), Some((0, 0x10)));
 }

@@ -13,7 +13,9 @@ use fwspec::model::{
     SmmuModel, Target,
 };
 use fwspec::pci::{Fact, Function, PortType};
-use fwspec::{AcsFlags, Bdf, Device, DeviceKey, Dialect, IdMap, IommuKind, Platform, Segment, Source};
+use fwspec::{
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, IdMap, IommuKind, Platform, Segment, Source,
+};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -208,7 +210,7 @@ pub fn named(device: Device, vendor: u16, id: u16) -> Device {
 
 /// Firmware with two SMMUs, from a few bits: some bus unmapped, some ids shared, one SMMU with masks.
 pub fn map(seed: u8) -> IdMap {
-    let at = |offset| Origin { at: Source::IORT.at(offset), path: None };
+    let at = |offset| Origin::acpi(Format::Iort, Source::IORT.at(offset));
     let iommu = |offset, kind| Iommu {
         group_rule: GroupRule::SharedStreamMapping,
         ..Iommu::new(at(offset), kind, None)
@@ -252,5 +254,5 @@ pub fn map(seed: u8) -> IdMap {
         requesters: vec![host],
         ..Platform::default()
     };
-    IdMap::build(&platform, Dialect::LINUX).unwrap()
+    IdMap::build(&platform, Dialect::LINUX)
 }

@@ -94,7 +94,7 @@ fn place_all(folder: &Path, file: &str) -> Groups {
         dumps.skipped.is_empty() && firmware.platform.skipped.is_empty(),
         "{file}: something was skipped"
     );
-    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX).unwrap());
+    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX));
     for dump in &dumps.functions {
         groups.add(Device::pci(dump.bdf, &dump.bytes).unwrap()).unwrap();
     }

@@ -21,7 +21,7 @@ pub extern "C" fn groups_after_boot() -> i32 {
 }
 
 fn boot() -> Option<i32> {
-    let map = IdMap::build(&Iort::parse(IORT).ok()?.platform(), Dialect::LINUX).ok()?;
+    let map = IdMap::build(&Iort::parse(IORT).ok()?.platform(), Dialect::LINUX);
     let mut groups = Groups::new(map);
     let function = |bus, device, function| Bdf::new(Segment(0), bus, device, function);
     let devices = [
