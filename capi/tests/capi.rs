@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use outside::installed;
+
+#[path = "../../tests/it/support/outside.rs"]
+mod outside;
+
 /// The files of `src` with something of the header in them, in its order.
 const HEADER_OF: [&str; 7] = ["types", "open", "lookup", "walk", "finding", "group", "member"];
 
@@ -30,14 +35,6 @@ fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capi");
     fs::create_dir_all(&folder).unwrap();
     folder.join(name)
-}
-
-fn installed(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok_and(|done| done.status.success());
-    if !found {
-        println!("skipped: {tool} is not installed");
-    }
-    found
 }
 
 /// Runs a command to its end and returns what it printed; fails with what it said where it fails.

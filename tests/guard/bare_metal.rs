@@ -1,11 +1,11 @@
 //! The bare-metal examples answer rightly, without std, and the one without an allocator has none.
 
-use crate::tool;
+use crate::outside;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tool::{installed, run};
+use outside::{installed, run};
 
 /// What the compiler may call on its own, and every platform brings.
 const COMPILERS_OWN: [&str; 5] = ["memcpy", "memmove", "memset", "memcmp", "bcmp"];
@@ -23,7 +23,7 @@ fn library(example: &str) -> Option<PathBuf> {
     let package = root().join("examples/bare-metal").join(example);
     let lock = root().join("Cargo.lock");
     if !package.exists() || !lock.exists() {
-        println!("skipped: this is no checkout of the repository");
+        outside::skip("this is no checkout of the repository");
         return None;
     }
     // The versions that this test itself was built with: they are here already.

@@ -14,6 +14,6 @@
 mod bare_metal;
 mod layering;
 mod no_std;
+#[path = "../it/support/outside.rs"]
+mod outside;
 mod panic_freedom;
-#[path = "../it/support/tool.rs"]
-mod tool;

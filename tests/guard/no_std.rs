@@ -25,7 +25,7 @@ fn the_tiers_without_std_link_without_std() {
     let program = root.join("tests/no_std");
     let (manifest, lock) = (program.join("Cargo.toml"), root.join("Cargo.lock"));
     if !manifest.exists() || !lock.exists() {
-        println!("skipped: this is no checkout of the repository, tests/no_std or Cargo.lock is missing");
+        crate::outside::skip("this is no checkout of the repository, tests/no_std or Cargo.lock is missing");
         return;
     }
     // The versions that this test itself was built with: they are here already.

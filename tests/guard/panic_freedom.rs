@@ -1,14 +1,14 @@
 //! No panic can be reached from bytes: the lints that deny one are on everywhere, and the parsers of the core tier link
 //! without one.
 
-use crate::tool;
+use crate::outside;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tool::{installed, run};
+use outside::{installed, run};
 
 /// What the manifest denies for the whole package.
 const DENIED: [&str; 10] = [
@@ -107,7 +107,7 @@ fn library(features: &str) -> Option<PathBuf> {
     let program = root().join("tests/panic_free");
     let (manifest, lock) = (program.join("Cargo.toml"), root().join("Cargo.lock"));
     if !manifest.exists() || !lock.exists() {
-        println!("skipped: this is no checkout of the repository, tests/panic_free or Cargo.lock is missing");
+        outside::skip("this is no checkout of the repository, tests/panic_free or Cargo.lock is missing");
         return None;
     }
     // The versions that this test itself was built with: they are here already.
@@ -177,7 +177,7 @@ fn core_files(folder: &Path) -> Vec<PathBuf> {
 fn every_public_function_of_the_core_tier_is_linked() {
     let program = root().join("tests/panic_free/src/lib.rs");
     if !program.exists() {
-        println!("skipped: this is no checkout of the repository");
+        outside::skip("this is no checkout of the repository");
         return;
     }
     let program = fs::read_to_string(program).unwrap();

@@ -1,7 +1,6 @@
 //! An IORT field by field: every byte once, and what is broken in words.
 
 use std::fs;
-use std::path::Path;
 
 use fwspec::acpi::iort::{Builder, Iort, NodeId};
 
@@ -15,13 +14,8 @@ fn ordinary() -> (Builder, NodeId, NodeId, NodeId) {
 
 /// The tables of the shared corpus.
 fn corpus() -> Vec<(std::path::PathBuf, Vec<u8>)> {
-    let default = || Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join("../shared");
-    let shared = std::env::var_os("FWSPEC_SHARED").map_or_else(default, std::path::PathBuf::from);
-    let Ok(entries) = fs::read_dir(shared.join("corpus/iort")) else {
-        println!("skipped: no {}", shared.join("corpus").display());
-        return Vec::new();
-    };
-    let paths = entries.map(|entry| entry.unwrap().path());
+    let Some(folder) = crate::outside::shared("corpus/iort") else { return Vec::new() };
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let tables = paths.filter(|path| path.to_str().unwrap().ends_with(".iort.bin"));
     tables.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }

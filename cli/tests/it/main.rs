@@ -21,6 +21,8 @@ mod lint;
 mod manual;
 mod many;
 mod mutants;
+#[path = "../../../tests/it/support/outside.rs"]
+mod outside;
 #[path = "../../../tests/it/support/pci.rs"]
 mod pci;
 mod pictures;

@@ -1,6 +1,8 @@
 //! What the builder is told is what the decoder reads: 100,000 random tables, and a sample of them by other readers.
 
-use std::path::{Path, PathBuf};
+use crate::support::outside::{installed, shared, skip};
+
+use std::path::Path;
 use std::process::Command;
 
 use fwspec::acpi::iort::{Body, Builder, Iort, NodeBuilder, NodeId};
@@ -288,15 +290,8 @@ fn each_of_200(name: &str, mut check: impl FnMut(&Path, &[Node])) {
 
 #[test]
 fn an_independent_reader_reads_200_of_them_alike() {
-    let shared = std::env::var_os("FWSPEC_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let oracle = shared.join("oracle/iort_oracle.py");
-    if !oracle.exists() {
-        println!("skipped: {} is not there", oracle.display());
-        return;
-    }
-    if Command::new("python3").arg("--version").output().is_err() {
-        println!("skipped: python3 is not installed");
+    let Some(oracle) = shared("oracle/iort_oracle.py") else { return };
+    if !installed("python3") {
         return;
     }
     let mut tables = 0;
@@ -340,7 +335,7 @@ fn beyond_iasl(node: &Node) -> bool {
 #[test]
 fn iasl_disassembles_200_of_them_without_complaint() {
     if !Command::new("iasl").arg("-v").output().is_ok_and(|done| done.status.success()) {
-        println!("skipped: iasl is not installed");
+        skip("iasl is not installed");
         return;
     }
     let (mut tables, mut left_out) = (0, 0);

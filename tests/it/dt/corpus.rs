@@ -1,5 +1,6 @@
 //! Every device tree of the shared corpus against what an independent reader found in it, and against the `fdt` crate.
 
+use crate::support::outside::{shared, skip};
 use crate::support::referees;
 
 use std::collections::BTreeMap;
@@ -11,17 +12,6 @@ use fwspec::dt::{Token, Tree};
 use fwspec::model::{IdMapping, IdTable, MsiRoute, Output, PlatformMaster, RequesterKind, Target};
 use serde_json::Value;
 
-/// The shared folder, or `None` with a word on why not.
-fn shared() -> Option<PathBuf> {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("FWSPEC_SHARED").map_or_else(default, PathBuf::from);
-    let there = folder.join("corpus").is_dir();
-    if !there {
-        println!("skipped: no corpus at {} (set FWSPEC_SHARED)", folder.display());
-    }
-    there.then_some(folder)
-}
-
 fn blobs_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut blobs: Vec<PathBuf> =
@@ -30,10 +20,10 @@ fn blobs_in(folder: &Path) -> Vec<PathBuf> {
     blobs
 }
 
-fn corpus(shared: &Path) -> Vec<PathBuf> {
-    let mut blobs = blobs_in(&shared.join("corpus/dtb"));
-    blobs.extend(blobs_in(&shared.join("corpus/qemu")));
-    for guest in fs::read_dir(shared.join("corpus/guest")).unwrap().flatten() {
+fn corpus(folder: &Path) -> Vec<PathBuf> {
+    let mut blobs = blobs_in(&folder.join("dtb"));
+    blobs.extend(blobs_in(&folder.join("qemu")));
+    for guest in fs::read_dir(folder.join("guest")).unwrap().flatten() {
         blobs.extend(blobs_in(&guest.path()));
     }
     blobs
@@ -261,9 +251,9 @@ fn check(blob: &[u8], expected: &Value, file: &str, counts: &mut Counts) {
 
 #[test]
 fn every_tree_of_the_corpus_is_wired_as_the_independent_reader_says() {
-    let Some(shared) = shared() else { return };
+    let Some(folder) = shared("corpus") else { return };
     let mut counts = Counts::default();
-    let blobs = corpus(&shared);
+    let blobs = corpus(&folder);
     for path in &blobs {
         let expected = fs::read(format!("{}.expected.json", path.display())).unwrap();
         let expected: Value = serde_json::from_slice(&expected).unwrap();
@@ -312,9 +302,10 @@ fn listing_by_fdt(blob: &[u8]) -> Option<Listing> {
 
 #[test]
 fn the_walk_finds_the_nodes_and_properties_that_fdt_finds() {
-    let Some(shared) = shared() else { return };
-    let mut blobs = corpus(&shared);
-    for run in fs::read_dir(shared.join("linux-truth/runs")).unwrap().flatten() {
+    let Some(folder) = shared("corpus") else { return };
+    let Some(runs) = shared("linux-truth/runs") else { return };
+    let mut blobs = corpus(&folder);
+    for run in fs::read_dir(runs).unwrap().flatten() {
         blobs.extend(blobs_in(&run.path()));
     }
     let (mut same, mut nodes, mut properties) = (0, 0, 0);
@@ -336,9 +327,9 @@ fn the_walk_finds_the_nodes_and_properties_that_fdt_finds() {
 
 #[test]
 fn the_linear_look_up_answers_as_the_table_does() {
-    let Some(shared) = shared() else { return };
+    let Some(folder) = shared("corpus") else { return };
     let mut asked = 0;
-    for path in corpus(&shared) {
+    for path in corpus(&folder) {
         let blob = fs::read(&path).unwrap();
         asked += compare_look_ups(&blob, &path);
     }
@@ -550,8 +541,8 @@ impl Wiring<'_> {
 
 #[test]
 fn the_referees_find_what_we_find_in_the_corpus() {
-    let Some(shared) = shared() else { return };
-    let blobs = corpus(&shared);
+    let Some(folder) = shared("corpus") else { return };
+    let blobs = corpus(&folder);
     let counts = referee(&blobs);
     println!("0 differences in {} of {} trees: {counts:?}", counts.trees, blobs.len());
     assert!(counts.trees > 0 && counts.trees == blobs.len() && counts.answers > 0);
@@ -561,7 +552,7 @@ fn the_referees_find_what_we_find_in_the_corpus() {
 fn the_referees_find_what_we_find_in_every_device_tree_of_debian() {
     let blobs = match debian() {
         Ok(blobs) => blobs,
-        Err(why) => return println!("skipped: no device trees of Debian's kernel: {why}"),
+        Err(why) => return skip(format_args!("no device trees of Debian's kernel: {why}")),
     };
     let counts = referee(&blobs);
     println!("0 differences in {} of {} trees: {counts:?}", counts.trees, blobs.len());

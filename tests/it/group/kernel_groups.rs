@@ -1,10 +1,11 @@
 //! Every captured Linux boot: the partition that PCI alone makes, and Linux's own search in the recorded order.
 
+use crate::support::outside::shared;
+
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Device, DeviceKey, Groups, Segment};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 struct Run {
     name: String,
@@ -23,13 +24,9 @@ const ORDER_DEPENDENT: [(&str, &str); 3] = [
 type Partition = BTreeSet<BTreeSet<Bdf>>;
 
 fn runs() -> Vec<Run> {
-    let shared = std::env::var_os("FWSPEC_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let Ok(entries) = std::fs::read_dir(shared.join("linux-truth/runs")) else {
-        println!("SKIPPED: no captured boots at {}", shared.display());
-        return Vec::new();
-    };
-    let mut runs: Vec<Run> = entries
+    let Some(folder) = shared("linux-truth/runs") else { return Vec::new() };
+    let mut runs: Vec<Run> = std::fs::read_dir(folder)
+        .unwrap()
         .filter_map(|entry| {
             let folder = entry.unwrap().path();
             let json = |name: &str| -> Option<Value> {

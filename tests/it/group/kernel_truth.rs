@@ -3,18 +3,14 @@
 //! The captures live outside the project, in `../shared/linux-truth` or where `FWSPEC_SHARED` points; without them the test
 //! says so and passes. `tests/it/group/kernel_truth.agreed` lists the captures that agree: none of them may break.
 
+use crate::support::outside::shared;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fwspec::machine::Firmware;
 use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap};
 use serde_json::Value;
-
-fn runs() -> Option<PathBuf> {
-    let shared = std::env::var_os("FWSPEC_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    Some(shared.join("linux-truth/runs")).filter(|runs| runs.is_dir())
-}
 
 /// One boot.
 struct Capture {
@@ -286,10 +282,7 @@ fn known_fault(name: &str) -> Option<&'static str> {
 
 #[test]
 fn every_captured_boot_is_explained() {
-    let Some(runs) = runs() else {
-        println!("SKIPPED: no captures; set FWSPEC_SHARED to the folder that has linux-truth/runs");
-        return;
-    };
+    let Some(runs) = shared("linux-truth/runs") else { return };
     let mut folders: Vec<_> = std::fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.sort();
     let (mut agreed, mut explained, mut faults, mut failed) = (Vec::new(), Vec::new(), Vec::new(), 0);
@@ -347,10 +340,7 @@ fn answers(capture: &Capture) -> BTreeMap<Bdf, (Vec<u32>, Option<DeviceKey>)> {
 /// Boots of one topology and kernel, by ACPI and by device tree. Before v6.15 a device-tree boot ran with other ACS settings.
 #[test]
 fn both_boots_of_a_topology_give_the_same_ids_and_groups() {
-    let Some(runs) = runs() else {
-        println!("SKIPPED: no captures; set FWSPEC_SHARED to the folder that has linux-truth/runs");
-        return;
-    };
+    let Some(runs) = shared("linux-truth/runs") else { return };
     let (mut same, mut differing) = (0, Vec::new());
     let mut names: Vec<_> =
         std::fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -1,5 +1,7 @@
 //! Each finding has its sample, which trips it and nothing else; healthy firmware trips none. `BLESS=1` writes the samples.
 
+use crate::support::outside::shared;
+
 use super::acpi;
 use super::devices;
 use super::dtb;
@@ -316,17 +318,13 @@ fn codes_are_unique_and_say_everything() {
 }
 
 fn corpus(folder: &str, extension: &str) -> Vec<PathBuf> {
-    let default = || project().join("../shared");
-    let shared = std::env::var_os("FWSPEC_SHARED").map_or_else(default, PathBuf::from);
-    let entries = fs::read_dir(shared.join("corpus").join(folder)).into_iter().flatten().flatten();
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.path())
+    let Some(folder) = shared(&format!("corpus/{folder}")) else { return Vec::new() };
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == extension))
         .collect();
     files.sort();
-    if files.is_empty() {
-        println!("skipped: no corpus at {} (set FWSPEC_SHARED)", shared.display());
-    }
     files
 }
 

@@ -3,21 +3,20 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::outside::skip;
 use crate::support::record;
 
 #[test]
 fn a_kernel_that_is_booted_now_agrees() {
     if std::env::var_os("FWSPEC_BOOT").is_none() {
-        println!(
-            "skipped: set FWSPEC_BOOT=1 to fetch QEMU and a kernel from Debian's archive (300 MB) and boot it"
-        );
+        skip("set FWSPEC_BOOT=1 to fetch QEMU and a kernel from Debian's archive (300 MB) and boot it");
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tools = root.join("target/boot");
     let setup = Command::new(root.join("tests/boot/setup.sh")).arg(&tools).status().unwrap();
     if !setup.success() {
-        println!("skipped: the tools could not be fetched; is Debian's archive within reach?");
+        skip("the tools could not be fetched; is Debian's archive within reach?");
         return;
     }
     let out = tools.join("runs");

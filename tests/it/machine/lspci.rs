@@ -1,8 +1,9 @@
 //! `lspci` text: what is read, what a bad line costs, and that real dumps come out as the kernel saw them.
 
+use crate::support::outside::shared;
+
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
 
 use fwspec::machine::lspci;
 use fwspec::machine::{ConfigDump, ConfigDumps};
@@ -193,18 +194,6 @@ fn text_without_any_address_is_refused() {
     for text in ["", "\n\n", "hello\n", "Slot:\t00:00.0\n"] {
         assert_eq!(lspci::parse(text.as_bytes()).unwrap_err().kind, ErrorKind::NoFunctions, "{text:?}");
     }
-}
-
-/// The folder of shared reference data, where there is one.
-fn shared(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("FWSPEC_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let path = root.join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: no {}", path.display());
-    None
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 pub(crate) mod dt;
 pub(crate) mod machine;
+pub(crate) mod outside;
 pub(crate) mod pci;
 pub(crate) mod record;
 pub(crate) mod referees;
-pub(crate) mod tool;
 pub(crate) mod write;
