@@ -30,8 +30,15 @@ impl fmt::Display for Place<'_> {
         let mut tokens = self.tree.tokens();
         let mut depth = 0;
         let mut property = None;
+        // A property without a value, if one ends here: the next token starts at the same place.
+        let mut empty = None;
         while let Some(Ok(token)) = tokens.next() {
             let here = tokens.position() > self.offset;
+            if empty.is_some() && !matches!(token, Token::BeginNode { .. }) {
+                property = empty;
+                break;
+            }
+            empty = None;
             match token {
                 Token::BeginNode { name, .. } => {
                     if let Some(slot) = path.get_mut(slot(depth)) {
@@ -40,6 +47,9 @@ impl fmt::Display for Place<'_> {
                 }
                 Token::Property { name, value, offset } if here => {
                     property = Some((name, offset, value.len()))
+                }
+                Token::Property { name, value: [], offset } if offset == self.offset => {
+                    empty = Some((name, offset, 0));
                 }
                 Token::Property { .. } | Token::EndNode => {}
             }

@@ -298,6 +298,25 @@ fn the_first_node_of_a_phandle_keeps_it_and_zero_is_nobodys() {
 }
 
 #[test]
+fn a_place_of_no_bytes_is_the_empty_property_before_it_unless_a_node_starts_there() {
+    let mut blob = Blob::new();
+    blob.begin("pcie@1").cells("iommu-map", &[]).cells("msi-map", &[0, 1, 0, 1]).end();
+    blob.begin("pcie@2").cells("iommu-map", &[]).end();
+    blob.begin("pcie@3").cells("dma-coherent", &[]).node("endpoint", &[]).end();
+    let blob = blob.finish();
+    let tree = Tree::parse(&blob).unwrap();
+    let empty = |path: &str, name: &str| {
+        let property = tree.find(path).unwrap().property(name).unwrap();
+        tree.place(property.offset()).to_string()
+    };
+    assert_eq!(empty("/pcie@1", "iommu-map"), "/pcie@1 iommu-map");
+    assert_eq!(empty("/pcie@2", "iommu-map"), "/pcie@2 iommu-map");
+    assert_eq!(empty("/pcie@1", "msi-map"), "/pcie@1 msi-map, cell 0");
+    let endpoint = tree.find("/pcie@3/endpoint").unwrap().offset();
+    assert_eq!(tree.place(endpoint).to_string(), "/pcie@3/endpoint");
+}
+
+#[test]
 fn a_place_names_node_property_and_cell() {
     let blob = Blob::new().begin("soc").host("pcie@1", &[("iommu-map", &[0, 9, 0, 8])]).end().finish();
     let tree = Tree::parse(&blob).unwrap();
