@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use fwspec::Dialect;
-use fwspec::answer::{AuditDocument, Problem};
+use fwspec::answer::{AuditDocument, Problem, Summary};
 use fwspec::lint;
 use fwspec_report::text;
 
@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     if arguments.output.is_json() {
         print_json(&document)?;
     } else {
-        print(&text::audit(&firmware, &document, style()))?;
+        print(&text::audit(&Summary::new(&firmware), &document, style()))?;
     }
     let there = |fault: &AuditFault| match fault {
         AuditFault::Untranslated => audit.has_untranslated(),

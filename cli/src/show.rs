@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use fwspec::answer::{GroupsDocument, PlatformDocument, Problem};
+use fwspec::answer::{GroupsDocument, PlatformDocument, Problem, Summary};
 use fwspec::group::Policy;
 use fwspec::machine::Firmware;
 use fwspec::{Dialect, IdMap};
@@ -110,16 +110,13 @@ fn written(
     firmware: &Firmware,
     map: &IdMap,
 ) -> io::Result<String> {
-    let drawing = || {
-        let title = format!("{}: {}", firmware.file, text::title(firmware));
-        Picture::of_firmware(&title, &firmware.platform, map)
-    };
+    let title = format!("{}: {}", firmware.file, text::title(&Summary::new(firmware)));
+    let drawing =
+        || Picture::of_firmware(&title, &PlatformDocument::brief(firmware, map, picture::MOST_RANGES));
     let mut out = String::new();
     match format {
         ShowFormat::Json => {
-            let mut document = PlatformDocument::new(&firmware.file, &firmware.platform, map);
-            document.name_places(firmware.places());
-            return json_line(&document);
+            return json_line(&PlatformDocument::new(firmware, map));
         }
         ShowFormat::Svg => picture::svg(&drawing(), &mut out).map_err(io::Error::other)?,
         ShowFormat::Dot => picture::dot(&drawing(), &mut out).map_err(io::Error::other)?,
@@ -128,9 +125,10 @@ fn written(
             picture::firmware_html(&drawing(), &unread, &mut out).map_err(io::Error::other)?;
         }
         ShowFormat::Text => {
-            let title = style.heading(&format!("{}: {}", firmware.file, text::title(firmware)));
+            let title = style.heading(&title);
             let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
-            let meaning = text::platform(firmware, map, style);
+            let document = PlatformDocument::brief(firmware, map, text::RANGES_SHOWN);
+            let meaning = text::platform(&document, style);
             let fields = if show.brief { String::new() } else { fields(firmware, style) };
             out = format!("{title}, {dialect}\n\n{meaning}{fields}");
         }

@@ -16,8 +16,7 @@ pub fn report_json(bytes: &[u8]) {
     let Ok(firmware) = Firmware::open("fuzz", bytes.to_vec()) else { return };
     for dialect in [Dialect::LINUX, Dialect::SPEC, Dialect::FREEBSD] {
         let map = IdMap::build(&firmware.platform, dialect);
-        let mut document = PlatformDocument::new("fuzz", &firmware.platform, &map);
-        document.name_places(firmware.places());
+        let document = PlatformDocument::new(&firmware, &map);
         let text = serde_json::to_string(&document).expect("every document can be written");
         let read: Value = serde_json::from_str(&text).expect("and read again");
         says_the_same(&read, &firmware, &map);

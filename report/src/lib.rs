@@ -11,6 +11,7 @@ mod ci;
 mod function;
 pub mod iort;
 mod lines;
+mod name;
 pub mod picture;
 mod sarif;
 mod schema;

@@ -5,12 +5,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::acpi::iort;
+use crate::lint::audit::IdKind;
 use crate::machine::{Firmware, Query};
 use crate::map::{IdMap, MsiRequest, StreamSource};
 use crate::model::RequesterKind;
 use crate::{Bdf, NoStream, RequesterId, Stream};
 
-use super::{MsiId, StreamRecord};
+use super::{MsiId, Named, StreamRecord};
 
 /// What `fwspec lookup --json` prints.
 #[derive(Clone, Debug)]
@@ -75,6 +76,9 @@ pub enum Answer {
     },
     /// For a StreamID or DeviceID.
     Sources {
+        /// Which kind of id it is. Not in JSON, where the question says it.
+        #[cfg_attr(feature = "serde", serde(skip))]
+        kind: IdKind,
         /// Who produces it.
         sources: Vec<SourceRange>,
     },
@@ -115,9 +119,12 @@ impl LookupResult {
             Query::OnBus { node, id } => asked.on_bus(node, *id),
             Query::Node(name) => asked.node(name),
             Query::Stream(id) => {
-                asked.sources(map.stream_sources(*id), |i| map.iommu_label(i).map(|l| l.to_string()))
+                let label = |iommu| map.iommu_label(iommu).map(|label| label.to_string());
+                asked.sources(IdKind::Stream, map.stream_sources(*id), label)
             }
-            Query::Device(id) => asked.sources(map.device_sources(*id), |i| asked.controller(i)),
+            Query::Device(id) => {
+                asked.sources(IdKind::Device, map.device_sources(*id), |at| asked.controller(at))
+            }
         };
         LookupResult { query: text.to_string(), dialect: None, answer, reason }
     }
@@ -127,7 +134,7 @@ impl LookupResult {
         match &self.answer {
             Answer::OnBus { iommu, device_id, .. } => iommu.is_some() || device_id.is_some(),
             Answer::Node { streams, devices, .. } => !streams.is_empty() || !devices.is_empty(),
-            Answer::Sources { sources } => !sources.is_empty(),
+            Answer::Sources { sources, .. } => !sources.is_empty(),
         }
     }
 }
@@ -233,12 +240,16 @@ impl Asked<'_> {
             parts: BTreeMap::new(),
             id: stream.id.map(|id| id.0),
             mask: (stream.mask != 0).then_some(stream.mask),
-            iommu: self.map.iommu_label(stream.iommu).map(|label| label.to_string()).unwrap_or_default(),
+            iommu: Named::new(
+                self.map.iommu_label(stream.iommu).map(|label| label.to_string()).unwrap_or_default(),
+                stream.iommu,
+            ),
         }
     }
 
     fn msi(&self, request: MsiRequest) -> Option<MsiId> {
-        Some(MsiId { id: request.id, msi: self.controller(request.controller)? })
+        let msi = Named::new(self.controller(request.controller)?, request.controller);
+        Some(MsiId { id: request.id, msi })
     }
 
     fn controller(&self, controller: u32) -> Option<String> {
@@ -248,6 +259,7 @@ impl Asked<'_> {
 
     fn sources(
         &self,
+        kind: IdKind,
         sources: impl Iterator<Item = StreamSource>,
         target: impl Fn(u32) -> Option<String>,
     ) -> (Answer, Option<String>) {
@@ -264,7 +276,7 @@ impl Asked<'_> {
         };
         let sources: Vec<_> = sources.map(record).collect();
         let reason = sources.is_empty().then(|| "nothing produces it".to_string());
-        (Answer::Sources { sources }, reason)
+        (Answer::Sources { kind, sources }, reason)
     }
 }
 

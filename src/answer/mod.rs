@@ -13,8 +13,10 @@ mod groups;
 mod lint;
 mod linted;
 mod lookup;
+mod named;
 mod platform;
 mod simulate;
+mod summary;
 mod why;
 
 pub use audit::{
@@ -29,12 +31,14 @@ pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRec
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
+pub use named::Named;
 pub use platform::{
-    DeviceRange, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord, RequesterRecord,
-    ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
+    DeviceRange, FieldRecord, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord,
+    RequesterRecord, ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
 };
 
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
+pub use summary::{IortSummary, Summary};
 pub use why::{Obstacle, Reached, Ungrouped, WhyDocument};
 
 /// How many composed DeviceID ranges a document holds at most; then it says `truncated`.

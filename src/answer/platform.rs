@@ -4,14 +4,16 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::machine::Firmware;
 use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
+use crate::model::SegmentBuses;
 use crate::model::{
     BusKind, GroupRule, IdBus, Iommu, MsiController, MsiKind, PlatformMaster, Requester, RequesterKind,
     Reserved, SpecifierField,
 };
-use crate::{Error, Platform, Stream};
+use crate::{Error, Platform, RequesterId, Stream};
 
-use super::DEVICE_RANGE_LIMIT;
+use super::{DEVICE_RANGE_LIMIT, Named};
 
 /// Highest input of a bus that is shown: requester IDs are 16 bits wide.
 const LAST_RID: u32 = 0xffff;
@@ -20,149 +22,249 @@ const LAST_RID: u32 = 0xffff;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct PlatformDocument {
-    schema: &'static str,
-    file: String,
-    source: String,
-    dialect: &'static str,
-    iommus: Vec<IommuRecord>,
-    msi_controllers: Vec<MsiRecord>,
-    requesters: Vec<RequesterRecord>,
-    reserved: Vec<ReservedRecord>,
-    skipped: Vec<Problem>,
+    /// The kind of document and its version.
+    pub schema: &'static str,
+    /// What the user calls the firmware.
+    pub file: String,
+    /// What it was read from: `iort`, `dtb` …; empty where tables were joined that have no IORT.
+    pub source: String,
+    /// Whose reading it is.
+    pub dialect: &'static str,
+    /// The IOMMUs, in the order of [`Platform::iommus`].
+    pub iommus: Vec<IommuRecord>,
+    /// The MSI controllers, in the order of [`Platform::msi_controllers`].
+    pub msi_controllers: Vec<MsiRecord>,
+    /// What masters memory, in the order of [`Platform::requesters`].
+    pub requesters: Vec<RequesterRecord>,
+    /// Reserved memory.
+    pub reserved: Vec<ReservedRecord>,
+    /// Records that could not be read, or that say nothing usable.
+    pub skipped: Vec<Problem>,
+    /// The buses that an MCFG lists. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub buses: Vec<SegmentBuses>,
+    /// DeviceID ranges were left out: there are more than [`DEVICE_RANGE_LIMIT`].
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_false"))]
-    truncated: bool,
+    pub truncated: bool,
 }
 
 /// An IOMMU.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct IommuRecord {
-    id: String,
-    kind: &'static str,
-    base: Option<u64>,
-    available: bool,
+    /// What the firmware calls it.
+    pub id: String,
+    /// What it is, as [`IommuKind`](crate::IommuKind) words it.
+    pub kind: &'static str,
+    /// Physical address of its registers.
+    pub base: Option<u64>,
+    /// Whether the firmware enables it.
+    pub available: bool,
+    /// How many cells a specifier has (`#iommu-cells`).
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    cells: Option<u32>,
+    pub cells: Option<u32>,
     /// What the cells of a specifier are, where the binding is known.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
-    specifier: Vec<FieldRecord>,
+    pub specifier: Vec<FieldRecord>,
+    /// StreamID bits that it ignores for one-cell specifiers.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    stream_match_mask: Option<u16>,
-    grouping: &'static str,
+    pub stream_match_mask: Option<u16>,
+    /// Which masters its Linux driver puts into one group, as [`GroupRule`] words it.
+    pub grouping: &'static str,
     /// The DeviceID of the IOMMU's own MSIs.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    own_msi: Option<MsiId>,
+    pub own_msi: Option<MsiId>,
+    /// Whether Linux uses it: the firmware enables it, and it is of a model that has a driver. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub usable: bool,
+    /// The PCI function that it is. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub function: Option<RequesterId>,
+    /// What the binding calls the parts of a specifier, whatever the number of its cells; see
+    /// [`parts`](IommuRecord::parts). Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub binding: &'static [SpecifierField],
 }
 
 /// A part of a specifier: bits `low` to `high` of a cell.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct FieldRecord {
-    name: &'static str,
-    cell: u8,
-    low: u8,
-    high: u8,
+#[non_exhaustive]
+pub struct FieldRecord {
+    /// What the binding calls it.
+    pub name: &'static str,
+    /// Which cell, from 0.
+    pub cell: u8,
+    /// Its lowest bit.
+    pub low: u8,
+    /// Its highest bit, at most 31.
+    pub high: u8,
 }
 
 /// An MSI controller.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MsiRecord {
-    id: String,
-    kind: &'static str,
+    /// What the firmware calls it.
+    pub id: String,
+    /// `its-group` or `controller`.
+    pub kind: &'static str,
+    /// Identifiers of the ITS units of a group.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    its: Option<Vec<u32>>,
+    pub its: Option<Vec<u32>>,
+    /// How many cells an MSI specifier has (`#msi-cells`).
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    cells: Option<u32>,
+    pub cells: Option<u32>,
+    /// Whether the firmware enables it. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub available: bool,
 }
 
 /// What masters memory.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RequesterRecord {
-    kind: &'static str,
-    id: String,
-    available: bool,
+    /// `root-complex`, `id-bus`, `named-component`, `wire-bridge`, `master`, `pmcg`.
+    pub kind: &'static str,
+    /// What the firmware calls the node.
+    pub id: String,
+    /// Whether the firmware enables it.
+    pub available: bool,
+    /// The namespace path of a named component.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    path: Option<String>,
+    pub path: Option<String>,
+    /// The PCI segment of a root complex.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    segment: Option<u32>,
+    pub segment: Option<u32>,
+    /// The firmware does not say the segment: it is counted in document order.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    segment_assumed: Option<bool>,
+    pub segment_assumed: Option<bool>,
+    /// First and last bus number, inclusive.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    bus_range: Option<[u8; 2]>,
+    pub bus_range: Option<[u8; 2]>,
     /// Present for buses: null where the map has no mask.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    mask: Option<Option<u32>>,
+    pub mask: Option<Option<u32>>,
+    /// Whether its functions may use ATS.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    ats: Option<bool>,
+    pub ats: Option<bool>,
+    /// Whether its functions may use PRI.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pri: Option<bool>,
+    pub pri: Option<bool>,
+    /// How many address bits its DMA has.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    address_bits: Option<u8>,
+    pub address_bits: Option<u8>,
+    /// The highest address of its DMA.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    dma_limit: Option<u64>,
+    pub dma_limit: Option<u64>,
+    /// Whether its DMA is coherent.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    coherent: Option<bool>,
+    pub coherent: Option<bool>,
+    /// Whether write-back shareable accesses are possible although it is not coherent.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    canwbs: Option<bool>,
+    pub canwbs: Option<bool>,
+    /// How many bits its PASIDs have.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pasid_bits: Option<u8>,
+    pub pasid_bits: Option<u8>,
+    /// Whether its transactions may stall at a fault.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    can_stall: Option<bool>,
+    pub can_stall: Option<bool>,
+    /// For buses: inputs and their StreamIDs, ascending.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    stream_ranges: Option<Vec<StreamRangeRecord>>,
+    pub stream_ranges: Option<Vec<StreamRangeRecord>>,
+    /// For buses: inputs and their DeviceIDs, ascending.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    device_ranges: Option<Vec<DeviceRange>>,
+    pub device_ranges: Option<Vec<DeviceRange>>,
+    /// For other requesters: the StreamIDs that Linux gives it.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    streams: Option<Vec<StreamRecord>>,
+    pub streams: Option<Vec<StreamRecord>>,
+    /// For other requesters: the DeviceIDs of its MSIs.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    devices: Option<Vec<MsiId>>,
+    pub devices: Option<Vec<MsiId>>,
+    /// Physical address of the registers of a device-tree or VIOT master, where the firmware says it. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub base: Option<u64>,
+    /// The StreamIDs that the firmware gives it by itself, those which Linux refuses included. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub own: Vec<StreamRecord>,
+    /// Why Linux refuses its StreamIDs, or finds none. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub refused: Option<String>,
+    /// For buses: DeviceIDs of inputs that have no StreamID, and so pass every IOMMU. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub past_iommus: Vec<DeviceRange>,
+    /// For buses: how many ranges [`PlatformDocument::brief`] left out of `stream_ranges` and `device_ranges`. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub left_out: usize,
 }
 
 /// A range of inputs and its StreamIDs.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct StreamRangeRecord {
-    first: u32,
-    last: u32,
+    /// First input.
+    pub first: u32,
+    /// Last input, inclusive.
+    pub last: u32,
+    /// The StreamID of the first input; those of the others count up from there unless `constant`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    output: Option<u32>,
+    pub output: Option<u32>,
+    /// The specifier as written, where it has more than one cell.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    cells: Option<Vec<u32>>,
+    pub cells: Option<Vec<u32>>,
+    /// Its parts by the names of the binding, where one is known.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    parts: BTreeMap<&'static str, u32>,
+    pub parts: BTreeMap<&'static str, u32>,
+    /// StreamID bits to ignore.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_zero"))]
-    stream_mask: u16,
+    pub stream_mask: u16,
+    /// All inputs have the same StreamID.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_false"))]
-    constant: bool,
+    pub constant: bool,
+    /// What the map look-up of Linux fails with.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    errno: Option<String>,
+    pub errno: Option<String>,
+    /// The IOMMU.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    iommu: Option<String>,
+    pub iommu: Option<Named<u32>>,
+    /// The MSI controller of the first input. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub msi: Option<Named<u32>>,
 }
 
 /// A range of inputs and its DeviceIDs.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DeviceRange {
-    first: u32,
-    last: u32,
+    /// First input.
+    pub first: u32,
+    /// Last input, inclusive.
+    pub last: u32,
+    /// The DeviceID of the first input; those of the others count up from there unless `constant`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    output: Option<u32>,
+    pub output: Option<u32>,
+    /// All inputs have the same DeviceID.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_false"))]
-    constant: bool,
+    pub constant: bool,
+    /// What the map look-up of Linux fails with.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    errno: Option<String>,
+    pub errno: Option<String>,
+    /// The MSI controller.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    msi: Option<String>,
+    pub msi: Option<Named<u32>>,
 }
 
 /// A StreamID that a device has by itself.
@@ -182,7 +284,7 @@ pub struct StreamRecord {
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub mask: Option<u16>,
     /// The IOMMU.
-    pub iommu: String,
+    pub iommu: Named<u32>,
 }
 
 /// A DeviceID and its controller.
@@ -193,23 +295,32 @@ pub struct MsiId {
     /// The DeviceID.
     pub id: u32,
     /// The controller.
-    pub msi: String,
+    pub msi: Named<u32>,
 }
 
 /// Regions and whom they are for.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ReservedRecord {
-    id: String,
-    kind: &'static str,
-    privileged: bool,
-    mmio: bool,
-    cacheable: bool,
+    /// The node that says so.
+    pub id: String,
+    /// What the memory is for, as [`RegionKind`](crate::model::RegionKind) words it.
+    pub kind: &'static str,
+    /// Only privileged accesses reach it.
+    pub privileged: bool,
+    /// It holds registers.
+    pub mmio: bool,
+    /// It may be cached.
+    pub cacheable: bool,
+    /// The device that it is for.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    requester: Option<String>,
-    streams: Vec<StreamSpan>,
-    regions: Vec<RegionRecord>,
+    pub requester: Option<String>,
+    /// The StreamIDs that it is for.
+    pub streams: Vec<StreamSpan>,
+    /// The addresses.
+    pub regions: Vec<RegionRecord>,
 }
 
 /// StreamIDs of one IOMMU.
@@ -264,29 +375,65 @@ impl From<&Error> for Problem {
 }
 
 impl PlatformDocument {
-    /// The document of a platform; `map` was built from it.
+    /// What this firmware says; `map` was built from it.
     ///
     /// ```
-    /// use fwspec::{Dialect, IdMap, Platform, answer::PlatformDocument};
-    /// let platform = Platform::default();
-    /// let map = IdMap::build(&platform, Dialect::LINUX);
-    /// let document = PlatformDocument::new("iort.bin", &platform, &map);
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::PlatformDocument;
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// table.smmu_v3(0x2b40_0000);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+    /// let document = PlatformDocument::new(&firmware, &map);
+    /// assert_eq!(document.iommus[0].base, Some(0x2b40_0000));
     /// # #[cfg(feature = "serde")]
     /// assert!(serde_json::to_string(&document).unwrap().starts_with(r#"{"schema":"fwspec.platform/1","file":"iort.bin""#));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn new(file: &str, platform: &Platform, map: &IdMap) -> Self {
-        let view = View { platform, map };
+    pub fn new(firmware: &Firmware, map: &IdMap) -> Self {
+        Self::with_most(firmware, map, usize::MAX)
+    }
+
+    /// As [`new`](PlatformDocument::new), with at most `most` ranges of each kind for a requester:
+    /// [`left_out`](RequesterRecord::left_out) counts the others.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::PlatformDocument;
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xff, 0, smmu).maps(0x200..=0x2ff, 0x200, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+    /// assert_eq!(PlatformDocument::brief(&firmware, &map, 1).requesters[0].left_out, 1);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn brief(firmware: &Firmware, map: &IdMap, most: usize) -> Self {
+        Self::with_most(firmware, map, most)
+    }
+
+    fn with_most(firmware: &Firmware, map: &IdMap, most: usize) -> Self {
+        let platform = &firmware.platform;
+        let view = View { platform, map, most };
+        let mut skipped: Vec<Problem> = platform.skipped.iter().map(Problem::from).collect();
+        for (problem, place) in skipped.iter_mut().zip(firmware.places()) {
+            problem.place = Some(place);
+        }
         let mut document = PlatformDocument {
             schema: "fwspec.platform/1",
-            file: file.to_string(),
+            file: firmware.file.clone(),
             source: platform.source.map(|source| source.to_string().to_lowercase()).unwrap_or_default(),
             dialect: map.dialect().name,
             iommus: numbered(&platform.iommus).map(|(at, iommu)| view.iommu(at, iommu)).collect(),
             msi_controllers: platform.msi_controllers.iter().map(|msi| view.msi_controller(msi)).collect(),
             requesters: Vec::with_capacity(platform.requesters.len()),
             reserved: platform.reserved.iter().map(|reserved| view.reserved(reserved)).collect(),
-            skipped: platform.skipped.iter().map(Problem::from).collect(),
+            skipped,
+            buses: platform.buses.clone(),
             truncated: false,
         };
         let mut room = DEVICE_RANGE_LIMIT;
@@ -297,6 +444,39 @@ impl PlatformDocument {
     }
 }
 
+impl IommuRecord {
+    /// What a specifier of so many cells is made of, see [`Iommu::fields`].
+    ///
+    /// ```
+    /// use fwspec::answer::PlatformDocument;
+    /// # let firmware = fwspec::machine::Firmware::open("iort.bin", fwspec::acpi::iort::Builder::new(6).finish())?;
+    /// # let map = fwspec::IdMap::build(&firmware.platform, fwspec::Dialect::LINUX);
+    /// for iommu in &PlatformDocument::new(&firmware, &map).iommus {
+    ///     let names: Vec<_> = iommu.fields(2).map(|field| field.name).collect();
+    ///     println!("{}: {}", iommu.id, names.join(", ")); // stream, mask
+    /// }
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn fields(&self, cells: usize) -> impl Iterator<Item = &'static SpecifierField> + use<> {
+        SpecifierField::of_cells(self.binding, cells)
+    }
+
+    /// The parts of a specifier, each with its name and value, in the order of the binding.
+    ///
+    /// ```
+    /// use fwspec::answer::PlatformDocument;
+    /// # let firmware = fwspec::machine::Firmware::open("iort.bin", fwspec::acpi::iort::Builder::new(6).finish())?;
+    /// # let map = fwspec::IdMap::build(&firmware.platform, fwspec::Dialect::LINUX);
+    /// for iommu in &PlatformDocument::new(&firmware, &map).iommus {
+    ///     println!("{:?}", iommu.parts(&[0x400, 0x7f]).collect::<Vec<_>>()); // [("stream", 0x400), ("mask", 0x7f)]
+    /// }
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn parts<'c>(&self, cells: &'c [u32]) -> impl Iterator<Item = (&'static str, u32)> + use<'c> {
+        self.fields(cells.len()).filter_map(|field| Some((field.name, field.of(cells)?)))
+    }
+}
+
 impl From<&SpecifierField> for FieldRecord {
     fn from(field: &SpecifierField) -> Self {
         let SpecifierField { name, cell, low, high } = *field;
@@ -304,18 +484,11 @@ impl From<&SpecifierField> for FieldRecord {
     }
 }
 
-impl PlatformDocument {
-    /// Adds what stands at the places of the records that could not be read, in their order (`Firmware::places`).
-    pub fn name_places(&mut self, places: Vec<String>) {
-        for (problem, place) in self.skipped.iter_mut().zip(places) {
-            problem.place = Some(place);
-        }
-    }
-}
-
 struct View<'a> {
     platform: &'a Platform,
     map: &'a IdMap,
+    /// How many ranges of each kind a requester has at most.
+    most: usize,
 }
 
 impl View<'_> {
@@ -341,6 +514,9 @@ impl View<'_> {
                 GroupRule::Bank => "bank",
             },
             own_msi: mapped.and_then(|mapped| mapped.own_msi).map(|request| self.msi_id(request)),
+            usable: mapped.is_none_or(|mapped| mapped.available),
+            function: iommu.function.map(|(_, rid)| rid),
+            binding: iommu.specifier,
         }
     }
 
@@ -348,10 +524,10 @@ impl View<'_> {
         let id = self.platform.label(msi.origin).to_string();
         match &msi.kind {
             MsiKind::ItsGroup(its) => {
-                MsiRecord { id, kind: "its-group", its: Some(its.clone()), cells: None }
+                MsiRecord { id, kind: "its-group", its: Some(its.clone()), cells: None, available: true }
             }
-            MsiKind::Controller { cells, .. } => {
-                MsiRecord { id, kind: "controller", its: None, cells: *cells }
+            MsiKind::Controller { cells, available } => {
+                MsiRecord { id, kind: "controller", its: None, cells: *cells, available: *available }
             }
         }
     }
@@ -374,6 +550,10 @@ impl View<'_> {
             can_stall: requester.can_stall,
             ..RequesterRecord::default()
         };
+        if !matches!(requester.kind, RequesterKind::Bus(_)) {
+            record.refused = self.map.fwspec_of(at).refused.map(|reason| reason.to_string());
+            record.own = self.map.own_streams(at).iter().map(|stream| self.stream(stream, None)).collect();
+        }
         match &requester.kind {
             RequesterKind::Bus(bus) => self.bus(at, bus, room, truncated, &mut record),
             RequesterKind::Component(component) => {
@@ -389,7 +569,9 @@ impl View<'_> {
             }
             RequesterKind::Master(master) => {
                 record.kind = "master";
-                record.streams = Some(self.master_streams(at, master));
+                record.base = master.base;
+                record.own = self.master_streams(at, master);
+                record.streams = Some(record.own.clone());
                 record.devices = Some(self.own_devices(at));
             }
             RequesterKind::MsiOnly { .. } => {
@@ -418,13 +600,23 @@ impl View<'_> {
         record.mask = Some(bus.streams.as_ref().and_then(|table| table.mask));
         record.ats = Some(bus.ats);
         record.pri = bus.pri;
-        let streams = self.map.stream_ranges(at, LAST_RID).map(|range| self.stream_range(at, &range));
-        record.stream_ranges = Some(streams.collect());
+        let streams: Vec<InputRange> = self.map.stream_ranges(at, LAST_RID).collect();
+        let shown = streams.iter().take(self.most);
+        record.stream_ranges = Some(shown.map(|range| self.stream_range(at, range)).collect());
         let mut devices = self.map.device_ranges(at, LAST_RID);
         let shown: Vec<DeviceRange> =
-            devices.by_ref().take(*room).map(|range| self.device_range(&range)).collect();
+            devices.by_ref().take(self.most.min(*room)).map(|range| self.device_range(&range)).collect();
         *room = room.saturating_sub(shown.len());
-        *truncated |= devices.next().is_some();
+        // Whether there are more is all that a whole document says; a brief one counts them.
+        let most = if self.most == usize::MAX { 1 } else { DEVICE_RANGE_LIMIT };
+        let more = devices.take(most).count();
+        *truncated |= more > 0 && shown.len() < self.most;
+        record.left_out = streams.len().saturating_sub(self.most).saturating_add(more);
+        // DeviceIDs of inputs with a StreamID come through the IOMMU; the others go past it.
+        let past = self.map.device_ranges(at, LAST_RID).flat_map(|range| outside(range, &streams));
+        // Each range of either kind ends one part at most.
+        let past = past.take(self.most.min(shown.len().saturating_add(streams.len())));
+        record.past_iommus = past.map(|range| self.device_range(&range)).collect();
         record.device_ranges = Some(shown);
     }
 
@@ -441,7 +633,11 @@ impl View<'_> {
                     .unwrap_or_default(),
                 stream_mask: first.mask,
                 constant,
-                iommu: self.iommu_id(first.iommu),
+                iommu: self.iommu_name(first.iommu),
+                msi: self
+                    .map
+                    .msi_from(at, range.first)
+                    .map(|request| self.controller_name(request.controller)),
                 ..record
             },
             RangeOutput::Msi { .. } => record,
@@ -455,7 +651,7 @@ impl View<'_> {
             RangeOutput::Msi { first, constant } => DeviceRange {
                 output: Some(first.id),
                 constant,
-                msi: Some(self.controller_id(first.controller)),
+                msi: Some(self.controller_name(first.controller)),
                 ..record
             },
             RangeOutput::Stream { .. } => record,
@@ -482,7 +678,7 @@ impl View<'_> {
             cells: cells.map(<[u32]>::to_vec),
             parts: self.parts(stream.iommu, cells.unwrap_or_default()),
             id: stream.id.map(|id| id.0),
-            iommu: self.iommu_id(stream.iommu).unwrap_or_default(),
+            iommu: self.iommu_name(stream.iommu).unwrap_or_default(),
         }
     }
 
@@ -518,14 +714,50 @@ impl View<'_> {
         self.map.iommu_label(iommu).map(|label| label.to_string())
     }
 
+    fn iommu_name(&self, iommu: u32) -> Option<Named<u32>> {
+        Some(Named::new(self.iommu_id(iommu)?, iommu))
+    }
+
+    fn controller_name(&self, controller: u32) -> Named<u32> {
+        Named::new(self.controller_id(controller), controller)
+    }
+
     fn controller_id(&self, controller: u32) -> String {
         let controller = self.map.msi_controllers().get(crate::bytes::index(controller));
         controller.map(|c| self.platform.label(c.origin).to_string()).unwrap_or_default()
     }
 
     fn msi_id(&self, request: MsiRequest) -> MsiId {
-        MsiId { id: request.id, msi: self.controller_id(request.controller) }
+        MsiId { id: request.id, msi: self.controller_name(request.controller) }
     }
+}
+
+/// The parts of a range of DeviceIDs whose inputs are in none of these ranges, which are ascending.
+fn outside(range: InputRange, taken: &[InputRange]) -> Vec<InputRange> {
+    let mut parts = Vec::new();
+    let mut from = Some(range.first);
+    let near = taken.get(taken.partition_point(|other| other.last < range.first)..).unwrap_or_default();
+    for other in near.iter().take_while(|other| other.first <= range.last) {
+        if let Some(first) = from.filter(|first| *first < other.first) {
+            parts.push(part(&range, first, other.first.saturating_sub(1)));
+        }
+        from = other.last.checked_add(1);
+    }
+    parts.extend(from.filter(|first| *first <= range.last).map(|first| part(&range, first, range.last)));
+    parts
+}
+
+/// The part of a range from input `first` to input `last`.
+fn part(range: &InputRange, first: u32, last: u32) -> InputRange {
+    let moved = first.saturating_sub(range.first);
+    let output = match range.output {
+        RangeOutput::Msi { first, constant: false } => RangeOutput::Msi {
+            first: MsiRequest { id: first.id.wrapping_add(moved), ..first },
+            constant: false,
+        },
+        other => other,
+    };
+    InputRange { first, last, output }
 }
 
 fn numbered<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {

@@ -138,6 +138,18 @@ impl SpecifierField {
     }
 }
 
+impl SpecifierField {
+    /// Those of a binding's fields that a specifier of so many cells has, see [`Iommu::fields`].
+    pub(crate) fn of_cells(
+        binding: &'static [Self],
+        cells: usize,
+    ) -> impl Iterator<Item = &'static Self> + use<> {
+        let named = binding.iter().map(|field| usize::from(field.cell).saturating_add(1)).max();
+        let known = cells <= named.unwrap_or(0);
+        binding.iter().filter(move |field| known && usize::from(field.cell) < cells)
+    }
+}
+
 impl Iommu {
     /// An IOMMU of which no more is known.
     pub fn new(origin: Origin, kind: IommuKind, base: Option<u64>) -> Self {
@@ -158,9 +170,7 @@ impl Iommu {
     /// What a specifier of so many cells is made of. Nothing where no binding is known, and where there are more cells than the
     /// binding gives names to: then only the raw cells say anything.
     pub fn fields(&self, cells: usize) -> impl Iterator<Item = &'static SpecifierField> + use<> {
-        let named = self.specifier.iter().map(|field| usize::from(field.cell).saturating_add(1)).max();
-        let known = cells <= named.unwrap_or(0);
-        self.specifier.iter().filter(move |field| known && usize::from(field.cell) < cells)
+        SpecifierField::of_cells(self.specifier, cells)
     }
 
     /// The parts of a specifier, each with its name and value: the [`fields`](Iommu::fields) of its number of cells.

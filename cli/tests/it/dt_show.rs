@@ -3,9 +3,10 @@
 use crate::dt;
 
 use dt::Blob;
-use fwspec::answer::{LookupResult, PlatformDocument};
+use fwspec::answer::{LookupResult, PlatformDocument, Summary};
 use fwspec::machine::Firmware;
 use fwspec::{Dialect, IdMap};
+use fwspec_report::picture::{self, Picture};
 use fwspec_report::text::{self, Style};
 use serde_json::Value;
 
@@ -22,7 +23,8 @@ impl Shown {
     }
 
     fn text(&self) -> String {
-        text::platform(&self.firmware, &self.map, Style::default())
+        let document = PlatformDocument::brief(&self.firmware, &self.map, text::RANGES_SHOWN);
+        text::platform(&document, Style::default())
     }
 
     /// The line of the text that starts so, its columns each after two blanks at least.
@@ -33,7 +35,7 @@ impl Shown {
     }
 
     fn json(&self) -> Value {
-        serde_json::to_value(PlatformDocument::new("board.dtb", &self.firmware.platform, &self.map)).unwrap()
+        serde_json::to_value(PlatformDocument::new(&self.firmware, &self.map)).unwrap()
     }
 
     fn look_up(&self, question: &str) -> Value {
@@ -184,4 +186,70 @@ fn a_walk_that_ends_in_an_error_is_said_with_the_node_it_ends_in() {
             .to_string()
             .starts_with("DTB+0x0: this is")
     );
+}
+
+/// Two context banks of one name behind an SMMU whose specifiers have a mask, and a device that is disabled.
+fn masked() -> Shown {
+    let mut blob = Blob::new();
+    iommu(&mut blob, "arm,mmu-500", 1, 2);
+    blob.begin("a@2000").node("cb@3", &[("iommus", &[1, 0x1003, 0x80])]).end();
+    blob.begin("b@3000").text("status", "disabled").cells("iommus", &[1, 0x40, 0]).end();
+    blob.begin("c@4000").node("cb@3", &[("iommus", &[1, 0xc03, 0x20])]).end();
+    Shown::of(blob.finish())
+}
+
+#[test]
+fn pictures_say_masks_paths_and_what_is_disabled_as_the_text_does() {
+    let shown = masked();
+    assert_eq!(shown.line("/a@2000/cb@3 "), ["/a@2000/cb@3 (master)", "0x1003 mask 0x80", "iommu@1"]);
+    let document = PlatformDocument::brief(&shown.firmware, &shown.map, picture::MOST_RANGES);
+    let drawing = Picture::of_firmware("board", &document);
+    let labels: Vec<_> = drawing.links.iter().map(|link| link.label.as_str()).collect();
+    assert_eq!(labels, ["0x1003 mask 0x80", "0x40 mask 0x0", "0xc03 mask 0x20"]);
+    let boxes: Vec<_> =
+        drawing.rows.iter().map(|row| (row.name.as_str(), row.path.as_str(), row.what.as_str())).collect();
+    assert_eq!(
+        boxes,
+        [
+            ("cb@3", "/a@2000/cb@3", "device"),
+            ("b@3000", "/b@3000", "device, disabled"),
+            ("cb@3", "/c@4000/cb@3", "device"),
+        ]
+    );
+    let (mut svg, mut dot, mut html) = (String::new(), String::new(), String::new());
+    picture::svg(&drawing, &mut svg).unwrap();
+    picture::dot(&drawing, &mut dot).unwrap();
+    picture::firmware_html(&drawing, &[], &mut html).unwrap();
+    for words in ["0x1003 mask 0x80", "0xc03 mask 0x20", "/a@2000/cb@3", "/c@4000/cb@3", "disabled"] {
+        for drawn in [&svg, &dot, &html] {
+            assert!(drawn.contains(words), "{words} is not in {drawn}");
+        }
+    }
+    assert!(html.contains("<td>/c@4000/cb@3 <small>device</small></td>"), "{html}");
+}
+
+#[test]
+fn control_characters_of_a_tree_do_not_reach_the_terminal() {
+    let mut blob = Blob::new();
+    blob.text("model", "A\x1b]0;title\x07B").text("compatible", "acme,\u{9b}31mboard");
+    let shown = Shown::of(blob.finish());
+    let title = text::title(&Summary::new(&shown.firmware));
+    assert_eq!(title, "device tree, A?]0;title?B, acme,?31mboard");
+}
+
+#[test]
+fn sources_of_a_device_id_stand_in_its_columns() {
+    let mut blob = Blob::new();
+    blob.begin("its@8").text("compatible", "arm,gic-v3-its").cells("phandle", &[8]);
+    blob.cells("#msi-cells", &[1]).end();
+    blob.begin("pcie@1").text("device_type", "pci").cells("msi-map", &[0, 8, 0, 0x1_0000]).end();
+    let shown = Shown::of(blob.finish());
+    let query = "did:0x8".parse().unwrap();
+    let results = [LookupResult::new("did:0x8", &query, &shown.firmware, &shown.map)];
+    let table = text::lookup(&results, Style::default());
+    let [titles, line] = table.lines().collect::<Vec<_>>().try_into().unwrap();
+    let column = |title: &str| line.get(titles.find(title).unwrap()..).unwrap();
+    assert!(column("DeviceID").starts_with("from 0000:00:01.0 on /pcie@1"), "{table}");
+    assert!(column("MSI controller").starts_with("/its@8"), "{table}");
+    assert!(column("StreamID").starts_with("   "), "{table}");
 }

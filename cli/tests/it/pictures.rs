@@ -165,12 +165,13 @@ fn names_from_firmware_are_never_markup() {
     let row = Row {
         kind: RowKind::Device,
         name: evil.into(),
+        path: evil.into(),
         what: evil.into(),
         parent: None,
         group: None,
         note: evil.into(),
     };
-    let sink = Sink { name: evil.into(), what: evil.into(), msi: false };
+    let sink = Sink { name: evil.into(), path: evil.into(), what: evil.into(), msi: false };
     let picture = Picture { title: evil.into(), rows: vec![row], sinks: vec![sink], ..Picture::default() };
     let document = machine("qemu-two-roots").1;
     let (mut drawn, mut page, mut graph) = (String::new(), String::new(), String::new());
@@ -191,7 +192,10 @@ fn ids_that_go_past_every_iommu_are_drawn() {
     .unwrap();
     let firmware = fwspec::machine::Firmware::open("iort.bin", bytes).unwrap();
     let map = fwspec::IdMap::build(&firmware.platform, fwspec::Dialect::LINUX);
-    let picture = fwspec_report::picture::Picture::of_firmware("QEMU", &firmware.platform, &map);
+    let picture = fwspec_report::picture::Picture::of_firmware(
+        "QEMU",
+        &fwspec::answer::PlatformDocument::brief(&firmware, &map, fwspec_report::picture::MOST_RANGES),
+    );
     // QEMU sends the buses in use to the SMMU, and all others straight to the ITS.
     let past: Vec<_> = picture.links.iter().filter(|link| link.bypass).collect();
     assert_eq!(past.len(), 1);

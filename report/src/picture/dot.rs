@@ -20,7 +20,11 @@ pub fn dot(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
         };
         let number = row.group.map(|group| alloc::format!("group {}", group.id)).unwrap_or_default();
         let label = Quoted(&[&row.name, &row.what, &number, &row.note]);
-        writeln!(out, "  r{at} [label={label}, fillcolor=\"{fill}\", color=\"{stroke}\"];")?;
+        writeln!(
+            out,
+            "  r{at} [label={label}, tooltip={}, fillcolor=\"{fill}\", color=\"{stroke}\"];",
+            Quoted(&[&row.path])
+        )?;
         if let Some(parent) = row.parent {
             writeln!(out, "  r{parent} -> r{at} [arrowhead=none];")?;
         }
@@ -28,7 +32,11 @@ pub fn dot(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
     for (at, sink) in picture.sinks.iter().enumerate() {
         let shape = if sink.msi { "ellipse" } else { "box3d" };
         let label = Quoted(&[&sink.name, &sink.what]);
-        writeln!(out, "  s{at} [label={label}, shape={shape}, fillcolor=\"#e4e7eb\"];")?;
+        writeln!(
+            out,
+            "  s{at} [label={label}, tooltip={}, shape={shape}, fillcolor=\"#e4e7eb\"];",
+            Quoted(&[&sink.path])
+        )?;
     }
     for link in &picture.links {
         let style = if link.bypass { "dashed" } else { "solid" };

@@ -46,22 +46,26 @@ pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write)
     writeln!(out, "<table><thead><tr><th>who</th><th>which</th><th>ids</th><th>at</th></tr></thead>")?;
     let sink = |at: usize| {
         let sink = picture.sinks.get(at);
-        sink.map(|sink| alloc::format!("{} <small>{}</small>", xml(&sink.name), xml(&sink.what)))
-            .unwrap_or_default()
+        sink.map(|sink| {
+            alloc::format!("{} <small>{}</small>", xml(full(&sink.path, &sink.name)), xml(&sink.what))
+        })
+        .unwrap_or_default()
     };
     let mut links = picture.links.iter().peekable();
     for (at, row) in picture.rows.iter().enumerate() {
         let above = row.parent.and_then(|parent| picture.rows.get(parent));
         let (who, which) = match above {
-            Some(above) => (&above.name, row.name.as_str()),
-            None => (&row.name, ""),
+            Some(above) => (above, row.name.as_str()),
+            None => (row, ""),
         };
+        let state = xml(&who.what);
+        let who = alloc::format!("{} <small>{state}</small>", xml(full(&who.path, &who.name)));
         while let Some(link) = links.next_if(|link| link.from == at) {
             let past = if link.bypass { " past every IOMMU" } else { "" };
             writeln!(
                 out,
                 "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}{past}</td></tr>",
-                xml(who),
+                who,
                 xml(which),
                 xml(&link.label),
                 sink(link.to)
@@ -71,7 +75,7 @@ pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write)
             writeln!(
                 out,
                 "<tr><td>{}</td><td>{}</td><td colspan=\"2\">{}</td></tr>",
-                xml(who),
+                who,
                 xml(which),
                 xml(&row.note)
             )?;
@@ -88,6 +92,11 @@ pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write)
     }
     writeln!(out, "</table>")?;
     end(unread, out)
+}
+
+/// The path of a box, where it has one.
+fn full<'a>(path: &'a str, name: &'a str) -> &'a str {
+    if path.is_empty() { name } else { path }
 }
 
 /// Writes the page of groups: the picture, a table of the groups with the reasons, and the devices in none.

@@ -6,12 +6,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::function;
+use crate::name::short;
 use fwspec::answer::GroupsDocument;
 use fwspec::map::NoStream;
-use fwspec::{Bdf, DeviceKey, Groups, Segment};
+use fwspec::{Bdf, DeviceKey, Groups, IdMap, Segment};
 
-use super::firmware::sinks;
-use super::{Group, Link, MOST_ROWS, Picture, Row, RowKind};
+use super::{Group, Link, MOST_ROWS, Picture, Row, RowKind, Sink};
 
 /// How many StreamIDs stand on one line.
 const MOST_IDS: usize = 4;
@@ -49,6 +49,21 @@ impl Picture {
         onward(groups, &mut picture);
         picture
     }
+}
+
+/// The IOMMUs, then the MSI controllers.
+fn sinks(map: &IdMap) -> Vec<Sink> {
+    let sink = |origin, what, msi| {
+        let path = map.label(origin).to_string();
+        Sink { name: short(&path).to_string(), path, what, msi }
+    };
+    let iommus = map.iommus().iter().map(|iommu| {
+        let unusable = if iommu.available { "" } else { ", disabled" };
+        sink(iommu.origin, format!("{}{unusable}", iommu.kind.as_str()), false)
+    });
+    let controllers = map.msi_controllers().iter();
+    let controllers = controllers.map(|msi| sink(msi.origin, "MSI controller".to_string(), true));
+    iommus.chain(controllers).collect()
 }
 
 struct Draw<'a> {

@@ -13,6 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use dot::dot;
+pub use firmware::MOST_RANGES;
 pub use html::{firmware_html, html};
 pub use layout::{Layout, Rect, Wire, layout};
 pub use svg::svg;
@@ -42,6 +43,8 @@ pub struct Row {
     pub kind: RowKind,
     /// Its name.
     pub name: String,
+    /// Its whole path, of which the name may be the last component only; for a tooltip. Empty where there is none.
+    pub path: String,
     /// What it is.
     pub what: String,
     /// What it is below, as an index into [`Picture::rows`]; always less than its own.
@@ -77,6 +80,8 @@ pub struct Group {
 pub struct Sink {
     /// Its name.
     pub name: String,
+    /// Its whole path, of which the name may be the last component only; for a tooltip. Empty where there is none.
+    pub path: String,
     /// What it is.
     pub what: String,
     /// MSIs end here; otherwise it translates.
@@ -118,6 +123,14 @@ impl Picture {
 
 impl Row {
     fn root(name: String) -> Row {
-        Row { kind: RowKind::Root, name, what: String::new(), parent: None, group: None, note: String::new() }
+        Row {
+            kind: RowKind::Root,
+            name,
+            path: String::new(),
+            what: String::new(),
+            parent: None,
+            group: None,
+            note: String::new(),
+        }
     }
 }

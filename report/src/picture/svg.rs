@@ -1,5 +1,6 @@
 //! The drawing as SVG 1.1, alone in its file: no script, no style sheet, no font to fetch.
 
+use alloc::string::String;
 use core::fmt::{self, Write};
 
 use crate::xml::xml;
@@ -138,7 +139,8 @@ fn rows(picture: &Picture, places: &Layout, out: &mut dyn Write) -> fmt::Result 
         writeln!(
             out,
             "<rect class=\"row\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{radius}\" fill=\"{fill}\" \
-stroke=\"{stroke}\" stroke-width=\"{weight}\"{dashes}/>"
+stroke=\"{stroke}\" stroke-width=\"{weight}\"{dashes}>{}</rect>",
+            tooltip(&row.path)
         )?;
         writeln!(
             out,
@@ -173,6 +175,11 @@ stroke=\"{stroke}\" stroke-width=\"{weight}\"{dashes}/>"
     Ok(())
 }
 
+/// What a browser shows of a box under the pointer.
+fn tooltip(path: &str) -> String {
+    if path.is_empty() { String::new() } else { alloc::format!("<title>{}</title>", xml(path)) }
+}
+
 fn sinks(picture: &Picture, places: &Layout, out: &mut dyn Write) -> fmt::Result {
     for (sink, place) in picture.sinks.iter().zip(&places.sinks) {
         let Rect { x, y, width, height } = *place;
@@ -180,7 +187,8 @@ fn sinks(picture: &Picture, places: &Layout, out: &mut dyn Write) -> fmt::Result
         writeln!(
             out,
             "<rect class=\"sink\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{radius}\" fill=\"{fill}\" \
-stroke=\"#3a4350\" stroke-width=\"1.6\"/>"
+stroke=\"#3a4350\" stroke-width=\"1.6\">{}</rect>",
+            tooltip(&sink.path)
         )?;
         let middle = x + width / 2;
         writeln!(

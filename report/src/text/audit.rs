@@ -5,9 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use fwspec::answer::{
-    AuditDocument, FunctionsRecord, IdSourceRecord, MembersRecord, ReasonRecord, SharedIdRecord,
+    AuditDocument, FunctionsRecord, IdSourceRecord, MembersRecord, ReasonRecord, SharedIdRecord, Summary,
 };
-use fwspec::machine::Firmware;
 use fwspec::{RequesterId, Segment};
 
 use super::{Style, title};
@@ -19,11 +18,11 @@ const NAMED: usize = 12;
 /// Records that could not be read and are told.
 const UNREAD: usize = 8;
 
-/// The text of `fwspec audit`.
-pub fn audit(firmware: &Firmware, document: &AuditDocument, style: Style) -> String {
+/// The text of `fwspec audit`; `summary` says what the firmware is.
+pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> String {
     let mut text = format!(
         "{}\n{}\n",
-        style.heading(&format!("{}: {}", firmware.file, title(firmware))),
+        style.heading(&format!("{}: {}", document.file, title(summary))),
         style.faint(&format!("as {} reads it, groups by policy {}", document.dialect, document.policy))
     );
     for (heading, entries) in [

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::function;
+use crate::name::short;
 use fwspec::Bdf;
 use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 use fwspec::pci::Topology;
@@ -125,9 +126,7 @@ pub(super) fn refused(device: &DeviceRecord) -> Option<String> {
 
 pub(super) fn ids_of(device: &DeviceRecord) -> Vec<String> {
     let ids: Vec<String> = device.stream_ids.iter().map(|id| format!("{id:#x}")).collect();
-    let iommu = device.iommu.as_deref().unwrap_or_default();
-    let short = iommu.rsplit('/').next().unwrap_or(iommu);
-    alloc::vec![ids.join(" "), short.to_string()]
+    alloc::vec![ids.join(" "), short(device.iommu.as_deref().unwrap_or_default()).to_string()]
 }
 
 fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String> {

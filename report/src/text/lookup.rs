@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use fwspec::{Bdf, RequesterId, Segment};
 
 use fwspec::answer::{Answer, LookupResult};
+use fwspec::lint::audit::IdKind;
 
 use super::{Style, lines};
 
@@ -65,14 +66,14 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
                 let device = devices.get(line);
                 [
                     hex(stream.and_then(|stream| stream.id)),
-                    stream.map(|stream| stream.iommu.clone()).unwrap_or_default(),
+                    stream.map(|stream| stream.iommu.to_string()).unwrap_or_default(),
                     hex(device.map(|device| device.id)),
-                    device.map(|device| device.msi.clone()).unwrap_or_default(),
+                    device.map(|device| device.msi.to_string()).unwrap_or_default(),
                 ]
             })
             .collect(),
-        Answer::Sources { sources } if sources.is_empty() => alloc::vec![Default::default()],
-        Answer::Sources { sources } => sources
+        Answer::Sources { sources, .. } if sources.is_empty() => alloc::vec![Default::default()],
+        Answer::Sources { kind, sources } => sources
             .iter()
             .map(|source| {
                 let id = |id: u32| function(source.segment, id).unwrap_or_else(|| format!("{id:#x}"));
@@ -85,7 +86,11 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
                     }
                     _ => source.requester.clone(),
                 };
-                [format!("from {inputs}"), source.target.to_string(), String::new(), String::new()]
+                let [id, at] = [format!("from {inputs}"), source.target.clone()];
+                match kind {
+                    IdKind::Stream => [id, at, String::new(), String::new()],
+                    IdKind::Device => [String::new(), String::new(), id, at],
+                }
             })
             .collect(),
     }

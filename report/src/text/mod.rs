@@ -26,6 +26,9 @@ pub use title::title;
 pub use tree::tree;
 pub use why::why;
 
+/// Ranges of each kind of one requester that [`platform`] shows a reader: a terminal holds no more. `--json` has all of them.
+pub const RANGES_SHOWN: usize = 64;
+
 /// How text is dressed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Style {

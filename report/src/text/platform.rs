@@ -4,23 +4,35 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use fwspec::machine::Firmware;
-use fwspec::map::{IdMap, InputRange, RangeOutput};
-use fwspec::model::{BusKind, IdBus, MsiKind, PlatformMaster, RegionKind, Requester, RequesterKind};
-use fwspec::{Platform, RequesterId, Stream};
+use fwspec::RequesterId;
+use fwspec::answer::{
+    DeviceRange, IommuRecord, MsiId, PlatformDocument, Problem, RequesterRecord, StreamRangeRecord,
+    StreamRecord,
+};
 
 use super::{Style, lines};
-use crate::specifier::{layout, specifier};
+use crate::name::short;
+use crate::specifier::{ids, layout, range, span};
 
-/// Highest input of a bus that is shown.
-const LAST_RID: u32 = 0xffff;
-
-/// Ranges of one requester that are shown before the rest is only counted; `--json` has all of them.
-const RANGES_SHOWN: usize = 64;
-
-/// The text of `fwspec show` for a firmware; `map` was built from it.
-pub fn platform(firmware: &Firmware, map: &IdMap, style: Style) -> String {
-    let view = View { platform: &firmware.platform, map, style, places: firmware.places() };
+/// The text of `fwspec show` for a firmware. It shows the ranges that the document has and counts those left out: a
+/// [`brief`](PlatformDocument::brief) document fits a terminal.
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::PlatformDocument;
+/// use fwspec::machine::Firmware;
+/// use fwspec::{Dialect, IdMap};
+/// use fwspec_report::text::{self, Style};
+/// let mut table = Builder::new(6);
+/// table.smmu_v3(0x2b40_0000);
+/// let firmware = Firmware::open("iort.bin", table.finish())?;
+/// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+/// let document = PlatformDocument::brief(&firmware, &map, text::RANGES_SHOWN);
+/// assert!(text::platform(&document, Style::default()).contains("smmu-v3  0x2b400000"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn platform(document: &PlatformDocument, style: Style) -> String {
+    let view = View { document, style };
     [view.iommus(), view.msi_controllers(), view.requesters(), view.reserved(), view.buses(), view.skipped()]
         .into_iter()
         .filter(|section| !section.is_empty())
@@ -29,71 +41,69 @@ pub fn platform(firmware: &Firmware, map: &IdMap, style: Style) -> String {
 }
 
 struct View<'a> {
-    platform: &'a Platform,
-    map: &'a IdMap,
+    document: &'a PlatformDocument,
     style: Style,
-    /// What stands at the places of the first records that could not be read.
-    places: Vec<String>,
 }
 
 impl View<'_> {
     fn iommus(&self) -> String {
-        if self.platform.iommus.is_empty() {
+        if self.document.iommus.is_empty() {
             return "No IOMMU.\n".to_string();
         }
         let mut table = self.style.table(&["IOMMU", "kind", "registers", "notes"]);
-        for (at, iommu) in self.platform.iommus.iter().enumerate() {
-            let mapped = self.map.iommus().get(at);
-            let mut notes = Vec::new();
-            if !iommu.available {
-                notes.push(self.style.alarm("disabled"));
-            } else if mapped.is_some_and(|mapped| !mapped.available) {
-                notes.push(self.style.alarm("unknown model: nobody drives it"));
-            }
-            if let Some(cells) = iommu.cells {
-                notes.push(layout(iommu, cells));
-            }
-            if let Some(mask) = iommu.stream_match_mask {
-                notes.push(format!("stream-match-mask {mask:#x}"));
-            }
-            if let Some((_, function)) = iommu.function {
-                notes.push(format!("PCI function {function}"));
-            }
-            if let Some(request) = mapped.and_then(|mapped| mapped.own_msi) {
-                notes.push(format!(
-                    "own MSIs: DeviceID {:#x} at {}",
-                    request.id,
-                    self.controller(request.controller)
-                ));
-            }
+        for iommu in &self.document.iommus {
             table.add_row([
-                self.platform.label(iommu.origin).to_string(),
-                iommu.kind.as_str().to_string(),
+                iommu.id.clone(),
+                iommu.kind.to_string(),
                 iommu.base.map(|base| format!("{base:#x}")).unwrap_or_default(),
-                notes.join(", "),
+                self.notes(iommu).join(", "),
             ]);
         }
         lines(&table)
     }
 
+    fn notes(&self, iommu: &IommuRecord) -> Vec<String> {
+        let mut notes = Vec::new();
+        if !iommu.available {
+            notes.push(self.style.alarm("disabled"));
+        } else if !iommu.usable {
+            notes.push(self.style.alarm("unknown model: nobody drives it"));
+        }
+        if let Some(cells) = iommu.cells {
+            notes.push(layout(iommu, cells));
+        }
+        if let Some(mask) = iommu.stream_match_mask {
+            notes.push(format!("stream-match-mask {mask:#x}"));
+        }
+        if let Some(function) = iommu.function {
+            notes.push(format!("PCI function {function}"));
+        }
+        if let Some(MsiId { id, msi, .. }) = &iommu.own_msi {
+            notes.push(format!("own MSIs: DeviceID {id:#x} at {}", short(&msi.name)));
+        }
+        notes
+    }
+
     fn msi_controllers(&self) -> String {
-        if self.platform.msi_controllers.is_empty() {
+        if self.document.msi_controllers.is_empty() {
             return String::new();
         }
         let mut table = self.style.table(&["MSI controller", "kind", "notes"]);
-        for msi in &self.platform.msi_controllers {
-            let (kind, note) = match &msi.kind {
-                MsiKind::ItsGroup(its) => {
+        for msi in &self.document.msi_controllers {
+            let mut note = match &msi.its {
+                Some(its) => {
                     let its: Vec<_> = its.iter().map(u32::to_string).collect();
-                    ("its-group", format!("GIC ITS {}", its.join(", ")))
+                    format!("GIC ITS {}", its.join(", "))
                 }
-                MsiKind::Controller { cells, available } => {
-                    let plural = if *cells == Some(1) { "" } else { "s" };
-                    let cells = cells.map_or("no #msi-cells".to_string(), |n| format!("{n} cell{plural}"));
-                    ("controller", if *available { cells } else { format!("{cells}, disabled") })
+                None => {
+                    let plural = if msi.cells == Some(1) { "" } else { "s" };
+                    msi.cells.map_or("no #msi-cells".to_string(), |n| format!("{n} cell{plural}"))
                 }
             };
-            table.add_row([self.platform.label(msi.origin).to_string(), kind.to_string(), note]);
+            if !msi.available {
+                note.push_str(", disabled");
+            }
+            table.add_row([msi.id.clone(), msi.kind.to_string(), note]);
         }
         lines(&table)
     }
@@ -101,202 +111,156 @@ impl View<'_> {
     fn requesters(&self) -> String {
         let mut table =
             self.style.table(&["requester", "inputs", "StreamID", "IOMMU", "DeviceID", "MSI controller"]);
-        for (at, requester) in self.platform.requesters.iter().enumerate() {
-            let at = crate::bytes::saturate(at);
-            match &requester.kind {
-                RequesterKind::Bus(bus) => self.bus(at, requester, bus, &mut table),
-                RequesterKind::Component(component) => {
-                    self.own(at, self.named(requester, "named component", &component.path), &mut table);
-                }
-                RequesterKind::WireBridge(bridge) => {
-                    self.own(at, self.named(requester, "wire bridge", &bridge.path), &mut table);
-                }
-                RequesterKind::Master(master) => {
-                    let kind =
-                        master.base.map_or("master".to_string(), |base| format!("endpoint at {base:#x}"));
-                    self.master(at, self.title(requester, &kind), master, &mut table);
-                }
-                RequesterKind::MsiOnly { .. } => self.own(at, self.title(requester, "PMCG"), &mut table),
+        for requester in &self.document.requesters {
+            match (&requester.stream_ranges, &requester.device_ranges) {
+                (Some(streams), Some(devices)) => self.bus(requester, streams, devices, &mut table),
+                _ => self.own(requester, &mut table),
             }
         }
-        if self.platform.requesters.is_empty() { String::new() } else { lines(&table) + &self.assumed() }
+        if self.document.requesters.is_empty() { String::new() } else { lines(&table) + &self.assumed() }
     }
 
     /// A word on the segments that the firmware does not say.
     fn assumed(&self) -> String {
-        let mut assumed = self.platform.requesters.iter().filter(|requester| match &requester.kind {
-            RequesterKind::Bus(bus) => matches!(bus.kind, BusKind::Pci { assumed: true, .. }),
-            _ => false,
-        });
-        let Some(first) = assumed.next() else { return String::new() };
-        let host = self.platform.label(first.origin);
+        let assumed = |requester: &&RequesterRecord| requester.segment_assumed == Some(true);
+        let Some(first) = self.document.requesters.iter().find(assumed) else { return String::new() };
+        let host = &first.id;
         self.style.faint(&format!(
             "?: assumed, for the tree gives no linux,pci-domain, or one that another host has; numbered in document order.\n   \
              {host}:01:00.0 names a function by its host instead.\n"
         ))
     }
 
-    fn named(&self, requester: &Requester, kind: &str, path: &str) -> String {
-        format!("{}\n{path}", self.title(requester, kind))
-    }
-
-    fn title(&self, requester: &Requester, kind: &str) -> String {
+    fn title(&self, requester: &RequesterRecord) -> String {
+        let kind = match (requester.kind, requester.segment, requester.base) {
+            ("named-component", ..) => "named component".to_string(),
+            ("wire-bridge", ..) => "wire bridge".to_string(),
+            ("pmcg", ..) => "PMCG".to_string(),
+            ("master", _, Some(base)) => format!("endpoint at {base:#x}"),
+            ("root-complex", Some(segment), _) => {
+                // Explained below the table.
+                let assumed = if requester.segment_assumed == Some(true) { "?" } else { "" };
+                let ats = if requester.ats == Some(true) { ", ATS" } else { "" };
+                format!("PCI segment {segment:04x}{assumed}{ats}")
+            }
+            ("id-bus", ..) => "bus with ids".to_string(),
+            (kind, ..) => kind.to_string(),
+        };
         let state = if requester.available { "" } else { ", disabled" };
         let facts: String = self::facts(requester).iter().map(|fact| format!(", {fact}")).collect();
         let kind = self.style.faint(&format!("({kind}{state}{facts})"));
-        format!("{} {kind}", self.platform.label(requester.origin))
+        let path = requester.path.as_ref().map(|path| format!("\n{path}")).unwrap_or_default();
+        format!("{} {kind}{path}", requester.id)
     }
 
-    fn bus(&self, at: u32, requester: &Requester, bus: &IdBus, table: &mut comfy_table::Table) {
-        let (kind, show): (String, fn(u32) -> String) = match bus.kind {
-            BusKind::Pci { segment, assumed, .. } => {
-                // Explained below the table.
-                let assumed = if assumed { "?" } else { "" };
-                let ats = if bus.ats { ", ATS" } else { "" };
-                (format!("PCI segment {segment}{assumed}{ats}"), |id| {
-                    u16::try_from(id).map_or_else(|_| format!("{id:#x}"), |rid| RequesterId(rid).to_string())
-                })
-            }
-            BusKind::Other => ("bus with ids".to_string(), |id| format!("{id:#x}")),
+    fn bus(
+        &self,
+        requester: &RequesterRecord,
+        streams: &[StreamRangeRecord],
+        devices: &[DeviceRange],
+        table: &mut comfy_table::Table,
+    ) {
+        let show = |id: u32| match u16::try_from(id).map(RequesterId) {
+            Ok(rid) if requester.kind == "root-complex" => rid.to_string(),
+            _ => format!("{id:#x}"),
         };
-        let title = self.title(requester, &kind);
-        let mut rows = 0_usize;
-        let mut row = |left: String, cells: [String; 5]| {
-            let title = if rows == 0 { left } else { String::new() };
-            rows = rows.saturating_add(1);
-            table.add_row(core::iter::once(title).chain(cells));
+        let inputs = |first: u32, last: u32| {
+            if first == last { show(first) } else { format!("{} - {}", show(first), show(last)) }
         };
-        let mut streams = self.map.stream_ranges(at, LAST_RID);
-        let mut devices = self.map.device_ranges(at, LAST_RID).peekable();
-        for range in streams.by_ref().take(RANGES_SHOWN) {
-            let [id, iommu] = self.stream_cells(at, &range);
+        let mut title = Some(self.title(requester));
+        let mut row = |cells: [String; 5]| {
+            table.add_row(core::iter::once(title.take().unwrap_or_default()).chain(cells));
+        };
+        let mut devices = devices.iter().peekable();
+        for stream in streams {
+            let [id, iommu] = self.stream_cells(stream);
             // A DeviceID range of the same inputs stands on the same line.
-            let same = devices.next_if(|device| (device.first, device.last) == (range.first, range.last));
-            let [device, msi] = same.map(|device| self.device_cells(&device)).unwrap_or_default();
-            row(title.clone(), [inputs(&range, show), id, iommu, device, msi]);
+            let same = devices.next_if(|device| (device.first, device.last) == (stream.first, stream.last));
+            let [device, msi] = same.map(|device| self.device_cells(device)).unwrap_or_default();
+            row([inputs(stream.first, stream.last), id, iommu, device, msi]);
         }
-        for range in devices.by_ref().take(RANGES_SHOWN) {
-            let [device, msi] = self.device_cells(&range);
-            row(title.clone(), [inputs(&range, show), String::new(), String::new(), device, msi]);
+        for range in devices {
+            let [device, msi] = self.device_cells(range);
+            row([inputs(range.first, range.last), String::new(), String::new(), device, msi]);
         }
-        let more = streams.count().saturating_add(devices.take(fwspec::answer::DEVICE_RANGE_LIMIT).count());
-        if more > 0 {
-            row(
-                title.clone(),
-                [
-                    format!("… {more} more ranges, see --json"),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                ],
-            );
+        if requester.left_out > 0 {
+            let more = format!("… {} more ranges, see --json", requester.left_out);
+            row([more, String::new(), String::new(), String::new(), String::new()]);
         }
-        if rows == 0 {
+        if let Some(title) = title {
             table.add_row([title, self.style.alarm("no map: untranslated")]);
         }
     }
 
-    fn own(&self, at: u32, title: String, table: &mut comfy_table::Table) {
-        let id = |stream: &Stream| {
-            let mask = if stream.mask == 0 { String::new() } else { format!(" mask {:#x}", stream.mask) };
-            stream.id.map_or_else(|| "all as one".to_string(), |id| format!("{id}{mask}"))
-        };
-        let streams = self.map.own_streams(at).iter().map(|stream| [id(stream), self.iommu(stream.iommu)]);
-        self.lines(at, title, streams.collect(), table);
-    }
-
-    /// A master's specifiers, by the names that their cells have.
-    fn master(&self, at: u32, title: String, master: &PlatformMaster, table: &mut comfy_table::Table) {
-        let streams = self.map.own_streams(at).iter().zip(&master.streams).map(|(stream, entry)| {
-            let cells = master.cells_of(entry);
-            let text = self.specifier(stream.iommu, cells);
-            // One cell gets the mask of the SMMU's own node.
-            let mask = (cells.len() == 1 && stream.mask != 0).then(|| format!(" mask {:#x}", stream.mask));
-            [text + &mask.unwrap_or_default(), self.iommu(stream.iommu)]
-        });
-        self.lines(at, title, streams.collect(), table);
-    }
-
-    fn specifier(&self, iommu: u32, cells: &[u32]) -> String {
-        let iommu = self.platform.iommus.get(crate::bytes::index(iommu));
-        iommu.map(|iommu| specifier(iommu, cells)).unwrap_or_default()
-    }
-
-    fn lines(&self, at: u32, title: String, streams: Vec<[String; 2]>, table: &mut comfy_table::Table) {
-        let devices = self.map.device_ids_of(at);
-        let mut title = Some(title);
-        for line in 0..streams.len().max(devices.len()).max(1) {
-            let stream = streams.get(line).cloned();
-            let device = devices.get(line).map(|d| [format!("{:#x}", d.id), self.controller(d.controller)]);
-            let refused = if line == 0 { self.map.fwspec_of(at).refused } else { None };
-            let is_pmcg = streams.is_empty() && !devices.is_empty();
-            let note =
-                refused.filter(|_| !is_pmcg).map(|r| self.style.alarm(&r.to_string())).unwrap_or_default();
-            let [[id, iommu], [did, msi]] = [stream.unwrap_or_default(), device.unwrap_or_default()];
-            table.add_row([title.take().unwrap_or_default(), note, id, iommu, did, msi]);
+    /// A requester that has its ids by itself.
+    fn own(&self, requester: &RequesterRecord, table: &mut comfy_table::Table) {
+        let devices = requester.devices.as_deref().unwrap_or_default();
+        let cells =
+            |stream: &StreamRecord| [ids(self.document, stream), short(&stream.iommu.name).to_string()];
+        // A monitor has no DMA that could be refused.
+        let refused = requester.refused.as_ref().filter(|_| !requester.own.is_empty() || devices.is_empty());
+        let mut note = refused.map(|reason| self.style.alarm(reason));
+        let mut title = Some(self.title(requester));
+        for line in 0..requester.own.len().max(devices.len()).max(1) {
+            let [id, iommu] = requester.own.get(line).map(cells).unwrap_or_default();
+            let device = devices.get(line);
+            let [did, msi] = device
+                .map(|device| [format!("{:#x}", device.id), short(&device.msi.name).to_string()])
+                .unwrap_or_default();
+            table.add_row([
+                title.take().unwrap_or_default(),
+                note.take().unwrap_or_default(),
+                id,
+                iommu,
+                did,
+                msi,
+            ]);
         }
     }
 
-    fn stream_cells(&self, at: u32, range: &InputRange) -> [String; 2] {
-        match range.output {
-            RangeOutput::Errno(errno) => [self.style.alarm(&errno.to_string()), String::new()],
-            RangeOutput::Stream { first, constant, cells } => {
-                let single = range.first == range.last || constant;
-                // The mask of the SMMU's own node stands beside one cell only.
-                let mask = match first.mask {
-                    mask if mask != 0 && cells.is_none() => format!(" mask {mask:#x}"),
-                    _ => String::new(),
-                };
-                let id = match (first.id, cells) {
-                    (None, _) => "all as one".to_string(),
-                    (Some(_), Some(cells)) => {
-                        self.specifier(first.iommu, self.map.specifier_cells(at, cells))
-                    }
-                    (Some(id), None) if single => self.specifier(first.iommu, &[id.0]),
-                    (Some(id), None) => span(id.0, range),
-                };
-                let constant = if constant { " for all" } else { "" };
-                [format!("{id}{mask}{constant}"), self.iommu(first.iommu)]
+    fn stream_cells(&self, stream: &StreamRangeRecord) -> [String; 2] {
+        match (&stream.errno, &stream.iommu) {
+            (Some(errno), _) => [self.style.alarm(errno), String::new()],
+            (None, Some(iommu)) => {
+                let constant = if stream.constant { " for all" } else { "" };
+                let ids = range(self.document, stream, '-');
+                [format!("{ids}{constant}"), short(&iommu.name).to_string()]
             }
-            RangeOutput::Msi { .. } => Default::default(),
+            (None, None) => Default::default(),
         }
     }
 
-    fn device_cells(&self, range: &InputRange) -> [String; 2] {
-        match range.output {
-            RangeOutput::Msi { first, constant } if constant || range.first == range.last => {
-                [format!("{:#x}", first.id), self.controller(first.controller)]
+    fn device_cells(&self, device: &DeviceRange) -> [String; 2] {
+        match (&device.errno, device.output, &device.msi) {
+            (Some(errno), ..) => [self.style.alarm(errno), String::new()],
+            (None, Some(first), Some(msi)) => {
+                let last = if device.constant { device.first } else { device.last };
+                [span(first, device.first, last, '-'), short(&msi.name).to_string()]
             }
-            RangeOutput::Msi { first, .. } => [span(first.id, range), self.controller(first.controller)],
-            RangeOutput::Errno(errno) => [self.style.alarm(&errno.to_string()), String::new()],
-            RangeOutput::Stream { .. } => Default::default(),
+            _ => Default::default(),
         }
     }
 
     fn reserved(&self) -> String {
-        if self.platform.reserved.is_empty() {
+        if self.document.reserved.is_empty() {
             return String::new();
         }
         let mut table = self.style.table(&["reserved memory", "kind", "for", "addresses"]);
-        for reserved in &self.platform.reserved {
+        for reserved in &self.document.reserved {
             let kind = match reserved.kind {
-                RegionKind::Direct => "direct",
-                RegionKind::DirectRelaxable => "direct, relaxable",
-                RegionKind::Reserved => "reserved",
-                RegionKind::Msi => "MSI",
-                RegionKind::SoftwareMsi => "software MSI",
+                "direct-relaxable" => "direct, relaxable",
+                "msi" => "MSI",
+                "software-msi" => "software MSI",
+                kind => kind,
             };
             let streams = reserved
                 .streams
                 .iter()
-                .map(|s| format!("{} {:#x}-{:#x}", self.iommu(s.iommu), s.first, s.last));
-            let requester = reserved.requester.and_then(|at| self.map.requester_origin(at));
-            let whom: Vec<_> =
-                streams.chain(requester.map(|origin| self.platform.label(origin).to_string())).collect();
+                .map(|span| format!("{} {:#x}-{:#x}", short(&span.iommu), span.first, span.last));
+            let whom: Vec<_> = streams.chain(reserved.requester.clone()).collect();
             let regions = reserved.regions.iter().map(|r| format!("{:#x} length {:#x}", r.base, r.length));
             table.add_row([
-                self.platform.label(reserved.origin).to_string(),
+                reserved.id.clone(),
                 kind.to_string(),
                 whom.join("\n"),
                 regions.collect::<Vec<_>>().join("\n"),
@@ -306,11 +270,11 @@ impl View<'_> {
     }
 
     fn buses(&self) -> String {
-        if self.platform.buses.is_empty() {
+        if self.document.buses.is_empty() {
             return String::new();
         }
         let mut table = self.style.table(&["segment", "buses", "configuration space of bus 0"]);
-        for buses in &self.platform.buses {
+        for buses in &self.document.buses {
             table.add_row([
                 buses.segment.to_string(),
                 format!("{:02x}-{:02x}", buses.first, buses.last),
@@ -321,35 +285,21 @@ impl View<'_> {
     }
 
     fn skipped(&self) -> String {
-        if self.platform.skipped.is_empty() {
+        if self.document.skipped.is_empty() {
             return String::new();
         }
         let mut text = self.style.heading("Not read or not usable") + "\n";
-        let mut places = self.places.iter();
-        for error in &self.platform.skipped {
-            let place = places.next().map(|place| format!("{place}: ")).unwrap_or_default();
-            text.push_str(&format!(
-                "  {}\n",
-                self.style.alarm(&format!("{}: {place}{}", error.at, error.kind))
-            ));
+        for Problem { at, error, place, .. } in &self.document.skipped {
+            let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+            text.push_str(&format!("  {}\n", self.style.alarm(&format!("{at}: {place}{error}"))));
         }
         text
-    }
-
-    fn iommu(&self, iommu: u32) -> String {
-        self.map.iommu_label(iommu).map(|label| label.short().to_string()).unwrap_or_default()
-    }
-
-    fn controller(&self, controller: u32) -> String {
-        let controller = self.map.msi_controllers().get(crate::bytes::index(controller));
-        controller.map(|c| self.platform.label(c.origin).short().to_string()).unwrap_or_default()
     }
 }
 
 /// What else is said of the DMA of a requester.
-fn facts(requester: &Requester) -> Vec<String> {
-    let coherent =
-        requester.coherency.coherent.map(|coherent| if coherent { "coherent" } else { "not coherent" });
+fn facts(requester: &RequesterRecord) -> Vec<String> {
+    let coherent = requester.coherent.map(|coherent| if coherent { "coherent" } else { "not coherent" });
     let limit = requester.dma_limit.map(|limit| match limit & limit.wrapping_add(1) {
         0 => format!("{}-bit DMA", limit.count_ones()),
         _ => format!("DMA up to {limit:#x}"),
@@ -357,16 +307,4 @@ fn facts(requester: &Requester) -> Vec<String> {
     let pasids = requester.pasid_bits.filter(|bits| *bits > 0).map(|bits| format!("PASIDs of {bits} bits"));
     let stalls = (requester.can_stall == Some(true)).then(|| "can stall".to_string());
     [coherent.map(str::to_string), limit, pasids, stalls].into_iter().flatten().collect()
-}
-
-fn inputs(range: &InputRange, show: fn(u32) -> String) -> String {
-    if range.first == range.last {
-        show(range.first)
-    } else {
-        format!("{} - {}", show(range.first), show(range.last))
-    }
-}
-
-fn span(first: u32, range: &InputRange) -> String {
-    format!("{first:#x}-{:#x}", first.saturating_add(range.last.saturating_sub(range.first)))
 }

@@ -4,33 +4,36 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use fwspec::machine::Firmware;
+use fwspec::answer::Summary;
+
+use crate::name::printable;
 
 /// `IORT revision 6, 5 nodes, OEM "BOCHS " "BXPC    "`, with `, VIOT` where there is one beside it; `RIMT`; or
-/// `device tree, linux,dummy-virt`.
-pub fn title(firmware: &Firmware) -> String {
-    let Some(tree) = firmware.tree() else { return tables(firmware) };
-    let root = tree.find("/");
-    let names = root.iter().flat_map(|root| ["model", "compatible"].map(|name| root.property(name)));
-    let first = |property: fwspec::dt::Property<'_>| {
-        property.strings().next().map(|s| String::from_utf8_lossy(s).to_string())
-    };
-    let names: Vec<String> = names.flatten().filter_map(first).collect();
-    format!("device tree, {}", if names.is_empty() { "nameless".to_string() } else { names.join(", ") })
-}
-
-fn tables(firmware: &Firmware) -> String {
-    let iort = firmware.iort().map(|iort| {
-        let sdt = iort.sdt();
-        format!(
-            "IORT revision {}, {} nodes, OEM \"{}\" \"{}\"",
-            iort.revision(),
-            iort.node_count(),
-            sdt.oem_id().escape_ascii(),
-            sdt.oem_table_id().escape_ascii()
-        )
-    });
-    let names: Vec<String> =
-        iort.into_iter().chain(firmware.companions().map(|source| source.to_string())).collect();
-    if names.is_empty() { "ACPI tables that name no IOMMU".to_string() } else { names.join(", ") }
+/// `device tree, linux,dummy-virt`. Control characters of the firmware become `?`.
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::Summary;
+/// use fwspec::machine::Firmware;
+/// let firmware = Firmware::open("iort.bin", Builder::new(6).finish())?;
+/// assert!(fwspec_report::text::title(&Summary::new(&firmware)).starts_with("IORT revision 6, 0 nodes"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn title(summary: &Summary) -> String {
+    match summary {
+        Summary::DeviceTree { names } if names.is_empty() => "device tree, nameless".to_string(),
+        Summary::DeviceTree { names } => format!("device tree, {}", printable(&names.join(", "))),
+        Summary::Tables { iort: None, others } if others.is_empty() => {
+            "ACPI tables that name no IOMMU".to_string()
+        }
+        Summary::Tables { iort, others } => {
+            let iort = iort.iter().map(|iort| {
+                format!(
+                    "IORT revision {}, {} nodes, OEM \"{}\" \"{}\"",
+                    iort.revision, iort.nodes, iort.oem_id, iort.oem_table_id
+                )
+            });
+            iort.chain(others.iter().cloned()).collect::<Vec<_>>().join(", ")
+        }
+    }
 }
