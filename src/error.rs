@@ -77,6 +77,10 @@ pub struct Source {
 impl Source {
     /// A flattened device tree.
     pub const DTB: Source = Source::table(*b"DTB ");
+    /// An ACPI DMAR table.
+    pub const DMAR: Source = Source::table(*b"DMAR");
+    /// An ACPI IVRS table.
+    pub const IVRS: Source = Source::table(*b"IVRS");
     /// An ACPI IORT table.
     pub const IORT: Source = Source::table(*b"IORT");
     /// An ACPI MADT table, whose signature is not its name.
@@ -330,6 +334,36 @@ pub enum ErrorKind {
         from: u16,
         /// Last segment of the range.
         to: u16,
+    },
+
+    /// A DMAR structure type that no specification read here defines. Linux passes over it (`dmar_walk_remapping_entries`).
+    #[error("structure type {0} is unknown: the structure is left out")]
+    StructureType(u16),
+    /// A DMAR device scope that is too short to hold its own length. Linux adds the length up, and so never ends where it is 0
+    /// (`dmar_alloc_dev_scope`).
+    #[error(
+        "the device scope says that it is {0} bytes long, its fields need 6: nothing after it can be read"
+    )]
+    ScopeLength(u8),
+    /// A DMAR device scope that runs past the end of its structure.
+    #[error("the device scope says that it is {length} bytes long, its structure ends after {left}")]
+    ScopeOverrun {
+        /// What the scope says.
+        length: u8,
+        /// Bytes left in the structure.
+        left: u32,
+    },
+    /// An IVHD entry of a type that says nothing about its length. Linux takes the length for 0 and never ends
+    /// (`ivhd_entry_length`).
+    #[error("device entry type {0:#04x} is unknown, and so is its length: nothing after it can be read")]
+    EntryType(u8),
+    /// An IVHD entry that runs past the end of its block.
+    #[error("the device entry is {length} bytes long, its block ends after {left}")]
+    EntryOverrun {
+        /// Bytes of an entry of its type.
+        length: u16,
+        /// Bytes left in the block.
+        left: u32,
     },
 
     /// An MCFG entry whose last bus is before its first.

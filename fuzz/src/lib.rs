@@ -43,7 +43,9 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target, by the name that its file in `fuzz_targets/` has.
 pub const TARGETS: &[Target] = &[
     ("acpi_container", acpi_container),
+    ("acpi_dmar", acpi_dmar),
     ("acpi_iort", acpi_iort),
+    ("acpi_ivrs", acpi_ivrs),
     ("acpi_madt", acpi_madt),
     ("acpi_mcfg", acpi_mcfg),
     ("acpi_rimt", acpi_rimt),

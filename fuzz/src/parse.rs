@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use fwspec::acpi::dmar::{self, Dmar};
 use fwspec::acpi::iort::{self, Iort};
+use fwspec::acpi::ivrs::{self, Ivrs};
 use fwspec::acpi::rimt::{self, Rimt};
 use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt, container};
@@ -96,6 +98,64 @@ pub fn acpi_viot(bytes: &[u8]) {
             _ => {}
         }
     }
+}
+
+pub fn acpi_dmar(bytes: &[u8]) {
+    show::debug(&Dmar::parse_as(bytes, Source { index: 1, ..Source::DMAR }));
+    let Ok(table) = Dmar::parse(bytes) else { return };
+    show::debug(&(table, table.host_address_width(), table.flags(), table.reserved()));
+    for structure in table.structures() {
+        show::debug(&structure);
+        let body = structure.and_then(|structure| structure.body());
+        show::debug(&body);
+        let scopes = body.ok().and_then(|body| body.scopes());
+        for scope in scopes.into_iter().flatten() {
+            show::debug(&scope);
+            let Ok(scope) = scope else { continue };
+            show::display(&scope);
+            show::debug(&(scope.function(), scope.has_odd_byte(), scope.scope_type_number()));
+        }
+    }
+    for rid in [0, 8, 0x100, 0xffff].map(RequesterId) {
+        show::debug(&dmar::unit_of(&table, Bdf { segment: Segment(0), rid }));
+    }
+    shown_once(bytes, |text| fwspec_report::dmar::fields(&table, text));
+}
+
+pub fn acpi_ivrs(bytes: &[u8]) {
+    show::debug(&Ivrs::parse_as(bytes, Source { index: 1, ..Source::IVRS }));
+    let Ok(table) = Ivrs::parse(bytes) else { return };
+    show::debug(&(table, table.info(), table.reserved(), table.unit_type()));
+    for block in table.blocks() {
+        show::debug(&block);
+        let Ok(block) = block else { continue };
+        let body = block.body();
+        show::debug(&body);
+        let Ok(ivrs::Body::Ivhd(unit)) = body else { continue };
+        show::debug(&unit.last_function());
+        unit.entries.clone().for_each(|entry| show::debug(&entry));
+        unit.claims(block.block_type()).for_each(|claim| show::debug(&claim));
+    }
+    for rid in [0, 8, 0x100, 0xffff].map(RequesterId) {
+        show::debug(&ivrs::unit_of(&table, Bdf { segment: Segment(0), rid }));
+    }
+    shown_once(bytes, |text| fwspec_report::ivrs::fields(&table, text));
+}
+
+/// The text of a table shows every byte of it once, from the first to the last.
+fn shown_once(bytes: &[u8], write: impl Fn(&mut String) -> std::fmt::Result) {
+    let mut text = String::new();
+    write(&mut text).expect("a string takes everything");
+    let mut next = 0;
+    for row in text.lines().filter(|line| !line.is_empty() && !line.starts_with(['!', ' '])) {
+        let mut words = row.split_whitespace();
+        let [offset, size] =
+            [16, 10].map(|radix| usize::from_str_radix(words.next().unwrap(), radix).unwrap());
+        assert_eq!(offset, next, "{row}");
+        next += size;
+    }
+    let length = Sdt::parse(bytes).expect("the table was read").length();
+    assert_eq!(next, length as usize);
 }
 
 pub fn acpi_iort(bytes: &[u8]) {

@@ -1,16 +1,14 @@
 //! An IORT table field by field, each with its offset: to be read beside `iasl -d`.
 
 use core::fmt::{self, Write};
+use core::ops::{Deref, DerefMut};
 
-use fwspec::Error;
-use fwspec::acpi::Sdt;
 use fwspec::acpi::iort::{
     Body, Descriptors, Interrupts, Iort, Iwb, Mapping, Mappings, MemoryAccess, NamedComponent, Node,
     NodeType, Path, Pmcg, Rmr, RootComplex, SmmuV2, SmmuV3,
 };
 
-/// Bits of a field, by position, and their names.
-type Bits = &'static [(u8, &'static str)];
+use crate::rows::{Bits, Flags, Rows, name};
 
 /// Writes the table: its header, then node after node. What cannot be read has a line that starts with `!`.
 ///
@@ -30,7 +28,7 @@ pub fn fields(iort: &Iort<'_>, out: &mut impl Write) -> fmt::Result {
     let nodes = || iort.nodes().map_while(Result::ok);
     let mut types = Vec::with_capacity(nodes().count());
     types.extend(nodes().map(|node| (node.offset(), node.node_type())));
-    let mut rows = Rows { out, at: 0, types };
+    let mut rows = NodeRows { rows: Rows { out, at: 0 }, types };
     rows.header(iort)?;
     for node in iort.nodes() {
         rows.out.write_char('\n')?;
@@ -50,66 +48,31 @@ pub fn fields(iort: &Iort<'_>, out: &mut impl Write) -> fmt::Result {
     Ok(())
 }
 
-/// Writes rows one below the other, and counts the offset.
-struct Rows<'w, W> {
-    out: &'w mut W,
-    at: u32,
+/// The rows of a table of nodes that refer to each other.
+struct NodeRows<'w, W> {
+    rows: Rows<'w, W>,
     /// Offset and type of every node, in table order.
     types: Vec<(u32, NodeType)>,
 }
 
-impl<W: Write> Rows<'_, W> {
-    /// A field of `size` bytes: offset, size, name, value in hexadecimal, and what it means.
-    fn field(
-        &mut self,
-        size: u8,
-        name: &str,
-        value: impl Into<u64>,
-        meaning: impl fmt::Display,
-    ) -> fmt::Result {
-        let (value, width) = (value.into(), usize::from(size) * 2);
-        let line = format_args!("{value:0width$x}  {meaning}").to_string();
-        self.row(u32::from(size), name, line.trim_end())
-    }
+impl<'w, W> Deref for NodeRows<'w, W> {
+    type Target = Rows<'w, W>;
 
-    fn row(&mut self, size: u32, name: &str, value: impl fmt::Display) -> fmt::Result {
-        writeln!(self.out, "{:04x} {size:3}  {name:<26}  {value}", self.at)?;
-        self.at = self.at.saturating_add(size);
-        Ok(())
+    fn deref(&self) -> &Rows<'w, W> {
+        &self.rows
     }
+}
 
-    fn error(&mut self, error: &Error) -> fmt::Result {
-        writeln!(self.out, "! {error}")
+impl<W> DerefMut for NodeRows<'_, W> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.rows
     }
+}
 
-    /// The bytes from here up to `end`, an offset into `bytes`, which start at `start`.
-    fn padding(&mut self, bytes: &[u8], start: u32, end: u32) -> fmt::Result {
-        let from = self.at.saturating_sub(start);
-        let Some(unused) = bytes.get(crate::bytes::index(from)..crate::bytes::index(end)) else {
-            return Ok(());
-        };
-        if unused.is_empty() {
-            return Ok(());
-        }
-        let value = if unused.iter().all(|byte| *byte == 0) { "zeros" } else { "other than zeros" };
-        self.row(crate::bytes::saturate(unused.len()), "Padding", value)
-    }
-
+impl<W: Write> NodeRows<'_, W> {
     fn header(&mut self, iort: &Iort<'_>) -> fmt::Result {
         let sdt = iort.sdt();
-        self.row(4, "Signature", Quoted(&sdt.signature()))?;
-        self.field(4, "Length", sdt.length(), format_args!("{} bytes", sdt.length()))?;
-        self.field(1, "Revision", sdt.revision(), issue(sdt.revision()))?;
-        let sum = sdt.checksum_sum();
-        let verdict =
-            if sum == 0 { "right".to_string() } else { format!("wrong: bytes add up to {sum:#04x}") };
-        self.field(1, "Checksum", sdt.checksum(), verdict)?;
-        self.row(6, "OEM ID", Quoted(&sdt.oem_id()))?;
-        self.row(8, "OEM table ID", Quoted(&sdt.oem_table_id()))?;
-        self.field(4, "OEM revision", sdt.oem_revision(), "")?;
-        self.row(4, "Creator ID", Quoted(&sdt.creator_id()))?;
-        self.field(4, "Creator revision", sdt.creator_revision(), "")?;
-        self.at = Sdt::HEADER_LENGTH;
+        self.sdt(sdt, issue(sdt.revision()))?;
         self.field(4, "Node count", iort.node_count(), iort.node_count())?;
         self.field(4, "Node offset", iort.node_offset(), "")?;
         self.field(4, "Reserved", iort.reserved(), "")?;
@@ -168,10 +131,10 @@ impl<W: Write> Rows<'_, W> {
         let fields = [mapping.input_base, mapping.count_minus_one, mapping.output_base, mapping.flags];
         let [input, count, output, flags] = fields;
         let reference = mapping.output_reference;
+        let at = self.at;
         writeln!(
             self.out,
-            "{:04x}  20  {input:08x}  {count:08x}  {output:08x}  {flags:08x}  {reference:08x}  {target}{single}",
-            self.at
+            "{at:04x}  20  {input:08x}  {count:08x}  {output:08x}  {flags:08x}  {reference:08x}  {target}{single}"
         )?;
         self.at = self.at.saturating_add(20);
         Ok(())
@@ -287,7 +250,8 @@ impl<W: Write> Rows<'_, W> {
     fn pmcg(&mut self, pmcg: &Pmcg) -> fmt::Result {
         self.field(8, "Page 0 base address", pmcg.page0_base, "")?;
         self.field(4, "Overflow GSIV", pmcg.overflow_gsiv, pmcg.overflow_gsiv)?;
-        self.field(4, "Node reference", pmcg.node_reference, self.target(pmcg.node_reference))?;
+        let target = self.target(pmcg.node_reference);
+        self.field(4, "Node reference", pmcg.node_reference, target)?;
         pmcg.page1_base.map_or(Ok(()), |base| self.field(8, "Page 1 base address", base, ""))
     }
 
@@ -363,10 +327,6 @@ fn parts<'a>(node: &Node<'a>, body: Option<&Body<'a>>) -> Vec<(u32, Part<'a>)> {
     parts
 }
 
-fn name<'a>(names: &[&'a str], value: u32) -> &'a str {
-    names.get(crate::bytes::index(value)).copied().unwrap_or("unknown")
-}
-
 /// The issue of DEN0049 that a table revision belongs to.
 fn issue(revision: u8) -> &'static str {
     match revision {
@@ -379,35 +339,5 @@ fn issue(revision: u8) -> &'static str {
         6 => "DEN0049 E.e, E.f",
         7 => "DEN0049 E.g",
         _ => "unknown",
-    }
-}
-
-/// Characters between quotation marks, escaped where they are no ASCII.
-struct Quoted<'a>(&'a [u8]);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
-    }
-}
-
-/// The names of the bits that are set, then what else the field says, then reserved bits.
-struct Flags<'a>(u32, Bits, &'a str);
-
-impl fmt::Display for Flags<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Flags(value, bits, more) = self;
-        let known = bits.iter().fold(0, |mask, (bit, _)| mask | 1_u32 << bit);
-        let reserved = value & !known;
-        let names = bits.iter().filter(|(bit, _)| value & 1 << bit != 0).map(|(_, name)| *name);
-        let mut first = true;
-        for name in names.chain(Some(*more).filter(|more| !more.is_empty())) {
-            write!(f, "{}{name}", if first { "" } else { ", " })?;
-            first = false;
-        }
-        if reserved != 0 {
-            write!(f, "{}reserved bits {reserved:#x}", if first { "" } else { ", " })?;
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,9 @@
 
 #[cfg(feature = "alloc")]
 pub mod container;
+pub mod dmar;
 pub mod iort;
+pub mod ivrs;
 mod madt;
 mod mcfg;
 pub mod rimt;

@@ -167,3 +167,22 @@ impl fmt::Debug for Sdt<'_> {
             .finish()
     }
 }
+
+/// A whole table: the header, with its length and checksum, and what follows it.
+#[cfg(feature = "alloc")]
+pub(super) fn finish(signature: [u8; 4], revision: u8, body: &[u8]) -> alloc::vec::Vec<u8> {
+    let mut bytes = signature.to_vec();
+    let length = saturate(body.len()).saturating_add(Sdt::HEADER_LENGTH);
+    bytes.extend(length.to_le_bytes());
+    bytes.extend([revision, 0]);
+    bytes.extend(*b"FWSPECFWSPEC  ");
+    bytes.extend([1, 0, 0, 0]);
+    bytes.extend(*b"FWSP");
+    bytes.extend([1, 0, 0, 0]);
+    bytes.extend(body);
+    let sum = bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte));
+    if let Some(checksum) = bytes.get_mut(9) {
+        *checksum = sum.wrapping_neg();
+    }
+    bytes
+}

@@ -1,4 +1,4 @@
-//! From one node of a table to the next: IORT, RIMT and VIOT are lists of nodes, each of which says how long it is.
+//! From one node of a table to the next: IORT, RIMT, VIOT, DMAR and IVRS are lists of nodes, each of which says how long it is.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::Sdt;
@@ -12,14 +12,20 @@ use crate::{At, Error, ErrorKind};
 pub(super) struct Walk<'a> {
     table: Sdt<'a>,
     offset: u32,
-    count: u32,
+    /// How many nodes the header counts; `None` where they go on to the end of the table.
+    count: Option<u32>,
     left: u32,
 }
 
 impl<'a> Walk<'a> {
     /// Over the `count` nodes from `offset` on.
     pub(super) fn new(table: Sdt<'a>, offset: u32, count: u32) -> Self {
-        Walk { table, offset, count, left: count }
+        Walk { table, offset, count: Some(count), left: count }
+    }
+
+    /// Over all nodes from `offset` on, up to the end of the table.
+    pub(super) fn to_the_end(table: Sdt<'a>, offset: u32) -> Self {
+        Walk { table, offset, count: None, left: u32::MAX }
     }
 
     /// What follows the nodes that were walked over.
@@ -34,7 +40,7 @@ impl<'a> Walk<'a> {
         header: u16,
         length: impl Fn(&[u8]) -> Option<u16>,
     ) -> Option<Result<(At, &'a [u8]), Error>> {
-        if self.left == 0 {
+        if self.left == 0 || (self.count.is_none() && self.rest().is_empty()) {
             return None;
         }
         let at = self.table.source().at(self.offset);
@@ -56,11 +62,8 @@ impl<'a> Walk<'a> {
     fn frame(&self, header: u16, length: impl Fn(&[u8]) -> Option<u16>) -> Result<&'a [u8], ErrorKind> {
         let rest = self.rest();
         let (have, need) = (saturate(rest.len()), u32::from(header));
-        if rest.is_empty() {
-            return Err(ErrorKind::NodeCount {
-                count: self.count,
-                found: self.count.saturating_sub(self.left),
-            });
+        if let (Some(count), true) = (self.count, rest.is_empty()) {
+            return Err(ErrorKind::NodeCount { count, found: count.saturating_sub(self.left) });
         }
         let length = length(rest).filter(|_| have >= need).ok_or(ErrorKind::Truncated { need, have })?;
         match rest.get(..usize::from(length)) {

@@ -4,6 +4,8 @@ mod assertions;
 mod builder;
 mod container;
 mod corpus;
+mod dmar;
 mod iort;
+mod ivrs;
 mod large;
 mod tables;

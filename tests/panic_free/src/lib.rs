@@ -6,7 +6,9 @@
 
 use core::hint::black_box;
 
+use fwspec::acpi::dmar::{self, Dmar};
 use fwspec::acpi::iort::{self, Body, Iort, Wanted};
+use fwspec::acpi::ivrs::{self, Ivrs};
 use fwspec::acpi::rimt::{self, Rimt};
 use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt};
@@ -163,6 +165,53 @@ ways_in! {
                 other => { black_box(&other); }
             }
         }
+    };
+    read_dmar: |bytes, id| {
+        black_box(Dmar::parse_as(bytes, Source::DMAR).ok());
+        let Ok(table) = Dmar::parse(bytes) else { return };
+        black_box((table.sdt(), table.host_address_width(), table.flags(), table.reserved()));
+        for structure in table.structures() {
+            let Ok(structure) = structure else { continue };
+            black_box((structure.at(), structure.length(), structure.structure_type(), structure.bytes()));
+            let Ok(body) = structure.body() else { continue };
+            match &body {
+                dmar::Body::Drhd(unit) => { black_box((unit.include_all(), unit.register_bytes())); }
+                dmar::Body::Atsr(ports) => { black_box(ports.all_ports()); }
+                dmar::Body::Satc(caches) => { black_box(caches.atc_required()); }
+                other => { black_box(other); }
+            }
+            for scope in body.scopes().into_iter().flatten() {
+                let Ok(scope) = scope else { continue };
+                show(&scope);
+                show(&scope.scope_type());
+                black_box((scope.at(), scope.scope_type_number(), scope.length(), scope.flags(), scope.reserved()));
+                black_box((scope.enumeration_id(), scope.start_bus(), scope.has_odd_byte(), scope.function()));
+                scope.hops().for_each(|hop| { black_box((hop, hop.on(1))); });
+            }
+        }
+        black_box(dmar::unit_of(&table, Bdf::new(Segment(id), 1, 2, 3)).ok());
+    };
+    read_ivrs: |bytes, id| {
+        black_box(Ivrs::parse_as(bytes, Source::IVRS).ok());
+        let Ok(table) = Ivrs::parse(bytes) else { return };
+        black_box((table.sdt(), table.info(), table.reserved(), table.unit_type()));
+        for block in table.blocks() {
+            let Ok(block) = block else { continue };
+            black_box((block.at(), block.bytes(), block.block_type(), block.flags(), block.length(), block.device_id()));
+            match block.body() {
+                Ok(ivrs::Body::Ivhd(unit)) => {
+                    black_box(unit.last_function().ok());
+                    for entry in unit.entries.clone() {
+                        let Ok(entry) = entry else { continue };
+                        black_box((entry.at(), entry.bytes(), entry.entry_type(), entry.device_id(), entry.data(), entry.kind()));
+                    }
+                    unit.claims(block.block_type()).for_each(|claim| { black_box(claim.ok()); });
+                }
+                Ok(ivrs::Body::Ivmd(memory)) => { black_box((memory.is_mapped(), memory.access())); }
+                other => { black_box(&other); }
+            }
+        }
+        black_box(ivrs::unit_of(&table, Bdf::new(Segment(id), 1, 2, 3)).ok());
     };
     read_viot: |bytes, id| {
         black_box(Viot::parse_as(bytes, Source::VIOT).ok());

@@ -1,0 +1,135 @@
+//! What the entries of a block mean together: which functions the unit claims, one entry after the other.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::{Entries, Entry, EntryKind, Ivhd};
+use crate::{At, Error, RequesterId};
+
+/// Extended data, bit 31: the devices must not use ATS. Linux does not look at it.
+const ATS_DISABLED: u32 = 1 << 31;
+
+/// Functions that a unit claims by one entry, or by the two that begin and end a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The entry; that which ends the range.
+    pub at: At,
+    /// First function.
+    pub first: RequesterId,
+    /// Last function, inclusive; below `first` only in broken firmware: Linux then claims nothing.
+    pub last: RequesterId,
+    /// The ID that all of them send with, where it is not their own.
+    pub alias: Option<RequesterId>,
+    /// The data setting.
+    pub data: u8,
+    /// The extended data says that the devices must not use ATS.
+    pub ats_disabled: bool,
+}
+
+/// The claims of a unit's entries, in order (drivers/iommu/amd/init.c `init_iommu_from_acpi`), see [`Ivhd::claims`].
+#[derive(Clone, Debug)]
+pub struct Claims<'a> {
+    entries: Entries<'a>,
+    /// Entries of type 0xf0 are read in blocks of type 0x40 only.
+    has_acpi: bool,
+    /// What an entry has begun. A range that ends without a beginning goes on from the one before, or from 0, as in Linux.
+    range: Claim,
+    /// The function that an alias names is claimed too.
+    alias_target: Option<Claim>,
+}
+
+impl<'a> Ivhd<'a> {
+    /// What the entries claim; `block_type` is that of the block. A function that several claims hold belongs to the last one, in all
+    /// blocks of the table, but see [`unit_of`](super::unit_of).
+    ///
+    /// I/O APICs, HPETs and ACPI devices claim the ID that they send with.
+    pub fn claims(&self, block_type: u8) -> Claims<'a> {
+        let zero = RequesterId(0);
+        let at = self.entries.at();
+        let range = Claim { at, first: zero, last: zero, alias: None, data: 0, ats_disabled: false };
+        Claims { entries: self.entries.clone(), has_acpi: block_type == 0x40, range, alias_target: None }
+    }
+
+    /// The last function that Linux has room for because of this block (`find_last_devid_from_ivhd`): functions above the last of all
+    /// blocks are out of scope. `None` where no entry says: Linux then gives up all units of the table.
+    ///
+    /// # Errors
+    /// An entry that cannot be read.
+    pub fn last_function(&self) -> Result<Option<RequesterId>, Error> {
+        let mut last = None;
+        for entry in self.entries.clone() {
+            let entry = entry?;
+            let named = match entry.kind() {
+                EntryKind::All => return Ok(Some(RequesterId(u16::MAX))),
+                EntryKind::Select
+                | EntryKind::RangeEnd
+                | EntryKind::Alias { .. }
+                | EntryKind::Extended { .. } => entry.device_id(),
+                _ => continue,
+            };
+            last = last.max(Some(named));
+        }
+        Ok(last)
+    }
+}
+
+impl Claims<'_> {
+    fn read(&mut self, entry: &Entry<'_>) -> Option<Claim> {
+        let (device, data, at) = (entry.device_id(), entry.data(), entry.at());
+        let one = |device| Claim { at, first: device, last: device, alias: None, data, ats_disabled: false };
+        match entry.kind() {
+            EntryKind::All => Some(Claim { last: RequesterId(u16::MAX), ..one(RequesterId(0)) }),
+            EntryKind::Select => Some(one(device)),
+            EntryKind::Alias { alias } => {
+                self.alias_target = Some(one(alias));
+                Some(Claim { alias: Some(alias), ..one(device) })
+            }
+            EntryKind::Extended { data } => {
+                Some(Claim { ats_disabled: data & ATS_DISABLED != 0, ..one(device) })
+            }
+            EntryKind::Special { device, variety: 1 | 2, .. } => Some(one(device)),
+            EntryKind::Acpi { hardware_id, .. } if self.has_acpi && hardware_id.first() != Some(&0) => {
+                self.range.data = data;
+                Some(one(device))
+            }
+            EntryKind::RangeStart => {
+                self.range = one(device);
+                None
+            }
+            EntryKind::AliasRangeStart { alias } => {
+                self.range = Claim { alias: Some(alias), ..one(device) };
+                None
+            }
+            EntryKind::ExtendedRangeStart { data } => {
+                self.range = Claim { ats_disabled: data & ATS_DISABLED != 0, ..one(device) };
+                None
+            }
+            EntryKind::RangeEnd => {
+                let range = Claim { at, last: device, ..self.range };
+                self.alias_target = range.alias.map(|alias| Claim { data: range.data, ..one(alias) });
+                Some(range)
+            }
+            EntryKind::Special { .. } | EntryKind::Acpi { .. } | EntryKind::Other => None,
+        }
+    }
+}
+
+impl Iterator for Claims<'_> {
+    type Item = Result<Claim, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(target) = self.alias_target.take() {
+            return Some(Ok(target));
+        }
+        loop {
+            match self.entries.next()? {
+                Ok(entry) => {
+                    if let Some(claim) = self.read(&entry) {
+                        return Some(Ok(claim));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl core::iter::FusedIterator for Claims<'_> {}

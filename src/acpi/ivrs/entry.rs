@@ -1,0 +1,207 @@
+//! The device entries of an IVHD block.
+#![deny(clippy::arithmetic_side_effects)]
+
+use core::fmt;
+
+use super::raw;
+use crate::bytes::{self, saturate};
+use crate::{At, Error, ErrorKind, RequesterId};
+
+/// A device entry (§5.2.2.2).
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    header: &'a raw::EntryHeader,
+    bytes: &'a [u8],
+    at: At,
+    kind: EntryKind<'a>,
+}
+
+/// What a device entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryKind<'a> {
+    /// 0x01: every device of the segment.
+    All,
+    /// 0x02: one device.
+    Select,
+    /// 0x03: the first device of a range.
+    RangeStart,
+    /// 0x04: the last device of the range that began before.
+    RangeEnd,
+    /// 0x42: one device, which sends as another one.
+    Alias {
+        /// The ID that it sends with.
+        alias: RequesterId,
+    },
+    /// 0x43: the first device of a range whose devices all send as one.
+    AliasRangeStart {
+        /// The ID that they send with.
+        alias: RequesterId,
+    },
+    /// 0x46: one device, with extended data: bit 31 ATS disabled.
+    Extended {
+        /// The extended data.
+        data: u32,
+    },
+    /// 0x47: the first device of a range with extended data.
+    ExtendedRangeStart {
+        /// The extended data.
+        data: u32,
+    },
+    /// 0x48: an I/O APIC or HPET.
+    Special {
+        /// The I/O APIC's ID, the HPET's number.
+        handle: u8,
+        /// The ID that it sends with.
+        device: RequesterId,
+        /// 1 I/O APIC, 2 HPET.
+        variety: u8,
+    },
+    /// 0xf0: a device of the ACPI namespace, in blocks of type 0x40.
+    Acpi {
+        /// Hardware ID, padded with NUL.
+        hardware_id: &'a [u8; 8],
+        /// Compatible ID, padded with NUL.
+        compatible_id: &'a [u8; 8],
+        /// 0 none, 1 an integer, 2 a string.
+        unique_id_format: u8,
+        /// The unique ID.
+        unique_id: &'a [u8],
+    },
+    /// Anything else whose length is known: padding (0x00, 0x40) and types that no specification read here defines. Linux passes over
+    /// it.
+    Other,
+}
+
+impl<'a> Entry<'a> {
+    /// Where it stands.
+    pub fn at(&self) -> At {
+        self.at
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Entry type.
+    pub fn entry_type(&self) -> u8 {
+        self.header.entry_type
+    }
+
+    /// The device that it is about; says nothing in entries for all devices and for I/O APICs and HPETs.
+    pub fn device_id(&self) -> RequesterId {
+        RequesterId(self.header.device_id.get())
+    }
+
+    /// Data setting: bit 0 INIT, 1 external interrupts, 2 NMI, 4 and 5 system management, 6 LINT0, 7 LINT1.
+    pub fn data(&self) -> u8 {
+        self.header.data
+    }
+
+    /// What it says.
+    pub fn kind(&self) -> EntryKind<'a> {
+        self.kind
+    }
+}
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (entry_type, device, data) = (self.entry_type(), self.device_id(), self.data());
+        write!(f, "Entry({}: {entry_type:#04x} {device} data {data:#04x}, {:?})", self.at, self.kind)
+    }
+}
+
+/// The device entries of a block. An error ends them: past it nobody knows where one starts.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    rest: &'a [u8],
+    at: At,
+}
+
+/// Bytes of an entry of each type without a unique ID (drivers/iommu/amd/init.c `ivhd_entry_length`): two bits of the type say it.
+fn fixed_length(entry_type: u8) -> Option<u16> {
+    match entry_type {
+        0..=0x3f => Some(4),
+        0x40..=0x7f => Some(8),
+        0xf0 => Some(22),
+        _ => None,
+    }
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn new(rest: &'a [u8], at: At) -> Self {
+        Entries { rest, at }
+    }
+
+    /// Where the next entry stands.
+    pub(super) fn at(&self) -> At {
+        self.at
+    }
+
+    fn read(&self) -> Result<Entry<'a>, ErrorKind> {
+        let entry_type = self.rest.first().copied().unwrap_or_default();
+        let fixed = fixed_length(entry_type).ok_or(ErrorKind::EntryType(entry_type))?;
+        let left = saturate(self.rest.len());
+        let unique_id_length = match entry_type {
+            0xf0 => {
+                let overrun = ErrorKind::EntryOverrun { length: fixed, left };
+                bytes::at::<raw::Acpi>(self.rest, 4).ok_or(overrun)?.unique_id_length
+            }
+            _ => 0,
+        };
+        let length = fixed.saturating_add(u16::from(unique_id_length));
+        let overrun = ErrorKind::EntryOverrun { length, left };
+        let bytes = self.rest.get(..usize::from(length)).ok_or(overrun)?;
+        let header = bytes::at(bytes, 0).ok_or(overrun)?;
+        let kind = kind(entry_type, bytes).ok_or(overrun)?;
+        Ok(Entry { header, bytes, at: self.at, kind })
+    }
+}
+
+/// What an entry says; `None` where it is too short.
+fn kind(entry_type: u8, entry: &[u8]) -> Option<EntryKind<'_>> {
+    let alias = || bytes::at::<raw::Alias>(entry, 4).map(|alias| RequesterId(alias.device_id.get()));
+    let data = || bytes::at::<zerocopy::little_endian::U32>(entry, 4).map(|data| data.get());
+    Some(match entry_type {
+        0x01 => EntryKind::All,
+        0x02 => EntryKind::Select,
+        0x03 => EntryKind::RangeStart,
+        0x04 => EntryKind::RangeEnd,
+        0x42 => EntryKind::Alias { alias: alias()? },
+        0x43 => EntryKind::AliasRangeStart { alias: alias()? },
+        0x46 => EntryKind::Extended { data: data()? },
+        0x47 => EntryKind::ExtendedRangeStart { data: data()? },
+        0x48 => {
+            let raw::Special { handle, device_id, variety } = *bytes::at(entry, 4)?;
+            EntryKind::Special { handle, device: RequesterId(device_id.get()), variety }
+        }
+        0xf0 => {
+            let acpi: &raw::Acpi = bytes::at(entry, 4)?;
+            EntryKind::Acpi {
+                hardware_id: &acpi.hardware_id,
+                compatible_id: &acpi.compatible_id,
+                unique_id_format: acpi.unique_id_format,
+                unique_id: entry.get(22..)?,
+            }
+        }
+        _ => EntryKind::Other,
+    })
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let entry = self.read().map_err(|kind| Error { kind, at: self.at });
+        let length = entry.as_ref().map_or(usize::MAX, |entry| entry.bytes().len());
+        self.rest = self.rest.get(length..).unwrap_or_default();
+        self.at.offset = self.at.offset.saturating_add(saturate(length));
+        Some(entry)
+    }
+}
+
+impl core::iter::FusedIterator for Entries<'_> {}
