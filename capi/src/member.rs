@@ -11,7 +11,7 @@ use super::place::node;
 use super::types::*;
 use crate::bytes::index;
 use fwspec::GroupId;
-use fwspec::group::{DeviceKey, Hindrance, Reason, Relation, Remedy};
+use fwspec::group::{DeviceKey, IsolationBlocker, Reason, Relation, Remedy};
 
 /// The devices that are there, ascending.
 ///
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn fwspec_blockers(
     ask(groups, |groups| {
         let key = DeviceKey::try_from(device)?;
         groups.placement(key).map_err(|_| FWSPEC_NOT_FOUND)?;
-        let blockers = groups.hindrances(key);
+        let blockers = groups.isolation_blockers(key);
         // SAFETY: the caller's array has `capacity` places.
         unsafe { edge::fill(out, capacity, count, blockers.iter().map(blocker_to_c)) }
     })
@@ -171,7 +171,7 @@ fn reason_to_c(reason: &Reason) -> fwspec_reason {
     }
 }
 
-fn blocker_to_c(blocker: &Hindrance) -> fwspec_blocker {
+fn blocker_to_c(blocker: &IsolationBlocker) -> fwspec_blocker {
     let relation = match blocker.relation {
         Relation::Above => FWSPEC_RELATION_ABOVE,
         Relation::Itself => FWSPEC_RELATION_ITSELF,

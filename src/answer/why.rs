@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::group::{Hindrance, Relation};
+use crate::group::{IsolationBlocker, Relation};
 use crate::{DeviceKey, Groups};
 
 use super::groups::{GroupRecord, GroupsDocument, TieRecord};
@@ -98,8 +98,8 @@ impl WhyDocument {
         why.ties = group.into_iter().flat_map(|group| &group.ties).filter(touches).cloned().collect();
         why.reached =
             group.map(|group| reached(&document.name_of(groups, device), group)).unwrap_or_default();
-        let hindrances = groups.hindrances(device).into_iter();
-        why.obstacles = hindrances.map(|found| obstacle(groups, document, device, found)).collect();
+        let isolation_blockers = groups.isolation_blockers(device).into_iter();
+        why.obstacles = isolation_blockers.map(|found| obstacle(groups, document, device, found)).collect();
         why
     }
 
@@ -147,7 +147,12 @@ fn reached(device: &str, group: &GroupRecord) -> Vec<Reached> {
     reached
 }
 
-fn obstacle(groups: &Groups, document: &GroupsDocument, device: DeviceKey, found: Hindrance) -> Obstacle {
+fn obstacle(
+    groups: &Groups,
+    document: &GroupsDocument,
+    device: DeviceKey,
+    found: IsolationBlocker,
+) -> Obstacle {
     let by = document.name_of(groups, found.by);
     let sends = match (found.relation, device) {
         (Relation::Alias, DeviceKey::Pci(bdf)) => {

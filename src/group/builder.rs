@@ -1,7 +1,6 @@
 //! What has to be said of a machine before its first device.
 
-use alloc::collections::BTreeSet;
-
+use super::readiness::Readiness;
 use super::{Groups, Policy};
 use crate::bytes::saturate;
 use crate::map::IdMap;
@@ -64,8 +63,8 @@ impl GroupsBuilder {
     /// The groups, without any device.
     pub fn build(self) -> Groups {
         let iommus = self.map.as_ref().map_or(0, |map| map.iommus().len());
-        let pending: BTreeSet<u32> = (0..saturate(iommus)).filter(|_| self.awaiting_iommus).collect();
+        let readiness = Readiness::awaiting((0..saturate(iommus)).filter(|_| self.awaiting_iommus));
         let topology = Topology::with_chipset(self.chipset);
-        Groups { map: self.map, policy: self.policy, topology, pending, ..Groups::default() }
+        Groups { map: self.map, policy: self.policy, topology, readiness, ..Groups::default() }
     }
 }

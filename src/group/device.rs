@@ -3,7 +3,6 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
-use super::proxy::Proxy;
 use crate::pci::{Acs, AcsFlags, Fact, Function, PortType};
 use crate::{Bdf, Error};
 
@@ -14,7 +13,7 @@ pub enum DeviceKey {
     Pci(Bdf),
     /// A device that the firmware describes by a node of its own: a named component, a device-tree master.
     Node(NodeId),
-    /// A device with an id on a bus that is no PCI (fsl-mc, host1x).
+    /// A device with an id on a bus that is not PCI (fsl-mc, host1x).
     OnBus {
         /// The bus.
         bus: NodeId,
@@ -44,6 +43,24 @@ impl fmt::Display for DeviceKey {
     }
 }
 
+/// The device that another one reaches memory as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proxy {
+    /// The PCI function whose requester IDs the DMA carries (linux `pci_real_dma_dev`).
+    RealDma(Bdf),
+    /// The DPRC container on a bus of the type fsl-mc (linux `fsl_mc_device_group`).
+    Container(DeviceKey),
+}
+
+impl Proxy {
+    pub(super) fn key(self) -> DeviceKey {
+        match self {
+            Proxy::RealDma(bdf) => bdf.into(),
+            Proxy::Container(container) => container,
+        }
+    }
+}
+
 /// A device as it is added to its bus.
 ///
 /// ```
@@ -62,7 +79,7 @@ pub struct Device {
 }
 
 impl Device {
-    /// A PCI function, from as much of its configuration space as somebody read.
+    /// A PCI function, from as much of its configuration space as was read.
     ///
     /// # Errors
     /// As [`Function::read`].
@@ -95,7 +112,7 @@ impl Device {
         Device { key: DeviceKey::Node(node), function: Function::endpoint(), physical: None, proxy: None }
     }
 
-    /// A device with an id on a bus that is no PCI.
+    /// A device with an id on a bus that is not PCI.
     pub const fn on_bus(bus: NodeId, id: u32) -> Device {
         Device {
             key: DeviceKey::OnBus { bus, id },

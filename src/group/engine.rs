@@ -1,93 +1,85 @@
-//! Events in, placements out.
+//! Events in, placements out. Each event goes from top to bottom: the topology and the devices are told, what firmware says and
+//! the ties are looked up, ties are put in force, devices enter their groups, changes are told.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::affected::Affected;
+use super::assignment::Merged;
+use super::device::Proxy;
+use super::entry::{DeviceRef, Entry, FwspecState, Obstacle, State, tag_of};
 use super::event::{BusError, Change, Departure, How, Placement};
-use super::groups::{Entry, Groups, Obstacle, Said, State};
-use super::partition::Slot;
-use super::policy::{self, Policy};
+use super::find::Finder;
+use super::groups::Groups;
+use super::policy::{Policy, Rules};
+use super::refusal::refused;
 use super::{Device, DeviceKey, GroupId};
-use crate::bytes::index;
-use crate::pci::Function;
-use crate::slab::{NOWHERE, Place};
+use crate::pci::{Missing, Node};
+use crate::slab::Key;
 use crate::{Bdf, Segment};
 
-/// As many devices as can be counted: each tie has two ends, and 32 bits name an end.
-const MOST_DEVICES: Slot = Slot::MAX >> 1;
+/// The device that takes a group's name with it when all ties are worked out anew.
+pub(super) type Heirs = BTreeMap<GroupId, DeviceRef>;
+
+/// Devices of a machine of which debug builds check every event: a check looks at all of them.
+const MAX_CHECKED: usize = 8;
 
 impl Groups {
     /// Adds a device to its bus and says where it belongs, before any driver looks at it.
     ///
-    /// A device of which the way to memory is not known yet is held; the event that completes the way places it (see
+    /// A device is held as long as it is not known how it reaches memory; the event that completes the path places it (see
     /// [`Groups::changes`]).
     ///
     /// # Errors
     /// [`BusError::Duplicate`], or [`BusError::Pci`] when the bus numbers of bridges contradict each other; nothing is changed
     /// then.
     pub fn add(&mut self, device: Device) -> Result<Placement, BusError> {
-        let slot = self.slots.next();
-        if slot >= MOST_DEVICES {
-            return Err(BusError::TooMany);
-        }
-        let mut batch = core::mem::take(&mut self.scratch.batch);
-        let place = match self.put(&device, slot, &mut batch) {
-            Ok(place) => place,
-            Err(error) => {
-                self.put_back(batch);
-                return Err(error);
-            }
-        };
+        let newcomer = self.devices.next().ok_or(BusError::TooMany)?;
+        self.scratch.batch.clear();
+        let function = self.put(&device, newcomer)?;
         self.changes.clear();
-        let (key, order) = (device.key, self.next_order);
-        self.next_order = order.saturating_add(1);
-        let state = State::Tied;
-        self.slots.insert(Some(Entry { key, place, order, state, grouped: false, assumed: false }));
-        if let Some(proxy) = device.proxy {
-            self.proxies.insert(slot, proxy);
+        let key = device.key;
+        self.devices.insert(key, function, device.proxy);
+        let proxies = self.devices.proxies();
+        if !proxies.is_empty() {
+            self.scratch.batch.extend(proxies.behind(key));
         }
-        if !self.proxies.is_empty() {
-            batch.extend(self.proxies.behind(key));
-        }
-        let first_group = self.next_group;
-        if batch.is_empty() && !self.contested() {
-            self.scratch.batch = batch;
-            self.tie_one(slot, key, place);
+        let first_group = self.assignment.next_group();
+        if self.scratch.batch.is_empty() && !self.assignment.is_contested() {
+            self.tie_newcomer(newcomer, key, function);
         } else {
-            if !batch.contains(&slot) {
-                batch.insert(0, slot);
+            if !self.scratch.batch.contains(&newcomer) {
+                self.scratch.batch.insert(0, newcomer);
             }
-            self.tie_with(batch, Some(slot), &BTreeMap::new());
+            self.tie_batch(Some(newcomer), &Heirs::new());
         }
-        Ok(self.placed(slot, first_group))
+        self.check_in_debug();
+        Ok(self.placed(newcomer, first_group))
     }
 
-    /// Writes a device down where it is found by its name, and lists the others whose ties that can change. Returns its place
-    /// in the topology.
-    fn put(&mut self, device: &Device, slot: Slot, batch: &mut Vec<Slot>) -> Result<Place, BusError> {
+    /// Puts a function into the topology, and the other devices whose ties that can change into the batch. Returns its node there;
+    /// `None` for a device which is not PCI.
+    fn put(&mut self, device: &Device, newcomer: DeviceRef) -> Result<Option<Key<Node>>, BusError> {
         let (function, physical) = (&device.function, device.physical);
-        match device.key {
-            DeviceKey::Pci(bdf) => {
-                // Nothing else about a function tells what the bus that it is on is below.
-                let may_tell = physical.is_some() || function.only_on_root_bus();
-                let was_attached = !may_tell || self.topology.attached(bdf).is_ok();
-                let place = self.topology.insert_tagged(bdf, function, physical, slot)?;
-                if may_tell || !function.is_leaf() || self.policy == Policy::Strict {
-                    self.affected(bdf, function, was_attached, batch);
-                }
-                Ok(place)
-            }
-            key if self.others.contains_key(&key) => Err(BusError::Duplicate(key)),
-            key => {
-                self.others.insert(key, slot);
-                Ok(NOWHERE)
-            }
+        let DeviceKey::Pci(bdf) = device.key else {
+            let is_there = self.devices.has_other(device.key);
+            return if is_there { Err(BusError::Duplicate(device.key)) } else { Ok(None) };
+        };
+        // Only these two facts can reveal which bridge the bus is below.
+        let may_reveal = physical.is_some() || function.only_on_root_bus();
+        let was_attached = !may_reveal || self.topology.attached(bdf).is_ok();
+        let node = self.topology.insert_tagged(bdf, function, physical, tag_of(newcomer))?;
+        if may_reveal || !function.is_leaf() || self.policy == Policy::Strict {
+            let affected =
+                Affected { topology: &self.topology, policy: self.policy, proxies: self.devices.proxies() };
+            affected.by(bdf, function, was_attached, &mut self.scratch.batch);
         }
+        Ok(Some(node))
     }
 
-    /// What `add` answers: where the device is now, and what the event did on the way.
-    fn placed(&self, slot: Slot, first_group: u64) -> Placement {
-        let mut placement = self.placement_at(slot);
+    /// What `add` answers: where the device is now, and what the event did besides.
+    fn placed(&self, device: DeviceRef, first_group: GroupId) -> Placement {
+        let mut placement = self.placement_of(device);
         let Some(group) = placement.group else { return placement };
         let absorbed: Vec<GroupId> = self
             .changes
@@ -97,8 +89,8 @@ impl Groups {
                 _ => None,
             })
             .collect();
-        let alone = self.partition.around(slot).is_some_and(|class| class.grouped == 1);
-        placement.how = match (absorbed.is_empty(), alone || group.0 >= first_group) {
+        let created = group >= first_group || self.assignment.is_only_one(device);
+        placement.how = match (absorbed.is_empty(), created) {
             (false, _) => How::Merged { absorbed },
             (true, true) => How::Created,
             (true, false) => How::Joined,
@@ -112,28 +104,16 @@ impl Groups {
     /// # Errors
     /// [`BusError::Unknown`].
     pub fn remove(&mut self, device: DeviceKey) -> Result<Departure, BusError> {
-        let slot = self.slot_of(device).ok_or(BusError::Unknown(device))?;
-        match device {
-            DeviceKey::Pci(bdf) => _ = self.topology.remove(bdf)?,
-            key => _ = self.others.remove(&key),
+        let leaver = self.device(device).ok_or(BusError::Unknown(device))?;
+        if let DeviceKey::Pci(bdf) = device {
+            self.topology.remove(bdf)?;
         }
         self.changes.clear();
-        let group = self.group_at(slot);
-        self.forget_streams(slot);
-        self.leave_group(slot);
-        self.partition.remove(slot, device);
-        self.proxies.remove(slot);
-        self.withheld.remove(&slot);
-        self.obstacles.remove(&slot);
-        if let Some(said) = self.said.get_mut(index(slot)) {
-            *said = Said::default();
-        }
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = None;
-        }
-        self.slots.release(slot);
-        self.groups.tidy();
-        Ok(Departure { group, dissolved: group.is_some_and(|group| !self.groups.contains(group)) })
+        self.forget_fwspec(leaver);
+        let group = self.assignment.remove(leaver, device);
+        self.devices.remove(leaver);
+        self.check_in_debug();
+        Ok(Departure { group, dissolved: group.is_some_and(|group| !self.assignment.contains(group)) })
     }
 
     /// Replaces the facts of a PCI function with what was read later: ACS control bits that changed, virtual functions that were
@@ -145,33 +125,38 @@ impl Groups {
         let DeviceKey::Pci(bdf) = device.key else { return Err(BusError::Unknown(device.key)) };
         self.topology.replace(bdf, device.function)?;
         self.changes.clear();
-        let mut batch = core::mem::take(&mut self.scratch.batch);
-        self.affected(bdf, &device.function, true, &mut batch);
-        batch.retain(|slot| matches!(self.obstacle(*slot), Some(Obstacle::Missing(_))));
-        self.tie(batch);
+        self.scratch.batch.clear();
+        let affected =
+            Affected { topology: &self.topology, policy: self.policy, proxies: self.devices.proxies() };
+        affected.by(bdf, &device.function, true, &mut self.scratch.batch);
+        self.scratch.batch.retain(|other| self.devices.is_held(*other));
+        self.tie_batch(None, &Heirs::new());
+        self.check_in_debug();
         Ok(&self.changes)
     }
 
-    /// Says that a bus is a root bus, where no function on it tells: a PCI expander bus with endpoints only.
+    /// Says that a bus is a root bus, where no function on it reveals it: a PCI expander bus with endpoints only.
     pub fn declare_root(&mut self, segment: Segment, bus: u8) -> &[Change] {
-        self.changes.clear();
-        self.topology.declare_root(segment, bus);
-        let mut batch = core::mem::take(&mut self.scratch.batch);
-        self.descend(segment, [bus], &mut batch);
-        self.tie(batch);
-        &self.changes
+        self.declare_roots(&[(segment, bus)])
     }
 
     /// Says that every bridge is there: a bus without one is a root bus, and nothing is held any more.
     pub fn settle(&mut self) -> &[Change] {
-        self.changes.clear();
         let orphans: Vec<(Segment, u8)> = self.topology.orphan_buses().collect();
-        let mut batch = core::mem::take(&mut self.scratch.batch);
-        for (segment, bus) in orphans {
-            self.topology.declare_root(segment, bus);
-            self.descend(segment, [bus], &mut batch);
+        self.declare_roots(&orphans)
+    }
+
+    fn declare_roots(&mut self, buses: &[(Segment, u8)]) -> &[Change] {
+        self.changes.clear();
+        self.scratch.batch.clear();
+        for (segment, bus) in buses {
+            self.topology.declare_root(*segment, *bus);
+            let affected =
+                Affected { topology: &self.topology, policy: self.policy, proxies: self.devices.proxies() };
+            affected.below(*segment, [*bus], &mut self.scratch.batch);
         }
-        self.tie(batch);
+        self.tie_batch(None, &Heirs::new());
+        self.check_in_debug();
         &self.changes
     }
 
@@ -179,14 +164,14 @@ impl Groups {
     /// partition does not change.
     pub fn iommu_ready(&mut self, iommu: u32) -> &[Change] {
         self.changes.clear();
-        self.pending.remove(&iommu);
-        let waiting = self.waiting.remove(&iommu).unwrap_or_default();
-        let mut waiting: Vec<(DeviceKey, Slot)> =
-            waiting.into_iter().filter_map(|slot| Some((self.entry(slot)?.key, slot))).collect();
-        waiting.sort_unstable();
-        for (_, slot) in waiting {
-            self.enter_group(slot, None);
+        let waited = self.readiness.ready(iommu).into_iter();
+        let mut waited: Vec<(DeviceKey, DeviceRef)> =
+            waited.filter_map(|device| Some((self.devices.entry(device)?.key, device))).collect();
+        waited.sort_unstable();
+        for (_, device) in waited {
+            self.enter(device, None);
         }
+        self.check_in_debug();
         &self.changes
     }
 
@@ -195,13 +180,12 @@ impl Groups {
     /// # Errors
     /// [`BusError::NoGroup`], [`BusError::Owned`].
     pub fn own(&mut self, group: GroupId) -> Result<(), BusError> {
-        let class = self.groups.get(group).ok_or(BusError::NoGroup(group))?;
-        let class = self.partition.class_mut(class).ok_or(BusError::NoGroup(group))?;
-        if core::mem::replace(&mut class.owned, true) {
-            return Err(BusError::Owned(group));
+        match self.assignment.own(group) {
+            None => return Err(BusError::NoGroup(group)),
+            Some(false) => return Err(BusError::Owned(group)),
+            Some(true) => self.changes.clear(),
         }
-        self.owned = self.owned.saturating_add(1);
-        self.changes.clear();
+        self.check_in_debug();
         Ok(())
     }
 
@@ -210,57 +194,167 @@ impl Groups {
     /// # Errors
     /// [`BusError::NoGroup`].
     pub fn release(&mut self, group: GroupId) -> Result<&[Change], BusError> {
-        let class = self.groups.get(group).ok_or(BusError::NoGroup(group))?;
+        let withheld = self.assignment.release(group).ok_or(BusError::NoGroup(group))?;
         self.changes.clear();
-        if let Some(class) = self.partition.class_mut(class) {
-            let was_owned = core::mem::take(&mut class.owned);
-            self.owned = self.owned.saturating_sub(was_owned.into());
-        }
-        let batch = core::mem::take(&mut self.withheld);
-        self.tie(batch.into_iter().collect());
+        self.scratch.batch.clear();
+        self.scratch.batch.extend(withheld);
+        self.tie_batch(None, &Heirs::new());
+        self.check_in_debug();
         Ok(&self.changes)
     }
 
-    /// The devices whose ties the arrival of a function can change besides its own: what is below it, and all that is on its bus
-    /// when it tells what that bus is.
-    fn affected(&self, bdf: Bdf, function: &Function, was_attached: bool, batch: &mut Vec<Slot>) {
-        let told = !was_attached && self.topology.attached(bdf).is_ok();
-        let opened = self.policy == Policy::Strict
-            && policy::switch_of(&self.topology, bdf)
-                .is_some_and(|switch| policy::open_in_switch(&self.topology, switch) == Some(bdf));
-        if told || opened {
-            self.descend(bdf.segment, [bdf.rid.bus()], batch);
+    /// The short way of [`Groups::tie_batch`], for a newcomer which changes no other device's ties and which no group can refuse.
+    fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) {
+        self.assignment.insert(device);
+        if let Some(missing) = self.look_up(device, key, function) {
+            return self.devices.set_state(device, Err(Obstacle::Missing(missing)));
+        }
+        self.scratch.found.clear();
+        self.find(device, key, function);
+        self.unite_found(|_, _| true);
+        self.enter(device, Some(device));
+    }
+
+    /// Finds the ties of the devices in the batch, puts them in force and gives the devices their groups. The changes do not
+    /// tell of the `newcomer`. `heirs` are devices which take a group's name with them.
+    pub(super) fn tie_batch(&mut self, newcomer: Option<DeviceRef>, heirs: &Heirs) {
+        let batch = core::mem::take(&mut self.scratch.batch);
+        let mut attached = core::mem::take(&mut self.scratch.attached);
+        self.scratch.found.clear();
+        attached.clear();
+        // Whether a device may be refused, or inherit a name.
+        let contested = self.assignment.is_contested() || !heirs.is_empty();
+        // Out of the index first: an id is tied to one of those that have it already, and they must be tied to each other.
+        if self.map.is_some() {
+            batch.iter().for_each(|device| self.forget_fwspec(*device));
+        }
+        attached.extend(batch.iter().filter(|device| self.arrive(**device, contested)));
+        if contested {
+            self.settle_contest(&attached, heirs);
         } else {
-            self.descend(bdf.segment, function.below(bdf.rid), batch);
+            self.unite_found(|_, _| true);
+        }
+        for device in &attached {
+            self.enter(*device, newcomer);
+        }
+        if !heirs.is_empty() {
+            self.assignment.drop_unused_names();
+        }
+        self.assignment.tidy();
+        self.scratch.batch = batch;
+        self.scratch.attached = attached;
+    }
+
+    /// Looks up what is above a device, what firmware says of it, and its ties. False where something above it is missing.
+    fn arrive(&mut self, device: DeviceRef, contested: bool) -> bool {
+        let Some(&Entry { key, function, state, .. }) = self.devices.entry(device) else { return false };
+        let fresh = self.assignment.insert(device);
+        let was_tied = !fresh && state == State::Tied;
+        let missing = self.look_up(device, key, function);
+        match missing {
+            Some(missing) if !was_tied => self.devices.set_state(device, Err(Obstacle::Missing(missing))),
+            None if !was_tied && contested => self.devices.set_state(device, Ok(State::Arriving)),
+            None if state != State::Tied => self.devices.set_state(device, Ok(State::Tied)),
+            Some(_) | None => {}
+        }
+        if missing.is_none() {
+            self.find(device, key, function);
+        }
+        missing.is_none()
+    }
+
+    /// Looks up what is above a device and, where nothing is missing there, what firmware says of it.
+    fn look_up(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) -> Option<Missing> {
+        let missing = function.and_then(|function| self.topology.look_up_upstream(function));
+        let Some(map) = self.map.as_ref().filter(|_| missing.is_none()) else { return missing };
+        let outcome = match key {
+            DeviceKey::Pci(bdf) => {
+                let aliases = self.aliases(bdf);
+                map.fwspec(aliases.map(|alias| Bdf { rid: alias.rid, ..alias.by }))
+            }
+            DeviceKey::Node(node) => map.fwspec_of(node.0),
+            DeviceKey::OnBus { bus, id } => match self.devices.proxies().of(device) {
+                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.fwspec_on_bus(bus.0, id),
+                _ => map.fwspec_on_bus(bus.0, id),
+            },
+        };
+        self.forget_fwspec(device);
+        // A record that Linux discards still says as which master the device reaches the IOMMU.
+        let dropped = outcome.dropped.is_some();
+        let fwspec = outcome.fwspec.or(outcome.dropped);
+        let firmware = FwspecState { fwspec, dropped, refused: outcome.refused };
+        let rules = Rules { policy: self.policy, map: self.map.as_ref() };
+        self.devices.set_firmware(device, firmware, rules);
+        None
+    }
+
+    /// Forgets the ids of a device, which waits for no IOMMU any more.
+    pub(super) fn forget_fwspec(&mut self, device: DeviceRef) {
+        if let Some(fwspec) = self.devices.forget_fwspec(device) {
+            self.readiness.forget(device, &fwspec);
         }
     }
 
-    /// Keeps a list of an event for the next one.
-    pub(super) fn put_back(&mut self, mut batch: Vec<Slot>) {
-        batch.clear();
-        self.scratch.batch = batch;
+    /// Collects the ties of a device.
+    fn find(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) {
+        let rules = Rules { policy: self.policy, map: self.map.as_ref() };
+        let finder = Finder { topology: &self.topology, devices: &self.devices, rules };
+        let assumed = finder.find(device, key, function, &mut self.scratch.found);
+        self.devices.set_assumed(device, assumed);
     }
 
-    /// Everything on these buses and below, parents first. Bus numbers grow on the way, so it ends.
-    fn descend(&self, segment: Segment, buses: impl IntoIterator<Item = u8>, batch: &mut Vec<Slot>) {
-        let mut buses: Vec<u8> =
-            buses.into_iter().filter(|bus| !self.topology.is_bare(segment, *bus)).collect();
-        if buses.is_empty() {
+    /// Decides which of the attached devices are tied, where some groups have owners or parts of groups have heirs, and puts in
+    /// force the ties that no owner forbids.
+    fn settle_contest(&mut self, attached: &[DeviceRef], heirs: &Heirs) {
+        let refused = refused(&self.devices, &self.assignment, &self.scratch.found);
+        for (group, device) in heirs.iter().filter(|(_, device)| !refused.contains_key(device)) {
+            // Named before anything is united, so that names go where the recomputed parts are.
+            self.assignment.bequeath(*device, *group);
+        }
+        for device in attached {
+            let refusal = refused.get(device).map(|owner| Obstacle::Owned(*owner));
+            self.devices.set_state(*device, refusal.map_or(Ok(State::Tied), Err));
+        }
+        self.assignment.withhold(refused.keys().copied());
+        self.unite_found(|a, b| !refused.contains_key(&a) && !refused.contains_key(&b));
+    }
+
+    /// Puts the ties that were found in force. Those that are not `allowed`, or would widen an owned group, are withheld.
+    fn unite_found(&mut self, allowed: impl Fn(DeviceRef, DeviceRef) -> bool) {
+        for &(a, b, tie) in &self.scratch.found {
+            if !allowed(a, b) || self.assignment.would_widen_owned(a, b) {
+                self.assignment.withhold([a, b]);
+            } else if let Some(Merged { absorbed, into }) = self.assignment.unite(a, b, tie) {
+                self.changes.push(Change::Merged { absorbed, into });
+            }
+        }
+    }
+
+    /// Gives a device its class's group, if an IOMMU translates it and is ready, and tells so unless it is the `newcomer`.
+    fn enter(&mut self, device: DeviceRef, newcomer: Option<DeviceRef>) {
+        let Some(&Entry { key, state, .. }) = self.devices.entry(device) else { return };
+        let fwspec = self.devices.firmware(device).fwspec.as_ref();
+        if self.map.is_some() && fwspec.is_none() {
+            self.assignment.leave(device);
             return;
         }
-        let mut seen = [false; 256];
-        while let Some(bus) = buses.pop() {
-            if seen.get_mut(usize::from(bus)).is_none_or(|seen| core::mem::replace(seen, true)) {
-                continue;
-            }
-            buses.extend(self.topology.virtual_buses_of(segment, bus));
-            if !self.proxies.is_empty() {
-                batch.extend(self.proxies.behind_bus(segment, bus));
-            }
-            for (bdf, node) in self.topology.on_bus(segment, bus) {
-                batch.push(node.tag);
-                buses.extend(node.function.below(bdf.rid));
-            }
+        if state != State::Tied || self.assignment.is_grouped(device) {
+            return;
+        }
+        if let Some(iommu) = self.readiness.missing(fwspec) {
+            return self.readiness.wait(device, iommu);
+        }
+        if let Some(group) = self.assignment.enter(device)
+            && newcomer != Some(device)
+        {
+            self.changes.push(Change::Placed { device: key, group });
+        }
+    }
+
+    /// Checks what the parts of this type promise, in debug builds and on small machines.
+    pub(super) fn check_in_debug(&self) {
+        if cfg!(debug_assertions) && self.devices.most() <= MAX_CHECKED {
+            debug_assert_eq!(self.check(), Ok(()));
         }
     }
 }

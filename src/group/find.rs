@@ -3,147 +3,156 @@
 use alloc::vec::Vec;
 
 use super::DeviceKey;
-use super::groups::{Groups, Obstacle};
-use super::partition::Slot;
-use super::policy::{self, Policy};
-use super::proxy::Proxy;
-use super::tie::{self, Guise, Tie, View};
-use crate::bytes::index;
+use super::device::Proxy;
+use super::devices::Devices;
+use super::entry::{DeviceRef, device_of};
+use super::policy::{self, Policy, Rules};
+use super::tie::{self, DmaAliases, SlotFunction, Tie};
 use crate::map::Stream;
 use crate::model::GroupRule;
-use crate::pci::{Openness, Seat};
-use crate::slab::Place;
+use crate::pci::{Node, Openness, PlacedFunction, Topology};
+use crate::slab::Key;
 use crate::{Bdf, StreamId};
 
 /// A tie that is found but not in force yet.
-pub(super) type Found = (Slot, Slot, Tie);
+pub(super) type Found = (DeviceRef, DeviceRef, Tie);
 
-impl Groups {
-    /// Collects the ties of one device to others that are attached.
-    pub(super) fn find(&mut self, slot: Slot, key: DeviceKey, place: Place, found: &mut Vec<Found>) {
-        self.find_proxy(slot, found);
-        if let Some(fwspec) = &self.said(slot).fwspec {
-            for stream in &fwspec.ids {
-                let Some(id) = stream.id.filter(|_| self.ties_by_id(stream.iommu)) else { continue };
-                let tie = Tie::SharedStreamId { iommu: stream.iommu, id };
-                found.extend(self.streams.meeting(slot, *stream).map(|other| (slot, other, tie)));
-                let rule = self.rule(stream.iommu);
-                if let Some(rule @ GroupRule::SharedIdSet(set)) = rule.filter(|rule| in_set(*rule, id.0)) {
-                    let of = |id: &u32| Stream { id: Some(StreamId(*id)), ..*stream };
-                    let others = set.iter().flat_map(|id| self.streams.meeting(slot, of(id)));
-                    found.extend(others.map(|other| (slot, other, Tie::Driver { rule })));
-                }
-            }
-            if let Some(rule @ (GroupRule::Instance | GroupRule::Bank)) = self.rule(fwspec.iommu) {
-                let other = self.streams.other_master(slot, fwspec.iommu);
-                found.extend(other.map(|other| (slot, other, Tie::Driver { rule })));
-            }
-        }
-        if let DeviceKey::Pci(bdf) = key
-            && let Some(assumed) = self.find_pci(slot, bdf, place, found)
-            && let Some(entry) = self.entry_mut(slot)
-        {
-            entry.assumed = assumed;
-        }
+/// Looks for ties among the devices that are there.
+#[derive(Clone, Copy)]
+pub(super) struct Finder<'a> {
+    pub(super) topology: &'a Topology,
+    pub(super) devices: &'a Devices,
+    pub(super) rules: Rules<'a>,
+}
+
+impl Finder<'_> {
+    /// Collects the ties of one device to others that are attached. Returns whether one of them rests on something that was not
+    /// read.
+    pub(super) fn find(
+        self,
+        device: DeviceRef,
+        key: DeviceKey,
+        function: Option<Key<Node>>,
+        found: &mut Vec<Found>,
+    ) -> bool {
+        self.by_proxy(device, found);
+        self.by_ids(device, found);
+        let (DeviceKey::Pci(bdf), Some(function)) = (key, function) else { return false };
+        self.by_pci(device, bdf, function, found).unwrap_or(false)
     }
 
-    /// The ties of a device that reaches memory as another: to that one, and to one more that does.
-    fn find_proxy(&self, slot: Slot, found: &mut Vec<Found>) {
-        let Some(proxy) = self.proxies.of(slot) else { return };
+    /// Ties a device which has a proxy to it, and to one other device with the same proxy.
+    fn by_proxy(self, device: DeviceRef, found: &mut Vec<Found>) {
+        let proxies = self.devices.proxies();
+        let Some(proxy) = proxies.of(device) else { return };
         let tie = match proxy {
             Proxy::RealDma(real) => Tie::RealDma(real),
             Proxy::Container(container) => {
                 // linux drivers/iommu/arm/arm-smmu/arm-smmu.c `arm_smmu_device_group`; no other driver asks for containers.
-                let rule = self.said(slot).fwspec.as_ref().and_then(|fwspec| self.rule(fwspec.iommu));
-                if rule != Some(GroupRule::SharedStreamMapping) {
+                let fwspec = self.devices.firmware(device).fwspec.as_ref();
+                if fwspec.and_then(|fwspec| self.rules.of(fwspec.iommu))
+                    != Some(GroupRule::SharedStreamMapping)
+                {
                     return;
                 }
                 Tie::Container(container)
             }
         };
-        let held = |other: &Slot| matches!(self.obstacle(*other), Some(Obstacle::Missing(_)));
-        let itself = self.slot_of(proxy.key());
-        let another = self.proxies.behind(proxy.key()).find(|other| *other != slot && !held(other));
-        found.extend(
-            itself.filter(|other| !held(other)).into_iter().chain(another).map(|other| (slot, other, tie)),
-        );
+        let is_held = |other: &DeviceRef| self.devices.is_held(*other);
+        let itself = self.devices.find(self.topology, proxy.key()).filter(|other| !is_held(other));
+        let another = proxies.behind(proxy.key()).find(|other| *other != device && !is_held(other));
+        found.extend(itself.into_iter().chain(another).map(|other| (device, other, tie)));
     }
 
-    /// How the driver of an IOMMU groups its masters.
-    pub(super) fn rule(&self, iommu: u32) -> Option<GroupRule> {
-        Some(self.map.as_ref()?.iommus().get(index(iommu))?.group_rule)
-    }
-
-    /// Whether devices that share an id at an IOMMU are tied.
-    pub(super) fn ties_by_id(&self, iommu: u32) -> bool {
-        policy::shared_id_ties(self.policy, self.rule(iommu))
-    }
-
-    /// The ties that PCI makes. Says whether one of them is for want of knowledge.
-    fn find_pci(&self, slot: Slot, bdf: Bdf, place: Place, found: &mut Vec<Found>) -> Option<bool> {
-        let seat = self.topology.seat_at(place)?;
-        let way = seat.way();
-        let mut assumed = seat.has_hidden_aliases();
-        let mut tie_to = |other: Slot, tie: Tie| {
-            if other != slot {
-                found.push((slot, other, tie));
+    /// The ties that ids make, and the driver of the IOMMU.
+    fn by_ids(self, device: DeviceRef, found: &mut Vec<Found>) {
+        let Some(fwspec) = &self.devices.firmware(device).fwspec else { return };
+        let (rules, streams) = (self.rules, self.devices.streams());
+        for stream in &fwspec.ids {
+            let Some(id) = stream.id.filter(|_| rules.ties_by_id(stream.iommu)) else { continue };
+            let tie = Tie::SharedStreamId { iommu: stream.iommu, id };
+            found.extend(streams.meeting(device, *stream).map(|other| (device, other, tie)));
+            let rule = rules.of(stream.iommu);
+            if let Some(rule @ GroupRule::SharedIdSet(set)) = rule.filter(|rule| in_set(*rule, id.0)) {
+                let of = |id: &u32| Stream { id: Some(StreamId(*id)), ..*stream };
+                let others = set.iter().flat_map(|id| streams.meeting(device, of(id)));
+                found.extend(others.map(|other| (device, other, Tie::Driver { rule })));
             }
+        }
+        if let Some(rule @ (GroupRule::Instance | GroupRule::Bank)) = rules.of(fwspec.iommu) {
+            let other = streams.other_master(device, fwspec.iommu);
+            found.extend(other.map(|other| (device, other, Tie::Driver { rule })));
+        }
+    }
+
+    /// The ties that PCI makes. Returns whether one of them rests on something that was not read.
+    fn by_pci(
+        self,
+        device: DeviceRef,
+        bdf: Bdf,
+        function: Key<Node>,
+        found: &mut Vec<Found>,
+    ) -> Option<bool> {
+        let placed = self.topology.placed_at(function)?;
+        let upstream = placed.upstream();
+        let strict = self.rules.policy == Policy::Strict;
+        let mut assumed = placed.has_hidden_aliases();
+        let mut tie_to = |other: Option<DeviceRef>, tie: Tie| {
+            found.extend(other.filter(|other| *other != device).map(|other| (device, other, tie)));
         };
-        if let Some(parent) = way.parent {
-            if let Some((port, unknown)) = way.open {
+        let parent = device_of(upstream.parent);
+        if parent.is_some() {
+            if let Some((port, unknown)) = upstream.open {
                 assumed |= unknown;
                 tie_to(parent, Tie::AcsPath { port: Bdf { rid: port, ..bdf } });
             }
-            if self.policy == Policy::Strict
-                && let Some((parent, _)) = self.topology.bridges(bdf).next()
-                && let Some(switch) = policy::open_switch_above(&self.topology, parent)
+            if strict
+                && let Some((bridge, _)) = self.topology.bridges(bdf).next()
+                && let Some(switch) = policy::open_switch_above(self.topology, bridge)
             {
-                tie_to(way.parent.unwrap_or(slot), Tie::BusIsolation { switch });
+                tie_to(parent, Tie::BusIsolation { switch });
             }
         }
         // The bridges further up that add an alias are tied to this one in their turn.
-        if let Some((bridge, rid)) = way.alias {
-            tie_to(bridge, Tie::SharedAlias(Bdf { rid, ..bdf }));
+        if let Some((bridge, rid)) = upstream.alias {
+            tie_to(device_of(bridge), Tie::SharedAlias(Bdf { rid, ..bdf }));
         }
-        let (mine, openness) = view(&seat);
+        let (mine, openness) = in_slot(&placed);
         if openness.open {
-            for sibling in seat.in_slot().filter(|sibling| sibling.node.rid != bdf.rid) {
-                let (theirs, their_openness) = view(&sibling);
+            for sibling in placed.in_slot().filter(|sibling| sibling.node.rid != bdf.rid) {
+                let (theirs, their_openness) = in_slot(&sibling);
                 if let Some(tie) = tie::multifunction(&mine, &theirs) {
                     assumed |= openness.assumed || their_openness.assumed;
-                    tie_to(sibling.node.tag, tie);
+                    tie_to(device_of(sibling.node.tag), tie);
                     // All such functions of a slot are tied to each other: one stands for them.
                     break;
                 }
             }
         }
-        if seat.somebody_poses() {
-            let mine = guise(&seat);
-            for other in seat.confusable().filter(|other| other.node.rid != bdf.rid) {
-                if let Some(tie) = tie::dma_alias(&mine, &guise(&other)) {
-                    tie_to(other.node.tag, tie);
+        if placed.bus_has_posing() {
+            let mine = aliases(&placed);
+            for other in placed.confusable().filter(|other| other.node.rid != bdf.rid) {
+                if let Some(tie) = tie::dma_alias(&mine, &aliases(&other)) {
+                    tie_to(device_of(other.node.tag), tie);
                 }
             }
         }
-        if self.policy == Policy::Strict {
-            self.find_in_switch(bdf, &mut tie_to);
+        if strict {
+            self.by_switch(bdf, &mut tie_to);
         }
         Some(assumed)
     }
 
     /// The ties of the bus inside a switch: all its functions to the first that lets peers through.
-    fn find_in_switch(&self, bdf: Bdf, tie_to: &mut impl FnMut(Slot, Tie)) {
-        let Some(switch) = policy::switch_of(&self.topology, bdf) else { return };
-        let Some(open) = policy::open_in_switch(&self.topology, switch) else { return };
+    fn by_switch(self, bdf: Bdf, tie_to: &mut impl FnMut(Option<DeviceRef>, Tie)) {
+        let Some(switch) = policy::switch_of(self.topology, bdf) else { return };
+        let Some(open) = policy::open_in_switch(self.topology, switch) else { return };
         let tie = Tie::BusIsolation { switch };
         if open != bdf {
-            if let Some(open) = self.topology.node(open) {
-                tie_to(open.tag, tie);
-            }
-            return;
+            return tie_to(self.topology.node(open).and_then(|open| device_of(open.tag)), tie);
         }
         for (_, other) in self.topology.on_bus(bdf.segment, bdf.rid.bus()) {
-            tie_to(other.tag, tie);
+            tie_to(device_of(other.tag), tie);
         }
     }
 }
@@ -153,19 +162,19 @@ fn in_set(rule: GroupRule, id: u32) -> bool {
     matches!(rule, GroupRule::SharedIdSet(set) if set.contains(&id))
 }
 
-/// What the tie rules look at, and whether it lets its neighbours' traffic through.
-fn view(seat: &Seat<'_>) -> (View, Openness) {
-    let multifunction = seat.in_multifunction_slot();
-    let openness = seat.openness(multifunction);
-    let view = View {
-        bdf: seat.bdf(),
-        virtual_function: seat.node.function.virtual_function,
+/// What the tie rules look at among the functions of a slot, and whether this one lets its neighbours' traffic through.
+fn in_slot(placed: &PlacedFunction<'_>) -> (SlotFunction, Openness) {
+    let multifunction = placed.in_multifunction_slot();
+    let openness = placed.openness(multifunction);
+    let function = SlotFunction {
+        bdf: placed.bdf(),
+        virtual_function: placed.node.function.virtual_function,
         multifunction,
         isolates: !openness.open,
     };
-    (view, openness)
+    (function, openness)
 }
 
-fn guise(seat: &Seat<'_>) -> Guise {
-    Guise { bdf: seat.bdf(), poses: seat.poses() }
+fn aliases(placed: &PlacedFunction<'_>) -> DmaAliases {
+    DmaAliases { bdf: placed.bdf(), poses: placed.poses() }
 }

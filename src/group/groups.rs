@@ -1,24 +1,28 @@
 //! The devices of a machine and their groups at the moment.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::assignment::Assignment;
+use super::device::Proxy;
+use super::devices::Devices;
+use super::entry::{DeviceRef, Obstacle, State};
 use super::event::{BusError, Change, How, Placement};
 use super::find::Found;
-use super::names::Names;
-use super::partition::{Class, Partition, Slot};
-use super::proxy::{Proxies, Proxy};
-use super::streams::Streams;
+use super::policy::Rules;
+use super::readiness::Readiness;
+use super::view::reason;
 use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, Policy, Reason};
 use crate::Bdf;
-use crate::bytes::index;
-use crate::map::{Fwspec, IdMap, NoStream};
-use crate::pci::{Alias, Missing, Topology};
-use crate::slab::{Place, Slab};
+use crate::map::{IdMap, NoStream};
+use crate::pci::{Alias, Topology};
 
 /// The devices of a machine and their groups.
 ///
 /// A device gets its group in the call that adds it, before any driver. Devices come and go in any order.
+///
+/// Three owners keep it: of the devices, of the assignment to classes and groups, and of the IOMMUs that are not ready. Each
+/// says what it promises; between them, only devices that are there and tied are in a group, devices that wait for an IOMMU are in
+/// none, and every device that was added is in a class.
 ///
 /// # What order freedom rests on
 /// The partition after any adds is the same in whatever order they come, and whenever [`Groups::iommu_ready`] is told, as long as
@@ -29,7 +33,7 @@ use crate::slab::{Place, Slab};
 ///   is elsewhere has no bridge, a root port stands on a root bus. Where [`Groups::add`] sees a contradiction it refuses the
 ///   second of the two with [`BusError::Pci`]; where it cannot, ties made before it came stay until [`Groups::recompute`];
 /// * nothing is removed in between: what a device that left held together stays together until [`Groups::recompute`];
-/// * no group is owned ([`Groups::own`]): an owned group refuses who would widen it;
+/// * no group is owned ([`Groups::own`]): an owned group refuses devices which would widen it;
 /// * the list is complete, or [`Groups::settle`] is called at its end only, for it takes a bus without a bridge for a root bus.
 ///
 /// ```
@@ -41,7 +45,7 @@ use crate::slab::{Place, Slab};
 /// assert_ne!(placed.group, groups.group_of(port.into()));
 ///
 /// let mut groups = Groups::without_firmware();
-/// groups.add(Device::endpoint(nic))?; // held: nobody knows what is above bus 1
+/// groups.add(Device::endpoint(nic))?; // held: it is not known yet what is above bus 1
 /// groups.add(Device::root_port(port, 1..=1))?; // a port without ACS
 /// let reasons: Vec<String> = groups.why(port.into(), nic.into()).map(|reason| reason.to_string()).collect();
 /// assert_eq!(reasons, ["0000:00:01.0 - 0000:01:00.0: 0000:00:01.0 on the way to the root does not isolate"]);
@@ -52,89 +56,22 @@ pub struct Groups {
     pub(super) map: Option<IdMap>,
     pub(super) policy: Policy,
     pub(super) topology: Topology,
-    /// The devices.
-    pub(super) slots: Slab<Option<Entry>>,
-    /// What firmware says of them, by slot; empty without firmware.
-    pub(super) said: Vec<Said>,
-    /// Why a device is not tied, for those that are not.
-    pub(super) obstacles: BTreeMap<Slot, Obstacle>,
-    /// Slots of devices that are no PCI functions; those of PCI functions are in the topology.
-    pub(super) others: BTreeMap<DeviceKey, Slot>,
-    pub(super) partition: Partition,
-    pub(super) streams: Streams,
-    /// Devices that reach memory as others.
-    pub(super) proxies: Proxies,
-    /// IOMMUs that are not ready yet.
-    pub(super) pending: BTreeSet<u32>,
-    /// Devices that wait for one of them.
-    pub(super) waiting: BTreeMap<u32, BTreeSet<Slot>>,
-    /// Devices to look at again when a group is released.
-    pub(super) withheld: BTreeSet<Slot>,
-    /// The class that each group is in.
-    pub(super) groups: Names,
-    /// How many groups have an owner.
-    pub(super) owned: usize,
-    pub(super) next_group: u64,
-    pub(super) next_order: u64,
+    pub(super) devices: Devices,
+    pub(super) assignment: Assignment,
+    pub(super) readiness: Readiness,
     pub(super) changes: Vec<Change>,
-    /// Empty between events: kept so that an event allocates nothing.
     pub(super) scratch: Scratch,
 }
 
-/// Lists that an event fills and empties.
+/// Lists that an event fills. They are kept so that most events allocate nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scratch {
-    pub(super) batch: Vec<Slot>,
-    pub(super) ready: Vec<Slot>,
+    /// Devices whose ties the event can change.
+    pub(super) batch: Vec<DeviceRef>,
+    /// Those of them to which nothing above them is missing.
+    pub(super) attached: Vec<DeviceRef>,
+    /// The ties of those.
     pub(super) found: Vec<Found>,
-}
-
-/// A device that is there.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) key: DeviceKey,
-    /// Where a PCI function is in the topology.
-    pub(super) place: Place,
-    /// Position among all adds.
-    pub(super) order: u64,
-    pub(super) state: State,
-    /// It is in its class's group.
-    pub(super) grouped: bool,
-    /// A tie of it rests on something that was not read.
-    pub(super) assumed: bool,
-}
-
-/// What firmware says of a device.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Said {
-    /// Its IOMMU and ids. Without firmware nobody has any, and everybody is translated.
-    pub(super) fwspec: Option<Fwspec>,
-    /// Linux throws the record away: one of its ids failed.
-    pub(super) dropped: bool,
-    /// What kept the record from being complete.
-    pub(super) refused: Option<NoStream>,
-}
-
-static NOTHING: Said = Said { fwspec: None, dropped: false, refused: None };
-
-/// How far a device has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// Its ties are being looked for.
-    Arriving,
-    /// It has an [`Obstacle`].
-    Apart,
-    /// Its ties are in the partition.
-    Tied,
-}
-
-/// Why a device is not tied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
-    /// It is held until this is there.
-    Missing(Missing),
-    /// It would widen this group, which has an owner.
-    Owned(GroupId),
 }
 
 impl Groups {
@@ -172,8 +109,8 @@ impl Groups {
     /// ([`Device::real_dma`](super::Device::real_dma)) where that is another.
     pub fn aliases(&self, function: Bdf) -> impl Iterator<Item = Alias> {
         // Nearly no machine has any.
-        let node = if self.proxies.is_empty() { None } else { self.topology.node(function) };
-        let proxy = node.and_then(|node| self.proxies.of(node.tag));
+        let proxies = Some(self.devices.proxies()).filter(|proxies| !proxies.is_empty());
+        let proxy = proxies.and_then(|proxies| proxies.of(self.device(function.into())?));
         let real = match proxy {
             Some(Proxy::RealDma(real)) => real,
             _ => function,
@@ -188,7 +125,7 @@ impl Groups {
 
     /// The group of a device; `None` where it has none, or is not there.
     pub fn group_of(&self, device: DeviceKey) -> Option<GroupId> {
-        self.group_at(self.slot_of(device)?)
+        self.assignment.group_of(self.device(device)?)
     }
 
     /// Where a device is now, as [`Groups::add`] would say it today. `Created` and `Merged` are events: a device with a group
@@ -197,41 +134,47 @@ impl Groups {
     /// # Errors
     /// [`BusError::Unknown`].
     pub fn placement(&self, device: DeviceKey) -> Result<Placement, BusError> {
-        let slot = self.slot_of(device).ok_or(BusError::Unknown(device))?;
-        Ok(self.placement_at(slot))
+        let device = self.device(device).ok_or(BusError::Unknown(device))?;
+        Ok(self.placement_of(device))
     }
 
-    pub(super) fn placement_at(&self, slot: Slot) -> Placement {
-        let said = self.said(slot);
-        let how = match (self.obstacle(slot), &said.fwspec, said.refused) {
+    pub(super) fn placement_of(&self, device: DeviceRef) -> Placement {
+        let firmware = self.devices.firmware(device);
+        let how = match (self.devices.obstacle(device), &firmware.fwspec, firmware.refused) {
             (Some(Obstacle::Missing(missing)), ..) => How::Held { missing },
             (Some(Obstacle::Owned(owner)), ..) => How::Refused { owner },
             (None, None, Some(why)) => How::Untranslated { why },
-            _ => self.waits_for(slot).map_or(How::Joined, |iommu| How::Waiting { iommu }),
+            (None, fwspec, _) => {
+                let missing = self.readiness.missing(fwspec.as_ref());
+                missing.map_or(How::Joined, |iommu| How::Waiting { iommu })
+            }
         };
-        Placement { group: self.group_at(slot), fwspec: said.fwspec.clone(), how }
+        Placement { group: self.assignment.group_of(device), fwspec: firmware.fwspec.clone(), how }
     }
 
     /// Why no IOMMU translates a device; `None` for one that is translated, held, or not there.
     pub fn why_none(&self, device: DeviceKey) -> Option<NoStream> {
-        let said = self.said(self.slot_of(device)?);
-        said.refused.filter(|_| said.fwspec.is_none())
+        let firmware = self.devices.firmware(self.device(device)?);
+        firmware.refused.filter(|_| firmware.fwspec.is_none())
     }
 
     /// The devices that are there, in the order of their keys.
     pub fn devices(&self) -> impl Iterator<Item = DeviceKey> + '_ {
         let pci = self.topology.iter().map(|(bdf, _)| DeviceKey::Pci(bdf));
-        pci.chain(self.others.keys().copied())
+        pci.chain(self.devices.others())
     }
 
     /// Every group, oldest first.
     pub fn groups(&self) -> impl Iterator<Item = IommuGroup<'_>> {
-        self.groups.iter().filter_map(|(id, class)| IommuGroup::new(self, id, class))
+        let (devices, assignment) = (&self.devices, &self.assignment);
+        assignment.groups().map(move |(id, class)| IommuGroup { devices, assignment, id, class })
     }
 
     /// The group of this name.
     pub fn group(&self, group: GroupId) -> Option<IommuGroup<'_>> {
-        IommuGroup::new(self, group, self.groups.get(group)?)
+        let (devices, assignment) = (&self.devices, &self.assignment);
+        let class = assignment.class_of_group(group)?;
+        Some(IommuGroup { devices, assignment, id: group, class })
     }
 
     /// The members of a group, in no order.
@@ -242,75 +185,61 @@ impl Groups {
     /// Every set of devices that cannot be isolated from each other, translated or not; no order. What is held back or refused
     /// is alone.
     pub fn classes(&self) -> impl Iterator<Item = Vec<DeviceKey>> + '_ {
-        self.partition.iter().map(|class| self.entries(class).map(|entry| entry.key).collect())
+        let partition = self.assignment.partition();
+        partition.iter().map(|(_, class)| {
+            partition.members(class).filter_map(|device| Some(self.devices.entry(device)?.key)).collect()
+        })
     }
 
     /// The chain of reasons that holds two devices together, from the one to the other; empty where nothing does.
     pub fn why(&self, a: DeviceKey, b: DeviceKey) -> impl Iterator<Item = Reason> + '_ {
-        let steps = self.slot_of(a).zip(self.slot_of(b)).map(|(a, b)| self.partition.path(a, b));
-        steps
-            .into_iter()
-            .flatten()
-            .filter_map(|(a, b, tie)| Some(Reason { a: self.entry(a)?.key, b: self.entry(b)?.key, tie }))
+        let ends = self.device(a).zip(self.device(b));
+        let steps = ends.map(|(a, b)| self.assignment.partition().path(a, b));
+        steps.into_iter().flatten().filter_map(|step| reason(&self.devices, step))
     }
 
-    /// A spanning set of the reasons that hold the device's class together: never all pairs.
-    pub(super) fn reasons(&self, class: &Class) -> impl Iterator<Item = Reason> + use<'_> {
-        self.partition.members(class).flat_map(move |slot| {
-            let from_lower = self.partition.neighbours(slot).filter(move |(other, _)| slot < *other);
-            from_lower.filter_map(move |(other, tie)| {
-                Some(Reason { a: self.entry(slot)?.key, b: self.entry(other)?.key, tie })
-            })
-        })
+    pub(super) fn device(&self, key: DeviceKey) -> Option<DeviceRef> {
+        self.devices.find(&self.topology, key)
     }
 
-    /// The devices of a class.
-    pub(super) fn entries(&self, class: &Class) -> impl Iterator<Item = &Entry> + use<'_> {
-        self.members_of(class).map(|(_, entry)| entry)
+    pub(super) fn rules(&self) -> Rules<'_> {
+        Rules { policy: self.policy, map: self.map.as_ref() }
     }
 
-    pub(super) fn members_of(&self, class: &Class) -> impl Iterator<Item = (Slot, &Entry)> + use<'_> {
-        self.partition.members(class).filter_map(|slot| Some((slot, self.entry(slot)?)))
-    }
-
-    pub(super) fn slot_of(&self, device: DeviceKey) -> Option<Slot> {
-        match device {
-            DeviceKey::Pci(bdf) => self.topology.node(bdf).map(|node| node.tag),
-            other => self.others.get(&other).copied(),
+    /// Checks what the parts of this type promise, in time that grows with the machine. Nothing that a caller does can make it
+    /// fail: it is for tests, which call it after every event, as debug builds do on small machines.
+    ///
+    /// # Errors
+    /// What does not hold.
+    ///
+    /// ```
+    /// use fwspec::{Bdf, Device, Groups, Segment};
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(Bdf::new(Segment(0), 0, 1, 0)))?;
+    /// assert_eq!(groups.check(), Ok(()));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    pub fn check(&self) -> Result<(), &'static str> {
+        self.devices.check(&self.topology)?;
+        self.assignment.check(|device| self.devices.entry(device).is_some())?;
+        let is_tied = |device| self.devices.entry(device).is_some_and(|entry| entry.state == State::Tied);
+        self.readiness.check(|device| {
+            let waits = is_tied(device) && !self.assignment.is_grouped(device);
+            self.devices.firmware(device).fwspec.as_ref().filter(|_| waits)
+        })?;
+        let mut functions = 0_usize;
+        for (device, entry) in self.devices.iter() {
+            functions = functions.saturating_add(entry.function.is_some().into());
+            if self.assignment.partition().class_of(device).is_none() {
+                return Err("a device is in no class");
+            }
+            if self.assignment.is_grouped(device) && !is_tied(device) {
+                return Err("a device which is not tied is in a group");
+            }
         }
-    }
-
-    pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
-        self.slots.get(slot)?.as_ref()
-    }
-
-    pub(super) fn entry_mut(&mut self, slot: Slot) -> Option<&mut Entry> {
-        self.slots.get_mut(slot)?.as_mut()
-    }
-
-    /// What firmware says of a device.
-    pub(super) fn said(&self, slot: Slot) -> &Said {
-        self.said.get(index(slot)).unwrap_or(&NOTHING)
-    }
-
-    /// Why a device is not tied.
-    pub(super) fn obstacle(&self, slot: Slot) -> Option<Obstacle> {
-        self.entry(slot).filter(|entry| entry.state == State::Apart)?;
-        self.obstacles.get(&slot).copied()
-    }
-
-    pub(super) fn group_at(&self, slot: Slot) -> Option<GroupId> {
-        self.entry(slot).filter(|entry| entry.grouped)?;
-        self.partition.around(slot)?.group
-    }
-
-    /// The IOMMU that has to be ready before the device gets its group.
-    pub(super) fn waits_for(&self, slot: Slot) -> Option<u32> {
-        if self.pending.is_empty() {
-            return None;
+        if functions != self.topology.iter().count() {
+            return Err("a function in the topology is not a device");
         }
-        let fwspec = self.said(slot).fwspec.as_ref()?;
-        let iommus = core::iter::once(fwspec.iommu).chain(fwspec.ids.iter().map(|stream| stream.iommu));
-        iommus.into_iter().find(|iommu| self.pending.contains(iommu))
+        Ok(())
     }
 }

@@ -4,15 +4,15 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use super::DeviceKey;
-use super::groups::{Entry, Groups, Said};
-use super::partition::Slot;
+use super::entry::{DeviceRef, Entry, FwspecState};
+use super::groups::Groups;
 use crate::Bdf;
 use crate::bytes::index;
 use crate::model::IommuKind;
 
 /// The most StreamID bits that the kernel's two-level SMMUv3 stream table covers: 2^17 entries of 2^8 (linux
 /// drivers/iommu/arm/arm-smmu-v3 `arm_smmu_init_strtab_2lvl`).
-const MOST_STREAM_BITS: u32 = 25;
+const MAX_STREAM_BITS: u32 = 25;
 
 /// What a current Linux kernel does with a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +25,12 @@ pub enum KernelAnswer {
     /// It refuses it: a StreamID of it belongs to a device that was added before (`arm_smmu_insert_master`, "Aliasing
     /// StreamID unsupported").
     RefusedAlias {
-        /// Who has the StreamID.
+        /// The device that has the StreamID.
         owner: DeviceKey,
     },
     /// It drops it: after some of its ids another alias or specifier fails (device tree, `of_iommu_configure`).
     RefusedMap,
-    /// Its whole IOMMU fails to register: somebody's StreamID is beyond the stream table, or two share one at a virtio-iommu.
+    /// Its whole IOMMU fails to register: a master's StreamID is beyond the stream table, or two masters share one at a virtio-iommu.
     SmmuFails,
 }
 
@@ -53,27 +53,26 @@ impl Groups {
     ///
     /// A device that the kernel refuses has a group here all the same: it can reach memory as the other one.
     pub fn kernel_answers(&self, sid_bits: Option<u8>) -> Vec<(DeviceKey, KernelAnswer)> {
-        let mut entries: Vec<(Slot, &Entry)> =
-            self.slots.iter().filter_map(|(slot, entry)| Some((slot, entry.as_ref()?))).collect();
+        let mut entries: Vec<(DeviceRef, &Entry)> = self.devices.iter().collect();
         entries.sort_unstable_by_key(|(_, entry)| entry.order);
         let mut failing = self.beyond_table(&entries, sid_bits);
         let mut owners: BTreeMap<(u32, u32), DeviceKey> = BTreeMap::new();
         let mut answers = Vec::with_capacity(entries.len());
-        for (slot, entry) in entries {
-            let said = self.said(slot);
-            let answer = self.answer(entry, said, &mut owners);
+        for (device, entry) in entries {
+            let firmware = self.devices.firmware(device);
+            let answer = self.answer(entry, firmware, &mut owners);
             if let (KernelAnswer::RefusedAlias { .. } | KernelAnswer::SmmuFails, Some(fwspec)) =
-                (answer, &said.fwspec)
+                (answer, &firmware.fwspec)
                 && self.kind(fwspec.iommu) == Some(IommuKind::Virtio)
             {
                 failing.insert(fwspec.iommu);
             }
-            answers.push((entry.key, said, answer));
+            answers.push((entry.key, firmware, answer));
         }
         let mut answers: Vec<(DeviceKey, KernelAnswer)> = answers
             .into_iter()
-            .map(|(key, said, answer)| {
-                let fails = said.fwspec.as_ref().is_some_and(|fwspec| failing.contains(&fwspec.iommu));
+            .map(|(key, firmware, answer)| {
+                let fails = firmware.fwspec.as_ref().is_some_and(|fwspec| failing.contains(&fwspec.iommu));
                 let answer =
                     if fails && answer == KernelAnswer::Grouped { KernelAnswer::SmmuFails } else { answer };
                 (key, answer)
@@ -87,20 +86,21 @@ impl Groups {
         Some(self.map.as_ref()?.iommus().get(index(iommu))?.kind)
     }
 
-    fn poses_as_nobody(&self, device: DeviceKey) -> bool {
+    /// Whether a function's DMA can carry a requester ID that no function has.
+    fn has_absent_alias(&self, device: DeviceKey) -> bool {
         let DeviceKey::Pci(bdf) = device else { return false };
         let mut aliases = self.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..alias.by });
         aliases.any(|alias| self.topology.get(alias).is_none())
     }
 
     /// SMMUv3s with a master whose StreamID is beyond the stream table.
-    fn beyond_table(&self, entries: &[(Slot, &Entry)], sid_bits: Option<u8>) -> BTreeSet<u32> {
-        let Some(bits) = sid_bits.map(|bits| u32::from(bits).min(MOST_STREAM_BITS)) else {
+    fn beyond_table(&self, entries: &[(DeviceRef, &Entry)], sid_bits: Option<u8>) -> BTreeSet<u32> {
+        let Some(bits) = sid_bits.map(|bits| u32::from(bits).min(MAX_STREAM_BITS)) else {
             return BTreeSet::new();
         };
         entries
             .iter()
-            .filter_map(|(slot, _)| self.said(*slot).fwspec.as_ref())
+            .filter_map(|(device, _)| self.devices.firmware(*device).fwspec.as_ref())
             .filter(|fwspec| matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. })))
             .filter(|fwspec| fwspec.ids.iter().filter_map(|stream| stream.id).any(|id| id.0 >> bits != 0))
             .map(|fwspec| fwspec.iommu)
@@ -110,19 +110,19 @@ impl Groups {
     fn answer(
         &self,
         entry: &Entry,
-        said: &Said,
+        firmware: &FwspecState,
         owners: &mut BTreeMap<(u32, u32), DeviceKey>,
     ) -> KernelAnswer {
         if self.map.is_none() {
             return KernelAnswer::Grouped;
         }
-        let Some(fwspec) = &said.fwspec else { return KernelAnswer::Untranslated };
-        if said.dropped {
+        let Some(fwspec) = &firmware.fwspec else { return KernelAnswer::Untranslated };
+        if firmware.dropped {
             return KernelAnswer::RefusedMap;
         }
         // The endpoint of an alias that no function has is not there (linux `viommu_attach_dev` fails with ENOENT).
         let virtio = self.kind(fwspec.iommu) == Some(IommuKind::Virtio);
-        if virtio && self.poses_as_nobody(entry.key) {
+        if virtio && self.has_absent_alias(entry.key) {
             return KernelAnswer::SmmuFails;
         }
         if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. } | IommuKind::Virtio)) {

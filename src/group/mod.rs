@@ -1,33 +1,38 @@
-//! Who cannot be isolated from whom: groups, assigned when a device is added to its bus.
+//! Which devices cannot be isolated from each other: groups, assigned when a device is added to its bus.
 //!
 //! A tie between two devices is symmetric and depends only on the two, on what is above them and on what firmware says of
 //! them. Groups are the connected components of ties. Components have no memory: the partition after any number of adds
 //! does not depend on their order, nor on when an IOMMU becomes ready, nor on drivers.
 
-mod alone;
+mod affected;
+mod assignment;
 mod builder;
 mod device;
+mod devices;
 mod engine;
+mod entry;
 mod event;
 mod find;
-mod force;
 mod groups;
+mod isolation;
 mod kernel;
 mod msi;
 mod names;
 mod partition;
 mod policy;
-mod proxy;
+mod proxies;
+mod readiness;
 mod recompute;
+mod refusal;
 mod streams;
 mod tie;
 mod view;
 
-pub use alone::{Hindrance, Relation, Remedy};
 pub use builder::GroupsBuilder;
 pub use device::{Device, DeviceKey, NodeId};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};
 pub use groups::Groups;
+pub use isolation::{IsolationBlocker, Relation, Remedy};
 pub use kernel::KernelAnswer;
 pub use policy::Policy;
 pub use tie::{Reason, Tie};

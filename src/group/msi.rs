@@ -1,7 +1,8 @@
 //! The DeviceID that the MSIs of a device carry.
 
-use super::proxy::Proxy;
-use super::{DeviceKey, Groups};
+use super::DeviceKey;
+use super::device::Proxy;
+use super::groups::Groups;
 use crate::Bdf;
 use crate::map::MsiRequest;
 use crate::pci::Alias;
@@ -31,12 +32,12 @@ impl Groups {
     /// ```
     pub fn msi_of(&self, device: DeviceKey) -> Option<MsiRequest> {
         let map = self.map()?;
-        let slot = self.slot_of(device)?;
+        let itself = self.device(device)?;
         match device {
             DeviceKey::Pci(function) => map.device_id_of(self.msi_function(function)),
             // The first that leads to a controller (linux drivers/acpi/arm64/iort.c `iort_pmsi_get_dev_id`).
             DeviceKey::Node(node) => map.device_ids_of(node.0).first().copied(),
-            DeviceKey::OnBus { bus, id } => match self.proxies.of(slot) {
+            DeviceKey::OnBus { bus, id } => match self.devices.proxies().of(itself) {
                 Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.msi_from(bus.0, id),
                 _ => map.msi_from(bus.0, id),
             },

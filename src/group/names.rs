@@ -3,78 +3,93 @@
 use alloc::vec::Vec;
 
 use super::GroupId;
-use crate::slab::{NOWHERE, Place};
+use super::partition::Class;
+use crate::slab::Key;
 
-/// Which class has which group. Names grow, so a list in their order is added to at its end; a name that is no more leaves a gap,
-/// and gaps are closed when they are most of the list.
+/// Which class has which group. Names grow, so a list in their order is added to at its end; a name that is no more leaves a gap
+/// (`None`), and gaps are closed when they are most of the list.
+///
+/// The list is strictly ascending, and `gaps` counts its gaps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    list: Vec<(GroupId, Place)>,
+    list: Vec<(GroupId, Option<Key<Class>>)>,
     gaps: usize,
 }
 
 impl Names {
+    fn position(&self, group: GroupId) -> Result<usize, usize> {
+        self.list.binary_search_by_key(&group, |(name, _)| *name)
+    }
+
     /// The class of a group.
-    pub(super) fn get(&self, group: GroupId) -> Option<Place> {
-        let at = self.list.binary_search_by_key(&group, |(name, _)| *name).ok()?;
-        self.list.get(at).map(|(_, class)| *class).filter(|class| *class != NOWHERE)
+    pub(super) fn get(&self, group: GroupId) -> Option<Key<Class>> {
+        let at = self.position(group).ok()?;
+        self.list.get(at)?.1
     }
 
     /// Adds a group, or one that was there before.
-    pub(super) fn insert(&mut self, group: GroupId, class: Place) {
+    pub(super) fn insert(&mut self, group: GroupId, class: Key<Class>) {
         if self.list.last().is_none_or(|(last, _)| *last < group) {
-            return self.list.push((group, class));
+            return self.list.push((group, Some(class)));
         }
-        match self.list.binary_search_by_key(&group, |(name, _)| *name) {
-            Ok(at) => _ = self.set(at, class),
-            Err(at) => self.list.insert(at, (group, class)),
+        match self.position(group) {
+            Ok(at) => self.set(at, Some(class)),
+            Err(at) => self.list.insert(at, (group, Some(class))),
         }
     }
 
     /// Says that another class has the group now, if there is such a group.
-    pub(super) fn hand_over(&mut self, group: GroupId, class: Place) {
-        if let Ok(at) = self.list.binary_search_by_key(&group, |(name, _)| *name)
-            && self.list.get(at).is_some_and(|(_, old)| *old != NOWHERE)
+    pub(super) fn hand_over(&mut self, group: GroupId, class: Key<Class>) {
+        if let Ok(at) = self.position(group)
+            && let Some((_, Some(old))) = self.list.get_mut(at)
         {
-            self.set(at, class);
+            *old = class;
         }
     }
 
     /// Drops a group. Its gap stays until [`Names::tidy`].
     pub(super) fn remove(&mut self, group: GroupId) {
-        if let Ok(at) = self.list.binary_search_by_key(&group, |(name, _)| *name) {
-            self.set(at, NOWHERE);
+        if let Ok(at) = self.position(group) {
+            self.set(at, None);
         }
     }
 
-    fn set(&mut self, at: usize, class: Place) -> Option<()> {
-        let (_, old) = self.list.get_mut(at)?;
+    fn set(&mut self, at: usize, class: Option<Key<Class>>) {
+        let Some((_, old)) = self.list.get_mut(at) else { return };
         match (core::mem::replace(old, class), class) {
-            (NOWHERE, NOWHERE) => {}
-            (NOWHERE, _) => self.gaps = self.gaps.saturating_sub(1),
-            (_, NOWHERE) => self.gaps = self.gaps.saturating_add(1),
-            _ => {}
+            (None, Some(_)) => self.gaps = self.gaps.saturating_sub(1),
+            (Some(_), None) => self.gaps = self.gaps.saturating_add(1),
+            (None, None) | (Some(_), Some(_)) => {}
         }
-        Some(())
     }
 
     /// Closes the gaps, where they are most of the list: memory is bounded by the groups that there are.
     pub(super) fn tidy(&mut self) {
-        while self.list.pop_if(|(_, class)| *class == NOWHERE).is_some() {
+        while self.list.pop_if(|(_, class)| class.is_none()).is_some() {
             self.gaps = self.gaps.saturating_sub(1);
         }
         if self.gaps > self.list.len() / 2 {
-            self.list.retain(|(_, class)| *class != NOWHERE);
+            self.list.retain(|(_, class)| class.is_some());
             self.gaps = 0;
         }
     }
 
-    pub(super) fn contains(&self, group: GroupId) -> bool {
-        self.get(group).is_some()
+    /// Every group with its class, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (GroupId, Key<Class>)> {
+        self.list.iter().filter_map(|(group, class)| Some((*group, (*class)?)))
     }
 
-    /// Every group with its class, oldest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (GroupId, Place)> {
-        self.list.iter().copied().filter(|(_, class)| *class != NOWHERE)
+    /// Checks what the type promises.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if !self.list.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Err("the names of groups are not ascending");
+        }
+        if self.list.iter().filter(|(_, class)| class.is_none()).count() != self.gaps {
+            return Err("the gaps between names are counted wrongly");
+        }
+        Ok(())
     }
 }

@@ -1,127 +1,144 @@
-//! Classes of devices that only ever merge, and a spanning forest that remembers why.
+//! Classes of devices that only ever merge, each an Euler tour over the half-edges of a tree of ties, which remembers why.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 
+use super::entry::{DeviceRef, Entry};
 use super::{DeviceKey, GroupId, Tie};
-use crate::bytes::index;
-use crate::slab::{NOWHERE, Place, Slab};
-
-/// Where a device is kept.
-pub(super) type Slot = Place;
+use crate::slab::{Beside, Key, Slab};
 
 /// The partition of the devices. Each class is a tree of ties, and its members are found by walking along it; the smaller of
 /// two is renamed when they merge, so that happens to a device log2(n) times at most. Nothing is kept of devices that left.
+///
+/// A device is in one class. The devices of a class are those of one tree, of as many ties as there are devices less one, and the
+/// class counts them. The half-edges of a device are a list, doubly linked, from the vertex's first on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Partition {
-    /// By slot.
-    seats: Vec<Seat>,
+    vertices: Beside<Option<Entry>, Vertex>,
     classes: Slab<Class>,
     /// The ties that hold the classes together, without any that could be left out.
     forest: Slab<Edge>,
 }
 
-/// A device in the forest.
-#[derive(Clone, Copy, Debug)]
-struct Seat {
-    class: Place,
-    /// The first of its ends in the forest.
-    first: End,
+/// A device in the forest; without a class where it is not there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Vertex {
+    class: Option<Key<Class>>,
+    /// The first of its half-edges.
+    first: Option<HalfEdge>,
 }
 
-const NO_SEAT: Seat = Seat { class: NOWHERE, first: NOWHERE };
+/// One end of a tie: the key of the tie, and the highest bit for the second end. A forest has fewer ties than devices, and there
+/// are fewer than 2^31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct HalfEdge(NonZeroU32);
 
-/// Names one end of a tie: twice the place of the tie in the forest, plus 1 for the second.
-type End = u32;
-
-/// A tie in the forest: for each end whose it is, and its neighbours among the ends of the same device.
+/// A tie in the forest: for each half-edge the device that it leaves, and its neighbours among the half-edges of that device.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
     tie: Tie,
-    of: [Slot; 2],
-    next: [End; 2],
-    previous: [End; 2],
+    of: [DeviceRef; 2],
+    next: [Option<HalfEdge>; 2],
+    previous: [Option<HalfEdge>; 2],
 }
 
 /// Devices that cannot be isolated from each other.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Class {
-    /// One of them.
-    any: Slot,
+    /// One of them; `None` once all have left.
+    any: Option<DeviceRef>,
     size: u32,
-    /// The group that members with a working IOMMU are in.
-    pub(super) group: Option<GroupId>,
-    /// How many members are in it.
+    group: ClassGroup,
+}
+
+/// The group of a class. The partition only carries it along.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ClassGroup {
+    /// Its name.
+    pub(super) id: Option<GroupId>,
+    /// How many devices of the class are in it.
     pub(super) grouped: u32,
-    /// Somebody has the group to himself.
+    /// It has an owner.
     pub(super) owned: bool,
 }
 
-/// Two classes became one, and the absorbed one had a group.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Union {
-    /// The class that has all members now.
-    pub(super) class: Place,
-    /// Its group.
-    pub(super) group: GroupId,
-    /// The younger group, where both had one.
-    pub(super) absorbed: Option<GroupId>,
+impl Class {
+    pub(super) fn group(&self) -> &ClassGroup {
+        &self.group
+    }
 }
 
-const fn twin(end: End) -> End {
-    end ^ 1
+impl HalfEdge {
+    const SECOND: u32 = 1 << 31;
+
+    const fn first_of(edge: Key<Edge>) -> Self {
+        HalfEdge(edge.bits())
+    }
+
+    /// The half-edge of the same tie at its other end.
+    fn twin(self) -> Self {
+        HalfEdge(NonZeroU32::new(self.0.get() ^ HalfEdge::SECOND).unwrap_or(self.0))
+    }
+
+    fn edge(self) -> Option<Key<Edge>> {
+        NonZeroU32::new(self.0.get() & !HalfEdge::SECOND).map(Key::from_bits)
+    }
+
+    /// That of two values which belongs to this end.
+    fn of<T>(self, [first, second]: [T; 2]) -> T {
+        if self.0.get() & HalfEdge::SECOND == 0 { first } else { second }
+    }
 }
 
 impl Partition {
     /// Puts a device into a class of its own.
-    pub(super) fn insert(&mut self, slot: Slot) {
-        let class = self.classes.insert(Class { any: slot, size: 1, ..Class::default() });
-        let seat = Seat { class, first: NOWHERE };
-        match self.seats.get_mut(index(slot)) {
-            Some(free) => *free = seat,
-            None => {
-                self.seats.resize(index(slot), NO_SEAT);
-                self.seats.push(seat);
-            }
+    pub(super) fn insert(&mut self, device: DeviceRef) {
+        let class = self.classes.insert(Class { any: Some(device), size: 1, group: ClassGroup::default() });
+        self.vertices.set(device, Vertex { class: Some(class), first: None });
+    }
+
+    fn first(&self, device: DeviceRef) -> Option<HalfEdge> {
+        self.vertices.get(device)?.first
+    }
+
+    fn set_first(&mut self, device: DeviceRef, first: Option<HalfEdge>) {
+        if let Some(vertex) = self.vertices.get_mut(device) {
+            vertex.first = first;
         }
     }
 
-    fn seat(&self, slot: Slot) -> Seat {
-        self.seats.get(index(slot)).copied().unwrap_or(NO_SEAT)
-    }
-
-    fn rename(&mut self, slot: Slot, class: Place) {
-        if let Some(seat) = self.seats.get_mut(index(slot)) {
-            seat.class = class;
+    fn rename(&mut self, device: DeviceRef, class: Key<Class>) {
+        if let Some(vertex) = self.vertices.get_mut(device) {
+            vertex.class = Some(class);
         }
-    }
-
-    /// The class of a device.
-    pub(super) fn class_of(&self, slot: Slot) -> Option<Place> {
-        Some(self.seat(slot).class).filter(|class| *class != NOWHERE)
-    }
-
-    /// The class at a place.
-    pub(super) fn class(&self, class: Place) -> Option<&Class> {
-        self.classes.get(class)
-    }
-
-    pub(super) fn class_mut(&mut self, class: Place) -> Option<&mut Class> {
-        self.classes.get_mut(class)
     }
 
     /// The class that a device is in.
-    pub(super) fn around(&self, slot: Slot) -> Option<&Class> {
-        self.classes.get(self.seat(slot).class)
+    pub(super) fn class_of(&self, device: DeviceRef) -> Option<Key<Class>> {
+        self.vertices.get(device)?.class
     }
 
-    pub(super) fn around_mut(&mut self, slot: Slot) -> Option<&mut Class> {
-        let class = self.seat(slot).class;
-        self.classes.get_mut(class)
+    pub(super) fn class(&self, class: Key<Class>) -> Option<&Class> {
+        self.classes.get(class)
     }
 
-    /// Ties two devices. Tells when that changes which class has which group.
-    pub(super) fn union(&mut self, a: Slot, b: Slot, tie: Tie) -> Option<Union> {
-        let [class_a, class_b] = [self.seat(a).class, self.seat(b).class];
+    /// The group that a class carries.
+    pub(super) fn group(&self, class: Key<Class>) -> Option<&ClassGroup> {
+        self.classes.get(class).map(|class| &class.group)
+    }
+
+    pub(super) fn group_mut(&mut self, class: Key<Class>) -> Option<&mut ClassGroup> {
+        self.classes.get_mut(class).map(|class| &mut class.group)
+    }
+
+    pub(super) fn groups_mut(&mut self) -> impl Iterator<Item = &mut ClassGroup> {
+        self.classes.iter_mut().filter(|class| class.size > 0).map(|class| &mut class.group)
+    }
+
+    /// Ties two devices. Returns the class that has all members now and the group of the one that it absorbed, if that changes
+    /// anything.
+    pub(super) fn union(&mut self, a: DeviceRef, b: DeviceRef, tie: Tie) -> Option<(Key<Class>, ClassGroup)> {
+        let (class_a, class_b) = (self.class_of(a)?, self.class_of(b)?);
         if class_a == class_b {
             return None;
         }
@@ -129,143 +146,119 @@ impl Partition {
         let (class, gone) = if smaller { (class_b, class_a) } else { (class_a, class_b) };
         let moved = core::mem::take(self.classes.get_mut(gone)?);
         self.classes.release(gone);
-        self.rename_all(moved.any, class);
+        moved.any.into_iter().for_each(|any| self.rename_all(any, class));
         self.tie(a, b, tie);
         let stays = self.classes.get_mut(class)?;
         stays.size = stays.size.saturating_add(moved.size);
-        stays.grouped = stays.grouped.saturating_add(moved.grouped);
-        stays.owned |= moved.owned;
-        let theirs = moved.group?;
-        let group = stays.group.map_or(theirs, |ours| ours.min(theirs));
-        let absorbed = stays.group.map(|ours| ours.max(theirs));
-        stays.group = Some(group);
-        Some(Union { class, group, absorbed })
+        Some((class, moved.group))
     }
 
-    /// Gives everybody in one's tree another class.
-    fn rename_all(&mut self, one: Slot, class: Place) {
-        let start = self.seat(one).first;
-        if start == NOWHERE {
-            return self.rename(one, class);
-        }
-        let mut end = start;
+    /// Gives every device of a tree another class.
+    fn rename_all(&mut self, any: DeviceRef, class: Key<Class>) {
+        let Some(start) = self.first(any) else { return self.rename(any, class) };
+        let mut here = start;
         loop {
-            let Some(slot) = self.slot_of(end) else { return };
-            self.rename(slot, class);
-            end = self.step(end);
-            if end == start {
-                return;
+            let Some(device) = self.device_of(here) else { return };
+            self.rename(device, class);
+            match self.step(here) {
+                Some(next) if next != start => here = next,
+                _ => return,
             }
         }
     }
 
     /// Adds a tie to the forest.
-    fn tie(&mut self, a: Slot, b: Slot, tie: Tie) {
-        let of = [a, b];
-        let next = of.map(|slot| self.seat(slot).first);
-        let edge = self.forest.insert(Edge { tie, of, next, previous: [NOWHERE; 2] });
-        for (side, (slot, next)) in (0..).zip(of.into_iter().zip(next)) {
-            let end = edge << 1 | side;
-            self.set_previous(next, end);
-            if let Some(seat) = self.seats.get_mut(index(slot)) {
-                seat.first = end;
-            }
+    fn tie(&mut self, a: DeviceRef, b: DeviceRef, tie: Tie) {
+        let next = [a, b].map(|device| self.first(device));
+        let edge = self.forest.insert(Edge { tie, of: [a, b], next, previous: [None; 2] });
+        let half = HalfEdge::first_of(edge);
+        let [next_a, next_b] = next;
+        for (half, device, next) in [(half, a, next_a), (half.twin(), b, next_b)] {
+            self.set_previous(next, Some(half));
+            self.set_first(device, Some(half));
         }
     }
 
-    /// Takes an end out of the list of its device.
-    fn unlink(&mut self, end: End) {
-        let Some(edge) = self.forest.get(end >> 1) else { return };
-        let side = |pair: [u32; 2]| if end & 1 == 0 { pair[0] } else { pair[1] };
-        let [slot, next, previous] = [edge.of, edge.next, edge.previous].map(side);
+    /// Takes a half-edge out of the list of its device.
+    fn unlink(&mut self, half: HalfEdge) {
+        let Some(edge) = self.forest.get(half.edge()) else { return };
+        let (device, next, previous) = (half.of(edge.of), half.of(edge.next), half.of(edge.previous));
         self.set_previous(next, previous);
-        if previous != NOWHERE {
-            if let Some(edge) = self.forest.get_mut(previous >> 1) {
-                let [first, second] = &mut edge.next;
-                *(if previous & 1 == 0 { first } else { second }) = next;
-            }
-        } else if let Some(seat) = self.seats.get_mut(index(slot)) {
-            seat.first = next;
+        let Some(previous) = previous else { return self.set_first(device, next) };
+        if let Some(edge) = self.forest.get_mut(previous.edge()) {
+            *previous.of(edge.next.each_mut()) = next;
         }
     }
 
-    fn set_previous(&mut self, end: End, previous: End) {
-        if end == NOWHERE {
-            return;
-        }
-        if let Some(edge) = self.forest.get_mut(end >> 1) {
-            let [first, second] = &mut edge.previous;
-            *(if end & 1 == 0 { first } else { second }) = previous;
+    fn set_previous(&mut self, half: Option<HalfEdge>, previous: Option<HalfEdge>) {
+        let Some(half) = half else { return };
+        if let Some(edge) = self.forest.get_mut(half.edge()) {
+            *half.of(edge.previous.each_mut()) = previous;
         }
     }
 
-    /// Whose end it is.
-    fn slot_of(&self, end: End) -> Option<Slot> {
-        let [first, second] = self.forest.get(end >> 1)?.of;
-        Some(if end & 1 == 0 { first } else { second })
+    /// The device that a half-edge leaves.
+    fn device_of(&self, half: HalfEdge) -> Option<DeviceRef> {
+        Some(half.of(self.forest.get(half.edge())?.of))
     }
 
-    /// The next end of the same device.
-    fn after(&self, end: End) -> End {
-        let Some(edge) = self.forest.get(end >> 1) else { return NOWHERE };
-        let [first, second] = edge.next;
-        if end & 1 == 0 { first } else { second }
+    /// The next half-edge of the same device.
+    fn next(&self, half: HalfEdge) -> Option<HalfEdge> {
+        half.of(self.forest.get(half.edge())?.next)
     }
 
-    /// The next step of the walk around a tree, which leaves by every end once: along the tie, then by the end after the one
-    /// that was come in by, or the first again.
-    fn step(&self, end: End) -> End {
-        let arrived = twin(end);
-        match self.after(arrived) {
-            NOWHERE => self.slot_of(arrived).map_or(NOWHERE, |slot| self.seat(slot).first),
-            next => next,
+    /// The next step of the tour, which leaves by every half-edge once: along the tie, then by the half-edge after the one that
+    /// it arrived at, or the device's first again.
+    fn step(&self, half: HalfEdge) -> Option<HalfEdge> {
+        let arrived = half.twin();
+        let edge = self.forest.get(arrived.edge())?;
+        match arrived.of(edge.next) {
+            Some(next) => Some(next),
+            None => self.first(arrived.of(edge.of)),
         }
     }
 
     /// The members of a class, in no order.
-    pub(super) fn members(&self, class: &Class) -> impl Iterator<Item = Slot> + use<'_> {
-        let (any, start) = (class.any, self.seat(class.any).first);
-        let mut end = Some(start).filter(|_| class.size > 0);
+    pub(super) fn members(&self, class: &Class) -> impl Iterator<Item = DeviceRef> + use<'_> {
+        let start = class.any.and_then(|any| self.first(any));
+        let mut alone = class.any.filter(|_| start.is_none());
+        let mut half = start;
         core::iter::from_fn(move || {
-            while let Some(here) = end.take() {
-                if here == NOWHERE {
-                    return Some(any);
-                }
-                end = Some(self.step(here)).filter(|next| *next != start);
-                // A device is met as often as it has ties, and told once.
-                let slot = self.slot_of(here)?;
-                if self.seat(slot).first == here {
-                    return Some(slot);
+            while let Some(here) = half.take() {
+                half = self.step(here).filter(|next| Some(*next) != start);
+                // The tour meets a device as often as it has ties; it counts once.
+                let device = self.device_of(here)?;
+                if self.first(device) == Some(here) {
+                    return Some(device);
                 }
             }
-            None
+            alone.take()
         })
     }
 
-    /// Takes a device out. What it held together stays together: its neighbours in the forest are chained up, which costs no
-    /// more over time than there were ties.
-    pub(super) fn remove(&mut self, slot: Slot, key: DeviceKey) {
-        let Some(class) = self.class_of(slot) else { return };
+    /// Takes a device, whose key was this, out. What it held together stays together: its neighbours in the forest are chained
+    /// up, which costs no more over time than there were ties.
+    pub(super) fn remove(&mut self, device: DeviceRef, key: DeviceKey) {
+        let Some(class) = self.class_of(device) else { return };
         let mut neighbours = Vec::new();
-        let mut end = self.seat(slot).first;
-        while end != NOWHERE {
-            neighbours.extend(self.slot_of(twin(end)));
-            self.unlink(twin(end));
-            let next = self.after(end);
-            self.forest.release(end >> 1);
-            end = next;
+        let mut rest = self.first(device);
+        while let Some(half) = rest {
+            neighbours.extend(self.device_of(half.twin()));
+            self.unlink(half.twin());
+            rest = self.next(half);
+            half.edge().into_iter().for_each(|edge| self.forest.release(edge));
         }
         neighbours.sort_unstable();
         for (a, b) in neighbours.iter().zip(neighbours.iter().skip(1)) {
             self.tie(*a, *b, Tie::Departed(key));
         }
-        if let Some(seat) = self.seats.get_mut(index(slot)) {
-            *seat = NO_SEAT;
+        if let Some(vertex) = self.vertices.get_mut(device) {
+            *vertex = Vertex::default();
         }
         let Some(left) = self.classes.get_mut(class) else { return };
         left.size = left.size.saturating_sub(1);
-        if left.any == slot {
-            left.any = neighbours.first().copied().unwrap_or(NOWHERE);
+        if left.any == Some(device) {
+            left.any = neighbours.first().copied();
         }
         if left.size == 0 {
             *left = Class::default();
@@ -274,52 +267,81 @@ impl Partition {
     }
 
     /// What a device is tied to in the forest, in no order.
-    pub(super) fn neighbours(&self, slot: Slot) -> impl Iterator<Item = (Slot, Tie)> + '_ {
-        let mut end = self.seat(slot).first;
+    pub(super) fn neighbours(&self, device: DeviceRef) -> impl Iterator<Item = (DeviceRef, Tie)> + '_ {
+        let mut rest = self.first(device);
         core::iter::from_fn(move || {
-            let edge = self.forest.get(end >> 1).filter(|_| end != NOWHERE)?;
-            let other = self.slot_of(twin(end))?;
-            end = self.after(end);
-            Some((other, edge.tie))
+            let half = rest?;
+            let edge = self.forest.get(half.edge())?;
+            rest = half.of(edge.next);
+            Some((half.twin().of(edge.of), edge.tie))
         })
     }
 
-    /// The way from one device to another along the forest, as steps; empty where there is none.
-    pub(super) fn path(&self, from: Slot, to: Slot) -> Vec<(Slot, Slot, Tie)> {
+    /// The steps from one device to another along the forest; empty where there are none.
+    pub(super) fn path(&self, from: DeviceRef, to: DeviceRef) -> Vec<(DeviceRef, DeviceRef, Tie)> {
         if from == to || self.class_of(from) != self.class_of(to) {
             return Vec::new();
         }
-        let start = self.seat(from).first;
-        // The ends by which the walk left and has not come back.
-        let mut left: Vec<End> = Vec::new();
-        let mut end = start;
-        while end != NOWHERE {
-            if left.last() == Some(&twin(end)) {
+        let start = self.first(from);
+        // The half-edges by which the tour left and has not come back.
+        let mut left: Vec<HalfEdge> = Vec::new();
+        let mut rest = start;
+        while let Some(half) = rest {
+            if left.last() == Some(&half.twin()) {
                 left.pop();
             } else {
-                left.push(end);
+                left.push(half);
             }
-            if self.slot_of(twin(end)) == Some(to) {
+            if self.device_of(half.twin()) == Some(to) {
                 break;
             }
-            end = self.step(end);
-            if end == start {
-                break;
-            }
+            rest = self.step(half).filter(|next| Some(*next) != start);
         }
-        let step = |end: End| {
-            let tie = self.forest.get(end >> 1)?.tie;
-            Some((self.slot_of(end)?, self.slot_of(twin(end))?, tie))
+        let step = |half: HalfEdge| {
+            let edge = self.forest.get(half.edge())?;
+            Some((half.of(edge.of), half.twin().of(edge.of), edge.tie))
         };
         left.into_iter().filter_map(step).collect()
     }
 
     /// The classes that have members.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Class> {
-        self.classes.iter().map(|(_, class)| class).filter(|class| class.size > 0)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Key<Class>, &Class)> {
+        self.classes.iter().filter(|(_, class)| class.size > 0)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Class> {
-        self.classes.iter_mut().filter(|class| class.size > 0)
+    /// Checks what the type promises.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let mut met = 0_usize;
+        for (key, class) in self.iter() {
+            let (mut size, mut half_edges) = (0_u32, 0_u32);
+            for device in self.members(class) {
+                if self.class_of(device) != Some(key) {
+                    return Err("a device is in the tree of another class");
+                }
+                size = size.saturating_add(1);
+                let mut previous = None;
+                let mut rest = self.first(device);
+                while let Some(half) = rest {
+                    let Some(edge) = self.forest.get(half.edge()) else { return Err("a tie is not kept") };
+                    if half.of(edge.of) != device || half.of(edge.previous) != previous {
+                        return Err("the half-edges of a device are not a list");
+                    }
+                    half_edges = half_edges.saturating_add(1);
+                    previous = Some(half);
+                    rest = half.of(edge.next);
+                }
+            }
+            if size != class.size || half_edges != size.saturating_sub(1).saturating_mul(2) {
+                return Err("a class is not one tree of all its devices");
+            }
+            met = met.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+        }
+        if met != self.vertices.iter().filter(|vertex| vertex.class.is_some()).count() {
+            return Err("a device has a class that does not have it");
+        }
+        Ok(())
     }
 }

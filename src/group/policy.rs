@@ -1,6 +1,8 @@
 //! Which ties count: those of Linux, or also those that Linux does not see.
 
 use crate::Bdf;
+use crate::bytes::index;
+use crate::map::IdMap;
 use crate::model::GroupRule;
 use crate::pci::{AcsFlags, Fact, Function, PortType, Topology};
 
@@ -19,6 +21,31 @@ pub enum Policy {
     Strict,
 }
 
+/// How the drivers of a machine's IOMMUs group their masters, under a policy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) policy: Policy,
+    /// `None` without firmware: there are no ids then.
+    pub(super) map: Option<&'a IdMap>,
+}
+
+impl Rules<'_> {
+    /// The rule of an IOMMU's driver.
+    pub(super) fn of(self, iommu: u32) -> Option<GroupRule> {
+        Some(self.map?.iommus().get(index(iommu))?.group_rule)
+    }
+
+    /// Whether devices that share an id at an IOMMU are tied.
+    pub(super) fn ties_by_id(self, iommu: u32) -> bool {
+        shared_id_ties(self.policy, self.of(iommu))
+    }
+
+    /// Whether all masters of an IOMMU are one group.
+    pub(super) fn is_one_group(self, iommu: u32) -> bool {
+        matches!(self.of(iommu), Some(GroupRule::Instance | GroupRule::Bank))
+    }
+}
+
 /// Whether devices that share an id at an IOMMU of this rule are tied. Linux's drivers group them for stream mapping
 /// registers (`arm_smmu_device_group`) and swgroups (`tegra_smmu_device_group`); the others refuse the second or leave them apart.
 pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {
@@ -29,7 +56,7 @@ pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {
         )
 }
 
-/// Whether a function on the bus inside a switch lets peers through: it is no downstream port, or its ACS is not all on.
+/// Whether a function on the bus inside a switch lets peers through: it is not a downstream port, or its ACS is not all on.
 pub(super) fn opens_switch(topology: &Topology, bdf: Bdf) -> bool {
     let Some(function) = topology.get(bdf) else { return false };
     if function.virtual_function {

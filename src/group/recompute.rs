@@ -1,11 +1,13 @@
-//! All ties worked out anew, when somebody asks for it.
+//! All ties worked out anew, on request.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::assignment::Assignment;
+use super::engine::Heirs;
+use super::entry::DeviceRef;
 use super::event::Change;
 use super::groups::Groups;
-use super::partition::{Partition, Slot};
 use super::{DeviceKey, GroupId, Policy};
 
 impl Groups {
@@ -27,73 +29,43 @@ impl Groups {
     /// its lowest member is in.
     pub fn recompute(&mut self) -> &[Change] {
         self.changes.clear();
-        let live = |groups: &Groups| -> Vec<Slot> {
-            let entries = groups.slots.iter();
-            let mut slots: Vec<(DeviceKey, Slot)> =
-                entries.filter_map(|(slot, entry)| Some((entry.as_ref()?.key, slot))).collect();
-            slots.sort_unstable();
-            slots.into_iter().map(|(_, slot)| slot).collect()
-        };
-        let all = live(self);
-        let before: BTreeMap<Slot, GroupId> =
-            all.iter().filter_map(|slot| Some((*slot, self.group_at(*slot)?))).collect();
-        let owned = |groups: &Groups, slot| groups.partition.around(slot).is_some_and(|class| class.owned);
-        let (kept, anew): (Vec<Slot>, Vec<Slot>) = all.iter().partition(|slot| owned(self, **slot));
-        let old = core::mem::take(&mut self.partition);
-        self.restore_owned(&old, &kept);
-        let mut heirs: BTreeMap<GroupId, Slot> = BTreeMap::new();
-        for slot in &anew {
-            if let Some(group) = before.get(slot) {
-                heirs.entry(*group).or_insert(*slot);
+        let mut all: Vec<(DeviceKey, DeviceRef)> =
+            self.devices.iter().map(|(device, entry)| (entry.key, device)).collect();
+        all.sort_unstable();
+        let group_of = |assignment: &Assignment, device: &DeviceRef| assignment.group_of(*device);
+        let before: BTreeMap<DeviceRef, GroupId> = all
+            .iter()
+            .filter_map(|(_, device)| Some((*device, group_of(&self.assignment, device)?)))
+            .collect();
+        let (kept, anew): (Vec<DeviceRef>, Vec<DeviceRef>) = all
+            .iter()
+            .map(|(_, device)| *device)
+            .partition(|device| self.assignment.owned_group(*device).is_some());
+        let mut heirs: Heirs = BTreeMap::new();
+        for device in &anew {
+            if let Some(group) = before.get(device) {
+                heirs.entry(*group).or_insert(*device);
             }
         }
-        for group in heirs.keys() {
-            self.groups.remove(*group);
+        self.assignment.restart(&kept, &anew, heirs.keys());
+        for device in &anew {
+            self.forget_fwspec(*device);
+            self.devices.set_assumed(*device, false);
         }
-        for slot in &anew {
-            self.forget_streams(*slot);
-            if let Some(entry) = self.entry_mut(*slot) {
-                entry.grouped = false;
-                entry.assumed = false;
-            }
-        }
-        self.withheld.clear();
-        let frozen: BTreeSet<Slot> = kept.into_iter().collect();
-        self.waiting.values_mut().for_each(|slots| slots.retain(|slot| frozen.contains(slot)));
-        self.tie_with(anew, None, &heirs);
+        self.scratch.batch.clear();
+        self.scratch.batch.extend(anew);
+        self.tie_batch(None, &heirs);
         self.changes.clear();
-        for slot in all {
-            let Some(device) = self.entry(slot).map(|entry| entry.key) else { continue };
-            match (before.get(&slot).copied(), self.group_at(slot)) {
-                (Some(from), Some(to)) if from != to => self.changes.push(Change::Moved { device, from, to }),
-                (Some(from), None) => self.changes.push(Change::Unplaced { device, from }),
-                (None, Some(group)) => self.changes.push(Change::Placed { device, group }),
-                _ => {}
-            }
+        for (key, device) in all {
+            let change = match (before.get(&device).copied(), group_of(&self.assignment, &device)) {
+                (Some(from), Some(to)) if from != to => Change::Moved { device: key, from, to },
+                (Some(from), None) => Change::Unplaced { device: key, from },
+                (None, Some(group)) => Change::Placed { device: key, group },
+                (Some(_), Some(_)) | (None, None) => continue,
+            };
+            self.changes.push(change);
         }
+        self.check_in_debug();
         &self.changes
-    }
-
-    /// Copies the classes with an owner, which `recompute` leaves alone.
-    fn restore_owned(&mut self, old: &Partition, kept: &[Slot]) {
-        for slot in kept {
-            self.partition.insert(*slot);
-        }
-        for slot in kept {
-            for (other, tie) in old.neighbours(*slot) {
-                self.partition.union(*slot, other, tie);
-            }
-        }
-        for slot in kept {
-            let Some((was, now)) = old.around(*slot).zip(self.partition.around_mut(*slot)) else { continue };
-            now.group = was.group;
-            now.grouped = was.grouped;
-            now.owned = true;
-        }
-        for slot in kept {
-            if let Some((group, class)) = self.group_at(*slot).zip(self.partition.class_of(*slot)) {
-                self.groups.hand_over(group, class);
-            }
-        }
     }
 }

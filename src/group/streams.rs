@@ -1,36 +1,37 @@
-//! Who has which id at which IOMMU, stream-mapping masks included.
+//! Which device has which id at which IOMMU, stream-mapping masks included.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use super::partition::Slot;
+use super::entry::DeviceRef;
 use crate::map::{Fwspec, Stream};
 
-/// Ids by IOMMU. Looking up an id costs one search for each mask that the IOMMU's masters use.
+/// Ids by IOMMU. Looking up an id costs one search for each mask that the IOMMU's masters use; `masks` counts the ids that have it,
+/// and has no mask without ids.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Streams {
-    /// (IOMMU, mask, id without the masked bits, who).
-    ids: BTreeSet<(u32, u16, u32, Slot)>,
+    /// (IOMMU, mask, id without the masked bits, device).
+    ids: BTreeSet<(u32, u16, u32, DeviceRef)>,
     /// How many entries of `ids` have this mask.
     masks: BTreeMap<(u32, u16), u32>,
     /// Masters by IOMMU, for IOMMUs that make one group of them.
-    masters: BTreeSet<(u32, Slot)>,
+    masters: BTreeSet<(u32, DeviceRef)>,
 }
 
 impl Streams {
     /// Adds a master: `together` says which IOMMUs make one group of all theirs, `by_id` which tie those that share an id.
-    /// Nobody asks about the others, so nothing is kept of them.
+    /// The others are never asked about, so nothing is kept of them.
     pub(super) fn insert(
         &mut self,
-        slot: Slot,
+        device: DeviceRef,
         fwspec: &Fwspec,
         together: impl Fn(u32) -> bool,
         by_id: impl Fn(u32) -> bool,
     ) {
         if together(fwspec.iommu) {
-            self.masters.insert((fwspec.iommu, slot));
+            self.masters.insert((fwspec.iommu, device));
         }
         for stream in fwspec.ids.iter().filter(|stream| by_id(stream.iommu)) {
-            let Some(key) = key(stream, slot) else { continue };
+            let Some(key) = key(stream, device) else { continue };
             if self.ids.insert(key) {
                 let count = self.masks.entry((key.0, key.1)).or_default();
                 *count = count.saturating_add(1);
@@ -38,9 +39,9 @@ impl Streams {
         }
     }
 
-    pub(super) fn remove(&mut self, slot: Slot, fwspec: &Fwspec) {
-        self.masters.remove(&(fwspec.iommu, slot));
-        for key in fwspec.ids.iter().filter_map(|stream| key(stream, slot)) {
+    pub(super) fn remove(&mut self, device: DeviceRef, fwspec: &Fwspec) {
+        self.masters.remove(&(fwspec.iommu, device));
+        for key in fwspec.ids.iter().filter_map(|stream| key(stream, device)) {
             if !self.ids.remove(&key) {
                 continue;
             }
@@ -54,33 +55,40 @@ impl Streams {
     }
 
     /// One other master for each id that meets this one: those with the very same id and mask are tied to each other.
-    pub(super) fn meeting(&self, slot: Slot, stream: Stream) -> impl Iterator<Item = Slot> + '_ {
+    pub(super) fn meeting(&self, device: DeviceRef, stream: Stream) -> impl Iterator<Item = DeviceRef> + '_ {
         let Stream { iommu, mask, .. } = stream;
         let id = stream.id.map(|id| id.0);
         let masks = self.masks.range((iommu, 0)..=(iommu, u16::MAX)).map(|((_, mask), _)| *mask);
         id.into_iter().flat_map(move |id| {
             masks.clone().flat_map(move |other| {
                 let [mine, theirs] = [u32::from(mask), u32::from(other)];
-                let first = (iommu, other, id & !mine & !theirs, Slot::MIN);
-                let last = (iommu, other, (id | mine) & !theirs, Slot::MAX);
+                let first = (iommu, other, id & !mine & !theirs, DeviceRef::MIN);
+                let last = (iommu, other, (id | mine) & !theirs, DeviceRef::MAX);
                 let mut previous = None;
                 self.ids
                     .range(first..=last)
                     .filter(move |(.., found, _)| (found ^ id) & !(mine | theirs) == 0)
-                    .filter(move |(.., who)| *who != slot)
+                    .filter(move |(.., other)| *other != device)
                     .filter(move |(_, _, found, _)| previous.replace(*found) != Some(*found))
-                    .map(|(.., who)| *who)
+                    .map(|(.., other)| *other)
             })
         })
     }
 
+    /// The devices that are listed, some more than once.
+    pub(super) fn devices(&self) -> impl Iterator<Item = DeviceRef> + '_ {
+        let by_id = self.ids.iter().map(|(.., device)| *device);
+        by_id.chain(self.masters.iter().map(|(_, device)| *device))
+    }
+
     /// Another master of this IOMMU.
-    pub(super) fn other_master(&self, slot: Slot, iommu: u32) -> Option<Slot> {
-        let mut masters = self.masters.range((iommu, Slot::MIN)..=(iommu, Slot::MAX)).map(|(_, who)| *who);
-        masters.find(|who| *who != slot)
+    pub(super) fn other_master(&self, device: DeviceRef, iommu: u32) -> Option<DeviceRef> {
+        let mut masters =
+            self.masters.range((iommu, DeviceRef::MIN)..=(iommu, DeviceRef::MAX)).map(|(_, other)| *other);
+        masters.find(|other| *other != device)
     }
 }
 
-fn key(stream: &Stream, slot: Slot) -> Option<(u32, u16, u32, Slot)> {
-    stream.id.map(|id| (stream.iommu, stream.mask, id.0 & !u32::from(stream.mask), slot))
+fn key(stream: &Stream, device: DeviceRef) -> Option<(u32, u16, u32, DeviceRef)> {
+    stream.id.map(|id| (stream.iommu, stream.mask, id.0 & !u32::from(stream.mask), device))
 }

@@ -8,14 +8,14 @@ use crate::pci::AliasMask;
 use crate::pci::quirk::{AliasEffect, Row};
 use crate::{Bdf, RequesterId, StreamId};
 
-/// A reason. It depends on the two devices, on what is above them and on what firmware says, never on drivers and never
-/// on which of the two came first.
+/// A reason. It depends on the two devices, on what is above them and on what firmware says, never on drivers nor on which of
+/// the two was added first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Tie {
     /// The DMA of both can carry this requester ID: a bridge takes the other's ownership, or both pose as a third.
     SharedAlias(Bdf),
-    /// One is below the other, and from this port on the way to the root does not isolate.
+    /// One is below the other, and this port above it does not isolate.
     AcsPath {
         /// The nearest port that lets peers through.
         port: Bdf,
@@ -108,25 +108,25 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What the tie rules look at in a PCI function.
+/// What [`multifunction`] looks at in a PCI function.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct View {
+pub(super) struct SlotFunction {
     pub(super) bdf: Bdf,
     pub(super) virtual_function: bool,
     pub(super) multifunction: bool,
     pub(super) isolates: bool,
 }
 
-/// A PCI function, and whom it poses as.
+/// A PCI function, and the functions as which it poses.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Guise {
+pub(super) struct DmaAliases {
     pub(super) bdf: Bdf,
     pub(super) poses: Option<(AliasMask, &'static Row<AliasEffect>)>,
 }
 
 /// Linux drivers/iommu/iommu.c `get_pci_function_alias_group`, made symmetric.
-pub(super) fn multifunction(a: &View, b: &View) -> Option<Tie> {
-    let slot = |view: &View| (view.bdf.segment, view.bdf.rid.0 >> 3);
+pub(super) fn multifunction(a: &SlotFunction, b: &SlotFunction) -> Option<Tie> {
+    let slot = |function: &SlotFunction| (function.bdf.segment, function.bdf.rid.0 >> 3);
     let physical = !a.virtual_function && !b.virtual_function;
     let open = !a.isolates && !b.isolates;
     (slot(a) == slot(b) && physical && (a.multifunction || b.multifunction) && open)
@@ -135,11 +135,11 @@ pub(super) fn multifunction(a: &View, b: &View) -> Option<Tie> {
 
 /// Linux drivers/pci/search.c `pci_devs_are_dma_aliases`; stricter than it in that two functions may also pose as one third
 /// that no scan finds.
-pub(super) fn dma_alias(a: &Guise, b: &Guise) -> Option<Tie> {
+pub(super) fn dma_alias(a: &DmaAliases, b: &DmaAliases) -> Option<Tie> {
     if (a.bdf.segment, a.bdf.rid.bus()) != (b.bdf.segment, b.bdf.rid.bus()) {
         return None;
     }
-    let poses_as = |from: &Guise, to: &Guise| {
+    let poses_as = |from: &DmaAliases, to: &DmaAliases| {
         from.poses.filter(|(mask, _)| mask.contains(to.bdf.rid.devfn())).map(|(_, row)| row)
     };
     if let Some(row) = poses_as(a, b).or_else(|| poses_as(b, a)) {

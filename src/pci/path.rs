@@ -1,19 +1,20 @@
-//! From a function up to the root bus: the bridges on the way, what they let through, whom they make a function look like.
+//! From a function up to the root bus: the bridges above it, which of them isolate, and the aliases that they add.
 
 use super::alias::{AliasMask, BridgeAlias, BridgeTag};
-use super::store::Node;
-use super::topology::{Missing, Topology};
+use super::store::{Bus, Node, Store};
+use super::topology::Topology;
+use super::upstream::{Missing, Tag, UpstreamPath};
 use super::{AcsFlags, AcsVerdict, Alias, Function};
-use crate::slab::{NOWHERE, Place};
+use crate::slab::Key;
 use crate::{Bdf, RequesterId, Segment};
 
-/// The bridges above a bus, nearest first. Bus numbers fall on the way, so it ends.
+/// The bridges above a bus, nearest first. Bus numbers fall from one to the next, so it ends.
 #[derive(Clone, Debug)]
 struct Path<'a> {
-    topology: &'a Topology,
+    store: &'a Store,
     segment: Segment,
-    /// The next bus to ask: where it is kept, and its number. `None` at a root bus.
-    bus: Option<(Place, u8)>,
+    /// The next bus to ask: its key, if it is kept, and its number. `None` at a root bus.
+    bus: Option<(Option<Key<Bus>>, u8)>,
     missing: Option<Missing>,
 }
 
@@ -21,18 +22,18 @@ impl<'a> Iterator for Path<'a> {
     type Item = &'a Node;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let store = &self.topology.store;
-        while let Some((place, number)) = self.bus.take() {
-            match store.bus_at(place) {
-                Some(bus) if bus.bridge != NOWHERE => {
+        let store = self.store;
+        while let Some((key, number)) = self.bus.take() {
+            match store.bus_at(key) {
+                Some(bus) if bus.bridge.is_some() => {
                     let bridge = store.node_at(bus.bridge)?;
-                    self.bus = Some((bridge.bus, bridge.rid.bus()));
+                    self.bus = Some((Some(bridge.bus), bridge.rid.bus()));
                     return Some(bridge);
                 }
                 Some(bus) if bus.root || bus.declared => {}
                 Some(bus) if bus.virtual_of.is_some_and(|pf| pf.rid.bus() < number) => {
                     let above = bus.virtual_of.map(|pf| pf.rid.bus());
-                    self.bus = above.map(|above| (store.bus_place(self.segment, above), above));
+                    self.bus = above.map(|above| (store.bus_key(self.segment, above), above));
                 }
                 _ if number == 0 => {}
                 _ => self.missing = Some(Missing { segment: self.segment, bus: number }),
@@ -42,42 +43,29 @@ impl<'a> Iterator for Path<'a> {
     }
 }
 
-/// What the walk from a bus to the root finds, as far as grouping asks.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Way {
-    /// The bridge that is not there yet.
-    pub(crate) missing: Option<Missing>,
-    /// Tag of the bridge that the bus is below.
-    pub(crate) parent: Option<u32>,
-    /// The nearest bridge that does not isolate, and whether that is for want of knowledge.
-    pub(crate) open: Option<(RequesterId, bool)>,
-    /// Tag of the nearest bridge that adds an alias, and that alias.
-    pub(crate) alias: Option<(u32, RequesterId)>,
-}
-
 impl Topology {
-    /// Sees to it that what is above the function at a place is known ([`Seat::way`](super::Seat::way)), and says what is missing
-    /// there. It is walked to once for each bus, and again when a bridge of the segment changes.
-    pub(crate) fn look_up_way(&mut self, place: Place) -> Option<Missing> {
-        let bus = self.store.node_at(place)?.bus;
-        if let Some(way) = self.store.known_way(bus) {
-            return way.missing;
+    /// Finds out what is above a function, for [`PlacedFunction::upstream`](super::PlacedFunction::upstream), and returns what is
+    /// missing there. The walk is made once for each bus, and again after a bridge of the segment has changed.
+    pub(crate) fn look_up_upstream(&mut self, function: Key<Node>) -> Option<Missing> {
+        let bus = self.store.node_at(function)?.bus;
+        if let Some(path) = self.store.known_upstream(bus) {
+            return path.missing;
         }
-        let way = self.walk(bus)?;
-        self.store.keep_way(bus, way);
-        way.missing
+        let path = self.walk(bus)?;
+        self.store.keep_upstream(bus, path);
+        path.missing
     }
 
-    fn walk(&self, place: Place) -> Option<Way> {
-        let bus = self.store.bus_at(place)?;
-        let mut path =
-            Path { topology: self, segment: bus.segment, bus: Some((place, bus.number)), missing: None };
-        let mut way = Way::default();
+    fn walk(&self, key: Key<Bus>) -> Option<UpstreamPath> {
+        let bus = self.store.bus_at(key)?;
+        let from = Some((Some(key), bus.number));
+        let mut path = Path { store: &self.store, segment: bus.segment, bus: from, missing: None };
+        let mut upstream = UpstreamPath::default();
         // Aliases end at the first bridge above which nothing is translated.
         let mut aliases_end = false;
         let mut undecided: Option<&Node> = None;
         let mut tell =
-            |node: &Node, above: Option<&Function>, alias: &mut Option<(u32, RequesterId)>| match node
+            |node: &Node, above: Option<&Function>, alias: &mut Option<(Tag, RequesterId)>| match node
                 .traits
                 .tag
                 .by(&node.function, node.rid, above)
@@ -88,33 +76,33 @@ impl Topology {
                 BridgeAlias::None => {}
             };
         for bridge in path.by_ref() {
-            way.parent = way.parent.or(Some(bridge.tag));
+            upstream.parent = upstream.parent.or(bridge.tag);
             if let Some(below) = undecided.take() {
-                tell(below, Some(&bridge.function), &mut way.alias);
+                tell(below, Some(&bridge.function), &mut upstream.alias);
             }
             match bridge.traits.tag {
                 BridgeTag::None => {}
                 BridgeTag::ByAbove => undecided = Some(bridge),
-                _ => tell(bridge, None, &mut way.alias),
+                _ => tell(bridge, None, &mut upstream.alias),
             }
-            if way.open.is_none()
-                && let Some(seat) = self.seat_of(bridge)
+            if upstream.open.is_none()
+                && let Some(placed) = self.placed_node(bridge)
             {
-                let openness = seat.openness(seat.in_multifunction_slot());
-                way.open = openness.open.then_some((bridge.rid, openness.assumed));
+                let openness = placed.openness(placed.in_multifunction_slot());
+                upstream.open = openness.open.then_some((bridge.rid, openness.assumed));
             }
         }
         if let Some(last) = undecided {
-            tell(last, None, &mut way.alias);
+            tell(last, None, &mut upstream.alias);
         }
-        way.missing = path.missing;
-        Some(way)
+        upstream.missing = path.missing;
+        Some(upstream)
     }
 
     fn path(&self, bdf: Bdf) -> Path<'_> {
         let number = bdf.rid.bus();
-        let place = self.store.bus_place(bdf.segment, number);
-        Path { topology: self, segment: bdf.segment, bus: Some((place, number)), missing: None }
+        let from = Some((self.store.bus_key(bdf.segment, number), number));
+        Path { store: &self.store, segment: bdf.segment, bus: from, missing: None }
     }
 
     /// The bridges above a function, nearest first, as far as they are known. A virtual function without a bridge of its own
@@ -160,11 +148,11 @@ impl Topology {
     /// The bridge nearest to a function above which, itself included, something does not isolate, with the verdict on the
     /// nearest such bridge; `None` where the whole path isolates (linux drivers/pci/pci.c `pci_acs_path_enabled`).
     pub fn open_path(&self, bdf: Bdf) -> Option<(Bdf, AcsVerdict)> {
-        let mut seats = self.path(bdf).filter_map(|node| self.seat_of(node));
-        seats.find_map(|seat| {
-            let multifunction = seat.in_multifunction_slot();
-            let open = seat.openness(multifunction).open;
-            open.then(|| (seat.bdf(), seat.acs(AcsFlags::ISOLATED, multifunction)))
+        let mut bridges = self.path(bdf).filter_map(|node| self.placed_node(node));
+        bridges.find_map(|placed| {
+            let multifunction = placed.in_multifunction_slot();
+            let open = placed.openness(multifunction).open;
+            open.then(|| (placed.bdf(), placed.acs(AcsFlags::ISOLATED, multifunction)))
         })
     }
 }

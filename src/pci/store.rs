@@ -4,48 +4,46 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::alias::AliasMask;
-use super::path::Way;
-use super::quirk::{AliasEffect, Row};
-use super::traits::{Openness, Traits};
-use super::{AcsFlags, AcsVerdict, Chipset, Function, Surroundings, acs};
-use crate::slab::{NOWHERE, Place, Slab};
+use super::Function;
+use super::traits::Traits;
+use super::upstream::{Tag, UpstreamPath};
+use crate::slab::{Key, Slab};
 use crate::{Bdf, RequesterId, Segment};
 
 /// The functions by segment, bus, slot and function number, and what is known of their buses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Store {
-    segments: BTreeMap<Segment, Place>,
+    segments: BTreeMap<Segment, Key<Table>>,
     /// The segment that was changed last, which is nearly always the one that is asked for next.
-    recent: (Segment, Place),
+    recent: Option<(Segment, Key<Table>)>,
     tables: Slab<Table>,
     buses: Slab<Bus>,
-    slots: Slab<Slot>,
+    slots: Slab<PciSlot>,
     nodes: Slab<Node>,
 }
 
 /// The buses of a segment, by number.
 #[derive(Clone, Debug)]
 struct Table {
-    buses: [Place; 256],
+    buses: [Option<Key<Bus>>; 256],
     used: u16,
-    /// Counts what changes the ways of its buses.
+    /// Counts the changes to what is above its buses.
     age: u64,
 }
 
 /// One bus.
 #[derive(Clone, Debug)]
 pub(super) struct Bus {
-    table: Place,
+    table: Key<Table>,
     pub(super) segment: Segment,
     pub(super) number: u8,
     /// The bridge that it is below.
-    pub(super) bridge: Place,
+    pub(super) bridge: Option<Key<Node>>,
     /// That bridge is a root or downstream port: all functions are of one slot.
     pub(super) only_slot: bool,
     /// A function on it can be nowhere else than on a root bus.
     pub(super) root: bool,
-    /// Somebody said that it is a root bus.
+    /// It was declared a root bus.
     pub(super) declared: bool,
     /// A physical function whose virtual functions are on it. Such a bus has no bridge.
     pub(super) virtual_of: Option<Bdf>,
@@ -56,94 +54,90 @@ pub(super) struct Bus {
     /// How many functions are on it.
     count: u16,
     /// What is above it, as it was when its table had this age.
-    way: (u64, Way),
-    slots: [Place; 32],
+    upstream: (u64, UpstreamPath),
+    slots: [Option<Key<PciSlot>>; 32],
 }
 
 /// The functions with one device number.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    functions: [Place; 8],
+struct PciSlot {
+    functions: [Option<Key<Node>>; 8],
     /// Those that are there, a bit each.
     there: u8,
     /// Those that pose as others, a bit each.
     posing: u8,
 }
 
-const EMPTY: Slot = Slot { functions: [NOWHERE; 8], there: 0, posing: 0 };
+const EMPTY: PciSlot = PciSlot { functions: [None; 8], there: 0, posing: 0 };
 
 /// A function in its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
     pub(crate) function: Function,
-    /// Whatever the owner of the topology wants to find again.
-    pub(crate) tag: u32,
-    pub(super) bus: Place,
+    pub(crate) tag: Tag,
+    pub(super) bus: Key<Bus>,
     pub(crate) rid: RequesterId,
     pub(super) traits: Traits,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Store {
-            segments: BTreeMap::new(),
-            recent: (Segment::default(), NOWHERE),
-            tables: Slab::default(),
-            buses: Slab::default(),
-            slots: Slab::default(),
-            nodes: Slab::default(),
-        }
-    }
 }
 
 impl Bus {
     /// Nothing is on it, hangs on it, or says what it is.
     pub(super) fn is_unused(&self) -> bool {
-        self.count == 0 && self.virtual_buses.is_empty() && self.bridge == NOWHERE && !self.declared
+        self.count == 0 && self.virtual_buses.is_empty() && self.bridge.is_none() && !self.declared
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
+
+    /// Whether a function on it poses as another.
+    pub(super) fn has_posing(&self) -> bool {
+        self.posing != 0
+    }
+
+    /// What was above it when that was kept last.
+    pub(super) fn last_upstream(&self) -> &UpstreamPath {
+        &self.upstream.1
+    }
 }
 
 impl Store {
-    fn table(&self, segment: Segment) -> Place {
+    fn table(&self, segment: Segment) -> Option<Key<Table>> {
         match self.recent {
-            (recent, table) if recent == segment && table != NOWHERE => table,
-            _ => self.segments.get(&segment).copied().unwrap_or(NOWHERE),
+            Some((recent, table)) if recent == segment => Some(table),
+            _ => self.segments.get(&segment).copied(),
         }
     }
 
-    /// Where a bus is kept, if it is.
-    pub(super) fn bus_place(&self, segment: Segment, number: u8) -> Place {
+    /// The key of a bus, if it is kept.
+    pub(super) fn bus_key(&self, segment: Segment, number: u8) -> Option<Key<Bus>> {
         let table = self.tables.get(self.table(segment));
-        table.and_then(|table| table.buses.get(usize::from(number))).copied().unwrap_or(NOWHERE)
+        table.and_then(|table| table.buses.get(usize::from(number))).copied().flatten()
     }
 
-    pub(super) fn bus_at(&self, place: Place) -> Option<&Bus> {
-        self.buses.get(place)
+    pub(super) fn bus_at(&self, key: impl Into<Option<Key<Bus>>>) -> Option<&Bus> {
+        self.buses.get(key)
     }
 
-    pub(super) fn bus_at_mut(&mut self, place: Place) -> Option<&mut Bus> {
-        self.buses.get_mut(place)
+    pub(super) fn bus_at_mut(&mut self, key: impl Into<Option<Key<Bus>>>) -> Option<&mut Bus> {
+        self.buses.get_mut(key)
     }
 
     pub(super) fn bus(&self, segment: Segment, number: u8) -> Option<&Bus> {
-        self.buses.get(self.bus_place(segment, number))
+        self.buses.get(self.bus_key(segment, number))
     }
 
     pub(super) fn bus_mut(&mut self, segment: Segment, number: u8) -> Option<&mut Bus> {
-        let place = self.bus_place(segment, number);
-        self.buses.get_mut(place)
+        let key = self.bus_key(segment, number);
+        self.buses.get_mut(key)
     }
 
-    pub(super) fn node_at(&self, place: Place) -> Option<&Node> {
-        self.nodes.get(place)
+    pub(super) fn node_at(&self, key: impl Into<Option<Key<Node>>>) -> Option<&Node> {
+        self.nodes.get(key)
     }
 
-    /// Says that a bridge came, went or changed, or that somebody told what a bus is.
-    pub(super) fn ways_changed(&mut self, segment: Segment) {
+    /// Says that a bridge came, went or changed, or that it became known what is above a bus.
+    pub(super) fn upstream_changed(&mut self, segment: Segment) {
         let table = self.table(segment);
         if let Some(table) = self.tables.get_mut(table) {
             table.age = table.age.saturating_add(1);
@@ -151,44 +145,47 @@ impl Store {
     }
 
     /// What is above a bus, if that is still as it was.
-    pub(super) fn known_way(&self, bus: Place) -> Option<&Way> {
+    pub(super) fn known_upstream(&self, bus: Key<Bus>) -> Option<&UpstreamPath> {
         let bus = self.buses.get(bus)?;
-        let (age, way) = &bus.way;
-        (*age == self.tables.get(bus.table)?.age).then_some(way)
+        let (age, path) = &bus.upstream;
+        (*age == self.tables.get(bus.table)?.age).then_some(path)
     }
 
     /// Keeps what is above a bus.
-    pub(super) fn keep_way(&mut self, bus: Place, way: Way) {
+    pub(super) fn keep_upstream(&mut self, bus: Key<Bus>, path: UpstreamPath) {
         let Some(bus) = self.buses.get_mut(bus) else { return };
-        bus.way = (self.tables.get(bus.table).map_or(0, |table| table.age), way);
+        bus.upstream = (self.tables.get(bus.table).map_or(0, |table| table.age), path);
     }
 
-    /// Where a function is kept, if it is there.
-    pub(super) fn node_place(&self, bdf: Bdf) -> Place {
-        self.bus(bdf.segment, bdf.rid.bus()).map_or(NOWHERE, |bus| self.place_on(bus, bdf.rid.devfn()))
+    /// The key of a function, if it is there.
+    pub(super) fn node_key(&self, bdf: Bdf) -> Option<Key<Node>> {
+        self.node_on(self.bus(bdf.segment, bdf.rid.bus())?, bdf.rid.devfn())
     }
 
-    pub(super) fn place_on(&self, bus: &Bus, devfn: u8) -> Place {
+    pub(super) fn node_on(&self, bus: &Bus, devfn: u8) -> Option<Key<Node>> {
         let slot = bus.slots.get(usize::from(devfn >> 3)).and_then(|slot| self.slots.get(*slot));
-        slot.and_then(|slot| slot.functions.get(usize::from(devfn & 7))).copied().unwrap_or(NOWHERE)
+        slot.and_then(|slot| slot.functions.get(usize::from(devfn & 7))).copied().flatten()
     }
 
     /// The bus of this number, new if it is not there.
-    pub(super) fn open_bus(&mut self, segment: Segment, number: u8) -> Place {
-        if self.recent.0 != segment || self.recent.1 == NOWHERE {
+    pub(super) fn open_bus(&mut self, segment: Segment, number: u8) -> Option<Key<Bus>> {
+        let recent = self.recent.filter(|(recent, _)| *recent == segment).map(|(_, table)| table);
+        let table = recent.unwrap_or_else(|| {
             let tables = &mut self.tables;
-            let fresh = || tables.insert(Table { buses: [NOWHERE; 256], used: 0, age: 1 });
-            self.recent = (segment, *self.segments.entry(segment).or_insert_with(fresh));
-        }
-        let Some(table) = self.tables.get_mut(self.recent.1) else { return NOWHERE };
-        let Some(place) = table.buses.get_mut(usize::from(number)) else { return NOWHERE };
-        if *place == NOWHERE {
-            table.used = table.used.saturating_add(1);
-            *place = self.buses.insert(Bus {
-                table: self.recent.1,
+            let fresh = || tables.insert(Table { buses: [None; 256], used: 0, age: 1 });
+            let table = *self.segments.entry(segment).or_insert_with(fresh);
+            self.recent = Some((segment, table));
+            table
+        });
+        let buses = self.tables.get_mut(table)?;
+        let bus = buses.buses.get_mut(usize::from(number))?;
+        if bus.is_none() {
+            buses.used = buses.used.saturating_add(1);
+            *bus = Some(self.buses.insert(Bus {
+                table,
                 segment,
                 number,
-                bridge: NOWHERE,
+                bridge: None,
                 only_slot: false,
                 root: false,
                 declared: false,
@@ -196,59 +193,54 @@ impl Store {
                 virtual_buses: Vec::new(),
                 posing: 0,
                 count: 0,
-                way: (0, Way::default()),
-                slots: [NOWHERE; 32],
-            });
+                upstream: (0, UpstreamPath::default()),
+                slots: [None; 32],
+            }));
         }
-        *place
+        *bus
     }
 
     /// Forgets a bus that is unused.
     pub(super) fn close_bus(&mut self, segment: Segment, number: u8) {
-        let at = self.table(segment);
-        let Some(table) = self.tables.get_mut(at) else { return };
-        let Some(place) = table.buses.get_mut(usize::from(number)).filter(|place| **place != NOWHERE) else {
-            return;
-        };
-        let bus = core::mem::replace(place, NOWHERE);
+        let Some(key) = self.table(segment) else { return };
+        let Some(table) = self.tables.get_mut(key) else { return };
+        let Some(bus) = table.buses.get_mut(usize::from(number)).and_then(Option::take) else { return };
         if let Some(bus) = self.buses.get_mut(bus) {
             bus.virtual_buses = Vec::new();
         }
         self.buses.release(bus);
         table.used = table.used.saturating_sub(1);
         if table.used == 0 {
-            self.tables.release(at);
+            self.tables.release(key);
             self.segments.remove(&segment);
-            self.recent = (segment, NOWHERE);
+            self.recent = None;
         }
     }
 
-    /// Puts a function on a bus, where nobody is yet. Returns its place.
-    pub(super) fn put(&mut self, at: Place, rid: RequesterId, function: &Function, tag: u32) -> Place {
+    /// Puts a function on a bus, where no other one is yet. Returns its key.
+    pub(super) fn put(&mut self, on: Key<Bus>, rid: RequesterId, function: &Function, tag: Tag) -> Key<Node> {
         let traits = Traits::of(function, rid.devfn());
-        let node = self.nodes.insert(Node { function: *function, tag, bus: at, rid, traits });
+        let node = self.nodes.insert(Node { function: *function, tag, bus: on, rid, traits });
         let (number, bit) = (rid.device(), 1 << rid.function());
-        let Some(bus) = self.buses.get_mut(at) else { return node };
+        let Some(bus) = self.buses.get_mut(on) else { return node };
         bus.count = bus.count.saturating_add(1);
         bus.posing |= u32::from(traits.poses()) << number;
         let Some(slot) = bus.slots.get_mut(usize::from(number)) else { return node };
-        if *slot == NOWHERE {
-            *slot = self.slots.insert(EMPTY);
-        }
-        let Some(slot) = self.slots.get_mut(*slot) else { return node };
+        let slot = *slot.get_or_insert_with(|| self.slots.insert(EMPTY));
+        let Some(slot) = self.slots.get_mut(slot) else { return node };
         slot.there |= bit;
         slot.posing |= if traits.poses() { bit } else { 0 };
         if let Some(function) = slot.functions.get_mut(usize::from(rid.function())) {
-            *function = node;
+            *function = Some(node);
         }
         node
     }
 
     /// Takes a function out. Its bus stays.
-    pub(super) fn take(&mut self, bdf: Bdf) -> Option<(Place, Function)> {
-        let place = self.node_place(bdf);
-        let node = *self.nodes.get(place)?;
-        self.nodes.release(place);
+    pub(super) fn take(&mut self, bdf: Bdf) -> Option<(Key<Node>, Function)> {
+        let key = self.node_key(bdf)?;
+        let node = *self.nodes.get(key)?;
+        self.nodes.release(key);
         let bus = self.buses.get_mut(node.bus)?;
         bus.count = bus.count.saturating_sub(1);
         let at = bus.slots.get_mut(usize::from(bdf.rid.device()))?;
@@ -256,21 +248,21 @@ impl Store {
         let others = !(1u8 << bdf.rid.function());
         slot.there &= others;
         slot.posing &= others;
-        *slot.functions.get_mut(usize::from(bdf.rid.function()))? = NOWHERE;
+        *slot.functions.get_mut(usize::from(bdf.rid.function()))? = None;
         if slot.posing == 0 {
             bus.posing &= !(1 << bdf.rid.device());
         }
         if slot.there == 0 {
-            self.slots.release(core::mem::replace(at, NOWHERE));
+            at.take().into_iter().for_each(|slot| self.slots.release(slot));
         }
-        Some((place, node.function))
+        Some((key, node.function))
     }
 
     /// Gives a function other facts. It stays where it is.
     pub(super) fn rewrite(&mut self, bdf: Bdf, function: Function) {
-        let place = self.node_place(bdf);
+        let key = self.node_key(bdf);
         let traits = Traits::of(&function, bdf.rid.devfn());
-        let Some(node) = self.nodes.get_mut(place) else { return };
+        let Some(node) = self.nodes.get_mut(key) else { return };
         node.function = function;
         node.traits = traits;
         let (number, bit) = (bdf.rid.device(), 1u8 << bdf.rid.function());
@@ -302,7 +294,7 @@ impl Store {
         self.nodes_of(slot, slot.there)
     }
 
-    fn nodes_of<'a>(&'a self, slot: &'a Slot, mut which: u8) -> impl Iterator<Item = &'a Node> + use<'a> {
+    fn nodes_of<'a>(&'a self, slot: &'a PciSlot, mut which: u8) -> impl Iterator<Item = &'a Node> + use<'a> {
         core::iter::from_fn(move || {
             let number = usize::try_from(which.trailing_zeros()).ok()?;
             let node = slot.functions.get(number)?;
@@ -315,82 +307,5 @@ impl Store {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bus> {
         let tables = self.segments.values().filter_map(|table| self.tables.get(*table));
         tables.flat_map(|table| &table.buses).filter_map(|bus| self.buses.get(*bus))
-    }
-}
-
-/// A function with its surroundings.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seat<'a> {
-    pub(super) store: &'a Store,
-    pub(super) chipset: Chipset,
-    pub(super) bus: &'a Bus,
-    pub(crate) node: &'a Node,
-}
-
-impl<'a> Seat<'a> {
-    /// What it is called.
-    pub(crate) fn bdf(&self) -> Bdf {
-        Bdf { segment: self.bus.segment, rid: self.node.rid }
-    }
-
-    /// What was above it when that was looked up last.
-    pub(crate) fn way(&self) -> &'a Way {
-        &self.bus.way.1
-    }
-
-    /// Somebody else on the same bus.
-    fn beside(self, node: &'a Node) -> Seat<'a> {
-        Seat { node, ..self }
-    }
-
-    /// Whether a function of its bus poses as another, itself or somebody else.
-    pub(crate) fn somebody_poses(&self) -> bool {
-        self.bus.posing != 0
-    }
-
-    /// The functions of its slot, itself included.
-    pub(crate) fn in_slot(self) -> impl Iterator<Item = Seat<'a>> {
-        self.store.in_slot(self.bus, self.node.rid.device()).map(move |node| self.beside(node))
-    }
-
-    /// The functions of its bus that may pose as it, as whom it may pose, or that may pose as somebody whom it poses as; itself
-    /// may be among them.
-    pub(crate) fn confusable(self) -> impl Iterator<Item = Seat<'a>> {
-        let all = self.node.traits.poses().then(|| self.store.on_bus(Some(self.bus)));
-        let posing = (!self.node.traits.poses()).then(|| self.store.posing_on(self.bus));
-        all.into_iter().flatten().chain(posing.into_iter().flatten()).map(move |node| self.beside(node))
-    }
-
-    pub(crate) fn in_multifunction_slot(&self) -> bool {
-        self.node.function.in_multifunction_slot(self.node.rid.devfn(), self.bus.only_slot)
-    }
-
-    /// Whether it has the isolation `wanted`, taken for a function of a multifunction slot or not.
-    pub(crate) fn acs(&self, wanted: AcsFlags, multifunction: bool) -> AcsVerdict {
-        let around = Surroundings {
-            multifunction,
-            root_bus: self.bus.bridge == NOWHERE && self.bus.virtual_of.is_none(),
-            ivrs: self.chipset.ivrs,
-            intel_pch: self.chipset.intel_pch,
-        };
-        acs::enabled(&self.node.function, wanted, around)
-    }
-
-    /// Whether it lets its neighbours' traffic through, taken for a function of a multifunction slot or not.
-    pub(crate) fn openness(&self, multifunction: bool) -> Openness {
-        let known = self.node.traits.open(multifunction);
-        known.unwrap_or_else(|| self.acs(AcsFlags::ISOLATED, multifunction).into())
-    }
-
-    /// Whether it has aliases that configuration space does not show.
-    pub(crate) fn has_hidden_aliases(&self) -> bool {
-        self.node.traits.has_hidden_aliases()
-    }
-
-    /// Whom it poses as, see [`AliasMask`].
-    pub(crate) fn poses(&self) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
-        // Nearly nobody does.
-        let poses = self.node.traits.poses();
-        poses.then(|| AliasMask::of(&self.node.function, self.node.rid.devfn())).flatten()
     }
 }

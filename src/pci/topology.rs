@@ -1,8 +1,10 @@
 //! The PCI functions of a machine by bus: who is above whom, as far as is known at the moment.
 
-use super::store::{Bus, Node, Seat, Store};
+use super::placed::PlacedFunction;
+use super::store::{Bus, Node, Store};
+use super::upstream::Tag;
 use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, PortType};
-use crate::slab::{NOWHERE, Place};
+use crate::slab::Key;
 use crate::{Bdf, RequesterId, Segment};
 
 /// The live PCI functions of a machine. Functions come and go in any order; a function is *attached* once every bridge
@@ -14,7 +16,7 @@ use crate::{Bdf, RequesterId, Segment};
 /// let [port, bridge, card] = ["00:01.0", "01:00.0", "02:03.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
 /// let mut tree = Topology::default();
 /// tree.insert(card, Function::endpoint(), None)?;
-/// assert!(tree.attached(card).is_err()); // nobody knows yet what is above bus 2
+/// assert!(tree.attached(card).is_err()); // it is not known yet what is above bus 2
 /// tree.insert(port, Function::port(PortType::RootPort, 1, 2), None)?;
 /// tree.insert(bridge, Function::port(PortType::PcieToPci, 2, 2), None)?;
 /// assert_eq!(tree.attached(card), Ok(()));
@@ -27,21 +29,6 @@ pub struct Topology {
     pub(super) store: Store,
     /// Facts of the machine that isolation depends on; fixed before the first function.
     chipset: Chipset,
-}
-
-/// What functions on a bus wait for: the bridge above it, or word that it is a root bus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Missing {
-    /// Segment of the bus.
-    pub segment: Segment,
-    /// The bus.
-    pub bus: u8,
-}
-
-impl core::fmt::Display for Missing {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "the bridge above bus {}:{:02x}", self.segment, self.bus)
-    }
 }
 
 /// An event that cannot be.
@@ -80,54 +67,55 @@ impl Topology {
         Topology { store: Store::default(), chipset }
     }
 
-    /// Adds a function. `physical` is the physical function of a virtual one, where somebody knows it.
+    /// Adds a function. `physical` is the physical function of a virtual one, where it is known.
     ///
     /// # Errors
     /// [`PciError::Occupied`], [`PciError::BusTaken`], [`PciError::Loop`]; nothing is changed then.
     pub fn insert(&mut self, bdf: Bdf, function: Function, physical: Option<Bdf>) -> Result<(), PciError> {
-        self.insert_tagged(bdf, &function, physical, 0).map(drop)
+        self.insert_tagged(bdf, &function, physical, None).map(drop)
     }
 
-    /// As `insert`. Returns the place of the function, which is its own until it is removed.
+    /// As `insert`. Returns the key of the function, which is its own until it is removed.
     pub(crate) fn insert_tagged(
         &mut self,
         bdf: Bdf,
         function: &Function,
         physical: Option<Bdf>,
-        tag: u32,
-    ) -> Result<Place, PciError> {
+        tag: Tag,
+    ) -> Result<Key<Node>, PciError> {
         let (own, devfn) = (bdf.rid.bus(), bdf.rid.devfn());
-        let mut place = self.store.bus_place(bdf.segment, own);
-        let bus = self.store.bus_at(place);
-        if bus.is_some_and(|bus| self.store.place_on(bus, devfn) != NOWHERE) {
+        let known = self.store.bus_key(bdf.segment, own);
+        if self.store.bus_at(known).is_some_and(|bus| self.store.node_on(bus, devfn).is_some()) {
             return Err(PciError::Occupied(bdf));
         }
         let leaf = function.is_leaf();
         if !leaf {
             self.may_claim(bdf, function)?;
         }
-        if bus.is_none() {
-            place = self.store.open_bus(bdf.segment, own);
-        }
-        let node = self.store.put(place, bdf.rid, function, tag);
+        let bus = match known {
+            Some(bus) => bus,
+            // Every bus number has a place in its segment's table.
+            None => self.store.open_bus(bdf.segment, own).ok_or(PciError::Absent(bdf))?,
+        };
+        let node = self.store.put(bus, bdf.rid, function, tag);
         if !leaf {
             self.claim(bdf, node, function);
         }
         if let Some(pf) = physical.filter(|pf| pf.segment == bdf.segment && pf.rid.bus() < own) {
             self.adopt(own, pf);
         }
-        self.tell_root(place, function);
+        self.tell_root(bus, function);
         Ok(node)
     }
 
     /// Notes what a function says of the bus that it is on.
-    fn tell_root(&mut self, bus: Place, function: &Function) {
+    fn tell_root(&mut self, bus: Key<Bus>, function: &Function) {
         let only_there = function.only_on_root_bus();
-        let bus = self.store.bus_at_mut(bus).filter(|bus| only_there && !bus.root && bus.bridge == NOWHERE);
+        let bus = self.store.bus_at_mut(bus).filter(|bus| only_there && !bus.root && bus.bridge.is_none());
         if let Some(bus) = bus {
             bus.root = true;
             let segment = bus.segment;
-            self.store.ways_changed(segment);
+            self.store.upstream_changed(segment);
         }
     }
 
@@ -136,9 +124,9 @@ impl Topology {
     /// # Errors
     /// [`PciError::Absent`].
     pub fn remove(&mut self, bdf: Bdf) -> Result<Function, PciError> {
-        let (place, function) = self.store.take(bdf).ok_or(PciError::Absent(bdf))?;
+        let (key, function) = self.store.take(bdf).ok_or(PciError::Absent(bdf))?;
         self.forget_unused(bdf.segment, bdf.rid.bus());
-        self.disclaim(bdf, place, &function);
+        self.disclaim(bdf, key, &function);
         Ok(function)
     }
 
@@ -147,14 +135,14 @@ impl Topology {
     /// # Errors
     /// As [`Topology::insert`] and [`Topology::remove`]; nothing is changed then.
     pub fn replace(&mut self, bdf: Bdf, function: Function) -> Result<Function, PciError> {
-        let place = self.store.node_place(bdf);
-        let before = self.store.node_at(place).ok_or(PciError::Absent(bdf))?.function;
+        let key = self.store.node_key(bdf).ok_or(PciError::Absent(bdf))?;
+        let Node { function: before, bus, .. } = *self.store.node_at(key).ok_or(PciError::Absent(bdf))?;
         self.may_claim(bdf, &function)?;
         self.store.rewrite(bdf, function);
-        self.store.ways_changed(bdf.segment);
-        self.disclaim(bdf, place, &before);
-        self.claim(bdf, place, &function);
-        self.tell_root(self.store.bus_place(bdf.segment, bdf.rid.bus()), &function);
+        self.store.upstream_changed(bdf.segment);
+        self.disclaim(bdf, key, &before);
+        self.claim(bdf, key, &function);
+        self.tell_root(bus, &function);
         Ok(before)
     }
 
@@ -172,27 +160,27 @@ impl Topology {
     }
 
     /// Puts the buses of a function below it: that of a bridge, those of virtual functions elsewhere.
-    fn claim(&mut self, bdf: Bdf, bridge: Place, function: &Function) {
+    fn claim(&mut self, bdf: Bdf, bridge: Key<Node>, function: &Function) {
         if let Some(bus) = function.secondary() {
             let below = self.store.open_bus(bdf.segment, bus);
             if let Some(below) = self.store.bus_at_mut(below) {
-                below.bridge = bridge;
+                below.bridge = Some(bridge);
                 below.only_slot = function.is(PortType::RootPort) || function.is(PortType::DownstreamPort);
             }
-            self.store.ways_changed(bdf.segment);
+            self.store.upstream_changed(bdf.segment);
         }
         virtual_buses(function, bdf.rid).for_each(|bus| self.adopt(bus, bdf));
     }
 
-    /// Takes back what `claim` did for the function that is, or was, at `place`.
-    fn disclaim(&mut self, bdf: Bdf, place: Place, function: &Function) {
+    /// Takes back what `claim` did for the function that has, or had, this key.
+    fn disclaim(&mut self, bdf: Bdf, bridge: Key<Node>, function: &Function) {
         for number in function.below(bdf.rid) {
             let below = self.store.bus_mut(bdf.segment, number);
-            if let Some(below) = below.filter(|below| below.bridge == place) {
-                below.bridge = NOWHERE;
+            if let Some(below) = below.filter(|below| below.bridge == Some(bridge)) {
+                below.bridge = None;
                 below.only_slot = false;
             }
-            self.store.ways_changed(bdf.segment);
+            self.store.upstream_changed(bdf.segment);
             self.forget_unused(bdf.segment, number);
         }
     }
@@ -203,7 +191,7 @@ impl Topology {
         let Some(virtual_bus) = self.store.bus_at_mut(virtual_bus) else { return };
         if virtual_bus.virtual_of.is_none() && bus > pf.rid.bus() {
             virtual_bus.virtual_of = Some(pf);
-            self.store.ways_changed(pf.segment);
+            self.store.upstream_changed(pf.segment);
             let home = self.store.open_bus(pf.segment, pf.rid.bus());
             if let Some(home) = self.store.bus_at_mut(home) {
                 home.virtual_buses.push(bus);
@@ -240,7 +228,7 @@ impl Topology {
         if let Some(bus) = self.store.bus_at_mut(bus) {
             bus.declared = true;
         }
-        self.store.ways_changed(segment);
+        self.store.upstream_changed(segment);
     }
 
     /// What isolation depends on besides PCI.
@@ -248,10 +236,10 @@ impl Topology {
         self.chipset
     }
 
-    /// The buses that functions are on and of which nobody knows what is above.
+    /// The buses which have functions and of which it is not known what is above.
     pub fn orphan_buses(&self) -> impl Iterator<Item = (Segment, u8)> + '_ {
         let told = |bus: &Bus| {
-            bus.number == 0 || bus.bridge != NOWHERE || bus.root || bus.declared || bus.virtual_of.is_some()
+            bus.number == 0 || bus.bridge.is_some() || bus.root || bus.declared || bus.virtual_of.is_some()
         };
         let orphans = self.store.iter().filter(move |bus| !told(bus) && !bus.is_empty());
         orphans.map(|bus| (bus.segment, bus.number))
@@ -263,22 +251,22 @@ impl Topology {
     }
 
     pub(crate) fn node(&self, bdf: Bdf) -> Option<&Node> {
-        self.store.node_at(self.store.node_place(bdf))
+        self.store.node_at(self.store.node_key(bdf))
     }
 
     /// A function with its surroundings, in one look-up.
-    pub(crate) fn seat(&self, bdf: Bdf) -> Option<Seat<'_>> {
-        self.seat_of(self.node(bdf)?)
+    pub(crate) fn placed(&self, bdf: Bdf) -> Option<PlacedFunction<'_>> {
+        self.placed_node(self.node(bdf)?)
     }
 
-    /// The function at a place.
-    pub(crate) fn seat_at(&self, place: Place) -> Option<Seat<'_>> {
-        self.seat_of(self.store.node_at(place)?)
+    /// The function with this key.
+    pub(crate) fn placed_at(&self, key: Key<Node>) -> Option<PlacedFunction<'_>> {
+        self.placed_node(self.store.node_at(key)?)
     }
 
-    pub(super) fn seat_of<'a>(&'a self, node: &'a Node) -> Option<Seat<'a>> {
+    pub(super) fn placed_node<'a>(&'a self, node: &'a Node) -> Option<PlacedFunction<'a>> {
         let bus = self.store.bus_at(node.bus)?;
-        Some(Seat { store: &self.store, chipset: self.chipset, bus, node })
+        Some(PlacedFunction { store: &self.store, chipset: self.chipset, bus, node })
     }
 
     /// The functions of one bus, by `devfn`.
@@ -304,12 +292,12 @@ impl Topology {
 
     /// Whether a function is in a multifunction slot, see [`Function::in_multifunction_slot`].
     pub fn in_multifunction_slot(&self, bdf: Bdf) -> bool {
-        self.seat(bdf).is_some_and(|seat| seat.in_multifunction_slot())
+        self.placed(bdf).is_some_and(|placed| placed.in_multifunction_slot())
     }
 
     /// Whether a function has the isolation `wanted`; `None` for a function that is not there.
     pub fn acs(&self, bdf: Bdf, wanted: AcsFlags) -> Option<AcsVerdict> {
-        self.seat(bdf).map(|seat| seat.acs(wanted, seat.in_multifunction_slot()))
+        self.placed(bdf).map(|placed| placed.acs(wanted, placed.in_multifunction_slot()))
     }
 
     /// Every function, in the order of segment, bus and `devfn`.

@@ -1,4 +1,4 @@
-//! What the walks ask of a function, worked out once when it comes: nothing here depends on where it stands.
+//! What the walks ask of a function, worked out once when it is added: nothing here depends on its neighbours.
 
 use super::alias::{AliasMask, BridgeTag};
 use super::quirk::{self, AliasEffect};
@@ -14,13 +14,13 @@ pub(super) struct Traits {
 
 /// Without siblings in its slot it does not isolate ([`AcsFlags::ISOLATED`]).
 const OPEN_ALONE: u16 = 1;
-/// … and that is for want of knowledge.
+/// … because its ACS was not read.
 const ASSUMED_ALONE: u16 = 1 << 1;
 /// With siblings in its slot it does not isolate.
 const OPEN_BESIDE: u16 = 1 << 2;
-/// … and that is for want of knowledge.
+/// … because its ACS was not read.
 const ASSUMED_BESIDE: u16 = 1 << 3;
-/// Whether it isolates depends on the machine or on its bus: the bits above are not to be asked.
+/// Whether it isolates depends on the machine or on its bus: the bits above do not count.
 const ASK: u16 = 1 << 4;
 /// It poses as others, see [`AliasMask`].
 const POSES: u16 = 1 << 5;
@@ -46,7 +46,7 @@ impl Traits {
         Traits { bits, tag: BridgeTag::of(function, row.map(|row| row.effect)) }
     }
 
-    /// Whether it fails to isolate, and whether that is for want of knowledge; `None` where the place decides.
+    /// Whether it fails to isolate, and whether only because its ACS was not read; `None` where the machine or its bus decides.
     pub(super) fn open(self, multifunction: bool) -> Option<Openness> {
         let (open, assumed) =
             if multifunction { (OPEN_BESIDE, ASSUMED_BESIDE) } else { (OPEN_ALONE, ASSUMED_ALONE) };
@@ -74,7 +74,7 @@ fn bit(set: bool, bit: u16) -> u16 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Openness {
     pub(crate) open: bool,
-    /// For want of knowledge.
+    /// Its ACS was not read, and so it does not count as isolating.
     pub(crate) assumed: bool,
 }
 

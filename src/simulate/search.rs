@@ -106,7 +106,7 @@ impl Search<'_> {
 
     fn isolates(&self, device: Bdf) -> bool {
         let multifunction = self.in_multifunction_slot(device);
-        let seat = self.topology.seat(device);
-        seat.is_some_and(|seat| seat.acs(AcsFlags::ISOLATED, multifunction).isolates)
+        let placed = self.topology.placed(device);
+        placed.is_some_and(|placed| placed.acs(AcsFlags::ISOLATED, multifunction).isolates)
     }
 }

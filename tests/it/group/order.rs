@@ -314,7 +314,7 @@ proptest! {
         let mut groups = add_all(bare(policy), &devices);
         let key = devices[which.index(devices.len())].key();
         let alone = |groups: &Groups| groups.members(groups.group_of(key).unwrap()).count() == 1;
-        let found = groups.hindrances(key);
+        let found = groups.isolation_blockers(key);
         prop_assert_eq!(alone(&groups), found.is_empty(), "{:?}", found);
         let mut curable = true;
         for hindrance in &found {
@@ -329,7 +329,7 @@ proptest! {
             }
         }
         groups.recompute();
-        prop_assert!(!curable || alone(&groups), "{:?}", groups.hindrances(key));
+        prop_assert!(!curable || alone(&groups), "{:?}", groups.isolation_blockers(key));
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn what_is_behind_a_vmd_is_in_its_group_in_every_order() {
     assert!(groups.aliases(drive).map(|alias| alias.rid).eq([bdf(VMD).rid]));
     let chain: Vec<Tie> = groups.why(drive.into(), bdf(VMD).into()).map(|reason| reason.tie).collect();
     assert!(chain.iter().all(|tie| *tie == Tie::RealDma(bdf(VMD))), "{chain:?}");
-    let found = groups.hindrances(drive.into());
+    let found = groups.isolation_blockers(drive.into());
     assert_eq!((found[0].by, found[0].relation), (bdf(VMD).into(), Relation::Alias));
     // Linux's own search starts at the endpoint, too.
     let world = World::of(&groups);

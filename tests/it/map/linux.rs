@@ -467,23 +467,26 @@ fn some_drivers_have_one_group_for_the_whole_iommu() {
 
 #[test]
 fn what_only_the_firmware_could_change_is_said_so() {
-    let hindrances = |iommu: Iommu, ids: &[&[(u32, u32)]], policy| {
+    let isolation_blockers = |iommu: Iommu, ids: &[&[(u32, u32)]], policy| {
         let requesters = ids.iter().map(|ids| master(ids)).collect();
         let devices: Vec<Device> =
             (0..u32::try_from(ids.len()).unwrap()).map(|at| Device::platform(NodeId(at))).collect();
         let groups = add(builder(Source::DTB, iommu, requesters).policy(policy).build(), &devices);
-        let found = groups.hindrances(devices[0].key());
+        let found = groups.isolation_blockers(devices[0].key());
         found.iter().map(|found| (found.by, found.relation, found.remedy)).collect::<Vec<_>>()
     };
     let other = DeviceKey::Node(NodeId(1));
     let ids: &[&[(u32, u32)]] = &[&[(0x400, 0x7f)], &[(0x410, 0)], &[(0x480, 0)]];
     let stream = [(other, Relation::Stream, Remedy::Firmware)];
-    assert_eq!(hindrances(smmu_v2(), ids, Policy::Linux), stream);
+    assert_eq!(isolation_blockers(smmu_v2(), ids, Policy::Linux), stream);
     let same: &[&[(u32, u32)]] = &[&[(1, 0)], &[(1, 0)], &[(2, 0)]];
-    assert_eq!(hindrances(smmu_v3(), same, Policy::Linux), [], "Linux refuses the second");
-    assert_eq!(hindrances(smmu_v3(), same, Policy::Strict), stream);
+    assert_eq!(isolation_blockers(smmu_v3(), same, Policy::Linux), [], "Linux refuses the second");
+    assert_eq!(isolation_blockers(smmu_v3(), same, Policy::Strict), stream);
     let instance = iommu(IommuKind::Other("rockchip"), GroupRule::Instance);
-    assert_eq!(hindrances(instance, same, Policy::Linux), [(other, Relation::Driver, Remedy::Wiring)]);
+    assert_eq!(
+        isolation_blockers(instance, same, Policy::Linux),
+        [(other, Relation::Driver, Remedy::Wiring)]
+    );
 }
 
 #[test]

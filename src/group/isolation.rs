@@ -1,20 +1,20 @@
-//! What keeps a device from standing alone, and what would have to be otherwise.
+//! What keeps a device from being alone in its group, and what would have to change.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::device::Proxy;
 use super::policy::{self, Policy};
-use super::proxy::Proxy;
 use super::{DeviceKey, Groups};
 use crate::Bdf;
 use crate::model::GroupRule;
 use crate::pci::{AcsFlags, AcsReason, AliasMask, PortType};
 
-/// Something that keeps a device from standing alone.
+/// Something that keeps a device from being alone in its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hindrance {
-    /// Who stands in its way; the device itself, too.
+pub struct IsolationBlocker {
+    /// The device in its way, which may be the device itself.
     pub by: DeviceKey,
     /// What that is to the device.
     pub relation: Relation,
@@ -22,7 +22,7 @@ pub struct Hindrance {
     pub remedy: Remedy,
 }
 
-/// What a hindrance is to the device.
+/// What the blocker is to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Relation {
@@ -30,27 +30,27 @@ pub enum Relation {
     Above,
     /// It is a bridge itself, and lets what is below reach each other and itself; or it lets the functions of its slot through.
     Itself,
-    /// A function of its slot lets it through, as it lets that one.
+    /// A function of its slot: neither isolates from the other.
     Slot,
     /// A port of the switch that it is in lets peers through ([`Policy::Strict`] only).
     Switch,
-    /// It sends as this one, this one as it, or both as a third.
+    /// One of the two sends as the other, or both as a third.
     Alias,
-    /// They have a StreamID in common.
+    /// They share a StreamID.
     Stream,
     /// The IOMMU's driver puts them together.
     Driver,
 }
 
-/// What would help against a hindrance.
+/// What would help against a blocker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// To switch on these ACS bits, which the function has.
+    /// Switch on these ACS bits, which the function has.
     Enable(AcsFlags),
-    /// Nothing that can be set: the function does not isolate for this reason.
+    /// Nothing can be set: the function does not isolate for this reason.
     Nothing(AcsReason),
-    /// Nothing that can be set: the hardware sends so.
+    /// Nothing can be set: the hardware sends so.
     Wiring,
     /// Other ids in the firmware.
     Firmware,
@@ -92,8 +92,8 @@ impl fmt::Display for Remedy {
 }
 
 impl Groups {
-    /// Everything that keeps a device from standing alone: where it is empty, the device does, and where all of it is remedied, it
-    /// would. Nothing for a device that is not there, or held.
+    /// Everything that keeps a device from being alone in its group. Where it is empty, the device is alone; where all of it is
+    /// remedied, it would be. Empty for a device that is not there, or held.
     ///
     /// ```
     /// use fwspec::group::{Relation, Remedy};
@@ -102,12 +102,12 @@ impl Groups {
     /// let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1).acs_control(AcsFlags::ISOLATED, AcsFlags::SV))?;
     /// groups.add(Device::endpoint(nic))?;
-    /// let hindrances = groups.hindrances(nic.into());
-    /// assert_eq!((hindrances[0].by, hindrances[0].relation), (port.into(), Relation::Above));
-    /// assert_eq!(hindrances[0].remedy.to_string(), "switching on ACS RR+CR+UF would do");
+    /// let isolation_blockers = groups.isolation_blockers(nic.into());
+    /// assert_eq!((isolation_blockers[0].by, isolation_blockers[0].relation), (port.into(), Relation::Above));
+    /// assert_eq!(isolation_blockers[0].remedy.to_string(), "switching on ACS RR+CR+UF would do");
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
-    pub fn hindrances(&self, device: DeviceKey) -> Vec<Hindrance> {
+    pub fn isolation_blockers(&self, device: DeviceKey) -> Vec<IsolationBlocker> {
         let mut found = Vec::new();
         if let DeviceKey::Pci(bdf) = device
             && self.topology.get(bdf).is_some()
@@ -133,24 +133,24 @@ impl Groups {
     }
 
     /// Whether it is a bridge with functions right below.
-    fn is_peopled(&self, bdf: Bdf) -> bool {
+    fn has_children(&self, bdf: Bdf) -> bool {
         let secondary = self.topology.get(bdf).and_then(|function| function.secondary());
         secondary.is_some_and(|bus| self.topology.on_bus(bdf.segment, bus).next().is_some())
     }
 
-    fn of_path(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+    fn of_path(&self, bdf: Bdf, found: &mut Vec<IsolationBlocker>) {
         let above = self.topology.bridges(bdf).filter_map(|(bridge, _)| {
             let remedy = self.open(bridge)?;
-            Some(Hindrance { by: bridge.into(), relation: Relation::Above, remedy })
+            Some(IsolationBlocker { by: bridge.into(), relation: Relation::Above, remedy })
         });
         found.extend(above);
-        if let Some(remedy) = self.open(bdf).filter(|_| self.is_peopled(bdf)) {
-            found.push(Hindrance { by: bdf.into(), relation: Relation::Itself, remedy });
+        if let Some(remedy) = self.open(bdf).filter(|_| self.has_children(bdf)) {
+            found.push(IsolationBlocker { by: bdf.into(), relation: Relation::Itself, remedy });
         }
     }
 
     /// Functions of a slot are tied where both of two let peers through: one remedy of its own helps against all others.
-    fn of_slot(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+    fn of_slot(&self, bdf: Bdf, found: &mut Vec<IsolationBlocker>) {
         let virtual_function =
             |bdf: Bdf| self.topology.get(bdf).is_some_and(|function| function.virtual_function);
         let Some(remedy) = self.open(bdf).filter(|_| !virtual_function(bdf)) else { return };
@@ -159,11 +159,11 @@ impl Groups {
         let others = others.filter(|other| *other != bdf && slot(*other) && !virtual_function(*other));
         let several = |bdf| self.topology.in_multifunction_slot(bdf);
         let open = others.filter(|other| several(bdf) || several(*other)).filter_map(|other| {
-            Some(Hindrance { by: other.into(), relation: Relation::Slot, remedy: self.open(other)? })
+            Some(IsolationBlocker { by: other.into(), relation: Relation::Slot, remedy: self.open(other)? })
         });
         let mut open = open.peekable();
         if open.peek().is_some() && matches!(remedy, Remedy::Enable(_)) {
-            let itself = Hindrance { by: bdf.into(), relation: Relation::Itself, remedy };
+            let itself = IsolationBlocker { by: bdf.into(), relation: Relation::Itself, remedy };
             if !found.contains(&itself) {
                 found.push(itself);
             }
@@ -173,16 +173,16 @@ impl Groups {
     }
 
     /// Inside a switch, and right below a port of it.
-    fn of_switch(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+    fn of_switch(&self, bdf: Bdf, found: &mut Vec<IsolationBlocker>) {
         if self.policy != Policy::Strict {
             return;
         }
-        // Alone on the inner bus: nobody is there whom it could reach.
+        // Alone on the inner bus: there is no peer that it could reach.
         let on = |bus: u8| self.topology.on_bus(bdf.segment, bus);
         let virtual_buses = self.topology.virtual_buses_of(bdf.segment, bdf.rid.bus());
         let mut others = virtual_buses.iter().copied().chain([bdf.rid.bus()]).flat_map(on);
         let on_virtual_bus = self.topology.physical_of(bdf).is_some();
-        let alone = others.all(|(other, _)| other == bdf) && !self.is_peopled(bdf) && !on_virtual_bus;
+        let alone = others.all(|(other, _)| other == bdf) && !self.has_children(bdf) && !on_virtual_bus;
         let around = self.topology.bridges(bdf).enumerate();
         let switches = around
             .filter(|(step, (_, bridge))| bridge.is(PortType::UpstreamPort) && !(*step == 0 && alone))
@@ -194,9 +194,10 @@ impl Groups {
             for port in ports.map(|(port, _)| port).filter(|port| policy::opens_switch(&self.topology, *port))
             {
                 let remedy = self.of_switch_port(port);
-                let known = |hindrance: &Hindrance| (hindrance.by, hindrance.remedy) == (port.into(), remedy);
+                let known =
+                    |blocker: &IsolationBlocker| (blocker.by, blocker.remedy) == (port.into(), remedy);
                 if !found.iter().any(known) {
-                    found.push(Hindrance { by: port.into(), relation: Relation::Switch, remedy });
+                    found.push(IsolationBlocker { by: port.into(), relation: Relation::Switch, remedy });
                 }
             }
         }
@@ -214,7 +215,7 @@ impl Groups {
         }
     }
 
-    fn of_aliases(&self, bdf: Bdf, found: &mut Vec<Hindrance>) {
+    fn of_aliases(&self, bdf: Bdf, found: &mut Vec<IsolationBlocker>) {
         let mut others: BTreeSet<Bdf> = self.topology.aliases(bdf).map(|alias| alias.by).collect();
         // As a bridge: does what is right below send as it?
         let secondary = self.topology.get(bdf).and_then(|function| function.secondary());
@@ -238,40 +239,47 @@ impl Groups {
                 .is_some_and(|(mine, theirs)| mine.devfns().any(|devfn| theirs.contains(devfn)));
             others.extend((poses || ghost).then_some(other));
         }
-        let hindrance =
-            |by: Bdf| Hindrance { by: by.into(), relation: Relation::Alias, remedy: Remedy::Wiring };
-        found.extend(others.into_iter().map(hindrance));
+        let blocker =
+            |by: Bdf| IsolationBlocker { by: by.into(), relation: Relation::Alias, remedy: Remedy::Wiring };
+        found.extend(others.into_iter().map(blocker));
     }
 
-    /// Devices that reach memory as this one, or this one as them. Containers are a matter of ids.
-    fn of_proxies(&self, device: DeviceKey, found: &mut Vec<Hindrance>) {
-        let Some(slot) = self.slot_of(device) else { return };
-        let mine = self.proxies.of(slot).filter(|proxy| matches!(proxy, Proxy::RealDma(_))).map(Proxy::key);
-        let there = mine.filter(|real| self.slot_of(*real).is_some());
-        let behind = self.proxies.behind(mine.unwrap_or(device)).filter(|other| *other != slot);
-        let others = there.into_iter().chain(behind.filter_map(|other| Some(self.entry(other)?.key)));
-        if let (Some(by), true) = (others.into_iter().next(), matches!(device, DeviceKey::Pci(_))) {
-            found.push(Hindrance { by, relation: Relation::Alias, remedy: Remedy::Wiring });
+    /// Devices which reach memory as this one, or this one as them. Containers are a matter of ids.
+    fn of_proxies(&self, device: DeviceKey, found: &mut Vec<IsolationBlocker>) {
+        let DeviceKey::Pci(_) = device else { return };
+        let Some(itself) = self.device(device) else { return };
+        let proxies = self.devices.proxies();
+        let mine = proxies.of(itself).filter(|proxy| matches!(proxy, Proxy::RealDma(_))).map(Proxy::key);
+        let there = mine.filter(|real| self.device(*real).is_some());
+        let mut behind = proxies.behind(mine.unwrap_or(device)).filter(|other| *other != itself);
+        let other = there.or_else(|| behind.find_map(|other| Some(self.devices.entry(other)?.key)));
+        if let Some(by) = other {
+            found.push(IsolationBlocker { by, relation: Relation::Alias, remedy: Remedy::Wiring });
         }
     }
 
-    /// What ids and the IOMMU's driver have to do with it.
-    fn of_firmware(&self, device: DeviceKey, found: &mut Vec<Hindrance>) {
+    /// The devices that share an id with it, or that the IOMMU's driver groups with it.
+    fn of_firmware(&self, device: DeviceKey, found: &mut Vec<IsolationBlocker>) {
         let Some(group) = self.group_of(device) else { return };
         let fwspec = |key: DeviceKey| self.placement(key).ok()?.fwspec;
         let Some(mine) = fwspec(device) else { return };
-        let rule = |iommu: u32| Some(self.map.as_ref()?.iommus().get(crate::bytes::index(iommu))?.group_rule);
-        let together = matches!(rule(mine.iommu), Some(GroupRule::Instance | GroupRule::Bank));
+        let rules = self.rules();
+        let rule = |iommu: u32| rules.of(iommu);
+        let together = rules.is_one_group(mine.iommu);
         let mut others: Vec<DeviceKey> = self.members(group).filter(|other| *other != device).collect();
         others.sort_unstable();
         for other in others {
             let Some(theirs) = fwspec(other) else { continue };
             if together && theirs.iommu == mine.iommu {
-                found.push(Hindrance { by: other, relation: Relation::Driver, remedy: Remedy::Wiring });
+                found.push(IsolationBlocker {
+                    by: other,
+                    relation: Relation::Driver,
+                    remedy: Remedy::Wiring,
+                });
                 // All its masters are: one stands for them.
                 break;
             }
-            let ties = |iommu: u32| policy::shared_id_ties(self.policy, rule(iommu));
+            let ties = |iommu: u32| rules.ties_by_id(iommu);
             let meet = mine.ids.iter().any(|a| {
                 let same = |b: &&crate::map::Stream| {
                     let masks = u32::from(a.mask | b.mask);
@@ -288,10 +296,18 @@ impl Groups {
                 })
             };
             if !meet && taken_as_one(&mine) && taken_as_one(&theirs) {
-                found.push(Hindrance { by: other, relation: Relation::Driver, remedy: Remedy::Wiring });
+                found.push(IsolationBlocker {
+                    by: other,
+                    relation: Relation::Driver,
+                    remedy: Remedy::Wiring,
+                });
             }
             if meet {
-                found.push(Hindrance { by: other, relation: Relation::Stream, remedy: Remedy::Firmware });
+                found.push(IsolationBlocker {
+                    by: other,
+                    relation: Relation::Stream,
+                    remedy: Remedy::Firmware,
+                });
             }
         }
     }

@@ -1,0 +1,73 @@
+//! What is kept of one device: how far it has come, and what firmware says of it.
+
+use super::{DeviceKey, GroupId};
+use crate::map::{Fwspec, NoStream};
+use crate::pci::{Missing, Node, Tag};
+use crate::slab::Key;
+
+/// Names a device that is there.
+pub(super) type DeviceRef = Key<Option<Entry>>;
+
+/// The tag of a device's function in the topology.
+pub(super) fn tag_of(device: DeviceRef) -> Tag {
+    Some(Key::from_bits(device.bits()))
+}
+
+/// The device whose function has this tag.
+pub(super) fn device_of(tag: Tag) -> Option<DeviceRef> {
+    tag.map(|tag| Key::from_bits(tag.bits()))
+}
+
+/// A device that is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub(super) key: DeviceKey,
+    /// Its function in the topology; `None` for a device which is not PCI.
+    pub(super) function: Option<Key<Node>>,
+    /// Position among all adds.
+    pub(super) order: u64,
+    pub(super) state: State,
+    /// A tie of it rests on something that was not read.
+    pub(super) assumed: bool,
+}
+
+/// How far a device has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Its ties are being looked for.
+    Arriving,
+    /// It has an [`Obstacle`].
+    Apart,
+    /// Its ties are in the partition.
+    Tied,
+}
+
+/// Why a device is not tied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// It is held until this is there.
+    Missing(Missing),
+    /// It would widen this group, which has an owner.
+    Owned(GroupId),
+}
+
+/// What firmware says of a device.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FwspecState {
+    /// Its IOMMU and ids. Without firmware no device has any, and every device is translated.
+    pub(super) fwspec: Option<Fwspec>,
+    /// Linux discards the record: one of its ids failed.
+    pub(super) dropped: bool,
+    /// What kept the record from being complete.
+    pub(super) refused: Option<NoStream>,
+}
+
+impl FwspecState {
+    /// Of a device of which firmware says nothing.
+    pub(super) const NONE: FwspecState = FwspecState { fwspec: None, dropped: false, refused: None };
+
+    /// Whether firmware was asked and no IOMMU translates the device.
+    pub(super) fn is_untranslated(&self) -> bool {
+        self.fwspec.is_none() && self.refused.is_some()
+    }
+}

@@ -1,0 +1,86 @@
+//! A function together with what surrounds it, as the tie rules ask about it.
+
+use super::alias::AliasMask;
+use super::quirk::{AliasEffect, Row};
+use super::store::{Bus, Node, Store};
+use super::traits::Openness;
+use super::upstream::UpstreamPath;
+use super::{AcsFlags, AcsVerdict, Chipset, Surroundings, acs};
+use crate::Bdf;
+
+/// A function with its surroundings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlacedFunction<'a> {
+    pub(super) store: &'a Store,
+    pub(super) chipset: Chipset,
+    pub(super) bus: &'a Bus,
+    pub(crate) node: &'a Node,
+}
+
+impl<'a> PlacedFunction<'a> {
+    /// What it is called.
+    pub(crate) fn bdf(&self) -> Bdf {
+        Bdf { segment: self.bus.segment, rid: self.node.rid }
+    }
+
+    /// What was above it when that was looked up last.
+    pub(crate) fn upstream(&self) -> &'a UpstreamPath {
+        self.bus.last_upstream()
+    }
+
+    /// Another function of the same bus.
+    fn beside(self, node: &'a Node) -> PlacedFunction<'a> {
+        PlacedFunction { node, ..self }
+    }
+
+    /// Whether a function of its bus, itself included, poses as another.
+    pub(crate) fn bus_has_posing(&self) -> bool {
+        self.bus.has_posing()
+    }
+
+    /// The functions of its slot, itself included.
+    pub(crate) fn in_slot(self) -> impl Iterator<Item = PlacedFunction<'a>> {
+        self.store.in_slot(self.bus, self.node.rid.device()).map(move |node| self.beside(node))
+    }
+
+    /// The functions of its bus which may pose as it, as which it may pose, or which may pose as a third one that it poses as.
+    /// It may be among them itself.
+    pub(crate) fn confusable(self) -> impl Iterator<Item = PlacedFunction<'a>> {
+        let all = self.node.traits.poses().then(|| self.store.on_bus(Some(self.bus)));
+        let posing = (!self.node.traits.poses()).then(|| self.store.posing_on(self.bus));
+        all.into_iter().flatten().chain(posing.into_iter().flatten()).map(move |node| self.beside(node))
+    }
+
+    pub(crate) fn in_multifunction_slot(&self) -> bool {
+        self.node.function.in_multifunction_slot(self.node.rid.devfn(), self.bus.only_slot)
+    }
+
+    /// Whether it has the isolation `wanted`, taken for a function of a multifunction slot or not.
+    pub(crate) fn acs(&self, wanted: AcsFlags, multifunction: bool) -> AcsVerdict {
+        let around = Surroundings {
+            multifunction,
+            root_bus: self.bus.bridge.is_none() && self.bus.virtual_of.is_none(),
+            ivrs: self.chipset.ivrs,
+            intel_pch: self.chipset.intel_pch,
+        };
+        acs::enabled(&self.node.function, wanted, around)
+    }
+
+    /// Whether it lets its neighbours' traffic through, taken for a function of a multifunction slot or not.
+    pub(crate) fn openness(&self, multifunction: bool) -> Openness {
+        let known = self.node.traits.open(multifunction);
+        known.unwrap_or_else(|| self.acs(AcsFlags::ISOLATED, multifunction).into())
+    }
+
+    /// Whether it has aliases that configuration space does not show.
+    pub(crate) fn has_hidden_aliases(&self) -> bool {
+        self.node.traits.has_hidden_aliases()
+    }
+
+    /// As which functions it poses, see [`AliasMask`].
+    pub(crate) fn poses(&self) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
+        // Nearly no function does.
+        let poses = self.node.traits.poses();
+        poses.then(|| AliasMask::of(&self.node.function, self.node.rid.devfn())).flatten()
+    }
+}
