@@ -47,6 +47,7 @@ pub fn group_order(bytes: &[u8]) {
     assert_eq!(classes(&one), classes(&other), "{devices:?} and {shuffled:?}");
     one.settle();
     other.settle();
+    assert_eq!((one.check(), other.check()), (Ok(()), Ok(())), "settled");
     assert_eq!(classes(&one), classes(&other), "{devices:?} and {shuffled:?}, settled");
     assert_eq!(groups(&one), groups(&other), "{devices:?} and {shuffled:?}, settled");
     for group in one.groups() {
@@ -62,8 +63,10 @@ pub fn group_order(bytes: &[u8]) {
     add(&mut one, &devices);
     for device in &leave {
         show::debug(&one.remove(device.key()));
+        assert_eq!(one.check(), Ok(()), "{device:?} of {leave:?}");
     }
     one.recompute();
+    assert_eq!(one.check(), Ok(()), "recomputed");
     add(&mut other, &stay);
     assert_eq!(classes(&one), classes(&other), "{devices:?} without {leave:?}");
     assert_eq!(groups(&one), groups(&other), "{devices:?} without {leave:?}");
@@ -72,6 +75,7 @@ pub fn group_order(bytes: &[u8]) {
 fn add(groups: &mut Groups, devices: &[Device]) {
     for device in devices {
         show::debug(&groups.add(*device));
+        assert_eq!(groups.check(), Ok(()), "{device:?} of {devices:?}");
     }
 }
 

@@ -283,3 +283,57 @@ impl Assignment {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::group::NodeId;
+    use crate::slab::Slab;
+
+    /// Two devices in one group, and a third without.
+    fn three() -> (Assignment, [DeviceRef; 3]) {
+        let mut slab: Slab<Option<Entry>> = Slab::default();
+        let devices = [(); 3].map(|()| slab.insert(None));
+        let mut assignment = Assignment::default();
+        devices.iter().for_each(|device| assert!(assignment.insert(*device)));
+        assignment.unite(devices[0], devices[1], Tie::Multifunction);
+        assignment.enter(devices[0]);
+        assignment.enter(devices[1]);
+        assert_eq!(assignment.check(|_| true), Ok(()));
+        (assignment, devices)
+    }
+
+    #[test]
+    fn a_check_finds_each_copy_that_differs() {
+        let spoil: [fn(&mut Assignment, [DeviceRef; 3]); 7] = [
+            |assignment, [.., alone]| assignment.grouped.set(alone, true),
+            |assignment, [first, ..]| assignment.grouped.set(first, false),
+            |assignment, _| assignment.names.remove(GroupId(0)),
+            |assignment, _| assignment.owned = 1,
+            |assignment, _| assignment.next_group = 0,
+            |assignment, [first, ..]| assignment.partition.remove(first, DeviceKey::Node(NodeId(0))),
+            |assignment, [.., alone]| assignment.bequeath(alone, GroupId(0)),
+        ];
+        for (row, spoil) in spoil.into_iter().enumerate() {
+            let (mut assignment, devices) = three();
+            spoil(&mut assignment, devices);
+            assert!(assignment.check(|_| true).is_err(), "row {row}");
+        }
+        let (assignment, [first, ..]) = three();
+        assert!(assignment.check(|device| device != first).is_err(), "a member that has left");
+    }
+
+    #[test]
+    fn the_last_that_leaves_takes_the_group_and_its_owner_along() {
+        let (mut assignment, [first, second, _]) = three();
+        assert_eq!(assignment.own(GroupId(0)), Some(true));
+        assert!(assignment.would_widen_owned(second, DeviceRef::MAX));
+        assert_eq!(assignment.leave(first), Some(GroupId(0)));
+        assert!(assignment.is_contested());
+        assert_eq!(assignment.leave(second), Some(GroupId(0)));
+        assert!(!assignment.is_contested());
+        assert_eq!(assignment.check(|_| true), Ok(()));
+    }
+}
