@@ -46,6 +46,7 @@ fn add_all(mut groups: Groups, devices: &[Device]) -> Groups {
     for device in devices {
         groups.add(*device).unwrap();
     }
+    assert_eq!(groups.check(), Ok(()));
     groups
 }
 
@@ -118,6 +119,7 @@ proptest! {
             }
             let before = partition(&forwards);
             forwards.recompute();
+            prop_assert_eq!(forwards.check(), Ok(()));
             prop_assert_eq!(before, partition(&forwards));
         }
     }
@@ -170,6 +172,7 @@ proptest! {
         for device in &leaving {
             let before = classes(&groups);
             groups.remove(device.key()).unwrap();
+            prop_assert_eq!(groups.check(), Ok(()));
             let without: Partition = before
                 .iter()
                 .map(|set| set.iter().filter(|other| **other != device.key()).copied().collect::<Vec<_>>())
@@ -188,6 +191,7 @@ proptest! {
         let fresh = add_all(Groups::new(map(seed)), &left);
         prop_assert!(is_coarsening(&partition(&fresh), &partition(&groups)));
         groups.recompute();
+        prop_assert_eq!(groups.check(), Ok(()));
         prop_assert_eq!(partition(&fresh), partition(&groups));
         prop_assert_eq!(classes(&fresh), classes(&groups));
     }
@@ -245,11 +249,14 @@ proptest! {
         for (n, device) in order.iter().enumerate() {
             if n == at {
                 late.iommu_ready(0);
+                prop_assert_eq!(late.check(), Ok(()));
             }
             late.add(*device).unwrap();
         }
         late.iommu_ready(0);
+        prop_assert_eq!(late.check(), Ok(()));
         late.iommu_ready(1);
+        prop_assert_eq!(late.check(), Ok(()));
         prop_assert_eq!(partition(&ready), partition(&late));
     }
 
@@ -265,6 +272,7 @@ proptest! {
                 owned = groups.groups().map(|group| (group.id(), group.members().collect())).collect();
                 for (id, _) in &owned {
                     groups.own(*id).unwrap();
+                    prop_assert_eq!(groups.check(), Ok(()));
                 }
             }
             groups.add(*device).unwrap();
@@ -277,6 +285,7 @@ proptest! {
             // Releasing one can let it merge into an older one.
             if groups.group(*id).is_some() {
                 groups.release(*id).unwrap();
+                prop_assert_eq!(groups.check(), Ok(()));
             }
         }
         let never_owned = add_all(Groups::without_firmware(), &machine.devices);
@@ -295,9 +304,11 @@ proptest! {
         groups.update(devices[at]).unwrap();
         prop_assert_eq!(&before, &partition(&groups));
         groups.recompute();
+        prop_assert_eq!(groups.check(), Ok(()));
         prop_assert_eq!(partition(&add_all(Groups::new(map(seed)), &devices)), partition(&groups));
         let ids: BTreeSet<GroupId> = groups.groups().map(|group| group.id()).collect();
         groups.recompute();
+        prop_assert_eq!(groups.check(), Ok(()));
         prop_assert_eq!(ids, groups.groups().map(|group| group.id()).collect::<BTreeSet<GroupId>>());
     }
 
@@ -329,6 +340,7 @@ proptest! {
             }
         }
         groups.recompute();
+        prop_assert_eq!(groups.check(), Ok(()));
         prop_assert!(!curable || alone(&groups), "{:?}", groups.isolation_blockers(key));
     }
 
