@@ -61,6 +61,8 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod acpi;
 #[cfg(feature = "alloc")]
@@ -93,6 +95,10 @@ pub mod pci;
 pub mod simulate;
 #[cfg(feature = "alloc")]
 mod slab;
+
+#[cfg(test)]
+#[path = "../tests/it/support/cases.rs"]
+mod cases;
 
 pub use dialect::{
     ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,

@@ -21,6 +21,9 @@ use fwspec::dt::Tree;
 use fwspec::machine::{Firmware, Kind, devices, lspci, recognise};
 use fwspec::{Dialect, Groups, IdMap, Platform, lint};
 
+#[path = "it/support/cases.rs"]
+mod cases;
+use cases::cases;
 #[path = "families/mod.rs"]
 mod families;
 use families::FAMILIES;
@@ -73,7 +76,9 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Samples below this size are damaged everywhere, larger ones at about so many places.
-const SMALL: usize = 2048;
+fn small() -> usize {
+    cases(512, 2048)
+}
 
 /// How many times the input's size reading may hold at once, and lint beyond what was read.
 const READING: usize = 16;
@@ -148,7 +153,7 @@ fn samples() -> Vec<(String, Vec<u8>)> {
 fn samples_cut_anywhere_stay_in_bounds() {
     let mut cuts = 0;
     for (name, sample) in samples() {
-        for length in (0..=sample.len()).step_by(1 + sample.len() / SMALL) {
+        for length in (0..=sample.len()).step_by(1 + sample.len() / small()) {
             check(&format!("{name} cut to {length}"), &sample[..length], read);
             cuts += 1;
         }
@@ -161,9 +166,9 @@ fn samples_cut_anywhere_stay_in_bounds() {
 fn samples_with_any_bit_flipped_stay_in_bounds() {
     let mut flips = 0;
     for (name, mut sample) in samples() {
-        for at in (0..sample.len()).step_by(1 + sample.len() / SMALL) {
+        for at in (0..sample.len()).step_by(1 + sample.len() / small()) {
             // Of larger samples, one bit of a byte now and then.
-            let bits = if sample.len() < SMALL { 0..8 } else { at % 8..at % 8 + 1 };
+            let bits = if sample.len() < small() { 0..8 } else { at % 8..at % 8 + 1 };
             for bit in bits {
                 sample[at] ^= 1 << bit;
                 check(&format!("{name} with bit {bit} of byte {at:#x} flipped"), &sample, read);

@@ -90,6 +90,7 @@ pub(super) fn next_within(mask: u32, from: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::random;
     use alloc::vec;
     use proptest::prelude::*;
 
@@ -103,7 +104,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+        #![proptest_config(random(500, 2_000))]
         #[test]
         fn intervals_are_right_for_every_id(
             a in prop::collection::vec((0_u32..40, 0_u32..40), 0..6),

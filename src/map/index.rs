@@ -268,6 +268,7 @@ fn entry(entries: &[IdMapping], position: u32) -> Option<&IdMapping> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::random;
     use crate::model::Target;
     use proptest::prelude::*;
 
@@ -313,7 +314,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(20_000) })]
+        #![proptest_config(random(2_000, 20_000))]
         #[test]
         fn index_answers_as_the_walk_does(entries in entries(), last_id_yields: bool) {
             let index = Index::build(entries.clone(), last_id_yields);

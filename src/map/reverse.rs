@@ -134,11 +134,12 @@ pub(crate) fn next_alike(from: u32, fixed: u32, ignored: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cases::random;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(5_000) })]
+        #![proptest_config(random(2_000, 10_000))]
         #[test]
         fn inputs_are_those_whose_id_is_the_wanted_one(
             start in 0_u32..100,

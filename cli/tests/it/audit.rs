@@ -1,5 +1,6 @@
 //! What an audit says is what every single id says: nothing is left out, nothing is added.
 
+use crate::cases::random;
 use crate::dt;
 use crate::support;
 
@@ -31,7 +32,7 @@ fn told(audit: &Audit, segment: Segment) -> BTreeSet<u16> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+    #![proptest_config(random(30, 200))]
     #[test]
     fn exactly_what_no_mapping_translates_is_open(
         mappings in prop::collection::vec((0_u32..0x1_0000, 0_u32..0x4000, 0_u32..0x1000, 0_u8..4), 0..12),

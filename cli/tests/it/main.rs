@@ -12,6 +12,8 @@
 )]
 
 mod audit;
+#[path = "../../../tests/it/support/cases.rs"]
+mod cases;
 #[path = "../../../tests/it/support/dt.rs"]
 mod dt;
 mod dt_show;

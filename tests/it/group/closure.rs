@@ -1,6 +1,7 @@
 //! The partition against a dull reading of its rules: every pair of devices looked at, everything worked out from the list of
 //! devices alone, with none of the indices that the engine keeps.
 
+use crate::support::cases::random;
 use crate::support::machine;
 
 use fwspec::map::Stream;
@@ -189,7 +190,7 @@ impl List<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(random(500, 2_000))]
 
     #[test]
     fn the_partition_is_the_closure_of_all_pairs(

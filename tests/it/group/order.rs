@@ -1,5 +1,6 @@
 //! The order of events does not matter: random machines, added in random orders.
 
+use crate::support::cases::random;
 use crate::support::machine;
 
 use fwspec::group::Remedy;
@@ -73,10 +74,10 @@ fn all_orders(devices: &[Device]) -> Vec<Vec<Device>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(random(1_000, 10_000))]
 
     #[test]
-    fn p1_any_order_gives_one_partition(
+    fn any_order_gives_one_partition(
         (machine, order) in machines(24).prop_flat_map(shuffled), policy in policies(), seed in any::<u8>(),
     ) {
         let order = machine.in_order(&order);
@@ -92,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn p1_holds_for_devices_that_send_as_others(
+    fn any_order_gives_one_partition_where_devices_send_as_others(
         (machine, order) in machines(12).prop_flat_map(shuffled), as_first in any::<u16>(), seed in any::<u8>(),
     ) {
         // The first, which is no virtual function, stands for some of the others.
@@ -125,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn p2_and_p3_groups_only_merge_and_the_older_name_stays(
+    fn groups_only_merge_and_the_older_name_stays(
         (machine, order) in machines(16).prop_flat_map(shuffled), policy in policies(), seed in any::<u8>(),
     ) {
         let order = machine.in_order(&order);
@@ -154,7 +155,7 @@ proptest! {
     }
 
     #[test]
-    fn p4_removal_never_makes_a_group_finer_and_recompute_makes_it_exact(
+    fn removal_never_makes_a_group_finer_and_recompute_makes_it_exact(
         (machine, order) in machines(16).prop_flat_map(shuffled), leave in 1..8usize, seed in any::<u8>(),
     ) {
         let order = machine.in_order(&order);
@@ -197,7 +198,7 @@ proptest! {
     }
 
     #[test]
-    fn p5_and_p7_no_driver_is_asked_and_bridges_are_members_like_others(
+    fn no_driver_is_asked_and_bridges_are_members_like_others(
         machine in machines(16), drivers in prop::collection::vec(0..4u8, 16), seed in any::<u8>(),
     ) {
         let groups = add_all(Groups::new(map(seed)), &machine.devices);
@@ -220,7 +221,7 @@ proptest! {
     }
 
     #[test]
-    fn p8_and_p9_names_come_from_members_and_children_may_come_first(
+    fn names_come_from_members_and_children_may_come_first(
         machine in machines(16), policy in policies(), seed in any::<u8>(),
     ) {
         let forwards = add_all(Groups::builder().map(map(seed)).policy(policy).build(), &machine.devices);
@@ -240,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn p6_readiness_delays_groups_and_changes_none(
+    fn readiness_delays_groups_and_changes_none(
         (machine, order) in machines(16).prop_flat_map(shuffled), at in 0..16usize, seed in any::<u8>(),
     ) {
         let order = machine.in_order(&order);
@@ -261,7 +262,7 @@ proptest! {
     }
 
     #[test]
-    fn p3_what_an_owned_group_refuses_is_placed_when_it_is_released(
+    fn what_an_owned_group_refuses_is_placed_when_it_is_released(
         (machine, order) in machines(16).prop_flat_map(shuffled), own_at in 1..10usize,
     ) {
         let order = machine.in_order(&order);
@@ -293,7 +294,7 @@ proptest! {
     }
 
     #[test]
-    fn p10_changed_acs_takes_effect_in_recompute_only(
+    fn changed_acs_takes_effect_in_recompute_only(
         machine in machines(16), which in any::<prop::sample::Index>(), seed in any::<u8>(),
     ) {
         let mut groups = add_all(Groups::new(map(seed)), &machine.devices);
@@ -370,10 +371,10 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(random(20, 60))]
 
     #[test]
-    fn p1_every_order_of_up_to_five_functions(machine in machines(5), seed in any::<u8>()) {
+    fn every_order_of_up_to_five_functions_gives_one_partition(machine in machines(5), seed in any::<u8>()) {
         let orders = all_orders(&machine.devices);
         let expected = partition(&add_all(Groups::new(map(seed)), &machine.devices));
         for order in orders {

@@ -1,5 +1,7 @@
 //! The probe-order world on the board of 2020: how each idea of that thread fails, and what an order can say.
 
+use crate::support::cases::random;
+
 use proptest::prelude::*;
 
 use fwspec::machine::{Firmware, devices, lspci, schedule};
@@ -285,7 +287,7 @@ fn what_the_log_of_a_kernel_says_is_reproduced() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(random(300, 2_000))]
 
     /// Words of orders in any order, and any other text.
     #[test]

@@ -1,5 +1,6 @@
 //! A changed cell of a device tree is reported as exactly the requester IDs that it changes.
 
+use crate::support::cases::{cases, random};
 use crate::support::dt;
 
 use std::collections::BTreeSet;
@@ -115,7 +116,7 @@ fn edited(blob: &[u8], at: u32, value: u32) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+    #![proptest_config(random(20, 200))]
     #[test]
     fn a_changed_cell_is_exactly_the_requesters_it_changes(
         which in 0_usize..3,
@@ -162,11 +163,15 @@ fn board() -> Vec<u8> {
 #[test]
 fn every_cell_of_a_small_board_is_exactly_the_requesters_it_changes() {
     let before = board();
-    let (mut edits, mut telling) = (0, 0);
+    let (mut considered, mut edits, mut telling) = (0, 0, 0);
     for at in cells(&before) {
         let old = u32::from_be_bytes(before[at as usize..at as usize + 4].try_into().unwrap());
         // Another controller of the kind, one less, and a bit that no id has.
         for value in [old ^ 3, old ^ 7, old.wrapping_sub(1), old ^ 0x8000_0000] {
+            considered += 1;
+            if considered % cases(4, 1) != 0 {
+                continue;
+            }
             let after = edited(&before, at, value);
             let Some([reported, changed]) = reported_and_changed(&before, &after) else { continue };
             assert_eq!(reported.len(), changed.len(), "byte {at:#x}: {old:#x} -> {value:#x}");
@@ -176,7 +181,7 @@ fn every_cell_of_a_small_board_is_exactly_the_requesters_it_changes() {
         }
     }
     println!("{edits} edits, {telling} of which change something");
-    assert!(telling > 60, "{telling} of {edits}");
+    assert!(telling > cases(15, 60), "{telling} of {edits}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The index against the dull scan: tables of overlapping, chained, dangling and circular mappings, under every dialect.
 
+use crate::support::cases::random;
+
 use fwspec::acpi::iort::{self, Builder, Iort, NodeId, Reference, Wanted};
 use fwspec::map::{InputRange, MsiRequest, RangeOutput};
 use fwspec::model::RequesterKind;
@@ -143,7 +145,7 @@ fn ranges_are_the_answers(map: &IdMap, requester: u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(random(100, 1_000))]
 
     #[test]
     fn index_answers_as_the_scan_does(

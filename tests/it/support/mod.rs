@@ -1,6 +1,7 @@
 //! What several tests need.
 #![allow(dead_code)]
 
+pub(crate) mod cases;
 pub(crate) mod dt;
 pub(crate) mod machine;
 pub(crate) mod outside;

@@ -1,0 +1,16 @@
+//! How much a test tries. `cargo test` from a clean clone is to cost five minutes of processor at most, so it tries a part;
+//! `.ci/run` sets `FWSPEC_CASES=full`.
+#![allow(dead_code)]
+
+use proptest::test_runner::Config;
+
+/// As many cases, or as large a step between them: the first in an ordinary run, the second where `FWSPEC_CASES=full`.
+pub(crate) fn cases<T>(ordinary: T, full: T) -> T {
+    if std::env::var_os("FWSPEC_CASES").is_some_and(|wanted| wanted == "full") { full } else { ordinary }
+}
+
+/// For a property that is tried on so many random values. Those that fail are printed, and no file is written: such a value
+/// becomes a test.
+pub(crate) fn random(ordinary: u32, full: u32) -> Config {
+    Config { failure_persistence: None, ..Config::with_cases(cases(ordinary, full)) }
+}
