@@ -148,6 +148,9 @@ pub enum ErrorKind {
     /// Larger than the 4 GiB that the formats can count.
     #[error("larger than 4 GiB")]
     TooLarge,
+    /// No bytes at all.
+    #[error("the file is empty")]
+    Empty,
     /// Nothing that this library reads.
     #[error("neither a device tree, nor an ACPI table, nor acpidump text: it starts with {start:?}", start = Signature(*.0))]
     Unrecognised([u8; 4]),

@@ -44,18 +44,41 @@ pub fn devices(dumps: &ConfigDumps) -> (Vec<Device>, Vec<Error>) {
         }
     }
     functions.sort_unstable_by_key(|(bdf, _)| *bdf);
+    (of_functions(&functions, |_| Links::default()), skipped)
+}
+
+/// What a running system tells of a function by its links.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Links {
+    /// Behind an Intel VMD, the VMD's endpoint.
+    pub(super) real_dma: Option<Bdf>,
+    /// For a virtual function, its physical function.
+    pub(super) physical: Option<Bdf>,
+}
+
+/// The devices of a machine from its functions, which ascend by address.
+pub(super) fn of_functions(functions: &[(Bdf, Function)], links: impl Fn(Bdf) -> Links) -> Vec<Device> {
     let mut physical: BTreeMap<Bdf, (Bdf, u16, u16)> = BTreeMap::new();
-    for (bdf, function) in &functions {
+    for (bdf, function) in functions {
         let Fact::Present(sriov) = function.sriov else { continue };
         let its = (*bdf, function.vendor, sriov.vf_device);
         physical.extend(sriov.virtual_functions(bdf.rid).map(|rid| (Bdf { rid, ..*bdf }, its)));
     }
-    let device = |(bdf, function): &(Bdf, Function)| match physical.get(bdf) {
-        Some((pf, vendor, device)) => {
+    let vendor_of = |bdf: Bdf| {
+        let at = functions.binary_search_by_key(&bdf, |(bdf, _)| *bdf).ok()?;
+        functions.get(at).map(|(_, function)| function.vendor)
+    };
+    let device = |(bdf, function): &(Bdf, Function)| match (physical.get(bdf), links(*bdf).physical) {
+        (Some((pf, vendor, device)), _) => {
             let function = Function { vendor: *vendor, device: *device, ..*function };
             Device::function(*bdf, function).virtual_function_of(*pf)
         }
-        None => Device::function(*bdf, *function),
+        // Without root the SR-IOV capability of the physical function is not to be seen, but the link is.
+        (None, Some(pf)) => {
+            let function = Function { vendor: vendor_of(pf).unwrap_or(function.vendor), ..*function };
+            Device::function(*bdf, function).virtual_function_of(pf)
+        }
+        (None, None) => Device::function(*bdf, *function),
     };
     let mut devices: Vec<Device> = functions.iter().map(device).collect();
     devices.sort_by_key(Device::is_virtual_function);
@@ -63,12 +86,14 @@ pub fn devices(dumps: &ConfigDumps) -> (Vec<Device>, Vec<Error>) {
         bdf.segment.0 < FIRST_VMD_SEGMENT && function.vendor == 0x8086 && VMD.contains(&function.device)
     };
     let mut vmds = functions.iter().filter(is_vmd).map(|(bdf, _)| *bdf);
-    if let (Some(vmd), None) = (vmds.next(), vmds.next()) {
-        for device in devices.iter_mut().filter(|device| is_behind_vmd(device)) {
+    let only = vmds.next().filter(|_| vmds.next().is_none());
+    for device in &mut devices {
+        let DeviceKey::Pci(bdf) = device.key() else { continue };
+        if let Some(vmd) = links(bdf).real_dma.or(only.filter(|_| is_behind_vmd(device))) {
             *device = device.real_dma(vmd);
         }
     }
-    (devices, skipped)
+    devices
 }
 
 /// The functions behind Intel VMDs of which nobody has said whose requester ID their DMA carries ([`Device::real_dma`]).

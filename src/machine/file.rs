@@ -50,8 +50,8 @@ fn room(length: u64) -> usize {
 /// So much of a file that may be anything is read before it is taken for no firmware: the image of a disk is not read to its end.
 const GLANCE: u64 = 64 * 1024;
 
-/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: [`Kind::LspciText`] or
-/// [`Kind::Unknown`].
+/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: [`Kind::LspciText`],
+/// [`Kind::Empty`] or [`Kind::Unknown`].
 ///
 /// ```
 /// use fwspec::machine::{Kind, read_recognised};
@@ -62,17 +62,25 @@ const GLANCE: u64 = 64 * 1024;
 /// # Errors
 /// As those of [`read`].
 pub fn read_recognised(path: impl AsRef<Path>) -> io::Result<Result<Vec<u8>, Kind>> {
-    let (mut file, length) = opened(path.as_ref())?;
+    read_if(path.as_ref(), |kind| !matches!(kind, Kind::LspciText | Kind::Empty | Kind::Unknown))
+}
+
+/// The same for evidence of any kind.
+pub(super) fn read_evidence(path: &Path) -> io::Result<Result<Vec<u8>, Kind>> {
+    read_if(path, |kind| !matches!(kind, Kind::Empty | Kind::Unknown))
+}
+
+fn read_if(path: &Path, wanted: impl Fn(Kind) -> bool) -> io::Result<Result<Vec<u8>, Kind>> {
+    let (mut file, length) = opened(path)?;
     let mut bytes = Vec::with_capacity(room(length.min(GLANCE)));
     file.by_ref().take(GLANCE).read_to_end(&mut bytes)?;
-    match recognise(&bytes) {
-        kind @ (Kind::LspciText | Kind::Unknown) => Ok(Err(kind)),
-        _ => {
-            bytes.reserve_exact(room(length).saturating_sub(bytes.len()));
-            read_on(file, &mut bytes, TOO_LARGE)?;
-            Ok(Ok(bytes))
-        }
+    let kind = recognise(&bytes);
+    if !wanted(kind) {
+        return Ok(Err(kind));
     }
+    bytes.reserve_exact(room(length).saturating_sub(bytes.len()));
+    read_on(file, &mut bytes, TOO_LARGE)?;
+    Ok(Ok(bytes))
 }
 
 /// Adds everything that `source` gives, if that makes less than `limit` bytes.

@@ -81,7 +81,8 @@ impl Firmware {
                 return acpi(file, &bytes).map_err(|error| (error, None));
             }
             Kind::LspciText => return Err((refused(ErrorKind::TopologyNotFirmware), None)),
-            Kind::Unknown => {
+            Kind::Empty => return Err((refused(ErrorKind::Empty), None)),
+            Kind::Sysfs | Kind::Folder | Kind::Unknown => {
                 let start = bytes.first_chunk().copied().unwrap_or_default();
                 return Err((refused(ErrorKind::Unrecognised(start)), None));
             }
@@ -134,6 +135,12 @@ impl Firmware {
             Bytes::Iort(bytes, source) => Iort::parse_as(bytes, *source).ok(),
             _ => None,
         }
+    }
+
+    /// Whether it is of a kind that says what IOMMUs translate: a device tree, an IORT, a RIMT or a VIOT. An MCFG or a MADT only goes with
+    /// one of these.
+    pub fn speaks_of_iommus(&self) -> bool {
+        !matches!(self.table, Bytes::None) || !self.companions.is_empty()
     }
 
     /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT.
@@ -205,68 +212,85 @@ impl Firmware {
     }
 }
 
-/// The tables of a file that are read here. The first of each name counts, as it does for Linux (`acpi_get_table`); an MCFG may have
-/// any number of others beside it.
+/// The tables of a file that are read here.
 fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
-    let Tables { tables, skipped } = container::tables(bytes)?;
-    let first = tables.first().map(|table| table.source.name);
-    let mut found = Firmware {
-        file: file.to_string(),
-        platform: Platform::default(),
-        table: Bytes::None,
-        companions: Vec::new(),
-    };
-    let mut rest = Platform { skipped, ..Platform::default() };
-    let mut companions = Vec::new();
-    let mut refused = Vec::new();
-    for table in tables {
-        let source = table.source;
-        let mut companion = |platform| {
-            let bytes = table.bytes.to_vec();
-            companions.push(Companion { source, platform, bytes });
+    Firmware::of_tables(file, container::tables(bytes)?)
+}
+
+impl Firmware {
+    /// What the ACPI tables of one machine say. The first of each name counts, as it does for Linux (`acpi_get_table`); an MCFG may
+    /// have any number of others beside it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoFirmwareTable`] where none of the tables is read here, and whatever keeps the only one from being read.
+    pub(super) fn of_tables(file: &str, Tables { tables, skipped }: Tables<'_>) -> Result<Firmware, Error> {
+        let first = tables.first().map(|table| table.source.name);
+        let mut found = Firmware {
+            file: file.to_string(),
+            platform: Platform::default(),
+            table: Bytes::None,
+            companions: Vec::new(),
         };
-        let read = match source.format() {
-            Some(Format::Iort) if matches!(found.table, Bytes::Iort(..)) => {
-                Err(Error { kind: ErrorKind::TableTwice, at: source.at(0) })
+        let mut rest = Platform { skipped, ..Platform::default() };
+        let mut companions = Vec::new();
+        let mut refused = Vec::new();
+        for table in tables {
+            let source = table.source;
+            let mut companion = |platform| {
+                let bytes = table.bytes.to_vec();
+                companions.push(Companion { source, platform, bytes });
+            };
+            let read = match source.format() {
+                Some(Format::Iort) if matches!(found.table, Bytes::Iort(..)) => {
+                    Err(Error { kind: ErrorKind::TableTwice, at: source.at(0) })
+                }
+                Some(Format::Iort) => {
+                    Iort::parse_as(&table.bytes, source).map(|iort| found.platform = iort.platform())
+                }
+                Some(Format::Rimt) => {
+                    Rimt::parse_as(&table.bytes, source).map(|rimt| companion(rimt.platform()))
+                }
+                Some(Format::Viot) => {
+                    Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform()))
+                }
+                Some(Format::DeviceTree) => continue,
+                None => match source.first() {
+                    Source::MADT => {
+                        Madt::parse_as(&table.bytes, source).map(|madt| madt.lower_into(&mut rest))
+                    }
+                    Source::MCFG => {
+                        Mcfg::parse_as(&table.bytes, source).map(|mcfg| mcfg.lower_into(&mut rest))
+                    }
+                    _ => continue,
+                },
+            };
+            match read {
+                Ok(()) if source.format() == Some(Format::Iort) => {
+                    found.table = Bytes::Iort(table.bytes.into_owned(), source)
+                }
+                Ok(()) => {}
+                Err(error) => refused.push(error),
             }
-            Some(Format::Iort) => {
-                Iort::parse_as(&table.bytes, source).map(|iort| found.platform = iort.platform())
-            }
-            Some(Format::Rimt) => Rimt::parse_as(&table.bytes, source).map(|rimt| companion(rimt.platform())),
-            Some(Format::Viot) => Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform())),
-            Some(Format::DeviceTree) => continue,
-            None => match source.first() {
-                Source::MADT => Madt::parse_as(&table.bytes, source).map(|madt| madt.lower_into(&mut rest)),
-                Source::MCFG => Mcfg::parse_as(&table.bytes, source).map(|mcfg| mcfg.lower_into(&mut rest)),
-                _ => continue,
-            },
-        };
-        match read {
-            Ok(()) if source.format() == Some(Format::Iort) => {
-                found.table = Bytes::Iort(table.bytes.into_owned(), source)
-            }
-            Ok(()) => {}
-            Err(error) => refused.push(error),
         }
+        // Machines without a GIC have a MADT, too.
+        let no_units = rest.its_units.as_ref().is_none_or(Vec::is_empty);
+        let nothing =
+            matches!(found.table, Bytes::None) && companions.is_empty() && rest.buses.is_empty() && no_units;
+        if nothing {
+            let unread = refused.first().or(rest.skipped.first()).copied();
+            let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
+            return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
+        }
+        for companion in companions {
+            let skipped = companion.platform.skipped.clone();
+            found.accompany(companion, skipped);
+        }
+        found.platform.buses.append(&mut rest.buses);
+        found.platform.its_units = rest.its_units;
+        found.platform.skipped.append(&mut rest.skipped);
+        found.platform.skipped.append(&mut refused);
+        Ok(found)
     }
-    // Machines without a GIC have a MADT, too.
-    let no_units = rest.its_units.as_ref().is_none_or(Vec::is_empty);
-    let nothing =
-        matches!(found.table, Bytes::None) && companions.is_empty() && rest.buses.is_empty() && no_units;
-    if nothing {
-        let unread = refused.first().or(rest.skipped.first()).copied();
-        let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
-        return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
-    }
-    for companion in companions {
-        let skipped = companion.platform.skipped.clone();
-        found.accompany(companion, skipped);
-    }
-    found.platform.buses.append(&mut rest.buses);
-    found.platform.its_units = rest.its_units;
-    found.platform.skipped.append(&mut rest.skipped);
-    found.platform.skipped.append(&mut refused);
-    Ok(found)
 }
 
 fn refused(kind: ErrorKind) -> Error {

@@ -67,6 +67,11 @@ pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
 
+/// For a line that starts a function, which: `None` inside for an address that no function can have.
+pub(super) fn function_of_line(line: &[u8]) -> Option<Option<Bdf>> {
+    address(line).ok().map(|(_, address)| address.bdf())
+}
+
 #[derive(Default)]
 struct Reader {
     dumps: ConfigDumps,

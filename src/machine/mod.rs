@@ -1,23 +1,150 @@
-//! What a user has in hand: which format it is, and the formats that hold no firmware table.
+//! Evidence of whatever kind, and the one machine that it is of.
+//!
+//! ```
+//! use fwspec::machine::Machine;
+//! use fwspec::{Dialect, Policy};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let sample = |file: &str| format!("{}/firmware-samples/d05-2020/{file}", env!("CARGO_MANIFEST_DIR"));
+//! let machine = Machine::open([sample("iort.bin"), sample("lspci.txt")])?;
+//! let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+//! assert!(refused.is_empty());
+//! assert_eq!(groups.group_of("000a:11:00.0".parse::<fwspec::Bdf>()?.into()).is_some(), true);
+//! # Ok(())
+//! # }
+//! ```
 
+mod collect;
 mod devices;
 mod dump;
+mod error;
+mod evidence;
 #[cfg(feature = "std")]
 mod file;
 mod firmware;
+mod forms;
+mod kernel;
 mod log;
 pub mod lspci;
+#[cfg(feature = "std")]
+mod open;
 mod query;
 mod recognise;
 pub mod schedule;
 #[cfg(feature = "std")]
 pub mod sysfs;
 
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::group::{BusError, GroupsBuilder, Policy};
+use crate::model::RequesterKind;
+use crate::{Device, Dialect, Groups, IdMap, Segment};
+
+pub use collect::Collector;
 pub use devices::{devices, of_unknown_vmd};
 pub use dump::{ConfigDump, ConfigDumps};
+pub use error::MachineError;
+pub use evidence::{Evidence, Unread};
 #[cfg(feature = "std")]
 pub use file::{read, read_recognised};
 pub use firmware::{Firmware, PLACES};
+pub use kernel::Kernel;
 pub use log::{LogLine, log_line};
 pub use query::{ParseQueryError, Query};
 pub use recognise::{Kind, READ_HERE, recognise};
+
+/// Everything that is known of one machine, and where it comes from.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Machine {
+    /// What its firmware says: a device tree, or ACPI tables.
+    pub firmware: Option<Firmware>,
+    /// Its PCI functions, in the order in which Linux adds them.
+    pub devices: Vec<Device>,
+    /// What its kernel said.
+    pub kernel: Kernel,
+    /// What all of this comes from, in the order in which it was given.
+    pub evidence: Vec<Evidence>,
+    /// What of the listings of functions could not be read. What of the firmware could not is in
+    /// [`Platform::skipped`](crate::Platform::skipped).
+    pub unread: Vec<Unread>,
+    /// It has an ACPI IVRS table: the functions of AMD's southbridges are isolated then (linux drivers/pci/quirks.c
+    /// `pci_quirk_amd_sb_acs`).
+    pub has_ivrs: bool,
+    /// The isolation of its Intel chipset's root ports, those without ACS, is switched on (`pci_quirk_enable_intel_pch_acs`).
+    pub has_intel_pch_acs: bool,
+    has_topology: bool,
+}
+
+impl Machine {
+    /// Whether any evidence lists PCI functions. Without, nothing is known of them; that is not the same as a machine that has none.
+    pub fn has_topology(&self) -> bool {
+        self.has_topology
+    }
+
+    /// What its firmware makes of ids; `None` where nothing says what its IOMMUs translate.
+    ///
+    /// ```
+    /// use fwspec::{Dialect, acpi::iort::Builder, machine::Collector};
+    /// let mut collector = Collector::new();
+    /// assert!(collector.clone().finish()?.map(Dialect::LINUX).is_none());
+    /// collector.add("iort.bin", Builder::new(6).finish())?;
+    /// assert!(collector.finish()?.map(Dialect::LINUX).is_some());
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
+    pub fn map(&self, dialect: Dialect) -> Option<IdMap> {
+        let firmware = self.firmware.as_ref().filter(|firmware| firmware.speaks_of_iommus())?;
+        Some(IdMap::build(&firmware.platform, dialect))
+    }
+
+    /// Groups that know what the machine is before its first device comes.
+    pub fn groups_builder(&self, dialect: Dialect, policy: Policy) -> GroupsBuilder {
+        let builder =
+            Groups::builder().policy(policy).ivrs(self.has_ivrs).intel_pch_acs(self.has_intel_pch_acs);
+        match self.map(dialect) {
+            Some(map) => builder.map(map),
+            None => builder,
+        }
+    }
+
+    /// The groups of all its devices, those that are on no PCI bus included, and what could not be added.
+    pub fn groups(&self, dialect: Dialect, policy: Policy) -> (Groups, Vec<BusError>) {
+        let mut groups = self.groups_builder(dialect, policy).build();
+        let devices = self.devices.iter().copied().chain(self.platform_devices());
+        let refused = devices.filter_map(|device| groups.add(device).err()).collect();
+        // The list is complete: what has no bridge above it is on a root bus.
+        groups.settle();
+        (groups, refused)
+    }
+
+    /// Named components and device-tree masters: devices on no PCI bus.
+    pub fn platform_devices(&self) -> impl Iterator<Item = Device> + '_ {
+        let platform = self.firmware.iter().map(|firmware| &firmware.platform);
+        let requesters = platform.flat_map(|platform| platform.requesters.iter().zip(0_u32..));
+        let alone = requesters.filter(|(requester, _)| {
+            requester.available
+                && matches!(requester.kind, RequesterKind::Component(_) | RequesterKind::Master(_))
+        });
+        alone.map(|(_, at)| Device::platform(crate::NodeId(at)))
+    }
+
+    /// Says at the listings that the requester ID of some functions is not known.
+    fn note_unknown_vmd(&mut self) {
+        let segments: BTreeSet<Segment> = of_unknown_vmd(&self.devices).map(|bdf| bdf.segment).collect();
+        let notes: Vec<String> = segments
+            .iter()
+            .map(|segment| {
+                format!(
+                    "segment {segment} is behind an Intel VMD, and lspci does not tell which: its functions are grouped as if they were not"
+                )
+            })
+            .collect();
+        let listing =
+            self.evidence.iter_mut().find(|e| e.used && matches!(e.kind, Kind::LspciText | Kind::Sysfs));
+        if let Some(listing) = listing.filter(|_| !notes.is_empty()) {
+            listing.note = Some(notes.join("; "));
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! Tells formats apart by what is in them, never by a file's name.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::lspci;
+use core::fmt;
+
+use super::{forms, lspci};
 use crate::bytes;
 
 /// What some bytes are.
@@ -18,8 +20,34 @@ pub enum Kind {
     AcpidumpText,
     /// The text of `lspci`.
     LspciText,
+    /// The functions that a running Linux shows in `/sys`, and what its kernel says of them.
+    Sysfs,
+    /// A folder, of which files are read.
+    Folder,
+    /// No bytes at all.
+    Empty,
     /// Nothing that is read here.
     Unknown,
+}
+
+impl fmt::Display for Kind {
+    /// One word: `dtb`, `iort`, `acpi`, `acpidump`, `lspci`, `sysfs`, `folder`, `empty`, `unknown`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::DeviceTree => "dtb",
+            Kind::AcpiTable(signature) => {
+                let shown = signature.iter().map(|byte| char::from(byte.to_ascii_lowercase()));
+                return shown.filter(char::is_ascii_graphic).try_for_each(|c| fmt::Write::write_char(f, c));
+            }
+            Kind::AcpiTables(_) => "acpi",
+            Kind::AcpidumpText => "acpidump",
+            Kind::LspciText => "lspci",
+            Kind::Sysfs => "sysfs",
+            Kind::Folder => "folder",
+            Kind::Empty => "empty",
+            Kind::Unknown => "unknown",
+        })
+    }
 }
 
 /// The signatures of the ACPI tables that are read here. Such a table is taken for what it says it is, however damaged the rest of its
@@ -44,24 +72,33 @@ const LONGEST_TABLE: u32 = 0x0900_0000;
 /// assert_eq!(recognise(b"#!/bin/sh\n"), Kind::Unknown);
 /// ```
 pub fn recognise(bytes: &[u8]) -> Kind {
-    if bytes.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]) {
-        return Kind::DeviceTree;
+    forms::form(bytes).map_or(Kind::Unknown, |(_, kind)| kind)
+}
+
+pub(super) fn empty(bytes: &[u8]) -> Option<Kind> {
+    bytes.is_empty().then_some(Kind::Empty)
+}
+
+pub(super) fn device_tree(bytes: &[u8]) -> Option<Kind> {
+    bytes.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]).then_some(Kind::DeviceTree)
+}
+
+/// One binary table, or several.
+pub(super) fn tables(bytes: &[u8]) -> Option<Kind> {
+    if starts_acpidump_table(bytes) {
+        return None;
     }
-    if !starts_acpidump_table(bytes)
-        && let Some(signature) = table(bytes)
-    {
-        let second = length(bytes).and_then(|first| bytes.get(bytes::index(first)..)).and_then(table);
-        return if second.is_some() { Kind::AcpiTables(signature) } else { Kind::AcpiTable(signature) };
-    }
-    for line in bytes.split(|byte| *byte == b'\n') {
-        if starts_acpidump_table(line) {
-            return Kind::AcpidumpText;
-        }
-        if lspci::starts_function(line) {
-            return Kind::LspciText;
-        }
-    }
-    Kind::Unknown
+    let signature = table(bytes)?;
+    let second = length(bytes).and_then(|first| bytes.get(crate::bytes::index(first)..)).and_then(table);
+    Some(if second.is_some() { Kind::AcpiTables(signature) } else { Kind::AcpiTable(signature) })
+}
+
+pub(super) fn acpidump_line(line: &[u8]) -> Option<Kind> {
+    starts_acpidump_table(line).then_some(Kind::AcpidumpText)
+}
+
+pub(super) fn lspci_line(line: &[u8]) -> Option<Kind> {
+    lspci::starts_function(line).then_some(Kind::LspciText)
 }
 
 /// `IORT @ 0x0000000000000000`, the line above the bytes of a table (ACPICA `ap_dump_table_buffer`).

@@ -1,6 +1,7 @@
 //! Config space and links of the PCI functions that a running Linux shows in `/sys`.
 
 use std::borrow::ToOwned;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,20 @@ pub fn firmware(sys: &Path) -> Option<PathBuf> {
         .map(|file| sys.join(file))
         .into_iter()
         .find(|file| file.exists())
+}
+
+/// The groups that the kernel made, of devices of any bus: each device by its name, with the number of its group
+/// (linux Documentation/ABI/testing/sysfs-kernel-iommu_groups). Empty where it made none, or does not show them.
+pub fn groups(sys: &Path) -> BTreeMap<String, u32> {
+    let entries =
+        |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut groups = BTreeMap::new();
+    for group in entries(sys.join("kernel/iommu_groups")) {
+        let Some(number) = last_name(&group).and_then(|name| name.parse().ok()) else { continue };
+        let devices = entries(group.join("devices")).filter_map(|device| last_name(&device));
+        groups.extend(devices.map(|device| (device, number)));
+    }
+    groups
 }
 
 /// Whether the firmware has an ACPI table of this signature: one that isolation depends on need not be read to count.

@@ -54,9 +54,9 @@ fn lspci_text_is_recognised_behind_a_preamble_too() {
 
 #[test]
 fn what_is_none_of_these_is_unknown() {
+    assert_eq!(recognise(b""), Kind::Empty);
     for bytes in [
-        &b""[..],
-        b"\0",
+        &b"\0"[..],
         b"\xd0\x0d\xfe",
         b"/dts-v1/;",
         b"README of 3 files, all of them short, none of them a table",

@@ -4,4 +4,5 @@ mod boot;
 mod decode;
 mod input;
 mod lspci;
+mod pile;
 mod samples;

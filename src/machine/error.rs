@@ -1,0 +1,104 @@
+//! Why a pile of evidence gives no machine.
+
+use alloc::string::{String, ToString};
+
+use crate::Error;
+use crate::dt::Tree;
+
+/// Why a pile of evidence gives no machine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MachineError {
+    /// The operating system does not give the bytes.
+    #[error("{name}: {why}")]
+    Unreadable {
+        /// What the evidence is called.
+        name: String,
+        /// What the operating system says.
+        why: String,
+    },
+    /// The bytes are nothing that is read here, or are firmware that cannot be read.
+    #[error("{name}: {error}", error = Placed(error, place.as_deref()))]
+    Bytes {
+        /// What the evidence is called.
+        name: String,
+        /// What is wrong, and where.
+        error: Error,
+        /// What stands there, in a device tree: node, property, cell.
+        place: Option<String>,
+    },
+    /// No bytes at all: an empty file, a pipe through which nothing came.
+    #[error("{name}: the file is empty")]
+    Empty {
+        /// What the evidence is called.
+        name: String,
+    },
+    /// A folder in which nothing is read here.
+    #[error(
+        "{name}: nothing in this folder is evidence: no device tree, no IORT, RIMT, VIOT or MCFG, no lspci text"
+    )]
+    NoEvidence {
+        /// What the folder is called.
+        name: String,
+    },
+    /// Two pieces of evidence that one machine does not have: two different tables of one name, two trees.
+    #[error(
+        "two machines: {first} and {second} are both {what}, and they differ; name those of one machine, or the one that counts with --firmware"
+    )]
+    TwoMachines {
+        /// What both are: `IORT`, `device tree`.
+        what: String,
+        /// The one.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A device tree and ACPI tables. A kernel goes by one of them.
+    #[error(
+        "two kinds of firmware: {tree} is a device tree, {tables} holds ACPI tables, and a kernel reads one of them; name the one that counts with --firmware"
+    )]
+    TwoKinds {
+        /// The device tree.
+        tree: String,
+        /// The first of the tables that speak of IOMMUs.
+        tables: String,
+    },
+    /// Two listings of different functions at one address.
+    #[error(
+        "two machines: {first} and {second} list different functions at {function}; name one of them, or the one that counts with --pci"
+    )]
+    TwoTopologies {
+        /// Where they differ.
+        function: crate::Bdf,
+        /// The one listing.
+        first: String,
+        /// The other.
+        second: String,
+    },
+}
+
+/// An error with what stands at its place; one about the blob as a whole without.
+struct Placed<'a>(&'a Error, Option<&'a str>);
+
+impl core::fmt::Display for Placed<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.1 {
+            Some(place) => write!(f, "{}: {place}: {}", self.0.at, self.0.kind),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl MachineError {
+    /// Bytes that cannot be read.
+    pub(super) fn bytes(name: &str, error: Error) -> Self {
+        MachineError::Bytes { name: name.to_string(), error, place: None }
+    }
+
+    /// A tree that cannot be read.
+    pub(super) fn tree(name: &str, error: Error, blob: &[u8]) -> Self {
+        let tree = Tree::parse(blob).ok().filter(|_| error.at.offset > 0);
+        let place = tree.map(|tree| tree.place(error.at.offset).to_string());
+        MachineError::Bytes { name: name.to_string(), error, place }
+    }
+}

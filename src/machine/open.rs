@@ -1,0 +1,230 @@
+//! Evidence from files, folders and running systems.
+
+use std::borrow::ToOwned;
+use std::format;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use super::collect::Listed;
+use super::devices::Links;
+use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, file::read_evidence, read, sysfs};
+use crate::ErrorKind;
+
+/// The tables of `/sys/firmware/acpi/tables` that are read here.
+const TABLES: [&str; 6] = ["IORT", "RIMT", "VIOT", "APIC", "MCFG", "IVRS"];
+/// Those of them without which nothing can be said of the machine's IOMMUs.
+const NEEDED: [&str; 3] = ["IORT", "RIMT", "VIOT"];
+
+impl Machine {
+    /// The machine that some files and folders are of; `-` is standard input.
+    ///
+    /// # Errors
+    /// As [`Collector::open`] and [`Collector::finish`].
+    pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, MachineError> {
+        let mut collector = Collector::new();
+        for path in paths {
+            collector.open(path.as_ref())?;
+        }
+        collector.finish()
+    }
+
+    /// The machine whose root folder this is: `/` for a running one, or a copy that has at least `sys`.
+    ///
+    /// ```no_run
+    /// let machine = fwspec::machine::Machine::of_root("/mnt/board".as_ref())?;
+    /// println!("{} functions", machine.devices.len());
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Collector::open`] and [`Collector::finish`].
+    pub fn of_root(root: &Path) -> Result<Self, MachineError> {
+        let mut collector = Collector::new();
+        collector.root(root)?;
+        collector.finish()
+    }
+
+    /// The machine that this runs on, as Linux shows it.
+    ///
+    /// # Errors
+    /// As [`of_root`](Machine::of_root).
+    pub fn of_this_machine() -> Result<Self, MachineError> {
+        Machine::of_root(Path::new("/"))
+    }
+}
+
+impl Collector {
+    /// Takes in a file, all that is evidence in a folder, or standard input (`-`). A folder that has `sys`, or is a copy of one, is a
+    /// running system's.
+    ///
+    /// # Errors
+    /// [`MachineError::Unreadable`] where the operating system does not give the bytes; as [`Collector::add`] for a file. A file of a
+    /// folder that is no evidence is only counted.
+    pub fn open(&mut self, path: &Path) -> Result<(), MachineError> {
+        self.open_as(path, Collector::add)
+    }
+
+    /// As [`open`](Collector::open), for firmware that counts where other evidence contradicts it.
+    ///
+    /// # Errors
+    /// As those of [`open`](Collector::open) and [`pick_firmware`](Collector::pick_firmware).
+    pub fn open_firmware(&mut self, path: &Path) -> Result<(), MachineError> {
+        self.open_as(path, Collector::pick_firmware)
+    }
+
+    /// As [`open`](Collector::open), for a listing of functions that counts where other evidence contradicts it.
+    ///
+    /// # Errors
+    /// As those of [`open`](Collector::open) and [`pick_topology`](Collector::pick_topology).
+    pub fn open_topology(&mut self, path: &Path) -> Result<(), MachineError> {
+        self.open_as(path, Collector::pick_topology)
+    }
+
+    fn open_as(&mut self, path: &Path, add: Add) -> Result<(), MachineError> {
+        if !path.is_dir() {
+            let bytes = read(path).map_err(|error| unreadable(path, &error))?;
+            return add(self, &name(path), bytes);
+        }
+        if path.join("sys/bus/pci").is_dir() || path.join("sys/firmware").is_dir() {
+            return self.root(path);
+        }
+        if path.join("bus/pci/devices").is_dir() || path.join("firmware/acpi/tables").is_dir() {
+            return self.sys(path);
+        }
+        self.folder(path, add)
+    }
+
+    /// Takes in the files of a folder, in the order of their names.
+    fn folder(&mut self, folder: &Path, add: Add) -> Result<(), MachineError> {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
+            let path = entry.map_err(|error| unreadable(folder, &error))?.path();
+            if path.is_file() {
+                files.push(path);
+            }
+        }
+        files.sort_unstable();
+        let (mut taken, mut other) = (0_usize, 0_usize);
+        for file in files {
+            match read_evidence(&file) {
+                Ok(Ok(bytes)) => match add(self, &name(&file), bytes) {
+                    Ok(()) => taken = taken.saturating_add(1),
+                    // Most tables of a machine say nothing of its IOMMUs.
+                    Err(error) if error.is_other_table() => other = other.saturating_add(1),
+                    Err(error) => return Err(error),
+                },
+                Ok(Err(_)) => other = other.saturating_add(1),
+                // Without root the kernel lists its tables and keeps them to itself.
+                Err(error) if is_needed(&file) => return Err(unreadable(&file, &error)),
+                Err(error) => self.note_unused(&name(&file), Kind::Unknown, &error.to_string()),
+            }
+        }
+        if taken == 0 {
+            return Err(MachineError::NoEvidence { name: name(folder) });
+        }
+        let note = format!("{other} files in it are nothing that is read here");
+        if other > 0 {
+            self.note_unused(&name(folder), Kind::Folder, &note);
+        }
+        Ok(())
+    }
+
+    /// Takes in what a running Linux shows below its root, or a copy of it.
+    fn root(&mut self, root: &Path) -> Result<(), MachineError> {
+        self.sys(&root.join("sys"))?;
+        let line =
+            |file: &str| fs::read_to_string(root.join(file)).ok().map(|text| text.trim_end().to_owned());
+        self.say(Kernel {
+            command_line: line("proc/cmdline"),
+            release: line("proc/sys/kernel/osrelease"),
+            ..Kernel::default()
+        });
+        Ok(())
+    }
+
+    fn sys(&mut self, sys: &Path) -> Result<(), MachineError> {
+        let found =
+            sysfs::functions(sys).map_err(|error| unreadable(&sys.join("bus/pci/devices"), &error))?;
+        let mut kernel = Kernel { groups: sysfs::groups(sys), ..Kernel::default() };
+        let mut listed = Vec::with_capacity(found.functions.len());
+        for function in found.functions {
+            let bdf = function.config.bdf;
+            let number = function.iommu_group.map(|number| (bdf.to_string(), number));
+            kernel.groups.extend(number);
+            let links = Links { real_dma: function.real_dma, physical: function.physical };
+            match Listed::new(function.config, links) {
+                Ok(function) => listed.push(function),
+                Err(error) => self.leave(Unread { name: name(sys), line: None, function: Some(bdf), error }),
+            }
+        }
+        self.running(&name(sys), listed);
+        self.say(kernel);
+        for (path, error) in &found.skipped {
+            self.note_unused(&name(path), Kind::Sysfs, &error.to_string());
+        }
+        self.firmware_of(sys)
+    }
+
+    /// The firmware that a running kernel goes by. One that shows ACPI tables was started with them, and with no more than the stub of
+    /// a device tree, or has not looked at it (linux drivers/acpi/sysfs.c `acpi_sysfs_init` follows `acpi_disabled`).
+    fn firmware_of(&mut self, sys: &Path) -> Result<(), MachineError> {
+        let (folder, tree) = (sys.join("firmware/acpi/tables"), sys.join("firmware/fdt"));
+        let mut tables = false;
+        for table in TABLES {
+            let file = folder.join(table);
+            if !file.exists() {
+                continue;
+            }
+            match read(&file) {
+                Ok(bytes) => {
+                    self.add(&name(&file), bytes)?;
+                    tables |= NEEDED.contains(&table);
+                }
+                Err(error) if is_needed(&file) => return Err(unreadable(&file, &error)),
+                Err(error) => {
+                    self.note_unused(&name(&file), Kind::Unknown, &error.to_string());
+                    // That it is there is all that it has to say.
+                    if table == "IVRS" {
+                        self.has_ivrs();
+                    }
+                }
+            }
+        }
+        if !tree.exists() {
+            return Ok(());
+        }
+        if tables {
+            let note = "not used: the kernel goes by its ACPI tables";
+            self.note_unused(&name(&tree), Kind::DeviceTree, note);
+            return Ok(());
+        }
+        let bytes = read(&tree).map_err(|error| unreadable(&tree, &error))?;
+        self.add(&name(&tree), bytes)
+    }
+}
+
+/// How a file's bytes are taken in.
+type Add = fn(&mut Collector, &str, Vec<u8>) -> Result<(), MachineError>;
+
+impl MachineError {
+    /// Whether these are ACPI tables that say nothing of IOMMUs.
+    fn is_other_table(&self) -> bool {
+        matches!(self, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::NoFirmwareTable(_)))
+    }
+}
+
+fn is_needed(file: &Path) -> bool {
+    file.file_name().is_some_and(|name| NEEDED.iter().any(|needed| name == *needed))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> MachineError {
+    MachineError::Unreadable { name: name(path), why: error.to_string() }
+}
+
+/// What a path is called.
+fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
+}

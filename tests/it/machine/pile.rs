@@ -1,0 +1,337 @@
+//! Piles of evidence: one content is one machine whatever it comes in, and two machines are never one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fwspec::acpi::iort::Builder;
+use fwspec::answer::findings;
+use fwspec::machine::{Collector, Firmware, Kind, Machine, MachineError};
+use fwspec::{Dialect, ErrorKind, Policy};
+
+fn sample(file: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples").join(file)).unwrap()
+}
+
+/// A MADT with these GIC ITS units.
+fn madt(units: &[u32]) -> Vec<u8> {
+    let mut structures = Vec::new();
+    for unit in units {
+        structures.extend([0x0f, 20, 0, 0]);
+        structures.extend(unit.to_le_bytes());
+        structures.extend([0; 12]);
+    }
+    let mut table = b"APIC".to_vec();
+    table.extend(u32::try_from(44 + structures.len()).unwrap().to_le_bytes());
+    table.extend([5, 0]);
+    table.extend(b"EXAMPLFIRMWARE\0");
+    table.resize(44, 0);
+    table.extend(structures);
+    table[9] = table.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
+    table
+}
+
+/// An IORT whose root complex on this segment sends its MSIs to an ITS.
+fn iort(segment: u32) -> Vec<u8> {
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0, its).id();
+    table.root_complex(segment).maps(0..=0xffff, 0, smmu);
+    table.finish()
+}
+
+/// Tables as `acpidump` prints them.
+fn acpidump(tables: &[&[u8]]) -> Vec<u8> {
+    let mut text = String::new();
+    for table in tables {
+        let signature = std::str::from_utf8(&table[..4]).unwrap();
+        text += &format!("{signature} @ 0x0000000000000000\n");
+        for (line, bytes) in table.chunks(16).enumerate() {
+            let hex: String = bytes.iter().map(|byte| format!(" {byte:02X}")).collect();
+            text += &format!("    {:04X}:{hex}\n", line * 16);
+        }
+        text.push('\n');
+    }
+    text.into_bytes()
+}
+
+fn pile(pieces: &[(&str, &[u8])]) -> Result<Machine, MachineError> {
+    let mut collector = Collector::new();
+    for (name, bytes) in pieces {
+        collector.add(name, bytes.to_vec())?;
+    }
+    collector.finish()
+}
+
+/// A folder that is gone when the test is over.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn with(name: &str, files: &[(&str, &[u8])]) -> Self {
+        let path = std::env::temp_dir().join(format!("fwspec-pile-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        for (file, bytes) in files {
+            let file = path.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, bytes).unwrap();
+        }
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn codes(machine: &Machine) -> Vec<String> {
+    findings(machine.firmware.as_ref().unwrap()).iter().map(|finding| finding.code.to_string()).collect()
+}
+
+#[test]
+fn a_madt_without_an_its_says_so_whatever_the_tables_come_in() {
+    let (iort, madt) = (iort(0), madt(&[]));
+    let joined = [iort.clone(), madt.clone()].concat();
+    let turned = [madt.clone(), iort.clone()].concat();
+    let files: [(&str, &[u8]); 2] = [("APIC", &madt), ("IORT", &iort)];
+    let folder = Scratch::with("no-its", &files);
+    let root = Scratch::with(
+        "no-its-root",
+        &[
+            ("sys/firmware/acpi/tables/APIC", &madt),
+            ("sys/firmware/acpi/tables/IORT", &iort),
+            ("sys/bus/pci/devices/none", b""),
+        ],
+    );
+    let machines = [
+        pile(&[("both.bin", &joined)]),
+        pile(&[("turned.bin", &turned)]),
+        pile(&files),
+        pile(&[files[1], files[0]]),
+        pile(&[("acpidump.txt", &acpidump(&[&iort, &madt]))]),
+        Machine::open([&folder.0]),
+        Machine::open([folder.0.join("IORT"), folder.0.join("APIC")]),
+        Machine::open([&root.0]),
+    ];
+    for machine in machines {
+        let machine = machine.unwrap();
+        assert_eq!(machine.firmware.as_ref().unwrap().platform.its_units.as_deref(), Some(&[][..]));
+        assert!(codes(&machine).contains(&"IORT067".to_string()), "{:?}", machine.evidence);
+    }
+    // With the unit there is nothing to say.
+    let there = pile(&[("IORT", &iort), ("APIC", &self::madt(&[0]))]).unwrap();
+    assert!(!codes(&there).contains(&"IORT067".to_string()));
+}
+
+#[test]
+fn field_cases_of_a_madt_without_an_its_give_one_answer() {
+    let shared = std::env::var_os("FWSPEC_SHARED")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let cases = shared.join("field-cases");
+    if !cases.exists() {
+        println!("skipped: no {}", cases.display());
+        return;
+    }
+    let both = Machine::open([cases.join("suites/both-in-one.bin")]).unwrap();
+    for folder in ["iort/madt-no-its", "suites/no-its"] {
+        let folder = cases.join(folder);
+        let of_folder = Machine::open([&folder]).unwrap();
+        let of_files = Machine::open([folder.join("APIC"), folder.join("IORT")]).unwrap();
+        for machine in [&of_folder, &of_files, &both] {
+            assert!(codes(machine).contains(&"IORT067".to_string()), "{}", folder.display());
+        }
+    }
+}
+
+#[test]
+fn two_machines_are_an_error_that_names_both() {
+    let (one, other) = (iort(0), iort(1));
+    let error = pile(&[("a/IORT", &one), ("b/IORT", &other)]).unwrap_err();
+    assert_eq!(
+        error,
+        MachineError::TwoMachines { what: "IORT".into(), first: "a/IORT".into(), second: "b/IORT".into() }
+    );
+    let trees = [("a.dtb", sample("d05-2020/fdt.dtb")), ("b.dtb", sample("qemu-virt-dt/fdt.dtb"))];
+    let error = pile(&[(trees[0].0, &trees[0].1), (trees[1].0, &trees[1].1)]).unwrap_err();
+    assert!(error.to_string().contains("a.dtb and b.dtb are both device tree"), "{error}");
+    // A device tree and an IORT of one machine are two kinds, in any order.
+    let tree = &trees[0].1;
+    for pieces in [[("fdt.dtb", &tree[..]), ("IORT", &one)], [("IORT", &one), ("fdt.dtb", &tree[..])]] {
+        let kinds = MachineError::TwoKinds { tree: "fdt.dtb".into(), tables: "IORT".into() };
+        assert_eq!(pile(&pieces).unwrap_err(), kinds);
+    }
+}
+
+#[test]
+fn the_same_piece_twice_is_one_piece() {
+    let one = iort(0);
+    let machine = pile(&[("a", &one), ("b", &one)]).unwrap();
+    let used: Vec<bool> = machine.evidence.iter().map(|evidence| evidence.used).collect();
+    assert_eq!(used, [true, false]);
+    assert_eq!(machine.evidence[1].note.as_deref(), Some("not used: its IORT is that of a"));
+    // Twice in one file is what the firmware says: Linux takes the first, and there is a finding.
+    let twice = pile(&[("both.bin", &[one.clone(), iort(1)].concat())]).unwrap();
+    let skipped = &twice.firmware.as_ref().unwrap().platform.skipped;
+    assert!(skipped.iter().any(|error| error.kind == ErrorKind::TableTwice), "{skipped:?}");
+}
+
+#[test]
+fn what_the_user_picks_counts_and_the_rest_is_listed() {
+    let (one, other) = (iort(0), iort(1));
+    for turned in [false, true] {
+        let mut collector = Collector::new();
+        if turned {
+            collector.add("b/IORT", other.clone()).unwrap();
+        }
+        collector.pick_firmware("a/IORT", one.clone()).unwrap();
+        if !turned {
+            collector.add("b/IORT", other.clone()).unwrap();
+        }
+        let machine = collector.finish().unwrap();
+        let firmware = machine.firmware.as_ref().unwrap();
+        assert_eq!(firmware.file, "a/IORT");
+        assert_eq!(firmware.platform.segment_of(0).unwrap().0, 0);
+        let unused = machine.evidence.iter().find(|evidence| !evidence.used).unwrap();
+        assert_eq!(unused.name, "b/IORT");
+        assert_eq!(unused.note.as_deref(), Some("not used: a/IORT was named to count"));
+    }
+    let mut collector = Collector::new();
+    collector.add("IORT", one).unwrap();
+    collector.pick_firmware("fdt.dtb", sample("d05-2020/fdt.dtb")).unwrap();
+    assert!(collector.finish().unwrap().firmware.unwrap().tree().is_some());
+}
+
+/// linux arch/arm64/kernel/acpi.c `dt_is_stub`
+#[test]
+fn the_stub_of_a_device_tree_is_not_a_second_firmware() {
+    let mut tree = vm_fdt::FdtWriter::new().unwrap();
+    let root = tree.begin_node("").unwrap();
+    let chosen = tree.begin_node("chosen").unwrap();
+    tree.end_node(chosen).unwrap();
+    tree.end_node(root).unwrap();
+    let stub = tree.finish().unwrap();
+    let machine = pile(&[("fdt", &stub), ("IORT", &iort(0))]).unwrap();
+    assert!(machine.firmware.as_ref().unwrap().iort().is_some());
+    assert_eq!((machine.evidence[0].used, machine.evidence[0].kind), (false, Kind::DeviceTree));
+    // Alone it is what the firmware says: nothing.
+    assert!(pile(&[("fdt", &stub)]).unwrap().firmware.unwrap().tree().is_some());
+}
+
+#[test]
+fn listings_of_one_machine_join_and_those_of_two_do_not() {
+    let dump = |at: &str, device: u8, lines: u8| {
+        let mut text =
+            format!("{at} Example\n00: 36 1b {device:02x} 00 00 00 00 00 00 00 00 02 00 00 00 00\n");
+        for line in 1..lines {
+            text += &format!("{line:x}0: {}\n", ["00"; 16].join(" "));
+        }
+        text + "\n"
+    };
+    let short = dump("00:01.0", 1, 4);
+    let long = dump("00:01.0", 1, 16) + &dump("00:02.0", 2, 16);
+    for pieces in
+        [[("a", short.as_bytes()), ("b", long.as_bytes())], [("b", long.as_bytes()), ("a", short.as_bytes())]]
+    {
+        let machine = pile(&pieces).unwrap();
+        assert_eq!(machine.devices.len(), 2);
+    }
+    let other = dump("00:01.0", 7, 16);
+    let error = pile(&[("a", short.as_bytes()), ("c", other.as_bytes())]).unwrap_err();
+    assert!(error.to_string().contains("a and c list different functions at 0000:00:01.0"), "{error}");
+    let mut collector = Collector::new();
+    collector.add("a", short.into_bytes()).unwrap();
+    collector.pick_topology("c", other.into_bytes()).unwrap();
+    let machine = collector.finish().unwrap();
+    assert_eq!(machine.devices[0].facts().device, 7);
+    assert!(!machine.evidence[0].used);
+}
+
+#[test]
+fn what_a_listing_lacks_is_told_by_line_and_function() {
+    let mut text = b"0000:00:01.0 Bridge\n00: 36 1b 0c 00 07 04 10 00 00 00 04 06 00 00 00 00\n".to_vec();
+    text.extend(b"10: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n");
+    text.extend(b"20: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n");
+    text.extend(b"30: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n\n");
+    text.extend(b"0000:03:00.0 Ethernet\n00: 36 1b zz 00\n\n0000:04:00.0 Nothing\n");
+    let machine = pile(&[("lspci.txt", &text)]).unwrap();
+    let told: Vec<String> = machine.unread.iter().map(|unread| unread.place().to_string()).collect();
+    assert_eq!(told, ["lspci.txt:8 (0000:03:00.0)", "lspci.txt:10 (0000:04:00.0)"]);
+    assert_eq!(machine.devices.len(), 1);
+}
+
+#[test]
+fn nothing_is_said_to_be_empty() {
+    let error = pile(&[("empty.bin", b"")]).unwrap_err();
+    assert_eq!(error.to_string(), "empty.bin: the file is empty");
+}
+
+#[test]
+fn a_machine_gives_the_groups_of_its_sample() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples/d05-2020");
+    let machine = Machine::open([folder.join("iort.bin"), folder.join("lspci.txt")]).unwrap();
+    let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    assert_eq!(refused, []);
+    let firmware = Firmware::open("iort.bin", sample("d05-2020/iort.bin")).unwrap();
+    let components = machine.platform_devices().count();
+    assert_eq!(groups.devices().count(), machine.devices.len() + components);
+    assert!(components > 0 && firmware.platform.requesters.len() > components);
+    // The folder holds both firmwares of the board.
+    assert!(matches!(Machine::open([&folder]), Err(MachineError::TwoKinds { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_root_folder_is_a_machine_with_its_kernel() {
+    use std::os::unix::fs::symlink;
+    let config = |vendor: u16, device: u16| {
+        let mut bytes = vec![0_u8; 64];
+        bytes[..2].copy_from_slice(&vendor.to_le_bytes());
+        bytes[2..4].copy_from_slice(&device.to_le_bytes());
+        bytes
+    };
+    let home = "sys/devices/pci0000:00/0000:00:01.0";
+    let below = "sys/devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0";
+    let vf = "sys/devices/pci0000:00/0000:00:01.1";
+    let root = Scratch::with(
+        "root",
+        &[
+            (&format!("{home}/config"), &config(0x1af4, 0x1000)),
+            (&format!("{below}/config"), &config(0x8086, 0x0a54)),
+            (&format!("{vf}/config"), &config(0xffff, 0xffff)),
+            ("sys/firmware/acpi/tables/IVRS", b"IVRS"),
+            ("sys/kernel/iommu_groups/3/devices/2b600000.ethernet", b""),
+            ("proc/cmdline", b"ro iommu=pt\n"),
+            ("proc/sys/kernel/osrelease", b"6.12.0\n"),
+        ],
+    );
+    let list = root.0.join("sys/bus/pci/devices");
+    fs::create_dir_all(&list).unwrap();
+    for home in [home, below, vf] {
+        let (_, name) = home.rsplit_once('/').unwrap();
+        symlink(format!("../../../{}", home.strip_prefix("sys/").unwrap()), list.join(name)).unwrap();
+    }
+    symlink("../../../kernel/iommu_groups/7", root.0.join(home).join("iommu_group")).unwrap();
+    symlink("../0000:00:01.0", root.0.join(vf).join("physfn")).unwrap();
+    // Neither is IVRS a table that can be read here, nor may an unprivileged user read it.
+    fs::write(root.0.join("sys/firmware/acpi/tables/IVRS"), {
+        let mut table = b"IVRS\x30\0\0\0\x02\0".to_vec();
+        table.extend(b"EXAMPLFIRMWARE\0");
+        table.resize(48, 0);
+        table
+    })
+    .unwrap();
+    let machine = Machine::of_root(&root.0).unwrap();
+    assert!(machine.has_ivrs && machine.has_topology() && machine.firmware.is_none());
+    assert_eq!(machine.kernel.group_of("00:01.0".parse().unwrap()), Some(7));
+    assert_eq!(machine.kernel.groups["2b600000.ethernet"], 3);
+    assert_eq!(machine.kernel.command_line.as_deref(), Some("ro iommu=pt"));
+    assert_eq!(machine.kernel.release.as_deref(), Some("6.12.0"));
+    let device = |bdf: &str| {
+        let key = bdf.parse::<fwspec::Bdf>().unwrap().into();
+        *machine.devices.iter().find(|device| device.key() == key).unwrap()
+    };
+    assert_eq!(device("10000:e0:06.0").real_dma_device(), Some("00:0e.0".parse().unwrap()));
+    assert!(device("00:01.1").is_virtual_function());
+    assert_eq!(device("00:01.1").facts().vendor, 0x1af4);
+    assert!(!device("00:01.0").is_virtual_function());
+}
