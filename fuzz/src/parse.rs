@@ -10,7 +10,7 @@ use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::lint::audit::audit;
-use fwspec::machine::{Firmware, lspci, recognise};
+use fwspec::machine::{Collector, Firmware, lspci, recognise};
 use fwspec::pci::Function;
 use fwspec::{Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, Segment, Source};
 
@@ -227,6 +227,7 @@ pub fn lspci_text(bytes: &[u8]) {
 pub fn input_firmware(bytes: &[u8]) {
     show::debug(&recognise(bytes));
     let opened = Firmware::open("fuzz", bytes.to_vec());
+    piled(bytes, opened.as_ref().ok());
     match Firmware::open_or_return("fuzz", bytes.to_vec()) {
         Ok(firmware) => {
             assert!(opened.is_ok());
@@ -243,6 +244,30 @@ pub fn input_firmware(bytes: &[u8]) {
             if let Some(tree) = tree.as_deref().and_then(|tree| Tree::parse(tree).ok()) {
                 show::display(&tree.place(error.at.offset));
             }
+        }
+    }
+}
+
+/// A pile of one piece is that piece, and so is a pile that has it twice.
+fn piled(bytes: &[u8], alone: Option<&Firmware>) {
+    let mut pile = Collector::new();
+    for result in [pile.add("fuzz", bytes.to_vec()), pile.pick_firmware("again", bytes.to_vec())] {
+        assert!(result.is_ok() || alone.is_none(), "{result:?}");
+        result.err().iter().for_each(show::display);
+    }
+    show::debug(&pile.pick_topology("listing", bytes.to_vec()));
+    match pile.finish() {
+        Ok(machine) => {
+            show::debug(&(&machine.evidence, &machine.unread));
+            machine.unread.iter().for_each(show::display);
+            if let Some(alone) = alone {
+                let facts = |platform: &Platform| (platform.iommus.len(), platform.requesters.len());
+                assert_eq!(machine.firmware.map(|it| facts(&it.platform)), Some(facts(&alone.platform)));
+            }
+        }
+        Err(error) => {
+            assert!(alone.is_none(), "{error}");
+            show::display(&error);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use fwspec::dt::Tree;
 use fwspec::lint::Code;
-use fwspec::machine::{Firmware, Query, devices, log_line, lspci, schedule, sysfs};
+use fwspec::machine::{Firmware, Machine, Query, devices, log_line, lspci, schedule, sysfs};
 use fwspec::simulate::{Algorithm, World};
-use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Segment};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Policy, Segment};
 
 use super::show;
 
@@ -97,11 +97,12 @@ fn ask(question: &str, firmware: &Firmware, map: &IdMap) {
 /// Each line is an entry of a folder that looks like `/sys`: a name, its links, its config space in hexadecimal.
 #[cfg(unix)]
 pub fn input_sysfs(bytes: &[u8]) {
-    let sys = std::env::temp_dir().join(format!(
+    let root = std::env::temp_dir().join(format!(
         "fwspec-fuzz-{}-{:?}",
         std::process::id(),
         std::thread::current().id()
     ));
+    let sys = root.join("sys");
     let folder = sys.join("bus/pci/devices");
     std::fs::create_dir_all(&folder).expect("a folder for temporary files");
     for line in String::from_utf8_lossy(bytes).lines().take(6) {
@@ -125,10 +126,14 @@ pub fn input_sysfs(bytes: &[u8]) {
         show::debug(&(written, std::os::unix::fs::symlink(&home, folder.join(name))));
     }
     let found = sysfs::functions(&sys).expect("the folder is there");
-    show::debug(&(&found, sysfs::firmware(&sys), sysfs::has_table(&sys, "IORT")));
+    show::debug(&(&found, sysfs::firmware(&sys), sysfs::has_table(&sys, "IORT"), sysfs::groups(&sys)));
     let functions = found.functions.into_iter().map(|function| function.config).collect();
     show::debug(&devices(&fwspec::machine::ConfigDumps { functions, skipped: Vec::new() }));
-    std::fs::remove_dir_all(&sys).expect("it was ours");
+    let machine = Machine::of_root(&root).expect("nothing contradicts itself");
+    let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    assert!(groups.devices().count() + refused.len() == machine.devices.len());
+    show::debug(&(&machine.kernel, &machine.unread, refused));
+    std::fs::remove_dir_all(&root).expect("it was ours");
 }
 
 #[cfg(unix)]

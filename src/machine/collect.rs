@@ -135,7 +135,8 @@ impl Collector {
     }
 
     /// Lists evidence that is not used, and why.
-    pub fn note_unused(&mut self, name: &str, kind: Kind, note: &str) {
+    #[cfg(feature = "std")]
+    pub(super) fn note_unused(&mut self, name: &str, kind: Kind, note: &str) {
         let note = Some(note.to_owned());
         self.evidence.push(Evidence { name: name.to_owned(), kind, used: false, note, picked: false });
     }
@@ -327,11 +328,11 @@ impl Collector {
     fn one_set_of_tables(&mut self) -> Result<(), MachineError> {
         let tables = core::mem::take(&mut self.tables);
         let mut out = BTreeSet::new();
-        // The first of each name, by where it is.
-        let mut first: BTreeMap<[u8; 4], usize> = BTreeMap::new();
+        // The first of each name, and of those that are one of several in their file, by where it is.
+        let mut first: BTreeMap<Source, usize> = BTreeMap::new();
         let mut same = BTreeSet::new();
         for (place, (at, table)) in tables.iter().enumerate() {
-            let name = table.source.name;
+            let name = table.source;
             let there = first.get(&name).and_then(|place| tables.get(*place));
             let Some((other, rival)) = there.filter(|(other, _)| !out.contains(other)) else {
                 first.insert(name, place);
@@ -341,13 +342,13 @@ impl Collector {
                 continue;
             }
             if rival.bytes == table.bytes {
-                let note = format!("not used: its {} is that of {}", Source::table(name), self.name(*other));
+                let note = format!("not used: its {name} is that of {}", self.name(*other));
                 self.leave_out(*at, note);
                 same.insert(place);
                 continue;
             }
             let Some(lost) = self.decide(*other, *at) else {
-                return Err(self.two_machines(&Source::table(name).to_string(), *other, *at));
+                return Err(self.two_machines(&name.to_string(), *other, *at));
             };
             if lost == *other {
                 first.insert(name, place);
