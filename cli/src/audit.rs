@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let skipped = errors.chain(skipped).collect();
     let (file, platform) = (&firmware.file, &firmware.platform);
     let document =
-        AuditDocument::new(file, platform, arguments.dialect, arguments.policy.as_str(), &audit, skipped);
+        AuditDocument::new(file, platform, arguments.dialect, arguments.policy.policy(), &audit, skipped);
     if arguments.output.is_json() {
         print_json(&document)?;
     } else {

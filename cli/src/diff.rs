@@ -70,13 +70,14 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         _ => Vec::new(),
     };
     let files = [before.file.as_str(), after.file.as_str()];
-    let equal = found.is_empty() && groups.is_empty();
+    let document = DiffDocument::new(files, arguments.dialect.name, &found, &groups);
+    let equal = document.equal;
     if arguments.output.is_json() {
-        print_json(&DiffDocument::new(files, arguments.dialect.name, &found, &groups))?;
+        print_json(&document)?;
     } else if equal {
         print(&format!("{} and {} mean the same\n", before.file, after.file))?;
     } else {
-        print(&format!("--- {}\n+++ {}\n{}", before.file, after.file, changes(&found, &groups)))?;
+        print(&format!("--- {}\n+++ {}\n{}", before.file, after.file, changes(&document)))?;
     }
     Ok(if equal { Outcome::Fine } else { Outcome::NotFound })
 }

@@ -45,8 +45,9 @@ pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     for text in &lookup.ids {
         let query: Query = text.parse().map_err(Failure::usage)?;
         let answers = maps.iter().map(|map| {
-            let result = LookupResult::new(text, &query, &firmware, map);
-            LookupResult { dialect: several.then_some(map.dialect().name), ..result }
+            let mut result = LookupResult::new(text, &query, &firmware, map);
+            result.dialect = several.then_some(map.dialect().name);
+            result
         });
         let answers: Vec<_> = answers.collect();
         // Found under any dialect is found.

@@ -86,11 +86,4 @@ impl Policy {
             Policy::Strict => fwspec::Policy::Strict,
         }
     }
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Policy::Linux => "linux",
-            Policy::Strict => "strict",
-        }
-    }
 }

@@ -83,7 +83,7 @@ fn algorithms(name: &str) -> Result<Algorithms, String> {
         _ => Algorithm::by_name(name).into_iter().collect(),
     };
     if named.is_empty() {
-        let known: Vec<&str> = Algorithm::ALL.into_iter().map(Algorithm::as_str).collect();
+        let known: Vec<&str> = Algorithm::ALL.into_iter().map(Algorithm::word).collect();
         return Err(format!("the algorithms are {}; rejected, all", known.join(", ")));
     }
     Ok(Algorithms(named))

@@ -23,7 +23,7 @@ pub fn input_query(bytes: &[u8]) {
         assert_eq!(code.to_string().parse::<Code>(), Ok(code));
     }
     assert!(Dialect::by_name(text).is_none_or(|dialect| dialect.name == text));
-    assert!(Algorithm::by_name(text).is_none_or(|algorithm| algorithm.as_str() == text));
+    assert!(Algorithm::by_name(text).is_none_or(|algorithm| algorithm.word() == text));
 }
 
 pub fn input_log(bytes: &[u8]) {

@@ -1,76 +1,65 @@
 //! Differences of two firmwares, for people.
 
-use fwspec::diff::{Answer, Change, IommuName, Regrouped};
-use fwspec::{Bdf, RequesterId};
+use fwspec::RequesterId;
+use fwspec::Segment;
+use fwspec::answer::{AnswerRecord, ChangeRecord, DiffDocument};
 
 /// One line a change; `-` is what the first firmware has, `+` what the second has.
-pub fn changes(changes: &[Change], groups: &[Regrouped]) -> String {
-    let mut text = String::new();
-    let sign = |added: bool| if added { '+' } else { '-' };
-    for change in changes {
-        match change {
-            Change::Iommu { name: iommu, added } => {
-                text.push_str(&format!("{} IOMMU {}\n", sign(*added), name(iommu)))
-            }
-            Change::Requesters { segment, first, last, before, after } => {
-                let range = match first == last {
-                    true => RequesterId(*first).to_string(),
-                    false => format!("{} - {}", RequesterId(*first), RequesterId(*last)),
-                };
-                text.push_str(&format!("  {segment}:{range}\n-   {}\n+   {}\n", said(before), said(after)));
-            }
-            Change::Master { name, streams, added } => {
-                let ids: Vec<_> = streams.iter().map(stream).collect();
-                text.push_str(&format!("{} {name}: {}\n", sign(*added), ids.join(", ")));
-            }
-            Change::OnBus { bus, first, last, before, after } => {
-                let range =
-                    if first == last { format!("{first:#x}") } else { format!("{first:#x} - {last:#x}") };
-                text.push_str(&format!("  {bus}: {range}\n-   {}\n+   {}\n", said(before), said(after)));
-            }
-            Change::Reserved { base, length, kind, streams, added } => {
-                let whom: Vec<String> = streams
-                    .iter()
-                    .map(|(iommu, first, last)| {
-                        let ids = if first == last {
-                            format!("{first:#x}")
-                        } else {
-                            format!("{first:#x} - {last:#x}")
-                        };
-                        format!("StreamID {ids} of {}", name(iommu))
-                    })
-                    .collect();
-                let whom = if whom.is_empty() { String::new() } else { format!(" for {}", whom.join(", ")) };
-                text.push_str(&format!(
-                    "{} reserved {base:#x} length {length:#x}, {kind}{whom}\n",
-                    sign(*added)
-                ));
-            }
+///
+/// ```
+/// use fwspec::answer::DiffDocument;
+/// let document = DiffDocument::new(["before.dtb", "after.dtb"], "linux", &[], &[]);
+/// assert_eq!(fwspec_report::changes(&document), "");
+/// ```
+pub fn changes(document: &DiffDocument) -> String {
+    document.changes.iter().map(change).collect()
+}
+
+fn change(change: &ChangeRecord) -> String {
+    let sign = |added: &bool| if *added { '+' } else { '-' };
+    match change {
+        ChangeRecord::Iommu { iommu, added } => format!("{} IOMMU {iommu}\n", sign(added)),
+        ChangeRecord::Requesters { segment, first, last, before, after } => {
+            let range = match first == last {
+                true => RequesterId(*first).to_string(),
+                false => format!("{} - {}", RequesterId(*first), RequesterId(*last)),
+            };
+            format!("  {}:{range}\n-   {}\n+   {}\n", Segment(*segment), said(before), said(after))
+        }
+        ChangeRecord::Master { name, streams, added } => {
+            format!("{} {name}: {}\n", sign(added), streams.join(", "))
+        }
+        ChangeRecord::OnBus { bus, first, last, before, after } => {
+            format!("  {bus}: {}\n-   {}\n+   {}\n", ids(*first, *last), said(before), said(after))
+        }
+        ChangeRecord::Reserved { base, length, region, streams, added } => {
+            let streams = streams.iter();
+            let streams = streams.map(|s| format!("StreamID {} of {}", ids(s.first, s.last), s.iommu));
+            let streams: Vec<String> = streams.collect();
+            let whom =
+                if streams.is_empty() { String::new() } else { format!(" for {}", streams.join(", ")) };
+            format!("{} reserved {base:#x} length {length:#x}, {region}{whom}\n", sign(added))
+        }
+        ChangeRecord::Group { members, grouped, added } => {
+            let what = if *grouped { "group" } else { "no group" };
+            format!("{} {what}: {}\n", sign(added), members.join(", "))
         }
     }
-    for set in groups {
-        let members: Vec<String> = set.members.iter().map(Bdf::to_string).collect();
-        let what = if set.grouped { "group" } else { "no group" };
-        text.push_str(&format!("{} {what}: {}\n", sign(set.added), members.join(", ")));
-    }
-    text
 }
 
-fn name(iommu: &IommuName) -> String {
-    match iommu {
-        IommuName::Base(base) => format!("{base:#x}"),
-        IommuName::Label(label) => label.clone(),
-    }
+fn ids(first: u32, last: u32) -> String {
+    if first == last { format!("{first:#x}") } else { format!("{first:#x} - {last:#x}") }
 }
 
-fn stream((iommu, id, mask): &(IommuName, Option<u32>, u16)) -> String {
-    let id = id.map_or_else(|| "all as one".to_string(), |id| format!("{id:#x}"));
-    let mask = if *mask == 0 { String::new() } else { format!(" mask {mask:#x}") };
-    format!("StreamID {id}{mask} of {}", name(iommu))
-}
-
-fn said(answer: &Answer) -> String {
-    let dma = answer.stream.as_ref().map_or_else(|| "untranslated".to_string(), stream);
-    let msi = answer.device.map_or_else(|| "no MSIs".to_string(), |(_, id)| format!("DeviceID {id:#x}"));
+fn said(answer: &AnswerRecord) -> String {
+    let dma = answer.iommu.as_ref().map_or_else(
+        || "untranslated".to_string(),
+        |iommu| {
+            let id = answer.stream_id.map_or_else(|| "all as one".to_string(), |id| format!("{id:#x}"));
+            let mask = if answer.mask == 0 { String::new() } else { format!(" mask {:#x}", answer.mask) };
+            format!("StreamID {id}{mask} of {iommu}")
+        },
+    );
+    let msi = answer.device_id.map_or_else(|| "no MSIs".to_string(), |id| format!("DeviceID {id:#x}"));
     format!("{dma}, {msi}")
 }

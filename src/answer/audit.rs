@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::bytes::index;
-use crate::group::{DeviceKey, Reason, Tie};
+use crate::group::{DeviceKey, Policy, Reason, Tie};
 use crate::lint::audit::{Audit, FunctionRun, IdKind, IdSource, Member, Sender, SharedId, Unmapped};
 use crate::model::RequesterKind;
 use crate::{Dialect, Platform};
@@ -16,8 +16,10 @@ use super::{Problem, StreamSpan};
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AuditDocument {
-    schema: &'static str,
+    /// The kind of document and its version.
+    pub schema: &'static str,
     /// What the user calls the firmware.
     pub file: String,
     /// Whose reading it is.
@@ -58,6 +60,7 @@ pub struct AuditDocument {
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AuditSummary {
     /// Something reaches memory untranslated; where the functions are known, something that is there.
     pub untranslated: bool,
@@ -71,6 +74,7 @@ pub struct AuditSummary {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct UntranslatedRecord {
     /// The segment.
     pub segment: u32,
@@ -93,6 +97,7 @@ pub struct UntranslatedRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FunctionsRecord {
     /// The segment.
     pub segment: u32,
@@ -108,6 +113,7 @@ pub struct FunctionsRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct UntranslatedNodeRecord {
     /// The requester: a namespace path, a path, a place.
     pub requester: String,
@@ -121,6 +127,7 @@ pub struct UntranslatedNodeRecord {
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MembersRecord {
     /// PCI functions.
     pub functions: Vec<FunctionsRecord>,
@@ -132,6 +139,7 @@ pub struct MembersRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct UntranslatedDevicesRecord {
     /// Which.
     #[cfg_attr(feature = "serde", serde(flatten))]
@@ -150,6 +158,7 @@ pub struct UntranslatedDevicesRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AlwaysMappedRecord {
     /// The node that says so.
     pub id: String,
@@ -166,6 +175,7 @@ pub struct AlwaysMappedRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SharedIdRecord {
     /// `stream` or `device`.
     pub kind: &'static str,
@@ -188,6 +198,7 @@ pub struct SharedIdRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct IdSourceRecord {
     /// `requester` or `iommu`.
     pub kind: &'static str,
@@ -206,6 +217,7 @@ pub struct IdSourceRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MaskRecord {
     /// The PCI host.
     pub host: String,
@@ -217,6 +229,7 @@ pub struct MaskRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ConstantRecord {
     /// The PCI host.
     pub host: String,
@@ -228,6 +241,7 @@ pub struct ConstantRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AlikeRecord {
     /// The IOMMU.
     pub iommu: String,
@@ -244,6 +258,7 @@ pub struct AlikeRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SharedGroupRecord {
     /// Its number.
     pub id: u64,
@@ -262,6 +277,7 @@ pub struct SharedGroupRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ReasonRecord {
     /// As in the ties of `fwspec.groups/1`.
     pub kind: &'static str,
@@ -278,6 +294,7 @@ pub struct ReasonRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct JoinedRecord {
     /// Which.
     pub groups: Vec<u64>,
@@ -291,15 +308,16 @@ impl AuditDocument {
     /// ```
     /// use fwspec::lint::audit::Audit;
     /// use fwspec::answer::AuditDocument;
+    /// use fwspec::group::Policy;
     /// use fwspec::{Dialect, Platform};
-    /// let document = AuditDocument::new("iort.bin", &Platform::default(), Dialect::LINUX, "linux", &Audit::default(), Vec::new());
+    /// let document = AuditDocument::new("iort.bin", &Platform::default(), Dialect::LINUX, Policy::Linux, &Audit::default(), Vec::new());
     /// assert!(!document.summary.untranslated);
     /// ```
     pub fn new(
         file: &str,
         platform: &Platform,
         dialect: Dialect,
-        policy: &'static str,
+        policy: Policy,
         audit: &Audit,
         skipped: Vec<Problem>,
     ) -> Self {
@@ -309,20 +327,20 @@ impl AuditDocument {
             host: range.host.map(|host| view.requester(host)),
             first: range.first,
             last: range.last,
-            why: range.why.kind(),
+            why: range.why.word(),
             detail: view.why(range.why),
             functions: range.functions.iter().map(functions).collect(),
         });
         let nodes = audit.nodes.iter().map(|node| UntranslatedNodeRecord {
             requester: view.requester(node.requester),
-            why: node.why.kind(),
+            why: node.why.word(),
             detail: view.why(node.why),
         });
         let devices = audit.devices.iter().map(|devices| UntranslatedDevicesRecord {
             members: view.members(&devices.members),
             alias: devices.alias.map(|alias| alias.to_string()),
             entirely: devices.entirely,
-            why: devices.why.kind(),
+            why: devices.why.word(),
             detail: match devices.alias {
                 Some(alias) => format!("also sends as {alias}: {}", view.why(devices.why)),
                 None => view.why(devices.why),
@@ -349,7 +367,7 @@ impl AuditDocument {
             schema: "fwspec.audit/1",
             file: file.to_string(),
             dialect: dialect.name,
-            policy,
+            policy: policy.word(),
             functions_known: audit.functions_known,
             summary: AuditSummary {
                 untranslated: audit.has_untranslated(),
@@ -509,7 +527,7 @@ impl View<'_> {
                 }
                 tie => tie.to_string(),
             };
-            let kind = reason.tie.kind();
+            let kind = reason.tie.word();
             let port = match reason.tie {
                 Tie::AcsPath { port } => Some(port.to_string()),
                 _ => None,

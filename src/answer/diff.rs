@@ -14,39 +14,118 @@ use super::StreamSpan;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DiffDocument {
-    schema: &'static str,
-    before: String,
-    after: String,
-    dialect: &'static str,
-    equal: bool,
-    changes: Vec<ChangeRecord>,
+    /// The kind of document and its version.
+    pub schema: &'static str,
+    /// What the user calls the first firmware.
+    pub before: String,
+    /// What the user calls the second.
+    pub after: String,
+    /// Whose reading both are compared in.
+    pub dialect: &'static str,
+    /// Nothing differs in meaning.
+    pub equal: bool,
+    /// What differs.
+    pub changes: Vec<ChangeRecord>,
 }
 
+/// A difference in meaning.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "kebab-case"))]
-enum ChangeRecord {
-    Iommu { iommu: String, added: bool },
-    Requesters { segment: u32, first: u16, last: u16, before: AnswerRecord, after: AnswerRecord },
-    Master { name: String, streams: Vec<String>, added: bool },
-    OnBus { bus: String, first: u32, last: u32, before: AnswerRecord, after: AnswerRecord },
-    Reserved { base: u64, length: u64, region: &'static str, streams: Vec<StreamSpan>, added: bool },
-    Group { members: Vec<String>, grouped: bool, added: bool },
+pub enum ChangeRecord {
+    /// An IOMMU that one side has only.
+    Iommu {
+        /// The address of its registers, or its name.
+        iommu: String,
+        /// Whether it is the second side that has it.
+        added: bool,
+    },
+    /// Requester IDs that go elsewhere; both answers are those of the first.
+    Requesters {
+        /// The segment.
+        segment: u32,
+        /// First requester ID.
+        first: u16,
+        /// Last requester ID, inclusive.
+        last: u16,
+        /// On the first side.
+        before: AnswerRecord,
+        /// On the second.
+        after: AnswerRecord,
+    },
+    /// StreamIDs of a platform device that one side has only.
+    Master {
+        /// What its side calls it.
+        name: String,
+        /// Its StreamIDs, in words.
+        streams: Vec<String>,
+        /// Whether it is the second side that has it.
+        added: bool,
+    },
+    /// Ids on a bus other than PCI that go elsewhere; both answers are those of the first.
+    OnBus {
+        /// What the firmware calls the bus.
+        bus: String,
+        /// First id.
+        first: u32,
+        /// Last id, inclusive.
+        last: u32,
+        /// On the first side.
+        before: AnswerRecord,
+        /// On the second.
+        after: AnswerRecord,
+    },
+    /// Reserved memory that one side has only.
+    Reserved {
+        /// First address.
+        base: u64,
+        /// Length in bytes.
+        length: u64,
+        /// What may be done with it, as [`RegionKind`](crate::model::RegionKind) words it.
+        region: &'static str,
+        /// The StreamIDs that it is for.
+        streams: Vec<StreamSpan>,
+        /// Whether it is the second side that has it.
+        added: bool,
+    },
+    /// Functions that are a group on one side only.
+    Group {
+        /// The functions, ascending.
+        members: Vec<String>,
+        /// They have a group; otherwise no IOMMU translates them, and they are in none.
+        grouped: bool,
+        /// Whether it is the second side that has it so.
+        added: bool,
+    },
 }
 
+/// Where the DMA and the MSIs of an input go.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct AnswerRecord {
-    iommu: Option<String>,
-    stream_id: Option<u32>,
-    device_id: Option<u32>,
+pub struct AnswerRecord {
+    /// The IOMMU that translates it, by the address of its registers or its name; null where none does.
+    pub iommu: Option<String>,
+    /// The StreamID; null also where the IOMMU does not tell masters apart.
+    pub stream_id: Option<u32>,
+    /// The DeviceID of its MSIs.
+    pub device_id: Option<u32>,
+    /// StreamID bits that the IOMMU ignores. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub mask: u16,
 }
 
 impl DiffDocument {
     /// The document of these changes; `groups` are those of the devices of a machine, where they are known.
+    ///
+    /// ```
+    /// use fwspec::answer::DiffDocument;
+    /// let document = DiffDocument::new(["before.dtb", "after.dtb"], "linux", &[], &[]);
+    /// assert!(document.equal);
+    /// ```
     pub fn new(files: [&str; 2], dialect: &'static str, changes: &[Change], groups: &[Regrouped]) -> Self {
         let regrouped = groups.iter().map(|set| ChangeRecord::Group {
             members: set.members.iter().map(Bdf::to_string).collect(),
@@ -69,6 +148,7 @@ fn record(change: &Change) -> ChangeRecord {
         iommu: answer.stream.as_ref().map(|(iommu, ..)| name(iommu)),
         stream_id: answer.stream.as_ref().and_then(|(_, id, _)| *id),
         device_id: answer.device.map(|(_, id)| id),
+        mask: answer.stream.as_ref().map_or(0, |(.., mask)| *mask),
     };
     match change {
         Change::Iommu { name: iommu, added } => ChangeRecord::Iommu { iommu: name(iommu), added: *added },

@@ -15,12 +15,15 @@ use super::Problem;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct GroupsDocument {
-    schema: &'static str,
+    /// The kind of document and its version.
+    pub schema: &'static str,
     /// Which ties count: `linux` or `strict`.
     pub policy: &'static str,
+    /// Whose reading of the firmware it is; absent without firmware.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    dialect: Option<&'static str>,
+    pub dialect: Option<&'static str>,
     /// Every device, PCI functions first, ascending.
     pub devices: Vec<DeviceRecord>,
     /// Every group, oldest first.
@@ -36,6 +39,7 @@ pub struct GroupsDocument {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct WhatIfRecord {
     /// The hardware would isolate so; otherwise only the kernel would believe it.
     pub real: bool,
@@ -49,6 +53,7 @@ pub struct WhatIfRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct DeviceRecord {
     /// The function, the path of a node, or bus and id.
     pub device: String,
@@ -77,6 +82,7 @@ pub struct DeviceRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct GroupRecord {
     /// Its number.
     pub id: u64,
@@ -99,6 +105,7 @@ pub struct GroupRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct TieRecord {
     /// One.
     pub a: String,
@@ -131,7 +138,7 @@ impl GroupsDocument {
                 Some(crate::group::KernelAnswer::RefusedAlias { owner }) => Some(view.name(*owner)),
                 _ => None,
             };
-            view.device(key, answer.map_or("untranslated", |answer| answer.as_str()), refused_for)
+            view.device(key, answer.map_or("untranslated", |answer| answer.word()), refused_for)
         };
         let shared = answers.iter().filter_map(|(device, answer)| match answer {
             crate::group::KernelAnswer::RefusedAlias { owner } => Some((*device, *owner)),
@@ -146,10 +153,7 @@ impl GroupsDocument {
         }
         GroupsDocument {
             schema: "fwspec.groups/1",
-            policy: match groups.policy() {
-                crate::group::Policy::Linux => "linux",
-                crate::group::Policy::Strict => "strict",
-            },
+            policy: groups.policy().word(),
             dialect: groups.map().map(|map| map.dialect().name),
             devices: groups.devices().map(device).collect(),
             groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
@@ -271,7 +275,7 @@ impl View<'_> {
             tie => tie.to_string(),
         };
         let [a, b] = [reason.a.min(reason.b), reason.a.max(reason.b)];
-        TieRecord { a: self.name(a), b: self.name(b), kind: reason.tie.kind(), detail }
+        TieRecord { a: self.name(a), b: self.name(b), kind: reason.tie.word(), detail }
     }
 }
 

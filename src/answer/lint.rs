@@ -10,8 +10,10 @@ use crate::lint::Finding;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LintDocument {
-    schema: &'static str,
+    /// The kind of document and its version.
+    pub schema: &'static str,
     /// What was found, file by file, in the order of the bytes.
     pub findings: Vec<FindingRecord>,
     /// What was found and is waived.
@@ -22,39 +24,56 @@ pub struct LintDocument {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FindingRecord {
-    code: &'static str,
-    name: &'static str,
-    severity: &'static str,
-    file: String,
-    at: String,
-    offset: u32,
-    len: u32,
+    /// The code, `DT016`; it never changes its meaning.
+    pub code: &'static str,
+    /// The name of the code, `map-overlap`.
+    pub name: &'static str,
+    /// `info`, `warn` or `error`.
+    pub severity: &'static str,
+    /// What the user calls the file.
+    pub file: String,
+    /// Where: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.
+    pub at: String,
+    /// Offset in bytes from the start of the table or blob.
+    pub offset: u32,
+    /// Length in bytes of what it is about.
+    pub len: u32,
     /// The node that it is about.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    node: Option<String>,
+    pub node: Option<String>,
     /// The device that it is about.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    device: Option<String>,
-    message: String,
-    help: &'static str,
-    reference: &'static str,
+    pub device: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: &'static str,
+    /// Which specification or kernel function says so.
+    pub reference: &'static str,
+    /// Other places that take part.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
-    related: Vec<RelatedRecord>,
+    pub related: Vec<RelatedRecord>,
     /// Why it is waived.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// Another place that takes part.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RelatedRecord {
-    at: String,
-    offset: u32,
-    len: u32,
-    note: String,
+    /// Where.
+    pub at: String,
+    /// Offset in bytes from the start of the table or blob.
+    pub offset: u32,
+    /// Length in bytes.
+    pub len: u32,
+    /// What it has to do with the finding.
+    pub note: String,
 }
 
 impl LintDocument {
@@ -80,7 +99,7 @@ fn record(linted: &Linted, finding: &Finding, reason: Option<&String>) -> Findin
     FindingRecord {
         code: rule.id,
         name: rule.name,
-        severity: finding.severity.as_str(),
+        severity: finding.severity.word(),
         file: linted.file.to_string(),
         at: linted.place(finding.at),
         offset: finding.at.offset,

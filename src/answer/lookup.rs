@@ -17,10 +17,13 @@ use super::{MsiId, Named, StreamRecord};
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LookupDocument {
-    schema: &'static str,
+    /// The kind of document and its version.
+    pub schema: &'static str,
+    /// Whose reading it is, where all answers are of one.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    dialect: Option<&'static str>,
+    pub dialect: Option<&'static str>,
     /// One for each question, and with `--dialect all` for each dialect.
     pub results: Vec<LookupResult>,
 }
@@ -29,6 +32,7 @@ pub struct LookupDocument {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LookupResult {
     /// The question as asked.
     pub query: String,
@@ -88,6 +92,7 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SourceRange {
     /// The requester.
     pub requester: String,

@@ -3,7 +3,6 @@
 //! Numbers are integers, identifiers of firmware objects are strings (`IORT+0x48`, `/smmuv3@9050000`), PCI functions are
 //! `0000:01:00.0`. With the feature `serde` the answers are the JSON documents that the command prints, each with its `schema`; keys
 //! are stable, and more may be added.
-#![cfg_attr(not(feature = "serde"), allow(dead_code))]
 
 mod audit;
 mod diff;
@@ -24,7 +23,7 @@ pub use audit::{
     IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, SharedGroupRecord, SharedIdRecord,
     UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
 };
-pub use diff::DiffDocument;
+pub use diff::{AnswerRecord, ChangeRecord, DiffDocument};
 pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
 pub use findings::findings;
 pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};

@@ -8,8 +8,8 @@ use crate::machine::Firmware;
 use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
 use crate::model::SegmentBuses;
 use crate::model::{
-    BusKind, GroupRule, IdBus, Iommu, MsiController, MsiKind, PlatformMaster, Requester, RequesterKind,
-    Reserved, SpecifierField,
+    BusKind, IdBus, Iommu, MsiController, MsiKind, PlatformMaster, Requester, RequesterKind, Reserved,
+    SpecifierField,
 };
 use crate::{Error, Platform, RequesterId, Stream};
 
@@ -46,7 +46,7 @@ pub struct PlatformDocument {
     #[cfg_attr(feature = "serde", serde(skip))]
     pub buses: Vec<SegmentBuses>,
     /// DeviceID ranges were left out: there are more than [`DEVICE_RANGE_LIMIT`].
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_false"))]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub truncated: bool,
 }
 
@@ -73,7 +73,7 @@ pub struct IommuRecord {
     /// StreamID bits that it ignores for one-cell specifiers.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub stream_match_mask: Option<u16>,
-    /// Which masters its Linux driver puts into one group, as [`GroupRule`] words it.
+    /// Which masters its Linux driver puts into one group, as [`GroupRule`](crate::model::GroupRule) words it.
     pub grouping: &'static str,
     /// The DeviceID of the IOMMU's own MSIs.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -230,7 +230,7 @@ pub struct StreamRangeRecord {
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_zero"))]
     pub stream_mask: u16,
     /// All inputs have the same StreamID.
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_false"))]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub constant: bool,
     /// What the map look-up of Linux fails with.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -257,7 +257,7 @@ pub struct DeviceRange {
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub output: Option<u32>,
     /// All inputs have the same DeviceID.
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "is_false"))]
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub constant: bool,
     /// What the map look-up of Linux fails with.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -496,7 +496,7 @@ impl View<'_> {
         let mapped = self.map.iommus().get(crate::bytes::index(at));
         IommuRecord {
             id: self.platform.label(iommu.origin).to_string(),
-            kind: iommu.kind.as_str(),
+            kind: iommu.kind.word(),
             base: iommu.base,
             available: iommu.available,
             cells: iommu.cells,
@@ -505,14 +505,7 @@ impl View<'_> {
                 .map(FieldRecord::from)
                 .collect(),
             stream_match_mask: iommu.stream_match_mask,
-            grouping: match iommu.group_rule {
-                GroupRule::PerDevice => "per-device",
-                GroupRule::SharedStreamMapping => "shared-stream-mapping",
-                GroupRule::Instance => "instance",
-                GroupRule::SharedId => "shared-id",
-                GroupRule::SharedIdSet(_) => "shared-id-set",
-                GroupRule::Bank => "bank",
-            },
+            grouping: iommu.group_rule.word(),
             own_msi: mapped.and_then(|mapped| mapped.own_msi).map(|request| self.msi_id(request)),
             usable: mapped.is_none_or(|mapped| mapped.available),
             function: iommu.function.map(|(_, rid)| rid),
@@ -696,7 +689,7 @@ impl View<'_> {
         let requester = reserved.requester.and_then(|at| self.map.requester_origin(at));
         ReservedRecord {
             id: self.platform.label(reserved.origin).to_string(),
-            kind: reserved.kind.as_str(),
+            kind: reserved.kind.word(),
             privileged: reserved.protection.privileged,
             mmio: reserved.protection.mmio,
             cacheable: reserved.protection.cacheable,
@@ -764,11 +757,7 @@ fn numbered<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {
     items.iter().enumerate().map(|(at, item)| (crate::bytes::saturate(at), item))
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
+#[cfg(feature = "serde")]
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 pub(super) fn is_zero(value: &u16) -> bool {
     *value == 0

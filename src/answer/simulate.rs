@@ -10,8 +10,10 @@ use crate::{Bdf, Groups};
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SimulateDocument {
-    schema: &'static str,
+    /// The kind of document and its version.
+    pub schema: &'static str,
     /// `driver-probe`, `device-add`, `closure`, or a rejected idea.
     pub algorithm: &'static str,
     /// What it does.
@@ -40,6 +42,7 @@ pub struct SimulateDocument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MemberList {
     /// Ascending.
     pub members: Vec<String>,
@@ -49,6 +52,7 @@ pub struct MemberList {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ScheduleEntry {
     /// `add`, `remove`, `probe`, `fail`, `retry`, `ready`, `walk` (the registration of an IOMMU visits the device), `recurse`,
     /// `turn` (a line of a recorded order).
@@ -98,7 +102,7 @@ impl SimulateDocument {
         let as_closure = play.groups == closure;
         SimulateDocument {
             schema: "fwspec.simulate/1",
-            algorithm: algorithm.as_str(),
+            algorithm: algorithm.word(),
             idea: algorithm.idea(),
             groups: lists(&play.groups),
             // A search in vain has no schedule to show.

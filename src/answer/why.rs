@@ -13,8 +13,10 @@ use super::groups::{GroupRecord, GroupsDocument, TieRecord};
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct WhyDocument {
-    schema: &'static str,
+    /// The kind of document and its version.
+    pub schema: &'static str,
     /// The devices asked about: one or two.
     pub asked: Vec<String>,
     /// The group of the first.
@@ -37,6 +39,7 @@ pub struct WhyDocument {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Ungrouped {
     /// The device.
     pub device: String,
@@ -48,6 +51,7 @@ pub struct Ungrouped {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Reached {
     /// The member.
     pub device: String,
@@ -63,6 +67,7 @@ pub struct Reached {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Obstacle {
     /// The function.
     pub device: String,
@@ -79,7 +84,7 @@ impl WhyDocument {
         let ties = groups.why(a, b).map(|reason| TieRecord {
             a: name(reason.a),
             b: name(reason.b),
-            kind: reason.tie.kind(),
+            kind: reason.tie.word(),
             detail: reason.tie.to_string(),
         });
         WhyDocument {
@@ -162,5 +167,5 @@ fn obstacle(
         }
         _ => String::new(),
     };
-    Obstacle { device: by, kind: found.relation.kind(), detail: alloc::format!("{sends}{}", found.remedy) }
+    Obstacle { device: by, kind: found.relation.word(), detail: alloc::format!("{sends}{}", found.remedy) }
 }

@@ -88,7 +88,7 @@ pub enum Change {
         base: u64,
         /// Length in bytes.
         length: u64,
-        /// What may be done with it, as [`RegionKind::as_str`](crate::model::RegionKind::as_str) says it.
+        /// What may be done with it, as [`RegionKind::word`](crate::model::RegionKind::word) says it.
         kind: &'static str,
         /// Whom it is for: IOMMU, first and last StreamID.
         streams: Vec<(IommuName, u32, u32)>,
@@ -430,7 +430,7 @@ impl Side<'_> {
             streams.sort();
             let regions = reserved.regions.iter();
             all.extend(
-                regions.map(|region| (region.base, region.length, reserved.kind.as_str(), streams.clone())),
+                regions.map(|region| (region.base, region.length, reserved.kind.word(), streams.clone())),
             );
         }
         all.sort();

@@ -30,7 +30,7 @@ impl Tree<'_> {
     /// let blob = std::fs::read("board.dtb")?;
     /// let platform = fwspec::dt::Tree::parse(&blob)?.platform()?;
     /// for iommu in &platform.iommus {
-    ///     println!("{} is a {}", platform.label(iommu.origin), iommu.kind.as_str());
+    ///     println!("{} is a {}", platform.label(iommu.origin), iommu.kind.word());
     /// }
     /// # Ok(())
     /// # }

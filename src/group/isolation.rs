@@ -57,8 +57,8 @@ pub enum Remedy {
 }
 
 impl Relation {
-    /// The word that the JSON uses.
-    pub fn kind(self) -> &'static str {
+    /// The word for it in every output.
+    pub fn word(self) -> &'static str {
         match self {
             Relation::Above => "path",
             Relation::Itself => "itself",

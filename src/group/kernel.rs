@@ -35,8 +35,8 @@ pub enum KernelAnswer {
 }
 
 impl KernelAnswer {
-    /// The word that the JSON uses.
-    pub fn as_str(self) -> &'static str {
+    /// The word for it in every output.
+    pub fn word(self) -> &'static str {
         match self {
             KernelAnswer::Grouped => "grouped",
             KernelAnswer::Untranslated => "untranslated",

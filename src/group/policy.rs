@@ -46,6 +46,20 @@ impl Rules<'_> {
     }
 }
 
+impl Policy {
+    /// The word for it in every output.
+    ///
+    /// ```
+    /// assert_eq!(fwspec::group::Policy::Strict.word(), "strict");
+    /// ```
+    pub fn word(self) -> &'static str {
+        match self {
+            Policy::Linux => "linux",
+            Policy::Strict => "strict",
+        }
+    }
+}
+
 /// Whether devices that share an id at an IOMMU of this rule are tied. Linux's drivers group them for stream mapping
 /// registers (`arm_smmu_device_group`) and swgroups (`tegra_smmu_device_group`); the others refuse the second or leave them apart.
 pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {

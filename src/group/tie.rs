@@ -64,8 +64,8 @@ pub struct Reason {
 }
 
 impl Tie {
-    /// The word that the JSON uses.
-    pub fn kind(&self) -> &'static str {
+    /// The word for it in every output.
+    pub fn word(&self) -> &'static str {
         match self {
             Tie::SharedAlias(_) => "shared-alias",
             Tie::AcsPath { .. } => "acs-path",

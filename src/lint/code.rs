@@ -16,7 +16,7 @@ pub enum Severity {
 
 impl Severity {
     /// The word for it: `info`, `warn`, `error`.
-    pub fn as_str(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Severity::Info => "info",
             Severity::Warn => "warn",
@@ -27,7 +27,7 @@ impl Severity {
 
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self.word())
     }
 }
 

@@ -258,7 +258,7 @@ impl IdMap {
 
     /// Whether Linux accepts an id on `iommu` beside those in `record`: one driver for all (linux `iommu_fwspec_init`).
     pub(super) fn same_driver(&self, record: &Fwspec, iommu: u32) -> bool {
-        let kind = |i: u32| self.iommus.get(index(i)).map(|iommu| iommu.kind.as_str());
+        let kind = |i: u32| self.iommus.get(index(i)).map(|iommu| iommu.kind.word());
         kind(record.iommu) == kind(iommu)
     }
 }

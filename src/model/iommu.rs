@@ -190,13 +190,31 @@ impl Iommu {
     }
 }
 
-impl IommuKind {
-    /// The word that the JSON uses: `smmu-v2`, `smmu-v3`, `riscv`, `virtio`, the binding family, or `unknown`.
+impl GroupRule {
+    /// The word for it in every output.
     ///
     /// ```
-    /// assert_eq!(fwspec::IommuKind::SmmuV3 { model: 0 }.as_str(), "smmu-v3");
+    /// assert_eq!(fwspec::model::GroupRule::SharedStreamMapping.word(), "shared-stream-mapping");
     /// ```
-    pub fn as_str(self) -> &'static str {
+    pub fn word(self) -> &'static str {
+        match self {
+            GroupRule::PerDevice => "per-device",
+            GroupRule::SharedStreamMapping => "shared-stream-mapping",
+            GroupRule::Instance => "instance",
+            GroupRule::SharedId => "shared-id",
+            GroupRule::SharedIdSet(_) => "shared-id-set",
+            GroupRule::Bank => "bank",
+        }
+    }
+}
+
+impl IommuKind {
+    /// The word for it in every output: `smmu-v2`, `smmu-v3`, `riscv`, `virtio`, the binding family, or `unknown`.
+    ///
+    /// ```
+    /// assert_eq!(fwspec::IommuKind::SmmuV3 { model: 0 }.word(), "smmu-v3");
+    /// ```
+    pub fn word(self) -> &'static str {
         match self {
             IommuKind::SmmuV2(_) => "smmu-v2",
             IommuKind::SmmuV3 { .. } => "smmu-v3",

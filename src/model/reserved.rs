@@ -71,7 +71,7 @@ pub struct Protection {
 
 impl RegionKind {
     /// The word for it: `direct`, `direct-relaxable`, `reserved`, `msi`, `software-msi`.
-    pub fn as_str(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             RegionKind::Direct => "direct",
             RegionKind::DirectRelaxable => "direct-relaxable",

@@ -42,11 +42,11 @@ impl Algorithm {
     /// assert_eq!(Algorithm::by_name("driver-probe"), Some(Algorithm::DriverProbe));
     /// ```
     pub fn by_name(name: &str) -> Option<Algorithm> {
-        Algorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+        Algorithm::ALL.into_iter().find(|algorithm| algorithm.word() == name)
     }
 
     /// Its name on the command line.
-    pub fn as_str(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Algorithm::DriverProbe => "driver-probe",
             Algorithm::DeviceAdd => "device-add",

@@ -59,7 +59,7 @@ fn sinks(map: &IdMap) -> Vec<Sink> {
     };
     let iommus = map.iommus().iter().map(|iommu| {
         let unusable = if iommu.available { "" } else { ", disabled" };
-        sink(iommu.origin, format!("{}{unusable}", iommu.kind.as_str()), false)
+        sink(iommu.origin, format!("{}{unusable}", iommu.kind.word()), false)
     });
     let controllers = map.msi_controllers().iter();
     let controllers = controllers.map(|msi| sink(msi.origin, "MSI controller".to_string(), true));

@@ -218,7 +218,7 @@ impl Follower<'_> {
             StepAt::Iommu(iommu) => {
                 let Some(iommu) = platform.iommus.get(index(iommu)) else { return String::new() };
                 let base = iommu.base.map(|base| format!(" at {base:#x}")).unwrap_or_default();
-                format!("{} {}{base}", iommu.kind.as_str(), platform.label(iommu.origin))
+                format!("{} {}{base}", iommu.kind.word(), platform.label(iommu.origin))
             }
             StepAt::Requester(requester) | StepAt::Msi(requester) => {
                 let Some(requester) = platform.requesters.get(index(requester)) else {

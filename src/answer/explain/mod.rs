@@ -16,8 +16,10 @@ use follow::Follower;
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ExplainDocument {
-    schema: &'static str,
+    /// The kind of document and its version.
+    pub schema: &'static str,
     /// What was explained of a firmware, one for each id and each different reading of it.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub answers: Vec<Explained>,
@@ -30,6 +32,7 @@ pub struct ExplainDocument {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Explained {
     /// The id, or the line of a log, as asked.
     pub query: String,
@@ -52,6 +55,7 @@ pub struct Explained {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct WayRecord {
     /// Whose way it is, where it is not that of the id that was asked.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -67,6 +71,7 @@ pub struct WayRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct HopRecord {
     /// Its number.
     pub number: usize,
@@ -81,6 +86,7 @@ pub struct HopRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct HopStep {
     /// Where the record stands, as people say it.
     pub place: String,
@@ -102,6 +108,7 @@ pub struct HopStep {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct CodeRecord {
     /// The code.
     pub code: &'static str,
@@ -131,7 +138,7 @@ impl From<Code> for CodeRecord {
         CodeRecord {
             code: rule.id,
             name: rule.name,
-            severity: rule.severity.as_str(),
+            severity: rule.severity.word(),
             what: rule.what,
             why: rule.why,
             seen: (!rule.seen.is_empty()).then_some(rule.seen),

@@ -71,8 +71,8 @@ pub struct UntranslatedNode {
 }
 
 impl Unmapped {
-    /// The word that the JSON uses.
-    pub fn kind(self) -> &'static str {
+    /// The word for it in every output.
+    pub fn word(self) -> &'static str {
         match self {
             Unmapped::NoHost => "no-host",
             Unmapped::NoMap => "no-map",

@@ -247,7 +247,7 @@ fn judge(capture: &Capture) -> Verdict {
     if capture.kernel() >= (6, 15) {
         let rolled_back = kernel.is_empty() && !recorded.is_empty();
         for (device, answer) in groups.kernel_answers(None) {
-            let (name, answer) = (device.to_string(), answer.as_str());
+            let (name, answer) = (device.to_string(), answer.word());
             let happened = match () {
                 () if grouped.iter().any(|bdf| bdf.to_string() == name) => "grouped",
                 () if refused.contains(&name) && !rolled_back => "refused",

@@ -148,7 +148,7 @@ fn every_algorithm_but_the_closure_is_broken_on_some_machine_and_says_why() {
         let broken = found.iter().any(|search| search.schedule.is_some());
         assert_eq!(broken, algorithm != Algorithm::Closure, "{algorithm:?}");
         assert_eq!(algorithm.flaw().is_some(), algorithm.is_rejected());
-        assert_eq!(Algorithm::by_name(algorithm.as_str()), Some(algorithm));
+        assert_eq!(Algorithm::by_name(algorithm.word()), Some(algorithm));
         for (groups, search) in [&board, &late].into_iter().zip(&found) {
             let Some(events) = &search.schedule else { continue };
             let world = World::of(groups);

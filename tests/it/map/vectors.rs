@@ -207,7 +207,7 @@ fn vector_10_a_bridge_lends_its_id_to_those_behind() {
     assert_eq!((ids(&one), ids(&two)), (vec![0x508, 0x500], vec![0x510, 0x500]));
     assert_eq!((one.group.is_some(), one.group), (true, two.group));
     let refused: Vec<_> =
-        groups.kernel_answers(None).into_iter().filter(|(_, a)| a.as_str() == "refused-alias").collect();
+        groups.kernel_answers(None).into_iter().filter(|(_, a)| a.word() == "refused-alias").collect();
     assert_eq!(refused.len(), 1);
     assert_eq!(refused[0].0, at(5, 2).into());
 }
