@@ -123,10 +123,10 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     if !arguments.why.is_empty() {
         return why::run(arguments, &groups, &document);
     }
-    let drawing = || Picture::of_groups(&groups, &document);
+    let drawing = || Picture::of_groups(&document);
     match arguments.format() {
-        GroupsFormat::Text => print(&text::groups(&document, groups.topology(), style()))?,
-        GroupsFormat::Tree => print(&text::tree(&groups, &document, style()))?,
+        GroupsFormat::Text => print(&text::groups(&document, style()))?,
+        GroupsFormat::Tree => print(&text::tree(&document, style()))?,
         GroupsFormat::Json => print_json(&document)?,
         GroupsFormat::Svg => print_drawn(|out| picture::svg(&drawing(), out))?,
         GroupsFormat::Dot => print_drawn(|out| picture::dot(&drawing(), out))?,

@@ -150,7 +150,7 @@ fn machine(show: &Options, topology: &Path) -> Result<Outcome, Failure> {
     let unread = platform.into_iter().flat_map(|platform| &platform.skipped).chain(&unread);
     skipped.extend(unread.map(Problem::from));
     let document = GroupsDocument::new(&groups, platform, None, skipped);
-    let mut picture = Picture::of_groups(&groups, &document);
+    let mut picture = Picture::of_groups(&document);
     if let Some(firmware) = &firmware {
         picture.title = format!("{}: {}", firmware.file, picture.title);
     }

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use crate::group::{How, Reason};
 use crate::model::{Label, RequesterKind};
-use crate::{Bdf, DeviceKey, GroupId, Groups, Platform};
+use crate::pci::{AcsFlags, AcsVerdict, Function};
+use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
 
-use super::Problem;
+use super::{MsiId, Named, Problem, StreamRecord};
 
 /// What `fwspec groups --json` prints.
 #[derive(Clone, Debug)]
@@ -33,6 +34,43 @@ pub struct GroupsDocument {
     /// What a supposition changes.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub what_if: Option<WhatIfRecord>,
+    /// The firmware's IOMMUs, in its order. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub iommus: Vec<SinkRecord>,
+    /// The firmware's MSI controllers, in its order. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub msi_controllers: Vec<SinkRecord>,
+    /// What the firmware calls the host that says which ids the functions of a segment have. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub hosts: BTreeMap<Segment, String>,
+}
+
+/// An IOMMU or an MSI controller, where DMA or MSIs go.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SinkRecord {
+    /// What the firmware calls it.
+    pub id: String,
+    /// What it is: for an IOMMU as [`IommuKind`](crate::IommuKind) words it, else `MSI controller`.
+    pub kind: &'static str,
+    /// Whether Linux uses it.
+    pub usable: bool,
+}
+
+/// A PCI function and its surroundings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PlacedFunction {
+    /// Its address.
+    pub bdf: Bdf,
+    /// What its configuration space says.
+    pub function: Function,
+    /// The bridge above it; `None` on a root bus.
+    pub bridge: Option<Bdf>,
+    /// For a virtual function its physical one, where that is there.
+    pub physical: Option<Bdf>,
+    /// Whether it keeps peers from reaching each other past the IOMMU, and what decided it.
+    pub acs: Option<AcsVerdict>,
 }
 
 /// What other ACS settings change.
@@ -62,7 +100,7 @@ pub struct DeviceRecord {
     /// Requester IDs that its DMA can carry, its own first.
     pub aliases: Vec<u32>,
     /// Its IOMMU.
-    pub iommu: Option<String>,
+    pub iommu: Option<Named<u32>>,
     /// Its StreamIDs, in the kernel's order, with the mask of stream mapping registers in the high half.
     pub stream_ids: Vec<u32>,
     /// Flags of its record.
@@ -76,6 +114,18 @@ pub struct DeviceRecord {
     /// For `refused-alias`, the device that has the StreamID.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub refused_for: Option<String>,
+    /// The function and its surroundings. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub placed: Option<PlacedFunction>,
+    /// Its StreamIDs, each with its IOMMU, in the kernel's order. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub streams: Vec<StreamRecord>,
+    /// The DeviceID that its MSIs carry. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub msi: Option<MsiId>,
+    /// Its DMA goes to the MSI controller past every IOMMU. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub bypass: bool,
 }
 
 /// A group.
@@ -130,7 +180,12 @@ impl GroupsDocument {
         let iommus = platform.into_iter().flat_map(|platform| {
             platform.iommu_functions().map(|(bdf, iommu)| (bdf, platform.label(iommu.origin)))
         });
-        let view = View { groups, platform, iommus: iommus.collect() };
+        let physical = groups
+            .topology()
+            .iter()
+            .filter_map(|(bdf, function)| Some((bdf, function.sriov.present()?)))
+            .flat_map(|(pf, sriov)| sriov.virtual_functions(pf.rid).map(move |rid| (Bdf { rid, ..pf }, pf)));
+        let view = View { groups, platform, iommus: iommus.collect(), physical: physical.collect() };
         let answers: BTreeMap<_, _> = groups.kernel_answers(sid_bits).into_iter().collect();
         let device = |key: DeviceKey| {
             let answer = answers.get(&key);
@@ -159,6 +214,9 @@ impl GroupsDocument {
             groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
             skipped,
             what_if: None,
+            iommus: view.iommus(),
+            msi_controllers: view.msi_controllers(),
+            hosts: view.hosts(),
         }
     }
 
@@ -189,9 +247,72 @@ struct View<'a> {
     platform: Option<&'a Platform>,
     /// What the IOMMUs are called that are functions themselves.
     iommus: BTreeMap<Bdf, Label<'a>>,
+    /// The physical function of each virtual one that SR-IOV capabilities tell of.
+    physical: BTreeMap<Bdf, Bdf>,
 }
 
 impl View<'_> {
+    fn iommus(&self) -> Vec<SinkRecord> {
+        let Some(map) = self.groups.map() else { return Vec::new() };
+        let iommus = map.iommus().iter();
+        iommus
+            .map(|iommu| SinkRecord {
+                id: map.label(iommu.origin).to_string(),
+                kind: iommu.kind.word(),
+                usable: iommu.available,
+            })
+            .collect()
+    }
+
+    fn msi_controllers(&self) -> Vec<SinkRecord> {
+        let Some(map) = self.groups.map() else { return Vec::new() };
+        let controllers = map.msi_controllers().iter();
+        let record = |id| SinkRecord { id, kind: "MSI controller", usable: true };
+        controllers.map(|controller| record(map.label(controller.origin).to_string())).collect()
+    }
+
+    fn hosts(&self) -> BTreeMap<Segment, String> {
+        let Some(map) = self.groups.map() else { return BTreeMap::new() };
+        let segments: BTreeSet<Segment> = self.groups.topology().iter().map(|(bdf, _)| bdf.segment).collect();
+        let host =
+            |segment| Some(map.label(map.requester_origin(map.hosts_of(segment).next()?)?).to_string());
+        segments.into_iter().filter_map(|segment| Some((segment, host(segment)?))).collect()
+    }
+
+    fn placed(&self, bdf: Bdf) -> Option<PlacedFunction> {
+        let topology = self.groups.topology();
+        let function = *topology.get(bdf)?;
+        let physical = self.physical.get(&bdf).copied();
+        Some(PlacedFunction {
+            bdf,
+            function,
+            bridge: topology.bridges(bdf).next().map(|(bridge, _)| bridge),
+            physical: physical.filter(|pf| function.virtual_function && topology.get(*pf).is_some()),
+            acs: topology.acs(bdf, AcsFlags::ISOLATED),
+        })
+    }
+
+    fn iommu(&self, iommu: u32) -> Option<Named<u32>> {
+        Some(Named::new(self.groups.map()?.iommu_label(iommu)?.to_string(), iommu))
+    }
+
+    fn stream(&self, stream: &Stream) -> Option<StreamRecord> {
+        Some(StreamRecord {
+            cells: None,
+            parts: BTreeMap::new(),
+            id: stream.id.map(|id| id.0),
+            mask: (stream.mask != 0).then_some(stream.mask),
+            iommu: self.iommu(stream.iommu)?,
+        })
+    }
+
+    fn msi(&self, key: DeviceKey) -> Option<MsiId> {
+        let (map, request) = (self.groups.map()?, self.groups.msi_of(key)?);
+        let controller = map.msi_controllers().get(crate::bytes::index(request.controller))?;
+        let msi = Named::new(map.label(controller.origin).to_string(), request.controller);
+        Some(MsiId { id: request.id, msi })
+    }
+
     fn name(&self, key: DeviceKey) -> String {
         match key {
             DeviceKey::Pci(bdf) => bdf.to_string(),
@@ -230,15 +351,17 @@ impl View<'_> {
             device: self.name(key),
             bdf: bdf.as_ref().map(Bdf::to_string),
             aliases: aliases.map(|alias| u32::from(alias.rid.0)).collect(),
-            iommu: fwspec
-                .and_then(|f| self.groups.map()?.iommu_label(f.iommu))
-                .map(|label| label.to_string()),
+            iommu: fwspec.and_then(|fwspec| self.iommu(fwspec.iommu)),
             stream_ids: fwspec.iter().flat_map(|f| &f.ids).filter_map(|stream| stream.fwspec_id()).collect(),
             flags: flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect(),
             group: placement.as_ref().and_then(|placement| placement.group).map(|GroupId(id)| id),
             why_none,
             kernel,
             refused_for,
+            placed: bdf.and_then(|bdf| self.placed(bdf)),
+            streams: fwspec.iter().flat_map(|f| &f.ids).filter_map(|stream| self.stream(stream)).collect(),
+            msi: self.msi(key),
+            bypass: matches!(self.groups.why_none(key), Some(NoStream::Bypass { .. })),
         }
     }
 

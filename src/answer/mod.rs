@@ -26,7 +26,9 @@ pub use audit::{
 pub use diff::{AnswerRecord, ChangeRecord, DiffDocument};
 pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
 pub use findings::findings;
-pub use groups::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
+pub use groups::{
+    DeviceRecord, GroupRecord, GroupsDocument, PlacedFunction, SinkRecord, TieRecord, WhatIfRecord,
+};
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};

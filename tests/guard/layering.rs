@@ -191,6 +191,17 @@ fn no_package_names_one_further_down_the_flow() {
     assert!(!library.contains("fwspec"), "the library depends on a package around it");
 }
 
+/// Text, JSON and pictures read the same answers: what `report` looks up by itself, one of them says and another loses.
+#[test]
+fn the_report_reads_answers_and_looks_nothing_up() {
+    for file in rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("report/src")) {
+        let named = named_behind("fwspec::", &code(&file));
+        for name in ["IdMap", "Groups", "Platform", "group", "map"] {
+            assert!(!named.iter().any(|found| found == name), "{}: {name}", file.display());
+        }
+    }
+}
+
 #[test]
 fn the_rules_object_to_what_they_should() {
     for (room, other) in [
@@ -202,6 +213,7 @@ fn the_rules_object_to_what_they_should() {
         ("map", "group"),
         ("id", "model"),
         ("machine", "answer"),
+        ("machine", "lint"),
         ("map", "acpi"),
     ] {
         assert!(objection(room, other).is_some(), "{room} may see {other}");

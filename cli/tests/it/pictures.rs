@@ -93,7 +93,7 @@ fn machine(name: &str) -> (Picture, GroupsDocument) {
     }
     groups.settle();
     let document = GroupsDocument::new(&groups, Some(&firmware.platform), None, Vec::new());
-    (Picture::of_groups(&groups, &document), document)
+    (Picture::of_groups(&document), document)
 }
 
 const MACHINES: [&str; 5] =

@@ -135,8 +135,8 @@ fn a_shared_group_has_one_colour_in_the_tree() {
     groups.add(fwspec::Device::endpoint(nic)).unwrap();
     groups.add(fwspec::Device::endpoint(other)).unwrap();
     let document = GroupsDocument::new(&groups, None, None, Vec::new());
-    let [bare, dressed] = [false, true]
-        .map(|colour| text::tree(&groups, &document, text::Style { colour, ..text::Style::default() }));
+    let [bare, dressed] =
+        [false, true].map(|colour| text::tree(&document, text::Style { colour, ..text::Style::default() }));
     let line = |function: &str| dressed.lines().find(|line| line.contains(function)).unwrap();
     assert!(line("00:01.0").starts_with("\x1b[33m■ 0\x1b[0m"), "{dressed}");
     assert!(line("01:00.0").starts_with("\x1b[33m■ 0\x1b[0m"), "{dressed}");

@@ -7,9 +7,8 @@ use alloc::vec::Vec;
 
 use crate::function;
 use crate::name::short;
-use fwspec::answer::GroupsDocument;
-use fwspec::map::NoStream;
-use fwspec::{Bdf, DeviceKey, Groups, IdMap, Segment};
+use fwspec::answer::{DeviceRecord, GroupsDocument, Named, PlacedFunction, SinkRecord};
+use fwspec::{Bdf, Segment};
 
 use super::{Group, Link, MOST_ROWS, Picture, Row, RowKind, Sink};
 
@@ -17,8 +16,19 @@ use super::{Group, Link, MOST_ROWS, Picture, Row, RowKind, Sink};
 const MOST_IDS: usize = 4;
 
 impl Picture {
-    /// The picture of these groups; `document` is theirs.
-    pub fn of_groups(groups: &Groups, document: &GroupsDocument) -> Picture {
+    /// The picture of the groups of a machine.
+    ///
+    /// ```
+    /// use fwspec::answer::GroupsDocument;
+    /// use fwspec::{Device, Groups};
+    /// use fwspec_report::picture::Picture;
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint("0000:00:02.0".parse().unwrap()))?;
+    /// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// assert_eq!(Picture::of_groups(&document).rows[1].name, "0000:00:02.0");
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    pub fn of_groups(document: &GroupsDocument) -> Picture {
         let shared = document.groups.iter().filter(|group| group.members.len() > 1);
         let title = format!(
             "{} devices in {} groups, {} of them shared; policy {}",
@@ -27,47 +37,60 @@ impl Picture {
             shared.clone().count(),
             document.policy
         );
-        let mut picture = Picture { title, ..Picture::default() };
-        if let Some(map) = groups.map() {
-            picture.sinks = sinks(map);
-        }
+        let picture = Picture { title, sinks: sinks(document), ..Picture::default() };
         let colours: BTreeMap<u64, usize> = shared.map(|group| group.id).zip(0..).collect();
-        let mut draw =
-            Draw { groups, document, colours, picture, at: BTreeMap::new(), roots: BTreeMap::new() };
-        let names: BTreeMap<DeviceKey, usize> = groups.devices().zip(0..).collect();
+        let mut draw = Draw { document, colours, picture, at: BTreeMap::new(), roots: BTreeMap::new() };
         let mut left_out = 0;
-        for key in draw.order() {
-            let record = names.get(&key).copied();
+        for device in order(document) {
             if draw.picture.rows.len() >= MOST_ROWS.saturating_sub(1) {
                 left_out += 1;
-            } else if let Some(record) = record {
-                draw.device(key, record);
+            } else {
+                draw.device(device);
             }
         }
         let mut picture = draw.picture;
         picture.left_out(left_out);
-        onward(groups, &mut picture);
+        picture.onward = onward(document);
         picture
     }
 }
 
 /// The IOMMUs, then the MSI controllers.
-fn sinks(map: &IdMap) -> Vec<Sink> {
-    let sink = |origin, what, msi| {
-        let path = map.label(origin).to_string();
-        Sink { name: short(&path).to_string(), path, what, msi }
+fn sinks(document: &GroupsDocument) -> Vec<Sink> {
+    let sink = |of: &SinkRecord, msi| {
+        let unusable = if of.usable { "" } else { ", disabled" };
+        let what = format!("{}{unusable}", of.kind);
+        Sink { name: short(&of.id).to_string(), path: of.id.clone(), what, msi }
     };
-    let iommus = map.iommus().iter().map(|iommu| {
-        let unusable = if iommu.available { "" } else { ", disabled" };
-        sink(iommu.origin, format!("{}{unusable}", iommu.kind.word()), false)
-    });
-    let controllers = map.msi_controllers().iter();
-    let controllers = controllers.map(|msi| sink(msi.origin, "MSI controller".to_string(), true));
-    iommus.chain(controllers).collect()
+    let iommus = document.iommus.iter().map(|iommu| sink(iommu, false));
+    iommus.chain(document.msi_controllers.iter().map(|controller| sink(controller, true))).collect()
+}
+
+/// Where a controller stands among the sinks.
+fn controller(document: &GroupsDocument, msi: &Named<u32>) -> usize {
+    document.iommus.len().saturating_add(crate::bytes::index(msi.index))
+}
+
+/// Functions each after the bridge above, depth first; then what is on no PCI bus.
+fn order(document: &GroupsDocument) -> Vec<&DeviceRecord> {
+    let mut below: BTreeMap<Option<Bdf>, Vec<(Bdf, &DeviceRecord)>> = BTreeMap::new();
+    for device in &document.devices {
+        if let Some(PlacedFunction { bdf, bridge, .. }) = &device.placed {
+            below.entry(*bridge).or_default().push((*bdf, device));
+        }
+    }
+    let mut order = Vec::new();
+    let mut open = below.remove(&None).unwrap_or_default();
+    open.reverse();
+    while let Some((bdf, device)) = open.pop() {
+        order.push(device);
+        open.extend(below.remove(&Some(bdf)).unwrap_or_default().into_iter().rev());
+    }
+    order.extend(document.devices.iter().filter(|device| device.placed.is_none()));
+    order
 }
 
 struct Draw<'a> {
-    groups: &'a Groups,
     document: &'a GroupsDocument,
     colours: BTreeMap<u64, usize>,
     picture: Picture,
@@ -77,38 +100,15 @@ struct Draw<'a> {
 }
 
 impl Draw<'_> {
-    /// Functions each after the bridge above, depth first; then what is on no PCI bus.
-    fn order(&self) -> Vec<DeviceKey> {
-        let topology = self.groups.topology();
-        let mut below: BTreeMap<Option<Bdf>, Vec<Bdf>> = BTreeMap::new();
-        for (bdf, _) in topology.iter() {
-            let above = topology.bridges(bdf).next().map(|(bridge, _)| bridge);
-            below.entry(above).or_default().push(bdf);
-        }
-        let mut order = Vec::new();
-        let mut open: Vec<Bdf> = below.remove(&None).unwrap_or_default();
-        open.reverse();
-        while let Some(bdf) = open.pop() {
-            order.push(DeviceKey::Pci(bdf));
-            open.extend(below.remove(&Some(bdf)).unwrap_or_default().into_iter().rev());
-        }
-        let others = self.groups.devices().filter(|key| !matches!(key, DeviceKey::Pci(_)));
-        order.extend(others);
-        order
-    }
-
     fn root(&mut self, root: Option<(Segment, u8)>) -> Option<usize> {
         if let Some(at) = self.roots.get(&root) {
             return Some(*at);
         }
         let row = match root {
             Some((segment, bus)) => {
-                let map = self.groups.map();
-                let host = map.and_then(|map| Some((map, map.hosts_of(segment).next()?)));
-                let label = host
-                    .and_then(|(map, host)| Some(map.label(map.requester_origin(host)?).short().to_string()));
-                let what = label.unwrap_or_default();
-                Row { what, ..Row::root(format!("Root complex {segment}:{bus:02x}")) }
+                let path = self.document.hosts.get(&segment).cloned().unwrap_or_default();
+                let what = short(&path).to_string();
+                Row { what, path, ..Row::root(format!("Root complex {segment}:{bus:02x}")) }
             }
             None => Row::root("Platform devices".to_string()),
         };
@@ -117,44 +117,39 @@ impl Draw<'_> {
         Some(at)
     }
 
-    fn device(&mut self, key: DeviceKey, record: usize) {
-        let Some(record) = self.document.devices.get(record) else { return };
-        let group = record.group.map(|id| Group { id, colour: self.colours.get(&id).copied() });
-        let mut row = Row { kind: RowKind::Device, group, ..Row::root(record.device.clone()) };
-        if let DeviceKey::Pci(bdf) = key {
-            let topology = self.groups.topology();
-            let above = topology.bridges(bdf).next().map(|(bridge, _)| bridge);
-            row.parent = match above {
-                Some(above) => self.at.get(&above).copied(),
-                None => self.root(Some((bdf.segment, bdf.rid.bus()))),
-            };
-            if let Some(function) = topology.get(bdf) {
-                row.what = function::what_for(function);
-                if function.secondary().is_some() {
+    fn device(&mut self, device: &DeviceRecord) {
+        let group = device.group.map(|id| Group { id, colour: self.colours.get(&id).copied() });
+        let mut row = Row { kind: RowKind::Device, group, ..Row::root(device.device.clone()) };
+        match &device.placed {
+            Some(placed) => {
+                row.parent = match placed.bridge {
+                    Some(above) => self.at.get(&above).copied(),
+                    None => self.root(Some((placed.bdf.segment, placed.bdf.rid.bus()))),
+                };
+                row.what = function::what_for(&placed.function);
+                if placed.function.secondary().is_some() {
                     row.kind = RowKind::Bridge;
                 }
             }
-        } else {
-            row.parent = self.root(None);
+            None => row.parent = self.root(None),
         }
         let Some(at) = self.picture.push(row) else { return };
-        if let DeviceKey::Pci(bdf) = key {
-            self.at.insert(bdf, at);
+        if let Some(placed) = &device.placed {
+            self.at.insert(placed.bdf, at);
         }
-        let refused = if record.kernel.starts_with("refused") { ", refused by Linux" } else { "" };
-        self.links(at, key, refused);
+        self.links(at, device);
     }
 
     /// One line to each IOMMU that it has ids on; or past all of them; or why there is none.
-    fn links(&mut self, from: usize, key: DeviceKey, refused: &str) {
-        let Some(map) = self.groups.map() else { return };
-        let fwspec = self.groups.placement(key).ok().and_then(|placement| placement.fwspec);
-        if let Some(fwspec) = fwspec {
+    fn links(&mut self, from: usize, device: &DeviceRecord) {
+        let refused = if device.kernel.starts_with("refused") { ", refused by Linux" } else { "" };
+        if let Some(iommu) = &device.iommu {
             let mut ids: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-            ids.entry(fwspec.iommu).or_default();
-            for stream in &fwspec.ids {
-                let on = ids.entry(stream.iommu).or_default();
-                let id = stream.id.map(|id| format!("{:#x}", id.0)).unwrap_or_default();
+            ids.entry(iommu.index).or_default();
+            for stream in &device.streams {
+                let on = ids.entry(stream.iommu.index).or_default();
+                let mask = stream.mask.map(|mask| format!(" mask {mask:#x}")).unwrap_or_default();
+                let id = stream.id.map(|id| format!("{id:#x}{mask}")).unwrap_or_default();
                 // Repeats are the kernel's matter, not the reader's.
                 if !on.contains(&id) {
                     on.push(id);
@@ -168,40 +163,32 @@ impl Draw<'_> {
             }
             return;
         }
-        let past = match (self.groups.why_none(key), key) {
-            (Some(NoStream::Bypass { .. }), DeviceKey::Pci(bdf)) => map.device_id_of(bdf),
-            _ => None,
-        };
-        if let Some(msi) = past {
-            let to = map.iommus().len().saturating_add(crate::bytes::index(msi.controller));
+        if let Some(msi) = device.msi.as_ref().filter(|_| device.bypass) {
             let label = format!("DeviceID {:#x}", msi.id);
+            let to = controller(self.document, &msi.msi);
             self.picture.links.push(Link { from, to, label, bypass: true });
-        } else if let (Some(why), Some(row)) = (self.groups.why_none(key), self.picture.rows.get_mut(from)) {
-            row.note = why.to_string();
+        } else if let (Some(why), Some(row)) = (&device.why_none, self.picture.rows.get_mut(from)) {
+            row.note = why.clone();
         }
     }
 }
 
-/// From IOMMUs to MSI controllers, with the DeviceIDs of the devices here.
-fn onward(groups: &Groups, picture: &mut Picture) {
-    let Some(map) = groups.map() else { return };
+/// From IOMMUs to MSI controllers, with the DeviceIDs of the PCI functions here.
+fn onward(document: &GroupsDocument) -> Vec<Link> {
     let mut spans: BTreeMap<(usize, usize), (u32, u32)> = BTreeMap::new();
-    for key in groups.devices() {
-        let DeviceKey::Pci(bdf) = key else { continue };
-        let (Some(stream), Some(msi)) = (map.stream_of(bdf), map.device_id_of(bdf)) else { continue };
-        let to = map.iommus().len().saturating_add(crate::bytes::index(msi.controller));
-        let span = spans.entry((crate::bytes::index(stream.stream.iommu), to)).or_insert((msi.id, msi.id));
+    for device in document.devices.iter().filter(|device| device.placed.is_some()) {
+        let (Some(iommu), Some(msi)) = (&device.iommu, &device.msi) else { continue };
+        let ends = (crate::bytes::index(iommu.index), controller(document, &msi.msi));
+        let span = spans.entry(ends).or_insert((msi.id, msi.id));
         *span = (span.0.min(msi.id), span.1.max(msi.id));
     }
-    picture.onward = spans
-        .into_iter()
-        .map(|((from, to), (first, last))| {
-            let label = if first == last {
-                format!("DeviceID {first:#x}")
-            } else {
-                format!("DeviceIDs {first:#x}–{last:#x}")
-            };
-            Link { from, to, label, bypass: false }
-        })
-        .collect();
+    let link = |((from, to), (first, last))| {
+        let label = if first == last {
+            format!("DeviceID {first:#x}")
+        } else {
+            format!("DeviceIDs {first:#x}–{last:#x}")
+        };
+        Link { from, to, label, bypass: false }
+    };
+    spans.into_iter().map(link).collect()
 }

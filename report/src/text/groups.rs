@@ -7,14 +7,23 @@ use alloc::vec::Vec;
 
 use crate::function;
 use crate::name::short;
-use fwspec::Bdf;
 use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
-use fwspec::pci::Topology;
 
 use super::{Style, lines};
 
 /// The text of `fwspec groups`: every device with its ids, by group, and why it is in its group.
-pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> String {
+///
+/// ```
+/// use fwspec::answer::GroupsDocument;
+/// use fwspec::{Device, Groups};
+/// use fwspec_report::text::{self, Style};
+/// let mut groups = Groups::without_firmware();
+/// groups.add(Device::endpoint("0000:00:02.0".parse().unwrap()))?;
+/// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+/// assert!(text::groups(&document, Style::default()).contains("1 devices in 1 groups"));
+/// # Ok::<(), fwspec::BusError>(())
+/// ```
+pub fn groups(document: &GroupsDocument, style: Style) -> String {
     let devices: BTreeMap<&str, &DeviceRecord> =
         document.devices.iter().map(|d| (d.device.as_str(), d)).collect();
     let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
@@ -29,7 +38,7 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
             let refused = refused(device).map(|words| style.alarm(&words));
             let because: Vec<String> = reason.into_iter().chain(refused).collect();
             let ids = if firmware { ids_of(device) } else { Vec::new() };
-            let left = [number, member.clone(), what(device, topology)];
+            let left = [number, member.clone(), what(device)];
             table.add_row(left.into_iter().chain(ids).chain([because.join("\n")]));
         }
     }
@@ -41,7 +50,7 @@ pub fn groups(document: &GroupsDocument, topology: &Topology, style: Style) -> S
         for device in outside {
             table.add_row([
                 device.device.clone(),
-                what(device, topology),
+                what(device),
                 device.why_none.as_deref().map(|why| style.alarm(why)).unwrap_or_default(),
             ]);
         }
@@ -126,7 +135,10 @@ pub(super) fn refused(device: &DeviceRecord) -> Option<String> {
 
 pub(super) fn ids_of(device: &DeviceRecord) -> Vec<String> {
     let ids: Vec<String> = device.stream_ids.iter().map(|id| format!("{id:#x}")).collect();
-    alloc::vec![ids.join(" "), short(device.iommu.as_deref().unwrap_or_default()).to_string()]
+    alloc::vec![
+        ids.join(" "),
+        device.iommu.as_ref().map(|iommu| short(&iommu.name).to_string()).unwrap_or_default()
+    ]
 }
 
 fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String> {
@@ -144,8 +156,7 @@ fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String
 }
 
 /// `root port, buses 01-04`, `endpoint 8086:10c9`.
-fn what(device: &DeviceRecord, topology: &Topology) -> String {
-    let function = device.bdf.as_deref().and_then(|bdf| topology.get(bdf.parse::<Bdf>().ok()?));
-    let Some(function) = function else { return "platform device".to_string() };
-    function::what(function)
+fn what(device: &DeviceRecord) -> String {
+    let Some(placed) = &device.placed else { return "platform device".to_string() };
+    function::what(&placed.function)
 }

@@ -6,9 +6,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::function;
+use crate::name::short;
 use fwspec::answer::{DeviceRecord, GroupsDocument};
-use fwspec::pci::{AcsFlags, AcsReason, AcsVerdict};
-use fwspec::{Bdf, DeviceKey, Groups, Segment};
+use fwspec::pci::{AcsReason, AcsVerdict};
+use fwspec::{Bdf, Segment};
 
 use super::Style;
 use super::groups::{ids_of, refused, rest};
@@ -19,32 +20,41 @@ const SHARED: &str = "■";
 /// Colours of shared groups, which take turns: no red, which is for alarms.
 const COLOURS: [&str; 5] = ["33", "36", "32", "35", "34"];
 
-/// The text of `fwspec groups --tree`; `document` is that of `groups`.
-pub fn tree(groups: &Groups, document: &GroupsDocument, style: Style) -> String {
-    let records: BTreeMap<DeviceKey, &DeviceRecord> = groups.devices().zip(&document.devices).collect();
+/// The text of `fwspec groups --tree`.
+///
+/// ```
+/// use fwspec::answer::GroupsDocument;
+/// use fwspec::{Device, Groups};
+/// use fwspec_report::text::{self, Style};
+/// let mut groups = Groups::without_firmware();
+/// groups.add(Device::endpoint("0000:00:02.0".parse().unwrap()))?;
+/// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+/// assert!(text::tree(&document, Style::default()).contains("└─ 00:02.0"));
+/// # Ok::<(), fwspec::BusError>(())
+/// ```
+pub fn tree(document: &GroupsDocument, style: Style) -> String {
     let shared = document.groups.iter().filter(|group| group.members.len() > 1).map(|group| group.id);
     let colours: BTreeMap<u64, &'static str> = shared.zip(COLOURS.into_iter().cycle()).collect();
     let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
     let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
     let titles = ["group", "device", "what it is"].iter().chain(ids).chain(&["remarks"]);
     let mut grid = Grid { rows: alloc::vec![titles.map(|title| cell(title, "1")).collect()] };
-    for branch in branches(groups) {
+    for branch in branches(document) {
         let mut row = match branch.what {
             What::Root(segment, bus) => alloc::vec![
                 Cell::default(),
                 cell(&format!("{segment}:{bus:02x}"), "1"),
-                cell(&host(groups, segment), "2"),
+                cell(document.hosts.get(&segment).map_or("", |host| short(host)), "2"),
             ],
             What::Platform => alloc::vec![Cell::default(), cell("platform", "1")],
-            What::Device(key) => {
-                let Some(device) = records.get(&key) else { continue };
+            What::Device(device) => {
                 let colour = device.group.and_then(|id| colours.get(&id).copied());
                 let mut row = alloc::vec![mark(device.group, colour)];
-                row.push(cell(&name(key, device), colour.unwrap_or_default()));
-                row.push(cell(&what(groups, key), ""));
+                row.push(cell(&name(device), colour.unwrap_or_default()));
+                row.push(cell(&what(device), ""));
                 let ids = if firmware { ids_of(device) } else { Vec::new() };
                 row.extend(ids.iter().map(|id| cell(id, "")));
-                let open = open(groups, document, key, device).unwrap_or_default();
+                let open = open(document, device).unwrap_or_default();
                 let alarm =
                     device.why_none.clone().filter(|_| device.group.is_none()).or_else(|| refused(device));
                 let between = if open.is_empty() || alarm.is_none() { "" } else { "; " };
@@ -72,35 +82,20 @@ fn mark(group: Option<u64>, colour: Option<&'static str>) -> Cell {
 }
 
 /// What a device is called right below its bus or bridge: the segment stands at the root.
-fn name(key: DeviceKey, device: &DeviceRecord) -> String {
-    match key {
-        DeviceKey::Pci(bdf) => bdf.rid.to_string(),
-        _ => device.device.clone(),
-    }
+fn name(device: &DeviceRecord) -> String {
+    device.placed.as_ref().map_or_else(|| device.device.clone(), |placed| placed.bdf.rid.to_string())
 }
 
-fn what(groups: &Groups, key: DeviceKey) -> String {
-    let function = match key {
-        DeviceKey::Pci(bdf) => groups.topology().get(bdf),
-        _ => None,
-    };
-    function.map_or_else(|| "platform device".to_string(), function::what_for)
-}
-
-/// The node that says which ids a segment's functions have.
-fn host(groups: &Groups, segment: Segment) -> String {
-    let host = groups
-        .map()
-        .and_then(|map| map.requester_origin(map.hosts_of(segment).next()?).map(|at| map.label(at)));
-    host.map(|label| label.short().to_string()).unwrap_or_default()
+fn what(device: &DeviceRecord) -> String {
+    let placed = device.placed.as_ref();
+    placed.map_or_else(|| "platform device".to_string(), |placed| function::what_for(&placed.function))
 }
 
 /// Why a bridge lets peers reach each other past the IOMMU, or a function those of its slot.
-fn open(groups: &Groups, document: &GroupsDocument, key: DeviceKey, device: &DeviceRecord) -> Option<String> {
-    let DeviceKey::Pci(bdf) = key else { return None };
-    let topology = groups.topology();
-    let verdict = topology.acs(bdf, AcsFlags::ISOLATED).filter(|verdict| !verdict.isolates)?;
-    let bridge = topology.get(bdf)?.secondary().is_some();
+fn open(document: &GroupsDocument, device: &DeviceRecord) -> Option<String> {
+    let placed = device.placed.as_ref()?;
+    let verdict = placed.acs.filter(|verdict| !verdict.isolates)?;
+    let bridge = placed.function.secondary().is_some();
     let group = document.groups.iter().find(|group| Some(group.id) == device.group);
     let mut ties = group.into_iter().flat_map(|group| &group.ties).filter(|tie| tie.kind == "multifunction");
     (bridge || ties.any(|tie| tie.a == device.device || tie.b == device.device)).then(|| in_words(verdict))
@@ -117,61 +112,56 @@ fn in_words(verdict: AcsVerdict) -> String {
 }
 
 /// A line of the tree.
-struct Branch {
+struct Branch<'a> {
     /// What stands left of the name: `│  ├─ `.
     stem: String,
-    what: What,
+    what: What<'a>,
 }
 
-enum What {
+enum What<'a> {
     /// A bus without a bridge above.
     Root(Segment, u8),
     /// Where everything hangs that is on no PCI bus.
     Platform,
-    Device(DeviceKey),
+    Device(&'a DeviceRecord),
 }
 
 /// Every device below its bridge, virtual functions below their physical one, depth first.
-fn branches(groups: &Groups) -> Vec<Branch> {
-    let topology = groups.topology();
-    let mut below: BTreeMap<Option<DeviceKey>, Vec<DeviceKey>> = BTreeMap::new();
-    let physical: BTreeMap<Bdf, Bdf> = topology
-        .iter()
-        .filter_map(|(bdf, function)| Some((bdf, function.sriov.present()?)))
-        .flat_map(|(pf, sriov)| sriov.virtual_functions(pf.rid).map(move |rid| (Bdf { rid, ..pf }, pf)))
-        .collect();
-    let mut roots: BTreeMap<(Segment, u8), Vec<DeviceKey>> = BTreeMap::new();
-    for (bdf, function) in topology.iter() {
-        let pf = physical.get(&bdf).filter(|pf| function.virtual_function && topology.get(**pf).is_some());
-        match pf.copied().or_else(|| topology.bridges(bdf).next().map(|(bridge, _)| bridge)) {
-            Some(above) => below.entry(Some(above.into())).or_default().push(bdf.into()),
-            None => roots.entry((bdf.segment, bdf.rid.bus())).or_default().push(bdf.into()),
+fn branches(document: &GroupsDocument) -> Vec<Branch<'_>> {
+    let mut below: BTreeMap<Bdf, Vec<&DeviceRecord>> = BTreeMap::new();
+    let mut roots: BTreeMap<(Segment, u8), Vec<&DeviceRecord>> = BTreeMap::new();
+    let mut platform: Vec<&DeviceRecord> = Vec::new();
+    for device in &document.devices {
+        match &device.placed {
+            None => platform.push(device),
+            Some(placed) => match placed.physical.or(placed.bridge) {
+                Some(above) => below.entry(above).or_default().push(device),
+                None => {
+                    roots.entry((placed.bdf.segment, placed.bdf.rid.bus())).or_default().push(device);
+                }
+            },
         }
     }
-    let platform: Vec<DeviceKey> = groups.devices().filter(|key| !matches!(key, DeviceKey::Pci(_))).collect();
     let roots = roots.into_iter().map(|((segment, bus), children)| (What::Root(segment, bus), children));
     let roots = roots.chain((!platform.is_empty()).then_some((What::Platform, platform)));
     let mut branches = Vec::new();
     for (root, children) in roots {
         branches.push(Branch { stem: String::new(), what: root });
-        // What is still to be drawn, the next at the end: its stem's left part, and whether it is the last of its kind.
-        let hang = |left: &str, children: Vec<DeviceKey>| -> Vec<(String, DeviceKey, bool)> {
-            let last = children.len().saturating_sub(1);
-            children
-                .into_iter()
-                .enumerate()
-                .rev()
-                .map(|(at, key)| (left.to_string(), key, at == last))
-                .collect()
-        };
-        let mut open = hang("", children);
-        while let Some((left, key, last)) = open.pop() {
+        let mut open = hang(String::new(), children);
+        while let Some((left, device, last)) = open.pop() {
             let (corner, bar) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            branches.push(Branch { stem: format!("{left}{corner}"), what: What::Device(key) });
-            open.extend(hang(&format!("{left}{bar}"), below.remove(&Some(key)).unwrap_or_default()));
+            branches.push(Branch { stem: format!("{left}{corner}"), what: What::Device(device) });
+            let children = device.placed.as_ref().and_then(|placed| below.remove(&placed.bdf));
+            open.extend(hang(format!("{left}{bar}"), children.unwrap_or_default()));
         }
     }
     branches
+}
+
+/// What is still to be drawn, the next at the end: its stem's left part, and whether it is the last of its kind.
+fn hang(left: String, children: Vec<&DeviceRecord>) -> Vec<(String, &DeviceRecord, bool)> {
+    let last = children.len().saturating_sub(1);
+    children.into_iter().enumerate().rev().map(|(at, device)| (left.clone(), device, at == last)).collect()
 }
 
 /// Text in pieces, each with its colour.
