@@ -117,7 +117,8 @@ impl Groups {
     }
 
     /// Replaces the facts of a PCI function with what was read later: ACS control bits that changed, virtual functions that were
-    /// enabled. Devices that were held for want of it are placed; groups are left as they are until [`Groups::recompute`].
+    /// enabled. Devices which were held because these facts were missing are placed; groups are left as they are until
+    /// [`Groups::recompute`].
     ///
     /// # Errors
     /// [`BusError::Unknown`], or [`BusError::Pci`] when bus numbers contradict each other; nothing is changed then.

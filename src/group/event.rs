@@ -55,14 +55,14 @@ pub enum How {
         /// What the firmware's maps say.
         why: NoStream,
     },
-    /// It would widen a group that somebody owns. It is placed once the group is released.
+    /// It would widen a group that has an owner. It is placed once the group is released.
     Refused {
         /// The owned group.
         owner: GroupId,
     },
 }
 
-/// What a device leaves behind.
+/// What the removal of a device changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Departure {
     /// The group it was in.

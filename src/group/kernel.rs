@@ -30,7 +30,8 @@ pub enum KernelAnswer {
     },
     /// It drops it: after some of its ids another alias or specifier fails (device tree, `of_iommu_configure`).
     RefusedMap,
-    /// Its whole IOMMU fails to register: a master's StreamID is beyond the stream table, or two masters share one at a virtio-iommu.
+    /// Its whole IOMMU fails to register: a master's StreamID is beyond the stream table, or two masters share one at a
+    /// virtio-iommu.
     SmmuFails,
 }
 

@@ -11,7 +11,7 @@ impl Groups {
     /// The DeviceID that the MSIs of a device carry, and the controller that they go to; `None` where firmware routes them to none,
     /// and for a device that is not there.
     ///
-    /// Behind a bridge that takes ownership of requests it is that of the bridge's requester ID, so that all functions behind it
+    /// Below a bridge that takes ownership of requests it is that of the bridge's requester ID, so that all functions below it
     /// have one (linux drivers/pci/msi/irqdomain.c `pci_msi_domain_get_msi_rid`).
     ///
     /// ```

@@ -16,7 +16,7 @@ pub enum Policy {
     #[default]
     Linux,
     /// Those of `Linux`; devices with one StreamID, whatever the IOMMU, for it cannot tell them apart; and the bus inside a
-    /// switch: where one of its ports does not isolate, peers behind the others can be reached past the IOMMU. Never finer
+    /// switch: where one of its ports does not isolate, peers below the others can be reached past the IOMMU. Never finer
     /// than `Linux`.
     Strict,
 }

@@ -45,7 +45,7 @@ pub enum AcsReason {
     Conventional,
     /// A bridge to or from conventional PCI, or an event collector: never isolates.
     BridgeOrCollector,
-    /// A single-function device has nobody to be isolated from.
+    /// A single-function device has no other function to be isolated from.
     SingleFunction,
     /// A type of which nothing is required.
     NothingRequired,
@@ -55,12 +55,12 @@ pub enum AcsReason {
     Enabled,
     /// These bits are required, could be set, and are not.
     Missing(AcsFlags),
-    /// Nobody read the bytes that would tell: it does not count as isolating.
+    /// The bytes that would tell were not read: it does not count as isolating.
     Unknown,
 }
 
 impl AcsVerdict {
-    /// Whether the verdict is for want of knowledge.
+    /// Whether the verdict only rests on bytes that were not read.
     pub fn assumed(self) -> bool {
         self.reason == AcsReason::Unknown
     }

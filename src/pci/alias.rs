@@ -4,7 +4,7 @@ use super::quirk::{self, AliasEffect, Row};
 use super::{Fact, Function, PortType};
 use crate::{Bdf, RequesterId};
 
-/// A requester ID that a function's DMA can carry, and who puts it there.
+/// A requester ID that a function's DMA can carry, and the function that puts it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Alias {
     /// What memory sees.
@@ -123,7 +123,7 @@ impl BridgeTag {
     }
 }
 
-/// Linux `quirk_use_pcie_bridge_dma_alias`: not on a root bus, below a PCI Express bridge that is no PCIe-to-PCI bridge.
+/// Linux `quirk_use_pcie_bridge_dma_alias`: not on a root bus, below a PCI Express bridge that is not a PCIe-to-PCI bridge.
 fn below_port(above: Option<&Function>) -> bool {
     above.and_then(|above| above.pcie.present()).is_some_and(|port| *port != PortType::PcieToPci)
 }

@@ -1,4 +1,4 @@
-//! Reads a function's facts from its configuration space, however much of it somebody dumped.
+//! Reads a function's facts from its configuration space, however much of it was dumped.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
@@ -13,11 +13,11 @@ const CONFIG: Source = Source::table(*b"PCI ");
 const HEADER: u32 = 64;
 
 /// Capabilities of at least 4 bytes between offset 64 and 256: a longer list goes in circles.
-const MOST_CAPABILITIES: usize = 48;
+const MAX_CAPABILITIES: usize = 48;
 
 /// Extended capabilities of at least 8 bytes between offset 256 and 4096: a longer list goes in circles (linux
 /// drivers/pci/pci.c `pci_find_next_ext_capability`).
-const MOST_EXTENDED: usize = 480;
+const MAX_EXTENDED: usize = 480;
 
 impl Function {
     /// Reads configuration space: 64 bytes (`lspci -x`), 256 (`-xxx`), 4096 (`-xxxx`) or any number between. What lies beyond
@@ -28,7 +28,7 @@ impl Function {
     /// let mut header = [0u8; 64];
     /// header[..4].copy_from_slice(&[0x86, 0x80, 0x21, 0x15]);
     /// header[6] = 0x10; // it has a capability list …
-    /// header[0x34] = 0x40; // … that starts behind these bytes
+    /// header[0x34] = 0x40; // … that starts after these bytes
     /// let nic = Function::read(&header)?;
     /// assert_eq!((nic.vendor, nic.device, nic.pcie), (0x8086, 0x1521, Fact::Unknown));
     /// # Ok::<(), fwspec::Error>(())
@@ -36,7 +36,7 @@ impl Function {
     ///
     /// # Errors
     /// [`ErrorKind::Truncated`] below 64 bytes; [`ErrorKind::NobodyAnswers`] where all bytes are `0xff`: nothing answers there. A
-    /// virtual function, whose ids read `0xffff`, is no such case.
+    /// virtual function, whose ids read `0xffff`, is not such a case.
     pub fn read(config: &[u8]) -> Result<Function, Error> {
         let Some(header) = config.get(..bytes::index(HEADER)) else {
             let have = bytes::saturate(config.len());
@@ -103,7 +103,7 @@ impl Space<'_> {
         let has_list = self.word(6).unwrap_or_default() & 0x10 != 0;
         let first = if matches!(header, Header::CardBus { .. }) { 0x14 } else { 0x34 };
         let mut next = if has_list { self.byte(first) } else { Some(0) };
-        for _ in 0..MOST_CAPABILITIES {
+        for _ in 0..MAX_CAPABILITIES {
             let Some(at) = next.map(|at| u32::from(at & 0xfc)) else { return Fact::Unknown };
             if at < HEADER {
                 return Fact::Absent;
@@ -156,9 +156,9 @@ impl Extended {
             Fact::Present(_) => all(Fact::Absent),
         };
         let mut at = 0x100u32;
-        for _ in 0..MOST_EXTENDED {
+        for _ in 0..MAX_EXTENDED {
             let Some(header) = space.dword(at) else {
-                // The list goes on where nobody read: what is not found so far may be there.
+                // The list goes on in bytes that were not read: what is not found so far may be there.
                 return found.or_unknown();
             };
             if header == 0 || header == u32::MAX {

@@ -85,7 +85,7 @@ pub enum Header {
     Device,
     /// Type 1: PCI-to-PCI bridge, root port, switch port.
     Bridge {
-        /// Bus right below; 0 as long as nobody has numbered it.
+        /// Bus right below; 0 as long as it has no number.
         secondary: u8,
         /// Highest bus below, inclusive.
         subordinate: u8,
@@ -127,7 +127,7 @@ pub enum PortType {
     Other(u8),
 }
 
-/// The ACS registers as they were when somebody read them.
+/// The ACS registers as they were when they were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Acs {
     /// What the function can do. In this register bits 15:8 are the size of the egress control vector.

@@ -1,7 +1,7 @@
 //! Devices that do not do what their configuration space says: rows of vendor, devices, condition and effect.
 //!
 //! The rows are those of linux drivers/pci/quirks.c, in its order: the first ACS row with an opinion decides. Read at
-//! 7.3.4; 6.12.117 has the same rows but for those whose `since` says otherwise.
+//! 7.3.4; 6.12.117 has the same rows except those whose `since` says otherwise.
 
 use super::{AcsFlags, Function, Ids};
 
@@ -17,7 +17,7 @@ pub struct Row<Effect: 'static> {
     pub devices: &'static [(u16, u16)],
     /// What is different about them.
     pub effect: Effect,
-    /// Who they are, and the kernel function that says so.
+    /// Which devices they are, and the kernel function that says so.
     pub citation: &'static str,
     /// First kernel release with the row, where that is later than 6.12.
     pub since: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! The PCI functions of a machine by bus: who is above whom, as far as is known at the moment.
+//! The PCI functions of a machine by bus: which bridge is above which function, as far as is known at the moment.
 
 use super::placed::PlacedFunction;
 use super::store::{Bus, Node, Store};
@@ -41,7 +41,7 @@ pub enum PciError {
     /// No function is in this place.
     #[error("{0} is not there")]
     Absent(Bdf),
-    /// Two bridges say that one bus is theirs.
+    /// Two bridges claim one bus.
     #[error("{bdf} says that bus {bus:02x} is below it, which is below {other}")]
     BusTaken {
         /// The newcomer.
@@ -201,7 +201,7 @@ impl Topology {
 
     /// Drops a bus that nothing refers to any more: memory is bounded by what is there.
     fn forget_unused(&mut self, segment: Segment, mut number: u8) {
-        // A virtual bus takes its physical function's with it; bus numbers fall on the way.
+        // A virtual bus takes its physical function's with it; bus numbers fall from one to the next, so it ends.
         while let Some(bus) = self.store.bus(segment, number) {
             let expects_vfs = || {
                 bus.virtual_of.is_some_and(|pf| {

@@ -1,6 +1,6 @@
-//! Who decides when a device is given its group: Linux then and now, what was proposed in between, and this library.
+//! What decides when a device is given its group: Linux then and now, what was proposed in between, and this library.
 
-/// Who decides when a device is given its group, and what it looks at.
+/// What decides when a device is given its group, and what is looked at then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -8,7 +8,7 @@ pub enum Algorithm {
     DriverProbe,
     /// The addition to the bus, or the registration of the IOMMU: Linux since v6.15.
     DeviceAdd,
-    /// Nobody: groups are the closure of the ties, whoever comes first. This library.
+    /// The ties alone: groups are their closure, in whatever order devices are added. This library.
     Closure,
     /// Rejected in 2020: `DriverProbe`, with a device link from each device to the bridge above it.
     DeviceLinks,

@@ -18,11 +18,11 @@ pub struct Breaking {
 }
 
 /// Schedules of each kind that are tried at most.
-const MOST_SCHEDULES: usize = 1_000;
+const MAX_SCHEDULES: usize = 1_000;
 /// Events in the schedules of a kind, about: in a machine of many functions fewer schedules are tried.
-const MOST_EVENTS: usize = 200_000;
+const MAX_EVENTS: usize = 200_000;
 /// Schedules of each kind that are tried at least.
-const LEAST_SCHEDULES: usize = 16;
+const MIN_SCHEDULES: usize = 16;
 
 impl World<'_> {
     /// Looks for events that break an algorithm.
@@ -64,8 +64,8 @@ impl World<'_> {
 
     /// How many schedules of a kind are tried at most.
     fn most(&self) -> usize {
-        let fitting = MOST_EVENTS.checked_div(self.functions.len()).unwrap_or(MOST_SCHEDULES);
-        fitting.clamp(LEAST_SCHEDULES, MOST_SCHEDULES)
+        let fitting = MAX_EVENTS.checked_div(self.functions.len()).unwrap_or(MAX_SCHEDULES);
+        fitting.clamp(MIN_SCHEDULES, MAX_SCHEDULES)
     }
 
     /// What shuffled orders are made from.

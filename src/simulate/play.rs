@@ -1,4 +1,4 @@
-//! Events played under an algorithm: who is given which group at each step, who has to wait, and what it comes to.
+//! Events played under an algorithm: which device is given which group at each step, which has to wait, and the groups at the end.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use super::world::partition;
 use super::{Algorithm, Event, World};
 use crate::Bdf;
 
-/// What it comes to.
+/// What a play comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Play {
     /// What happened, one after the other.
@@ -58,7 +58,7 @@ pub enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Nothing: nobody looks for its group now.
+    /// Nothing: its group is not looked for now.
     Nothing,
     /// It is given a group of its own; groups are numbered in the order in which they are made.
     New(usize),
@@ -68,7 +68,7 @@ pub enum Outcome {
     Has(usize),
     /// It has to wait.
     Waits(Wait),
-    /// The IOMMU's driver turns it away: nobody has read its firmware yet.
+    /// The IOMMU's driver turns it away: its firmware has not been read yet.
     NoFwspec,
     /// No IOMMU translates it: it has no group.
     Untranslated,
@@ -178,7 +178,7 @@ struct Stage<'a> {
     there: Vec<Bdf>,
     ready: BTreeSet<u32>,
     bound: BTreeSet<Bdf>,
-    /// Whose drivers were deferred, and whether they will fail.
+    /// The devices whose drivers were deferred, and whether those will fail.
     deferred: Vec<(Bdf, bool)>,
     search: Search<'a>,
     made: usize,

@@ -9,7 +9,7 @@ use crate::pci::{AcsFlags, AliasMask, Topology};
 /// Linux's search among the groups so far.
 pub(super) struct Search<'a> {
     pub(super) topology: &'a Topology,
-    /// Whose DMA goes out as another function's (linux `pci_real_dma_dev`).
+    /// Functions whose DMA goes out as another function's (linux `pci_real_dma_dev`).
     pub(super) real: &'a BTreeMap<Bdf, Bdf>,
     pub(super) groups: BTreeMap<Bdf, usize>,
     /// The device that is judged by its own header bit at the moment.

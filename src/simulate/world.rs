@@ -7,7 +7,7 @@ use crate::Bdf;
 use crate::group::{Device, DeviceKey, Groups};
 use crate::pci::Topology;
 
-/// What happens on the way up, or later.
+/// What happens while the machine boots, or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
@@ -26,7 +26,7 @@ pub enum Event {
     Ready(Option<u32>),
     /// Drivers that were deferred try again. At the end they do so without being told.
     Retry,
-    /// The function is given its group now, whoever does that: a line of a recorded order. Where there are such events, functions
+    /// The function is given its group now, whatever the cause: a line of a recorded order. Where there are such events, functions
     /// without one have no group.
     Turn {
         /// The function.
@@ -52,7 +52,7 @@ impl Event {
 
 /// A machine in which groups are made one after the other.
 ///
-/// The board of 2020: a root port without ACS, two functions behind it, and a port driver that is deferred.
+/// The board of 2020: a root port without ACS, two functions below it, and a port driver that is deferred.
 /// ```
 /// use fwspec::simulate::{Algorithm, Event, World};
 /// use fwspec::{Bdf, Device, Groups};
@@ -76,7 +76,7 @@ pub struct World<'a> {
     /// The IOMMUs that each needs; none for one that is not translated.
     pub(super) needs: BTreeMap<Bdf, Vec<u32>>,
     pub(super) iommus: BTreeSet<u32>,
-    /// Whose DMA goes out as another function's.
+    /// Functions whose DMA goes out as another function's.
     pub(super) real: BTreeMap<Bdf, Bdf>,
     /// The class of each in the closure of the ties.
     class: BTreeMap<Bdf, usize>,
@@ -127,7 +127,7 @@ impl<'a> World<'a> {
         &self.functions
     }
 
-    /// Groups without anybody in them, by PCI alone: what the drivers of IOMMUs add is not played.
+    /// Groups without devices, by PCI alone: what the drivers of IOMMUs add is not played.
     pub(super) fn empty(&self) -> Groups {
         Groups::builder().chipset(self.topology.chipset()).build()
     }
