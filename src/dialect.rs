@@ -38,10 +38,6 @@ pub struct Dialect {
     pub output_wraps: bool,
 }
 
-/// The most nodes of one kind that an id is followed through: requester to requester, IOMMU to IOMMU. Real firmware has a chain
-/// of two or three; without a bound a table of n nodes in a row would cost n² steps.
-pub(crate) const MOST_HOPS: usize = 64;
-
 /// How the "number of IDs" field of a mapping counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -73,6 +73,7 @@ mod bytes;
 mod dialect;
 mod error;
 mod id;
+pub mod limits;
 
 #[cfg(feature = "alloc")]
 pub mod diff;

@@ -112,7 +112,7 @@ fn written(
 ) -> io::Result<String> {
     let title = format!("{}: {}", firmware.file, text::title(&Summary::new(firmware)));
     let drawing =
-        || Picture::of_firmware(&title, &PlatformDocument::brief(firmware, map, picture::MOST_RANGES));
+        || Picture::of_firmware(&title, &PlatformDocument::brief(firmware, map, picture::MAX_RANGES));
     let mut out = String::new();
     match format {
         ShowFormat::Json => {
@@ -127,7 +127,7 @@ fn written(
         ShowFormat::Text => {
             let title = style.heading(&title);
             let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
-            let document = PlatformDocument::brief(firmware, map, text::RANGES_SHOWN);
+            let document = PlatformDocument::brief(firmware, map, text::MAX_RANGES);
             let meaning = text::platform(&document, style);
             let fields = if show.brief { String::new() } else { fields(firmware, style) };
             out = format!("{title}, {dialect}\n\n{meaning}{fields}");

@@ -41,6 +41,3 @@ pub use platform::{
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
 pub use summary::{IortSummary, Summary};
 pub use why::{Obstacle, Reached, Ungrouped, WhyDocument};
-
-/// How many composed DeviceID ranges a document holds at most; then it says `truncated`.
-pub const DEVICE_RANGE_LIMIT: usize = 65_536;

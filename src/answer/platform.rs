@@ -13,7 +13,8 @@ use crate::model::{
 };
 use crate::{Error, Platform, RequesterId, Stream};
 
-use super::{DEVICE_RANGE_LIMIT, Named};
+use super::Named;
+use crate::limits::MAX_DEVICE_RANGES;
 
 /// Highest input of a bus that is shown: requester IDs are 16 bits wide.
 const LAST_RID: u32 = 0xffff;
@@ -45,7 +46,7 @@ pub struct PlatformDocument {
     /// The buses that an MCFG lists. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub buses: Vec<SegmentBuses>,
-    /// DeviceID ranges were left out: there are more than [`DEVICE_RANGE_LIMIT`].
+    /// DeviceID ranges were left out: there are more than [`MAX_DEVICE_RANGES`](crate::limits::MAX_DEVICE_RANGES).
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub truncated: bool,
 }
@@ -436,7 +437,7 @@ impl PlatformDocument {
             buses: platform.buses.clone(),
             truncated: false,
         };
-        let mut room = DEVICE_RANGE_LIMIT;
+        let mut room = MAX_DEVICE_RANGES;
         for (at, requester) in numbered(&platform.requesters) {
             document.requesters.push(view.requester(at, requester, &mut room, &mut document.truncated));
         }
@@ -601,7 +602,7 @@ impl View<'_> {
             devices.by_ref().take(self.most.min(*room)).map(|range| self.device_range(&range)).collect();
         *room = room.saturating_sub(shown.len());
         // Whether there are more is all that a whole document says; a brief one counts them.
-        let most = if self.most == usize::MAX { 1 } else { DEVICE_RANGE_LIMIT };
+        let most = if self.most == usize::MAX { 1 } else { MAX_DEVICE_RANGES };
         let more = devices.take(most).count();
         *truncated |= more > 0 && shown.len() < self.most;
         record.left_out = streams.len().saturating_sub(self.most).saturating_add(more);

@@ -5,10 +5,7 @@
 use super::inherit::Inherited;
 use super::known::Known;
 use super::{Cells, Index, NodeId};
-
-/// Cells of `ranges` that translations may look at, in all, for each node of the tree. A hostile tree of a million IOMMUs
-/// behind a million ranges then costs a few bases, not hours; real trees use a hundredth.
-const CELLS_PER_NODE: usize = 256;
+use crate::limits::MAX_RANGES_CELLS_PER_NODE;
 
 /// Translates addresses, with a bound on all of its work together.
 #[derive(Debug)]
@@ -18,7 +15,7 @@ pub(super) struct Translator {
 
 impl Translator {
     pub(super) fn new(index: &Index<'_>) -> Self {
-        Translator { cells_left: index.len().saturating_mul(CELLS_PER_NODE) }
+        Translator { cells_left: index.len().saturating_mul(MAX_RANGES_CELLS_PER_NODE) }
     }
 
     /// The physical address and length of the first `reg` entry; `None` where a bus above does not pass it on, and for

@@ -4,10 +4,10 @@
 use alloc::vec::Vec;
 
 use super::known::Known;
-use super::map::MAX_CELLS;
 use super::table::Targets;
 use super::{Cells, Index, MapKind, NodeId};
 use crate::bytes::{index, saturate};
+use crate::limits::MAX_SPECIFIER_CELLS;
 use crate::model::{PlatformMaster, Specifier};
 use crate::{Error, ErrorKind, MapCells, Phandle, Source};
 
@@ -64,7 +64,7 @@ impl<'a> Arguments<'a, '_> {
         let (cells, rest) =
             rest.split(index(count)).ok_or(ErrorKind::EntryCut { entry, need: count, have })?;
         // Linux takes the first 16 cells and steps over all (of_phandle_iterator_args).
-        let (cells, _) = cells.split(index(count.min(MAX_CELLS))).unwrap_or_default();
+        let (cells, _) = cells.split(index(count.min(MAX_SPECIFIER_CELLS))).unwrap_or_default();
         let found = Argument { node, cells, offset: self.offset };
         self.cells = rest;
         self.entry = entry.saturating_add(1);

@@ -3,10 +3,8 @@
 
 use super::{Cells, Node};
 use crate::bytes::{index, saturate};
+use crate::limits::MAX_SPECIFIER_CELLS;
 use crate::{Dialect, Error, ErrorKind, MapCells, Phandle, Source};
-
-/// The most cells a specifier has (linux `MAX_PHANDLE_ARGS`).
-pub(super) const MAX_CELLS: u32 = 16;
 
 /// Which of the two maps: they differ in nothing but their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -146,7 +144,7 @@ where
                 self.four_anyway = true;
                 Ok(1)
             }
-            Some(cells) if cells > MAX_CELLS => Err(ErrorKind::CellsTooMany { entry, cells }),
+            Some(cells) if cells > MAX_SPECIFIER_CELLS => Err(ErrorKind::CellsTooMany { entry, cells }),
             Some(cells) => Ok(cells),
         }
     }

@@ -1,12 +1,10 @@
 //! What stands at a byte offset of a device tree, as people say it: `/soc/pcie@1000 iommu-map, cell 5`.
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::limits::MAX_PATH_LEVELS;
 use core::fmt;
 
 use super::{Token, Tree};
-
-/// Levels of a path that are written out, the deepest. Real trees have less than ten.
-const LEVELS: usize = 64;
 
 /// Displays what stands at a byte offset, see [`Tree::place`].
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +24,7 @@ impl<'a> Tree<'a> {
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut path = [&[][..]; LEVELS];
+        let mut path = [&[][..]; MAX_PATH_LEVELS];
         let mut tokens = self.tree.tokens();
         let mut depth = 0;
         let mut property = None;
@@ -59,12 +57,12 @@ impl fmt::Display for Place<'_> {
             }
         }
         let deepest = crate::bytes::index(depth);
-        if deepest > LEVELS {
+        if deepest > MAX_PATH_LEVELS {
             f.write_str("…")?;
         } else if deepest <= 1 {
             f.write_str("/")?;
         }
-        for level in deepest.saturating_sub(LEVELS).max(1)..deepest {
+        for level in deepest.saturating_sub(MAX_PATH_LEVELS).max(1)..deepest {
             let name = path.get(slot(crate::bytes::saturate(level))).copied().unwrap_or_default();
             write!(f, "/{}", name.escape_ascii())?;
         }
@@ -79,5 +77,5 @@ impl fmt::Display for Place<'_> {
 
 /// Where the name of a level is kept: the deepest levels overwrite those far above them.
 fn slot(depth: u32) -> usize {
-    crate::bytes::index(depth).checked_rem(LEVELS).unwrap_or(0)
+    crate::bytes::index(depth).checked_rem(MAX_PATH_LEVELS).unwrap_or(0)
 }

@@ -8,13 +8,7 @@ use core::fmt;
 
 use super::{Code, Finding, Related};
 use crate::Source;
-
-/// Findings of one code that are kept at most; the others are only counted. A hostile table of a million bad records then gives
-/// a report that can be read.
-const KEPT_PER_CODE: u32 = 1000;
-/// Of a small blob so many are kept, and one more for each so many bytes: what is said of a blob stays within a multiple of it.
-const KEPT_OF_ANY: u32 = 32;
-const BYTES_FOR_ONE_MORE: u32 = 512;
+use crate::limits::{BYTES_PER_FINDING, MAX_FINDINGS_OF_SMALL, MAX_FINDINGS_PER_CODE};
 
 /// A node or a record of it: offset and length in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +32,7 @@ pub(super) struct Findings {
 impl Findings {
     /// For a blob of so many bytes; what is about no bytes says [`u32::MAX`].
     pub(super) fn new(source: Source, bytes: u32) -> Self {
-        let kept = KEPT_OF_ANY.saturating_add(bytes / BYTES_FOR_ONE_MORE).min(KEPT_PER_CODE);
+        let kept = MAX_FINDINGS_OF_SMALL.saturating_add(bytes / BYTES_PER_FINDING).min(MAX_FINDINGS_PER_CODE);
         Findings { source, list: Vec::new(), kept, met: vec![0; Code::ALL.len()] }
     }
 

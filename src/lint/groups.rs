@@ -10,10 +10,8 @@ use super::Code;
 use super::collect::{Bytes, Findings};
 use crate::bytes::index;
 use crate::group::{DeviceKey, GroupId, KernelAnswer, NodeId, Policy, Tie};
+use crate::limits::MAX_MEMBERS_NAMED;
 use crate::{Bdf, Groups, IdMap, IommuKind, Platform};
-
-/// Members of a group that a message names.
-const NAMED: usize = 8;
 
 pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, findings: &mut Findings) {
     let Some(map) = groups.map().filter(|map| !map.iommus().is_empty()) else { return };
@@ -168,9 +166,10 @@ impl Machine<'_> {
     fn sharers(&self, group: GroupId) -> Option<String> {
         let mut members: Vec<DeviceKey> = self.groups.members(group).collect();
         members.sort_unstable();
-        let names: Vec<String> = members.iter().take(NAMED).map(|member| self.name(*member)).collect();
+        let names: Vec<String> =
+            members.iter().take(MAX_MEMBERS_NAMED).map(|member| self.name(*member)).collect();
         let names = names.join(", ");
-        match members.len().saturating_sub(NAMED) {
+        match members.len().saturating_sub(MAX_MEMBERS_NAMED) {
             _ if members.len() < 2 => None,
             0 => Some(names),
             more => Some(alloc::format!("{names} and {more} more")),

@@ -13,6 +13,7 @@ use super::interval::{Span, common, gaps, next_within, union};
 use super::msi;
 use super::streams::{self, Produced};
 use crate::bytes::{index, saturate};
+use crate::limits::MAX_RANGES_NAMED;
 use crate::map::NoStream;
 use crate::model::{BusKind, IdBus, IdMapping, MsiRoute, Requester, RequesterKind, Target};
 use crate::{CountRule, Dialect, Format, IdMap, Platform, Segment};
@@ -288,21 +289,18 @@ fn answer(map: &IdMap, requester: u32, id: u32) -> String {
 /// Displays ranges after a noun: `s 0x100 to 0x1ff, 0x300 and 2 more ranges`.
 pub(super) struct Ids<'a>(pub(super) &'a [(u32, u32)]);
 
-/// Ranges that a message names.
-const RANGES_NAMED: usize = 3;
-
 impl fmt::Display for Ids<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !matches!(self.0, [(first, last)] if first == last) {
             f.write_str("s")?;
         }
-        for (position, (first, last)) in self.0.iter().take(RANGES_NAMED).enumerate() {
+        for (position, (first, last)) in self.0.iter().take(MAX_RANGES_NAMED).enumerate() {
             write!(f, "{} {first:#x}", if position > 0 { "," } else { "" })?;
             if first != last {
                 write!(f, " to {last:#x}")?;
             }
         }
-        match self.0.len().checked_sub(RANGES_NAMED) {
+        match self.0.len().checked_sub(MAX_RANGES_NAMED) {
             Some(more) if more > 0 => write!(f, " and {more} more ranges"),
             _ => Ok(()),
         }

@@ -7,11 +7,9 @@ use super::Code;
 use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, overlaps};
 use crate::bytes::{index, saturate};
+use crate::limits::MAX_MASKS_COMPARED;
 use crate::model::{IdMapping, Output, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform, Stream};
-
-/// Distinct masks of one SMMU that are compared with each other. Real trees have five at most.
-const MASKS_COMPARED: usize = 16;
 
 /// Whose StreamIDs a range is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -193,7 +191,7 @@ pub(super) fn conflicts(platform: &Platform, produced: &Produced, findings: &mut
         let mut masks: Vec<u16> = all.iter().map(|(_, mask, _)| *mask).collect();
         masks.sort_unstable();
         masks.dedup();
-        masks.truncate(MASKS_COMPARED);
+        masks.truncate(MAX_MASKS_COMPARED);
         for (position, a) in masks.iter().enumerate() {
             for b in masks.iter().skip(position) {
                 between(platform, &all, *a, *b, findings);

@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::vec::Vec;
 
+use crate::limits::{MAX_FILE_BYTES, MAX_GLANCE_BYTES};
+
 use super::recognise::{Kind, recognise};
 
-/// The first size that is too large: every format here counts in 32 bits.
-const TOO_LARGE: u64 = 1 << 32;
+/// The first size that is too large.
+const TOO_LARGE: u64 = MAX_FILE_BYTES.saturating_add(1);
 
 /// Reads a whole file; `-` is standard input.
 ///
@@ -47,9 +49,6 @@ fn room(length: u64) -> usize {
     usize::try_from(length.min(16 << 20)).map_or(0, |length| length.saturating_add(1))
 }
 
-/// So much of a file that may be anything is read before it is taken for no firmware: the image of a disk is not read to its end.
-const GLANCE: u64 = 64 * 1024;
-
 /// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: [`Kind::LspciText`],
 /// [`Kind::Empty`] or [`Kind::Unknown`].
 ///
@@ -72,8 +71,8 @@ pub(super) fn read_evidence(path: &Path) -> io::Result<Result<Vec<u8>, Kind>> {
 
 fn read_if(path: &Path, wanted: impl Fn(Kind) -> bool) -> io::Result<Result<Vec<u8>, Kind>> {
     let (mut file, length) = opened(path)?;
-    let mut bytes = Vec::with_capacity(room(length.min(GLANCE)));
-    file.by_ref().take(GLANCE).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(room(length.min(MAX_GLANCE_BYTES)));
+    file.by_ref().take(MAX_GLANCE_BYTES).read_to_end(&mut bytes)?;
     let kind = recognise(&bytes);
     if !wanted(kind) {
         return Ok(Err(kind));

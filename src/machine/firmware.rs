@@ -9,6 +9,7 @@ use crate::acpi::rimt::Rimt;
 use crate::acpi::viot::Viot;
 use crate::acpi::{Madt, Mcfg};
 use crate::dt::Tree;
+use crate::limits::MAX_PLACES;
 use crate::model::{Requester, RequesterKind};
 use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, Source};
 
@@ -33,9 +34,6 @@ struct Companion {
     platform: Platform,
     bytes: Vec<u8>,
 }
-
-/// How many places [`Firmware::places`] looks up: more errors than these nobody reads.
-pub const PLACES: usize = 256;
 
 /// The bytes that the facts were read from.
 #[derive(Clone, Debug)]
@@ -166,11 +164,11 @@ impl Firmware {
     }
 
     /// What stands at the place of each record that could not be read, for people: `/soc/pcie@1000 iommu-map, cell 5`. Empty for
-    /// ACPI tables, whose offsets say it all. Only the first [`PLACES`] are looked up: each walks the tree.
+    /// ACPI tables, whose offsets say it all. Only the first [`MAX_PLACES`] are looked up: each walks the tree.
     pub fn places(&self) -> Vec<String> {
         let tree = self.tree().into_iter();
         tree.flat_map(|tree| {
-            self.platform.skipped.iter().take(PLACES).map(move |e| tree.place(e.at.offset).to_string())
+            self.platform.skipped.iter().take(MAX_PLACES).map(move |e| tree.place(e.at.offset).to_string())
         })
         .collect()
     }

@@ -49,7 +49,7 @@ pub use error::MachineError;
 pub use evidence::{Evidence, Unread};
 #[cfg(feature = "std")]
 pub use file::{read, read_recognised};
-pub use firmware::{Firmware, PLACES};
+pub use firmware::Firmware;
 pub use kernel::Kernel;
 pub use log::{LogLine, log_line};
 pub use query::{ParseQueryError, Query};

@@ -5,6 +5,7 @@ use core::fmt;
 
 use super::{forms, lspci};
 use crate::bytes;
+use crate::limits::MAX_TABLE_BYTES;
 
 /// What some bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,9 +57,6 @@ pub const READ_HERE: [&[u8; 4]; 4] = [b"IORT", b"MCFG", b"RIMT", b"VIOT"];
 
 /// Bytes in the header of an ACPI table (ACPI 6.5 §5.2.6).
 const HEADER: usize = 36;
-
-/// A longer table is not believed: four characters of text make a length of at least 150 MB.
-const LONGEST_TABLE: u32 = 0x0900_0000;
 
 /// Tells what `bytes` are. Nothing is checked that a parser would check: damaged firmware is still recognised, so that its
 /// parser can say what is wrong with it.
@@ -116,7 +114,7 @@ fn table(bytes: &[u8]) -> Option<[u8; 4]> {
 fn has_header(bytes: &[u8]) -> bool {
     let names = |byte: &u8| matches!(byte, 0 | b' '..=b'~');
     bytes.get(..4).is_some_and(is_signature)
-        && length(bytes).is_some_and(|length| (bytes::saturate(HEADER)..LONGEST_TABLE).contains(&length))
+        && length(bytes).is_some_and(|length| (bytes::saturate(HEADER)..=MAX_TABLE_BYTES).contains(&length))
         && bytes.get(10..24).is_some_and(|oem| oem.iter().all(names))
 }
 

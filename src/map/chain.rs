@@ -1,7 +1,7 @@
 //! From node to node: a bounded number of hops, free of cycles.
 
 use crate::bytes::index;
-use crate::dialect::MOST_HOPS;
+use crate::limits::MAX_HOPS;
 use crate::model::{Errno, IdMapping, Output, Target};
 use crate::{Segment, StreamId};
 
@@ -186,7 +186,7 @@ impl IdMap {
         hops: usize,
     ) -> Result<(Place, Together), NoStream> {
         let (mut node, mut id, mut together) = (requester, input, Together::ALL);
-        for _ in hops..self.requesters.len().clamp(1, MOST_HOPS) {
+        for _ in hops..self.requesters.len().clamp(1, MAX_HOPS) {
             let bus = self.bus(node).ok_or(NoStream::NoMap)?;
             let table = bus.streams.as_ref().map_err(|refused| *refused)?;
             let masked = id & table.mask;
@@ -233,7 +233,7 @@ impl IdMap {
     /// As [`beyond`](IdMap::beyond) after so many hops, and which ids behind this one go the same way.
     pub(super) fn beyond_together(&self, iommu: u32, id: u32, hops: usize) -> Option<(MsiRequest, Together)> {
         let (mut iommu, mut id, mut together) = (iommu, id, Together::ALL);
-        for _ in hops..self.iommus.len().min(MOST_HOPS) {
+        for _ in hops..self.iommus.len().min(MAX_HOPS) {
             let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
             together = together.through(range, id, u32::MAX);
             id = range.output_of(id)?;

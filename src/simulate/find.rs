@@ -6,6 +6,7 @@ use core::iter::once;
 
 use super::{Algorithm, Event, World};
 use crate::Bdf;
+use crate::limits::{MAX_SCHEDULE_EVENTS, MAX_SCHEDULES};
 
 /// What a search for breaking events came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,10 +18,6 @@ pub struct Breaking {
     pub tried: usize,
 }
 
-/// Schedules of each kind that are tried at most.
-const MAX_SCHEDULES: usize = 1_000;
-/// Events in the schedules of a kind, about: in a machine of many functions fewer schedules are tried.
-const MAX_EVENTS: usize = 200_000;
 /// Schedules of each kind that are tried at least.
 const MIN_SCHEDULES: usize = 16;
 
@@ -64,7 +61,7 @@ impl World<'_> {
 
     /// How many schedules of a kind are tried at most.
     fn most(&self) -> usize {
-        let fitting = MAX_EVENTS.checked_div(self.functions.len()).unwrap_or(MAX_SCHEDULES);
+        let fitting = MAX_SCHEDULE_EVENTS.checked_div(self.functions.len()).unwrap_or(MAX_SCHEDULES);
         fitting.clamp(MIN_SCHEDULES, MAX_SCHEDULES)
     }
 

@@ -23,7 +23,7 @@ impl Shown {
     }
 
     fn text(&self) -> String {
-        let document = PlatformDocument::brief(&self.firmware, &self.map, text::RANGES_SHOWN);
+        let document = PlatformDocument::brief(&self.firmware, &self.map, text::MAX_RANGES);
         text::platform(&document, Style::default())
     }
 
@@ -202,7 +202,7 @@ fn masked() -> Shown {
 fn pictures_say_masks_paths_and_what_is_disabled_as_the_text_does() {
     let shown = masked();
     assert_eq!(shown.line("/a@2000/cb@3 "), ["/a@2000/cb@3 (master)", "0x1003 mask 0x80", "iommu@1"]);
-    let document = PlatformDocument::brief(&shown.firmware, &shown.map, picture::MOST_RANGES);
+    let document = PlatformDocument::brief(&shown.firmware, &shown.map, picture::MAX_RANGES);
     let drawing = Picture::of_firmware("board", &document);
     let labels: Vec<_> = drawing.links.iter().map(|link| link.label.as_str()).collect();
     assert_eq!(labels, ["0x1003 mask 0x80", "0x40 mask 0x0", "0xc03 mask 0x20"]);

@@ -7,28 +7,28 @@ use alloc::vec::Vec;
 use fwspec::RequesterId;
 use fwspec::answer::{DeviceRange, Named, PlatformDocument, RequesterRecord, StreamRangeRecord};
 
-use super::{Link, MOST_ROWS, Picture, Row, RowKind, Sink};
+use super::{Link, MAX_ROWS, Picture, Row, RowKind, Sink};
 use crate::name::short;
 use crate::specifier;
 
 /// How many ranges of one bus, or ids of one device, are drawn.
-pub const MOST_RANGES: usize = 64;
+pub const MAX_RANGES: usize = 64;
 
 impl Picture {
-    /// The picture of a firmware. Of a [`brief`](PlatformDocument::brief) document with [`MOST_RANGES`] it shows all.
+    /// The picture of a firmware. Of a [`brief`](PlatformDocument::brief) document with [`MAX_RANGES`] it shows all.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
     /// use fwspec::answer::PlatformDocument;
     /// use fwspec::machine::Firmware;
     /// use fwspec::{Dialect, IdMap};
-    /// use fwspec_report::picture::{MOST_RANGES, Picture};
+    /// use fwspec_report::picture::{MAX_RANGES, Picture};
     /// let mut table = Builder::new(6);
     /// let smmu = table.smmu_v3(0x2b40_0000).id();
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
-    /// let picture = Picture::of_firmware("a board", &PlatformDocument::brief(&firmware, &map, MOST_RANGES));
+    /// let picture = Picture::of_firmware("a board", &PlatformDocument::brief(&firmware, &map, MAX_RANGES));
     /// assert_eq!(picture.links[0].label, "0x100–0x1ff");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
@@ -36,7 +36,7 @@ impl Picture {
         let mut picture = Picture { title: title.to_string(), sinks: sinks(document), ..Picture::default() };
         let mut left_out = 0;
         for requester in &document.requesters {
-            if picture.rows.len() >= MOST_ROWS.saturating_sub(MOST_RANGES + 2) {
+            if picture.rows.len() >= MAX_ROWS.saturating_sub(MAX_RANGES + 2) {
                 left_out += 1;
             } else {
                 picture.requester(document, requester);
@@ -80,7 +80,7 @@ impl Picture {
             let name = inputs(first, last, requester.kind == "root-complex");
             Row { kind: RowKind::Device, parent: head, path: requester.id.clone(), ..Row::root(name) }
         };
-        for range in streams.iter().take(MOST_RANGES) {
+        for range in streams.iter().take(MAX_RANGES) {
             let Some(from) = self.push(row(range.first, range.last)) else { return };
             if let Some(iommu) = &range.iommu {
                 let to = crate::bytes::index(iommu.index);
@@ -91,7 +91,7 @@ impl Picture {
                 row.note = format!("look-up fails with {errno}");
             }
         }
-        for range in requester.past_iommus.iter().take(MOST_RANGES) {
+        for range in requester.past_iommus.iter().take(MAX_RANGES) {
             let Some(from) = self.push(row(range.first, range.last)) else { return };
             if let (Some(first), Some(msi)) = (range.output, &range.msi) {
                 let to = controller(document, msi);
@@ -101,7 +101,7 @@ impl Picture {
                 row.note = format!("look-up fails with {errno}");
             }
         }
-        if requester.left_out > 0 || streams.len() > MOST_RANGES {
+        if requester.left_out > 0 || streams.len() > MAX_RANGES {
             self.push(Row { parent: head, ..Row::root("… and more ranges".to_string()) });
         }
     }
@@ -117,13 +117,13 @@ impl Picture {
     /// A requester that has its ids by itself.
     fn own(&mut self, document: &PlatformDocument, requester: &RequesterRecord, row: Row) {
         let Some(from) = self.push(Row { kind: RowKind::Device, ..row }) else { return };
-        for stream in requester.own.iter().take(MOST_RANGES) {
+        for stream in requester.own.iter().take(MAX_RANGES) {
             let label = specifier::ids(document, stream);
             let to = crate::bytes::index(stream.iommu.index);
             self.links.push(Link { from, to, label, bypass: false });
         }
         if requester.own.is_empty() {
-            for device in requester.devices.iter().flatten().take(MOST_RANGES) {
+            for device in requester.devices.iter().flatten().take(MAX_RANGES) {
                 let label = format!("DeviceID {:#x}", device.id);
                 self.links.push(Link { from, to: controller(document, &device.msi), label, bypass: true });
             }

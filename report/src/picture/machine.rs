@@ -10,10 +10,10 @@ use crate::name::short;
 use fwspec::answer::{DeviceRecord, GroupsDocument, Named, PlacedFunction, SinkRecord};
 use fwspec::{Bdf, Segment};
 
-use super::{Group, Link, MOST_ROWS, Picture, Row, RowKind, Sink};
+use super::{Group, Link, MAX_ROWS, Picture, Row, RowKind, Sink};
 
 /// How many StreamIDs stand on one line.
-const MOST_IDS: usize = 4;
+const MAX_IDS: usize = 4;
 
 impl Picture {
     /// The picture of the groups of a machine.
@@ -42,7 +42,7 @@ impl Picture {
         let mut draw = Draw { document, colours, picture, at: BTreeMap::new(), roots: BTreeMap::new() };
         let mut left_out = 0;
         for device in order(document) {
-            if draw.picture.rows.len() >= MOST_ROWS.saturating_sub(1) {
+            if draw.picture.rows.len() >= MAX_ROWS.saturating_sub(1) {
                 left_out += 1;
             } else {
                 draw.device(device);
@@ -156,8 +156,8 @@ impl Draw<'_> {
                 }
             }
             for (iommu, ids) in ids {
-                let more = if ids.len() > MOST_IDS { " …" } else { "" };
-                let shown: Vec<String> = ids.into_iter().take(MOST_IDS).collect();
+                let more = if ids.len() > MAX_IDS { " …" } else { "" };
+                let shown: Vec<String> = ids.into_iter().take(MAX_IDS).collect();
                 let label = format!("{}{more}{refused}", shown.join(" "));
                 self.picture.links.push(Link { from, to: crate::bytes::index(iommu), label, bypass: false });
             }

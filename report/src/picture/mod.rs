@@ -1,5 +1,5 @@
 //! A machine as a drawing: what masters memory on the left, IOMMUs and MSI controllers on the right, ids on the lines between.
-// Pixels of at most MOST_ROWS rows.
+// Pixels of at most MAX_ROWS rows.
 #![allow(clippy::arithmetic_side_effects)]
 
 mod dot;
@@ -13,13 +13,13 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use dot::dot;
-pub use firmware::MOST_RANGES;
+pub use firmware::MAX_RANGES;
 pub use html::{firmware_html, html};
 pub use layout::{Layout, Rect, Wire, layout};
 pub use svg::svg;
 
 /// How many rows a picture has at most. More are for no eye; a last row counts those left out.
-pub const MOST_ROWS: usize = 2_000;
+pub const MAX_ROWS: usize = 2_000;
 
 /// What is drawn, without any place on paper.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,10 +102,10 @@ pub struct Link {
 }
 
 impl Picture {
-    /// Adds a row and says which it is; `None` once there are [`MOST_ROWS`].
+    /// Adds a row and says which it is; `None` once there are [`MAX_ROWS`].
     fn push(&mut self, row: Row) -> Option<usize> {
         let at = self.rows.len();
-        (at < MOST_ROWS).then(|| {
+        (at < MAX_ROWS).then(|| {
             self.rows.push(row);
             at
         })

@@ -14,9 +14,9 @@ use super::{Style, title};
 /// How wide the page is where the terminal does not say.
 const WIDTH: usize = 100;
 /// Runs of functions, devices, ports or reasons that one line of the page names.
-const NAMED: usize = 12;
+const MAX_NAMED: usize = 12;
 /// Records that could not be read and are told.
-const UNREAD: usize = 8;
+const MAX_UNREAD: usize = 8;
 
 /// The text of `fwspec audit`; `summary` says what the firmware is.
 pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> String {
@@ -36,7 +36,7 @@ pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> Strin
     if !document.skipped.is_empty() {
         let heading = format!("{} records could not be read: more may be open", document.skipped.len());
         text.push_str(&format!("\n{}\n", style.alarm(&heading)));
-        for problem in document.skipped.iter().take(UNREAD) {
+        for problem in document.skipped.iter().take(MAX_UNREAD) {
             text.push_str(&format!("  {}: {}\n", problem.at, problem.error));
         }
     }
@@ -242,7 +242,7 @@ fn reasons(reasons: &[ReasonRecord]) -> Vec<String> {
         said.push(format!("{} on the way to the root {verb} not isolate", few(&ports, "ports")));
     }
     let others = reasons.iter().filter(|reason| reason.port.is_none()).map(|reason| reason.detail.clone());
-    said.extend(others.take(NAMED));
+    said.extend(others.take(MAX_NAMED));
     said
 }
 
@@ -289,8 +289,8 @@ fn named(members: &MembersRecord) -> String {
 }
 
 fn few(words: &[String], what: &str) -> String {
-    let shown = words.get(..NAMED).unwrap_or(words).join(", ");
-    match words.len().saturating_sub(NAMED) {
+    let shown = words.get(..MAX_NAMED).unwrap_or(words).join(", ");
+    match words.len().saturating_sub(MAX_NAMED) {
         0 => shown,
         more => format!("{shown} and {more} more {what}"),
     }

@@ -27,7 +27,7 @@ pub use tree::tree;
 pub use why::why;
 
 /// Ranges of each kind of one requester that [`platform`] shows a reader: a terminal holds no more. `--json` has all of them.
-pub const RANGES_SHOWN: usize = 64;
+pub const MAX_RANGES: usize = 64;
 
 /// How text is dressed.
 #[derive(Clone, Copy, Debug, Default)]

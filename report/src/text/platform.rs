@@ -27,7 +27,7 @@ use crate::specifier::{ids, layout, range, span};
 /// table.smmu_v3(0x2b40_0000);
 /// let firmware = Firmware::open("iort.bin", table.finish())?;
 /// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
-/// let document = PlatformDocument::brief(&firmware, &map, text::RANGES_SHOWN);
+/// let document = PlatformDocument::brief(&firmware, &map, text::MAX_RANGES);
 /// assert!(text::platform(&document, Style::default()).contains("smmu-v3  0x2b400000"));
 /// # Ok::<(), fwspec::Error>(())
 /// ```

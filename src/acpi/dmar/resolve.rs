@@ -2,10 +2,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Body, Dmar, Drhd, ScopeType};
+use crate::limits::MAX_DMAR_UNITS;
 use crate::{At, Bdf, Error, ErrorKind, Segment};
-
-/// The most units of one table that are compared with each other. No machine has a tenth as many, and the time stays linear in the table.
-const MAX_UNITS: usize = 256;
 
 /// What a DMAR alone says about the unit of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub fn unit_of(table: &Dmar<'_>, function: Bdf) -> Result<UnitAnswer, Error> {
     let mut on_root_bus = function.rid.bus() == 0;
     for (order, unit) in units(table, function.segment).enumerate() {
         let (at, unit) = unit?;
-        if order < MAX_UNITS && is_repeated(table, at, &unit) {
+        if order < MAX_DMAR_UNITS && is_repeated(table, at, &unit) {
             continue;
         }
         if unit.include_all() {
@@ -94,5 +92,5 @@ fn units<'a>(table: &Dmar<'a>, segment: Segment) -> impl Iterator<Item = Result<
 /// Whether an earlier unit has the same registers: Linux takes the first only (`dmar_find_dmaru`).
 fn is_repeated(table: &Dmar<'_>, at: At, unit: &Drhd<'_>) -> bool {
     let earlier = units(table, unit.segment).map_while(Result::ok).take_while(|(other, _)| *other < at);
-    earlier.take(MAX_UNITS).any(|(_, other)| other.base == unit.base)
+    earlier.take(MAX_DMAR_UNITS).any(|(_, other)| other.base == unit.base)
 }

@@ -3,7 +3,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Body, Iort, Mapping, Node, NodeType};
-use crate::dialect::MOST_HOPS;
+use crate::limits::MAX_HOPS;
 use crate::{
     Bdf, ComponentRule, CountRule, Dialect, Error, ErrorKind, LastIdRule, RootComplexRule, SingleRule,
 };
@@ -101,7 +101,7 @@ fn cycle(node: &Node<'_>, id: u32) -> Error {
 /// How many usable nodes there are of some types, as far as an id is followed.
 fn count(iort: &Iort<'_>, of: impl Fn(NodeType) -> bool) -> usize {
     let nodes = iort.nodes().map_while(Result::ok).filter(|node| of(node.node_type()) && node.is_usable());
-    nodes.take(MOST_HOPS).count()
+    nodes.take(MAX_HOPS).count()
 }
 
 fn kind_at(iort: &Iort<'_>, offset: u32) -> Option<NodeType> {

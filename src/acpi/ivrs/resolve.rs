@@ -2,11 +2,8 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::{Body, Claim, Ivhd, Ivrs};
+use crate::limits::MAX_IVRS_CLAIMS;
 use crate::{At, Bdf, Error, RequesterId, Segment};
-
-/// The most claims of different units on one function that are compared with those before them. No table has a tenth as many, and the
-/// time stays linear in the table.
-const MAX_COMPARED: usize = 64;
 
 /// What an IVRS says of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +58,7 @@ pub fn unit_of(table: &Ivrs<'_>, function: Bdf) -> Result<Option<Translation>, E
             // Where it sends as another, whatever unit it has.
             alias = claim.alias.or(alias);
             let other_unit = found.is_some_and(|found| found.unit != at);
-            if other_unit && claim.data != 0 && compared < MAX_COMPARED {
+            if other_unit && claim.data != 0 && compared < MAX_IVRS_CLAIMS {
                 compared = compared.saturating_add(1);
                 if is_repeated(table, segment, &claim) {
                     continue;

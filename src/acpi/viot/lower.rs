@@ -6,18 +6,12 @@ use alloc::vec::Vec;
 
 use super::{Node, PciRange, Viot};
 use crate::bytes::saturate;
+use crate::limits::{MAX_VIOT_SEGMENTS, MAX_VIOT_SPARE_MAPPINGS};
 use crate::model::{
     BusKind, Errno, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiRoute, Origin, Output, PlatformMaster,
     Requester, RequesterKind, Specifier, Target,
 };
 use crate::{At, Bdf, Error, ErrorKind, Format, Platform, Segment};
-
-/// The most segments that the ranges of a table are written out for. One 24-byte node can name 65,536, and the hosts made of
-/// them must stay a small multiple of the table; no machine has a tenth as many.
-const MOST_SEGMENTS: usize = 64;
-
-/// The most mappings that a range of several segments may be written out to, beside two for every node of the table.
-const SPARE_MAPPINGS: usize = 256;
 
 impl Viot<'_> {
     /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`].
@@ -44,7 +38,7 @@ impl Viot<'_> {
             platform: Platform { source: Some(self.sdt().source()), ..Platform::default() },
             places: Vec::new(),
             hosts: BTreeMap::new(),
-            spare: usize::from(self.node_count()).saturating_mul(2).saturating_add(SPARE_MAPPINGS),
+            spare: usize::from(self.node_count()).saturating_mul(2).saturating_add(MAX_VIOT_SPARE_MAPPINGS),
         };
         lowering.platform.skipped.extend(self.sdt().checksum_error());
         let mut endpoints = Vec::new();
@@ -109,7 +103,7 @@ impl Lowering {
         }
         let Some((iommu, function)) = self.target(range.output_node, at) else { return };
         for segment in segment_start..=segment_end {
-            let room = self.hosts.contains_key(&segment) || self.hosts.len() < MOST_SEGMENTS;
+            let room = self.hosts.contains_key(&segment) || self.hosts.len() < MAX_VIOT_SEGMENTS;
             let Some(spare) = self.spare.checked_sub(2).filter(|_| room) else {
                 return self.skip(ErrorKind::SegmentsMany { from: segment, to: segment_end }, at);
             };

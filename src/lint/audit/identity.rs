@@ -6,16 +6,12 @@ use alloc::vec::Vec;
 
 use super::Audit;
 use crate::bytes::saturate;
+use crate::limits::{MAX_MASKS_COMPARED, MAX_SHARED_IDS, MAX_SOURCES_NAMED};
 use crate::lint::interval::Span;
 use crate::lint::msi::{self, Sender};
 use crate::lint::streams::Produced;
 use crate::model::{BusKind, MsiKind, Output, RequesterKind, Target};
 use crate::{IdMap, Platform};
-
-/// Sources of one range that are named; the others are counted.
-const NAMED: usize = 8;
-/// Ranges of one IOMMU or controller that are listed: hostile firmware has one for every two mappings.
-const LISTED: usize = 1_000;
 
 /// Ids that several sources produce, all of them the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,12 +119,12 @@ fn shared(kind: IdKind, at: u32, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
             open.remove(&position);
         }
         let next = edges.peek().map(|(id, ..)| *id);
-        if next == Some(first) || open.len() < 2 || listed == LISTED {
+        if next == Some(first) || open.len() < 2 || listed == MAX_SHARED_IDS {
             continue;
         }
         listed = listed.saturating_add(1);
         let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
-        let sources = open.iter().take(NAMED).filter_map(|position| {
+        let sources = open.iter().take(MAX_SOURCES_NAMED).filter_map(|position| {
             let span = spans.get(*position)?;
             let (from, input, constant) = span.of;
             let moved = |id: u32| if constant { 0 } else { id.saturating_sub(span.first) };
@@ -167,12 +163,10 @@ fn joined(spans: &mut Vec<Span<Of>>) {
 
 /// Masters whose stream matches meet at an SMMUv1/v2: (id, mask, requester).
 fn matching(at: u32, masters: Vec<(u16, u16, u32)>, audit: &mut Audit) {
-    /// Distinct masks that are compared with each other. Real trees have five at most.
-    const MASKS: usize = 16;
     let mut masks: Vec<u16> = masters.iter().map(|(_, mask, _)| *mask).collect();
     masks.sort_unstable();
     masks.dedup();
-    masks.truncate(MASKS);
+    masks.truncate(MAX_MASKS_COMPARED);
     for (position, a) in masks.iter().enumerate() {
         for b in masks.iter().skip(position).filter(|b| (*a, **b) != (0, 0)) {
             let mut met: BTreeMap<u16, (BTreeSet<u16>, BTreeSet<u32>)> = BTreeMap::new();
@@ -188,7 +182,7 @@ fn matching(at: u32, masters: Vec<(u16, u16, u32)>, audit: &mut Audit) {
                 }
                 let sources = requesters
                     .iter()
-                    .take(NAMED)
+                    .take(MAX_SOURCES_NAMED)
                     .map(|requester| IdSource { from: Sender::Requester(*requester), inputs: None });
                 audit.shared_ids.push(SharedId {
                     kind: IdKind::Stream,

@@ -6,11 +6,9 @@ use alloc::vec::Vec;
 use super::{bytes_of, header};
 use crate::acpi::iort::{Body, Iort, Node};
 use crate::bytes::saturate;
+use crate::limits::MAX_NODES_NAMED;
 use crate::lint::Code;
 use crate::lint::collect::{Bytes, Findings, relate};
-
-/// Other nodes that a finding about many of them names.
-const NAMED: usize = 4;
 
 pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings) {
     let revision = iort.revision();
@@ -97,7 +95,7 @@ fn identifiers(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings) {
         }
         let message = format_args!("{} nodes have the identifier {identifier}", same.len());
         let mut finding = findings.add(Code::IdentifierRepeated, bytes_of(first, 4, 4), message);
-        for (_, other) in others.iter().take(NAMED) {
+        for (_, other) in others.iter().take(MAX_NODES_NAMED) {
             relate(
                 finding.as_deref_mut(),
                 bytes_of(other, 4, 4),
