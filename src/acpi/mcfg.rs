@@ -152,8 +152,8 @@ mod lower {
                     platform.skipped.push(Error { kind, at: entry.at });
                     continue;
                 }
-                let (segment, ecam) = (entry.segment, entry.base);
-                platform.buses.push(SegmentBuses { segment, first, last, ecam });
+                let (at, segment, ecam) = (entry.at, entry.segment, entry.base);
+                platform.buses.push(SegmentBuses { at, segment, first, last, ecam });
             }
         }
     }

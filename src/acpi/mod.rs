@@ -14,6 +14,6 @@ mod sdt;
 pub mod viot;
 mod walk;
 
-pub use madt::{ItsUnit, ItsUnits, Madt};
+pub use madt::{ItsKind, ItsUnit, ItsUnits, Madt};
 pub use mcfg::{Allocation, Allocations, Mcfg};
 pub use sdt::Sdt;

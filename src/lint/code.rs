@@ -561,9 +561,25 @@ rules! {
     ItsUnknown "IORT067" "its-unknown" Error [] {
         "An ITS group names a GIC ITS that the MADT does not have."
         "Linux registers no MSI domain for it: the devices behind it have no MSIs."
+        seen "a shipped firmware: an IORT with an ITS group, a MADT without any GIC ITS"
+        help "Use the identifier of the GIC ITS structure in the MADT; with GICv5 that of the translate frame."
+        see "DEN0049 §3.1.1.1; ACPI 6.5 §5.2.12.18; linux iort_find_domain_token, gic_acpi_parse_madt_its_translate"
+    }
+
+    // -- MADT and MCFG beside an IORT --
+    ItsRepeated "MADT001" "its-repeated" Warn [] {
+        "Two GIC ITS structures of the MADT have one identifier."
+        "An IORT cannot tell them apart: Linux sends the MSIs of all devices to the last of them."
         seen ""
-        help "Use the identifier of the GIC ITS structure in the MADT."
-        see "DEN0049 §3.1.1.1; ACPI 6.5 §5.2.12.18; linux iort_find_domain_token"
+        help "Give each GIC ITS, with GICv5 each translate frame, an identifier of its own."
+        see "ACPI 6.5 §5.2.12.18; linux iort_register_domain_token, iort_find_domain_token"
+    }
+    SegmentWithoutRoot "MCFG001" "segment-without-root" Warn [] {
+        "The MCFG has a PCI segment that no root complex of the IORT has."
+        "Linux finds no node for its host bridge: its functions have no StreamID by the IORT, and no MSI domain."
+        seen ""
+        help "Add a root complex node for the segment, or correct the segment of an existing one."
+        see "DEN0049 §3.1.1.5; linux iort_match_node_callback: ACPI_IORT_NODE_PCI_ROOT_COMPLEX"
     }
 
     // -- device tree --

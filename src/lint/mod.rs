@@ -4,6 +4,7 @@
 //! it meaningless: a node whose mappings run out of it is not told about the IDs in them as well.
 
 pub mod audit;
+mod beside;
 mod code;
 mod collect;
 mod companion;

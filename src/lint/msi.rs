@@ -1,7 +1,6 @@
 //! Where MSIs go: StreamIDs that lead no further, and DeviceIDs that two sources share.
 #![deny(clippy::arithmetic_side_effects)]
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Code;
@@ -42,22 +41,6 @@ pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findi
             platform.label(iommu.origin)
         );
         findings.add(Code::MsiHole, place, message);
-    }
-}
-
-/// ITS groups of units that the MADT does not list.
-pub(super) fn unknown(platform: &Platform, findings: &mut Findings) {
-    let Some(known) = &platform.its_units else { return };
-    let known: BTreeSet<u32> = known.iter().copied().collect();
-    for controller in &platform.msi_controllers {
-        let MsiKind::ItsGroup(units) = &controller.kind else { continue };
-        let subject = controller.origin.at.offset;
-        for (unit, place) in units.iter().zip((subject.saturating_add(20)..).step_by(4)) {
-            if !known.contains(unit) {
-                let message = format_args!("no GIC ITS of the MADT has the identifier {unit:#x}");
-                findings.add(Code::ItsUnknown, Bytes { subject, offset: place, len: 4 }, message);
-            }
-        }
     }
 }
 

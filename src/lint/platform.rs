@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Code;
+use super::beside;
 use super::collect::{Bytes, Findings};
 use super::companion;
 use super::interval::{Span, common, gaps, next_within, union};
@@ -35,7 +36,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
     let mut produced = Produced::of(platform, &map);
     streams::shared(platform, &mut produced, findings);
     streams::conflicts(platform, &produced, findings);
-    msi::unknown(platform, findings);
+    beside::check(platform, findings);
     msi::holes(platform, &map, &produced, findings);
     msi::shared(platform, &map, &produced, findings);
     stranded(platform, &produced, findings);

@@ -12,14 +12,14 @@ use alloc::vec::Vec;
 
 pub use iommu::{DeviceIdTable, GroupRule, Iommu, IommuKind, MsiIndex, SmmuModel, SpecifierField};
 pub use mapping::{Errno, IdMapping, IdTable, Output, Target};
-pub use msi::{MsiController, MsiKind};
+pub use msi::{ItsUnit, MsiController, MsiKind};
 pub use origin::{Label, Origin, PathId, Paths, ShortLabel};
 pub use requester::{
     BusKind, Coherency, IdBus, MsiRoute, NamedComponent, PlatformMaster, Requester, RequesterKind, Specifier,
 };
 pub use reserved::{Protection, Region, RegionKind, Reserved, StreamRange};
 
-use crate::{Bdf, Error, Format, Segment, Source};
+use crate::{At, Bdf, Error, Format, Segment, Source};
 
 /// All facts of one firmware. Records that could not be read are in [`skipped`](Platform::skipped); everything else is as
 /// the firmware says it, in its order, unjudged.
@@ -37,8 +37,8 @@ pub struct Platform {
     pub reserved: Vec<Reserved>,
     /// Bus ranges of segments, where the firmware tells them apart from the requesters (ACPI MCFG).
     pub buses: Vec<SegmentBuses>,
-    /// Identifiers of the GIC ITS units that there are (ACPI MADT); `None` where nothing tells.
-    pub its_units: Option<Vec<u32>>,
+    /// The GIC ITS units that there are (ACPI MADT); `None` where nothing tells, empty where a MADT has none.
+    pub its_units: Option<Vec<ItsUnit>>,
     /// Names behind the device-tree [`Origin`]s.
     pub paths: Paths,
     /// Records that could not be read or used, in the order in which they were met.
@@ -48,6 +48,8 @@ pub struct Platform {
 /// The buses that one MCFG entry gives to a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SegmentBuses {
+    /// Where the entry stands.
+    pub at: At,
     /// The segment.
     pub segment: Segment,
     /// First bus number.

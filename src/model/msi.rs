@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Origin;
+use crate::At;
 
 /// An MSI controller: an IORT ITS group, or a device-tree node that `msi-map` or `msi-parent` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct MsiController {
 /// What an MSI controller is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MsiKind {
-    /// An IORT ITS group: the GIC ITS IDs of its members (as in the MADT), in table order. Operating systems use the
+    /// An IORT ITS group: the identifiers of its members, see [`ItsUnit`], in table order. Operating systems use the
     /// first only.
     ItsGroup(Vec<u32>),
     /// A device-tree node.
@@ -26,4 +27,16 @@ pub enum MsiKind {
         /// Whether `status` lets it be used.
         available: bool,
     },
+}
+
+/// What an ITS group can name, as a MADT has it: a GIC ITS, or a translate frame of a GICv5 ITS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItsUnit {
+    /// Where its structure stands.
+    pub at: At,
+    /// Its identifier.
+    pub id: u32,
+    /// The GICv5 ITS that the frame belongs to, where the MADT does not have it: Linux does not know the frame then
+    /// (drivers/irqchip/irq-gic-v5-its.c `gic_acpi_parse_madt_its_translate`).
+    pub missing: Option<u32>,
 }

@@ -138,8 +138,14 @@ fn a_segment_that_only_mcfg_knows_is_open() {
     let smmu = table.smmu_v3(0x2b40_0000).id();
     table.root_complex(0).maps(0..=0xffff, 0, smmu);
     let mut platform = Iort::parse(&table.finish()).unwrap().platform();
-    let buses =
-        |segment| fwspec::model::SegmentBuses { segment: Segment(segment), first: 0x20, last: 0x2f, ecam: 0 };
+    let at = fwspec::Source::MCFG.at(44);
+    let buses = |segment| fwspec::model::SegmentBuses {
+        at,
+        segment: Segment(segment),
+        first: 0x20,
+        last: 0x2f,
+        ecam: 0,
+    };
     platform.buses = vec![buses(0), buses(7)];
     let ranges = audited(&platform).0.ranges;
     assert_eq!(ranges.len(), 1);

@@ -157,6 +157,47 @@ fn its(id: u32) -> Vec<u8> {
     [&[0x0f, 20, 0, 0][..], &id.to_le_bytes(), &0x0808_0000_u64.to_le_bytes(), &[0; 4]].concat()
 }
 
+/// The identifiers of the ITS units that a MADT has.
+fn ids(platform: &Platform) -> Vec<u32> {
+    platform.its_units.iter().flatten().map(|unit| unit.id).collect()
+}
+
+#[test]
+fn a_madt_without_its_says_that_there_is_none() {
+    let distributor = [&[0x0c, 24][..], &[0; 22]].concat();
+    let mut platform = Platform::default();
+    Madt::parse(&madt(&[&distributor])).unwrap().lower_into(&mut platform);
+    assert_eq!((platform.its_units, platform.skipped), (Some(vec![]), vec![]));
+}
+
+/// linux drivers/irqchip/irq-gic-v5-its.c: a frame is registered under its own identifier, by the ITS that it belongs to.
+#[test]
+fn of_gicv5_the_translate_frames_of_an_its_count() {
+    let routing = [&[0x1c, 32][..], &[0; 30]].concat();
+    let its = |id: u8| [0x1d, 16, 0, 0, id, 0, 0, 0, 0, 0, 0x10, 0x2f, 0, 0, 0, 0];
+    let frame = |its: u8, id: u8| {
+        [&[0x1e, 24, 0, 0][..], &[its, 0, 0, 0, id, 0, 0, 0], &[0; 4], &[0, 0, 0x13, 0x2f, 0, 0, 0, 0]]
+            .concat()
+    };
+    // A frame may stand before the ITS that it belongs to.
+    let bytes = madt(&[&routing, &frame(5, 1), &its(5), &frame(5, 2), &frame(6, 3)]);
+    let mut platform = Platform::default();
+    Madt::parse(&bytes).unwrap().lower_into(&mut platform);
+    assert_eq!(platform.skipped, []);
+    let known = platform.its_units.unwrap();
+    assert_eq!(
+        known.iter().map(|unit| (unit.id, unit.missing)).collect::<Vec<_>>(),
+        [(1, None), (2, None), (3, Some(6))]
+    );
+    for (structure, need) in [([0x1d, 12], 16), ([0x1e, 20], 24)] {
+        let short = [&structure[..], &vec![0; usize::from(structure[1]) - 2]].concat();
+        let mut platform = Platform::default();
+        Madt::parse(&madt(&[&short])).unwrap().lower_into(&mut platform);
+        let kind = ErrorKind::NodeTooShort { length: structure[1].into(), need };
+        assert_eq!(platform.skipped.iter().map(|error| error.kind).collect::<Vec<_>>(), [kind]);
+    }
+}
+
 #[test]
 fn madt_says_which_its_units_there_are() {
     // Between them a GIC distributor, which says nothing of IOMMUs.
@@ -165,7 +206,9 @@ fn madt_says_which_its_units_there_are() {
     let mut platform = Platform::default();
     assert_eq!(platform.its_units, None, "nothing is known without a MADT");
     Madt::parse(&bytes).unwrap().lower_into(&mut platform);
-    assert_eq!((platform.its_units, platform.skipped), (Some(vec![3, u32::MAX]), vec![]));
+    assert_eq!((ids(&platform), &platform.skipped), (vec![3, u32::MAX], &vec![]));
+    let places: Vec<_> = platform.its_units.iter().flatten().map(|unit| unit.at.to_string()).collect();
+    assert_eq!(places, ["APIC+0x2c", "APIC+0x58"]);
 }
 
 #[test]
@@ -179,7 +222,7 @@ fn broken_madt_structures_are_told_and_never_walked_past() {
     ] {
         let mut platform = Platform::default();
         Madt::parse(&madt(structures)).unwrap().lower_into(&mut platform);
-        assert_eq!(platform.its_units, Some(vec![3]));
+        assert_eq!(ids(&platform), [3]);
         let [error] = platform.skipped.as_slice() else { panic!("{:?}", platform.skipped) };
         assert_eq!((error.kind, error.at.to_string()), (kind, format!("APIC+{offset:#x}")));
     }
@@ -201,8 +244,14 @@ fn mcfg_says_which_buses_a_segment_has() {
     let bytes = mcfg(&[(0x40_1000_0000, 0, 0, 0xff), (0x50_0000_0000, 3, 0x10, 0x1f)]);
     let mut platform = Platform::default();
     Mcfg::parse(&bytes).unwrap().lower_into(&mut platform);
-    let buses = |segment, first, last, ecam| SegmentBuses { segment: Segment(segment), first, last, ecam };
-    let wanted = [buses(0, 0, 0xff, 0x40_1000_0000), buses(3, 0x10, 0x1f, 0x50_0000_0000)];
+    let buses = |offset, segment, first, last, ecam| SegmentBuses {
+        at: Source::MCFG.at(offset),
+        segment: Segment(segment),
+        first,
+        last,
+        ecam,
+    };
+    let wanted = [buses(44, 0, 0, 0xff, 0x40_1000_0000), buses(60, 3, 0x10, 0x1f, 0x50_0000_0000)];
     assert_eq!((platform.buses, platform.skipped), (wanted.to_vec(), vec![]));
 }
 

@@ -36,14 +36,43 @@ fn root(change: impl FnOnce(&mut Builder, NodeId, NodeId)) -> Vec<u8> {
     with(6, change)
 }
 
-/// A MADT with one GIC ITS.
-fn madt(its: u32) -> Vec<u8> {
-    let mut table = [&b"APIC\x40\0\0\0\x05\0FWSPECFWSPEC  "[..], &[0; 20][..]].concat();
-    table.extend([0x0f, 20, 0, 0]);
-    table.extend(its.to_le_bytes());
+/// An ACPI table of this revision with this body behind its header.
+fn sdt(signature: &[u8; 4], revision: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 36).unwrap();
+    let mut table = [&signature[..], &length.to_le_bytes(), &[revision, 0], b"FWSPECFWSPEC  "].concat();
     table.extend([0; 12]);
+    table.extend(body);
     table[9] = table.iter().fold(0_u8, |sum, byte| sum.wrapping_sub(*byte));
     table
+}
+
+/// A MADT with these structures.
+pub fn madt(structures: &[Vec<u8>]) -> Vec<u8> {
+    sdt(b"APIC", 5, &[vec![0; 8], structures.concat()].concat())
+}
+
+/// A GIC ITS of a MADT.
+pub fn its(id: u32) -> Vec<u8> {
+    [&[0x0f, 20, 0, 0][..], &id.to_le_bytes(), &[0; 12]].concat()
+}
+
+/// A GICv5 ITS of a MADT.
+pub fn its_v5(id: u32) -> Vec<u8> {
+    [&[0x1d, 16, 0, 0][..], &id.to_le_bytes(), &[0; 8]].concat()
+}
+
+/// A translate frame of a GICv5 ITS.
+pub fn translate_frame(its: u32, id: u32) -> Vec<u8> {
+    [&[0x1e, 24, 0, 0][..], &its.to_le_bytes(), &id.to_le_bytes(), &[0; 12]].concat()
+}
+
+/// An MCFG with these segments, of all buses.
+pub fn mcfg(segments: &[u16]) -> Vec<u8> {
+    let entry = |segment: &u16| {
+        let base = 0x10_0000_0000_u64 * (u64::from(*segment) + 1);
+        [&base.to_le_bytes()[..], &segment.to_le_bytes(), &[0, 0xff], &[0; 4]].concat()
+    };
+    sdt(b"MCFG", 1, &[vec![0; 8], segments.iter().flat_map(entry).collect()].concat())
 }
 
 const GPU: &str = r"\_SB_.GPU0";
@@ -182,7 +211,9 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
             t.edit(root).mapping(0, 0, 0, smmu, 0).claim_mapping_count(1);
         }),
         Code::TableRepeated => [healthy().0.finish(), healthy().0.finish()].concat(),
-        Code::ItsUnknown => [healthy().0.finish(), madt(7)].concat(),
+        Code::ItsUnknown => [healthy().0.finish(), madt(&[its(7)])].concat(),
+        Code::ItsRepeated => [healthy().0.finish(), madt(&[its(0), its(0)])].concat(),
+        Code::SegmentWithoutRoot => [healthy().0.finish(), mcfg(&[0, 1])].concat(),
         Code::DmaHole => root(|t, _, smmu| done(t.root_complex(0).maps(0..=0xff, 0, smmu))),
         Code::Bypass => root(|t, its, smmu| {
             t.root_complex(0).maps(0..=0xff, 0, smmu).maps(0x100..=0xffff, 0x100, its);

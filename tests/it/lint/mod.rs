@@ -1,6 +1,7 @@
 //! What is wrong, risky or odd.
 
 mod acpi;
+mod beside;
 mod devices;
 mod dtb;
 mod samples;
