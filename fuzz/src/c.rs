@@ -125,20 +125,23 @@ fn group(map: Option<&fwspec_map>, text: &[u8], words: &mut Words<'_>) {
             Some(&mut error),
         )
     });
-    for _ in 0..4 {
-        let (kind, place, id) = (u32::from(words.byte() % 4), u32::from(words.byte() % 4), words.id());
-        let device = fwspec_device { kind, place, id };
+    let device = |words: &mut Words<'_>| {
+        let (kind, place) = (u32::from(words.byte() % 4), u32::from(words.byte() % 4));
+        fwspec_device { kind, place, id: words.id() }
+    };
+    for turn in 0..4 {
+        let added = device(words);
+        // Every other one as what another device sends as.
+        let proxy = (turn % 2 == 1).then(|| device(words));
         let config = &words.0[..words.0.len().min(256)];
+        let (start, length) = (config.as_ptr().cast::<c_void>(), config.len());
+        let (groups, error) = (Some(&mut *groups), Some(&mut error));
+        let placement = Some(&mut MaybeUninit::uninit());
         promised(unsafe {
-            let placement = Some(&mut MaybeUninit::uninit());
-            fwspec_groups_add(
-                Some(&mut groups),
-                device,
-                config.as_ptr().cast::<c_void>(),
-                config.len(),
-                placement,
-                Some(&mut error),
-            )
+            match proxy {
+                Some(proxy) => fwspec_groups_add_as(groups, added, proxy, start, length, placement, error),
+                None => fwspec_groups_add(groups, added, start, length, placement, error),
+            }
         });
     }
     promised(fwspec_groups_settle(Some(&mut groups)));
@@ -160,6 +163,14 @@ fn group(map: Option<&fwspec_map>, text: &[u8], words: &mut Words<'_>) {
         filled(reason, |out, room, count| unsafe {
             fwspec_why(Some(&groups), pair[0], pair[1], out, room, count)
         });
+        let blocker = unsafe { MaybeUninit::<fwspec_blocker>::zeroed().assume_init() };
+        filled(blocker, |out, room, count| unsafe {
+            fwspec_blockers(Some(&groups), pair[0], out, room, count)
+        });
+        let mut msi = MaybeUninit::<fwspec_msi>::uninit();
+        if promised(fwspec_groups_msi(Some(&groups), pair[0], Some(&mut msi))) == FWSPEC_OK {
+            label(map, unsafe { msi.assume_init() }.controller);
+        }
         filled(stream, |out, room, count| unsafe {
             fwspec_groups_streams(Some(&groups), pair[0], out, room, count)
         });
