@@ -34,6 +34,8 @@ pub struct Dialect {
     pub dangling_shadows: bool,
     /// How many cells an entry of `iommu-map` and `msi-map` has.
     pub map_cells: MapCells,
+    /// Whether an IOMMU translates only where a driver binds to it.
+    pub drivers: DriverRule,
     /// Whether an output past `0xffff_ffff` wraps (C arithmetic of the kernels) or is no output at all.
     pub output_wraps: bool,
 }
@@ -115,6 +117,16 @@ pub enum MapCells {
     AlwaysFour,
 }
 
+/// Whether an IOMMU translates only where a driver binds to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DriverRule {
+    /// A driver of Linux has to (linux `of_iommu_xlate`; [`Iommu::driver`](crate::model::Iommu::driver)).
+    Linux,
+    /// Nothing is known of drivers.
+    Any,
+}
+
 impl Dialect {
     /// The specifications, without anybody's work-arounds.
     pub const SPEC: Dialect = Dialect {
@@ -129,6 +141,7 @@ impl Dialect {
         null_first_disables: false,
         dangling_shadows: false,
         map_cells: MapCells::FromTarget,
+        drivers: DriverRule::Any,
         output_wraps: false,
     };
 
@@ -141,6 +154,7 @@ impl Dialect {
         component: ComponentRule::LeadingSingles,
         null_first_disables: true,
         dangling_shadows: true,
+        drivers: DriverRule::Linux,
         output_wraps: true,
         ..Dialect::SPEC
     };

@@ -574,8 +574,19 @@ pub enum ErrorKind {
     RegionMoved {
         /// Index of the entry in the property.
         entry: u32,
-        /// Low 32 bits of the address in `iommu-addresses`.
-        iova: u32,
+        /// The address in `iommu-addresses`, as the device's DMA is translated.
+        iova: u64,
+    },
+    /// A reserved region at an address that the `dma-ranges` above its master do not pass on. Linux goes on reading at address 0
+    /// then (`of_translate_dma_region` answers NULL, which `of_iommu_get_resv_regions` does not look at).
+    #[error(
+        "entry {entry}: no dma-ranges pass on {iova:#x}: Linux cannot translate it, and reads on at address 0"
+    )]
+    RegionUnreachable {
+        /// Index of the entry in the property.
+        entry: u32,
+        /// The address in `iommu-addresses`.
+        iova: u64,
     },
 
     // -- PCI configuration space (pci/) --

@@ -102,7 +102,8 @@ mod slab;
 mod cases;
 
 pub use dialect::{
-    ComponentRule, CountRule, Dialect, LastIdRule, MapCells, MsiIndexRule, RootComplexRule, SingleRule,
+    ComponentRule, CountRule, Dialect, DriverRule, LastIdRule, MapCells, MsiIndexRule, RootComplexRule,
+    SingleRule,
 };
 pub use error::{At, Error, ErrorKind, Format, Source};
 #[cfg(feature = "alloc")]

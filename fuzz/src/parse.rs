@@ -178,7 +178,7 @@ pub fn acpi_iort(bytes: &[u8]) {
 }
 
 pub fn dt_tree(bytes: &[u8]) {
-    show::debug(&(Cells::of(bytes), Binding::of([bytes])));
+    show::debug(&(Cells::of(bytes), Binding::of([bytes]).map(|(driver, _)| driver.name)));
     let Ok(tree) = Tree::parse(bytes) else { return };
     for node in tree.nodes().map_while(Result::ok) {
         show::debug(&(node.name(), node.offset(), node.phandle(), node.cell("reg")));

@@ -444,6 +444,8 @@ impl View<'_> {
             Unmapped::IommuUnavailable(iommu) => {
                 format!("{} is disabled, or of a model that nobody drives", self.iommu(iommu))
             }
+            Unmapped::NoDriver(iommu) => format!("no Linux driver translates for {}", self.iommu(iommu)),
+            Unmapped::NotAdmitted(iommu) => format!("the driver of {} does not take it", self.iommu(iommu)),
             Unmapped::TwoKinds => "on IOMMUs of two kinds, which Linux refuses".to_string(),
             Unmapped::NotSingle => "no single mapping: its ids come from its bus, if at all".to_string(),
             Unmapped::Itself(iommu) => format!("{} itself", self.iommu(iommu)),

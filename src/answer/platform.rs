@@ -74,6 +74,8 @@ pub struct IommuRecord {
     /// StreamID bits that it ignores for one-cell specifiers.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub stream_match_mask: Option<u16>,
+    /// The Linux driver that binds to it; null where none does.
+    pub driver: Option<&'static str>,
     /// Which masters its Linux driver puts into one group, as [`GroupRule`](crate::model::GroupRule) words it.
     pub grouping: &'static str,
     /// The DeviceID of the IOMMU's own MSIs.
@@ -506,11 +508,12 @@ impl View<'_> {
                 .map(FieldRecord::from)
                 .collect(),
             stream_match_mask: iommu.stream_match_mask,
+            driver: iommu.driver.map(|driver| driver.name),
             grouping: iommu.group_rule.word(),
             own_msi: mapped.and_then(|mapped| mapped.own_msi).map(|request| self.msi_id(request)),
             usable: mapped.is_none_or(|mapped| mapped.available),
             function: iommu.function.map(|(_, rid)| rid),
-            binding: iommu.specifier,
+            binding: iommu.specifier(),
         }
     }
 

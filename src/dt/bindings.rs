@@ -1,40 +1,49 @@
-//! What each IOMMU binding calls its cells, and what its Linux driver makes of groups. One row, one binding.
+//! The Linux drivers of IOMMUs: which `compatible` strings they bind to, what the cells of a specifier are to them, and what
+//! they make of groups. One row, strings with the same facts; read from `drivers/iommu` of Linux 7.3.
 
-use crate::model::{GroupRule, IommuKind, SmmuModel, SpecifierField};
+mod mediatek;
 
-/// A family of IOMMUs that is described in one way.
+use crate::model::{Admission, GroupRule, IommuKind, LinuxDriver, SmmuModel, SpecifierField};
+
+/// A Linux driver and the nodes that it binds to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Driver {
+    /// Its name, as in `/sys/bus/platform/drivers`.
+    pub name: &'static str,
+    /// Its source below `drivers` of Linux, and the match table there.
+    pub table: &'static str,
+    /// What it binds to.
+    pub bindings: &'static [Binding],
+}
+
+/// A family of IOMMUs that is described and driven in one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// `compatible` strings; a `*` stands for anything.
+    /// `compatible` strings of the driver's match table.
     pub compatible: &'static [&'static str],
     /// Values that the binding allows for `#iommu-cells`.
     pub cells: &'static [u32],
-    /// What the cells are, whole or in parts.
-    pub meaning: &'static [SpecifierField],
     /// What the IOMMU is.
     pub kind: IommuKind,
     /// Which masters its driver puts together.
     pub group_rule: GroupRule,
-    /// The binding, below `Documentation/devicetree/bindings` of Linux, and the driver function that takes the cells.
+    /// What its driver does with masters.
+    pub driver: &'static LinuxDriver,
+    /// The binding, below `Documentation/devicetree/bindings` of Linux, and the driver functions that decide.
     pub citation: &'static str,
 }
 
-/// The driver takes 16 bits of each cell and drops the others (`FIELD_PREP` of `ARM_SMMU_SMR_ID` and `ARM_SMMU_SMR_MASK`).
 const SMMU: Binding = Binding {
     compatible: &[],
     cells: &[1, 2],
-    meaning: &[bits("stream", 0, 15, 0), bits("mask", 1, 15, 0)],
     kind: IommuKind::SmmuV2(SmmuModel::GenericV2),
     group_rule: GroupRule::SharedStreamMapping,
-    citation: "iommu/arm,smmu.yaml; arm_smmu_of_xlate, arm_smmu_device_group",
+    driver: LinuxDriver::ARM_SMMU,
+    citation: "iommu/arm,smmu.yaml; arm_smmu_of_xlate, arm_smmu_device_group, arm_smmu_get_resv_regions",
 };
 
 const fn whole(name: &'static str) -> SpecifierField {
-    SpecifierField { name, cell: 0, low: 0, high: 31 }
-}
-
-const fn bits(name: &'static str, cell: u8, high: u8, low: u8) -> SpecifierField {
-    SpecifierField { name, cell, low, high }
+    SpecifierField::bits(name, 0, 31, 0)
 }
 
 const fn smmu(compatible: &'static [&'static str], model: SmmuModel) -> Binding {
@@ -42,14 +51,14 @@ const fn smmu(compatible: &'static [&'static str], model: SmmuModel) -> Binding 
 }
 
 const fn other(
+    driver: &'static LinuxDriver,
     compatible: &'static [&'static str],
     family: &'static str,
-    meaning: &'static [SpecifierField],
     group_rule: GroupRule,
     citation: &'static str,
 ) -> Binding {
-    let cells: &[u32] = if meaning.is_empty() { &[0] } else { &[1] };
-    Binding { compatible, cells, meaning, kind: IommuKind::Other(family), group_rule, citation }
+    let cells: &[u32] = if driver.specifier.is_empty() { &[0] } else { &[1] };
+    Binding { compatible, cells, kind: IommuKind::Other(family), group_rule, driver, citation }
 }
 
 /// A memory controller of which the SMMU is a part, and the swgroups that are taken as one.
@@ -59,182 +68,340 @@ const fn tegra(
     citation: &'static str,
 ) -> Binding {
     const SWGROUP: &[SpecifierField] = &[whole("swgroup")];
-    other(compatible, "tegra", SWGROUP, GroupRule::SharedIdSet(together), citation)
+    const DRIVER: &LinuxDriver = &LinuxDriver::silent("tegra-mc", SWGROUP);
+    other(DRIVER, compatible, "tegra", GroupRule::FirstIdSet(together), citation)
 }
 
-/// All bindings known here; the first that fits a `compatible` string counts.
-pub const BINDINGS: &[Binding] = &[
-    smmu(&["arm,smmu-v1"], SmmuModel::GenericV1),
-    smmu(&["arm,smmu-v2", "qcom,*smmu-v2"], SmmuModel::GenericV2),
-    smmu(&["arm,mmu-400"], SmmuModel::Mmu400),
-    smmu(&["arm,mmu-401"], SmmuModel::Mmu401),
-    smmu(&["arm,mmu-500", "qcom,*smmu-500", "nvidia,*smmu-500"], SmmuModel::Mmu500),
-    smmu(&["cavium,smmu-v2"], SmmuModel::CaviumThunderX),
-    Binding {
-        compatible: &["arm,smmu-v3"],
-        cells: &[1],
-        meaning: &[whole("stream")],
-        kind: IommuKind::SmmuV3 { model: 0 },
-        group_rule: GroupRule::PerDevice,
-        citation: "iommu/arm,smmu-v3.yaml; arm_smmu_of_xlate, arm_smmu_device_group",
+const fn ipmmu(driver: &'static LinuxDriver, compatible: &'static [&'static str]) -> Binding {
+    const CITATION: &str =
+        "iommu/renesas,ipmmu-vmsa.yaml; ipmmu_of_xlate, ipmmu_device_is_allowed, generic_single_device_group";
+    other(driver, compatible, "ipmmu", GroupRule::Instance, CITATION)
+}
+
+/// R-Car Gen2 and R-Mobile: no SoC that `soc_needs_opt_in` names.
+const IPMMU: &LinuxDriver = &LinuxDriver::silent("ipmmu-vmsa", &[whole("micro-tlb")]);
+/// SoCs of `soc_denylist`, whatever the revision.
+const IPMMU_DENIED: &LinuxDriver = &LinuxDriver { admission: Admission::Nobody, ..*IPMMU };
+/// The platform devices that `ipmmu_device_is_allowed` lets through (`devices_allowlist`); PCI functions always are.
+const IPMMU_ALLOWED: &LinuxDriver = &LinuxDriver {
+    admission: Admission::Named(&["ee100000.mmc", "ee120000.mmc", "ee140000.mmc", "ee160000.mmc"]),
+    ..*IPMMU
+};
+
+/// All drivers that bind to nodes with `#iommu-cells`, in the order in which they are linked (`drivers/iommu/Makefile`).
+pub const DRIVERS: &[Driver] = &[
+    Driver {
+        name: "arm-smmu",
+        table: "iommu/arm/arm-smmu/arm-smmu.c arm_smmu_of_match",
+        bindings: &[
+            smmu(&["arm,smmu-v1"], SmmuModel::GenericV1),
+            smmu(&["arm,smmu-v2", "qcom,smmu-v2"], SmmuModel::GenericV2),
+            smmu(&["arm,mmu-400"], SmmuModel::Mmu400),
+            smmu(&["arm,mmu-401"], SmmuModel::Mmu401),
+            smmu(&["arm,mmu-500", "nvidia,smmu-500"], SmmuModel::Mmu500),
+            smmu(&["cavium,smmu-v2"], SmmuModel::CaviumThunderX),
+        ],
     },
-    Binding {
-        compatible: &["riscv,iommu", "riscv,pci-iommu"],
-        cells: &[1],
-        meaning: &[whole("device")],
-        kind: IommuKind::RiscV,
-        group_rule: GroupRule::PerDevice,
-        citation: "iommu/riscv,iommu.yaml; riscv_iommu_of_xlate",
+    Driver {
+        name: "qcom-iommu",
+        table: "iommu/arm/arm-smmu/qcom_iommu.c qcom_iommu_of_match",
+        bindings: &[other(
+            &LinuxDriver::silent("qcom-iommu", &[whole("context-bank")]),
+            &["qcom,msm-iommu-v1", "qcom,msm-iommu-v2"],
+            "qcom",
+            GroupRule::PerDevice,
+            "iommu/qcom,iommu.yaml; qcom_iommu_of_xlate, generic_device_group",
+        )],
     },
-    Binding {
-        compatible: &["virtio,pci-iommu", "virtio,mmio"],
-        cells: &[1],
-        meaning: &[whole("endpoint")],
-        kind: IommuKind::Virtio,
-        group_rule: GroupRule::PerDevice,
-        citation: "virtio/pci-iommu.yaml, virtio/mmio.yaml; viommu_of_xlate",
+    Driver {
+        name: "arm-smmu-v3",
+        table: "iommu/arm/arm-smmu-v3/arm-smmu-v3.c arm_smmu_of_match",
+        bindings: &[Binding {
+            compatible: &["arm,smmu-v3"],
+            cells: &[1],
+            kind: IommuKind::SmmuV3 { model: 0 },
+            group_rule: GroupRule::PerDevice,
+            driver: LinuxDriver::ARM_SMMU_V3,
+            citation: "iommu/arm,smmu-v3.yaml; arm_smmu_of_xlate, arm_smmu_device_group, arm_smmu_get_resv_regions",
+            ..SMMU
+        }],
     },
-    other(
-        &["qcom,msm-iommu-v1", "qcom,msm-iommu-v2"],
-        "qcom",
-        &[whole("context-bank")],
-        GroupRule::PerDevice,
-        "iommu/qcom,iommu.yaml; qcom_iommu_of_xlate",
+    Driver {
+        name: "riscv,iommu",
+        table: "iommu/riscv/iommu-platform.c riscv_iommu_of_match; iommu-pci.c binds by PCI id",
+        bindings: &[Binding {
+            compatible: &["riscv,iommu", "riscv,pci-iommu"],
+            cells: &[1],
+            kind: IommuKind::RiscV,
+            group_rule: GroupRule::PerDevice,
+            driver: LinuxDriver::RISCV,
+            citation: "iommu/riscv,iommu.yaml; riscv_iommu_of_xlate, riscv_iommu_device_group",
+            ..SMMU
+        }],
+    },
+    Driver {
+        name: "msm_iommu",
+        table: "iommu/msm_iommu.c msm_iommu_dt_match",
+        bindings: &[other(
+            &LinuxDriver::silent("msm_iommu", &[whole("stream")]),
+            &["qcom,apq8064-iommu"],
+            "qcom-msm",
+            GroupRule::PerDevice,
+            "iommu/qcom,apq8064-iommu.yaml; qcom_iommu_of_xlate of msm_iommu.c, generic_device_group",
+        )],
+    },
+    Driver {
+        name: "ipmmu-vmsa",
+        table: "iommu/ipmmu-vmsa.c ipmmu_of_ids",
+        bindings: &[
+            ipmmu(IPMMU, &["renesas,ipmmu-vmsa"]),
+            ipmmu(IPMMU_DENIED, &["renesas,ipmmu-r8a774a1", "renesas,ipmmu-r8a7796"]),
+            ipmmu(
+                IPMMU_ALLOWED,
+                &[
+                    "renesas,ipmmu-r8a774b1",
+                    "renesas,ipmmu-r8a774c0",
+                    "renesas,ipmmu-r8a774e1",
+                    "renesas,ipmmu-r8a7795",
+                    "renesas,ipmmu-r8a77961",
+                    "renesas,ipmmu-r8a77965",
+                    "renesas,ipmmu-r8a77970",
+                    "renesas,ipmmu-r8a77980",
+                    "renesas,ipmmu-r8a77990",
+                    "renesas,ipmmu-r8a77995",
+                    "renesas,ipmmu-r8a779a0",
+                    "renesas,rcar-gen4-ipmmu-vmsa",
+                ],
+            ),
+        ],
+    },
+    Driver { name: "mtk-iommu", table: "iommu/mtk_iommu.c mtk_iommu_of_ids", bindings: mediatek::BINDINGS },
+    Driver {
+        name: "mtk-iommu-v1",
+        table: "iommu/mtk_iommu_v1.c mtk_iommu_v1_of_ids",
+        bindings: &[other(
+            &LinuxDriver::silent("mtk-iommu-v1", &[whole("port")]),
+            &["mediatek,mt2701-m4u"],
+            "mediatek-v1",
+            // Counted through, over all larbs (include/dt-bindings/memory/mt2701-larb-port.h).
+            GroupRule::PerDevice,
+            "iommu/mediatek,iommu.yaml; mtk_iommu_v1_create_mapping, generic_device_group",
+        )],
+    },
+    Driver {
+        name: "omap-iommu",
+        table: "iommu/omap-iommu.c omap_iommu_of_match",
+        bindings: &[other(
+            &LinuxDriver::silent("omap-iommu", &[]),
+            &["ti,omap2-iommu", "ti,omap4-iommu", "ti,dra7-iommu", "ti,dra7-dsp-iommu"],
+            "omap",
+            GroupRule::Instance,
+            "iommu/ti,omap-iommu.txt; omap_iommu_of_xlate, generic_single_device_group",
+        )],
+    },
+    Driver {
+        name: "rk_iommu",
+        table: "iommu/rockchip-iommu.c rk_iommu_dt_ids",
+        bindings: &[other(
+            &LinuxDriver::silent("rk_iommu", &[]),
+            &["rockchip,iommu", "rockchip,rk3568-iommu"],
+            "rockchip",
+            GroupRule::Instance,
+            "iommu/rockchip,iommu.yaml; rk_iommu_of_xlate, generic_single_device_group",
+        )],
+    },
+    Driver {
+        name: "sun50i-iommu",
+        table: "iommu/sun50i-iommu.c sun50i_iommu_dt",
+        bindings: &[other(
+            &LinuxDriver::silent("sun50i-iommu", &[whole("master")]),
+            &["allwinner,sun50i-h6-iommu", "allwinner,sun50i-h616-iommu"],
+            "sun50i",
+            GroupRule::Instance,
+            "iommu/allwinner,sun50i-h6-iommu.yaml; sun50i_iommu_of_xlate, generic_single_device_group",
+        )],
+    },
+    Driver {
+        name: "tegra-mc",
+        // Of the memory controllers there, those whose `tegra_mc_soc` has an SMMU.
+        table: "memory/tegra/mc.c tegra_mc_of_match",
+        bindings: &[
+            // Swgroups by the numbers of include/dt-bindings/memory/tegra*-mc.h: DC, DCB, G2, NV and NV2.
+            tegra(&["nvidia,tegra30-mc"], &[1, 2, 4, 9, 10], "tegra_smmu_device_group, tegra30_groups"),
+            // DC, DCB, G2 and NV.
+            tegra(&["nvidia,tegra114-mc"], &[1, 2, 4, 6], "tegra_smmu_device_group, tegra114_groups"),
+            // DC, DCB and VIC.
+            tegra(
+                &["nvidia,tegra124-mc", "nvidia,tegra132-mc"],
+                &[1, 2, 24],
+                "tegra_smmu_device_group, tegra124_groups",
+            ),
+            // DC and DCB.
+            tegra(&["nvidia,tegra210-mc"], &[1, 2], "tegra_smmu_device_group, tegra210_groups"),
+        ],
+    },
+    Driver {
+        name: "exynos-sysmmu",
+        table: "iommu/exynos-iommu.c sysmmu_of_match",
+        bindings: &[other(
+            &LinuxDriver::listing("exynos-sysmmu", &[]),
+            &["samsung,exynos-sysmmu"],
+            "exynos",
+            GroupRule::Indistinct,
+            "iommu/samsung,sysmmu.yaml; exynos_iommu_of_xlate, generic_device_group, iommu_dma_get_resv_regions",
+        )],
+    },
+    Driver {
+        name: "virtio_iommu",
+        table: "iommu/virtio-iommu.c id_table (VIRTIO_ID_IOMMU), behind virtio_mmio or virtio-pci",
+        bindings: &[Binding {
+            compatible: &["virtio,pci-iommu", "virtio,mmio"],
+            cells: &[1],
+            kind: IommuKind::Virtio,
+            group_rule: GroupRule::PerDevice,
+            driver: LinuxDriver::VIRTIO,
+            citation: "virtio/pci-iommu.yaml, virtio/mmio.yaml; viommu_of_xlate, viommu_get_resv_regions",
+            ..SMMU
+        }],
+    },
+    Driver {
+        name: "sprd-iommu",
+        table: "iommu/sprd-iommu.c sprd_iommu_of_match",
+        bindings: &[other(
+            &LinuxDriver::silent("sprd-iommu", &[]),
+            &["sprd,iommu-v1"],
+            "sprd",
+            GroupRule::Instance,
+            "iommu/sprd,iommu.yaml; sprd_iommu_of_xlate, generic_single_device_group",
+        )],
+    },
+    Driver {
+        name: "apple-dart",
+        table: "iommu/apple-dart.c apple_dart_of_match",
+        bindings: &[other(
+            &LinuxDriver::listing("apple-dart", &[whole("stream")]),
+            &["apple,t8103-dart", "apple,t8103-usb4-dart", "apple,t8110-dart", "apple,t6000-dart"],
+            "apple-dart",
+            GroupRule::SharedId,
+            "iommu/apple,dart.yaml; apple_dart_of_xlate, apple_dart_device_group, apple_dart_get_resv_regions",
+        )],
+    },
+    Driver {
+        name: "vsi-iommu",
+        table: "iommu/vsi-iommu.c vsi_iommu_dt_ids",
+        bindings: &[other(
+            &LinuxDriver::silent("vsi-iommu", &[]),
+            &["verisilicon,iommu-1.2"],
+            "verisilicon",
+            GroupRule::Instance,
+            "iommu/verisilicon,iommu.yaml; vsi_iommu_of_xlate, generic_single_device_group",
+        )],
+    },
+    Driver {
+        name: "grant-dma-iommu",
+        table: "xen/grant-dma-iommu.c grant_dma_iommu_of_match",
+        bindings: &[other(
+            &LinuxDriver { admission: Admission::Nobody, ..LinuxDriver::silent("grant-dma-iommu", &[whole("backend-domain")]) },
+            &["xen,grant-dma"],
+            "xen-grant-dma",
+            GroupRule::PerDevice,
+            "iommu/xen,grant-dma.yaml; grant_dma_iommu_probe_device answers ENODEV always",
+        )],
+    },
+];
+
+/// Strings of match tables in `drivers/iommu` that name no IOMMU of its own: context banks, translation buffer units, masters
+/// that a driver treats in a special way, blocks that a driver looks for. A node that has nothing else is driven by nobody as an IOMMU.
+///
+/// The implementation rows of `qcom_smmu_impl_of_match` belong here too: they are looked at after `arm-smmu` has bound.
+pub const NOT_DRIVEN: &[(&str, &[&str])] = &[
+    (
+        "iommu/arm/arm-smmu/qcom_iommu.c ctx_of_match",
+        &["qcom,msm-iommu-v1-ns", "qcom,msm-iommu-v1-sec", "qcom,msm-iommu-v2-ns", "qcom,msm-iommu-v2-sec"],
     ),
-    other(
-        &["qcom,apq8064-iommu"],
-        "qcom-msm",
-        &[whole("stream")],
-        GroupRule::PerDevice,
-        "iommu/qcom,apq8064-iommu.yaml; qcom_iommu_of_xlate of msm_iommu.c",
+    ("iommu/arm/arm-smmu/arm-smmu-qcom.c qcom_smmu_tbu_of_match", &["qcom,sc7280-tbu", "qcom,sdm845-tbu"]),
+    (
+        "iommu/arm/arm-smmu/arm-smmu-qcom.c qcom_smmu_impl_of_match",
+        &[
+            "qcom,msm8996-smmu-v2",
+            "qcom,msm8998-smmu-v2",
+            "qcom,qcm2290-smmu-500",
+            "qcom,qdu1000-smmu-500",
+            "qcom,sc7180-smmu-500",
+            "qcom,sc7180-smmu-v2",
+            "qcom,sc7280-smmu-500",
+            "qcom,sc8180x-smmu-500",
+            "qcom,sc8280xp-smmu-500",
+            "qcom,sdm630-smmu-v2",
+            "qcom,sdm670-smmu-v2",
+            "qcom,sdm845-smmu-v2",
+            "qcom,sdm845-smmu-500",
+            "qcom,sm6115-smmu-500",
+            "qcom,sm6125-smmu-500",
+            "qcom,sm6350-smmu-v2",
+            "qcom,sm6350-smmu-500",
+            "qcom,sm6375-smmu-v2",
+            "qcom,sm6375-smmu-500",
+            "qcom,sm7150-smmu-v2",
+            "qcom,sm8150-smmu-500",
+            "qcom,sm8250-smmu-500",
+            "qcom,sm8350-smmu-500",
+            "qcom,sm8450-smmu-500",
+            "qcom,smmu-500",
+        ],
     ),
-    other(
-        &["rockchip,iommu", "rockchip,rk3568-iommu"],
-        "rockchip",
-        &[],
-        GroupRule::Instance,
-        "iommu/rockchip,iommu.yaml; rk_iommu_of_xlate, generic_single_device_group",
+    // PowerPC's PAMU is found by these and has no of_xlate: no `iommus` lead to it.
+    ("iommu/fsl_pamu.c guts_device_ids", &["fsl,qoriq-device-config-1.0", "fsl,qoriq-device-config-2.0"]),
+    (
+        "iommu/fsl_pamu.c l3_device_ids",
+        &["fsl,t4240-l3-cache-controller", "fsl,b4860-l3-cache-controller", "fsl,p4080-l3-cache-controller"],
     ),
-    other(
-        &["mediatek,mt2701-m4u", "mediatek,mt7623-m4u"],
-        "mediatek-v1",
-        // Counted through, over all larbs (include/dt-bindings/memory/mt2701-larb-port.h).
-        &[whole("port")],
-        GroupRule::PerDevice,
-        "iommu/mediatek,iommu.yaml; mtk_iommu_v1_create_mapping",
-    ),
-    other(
-        &["mediatek,mt*-m4u", "mediatek,mt*-iommu-*"],
-        "mediatek",
-        // MTK_M4U_ID of include/dt-bindings/memory/mtk-memory-port.h.
-        &[bits("larb", 0, 9, 5), bits("port", 0, 4, 0)],
-        GroupRule::Bank,
-        "iommu/mediatek,iommu.yaml; mtk_iommu_of_xlate, mtk_iommu_device_group",
-    ),
-    other(
-        &["renesas,ipmmu-*"],
-        "ipmmu",
-        &[whole("micro-tlb")],
-        GroupRule::Instance,
-        "iommu/renesas,ipmmu-vmsa.yaml; ipmmu_of_xlate, generic_single_device_group",
-    ),
-    other(
-        &["samsung,exynos-sysmmu"],
-        "exynos",
-        &[],
-        GroupRule::PerDevice,
-        "iommu/samsung,sysmmu.yaml; exynos_iommu_of_xlate, generic_device_group",
-    ),
-    other(
-        &["apple,*-dart"],
-        "apple-dart",
-        &[whole("stream")],
-        GroupRule::PerDevice,
-        "iommu/apple,dart.yaml; apple_dart_of_xlate, apple_dart_device_group",
-    ),
-    // Swgroups by the numbers of include/dt-bindings/memory/tegra*-mc.h: DC, DCB, G2, NV and NV2.
-    tegra(&["nvidia,tegra30-mc"], &[1, 2, 4, 9, 10], "tegra_smmu_device_group, tegra30_groups"),
-    // DC, DCB, G2 and NV.
-    tegra(&["nvidia,tegra114-mc"], &[1, 2, 4, 6], "tegra_smmu_device_group, tegra114_groups"),
-    // DC, DCB and VIC.
-    tegra(
-        &["nvidia,tegra124-mc", "nvidia,tegra132-mc"],
-        &[1, 2, 24],
-        "tegra_smmu_device_group, tegra124_groups",
-    ),
-    // DC and DCB.
-    tegra(&["nvidia,tegra210-mc"], &[1, 2], "tegra_smmu_device_group, tegra210_groups"),
-    other(
-        &["nvidia,tegra*-smmu", "nvidia,tegra*-mc"],
-        "tegra",
-        &[whole("swgroup")],
-        GroupRule::SharedId,
-        "iommu/nvidia,tegra30-smmu.txt; tegra_smmu_of_xlate, tegra_smmu_device_group",
-    ),
-    other(
-        &["allwinner,sun50i-h*-iommu"],
-        "sun50i",
-        &[whole("master")],
-        GroupRule::Instance,
-        "iommu/allwinner,sun50i-h6-iommu.yaml; sun50i_iommu_of_xlate, generic_single_device_group",
-    ),
-    other(
-        &["sprd,iommu-v1"],
-        "sprd",
-        &[],
-        GroupRule::Instance,
-        "iommu/sprd,iommu.yaml; sprd_iommu_of_xlate, generic_single_device_group",
-    ),
-    other(
-        &["ti,omap2-iommu", "ti,omap4-iommu", "ti,dra7-iommu", "ti,dra7-dsp-iommu"],
-        "omap",
-        &[],
-        GroupRule::Instance,
-        "iommu/ti,omap-iommu.txt; omap_iommu_of_xlate, generic_single_device_group",
-    ),
-    other(
-        &["verisilicon,iommu-1.2", "rockchip,rk3588-av1-iommu"],
-        "verisilicon",
-        &[],
-        GroupRule::Instance,
-        "iommu/verisilicon,iommu.yaml; vsi_iommu_of_xlate, generic_single_device_group",
-    ),
-    other(
-        &["xen,grant-dma"],
-        "xen-grant-dma",
-        &[whole("backend-domain")],
-        GroupRule::PerDevice,
-        "iommu/xen,grant-dma.yaml; xen_grant_dma_setup_dma_ops",
+    ("iommu/tegra-smmu.c ahb_match", &["nvidia,tegra30-ahb"]),
+    // Memory controllers of the driver tegra-mc without an SMMU of this kind.
+    (
+        "memory/tegra/mc.c tegra_mc_of_match",
+        &[
+            "nvidia,tegra20-mc-gart",
+            "nvidia,tegra186-mc",
+            "nvidia,tegra194-mc",
+            "nvidia,tegra234-mc",
+            "nvidia,tegra238-mc",
+            "nvidia,tegra264-mc",
+        ],
     ),
 ];
 
 impl Binding {
-    /// The binding of the first of these `compatible` strings that has one.
+    /// The driver that binds to a node with these `compatible` strings, and its row for it; `None` where no driver does.
+    ///
+    /// Every driver looks at the whole list, and of its own rows takes the one whose string comes first there (linux
+    /// `of_match_node`); of several drivers that match the first in link order counts.
     ///
     /// ```
     /// use fwspec::dt::Binding;
-    /// let smmu = Binding::of([&b"qcom,sm8250-smmu-500"[..], b"arm,mmu-500"]).unwrap();
-    /// assert_eq!(smmu.meaning.iter().map(|field| field.name).collect::<Vec<_>>(), ["stream", "mask"]);
+    /// let (driver, smmu) = Binding::of([&b"nvidia,tegra234-smmu"[..], b"nvidia,smmu-500"]).unwrap();
+    /// assert_eq!(driver.name, "arm-smmu");
+    /// assert_eq!(smmu.driver.specifier.iter().map(|field| field.name).collect::<Vec<_>>(), ["stream", "mask"]);
     /// assert!(Binding::of([&b"acme,mystery"[..]]).is_none());
     /// ```
-    pub fn of<'a>(compatible: impl IntoIterator<Item = &'a [u8]>) -> Option<&'static Binding> {
-        compatible.into_iter().find_map(|name| {
-            BINDINGS.iter().find(|row| row.compatible.iter().any(|pattern| fits(pattern.as_bytes(), name)))
-        })
+    pub fn of<'a>(
+        compatible: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<(&'static Driver, &'static Binding)> {
+        let mut best = None;
+        let mut before = DRIVERS;
+        for name in compatible {
+            let row = |driver: &'static Driver| driver.bindings.iter().find(|row| row.has(name));
+            // Only a driver that is linked earlier takes the node from one that a string further ahead named.
+            let earlier = before.iter().enumerate().find_map(|(at, driver)| Some((at, driver, row(driver)?)));
+            if let Some((at, driver, row)) = earlier {
+                (best, before) = (Some((driver, row)), before.get(..at).unwrap_or_default());
+            }
+        }
+        best
     }
-}
 
-/// Whether a name fits a pattern in which each `*` stands for anything, nothing included.
-fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let mut parts = pattern.split(|byte| *byte == b'*');
-    let Some(mut rest) = parts.next().and_then(|head| name.strip_prefix(head)) else { return false };
-    let mut open = false;
-    for part in parts {
-        open = true;
-        let Some(found) = rest.windows(part.len().max(1)).rposition(|window| window.starts_with(part)) else {
-            return part.is_empty();
-        };
-        rest = rest.get(found.saturating_add(part.len())..).unwrap_or_default();
+    /// Whether a string is one of its own. Linux compares without regard to case (`of_compat_cmp`).
+    fn has(&self, name: &[u8]) -> bool {
+        self.compatible.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
     }
-    rest.is_empty() || (open && pattern.ends_with(b"*"))
 }

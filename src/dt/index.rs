@@ -132,12 +132,15 @@ impl<'a> Index<'a> {
                     let (kind, before) = match (known, self.nodes.last_mut().filter(|_| last)) {
                         // The first of a name counts (linux `of_find_property`); this also keeps a look-up short.
                         (Ok(Some(known)), Some(node)) => {
+                            // Of the phandles the first that is not 0, in either spelling (linux `populate_properties`).
+                            if known == Known::Phandle
+                                && let Some(phandle) = Cells::of(value).get(0).filter(|phandle| *phandle != 0)
+                                && numbered.last().is_none_or(|last: &Numbered| last.node != current)
+                            {
+                                numbered.push(Numbered { phandle, node: current, offset });
+                            }
                             if node.known & known.bit() == 0 {
                                 node.known |= known.bit();
-                                let phandle = Cells::of(value).get(0).filter(|phandle| *phandle != 0);
-                                if let (Known::Phandle, Some(phandle)) = (known, phandle) {
-                                    numbered.push(Numbered { phandle, node: current, offset });
-                                }
                                 self.values.push(Value { offset, length: saturate(value.len()), known });
                             }
                             continue;

@@ -27,6 +27,12 @@ struct Facts {
     ranges: Option<Link>,
     /// The nearest node that routes MSIs by itself.
     msi: Option<Link>,
+    /// Whether the node and all above it may be used: below one that may not be, Linux makes no devices (linux
+    /// `of_platform_bus_create`).
+    available: bool,
+    /// Whether Linux makes the devices of its children at boot (linux `of_platform_default_populate`); those of others are made when
+    /// the driver of the node does so.
+    populated: bool,
     /// The PCI host, if the node is a PCI bus (the host or a bridge below it).
     host: Option<Link>,
     /// `#address-cells` and `#size-cells` of the nearest node that says (linux `of_bus_n_addr_cells`), 255 at most.
@@ -37,7 +43,16 @@ struct Facts {
 impl Default for Facts {
     /// What holds where no node says anything (Devicetree Specification v0.4 §2.3.5).
     fn default() -> Self {
-        Facts { coherent: None, ranges: None, msi: None, host: None, address_cells: 2, size_cells: 1 }
+        Facts {
+            available: true,
+            populated: false,
+            coherent: None,
+            ranges: None,
+            msi: None,
+            host: None,
+            address_cells: 2,
+            size_cells: 1,
+        }
     }
 }
 
@@ -64,6 +79,7 @@ const SAYING: u32 = {
     pci | dma
         | Known::InterconnectNames.bit()
         | Known::MsiParent.bit()
+        | Known::Status.bit()
         | Known::AddressCells.bit()
         | Known::SizeCells.bit()
 };
@@ -90,12 +106,15 @@ impl Inherited {
             let above = all.facts(parent);
             // Most nodes say nothing of all this.
             if set & SAYING == 0 {
-                all.nodes.push(Facts { host: None, ranges: None, ..above });
+                let populated = node == parent;
+                all.nodes.push(Facts { host: None, ranges: None, populated, ..above });
                 continue;
             }
             let beyond = straight.and_then(|straight| Some(straight.facts(all.detour(node)?)));
             let dma = beyond.unwrap_or(above);
             let facts = Facts {
+                available: above.available && index.available(node),
+                populated: node == parent || above.populated && is_simple_bus(index, node),
                 coherent: coherent(index, node).or(dma.coherent),
                 ranges: ranges(index, node, dma),
                 msi: if routes_msis(index, node) { link(node) } else { above.msi },
@@ -126,6 +145,16 @@ impl Inherited {
 
     fn facts(&self, node: NodeId) -> Facts {
         self.nodes.get(crate::bytes::index(node.0)).copied().unwrap_or_default()
+    }
+
+    /// Whether Linux makes a device of the node: `status` lets it and all nodes above be used.
+    pub(super) fn available(&self, node: NodeId) -> bool {
+        self.facts(node).available
+    }
+
+    /// Whether Linux makes the device of a node when the driver of the node above does so, and not at boot.
+    pub(super) fn made_by_driver(&self, index: &Index<'_>, node: NodeId) -> bool {
+        index.parent(node).is_some_and(|parent| !self.facts(parent).populated)
     }
 
     /// Whether DMA of this node is coherent, where the tree says (linux `of_dma_is_coherent`).
@@ -182,6 +211,13 @@ impl Inherited {
         }
         limit
     }
+}
+
+/// Whether a node is a bus whose devices Linux makes at boot (`match_table` of linux `of_platform_default_populate`).
+fn is_simple_bus(index: &Index<'_>, node: NodeId) -> bool {
+    index
+        .strings(node, Known::Compatible)
+        .any(|name| matches!(name, b"simple-bus" | b"simple-mfd" | b"isa" | b"arm,amba-bus"))
 }
 
 /// The node whose `dma-ranges` hold below this one: itself, unless they are empty and pass all on.

@@ -97,7 +97,8 @@ pub(super) struct Legacy<'a>(Vec<(u32, Argument<'a>)>);
 
 impl<'a> Legacy<'a> {
     pub(super) fn of(index: &Index<'a>, targets: &Targets, skipped: &mut Vec<Error>) -> Self {
-        let smmus = || index.having([Known::MmuMasters]);
+        let smmus =
+            || index.having([Known::MmuMasters]).filter(|node| super::lower::lists_masters(index, *node));
         let masters = |node| index.arguments(node, Known::MmuMasters, Known::StreamIdCells, Some(0));
         let count = |node| masters(node).filter(Result::is_ok).count();
         let mut all = Vec::with_capacity(smmus().map(count).sum());

@@ -18,7 +18,7 @@ macro_rules! known {
 
         impl Known {
             fn by_name(name: &[u8]) -> Option<Known> {
-                // The name from before there was a standard; the first of the two counts (linux `populate_properties`).
+                // The name from before there was a standard; the first of the two that is not 0 counts (linux `populate_properties`).
                 let name = if name == b"linux,phandle" { b"phandle" } else { name };
                 match name {
                     $($name => Some(Known::$variant),)*

@@ -16,7 +16,7 @@ use super::{Index, MapKind, NodeId, Tree};
 use crate::bytes::{index as at, saturate};
 use crate::model::{
     Coherency, DeviceIdTable, GroupRule, Iommu, IommuKind, MsiController, MsiKind, Origin, PathId,
-    Protection, Requester, RequesterKind, Reserved,
+    PlatformMaster, Protection, Requester, RequesterKind, Reserved,
 };
 use crate::{Error, ErrorKind, MapCells, Platform, Source};
 
@@ -64,7 +64,10 @@ fn lower(mut index: Index<'_>) -> Platform {
     let buses =
         Buses { index, inherited: &inherited, segments: &segments, targets: &targets, legacy: &legacy };
     let is_bus = |node| is_bus(index, &inherited, node);
-    let is_master = |node| index.has(node, Known::Iommus) || !legacy.streams(node).is_empty();
+    // A PCI function's record comes from the map of its host, whatever its own node says (linux `of_iommu_configure`).
+    let on_pci = |node| index.parent(node).is_some_and(|bus| inherited.pci_host(bus).is_some());
+    let has_iommus = |node| index.has(node, Known::Iommus) && !on_pci(node);
+    let is_master = |node| has_iommus(node) || !legacy.streams(node).is_empty();
     // Only lists of old name masters that have nothing of this themselves.
     let wanted = PCI_BUSES.into_iter().fold(Known::Iommus.bit(), |set, known| set | known.bit());
     let every = !legacy.is_empty();
@@ -73,11 +76,12 @@ fn lower(mut index: Index<'_>) -> Platform {
     platform.requesters.reserve_exact(count);
     let mut owners: Vec<NodeId> = Vec::with_capacity(count);
     for node in owning() {
-        let (bus, has_iommus, streams) = (is_bus(node), index.has(node, Known::Iommus), legacy.streams(node));
+        let (bus, has_iommus, streams) = (is_bus(node), has_iommus(node), legacy.streams(node));
         if !bus && !has_iommus && streams.is_empty() {
             continue;
         }
         let origin = paths.origin(&mut platform, index, node);
+        let address = translator.first_reg(index, &inherited, node).map(|(base, _)| base);
         let mut add = |kind, owners: &mut Vec<NodeId>| {
             platform.requesters.push(requester(index, &inherited, node, origin, kind));
             owners.push(node);
@@ -86,9 +90,11 @@ fn lower(mut index: Index<'_>) -> Platform {
             add(RequesterKind::Bus(buses.bus(node, &owners, &mut skipped)), &mut owners);
         }
         if has_iommus {
-            add(RequesterKind::Master(master(index, node, &targets, &mut skipped)), &mut owners);
+            let master = master(index, node, &targets, &mut skipped);
+            add(RequesterKind::Master(PlatformMaster { base: address, ..master }), &mut owners);
         } else if !streams.is_empty() {
-            add(RequesterKind::Master(legacy_master(streams)), &mut owners);
+            let master = PlatformMaster { base: address, ..legacy_master(streams) };
+            add(RequesterKind::Master(master), &mut owners);
         }
     }
 
@@ -100,14 +106,14 @@ fn lower(mut index: Index<'_>) -> Platform {
         });
         let origin = paths.origin(&mut platform, index, *node);
         let base = translator.first_reg(index, &inherited, *node).map(|(base, _)| base);
-        platform.iommus.push(Iommu { function, base, ..iommu(index, *node, origin) });
+        platform.iommus.push(Iommu { function, base, ..iommu(index, &inherited, *node, origin) });
     }
     platform.msi_controllers.reserve_exact(targets.controllers.len());
     for node in &targets.controllers {
         let origin = paths.origin(&mut platform, index, *node);
         let kind = MsiKind::Controller {
             cells: index.cell(*node, Known::MsiCells),
-            available: index.available(*node),
+            available: inherited.available(*node),
         };
         platform.msi_controllers.push(MsiController { origin, kind });
     }
@@ -150,7 +156,7 @@ fn targets(index: &Index<'_>) -> Targets {
     let mut set = |node: NodeId, role| roles.get_mut(at(node.0)).into_iter().for_each(|roles| *roles |= role);
     use Known::{IommuCells, IommuMap, MmuMasters, MsiMap, MsiParent};
     for node in index.having([IommuCells, MmuMasters, IommuMap, MsiMap, MsiParent]) {
-        if index.has(node, Known::IommuCells) || index.has(node, Known::MmuMasters) {
+        if index.has(node, Known::IommuCells) || lists_masters(index, node) {
             set(node, IOMMU);
         }
         for (kind, role) in [(MapKind::Iommu, IOMMU), (MapKind::Msi, CONTROLLER)] {
@@ -170,20 +176,28 @@ fn targets(index: &Index<'_>) -> Targets {
     Targets { iommus: with(IOMMU), controllers: with(CONTROLLER) }
 }
 
+/// Whether a node lists its masters in the way of old, and the driver that understands that binds to it (linux
+/// `arm_smmu_register_legacy_master`, which asks the devices of `arm_smmu_driver` only).
+pub(super) fn lists_masters(index: &Index<'_>, node: NodeId) -> bool {
+    let bound = || Binding::of(index.strings(node, Known::Compatible));
+    index.has(node, Known::MmuMasters) && bound().is_some_and(|(driver, _)| driver.name == "arm-smmu")
+}
+
 /// What the node of an IOMMU says of itself.
-fn iommu(index: &Index<'_>, node: NodeId, origin: Origin) -> Iommu {
-    let binding = Binding::of(index.strings(node, Known::Compatible));
+fn iommu(index: &Index<'_>, inherited: &Inherited, node: NodeId, origin: Origin) -> Iommu {
+    let binding = Binding::of(index.strings(node, Known::Compatible)).map(|(_, binding)| binding);
     let mask = index.cell(node, Known::StreamMatchMask).map(|mask| mask & 0xffff);
     Iommu {
         origin,
         kind: binding.map_or(IommuKind::Unknown, |binding| binding.kind),
         base: None,
-        available: index.available(node),
+        available: inherited.available(node),
         function: None,
         cells: index.cell(node, Known::IommuCells),
-        specifier: binding.map_or(&[], |binding| binding.meaning),
         stream_match_mask: mask.and_then(|mask| u16::try_from(mask).ok()),
-        group_rule: binding.map_or(GroupRule::default(), |binding| binding.group_rule),
+        driver: binding.map(|binding| binding.driver),
+        // Of what no driver knows nobody can say that it tells its masters apart.
+        group_rule: binding.map_or(GroupRule::Indistinct, |binding| binding.group_rule),
         device_ids: DeviceIdTable::default(),
     }
 }
@@ -197,8 +211,9 @@ fn requester(
 ) -> Requester {
     Requester {
         origin,
-        available: index.available(node),
+        available: inherited.available(node),
         kind,
+        made_by_driver: inherited.made_by_driver(index, node),
         address_bits: None,
         dma_limit: inherited.dma_limit(index, node),
         coherency: Coherency { coherent: inherited.coherent(node), ..Coherency::default() },

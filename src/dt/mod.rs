@@ -32,7 +32,7 @@ use zerocopy::byteorder::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 #[cfg(feature = "alloc")]
-pub use bindings::{BINDINGS, Binding};
+pub use bindings::{Binding, DRIVERS, Driver, NOT_DRIVEN};
 #[cfg(feature = "alloc")]
 pub use host::PciNode;
 #[cfg(feature = "alloc")]

@@ -4,7 +4,7 @@
 
 use alloc::vec::Vec;
 
-use super::address::{Translator, number};
+use super::address::{Translator, bus_number, number};
 use super::inherit::Inherited;
 use super::known::Known;
 use super::{Cells, Index, NodeId};
@@ -50,10 +50,17 @@ pub(super) fn reservations(
             if !agreed(region, master) {
                 continue;
             }
+            // What the device calls an address is translated as its DMA is (linux `of_translate_dma_region`).
+            let bus = inherited.dma_parent(index, master).unwrap_or(master);
+            let Some(base) = translator.dma(index, inherited, bus, stretch.base) else {
+                let kind = ErrorKind::RegionUnreachable { entry: saturate(entry), iova: stretch.base };
+                skipped.push(Error { kind, at: Source::DTB.at(stretch.offset) });
+                continue;
+            };
+            let stretch = Region { base, ..stretch };
             let direct = physical == Some((stretch.base, stretch.length));
             if physical.is_some() && !direct {
-                let iova = u32::try_from(stretch.base & 0xffff_ffff).unwrap_or(u32::MAX);
-                let kind = ErrorKind::RegionMoved { entry: saturate(entry), iova };
+                let kind = ErrorKind::RegionMoved { entry: saturate(entry), iova: stretch.base };
                 skipped.push(Error { kind, at: Source::DTB.at(stretch.offset) });
             }
             all.push(Reservation { region, master, direct, stretch });
@@ -111,7 +118,9 @@ impl<'a, 'i> Addresses<'a, 'i> {
             self.index.by_phandle(Phandle(phandle)).ok_or(ErrorKind::PhandleUnknown { entry, phandle })?;
         let bus = self.inherited.dma_parent(self.index, master).unwrap_or(master);
         let (address, size) = self.inherited.cell_counts(bus);
-        if !(1..=2).contains(&address) || !(1..=2).contains(&size) {
+        // PCI addresses have three cells, the first of flags.
+        let most = if self.inherited.pci_host(bus).is_some() { 3 } else { 2 };
+        if !(1..=most).contains(&address) || !(1..=2).contains(&size) {
             return Err(ErrorKind::AddressCells { entry, address: saturate(address), size: saturate(size) });
         }
         let need = address.saturating_add(size).saturating_add(1);
@@ -123,7 +132,7 @@ impl<'a, 'i> Addresses<'a, 'i> {
         self.cells = rest;
         self.entry = entry.saturating_add(1);
         self.offset = self.offset.saturating_add(saturate(need).saturating_mul(4));
-        Ok((master, number(base).ok_or(cut)?, number(length).ok_or(cut)?))
+        Ok((master, bus_number(base).ok_or(cut)?, number(length).ok_or(cut)?))
     }
 }
 

@@ -136,8 +136,7 @@ impl Devices {
     /// Notes what firmware says of a device, whose ids were forgotten before.
     pub(super) fn set_firmware(&mut self, device: DeviceRef, firmware: FwspecState, rules: Rules<'_>) {
         if let Some(fwspec) = &firmware.fwspec {
-            let together = |iommu| rules.is_one_group(iommu);
-            self.streams.insert(device, fwspec, together, |iommu| rules.ties_by_id(iommu));
+            self.streams.insert(device, fwspec, rules.units(fwspec), |iommu| rules.ties_by_id(iommu));
         }
         self.firmware.set(device, firmware);
     }

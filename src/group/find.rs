@@ -8,11 +8,10 @@ use super::devices::Devices;
 use super::entry::{DeviceRef, device_of};
 use super::policy::{self, Policy, Rules};
 use super::tie::{self, DmaAliases, SlotFunction, Tie};
-use crate::map::Stream;
 use crate::model::GroupRule;
 use crate::pci::{Node, Openness, PlacedFunction, Topology};
 use crate::slab::Key;
-use crate::{Bdf, StreamId};
+use crate::Bdf;
 
 /// A tie that is found but not in force yet.
 pub(super) type Found = (DeviceRef, DeviceRef, Tie);
@@ -72,16 +71,10 @@ impl Finder<'_> {
             let Some(id) = stream.id.filter(|_| rules.ties_by_id(stream.iommu)) else { continue };
             let tie = Tie::SharedStreamId { iommu: stream.iommu, id };
             found.extend(streams.meeting(device, *stream).map(|other| (device, other, tie)));
-            let rule = rules.of(stream.iommu);
-            if let Some(rule @ GroupRule::SharedIdSet(set)) = rule.filter(|rule| in_set(*rule, id.0)) {
-                let of = |id: &u32| Stream { id: Some(StreamId(*id)), ..*stream };
-                let others = set.iter().flat_map(|id| streams.meeting(device, of(id)));
-                found.extend(others.map(|other| (device, other, Tie::Driver { rule })));
-            }
         }
-        if let Some(rule @ (GroupRule::Instance | GroupRule::Bank)) = rules.of(fwspec.iommu) {
-            let other = streams.other_master(device, fwspec.iommu);
-            found.extend(other.map(|other| (device, other, Tie::Driver { rule })));
+        for (iommu, other) in streams.other_masters(device) {
+            let tie = rules.of(iommu).map(|rule| Tie::Driver { rule });
+            found.extend(tie.map(|tie| (device, other, tie)));
         }
     }
 
@@ -155,11 +148,6 @@ impl Finder<'_> {
             tie_to(device_of(other.tag), tie);
         }
     }
-}
-
-/// Whether an IOMMU's driver takes this id as one with others.
-fn in_set(rule: GroupRule, id: u32) -> bool {
-    matches!(rule, GroupRule::SharedIdSet(set) if set.contains(&id))
 }
 
 /// What the tie rules look at among the functions of a slot, and whether this one lets its neighbours' traffic through.

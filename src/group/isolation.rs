@@ -8,7 +8,6 @@ use super::device::Proxy;
 use super::policy::{self, Policy};
 use super::{DeviceKey, Groups};
 use crate::Bdf;
-use crate::model::GroupRule;
 use crate::pci::{AcsFlags, AcsReason, AliasMask, PortType};
 
 /// Something that keeps a device from being alone in its group.
@@ -264,21 +263,12 @@ impl Groups {
         let fwspec = |key: DeviceKey| self.placement(key).ok()?.fwspec;
         let Some(mine) = fwspec(device) else { return };
         let rules = self.rules();
-        let rule = |iommu: u32| rules.of(iommu);
-        let together = rules.is_one_group(mine.iommu);
+        let Some(itself) = self.device(device) else { return };
+        let streams = self.devices.streams();
         let mut others: Vec<DeviceKey> = self.members(group).filter(|other| *other != device).collect();
         others.sort_unstable();
         for other in others {
             let Some(theirs) = fwspec(other) else { continue };
-            if together && theirs.iommu == mine.iommu {
-                found.push(IsolationBlocker {
-                    by: other,
-                    relation: Relation::Driver,
-                    remedy: Remedy::Wiring,
-                });
-                // All its masters are: one stands for them.
-                break;
-            }
             let ties = |iommu: u32| rules.ties_by_id(iommu);
             let meet = mine.ids.iter().any(|a| {
                 let same = |b: &&crate::map::Stream| {
@@ -288,19 +278,15 @@ impl Groups {
                 };
                 ties(a.iommu) && theirs.ids.iter().any(|b| same(&b))
             });
-            let taken_as_one = |fwspec: &crate::map::Fwspec| {
-                let mut ids = fwspec.ids.iter().filter_map(|stream| Some((stream.iommu, stream.id?.0)));
-                ids.any(|(at, id)| {
-                    at == mine.iommu
-                        && matches!(rule(at), Some(GroupRule::SharedIdSet(set)) if set.contains(&id))
-                })
-            };
-            if !meet && taken_as_one(&mine) && taken_as_one(&theirs) {
+            let one_unit = self.device(other).is_some_and(|other| streams.share_unit(itself, other));
+            if one_unit {
                 found.push(IsolationBlocker {
                     by: other,
                     relation: Relation::Driver,
                     remedy: Remedy::Wiring,
                 });
+                // All masters of the unit are: one stands for them.
+                break;
             }
             if meet {
                 found.push(IsolationBlocker {

@@ -3,11 +3,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::DeviceKey;
+use super::{DeviceKey, GroupId};
 use super::entry::{DeviceRef, Entry, FwspecState};
 use super::groups::Groups;
 use crate::Bdf;
 use crate::bytes::index;
+use crate::map::{StreamMap, StreamRefusal, StreamVerdict, entries_of};
 use crate::model::IommuKind;
 
 /// The most StreamID bits that the kernel's two-level SMMUv3 stream table covers: 2^17 entries of 2^8 (linux
@@ -28,10 +29,29 @@ pub enum KernelAnswer {
         /// The device that has the StreamID.
         owner: DeviceKey,
     },
+    /// It refuses it: an id and mask of it meet a stream map entry of another device without being inside (SMMUv1/v2,
+    /// `arm_smmu_find_sme`).
+    RefusedOverlap {
+        /// The device whose entry that is; the device itself where its own ids are in each other's way.
+        owner: DeviceKey,
+    },
+    /// It refuses it: it shares stream map entries with devices of two groups (SMMUv1/v2, `arm_smmu_device_group`).
+    RefusedTwoGroups {
+        /// A device of one of them.
+        one: DeviceKey,
+        /// A device of the other.
+        other: DeviceKey,
+    },
+    /// It gives it a group of its own, though it shares a stream map entry with another device: the last id decides, and the group that
+    /// was found is forgotten (SMMUv1/v2, a fault of `arm_smmu_device_group`).
+    GroupLost {
+        /// The device that it shares the entry with.
+        with: DeviceKey,
+    },
     /// It drops it: after some of its ids another alias or specifier fails (device tree, `of_iommu_configure`).
     RefusedMap,
-    /// Its whole IOMMU fails to register: a master's StreamID is beyond the stream table, or two masters share one at a
-    /// virtio-iommu.
+    /// Its whole IOMMU fails to register: a master's StreamID is beyond the stream table, two masters share one at a virtio-iommu, or an
+    /// SMMUv1/v2 refuses a device that is there when it registers (`probe_iommu_group` forgives ENODEV only).
     SmmuFails,
 }
 
@@ -42,10 +62,20 @@ impl KernelAnswer {
             KernelAnswer::Grouped => "grouped",
             KernelAnswer::Untranslated => "untranslated",
             KernelAnswer::RefusedAlias { .. } => "refused-alias",
+            KernelAnswer::RefusedOverlap { .. } => "refused-overlap",
+            KernelAnswer::RefusedTwoGroups { .. } => "refused-two-groups",
+            KernelAnswer::GroupLost { .. } => "group-lost",
             KernelAnswer::RefusedMap => "refused-map",
             KernelAnswer::SmmuFails => "smmu-fails",
         }
     }
+}
+
+/// A group of the stream map: one of PCI, or one that begins with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shared {
+    Group(GroupId),
+    New(DeviceKey),
 }
 
 impl Groups {
@@ -58,10 +88,19 @@ impl Groups {
         entries.sort_unstable_by_key(|(_, entry)| entry.order);
         let mut failing = self.beyond_table(&entries, sid_bits);
         let mut owners: BTreeMap<(u32, u32), DeviceKey> = BTreeMap::new();
+        let mut stream_maps = BTreeMap::new();
         let mut answers = Vec::with_capacity(entries.len());
         for (device, entry) in entries {
             let firmware = self.devices.firmware(device);
-            let answer = self.answer(entry, firmware, &mut owners);
+            let answer = match self.answer(entry, firmware, &mut owners) {
+                KernelAnswer::Grouped => self.admitted(entry.key, firmware, &mut stream_maps),
+                other => other,
+            };
+            let refused =
+                matches!(answer, KernelAnswer::RefusedOverlap { .. } | KernelAnswer::RefusedTwoGroups { .. });
+            if let Some(fwspec) = firmware.fwspec.as_ref().filter(|_| refused && self.is_early(entry.key)) {
+                failing.insert(fwspec.iommu);
+            }
             if let (KernelAnswer::RefusedAlias { .. } | KernelAnswer::SmmuFails, Some(fwspec)) =
                 (answer, &firmware.fwspec)
                 && self.kind(fwspec.iommu) == Some(IommuKind::Virtio)
@@ -74,13 +113,47 @@ impl Groups {
             .into_iter()
             .map(|(key, firmware, answer)| {
                 let fails = firmware.fwspec.as_ref().is_some_and(|fwspec| failing.contains(&fwspec.iommu));
-                let answer =
-                    if fails && answer == KernelAnswer::Grouped { KernelAnswer::SmmuFails } else { answer };
+                let lost = matches!(answer, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. });
+                let answer = if fails && lost { KernelAnswer::SmmuFails } else { answer };
                 (key, answer)
             })
             .collect();
         answers.sort_unstable_by_key(|(key, _)| *key);
         answers
+    }
+
+    /// What an SMMUv1/v2 does with a master, after those that came before it.
+    fn admitted(
+        &self,
+        key: DeviceKey,
+        firmware: &FwspecState,
+        maps: &mut BTreeMap<u32, StreamMap<DeviceKey, Shared>>,
+    ) -> KernelAnswer {
+        let Some(fwspec) = &firmware.fwspec else { return KernelAnswer::Grouped };
+        if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV2(_))) {
+            return KernelAnswer::Grouped;
+        }
+        // PCI says which group a function without shared entries gets; any other device gets a new one.
+        let fresh = || match key {
+            DeviceKey::Pci(_) => self.group_of(key).map_or(Shared::New(key), Shared::Group),
+            _ => Shared::New(key),
+        };
+        match maps.entry(fwspec.iommu).or_default().admit(key, entries_of(&fwspec.ids), fresh) {
+            Ok(StreamVerdict { lost: Some(with), .. }) => KernelAnswer::GroupLost { with },
+            Ok(_) | Err(StreamRefusal::Full) => KernelAnswer::Grouped,
+            Err(StreamRefusal::Overlap { with, .. }) => KernelAnswer::RefusedOverlap { owner: with },
+            Err(StreamRefusal::TwoGroups { one, other }) => KernelAnswer::RefusedTwoGroups { one, other },
+        }
+    }
+
+    /// Whether a device is there when its IOMMU registers: with ACPI all are, with device tree those that are made at boot. PCI hosts wait
+    /// for their IOMMU there.
+    fn is_early(&self, key: DeviceKey) -> bool {
+        let Some(map) = &self.map else { return false };
+        match key {
+            DeviceKey::Node(node) => !map.is_made_by_driver(node.0),
+            _ => map.is_acpi(),
+        }
     }
 
     fn kind(&self, iommu: u32) -> Option<IommuKind> {

@@ -1,9 +1,11 @@
 //! Which ties count: those of Linux, or also those that Linux does not see.
 
+use alloc::vec::Vec;
+
 use crate::Bdf;
 use crate::bytes::index;
-use crate::map::IdMap;
-use crate::model::GroupRule;
+use crate::map::{Fwspec, IdMap};
+use crate::model::{GroupRule, Regions};
 use crate::pci::{AcsFlags, Fact, Function, PortType, Topology};
 
 /// Which ties count.
@@ -40,9 +42,35 @@ impl Rules<'_> {
         shared_id_ties(self.policy, self.of(iommu))
     }
 
-    /// Whether all masters of an IOMMU are one group.
-    pub(super) fn is_one_group(self, iommu: u32) -> bool {
-        matches!(self.of(iommu), Some(GroupRule::Instance | GroupRule::Bank))
+    /// What the drivers of its IOMMUs put a master with this record into, as an IOMMU that stands for all that share groups and a number
+    /// there: masters with one of these in common are one group. Nothing where ids or PCI decide.
+    pub(super) fn units(self, fwspec: &Fwspec) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let first = fwspec.ids.first().and_then(|stream| stream.id).map(|id| id.0);
+        let own = match self.of(fwspec.iommu) {
+            Some(GroupRule::Instance | GroupRule::Indistinct) => Some((fwspec.iommu, 0)),
+            // A set goes by its first member.
+            Some(GroupRule::FirstIdSet(set)) => {
+                let known = first.filter(|id| set.contains(id)).and_then(|_| set.first().copied());
+                known.or(first).map(|unit| (fwspec.iommu, unit))
+            }
+            Some(GroupRule::Regions(regions)) => {
+                let ids = fwspec.ids.iter().filter_map(|stream| Some(stream.id?.0));
+                regions.group(ids).map(|unit| (self.representative(fwspec.iommu, regions), unit.into()))
+            }
+            _ => None,
+        };
+        // Where there are no ids, every IOMMU on the way sees the master as any other of its masters.
+        let others: Vec<u32> = fwspec.others.clone();
+        own.into_iter().chain(others.into_iter().map(|iommu| (iommu, 0)))
+    }
+
+    /// The first unit of the list that one is in.
+    fn representative(self, iommu: u32, regions: &Regions) -> u32 {
+        let listed = |other: &GroupRule| {
+            matches!(other, GroupRule::Regions(other) if regions.list.is_some() && other.list == regions.list)
+        };
+        let mut all = self.map.into_iter().flat_map(|map| map.iommus());
+        all.position(|other| listed(&other.group_rule)).map_or(iommu, crate::bytes::saturate)
     }
 }
 
@@ -61,12 +89,12 @@ impl Policy {
 }
 
 /// Whether devices that share an id at an IOMMU of this rule are tied. Linux's drivers group them for stream mapping
-/// registers (`arm_smmu_device_group`) and swgroups (`tegra_smmu_device_group`); the others refuse the second or leave them apart.
+/// registers (`arm_smmu_device_group`) and DART streams (`apple_dart_device_group`); the others refuse the second or leave them apart.
 pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {
     policy == Policy::Strict
         || matches!(
             rule,
-            Some(GroupRule::SharedStreamMapping | GroupRule::SharedId | GroupRule::SharedIdSet(_))
+            Some(GroupRule::SharedStreamMapping | GroupRule::SharedId)
         )
 }
 

@@ -1,6 +1,7 @@
 //! Which device has which id at which IOMMU, stream-mapping masks included.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use super::entry::DeviceRef;
 use crate::map::{Fwspec, Stream};
@@ -13,22 +14,26 @@ pub(super) struct Streams {
     ids: BTreeSet<(u32, u16, u32, DeviceRef)>,
     /// How many entries of `ids` have this mask.
     masks: BTreeMap<(u32, u16), u32>,
-    /// Masters by IOMMU, for IOMMUs that make one group of them.
-    masters: BTreeSet<(u32, DeviceRef)>,
+    /// Masters by what their IOMMU's driver puts them into ([`Rules::units`](super::policy::Rules::units)).
+    masters: BTreeSet<(u32, u32, DeviceRef)>,
+    /// The same by master, for those that are in any.
+    units: BTreeMap<DeviceRef, Vec<(u32, u32)>>,
 }
 
 impl Streams {
-    /// Adds a master: `together` says which IOMMUs make one group of all theirs, `by_id` which tie those that share an id.
+    /// Adds a master: `units` is what drivers put it into, `by_id` says which IOMMUs tie masters that share an id.
     /// The others are never asked about, so nothing is kept of them.
     pub(super) fn insert(
         &mut self,
         device: DeviceRef,
         fwspec: &Fwspec,
-        together: impl Fn(u32) -> bool,
+        units: impl Iterator<Item = (u32, u32)>,
         by_id: impl Fn(u32) -> bool,
     ) {
-        if together(fwspec.iommu) {
-            self.masters.insert((fwspec.iommu, device));
+        let units: Vec<(u32, u32)> = units.collect();
+        self.masters.extend(units.iter().map(|(iommu, unit)| (*iommu, *unit, device)));
+        if !units.is_empty() {
+            self.units.insert(device, units);
         }
         for stream in fwspec.ids.iter().filter(|stream| by_id(stream.iommu)) {
             let Some(key) = key(stream, device) else { continue };
@@ -40,7 +45,9 @@ impl Streams {
     }
 
     pub(super) fn remove(&mut self, device: DeviceRef, fwspec: &Fwspec) {
-        self.masters.remove(&(fwspec.iommu, device));
+        for (iommu, unit) in self.units.remove(&device).unwrap_or_default() {
+            self.masters.remove(&(iommu, unit, device));
+        }
         for key in fwspec.ids.iter().filter_map(|stream| key(stream, device)) {
             if !self.ids.remove(&key) {
                 continue;
@@ -78,14 +85,22 @@ impl Streams {
     /// The devices that are listed, some more than once.
     pub(super) fn devices(&self) -> impl Iterator<Item = DeviceRef> + '_ {
         let by_id = self.ids.iter().map(|(.., device)| *device);
-        by_id.chain(self.masters.iter().map(|(_, device)| *device))
+        by_id.chain(self.masters.iter().map(|(.., device)| *device))
     }
 
-    /// Another master of this IOMMU.
-    pub(super) fn other_master(&self, device: DeviceRef, iommu: u32) -> Option<DeviceRef> {
-        let mut masters =
-            self.masters.range((iommu, DeviceRef::MIN)..=(iommu, DeviceRef::MAX)).map(|(_, other)| *other);
-        masters.find(|other| *other != device)
+    /// Another master of each unit that this one is in, with the IOMMU.
+    pub(super) fn other_masters(&self, device: DeviceRef) -> impl Iterator<Item = (u32, DeviceRef)> + '_ {
+        self.units.get(&device).into_iter().flatten().filter_map(move |(iommu, unit)| {
+            let all = (*iommu, *unit, DeviceRef::MIN)..=(*iommu, *unit, DeviceRef::MAX);
+            let mut masters = self.masters.range(all).map(|(.., other)| *other);
+            masters.find(|other| *other != device).map(|other| (*iommu, other))
+        })
+    }
+
+    /// Whether drivers put both into one unit.
+    pub(super) fn share_unit(&self, one: DeviceRef, other: DeviceRef) -> bool {
+        let of = |device: DeviceRef| self.units.get(&device).map_or(&[][..], Vec::as_slice);
+        of(one).iter().any(|unit| of(other).contains(unit))
     }
 }
 

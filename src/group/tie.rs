@@ -90,8 +90,11 @@ impl fmt::Display for Tie {
             Tie::SharedStreamId { iommu, id } => write!(f, "IOMMU {iommu} knows both by {id}"),
             Tie::Driver { rule } => f.write_str(match rule {
                 GroupRule::Instance => "the IOMMU's driver has one group for all its masters",
-                GroupRule::Bank => "the IOMMU's driver has one group for all masters of a bank",
-                GroupRule::SharedIdSet(_) => "the IOMMU's driver takes their ids as one",
+                GroupRule::Indistinct => "the IOMMU tells its masters not apart",
+                GroupRule::Regions(_) => {
+                    "the IOMMU's driver has one group for all masters of a region or bank"
+                }
+                GroupRule::FirstIdSet(_) => "the IOMMU's driver takes their ids as one",
                 _ => "the IOMMU's driver groups them",
             }),
             Tie::RealDma(bdf) => write!(f, "DMA goes out as {bdf}'s"),

@@ -745,10 +745,10 @@ rules! {
         see "linux arm_smmu_master_alloc_smes"
     }
     StreamMaskConflict "DT024" "stream-mask-conflict" Error [] {
-        "The StreamIDs and masks of two masters overlap in part."
-        "Linux refuses the second with EINVAL, and since v6.15 the whole SMMU with it, when it registers."
-        seen ""
-        help "Choose masks so that one of the two contains the other, or they have nothing in common."
+        "The StreamIDs and masks of two masters overlap, and those of the second are not inside those of the first."
+        "Linux refuses the second with EINVAL, and since v6.15 the whole SMMU with it, when it registers; a device that a driver makes later is refused alone."
+        seen "Qualcomm sm8750 in Linux 7.3: compute-cb@12 and @14"
+        help "Choose masks so that the wider one stands first, or they have nothing in common."
         see "linux arm_smmu_find_sme"
     }
     StreamMatchMask "DT025" "stream-match-mask" Warn [] {
@@ -843,6 +843,13 @@ rules! {
         help "Write the entries, or leave the property out."
         see "linux of_map_id"
     }
+    RegionUnreachable "DT038" "region-unreachable" Error [] {
+        "A reserved region of a master is at an address that the dma-ranges of its bus do not pass on."
+        "Linux cannot translate the address, and reads the rest of the list at address 0: the kernel crashes when the master is added."
+        seen ""
+        help "Write the address as the device's DMA sees it, before the dma-ranges of the bus; or extend dma-ranges."
+        see "linux of_translate_dma_region, of_iommu_get_resv_regions"
+    }
 
     // -- what the maps mean --
     DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside MappingsOnFields InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
@@ -907,6 +914,21 @@ rules! {
         seen ""
         help "Wire it to IOMMUs of one driver."
         see "linux iommu_fwspec_init"
+    }
+
+    StreamTwoGroups "MAP010" "stream-two-groups" Error [] {
+        "A device shares StreamIDs of an SMMUv1/v2 with devices of two groups."
+        "Linux refuses it with EINVAL, and since v6.15 the whole SMMU with it, when it registers."
+        seen ""
+        help "Give the device StreamIDs of its own, or list it before those that share one each."
+        see "linux arm_smmu_device_group"
+    }
+    StreamGroupLost "MAP011" "stream-group-lost" Warn [] {
+        "A device shares a StreamID of an SMMUv1/v2 with another, and its last id is nobody else's."
+        "Linux finds the group of the shared id and forgets it over the last one: two groups share a stream, and either can be given away without the other."
+        seen ""
+        help "Write the shared id last, until the kernel is mended."
+        see "linux arm_smmu_device_group"
     }
 
     // -- what only the devices that are there show --

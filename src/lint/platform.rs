@@ -35,7 +35,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
     let map = IdMap::build(platform, Dialect::LINUX);
     let mut produced = Produced::of(platform, &map);
     streams::shared(platform, &mut produced, findings);
-    streams::conflicts(platform, &produced, findings);
+    streams::conflicts(platform, &map, findings);
     beside::check(platform, findings);
     msi::holes(platform, &map, &produced, findings);
     msi::shared(platform, &map, &produced, findings);

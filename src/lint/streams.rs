@@ -1,14 +1,16 @@
 //! Who produces which StreamIDs: shared ones, and stream mappings that get into each other's way.
 #![deny(clippy::arithmetic_side_effects)]
 
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::Code;
 use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, overlaps};
 use crate::bytes::{index, saturate};
-use crate::limits::MAX_MASKS_COMPARED;
-use crate::model::{IdMapping, Output, RequesterKind, Target};
+use crate::map::{StreamMap, StreamRefusal, StreamVerdict, entries_of};
+use crate::model::{IdMapping, Output, Requester, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform, Stream};
 
 /// Whose StreamIDs a range is.
@@ -29,7 +31,7 @@ pub(super) struct Owner {
 pub(super) struct Produced {
     /// By [`Platform::iommus`].
     pub(super) ids: Vec<Vec<Span<Owner>>>,
-    /// Ids with the mask of bits to ignore, and who has them.
+    /// Ids with the mask of bits to ignore, and whose they are.
     pub(super) masked: Vec<Vec<(u16, u16, Owner)>>,
 }
 
@@ -178,53 +180,78 @@ fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::Str
     }
 }
 
-/// Stream matches of an SMMUv1/v2 that overlap in part (linux `arm_smmu_find_sme`).
-pub(super) fn conflicts(platform: &Platform, produced: &Produced, findings: &mut Findings) {
-    let each = platform.iommus.iter().zip(&produced.ids).zip(&produced.masked);
-    for ((iommu, ids), masked) in each.filter(|((iommu, _), _)| iommu.available) {
-        if !matches!(iommu.kind, IommuKind::SmmuV2(_)) || masked.is_empty() {
-            continue;
+/// What Linux refuses of the masters of SMMUv1/v2, in the order in which it makes their devices: those made at boot in the order of
+/// the firmware, then those that drivers make (linux `arm_smmu_master_alloc_smes`, `arm_smmu_device_group`). Functions on a bus are
+/// not among them: which there are only the machine shows.
+pub(super) fn conflicts(platform: &Platform, map: &IdMap, findings: &mut Findings) {
+    let mut maps: BTreeMap<u32, StreamMap<u32, u32>> = BTreeMap::new();
+    let is_v2 = |iommu: u32| {
+        let iommu = platform.iommus.get(index(iommu));
+        iommu.is_some_and(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)))
+    };
+    for late in [false, true] {
+        let each = (0_u32..).zip(&platform.requesters);
+        for (at, requester) in each.filter(|(_, one)| one.available && one.made_by_driver == late) {
+            let Some(record) = map.fwspec_of(at).fwspec.filter(|record| is_v2(record.iommu)) else {
+                continue;
+            };
+            let entries = maps.entry(record.iommu).or_default();
+            let verdict = entries.admit(at, entries_of(&record.ids), || at);
+            let smmu = platform.iommus.get(index(record.iommu)).map(|iommu| iommu.origin);
+            let Some(smmu) = smmu.map(|origin| platform.label(origin)) else { continue };
+            Refused { platform, requester, smmu, late }.tell(verdict, findings);
         }
-        let plain = ids.iter().filter(|span| span.first == span.last && span.of.input.is_none());
-        let mut all: Vec<(u16, u16, Owner)> = masked.clone();
-        all.extend(plain.filter_map(|span| Some((u16::try_from(span.first).ok()?, 0, span.of))));
-        let mut masks: Vec<u16> = all.iter().map(|(_, mask, _)| *mask).collect();
-        masks.sort_unstable();
-        masks.dedup();
-        masks.truncate(MAX_MASKS_COMPARED);
-        for (position, a) in masks.iter().enumerate() {
-            for b in masks.iter().skip(position) {
-                between(platform, &all, *a, *b, findings);
+    }
+}
+
+/// A master, and what becomes of it.
+struct Refused<'a> {
+    platform: &'a Platform,
+    requester: &'a Requester,
+    smmu: crate::model::Label<'a>,
+    late: bool,
+}
+
+impl Refused<'_> {
+    fn tell(&self, verdict: Result<StreamVerdict<u32, u32>, StreamRefusal<u32>>, findings: &mut Findings) {
+        let subject = self.requester.origin.at.offset;
+        let place = Bytes { subject, offset: subject, len: 0 };
+        let (name, smmu) = (self.platform.label(self.requester.origin), self.smmu);
+        let other = |at: u32| self.platform.requesters.get(index(at)).map(|other| other.origin);
+        let label =
+            |at: u32| other(at).map(|origin| self.platform.label(origin).to_string()).unwrap_or_default();
+        let related = |finding: Option<&mut super::Finding>, at: u32| {
+            let Some(subject) = other(at).map(|origin| origin.at.offset) else { return };
+            relate(finding, Bytes { subject, offset: subject, len: 0 }, format_args!("the other master"));
+        };
+        let outcome = match self.late {
+            true => "which is not translated then",
+            false => "and with it the SMMU when it registers: it translates for no device then",
+        };
+        match verdict {
+            Ok(StreamVerdict { lost: None, .. }) | Err(StreamRefusal::Full) => {}
+            Ok(StreamVerdict { lost: Some(with), .. }) => {
+                let message = format_args!(
+                    "{name} shares a StreamID of {smmu} with {}, and Linux gives it a group of its own: the last id decides",
+                    label(with)
+                );
+                related(findings.add(Code::StreamGroupLost, place, message), with);
+            }
+            Err(StreamRefusal::Overlap { id: (id, mask), entry: (entry, entry_mask), with }) => {
+                let message = format_args!(
+                    "StreamID {id:#x} mask {mask:#x} of {name} meets {entry:#x} mask {entry_mask:#x} of {} at {smmu} without being inside: Linux refuses the device (EINVAL), {outcome}",
+                    label(with)
+                );
+                related(findings.add(Code::StreamMaskConflict, place, message), with);
+            }
+            Err(StreamRefusal::TwoGroups { one, other: two }) => {
+                let message = format_args!(
+                    "{name} shares StreamIDs of {smmu} with {} and with {}, which are two groups: Linux refuses the device (EINVAL), {outcome}",
+                    label(one),
+                    label(two)
+                );
+                related(findings.add(Code::StreamTwoGroups, place, message), one);
             }
         }
     }
 }
-
-/// Conflicts between the entries with mask `a` and those with mask `b`.
-fn between(platform: &Platform, all: &[(u16, u16, Owner)], a: u16, b: u16, findings: &mut Findings) {
-    // One mask inside the other: entries that meet contain each other, and share.
-    if a & b == a || a & b == b {
-        return;
-    }
-    let key = |id: u16| id & !(a | b);
-    let of = |mask: u16| {
-        let mut list: Vec<(u16, u16, Owner)> =
-            all.iter().filter(|(_, m, _)| *m == mask).map(|(id, _, owner)| (key(*id), *id, *owner)).collect();
-        list.sort_unstable();
-        list
-    };
-    let (left, right) = (of(a), of(b));
-    for (key, id, owner) in &left {
-        let start = right.partition_point(|(other, ..)| other < key);
-        let Some((_, other_id, other)) = right.get(start).filter(|(other, ..)| other == key) else {
-            continue;
-        };
-        let message = format_args!(
-            "StreamID {id:#x} mask {a:#x} and {other_id:#x} mask {b:#x} overlap in part: Linux refuses the second (EINVAL)"
-        );
-        let finding = findings.add(Code::StreamMaskConflict, bytes(platform, *owner), message);
-        relate(finding, bytes(platform, *other), format_args!("{other_id:#x} mask {b:#x}"));
-    }
-}
-
-use alloc::string::ToString;

@@ -4,10 +4,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::model::{
-    BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute, NamedComponent,
-    Origin, Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
+    Admission, BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute,
+    NamedComponent, Origin, Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
 };
-use crate::{ComponentRule, CountRule, Dialect, Format, LastIdRule, MapCells, MsiIndexRule, SingleRule};
+use crate::{
+    ComponentRule, CountRule, Dialect, DriverRule, Format, LastIdRule, MapCells, MsiIndexRule, SingleRule,
+};
 
 use super::chain::{Hop, Place};
 use super::index::Index;
@@ -49,13 +51,21 @@ impl IdMap {
                 .map(|requester| Rules::of(dialect, requester.origin).requester(requester, &iommus))
                 .collect(),
             iommus,
+            made_by_driver: (0_u32..)
+                .zip(&platform.requesters)
+                .filter(|(_, one)| one.made_by_driver && matches!(one.kind, RequesterKind::Master(_)))
+                .map(|(at, _)| at)
+                .collect(),
             hosts: hosts(&platform.requesters, dialect),
             paths: platform.paths.clone(),
         };
         // A component's ids may lead through other tables, so they are found when all tables stand.
         for position in 0..platform.requesters.len() {
-            let own =
-                platform.requesters.get(position).map(|requester| map.own_ids(requester)).unwrap_or_default();
+            let own = platform
+                .requesters
+                .get(position)
+                .map(|requester| map.own_ids(platform, requester))
+                .unwrap_or_default();
             if let Some(requester) = map.requesters.get_mut(position) {
                 requester.own = Some(own).filter(OwnIds::say_something).map(Box::new);
             }
@@ -63,7 +73,7 @@ impl IdMap {
         map
     }
 
-    fn own_ids(&self, requester: &Requester) -> OwnIds {
+    fn own_ids(&self, platform: &Platform, requester: &Requester) -> OwnIds {
         match &requester.kind {
             RequesterKind::Component(component) => self.component_ids(component, requester.origin.format),
             RequesterKind::WireBridge(bridge) => OwnIds {
@@ -71,7 +81,7 @@ impl IdMap {
                 refused: Some(NoStream::NoMap),
                 ..OwnIds::default()
             },
-            RequesterKind::Master(master) => self.master_ids(master),
+            RequesterKind::Master(master) => self.master_ids(platform, requester, master),
             RequesterKind::MsiOnly { table, own_msi } => OwnIds {
                 msi: own_request(&table.mappings, own_index(own_msi, self.dialect.msi_index))
                     .into_iter()
@@ -129,7 +139,24 @@ impl IdMap {
         }
     }
 
-    fn master_ids(&self, master: &PlatformMaster) -> OwnIds {
+    /// The IOMMU whose driver does not take this device, by its name (linux `ipmmu_of_xlate`).
+    fn not_admitted(
+        &self,
+        platform: &Platform,
+        requester: &Requester,
+        streams: &[Stream],
+    ) -> Option<NoStream> {
+        let named = |stream: &Stream| {
+            let driver = platform.iommus.get(crate::bytes::index(stream.iommu))?.driver?;
+            let Admission::Named(names) = driver.admission else { return None };
+            let name = platform.device_name(requester);
+            let taken = name.is_some_and(|name| names.contains(&name.as_str()));
+            (!taken).then_some(NoStream::NotAdmitted { iommu: stream.iommu })
+        };
+        streams.iter().find_map(named).filter(|_| self.dialect.drivers == DriverRule::Linux)
+    }
+
+    fn master_ids(&self, platform: &Platform, requester: &Requester, master: &PlatformMaster) -> OwnIds {
         let stream = |specifier: &crate::model::Specifier| -> Option<Stream> {
             let start = crate::bytes::index(specifier.index);
             let cells = master.cells.get(start..start.checked_add(usize::from(specifier.count))?)?;
@@ -140,7 +167,10 @@ impl IdMap {
         let msi =
             |(controller, id): &(u32, Option<u32>)| Some(MsiRequest { controller: *controller, id: (*id)? });
         OwnIds {
-            refused: streams.is_empty().then_some(NoStream::NoMap),
+            refused: match streams.is_empty() {
+                true => Some(NoStream::NoMap),
+                false => self.not_admitted(platform, requester, &streams),
+            },
             streams: streams.into(),
             msi: master.msi.iter().filter_map(msi).collect(),
         }
@@ -203,11 +233,13 @@ impl Rules {
             true => Index::default(),
             false => self.index(mappings, own, Singles::Skip),
         };
-        let driven = !matches!(iommu.kind, IommuKind::SmmuV2(SmmuModel::Unknown(_)));
+        let known = !matches!(iommu.kind, IommuKind::SmmuV2(SmmuModel::Unknown(_)));
+        let bound = iommu.driver.is_some_and(|driver| driver.admission != Admission::Nobody);
         MappedIommu {
             origin: iommu.origin,
             kind: iommu.kind,
-            available: iommu.available && driven,
+            available: iommu.available && known,
+            driven: bound || self.dialect.drivers == DriverRule::Any,
             group_rule: iommu.group_rule,
             own_msi: own_request(mappings, own),
             stream_match_mask: (self.format == Format::DeviceTree)

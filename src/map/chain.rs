@@ -5,7 +5,7 @@ use crate::limits::MAX_HOPS;
 use crate::model::{Errno, IdMapping, Output, Target};
 use crate::{Segment, StreamId};
 
-use super::{Fwspec, IdMap, MappedRoute, MappedTable, Stream};
+use super::{Fwspec, IdMap, MappedIommu, MappedRoute, MappedTable, Stream};
 
 /// Why a requester has no StreamID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +60,18 @@ pub enum NoStream {
     /// The IOMMU may not be used: disabled, or of a model that nobody drives.
     #[error("its IOMMU is disabled or of an unknown model")]
     IommuUnavailable {
+        /// Index into [`Platform::iommus`](crate::Platform::iommus).
+        iommu: u32,
+    },
+    /// No driver of Linux binds to the IOMMU, or it takes no master at all (linux `of_iommu_xlate`: no operations are registered).
+    #[error("no Linux driver translates for its IOMMU")]
+    NoDriver {
+        /// Index into [`Platform::iommus`](crate::Platform::iommus).
+        iommu: u32,
+    },
+    /// The IOMMU's driver takes some masters only (linux `ipmmu_device_is_allowed`).
+    #[error("the driver of its IOMMU does not take this device")]
+    NotAdmitted {
         /// Index into [`Platform::iommus`](crate::Platform::iommus).
         iommu: u32,
     },
@@ -144,8 +156,7 @@ impl IdMap {
     fn stream_by_hops(&self, requester: u32, input: u32) -> Result<Stream, NoStream> {
         match self.leave(requester, input)? {
             Place::Msi(_) => Err(NoStream::Bypass { input }),
-            Place::Iommu(stream) if self.usable(stream.iommu) => Ok(stream),
-            Place::Iommu(stream) => Err(NoStream::IommuUnavailable { iommu: stream.iommu }),
+            Place::Iommu(stream) => self.usable(stream.iommu).map(|()| stream),
         }
     }
 
@@ -252,8 +263,13 @@ impl IdMap {
         None
     }
 
-    pub(super) fn usable(&self, iommu: u32) -> bool {
-        self.iommus.get(index(iommu)).is_some_and(|iommu| iommu.available)
+    /// Whether an IOMMU translates, and if not why.
+    pub(super) fn usable(&self, at: u32) -> Result<(), NoStream> {
+        match self.iommus.get(index(at)) {
+            Some(MappedIommu { available: true, driven: true, .. }) => Ok(()),
+            Some(MappedIommu { available: true, .. }) => Err(NoStream::NoDriver { iommu: at }),
+            _ => Err(NoStream::IommuUnavailable { iommu: at }),
+        }
     }
 
     /// Whether Linux accepts an id on `iommu` beside those in `record`: one driver for all (linux `iommu_fwspec_init`).

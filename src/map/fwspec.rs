@@ -15,6 +15,8 @@ pub struct Fwspec {
     pub iommu: u32,
     /// The ids, each with the IOMMU it really is on.
     pub ids: Vec<Stream>,
+    /// Further IOMMUs, each once, that specifiers without cells name: no id tells of them.
+    pub others: Vec<u32>,
     /// What the root complex says of all functions below it.
     pub flags: FwspecFlags,
 }
@@ -91,6 +93,10 @@ impl IdMap {
     /// [`Platform::requesters`](crate::Platform::requesters)).
     pub fn fwspec_of(&self, requester: u32) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
+        if let Some(refused @ NoStream::NotAdmitted { .. }) = self.own(requester).and_then(|own| own.refused)
+        {
+            return FwspecOutcome { refused: Some(refused), ..outcome };
+        }
         for stream in self.own_streams(requester) {
             if let Err(refused) = self.append(&mut outcome.fwspec, *stream, FwspecFlags::default()) {
                 outcome.refused = Some(refused);
@@ -130,15 +136,21 @@ impl IdMap {
         stream: Stream,
         flags: FwspecFlags,
     ) -> Result<(), NoStream> {
-        if !self.usable(stream.iommu) {
-            return Err(NoStream::IommuUnavailable { iommu: stream.iommu });
-        }
-        let record = record.get_or_insert_with(|| Fwspec { iommu: stream.iommu, ids: Vec::new(), flags });
+        self.usable(stream.iommu)?;
+        let record = record.get_or_insert_with(|| Fwspec {
+            iommu: stream.iommu,
+            ids: Vec::new(),
+            others: Vec::new(),
+            flags,
+        });
         if !self.same_driver(record, stream.iommu) {
             return Err(NoStream::TwoKinds);
         }
         // A specifier without cells adds no id, but the record is there.
         record.ids.extend(stream.id.is_some().then_some(stream));
+        if stream.id.is_none() && stream.iommu != record.iommu && !record.others.contains(&stream.iommu) {
+            record.others.push(stream.iommu);
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod index;
 mod ranges;
 mod reserved;
 mod reverse;
+mod stream_map;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -19,6 +20,8 @@ pub use ranges::{InputRange, RangeOutput};
 pub use reserved::{ReservedRegion, reserved_regions};
 pub use reverse::StreamSource;
 pub(crate) use reverse::next_alike;
+pub(crate) use stream_map::entries_of;
+pub use stream_map::{StreamMap, StreamRefusal, StreamVerdict};
 
 use crate::model::{BusKind, GroupRule, IdMapping, IommuKind, Label, Origin, Output, Paths};
 use crate::{Bdf, DeviceId, Dialect, Format, Segment, StreamId};
@@ -45,6 +48,8 @@ pub struct IdMap {
     iommus: Vec<MappedIommu>,
     msi_controllers: Vec<MappedMsi>,
     requesters: Vec<MappedRequester>,
+    /// Requesters with ids whose devices drivers make, ascending.
+    made_by_driver: Box<[u32]>,
     /// PCI hosts, sorted: those of a segment in the order in which they are asked.
     hosts: Vec<Host>,
     paths: Paths,
@@ -77,6 +82,8 @@ pub struct MappedIommu {
     pub kind: IommuKind,
     /// Whether it may be used.
     pub available: bool,
+    /// Whether anything drives it that takes masters. The `linux` dialects ask Linux's drivers; of others nothing is known.
+    pub driven: bool,
     /// Which masters its Linux driver puts into one group.
     pub group_rule: GroupRule,
     /// The DeviceID of its own MSIs.
@@ -261,6 +268,17 @@ impl IdMap {
         self.hosts_of(bdf.segment).find_map(|host| self.msi_from(host, u32::from(bdf.rid.0)))
     }
 
+    /// Whether Linux makes the device of a requester when the driver of the node above does so
+    /// ([`Requester::made_by_driver`](crate::model::Requester::made_by_driver)).
+    pub(crate) fn is_made_by_driver(&self, requester: u32) -> bool {
+        self.made_by_driver.binary_search(&requester).is_ok()
+    }
+
+    /// Whether the firmware is ACPI, with which PCI is enumerated before any IOMMU registers.
+    pub(crate) fn is_acpi(&self) -> bool {
+        self.firmware == Firmware::Acpi
+    }
+
     /// How MSIs of a requester's children are routed, inherited routes followed.
     fn route_of(&self, requester: u32) -> Option<&MappedRoute> {
         match &self.bus(requester)?.msi {
@@ -318,7 +336,7 @@ impl MappedIommu {
             self.stream_match_mask.is_none_or(|mask| mask == 0)
                 && last.is_some_and(|last| last <= u32::from(u16::MAX))
         };
-        self.available && (!matches!(self.kind, IommuKind::SmmuV2(_)) || narrow())
+        self.available && self.driven && (!matches!(self.kind, IommuKind::SmmuV2(_)) || narrow())
     }
 }
 

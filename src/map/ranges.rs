@@ -147,7 +147,7 @@ impl IdMap {
             Output::Cells { index, count } => Some((index, count)),
             _ => None,
         };
-        self.usable(stream.iommu).then_some(InputRange {
+        self.usable(stream.iommu).is_ok().then_some(InputRange {
             first,
             last,
             output: RangeOutput::Stream { first: stream, constant, cells },

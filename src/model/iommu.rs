@@ -20,10 +20,11 @@ pub struct Iommu {
     pub function: Option<(u32, RequesterId)>,
     /// `#iommu-cells`; `None` in IORT.
     pub cells: Option<u32>,
-    /// What the binding calls the parts of a specifier; nothing where no binding is known, and in IORT.
-    pub specifier: &'static [SpecifierField],
     /// SMR mask for one-cell specifiers (`stream-match-mask` of an SMMUv1/v2 node).
     pub stream_match_mask: Option<u16>,
+    /// The Linux driver that binds to it (device tree: the row of [`DRIVERS`](crate::dt::DRIVERS)); `None` where no driver of
+    /// Linux 7.3 does, and then it translates nothing there.
+    pub driver: Option<&'static LinuxDriver>,
     /// Which of its masters the IOMMU's Linux driver puts into one group.
     pub group_rule: GroupRule,
     /// StreamID to DeviceID (IORT: the SMMU node's mappings).
@@ -77,9 +78,9 @@ pub enum IommuKind {
     RiscV,
     /// virtio-iommu.
     Virtio,
-    /// Another binding, named by the family that the table in `dt/bindings.rs` gives it (`rockchip`, `apple-dart` …).
+    /// Another binding, named by the family that the row of its driver in `dt/bindings.rs` gives it (`rockchip`, `apple-dart` …).
     Other(&'static str),
-    /// A device-tree node with `#iommu-cells` and a compatible that no binding known here has.
+    /// A device-tree node with `#iommu-cells` that no Linux driver binds to.
     Unknown,
 }
 
@@ -102,6 +103,33 @@ pub enum SmmuModel {
     Unknown(u32),
 }
 
+/// What a Linux driver of IOMMUs does with masters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinuxDriver {
+    /// Its name, as in `/sys/bus/platform/drivers`.
+    pub name: &'static str,
+    /// Which masters it takes.
+    pub admission: Admission,
+    /// What the binding calls the parts of a specifier.
+    pub specifier: &'static [SpecifierField],
+    /// Whether it lists the reserved regions that firmware has for a master (linux `iommu_dma_get_resv_regions`); one that does not
+    /// maps none of them.
+    pub lists_regions: bool,
+}
+
+/// Which masters a Linux driver of IOMMUs takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Admission {
+    /// All of them.
+    #[default]
+    Everyone,
+    /// None: its look-up answers ENODEV always (linux `grant_dma_iommu_probe_device`; `ipmmu_device_is_allowed` on some SoCs).
+    Nobody,
+    /// PCI functions, and platform devices of these names (linux `ipmmu_device_is_allowed`).
+    Named(&'static [&'static str]),
+}
+
 /// Which masters of an IOMMU its Linux driver puts into one group, beyond what PCI says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -111,18 +139,83 @@ pub enum GroupRule {
     PerDevice,
     /// As `PerDevice`, and masters whose SMR id/mask pairs meet are together (linux `arm_smmu_device_group`).
     SharedStreamMapping,
-    /// All masters of the instance are one group (rockchip, sun50i, sprd, omap, ipmmu).
+    /// All masters of the instance are one group (rockchip, sun50i, sprd, omap, ipmmu; linux `generic_single_device_group`).
     Instance,
-    /// Masters of one specifier value are one group (Tegra swgroups).
+    /// The driver gives each master a group of its own, but the IOMMU has no ids and tells its masters not apart (exynos, and any
+    /// IOMMU that nothing is known of).
+    Indistinct,
+    /// Masters that share any id are one group (Apple DART: linux `apple_dart_device_group`, `sid2group`).
     SharedId,
-    /// As `SharedId`, and masters of these values are one group, too (Tegra: what the display driver takes as one, linux
-    /// `tegra_smmu_group_soc`).
-    SharedIdSet(&'static [u32]),
-    /// All masters of one bank or IOVA region are one group (MediaTek); taken as the instance, which can only be coarser.
-    Bank,
+    /// Masters of one first id are one group, whatever other ids they have, and so are masters whose first ids are among these (Tegra
+    /// swgroups; what the display driver takes as one: linux `tegra_smmu_device_group`, `tegra_smmu_group_soc`).
+    FirstIdSet(&'static [u32]),
+    /// Masters of one region of IOVAs, or of one bank, are one group (MediaTek: linux `mtk_iommu_get_group_id`).
+    Regions(&'static Regions),
+}
+
+/// The groups of a MediaTek SoC's masters, by larb and port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Regions {
+    /// Units of this list have their groups in common (SHARE_PGTABLE; linux `mtk_iommu_get_frst_data`). `None`: the unit has its own.
+    pub list: Option<&'static str>,
+    /// The ports of each region of IOVAs, as a larb and a mask of its ports; without any there is one region.
+    pub regions: &'static [&'static [(u8, u32)]],
+    /// Banks by number, each with a mask of the ports that are in it; without any there is one bank.
+    pub banks: &'static [(u8, u32)],
+}
+
+impl Regions {
+    /// The group of a master with these ids, as a number within the unit or list; `None` where no region has all its ports, which
+    /// Linux answers with EINVAL (linux `mtk_iommu_get_bank_id`, `mtk_iommu_get_iova_region_id`).
+    ///
+    /// ```
+    /// use fwspec::model::Regions;
+    /// const TWO: Regions = Regions { list: None, regions: &[&[(0, !0)], &[(4, 0x3)]], banks: &[] };
+    /// assert_eq!(TWO.group([0x01]), Some(0));
+    /// assert_eq!(TWO.group([0x80, 0x81]), Some(1));
+    /// assert_eq!(TWO.group([0x82]), None);
+    /// ```
+    pub fn group(&self, ids: impl IntoIterator<Item = u32>) -> Option<u8> {
+        let mut ids = ids.into_iter().peekable();
+        // MTK_M4U_TO_LARB, MTK_M4U_TO_PORT of include/dt-bindings/memory/mtk-memory-port.h.
+        let larb = ids.peek().map(|id| id >> 5 & 0x1f);
+        let ports = ids.fold(0_u32, |ports, id| ports | 1_u32.wrapping_shl(id & 0x1f));
+        let bank = self.banks.iter().find(|(_, mask)| ports & mask != 0).map_or(0, |(bank, _)| *bank);
+        if bank != 0 || self.regions.is_empty() {
+            return Some(bank);
+        }
+        let has = |region: &&[(u8, u32)]| {
+            region.iter().any(|(own, mask)| Some(u32::from(*own)) == larb && ports & mask == ports)
+        };
+        self.regions.iter().position(has).and_then(|region| u8::try_from(region).ok())
+    }
+}
+
+impl GroupRule {
+    /// The word for it in every output.
+    ///
+    /// ```
+    /// assert_eq!(fwspec::model::GroupRule::SharedStreamMapping.word(), "shared-stream-mapping");
+    /// ```
+    pub fn word(self) -> &'static str {
+        match self {
+            GroupRule::PerDevice => "per-device",
+            GroupRule::SharedStreamMapping => "shared-stream-mapping",
+            GroupRule::Instance => "instance",
+            GroupRule::Indistinct => "indistinct",
+            GroupRule::SharedId => "shared-id",
+            GroupRule::FirstIdSet(_) => "first-id-set",
+            GroupRule::Regions(_) => "regions",
+        }
+    }
 }
 
 impl SpecifierField {
+    /// The bits `high` to `low` of a cell.
+    pub const fn bits(name: &'static str, cell: u8, high: u8, low: u8) -> SpecifierField {
+        SpecifierField { name, cell, low, high }
+    }
+
     /// Its value in a specifier; `None` where the specifier has no such cell.
     ///
     /// ```
@@ -160,17 +253,23 @@ impl Iommu {
             available: true,
             function: None,
             cells: None,
-            specifier: &[],
             stream_match_mask: None,
+            driver: kind.driver(),
             group_rule: GroupRule::PerDevice,
             device_ids: DeviceIdTable::default(),
         }
     }
 
+    /// What the binding calls the parts of a specifier; nothing where no driver binds, and for ACPI, which has no cells.
+    pub fn specifier(&self) -> &'static [SpecifierField] {
+        let known = self.driver.filter(|_| self.cells.is_some());
+        known.map_or(&[], |driver| driver.specifier)
+    }
+
     /// What a specifier of so many cells is made of. Nothing where no binding is known, and where there are more cells than the
     /// binding gives names to: then only the raw cells say anything.
     pub fn fields(&self, cells: usize) -> impl Iterator<Item = &'static SpecifierField> + use<> {
-        SpecifierField::of_cells(self.specifier, cells)
+        SpecifierField::of_cells(self.specifier(), cells)
     }
 
     /// The parts of a specifier, each with its name and value: the [`fields`](Iommu::fields) of its number of cells.
@@ -190,25 +289,49 @@ impl Iommu {
     }
 }
 
-impl GroupRule {
-    /// The word for it in every output.
-    ///
-    /// ```
-    /// assert_eq!(fwspec::model::GroupRule::SharedStreamMapping.word(), "shared-stream-mapping");
-    /// ```
-    pub fn word(self) -> &'static str {
-        match self {
-            GroupRule::PerDevice => "per-device",
-            GroupRule::SharedStreamMapping => "shared-stream-mapping",
-            GroupRule::Instance => "instance",
-            GroupRule::SharedId => "shared-id",
-            GroupRule::SharedIdSet(_) => "shared-id-set",
-            GroupRule::Bank => "bank",
-        }
+/// The driver takes 16 bits of each cell and drops the others (`FIELD_PREP` of `ARM_SMMU_SMR_ID` and `ARM_SMMU_SMR_MASK`).
+const SMMU_FIELDS: &[SpecifierField] = &[SpecifierField::bits("stream", 0, 15, 0), SpecifierField::bits("mask", 1, 15, 0)];
+
+const fn whole(name: &'static str) -> SpecifierField {
+    SpecifierField::bits(name, 0, 31, 0)
+}
+
+impl LinuxDriver {
+    /// SMMUv1 and SMMUv2 (linux `arm_smmu_get_resv_regions`).
+    pub const ARM_SMMU: &LinuxDriver = &LinuxDriver::listing("arm-smmu", SMMU_FIELDS);
+    /// SMMUv3 (linux `arm_smmu_get_resv_regions` of arm-smmu-v3).
+    pub const ARM_SMMU_V3: &LinuxDriver = &LinuxDriver::listing("arm-smmu-v3", &[whole("stream")]);
+    /// RISC-V.
+    pub const RISCV: &LinuxDriver = &LinuxDriver::silent("riscv,iommu", &[whole("device")]);
+    /// virtio-iommu (linux `viommu_get_resv_regions`).
+    pub const VIRTIO: &LinuxDriver = &LinuxDriver::listing("virtio_iommu", &[whole("endpoint")]);
+    /// Of a kind that a caller names.
+    const OTHER: &LinuxDriver = &LinuxDriver::silent("other", &[]);
+
+    /// A driver that takes everyone and lists reserved regions.
+    pub(crate) const fn listing(name: &'static str, specifier: &'static [SpecifierField]) -> LinuxDriver {
+        LinuxDriver { name, admission: Admission::Everyone, specifier, lists_regions: true }
+    }
+
+    /// A driver that takes everyone and lists no reserved regions.
+    pub(crate) const fn silent(name: &'static str, specifier: &'static [SpecifierField]) -> LinuxDriver {
+        LinuxDriver { name, admission: Admission::Everyone, specifier, lists_regions: false }
     }
 }
 
 impl IommuKind {
+    /// The Linux driver of IOMMUs of this kind; `None` for what no driver knows.
+    fn driver(self) -> Option<&'static LinuxDriver> {
+        match self {
+            IommuKind::SmmuV2(SmmuModel::Unknown(_)) | IommuKind::Unknown => None,
+            IommuKind::SmmuV2(_) => Some(LinuxDriver::ARM_SMMU),
+            IommuKind::SmmuV3 { .. } => Some(LinuxDriver::ARM_SMMU_V3),
+            IommuKind::RiscV => Some(LinuxDriver::RISCV),
+            IommuKind::Virtio => Some(LinuxDriver::VIRTIO),
+            IommuKind::Other(_) => Some(LinuxDriver::OTHER),
+        }
+    }
+
     /// The word for it in every output: `smmu-v2`, `smmu-v3`, `riscv`, `virtio`, the binding family, or `unknown`.
     ///
     /// ```

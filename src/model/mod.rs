@@ -10,7 +10,10 @@ mod reserved;
 
 use alloc::vec::Vec;
 
-pub use iommu::{DeviceIdTable, GroupRule, Iommu, IommuKind, MsiIndex, SmmuModel, SpecifierField};
+pub use iommu::{
+    Admission, DeviceIdTable, GroupRule, Iommu, IommuKind, LinuxDriver, MsiIndex, Regions, SmmuModel,
+    SpecifierField,
+};
 pub use mapping::{Errno, IdMapping, IdTable, Output, Target};
 pub use msi::{ItsUnit, MsiController, MsiKind};
 pub use origin::{Label, Origin, PathId, Paths, ShortLabel};
@@ -69,6 +72,26 @@ impl Platform {
     /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
     pub fn label(&self, origin: Origin) -> Label<'_> {
         self.paths.label(origin)
+    }
+
+    /// What Linux calls the platform device of a device-tree master, `fdd90000.vop`, in its log and in `/sys` (linux
+    /// `of_device_make_bus_id`); `None` for everything else, and where the node has no address in physical memory.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blob = std::fs::read("board.dtb")?;
+    /// let platform = fwspec::dt::Tree::parse(&blob)?.platform()?;
+    /// for requester in &platform.requesters {
+    ///     println!("{:?}", platform.device_name(requester));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn device_name(&self, requester: &Requester) -> Option<String> {
+        match &requester.kind {
+            RequesterKind::Master(master) => self.paths.device_name(requester.origin, master.base),
+            _ => None,
+        }
     }
 
     /// The segment of the requester at this index, if it is a PCI host.

@@ -77,6 +77,13 @@ impl Paths {
         Label { paths: self, origin }
     }
 
+    /// As [`Platform::device_name`](crate::Platform::device_name).
+    pub(crate) fn device_name(&self, origin: Origin, address: Option<u64>) -> Option<String> {
+        let name = self.name(origin.path?);
+        let (kind, _) = name.split_once('@').unwrap_or((name, ""));
+        Some(alloc::format!("{:x}.{kind}", address?))
+    }
+
     /// The parent of a node.
     pub fn parent(&self, id: PathId) -> Option<PathId> {
         self.entry(id)?.parent

@@ -15,6 +15,9 @@ pub struct Requester {
     pub available: bool,
     /// What it is, and its maps.
     pub kind: RequesterKind,
+    /// Whether Linux makes the device when the driver of the node above does so (device tree), and not at boot, before any IOMMU
+    /// registers.
+    pub made_by_driver: bool,
     /// Number of address bits its DMA can drive (IORT memory address size limit), as found, 0 and values above 64 included.
     /// `None` where the node's revision has no such field, and in device tree.
     pub address_bits: Option<u8>,
@@ -35,6 +38,7 @@ impl Requester {
             origin,
             available: true,
             kind,
+            made_by_driver: false,
             address_bits: None,
             dma_limit: None,
             coherency: Coherency::default(),
@@ -137,7 +141,8 @@ pub struct PlatformMaster {
     pub msi: Vec<(u32, Option<u32>)>,
     /// The map ended early: an entry could not be read. Linux keeps what came before.
     pub cut_short: bool,
-    /// Physical address of its registers, where that is what names it (VIOT).
+    /// Physical address of its registers: a VIOT endpoint is named by it, and Linux names the device of a device-tree node by it (the
+    /// first `reg`, translated to the root).
     pub base: Option<u64>,
 }
 

@@ -136,7 +136,7 @@ impl View<'_> {
             ("named-component", ..) => "named component".to_string(),
             ("wire-bridge", ..) => "wire bridge".to_string(),
             ("pmcg", ..) => "PMCG".to_string(),
-            ("master", _, Some(base)) => format!("endpoint at {base:#x}"),
+            ("master", _, Some(base)) if !requester.id.starts_with('/') => format!("endpoint at {base:#x}"),
             ("root-complex", Some(segment), _) => {
                 // Explained below the table.
                 let assumed = if requester.segment_assumed == Some(true) { "?" } else { "" };

@@ -53,6 +53,10 @@ pub enum Unmapped {
     Cycle,
     /// The IOMMU is disabled or of a model that nobody drives.
     IommuUnavailable(u32),
+    /// No Linux driver translates for the IOMMU.
+    NoDriver(u32),
+    /// The IOMMU's Linux driver does not take the device.
+    NotAdmitted(u32),
     /// The ids are on IOMMUs of two kinds, and Linux refuses that.
     TwoKinds,
     /// A named component without single mapping: its ids are only known to its bus.
@@ -82,6 +86,8 @@ impl Unmapped {
             Unmapped::Dangling(_) => "dangling",
             Unmapped::Cycle => "cycle",
             Unmapped::IommuUnavailable(_) => "iommu-unavailable",
+            Unmapped::NoDriver(_) => "no-driver",
+            Unmapped::NotAdmitted(_) => "not-admitted",
             Unmapped::TwoKinds => "two-kinds",
             Unmapped::NotSingle => "not-single",
             Unmapped::Itself(_) => "iommu-itself",
@@ -101,6 +107,8 @@ impl From<NoStream> for Unmapped {
             NoStream::FirstNull => Unmapped::Dangling(0),
             NoStream::Cycle { .. } => Unmapped::Cycle,
             NoStream::IommuUnavailable { iommu } => Unmapped::IommuUnavailable(iommu),
+            NoStream::NoDriver { iommu } => Unmapped::NoDriver(iommu),
+            NoStream::NotAdmitted { iommu } => Unmapped::NotAdmitted(iommu),
             NoStream::TwoKinds => Unmapped::TwoKinds,
             NoStream::NotSingle => Unmapped::NotSingle,
         }

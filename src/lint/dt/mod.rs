@@ -245,7 +245,7 @@ fn cells(index: &Index<'_>, platform: &Platform, iommu: &Iommu, findings: &mut F
         );
     }
     let compatible = node.property("compatible").into_iter().flat_map(|property| property.strings());
-    let (Some(binding), Some(said)) = (Binding::of(compatible), node.property("#iommu-cells")) else {
+    let (Some((_, binding)), Some(said)) = (Binding::of(compatible), node.property("#iommu-cells")) else {
         return;
     };
     let Some(count) = iommu.cells.filter(|count| !binding.cells.contains(count)) else { return };

@@ -577,12 +577,14 @@ fn the_binding_names_kind_and_group_rule() {
         (platform.iommus[0].kind, platform.iommus[0].group_rule)
     };
     let shared = GroupRule::SharedStreamMapping;
-    assert_eq!(kind("qcom,sm8250-smmu-500\0qcom,smmu-500"), (IommuKind::SmmuV2(SmmuModel::Mmu500), shared));
-    assert_eq!(kind("qcom,msm8996-smmu-v2"), (IommuKind::SmmuV2(SmmuModel::GenericV2), shared));
+    let list = "qcom,sm8250-smmu-500\0qcom,smmu-500\0arm,mmu-500";
+    assert_eq!(kind(list), (IommuKind::SmmuV2(SmmuModel::Mmu500), shared));
+    assert_eq!(kind("qcom,msm8996-smmu-v2\0qcom,smmu-v2"), (IommuKind::SmmuV2(SmmuModel::GenericV2), shared));
+    assert_eq!(kind("nvidia,tegra234-smmu\0nvidia,smmu-500"), (IommuKind::SmmuV2(SmmuModel::Mmu500), shared));
     assert_eq!(kind("arm,mmu-401"), (IommuKind::SmmuV2(SmmuModel::Mmu401), shared));
     assert_eq!(kind("arm,smmu-v3"), (IommuKind::SmmuV3 { model: 0 }, GroupRule::PerDevice));
-    assert_eq!(kind("mediatek,mt8192-m4u"), (IommuKind::Other("mediatek"), GroupRule::Bank));
-    assert_eq!(kind("mediatek,mt8195-iommu-vdo"), (IommuKind::Other("mediatek"), GroupRule::Bank));
+    assert!(matches!(kind("mediatek,mt8192-m4u"), (IommuKind::Other("mediatek"), GroupRule::Regions(_))));
+    assert_eq!(kind("mediatek,mt8195-iommu-vdo"), kind("mediatek,mt8195-iommu-vpp"));
     assert_eq!(kind("mediatek,mt2701-m4u"), (IommuKind::Other("mediatek-v1"), GroupRule::PerDevice));
     // drivers/memory/tegra/tegra{30,114,124,210}.c tegra_smmu_group_soc, include/dt-bindings/memory/tegra*-mc.h
     for (soc, set) in [
@@ -593,10 +595,13 @@ fn the_binding_names_kind_and_group_rule() {
         (210, &[1, 2]),
     ] {
         let found = kind(&format!("nvidia,tegra{soc}-mc"));
-        assert_eq!(found, (IommuKind::Other("tegra"), GroupRule::SharedIdSet(set)), "{soc}");
+        assert_eq!(found, (IommuKind::Other("tegra"), GroupRule::FirstIdSet(set)), "{soc}");
     }
-    assert_eq!(kind("nvidia,tegra999-mc"), (IommuKind::Other("tegra"), GroupRule::SharedId));
-    assert_eq!(kind("acme,iommu"), (IommuKind::Unknown, GroupRule::PerDevice));
+    assert_eq!(kind("apple,t8103-dart"), (IommuKind::Other("apple-dart"), GroupRule::SharedId));
+    assert_eq!(kind("samsung,exynos-sysmmu"), (IommuKind::Other("exynos"), GroupRule::Indistinct));
+    for unbound in ["acme,iommu", "nvidia,tegra234-mc", "qcom,sm8250-smmu-500\0qcom,smmu-500"] {
+        assert_eq!(kind(unbound), (IommuKind::Unknown, GroupRule::Indistinct), "{unbound}");
+    }
 }
 
 #[test]
@@ -720,7 +725,7 @@ fn every_binding_names_the_parts_of_its_specifiers() {
     assert_eq!(parts("arm,smmu-v3", &[1, 2]), [], "the binding has one cell");
     assert_eq!(parts("mediatek,mt8195-iommu-vdo", &[0x2a5]), [("larb", 21), ("port", 5)]);
     assert_eq!(parts("mediatek,mt2701-m4u", &[0x45]), [("port", 0x45)], "counted through over all larbs");
-    assert_eq!(parts("nvidia,tegra210-smmu", &[5]), [("swgroup", 5)]);
+    assert_eq!(parts("nvidia,tegra210-mc", &[5]), [("swgroup", 5)]);
     assert_eq!(parts("renesas,ipmmu-r8a7795", &[5]), [("micro-tlb", 5)]);
     assert_eq!(parts("qcom,msm-iommu-v1", &[5]), [("context-bank", 5)]);
     assert_eq!(parts("allwinner,sun50i-h6-iommu", &[5]), [("master", 5)]);

@@ -1,4 +1,6 @@
 //! Device trees: bytes to views to facts.
 
+mod boards;
 mod claims;
 mod corpus;
+mod drivers;

@@ -131,10 +131,17 @@ proptest! {
     }
 }
 
+fn smmus(blob: &mut Blob) {
+    for (name, phandle) in [("iommu@1000", 1), ("iommu@2000", 2)] {
+        blob.begin(name).text("compatible", "arm,smmu-v3");
+        blob.cells("#iommu-cells", &[1]).cells("phandle", &[phandle]).end();
+    }
+}
+
 /// A small board with everything that an edit can hit: two SMMUs, two ITSs, two hosts with maps, masks and domains.
 fn board() -> Vec<u8> {
     let mut blob = Blob::new();
-    blob.iommu("iommu@1000", 1, 1).iommu("iommu@2000", 2, 1);
+    smmus(&mut blob);
     for (name, phandle) in [("msi@3000", 3), ("msi@4000", 4)] {
         blob.begin(name).text("compatible", "arm,gic-v3-its").flag("msi-controller");
         blob.cells("#msi-cells", &[1]).cells("phandle", &[phandle]).end();
@@ -200,7 +207,7 @@ fn all_msis_to_another_controller_are_a_difference() {
 fn ids_on_other_buses_and_reserved_memory_are_compared() {
     let with = |first: u32, smmu: u32| {
         let mut blob = Blob::new();
-        blob.iommu("iommu@1000", 1, 1).iommu("iommu@2000", 2, 1);
+        smmus(&mut blob);
         blob.begin("fsl-mc@5000").text("compatible", "fsl,qoriq-mc");
         blob.cells("iommu-map", &[0x10, smmu, first, 0x20]).end();
         blob.finish()

@@ -2,7 +2,7 @@
 
 use fwspec::group::{GroupsBuilder, KernelAnswer, Relation, Remedy};
 use fwspec::model::{
-    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, PlatformMaster,
+    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, PlatformMaster, Regions,
     Requester, RequesterKind, SmmuModel, Specifier, Target,
 };
 use fwspec::pci::{Fact, Function, PortType};
@@ -454,12 +454,13 @@ fn some_drivers_have_one_group_for_the_whole_iommu() {
     let instance = iommu(IommuKind::Other("rockchip"), GroupRule::Instance);
     assert_eq!(masters(instance, &[&[(1, 0)], &[(2, 0)], &[(3, 0)]]), [3]);
     // drivers/iommu/mtk_iommu.c mtk_iommu_device_group: a bank, whatever the larbs
-    let bank = iommu(IommuKind::Other("mediatek"), GroupRule::Bank);
-    assert_eq!(masters(bank, &[&[(0x05, 0)], &[(0x20, 0), (0x21, 0)]]), [2]);
+    const TWO: Regions = Regions { list: None, regions: &[&[(0, !0), (1, !0)], &[(4, !0)]], banks: &[] };
+    let regions = iommu(IommuKind::Other("mediatek"), GroupRule::Regions(&TWO));
+    assert_eq!(masters(regions, &[&[(0x05, 0)], &[(0x20, 0), (0x21, 0)], &[(0x80, 0)]]), [3]);
     // drivers/iommu/tegra-smmu.c tegra_smmu_device_group: a swgroup, or a set of them
-    let swgroups = iommu(IommuKind::Other("tegra"), GroupRule::SharedId);
+    let swgroups = iommu(IommuKind::Other("tegra"), GroupRule::FirstIdSet(&[]));
     assert_eq!(masters(swgroups, &[&[(1, 0)], &[(2, 0)], &[(1, 0)], &[(24, 0)]]), [1, 1, 2]);
-    let set = || iommu(IommuKind::Other("tegra"), GroupRule::SharedIdSet(&[1, 2, 24]));
+    let set = || iommu(IommuKind::Other("tegra"), GroupRule::FirstIdSet(&[1, 2, 24]));
     assert_eq!(masters(set(), &[&[(1, 0)], &[(5, 0)], &[(2, 0)], &[(24, 0)], &[(5, 0)]]), [2, 3]);
     assert_eq!(masters(set(), &[&[(24, 0)], &[(3, 0)], &[(1, 0), (3, 0)]]), [3]);
     assert_eq!(masters(smmu_v3(), &[&[(1, 0)], &[(2, 0)], &[(3, 0)]]), [1, 1, 1]);

@@ -3,4 +3,5 @@
 mod diff;
 mod index;
 mod linux;
+mod stream_map;
 mod vectors;

@@ -149,7 +149,7 @@ fn vector_7_entries_are_as_long_as_their_target_says() {
     // No cells at all, and a target that does not say how many.
     let map = linux(&host(&[0, 1, 0x1_0000], None, &[("rockchip,iommu", Some(0))]));
     assert_eq!(id(&map, 0x1234).unwrap().id, None);
-    let map = linux(&host(&[0, 1, 0x40, 0x10], None, &[("example,iommu", None)]));
+    let map = linux(&host(&[0, 1, 0x40, 0x10], None, &[("arm,smmu-v3", None)]));
     assert_eq!(stream(&map, 0, 3), Some((0, 0x43)));
 }
 

@@ -1,0 +1,170 @@
+//! What boards have and drivers make of it: `tests/field`, small trees that were re-created from public reports, each with the right
+//! value.
+
+use fwspec::dt::Tree;
+use fwspec::map::NoStream;
+use fwspec::model::{IommuKind, RegionKind, RequesterKind, SmmuModel};
+use fwspec::{Device, DeviceKey, Dialect, ErrorKind, Groups, IdMap, Platform};
+
+fn blob(name: &str) -> Vec<u8> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field/");
+    std::fs::read(format!("{path}{name}")).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn platform(name: &str) -> Platform {
+    Tree::parse(&blob(name)).unwrap().platform().unwrap()
+}
+
+fn map(platform: &Platform) -> IdMap {
+    IdMap::build(platform, Dialect::LINUX)
+}
+
+/// The index of a requester, by its path; of two at one node the master.
+fn at(platform: &Platform, path: &str) -> u32 {
+    let found = platform.requesters.iter().rposition(|one| platform.label(one.origin).to_string() == path);
+    u32::try_from(found.unwrap_or_else(|| panic!("no requester {path}"))).unwrap()
+}
+
+/// The ids of a master's record, as Linux keeps them.
+fn ids(platform: &Platform, path: &str) -> Result<Vec<u32>, NoStream> {
+    let outcome = map(platform).fwspec_of(at(platform, path));
+    let ids = outcome.fwspec.map(|record| record.ids.iter().filter_map(|id| id.fwspec_id()).collect());
+    ids.ok_or_else(|| outcome.refused.unwrap())
+}
+
+/// The masters that are there, group by group; those without a group come last, each alone in brackets.
+fn groups(platform: &Platform) -> String {
+    let mut groups = Groups::new(map(platform));
+    let mut names = std::collections::BTreeMap::new();
+    for (index, requester) in (0..).zip(&platform.requesters) {
+        if requester.available && matches!(requester.kind, RequesterKind::Master(_)) {
+            let device = Device::platform(fwspec::group::NodeId(index));
+            groups.add(device).unwrap();
+            names.insert(device.key(), platform.label(requester.origin).short().to_string());
+        }
+    }
+    let mut shown = Vec::new();
+    let mut alone = Vec::new();
+    let mut done = std::collections::BTreeSet::new();
+    for (key, name) in &names {
+        let Some(group) = groups.group_of(*key) else {
+            alone.push(format!("[{name}]"));
+            continue;
+        };
+        if done.insert(group) {
+            let mut members: Vec<DeviceKey> = groups.members(group).collect();
+            members.sort_unstable();
+            shown.push(members.iter().map(|key| names[key].clone()).collect::<Vec<_>>().join(","));
+        }
+    }
+    shown.extend(alone);
+    shown.join(" | ")
+}
+
+// -- the driver that binds --
+
+#[test]
+fn every_jetson_since_2017_has_an_mmu_500() {
+    let platform = platform("dt/01-tegra234-smmu.dtb");
+    assert_eq!(platform.iommus[0].kind, IommuKind::SmmuV2(SmmuModel::Mmu500));
+    assert_eq!(ids(&platform, "/eth@20000"), Ok(vec![0x7f80_0014]));
+    // 0x14 and 0x94 are one stream under the mask 0x7f80.
+    assert_eq!(groups(&platform), "eth@20000,dma@30000 | usb@40000,sdhci@50000");
+}
+
+#[test]
+fn stream_match_mask_is_in_the_id_of_a_jetson() {
+    let platform = platform("kernel/tegra234.dtb");
+    assert_eq!(ids(&platform, "/dev@1000"), Ok(vec![0x7f80_0007]));
+    assert_eq!(ids(&platform, "/dev@3000"), Ok(vec![0x7f80_0087]));
+    assert_eq!(groups(&platform), "dev@1000,dev@2000,dev@3000");
+}
+
+#[test]
+fn nothing_translates_for_an_unknown_binding_or_grant_dma() {
+    let platform = platform("kernel/unk.dtb");
+    assert_eq!(platform.iommus[0].driver, None);
+    assert_eq!(ids(&platform, "/dev@1000"), Err(NoStream::NoDriver { iommu: 0 }));
+    assert_eq!(ids(&platform, "/dev@2000"), Err(NoStream::NoDriver { iommu: 1 }));
+    assert_eq!(groups(&platform), "[dev@1000] | [dev@2000]");
+    let spec = IdMap::build(&platform, Dialect::SPEC);
+    assert!(spec.fwspec_of(0).fwspec.is_some(), "the specification knows no drivers");
+}
+
+// -- what is not there --
+
+#[test]
+fn below_a_disabled_node_there_is_no_device() {
+    let platform = platform("dt/04-disabled-parent.dtb");
+    let there: Vec<String> = (platform.requesters.iter().filter(|one| one.available))
+        .map(|one| platform.label(one.origin).to_string())
+        .collect();
+    assert_eq!(there, ["/dma2@7000", "/dma3@8000"]);
+    let usable: Vec<bool> = platform.iommus.iter().map(|iommu| iommu.available).collect();
+    assert_eq!(usable, [false, true, false]);
+    assert_eq!(ids(&platform, "/dma2@7000"), Ok(vec![1]));
+    assert_eq!(ids(&platform, "/dma3@8000"), Err(NoStream::IommuUnavailable { iommu: 2 }));
+}
+
+#[test]
+fn a_master_is_known_by_its_iommu_where_there_are_no_ids() {
+    let platform = platform("dt/05-zero-cell-lookup.dtb");
+    assert_eq!(ids(&platform, "/vdpu@fdb50400"), Ok(vec![]));
+    assert_eq!(groups(&platform), "vdpu@fdb50400,vepu@fdb50000");
+}
+
+#[test]
+fn only_an_smmu_lists_masters_in_the_way_of_old() {
+    let platform = platform("dt/07-mmu-masters-not-an-smmu.dtb");
+    let iommus: Vec<String> =
+        platform.iommus.iter().map(|iommu| platform.label(iommu.origin).to_string()).collect();
+    assert_eq!(iommus, ["/iommu@12000000"]);
+    assert_eq!(ids(&platform, "/sdhci@3460000"), Ok(vec![0x17]));
+    assert_eq!(platform.skipped, []);
+}
+
+#[test]
+fn the_node_of_a_pci_function_is_no_master() {
+    let platform = platform("dt/17-iommu-map-below-pci.dtb");
+    let all: Vec<String> =
+        platform.requesters.iter().map(|one| platform.label(one.origin).to_string()).collect();
+    assert_eq!(all, ["/pcie@2c00000"]);
+}
+
+#[test]
+fn a_phandle_of_0_leaves_the_other_spelling() {
+    let platform = platform("suites/phandle-zero-first.dtb");
+    assert!(!platform.skipped.iter().any(|error| matches!(error.kind, ErrorKind::PhandleUnknown { .. })));
+}
+
+// -- reserved regions --
+
+#[test]
+fn iommu_addresses_go_through_dma_ranges() {
+    let platform = platform("dt/09-iommu-addresses.dtb");
+    let regions: Vec<_> = platform
+        .reserved
+        .iter()
+        .map(|one| (platform.label(one.origin).short().to_string(), one.kind, one.regions[0].base))
+        .collect();
+    let expected = [
+        ("fb@1000".to_string(), RegionKind::Direct, 0x1000),
+        ("fb@40001000".to_string(), RegionKind::Reserved, 0x1000),
+    ];
+    assert_eq!(regions, expected);
+    let skipped: Vec<_> = platform.skipped.iter().map(|error| error.kind).collect();
+    assert_eq!(skipped, [ErrorKind::RegionMoved { entry: 0, iova: 0x1000 }]);
+}
+
+#[test]
+fn an_address_above_4_gib_is_told_whole() {
+    let platform = platform("dt/10-iova-above-4g-message.dtb");
+    assert!(platform.skipped[0].kind.to_string().contains("0x840001000"), "{}", platform.skipped[0].kind);
+}
+
+#[test]
+fn a_driver_that_lists_no_regions_maps_none() {
+    let platform = platform("kernel/resv.dtb");
+    let mut lists = platform.iommus.iter().map(|iommu| iommu.driver.unwrap().lists_regions);
+    assert_eq!((lists.next(), lists.next()), (Some(true), Some(false)));
+}
