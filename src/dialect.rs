@@ -34,6 +34,10 @@ pub struct Dialect {
     pub dangling_shadows: bool,
     /// How many cells an entry of `iommu-map` and `msi-map` has.
     pub map_cells: MapCells,
+    /// Which entries of a device-tree master's `iommus` count.
+    pub masters: MasterRule,
+    /// With which requester IDs a PCI function is asked about.
+    pub aliases: AliasRule,
     /// Whether an IOMMU translates only where a driver binds to it.
     pub drivers: DriverRule,
     /// Whether an output past `0xffff_ffff` wraps (C arithmetic of the kernels) or is no output at all.
@@ -117,6 +121,26 @@ pub enum MapCells {
     AlwaysFour,
 }
 
+/// Which entries of a device-tree master's `iommus` count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MasterRule {
+    /// All of them (linux `of_iommu_configure_dev`).
+    EveryEntry,
+    /// The first (OpenBSD `iommu_device_lookup`).
+    FirstEntry,
+}
+
+/// With which requester IDs a PCI function is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AliasRule {
+    /// Those of its DMA aliases, its own first (linux `pci_for_each_dma_alias`).
+    Walk,
+    /// Its own only (Xen `iommu_add_dt_pci_sideband_ids`).
+    OwnOnly,
+}
+
 /// Whether an IOMMU translates only where a driver binds to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -141,6 +165,8 @@ impl Dialect {
         null_first_disables: false,
         dangling_shadows: false,
         map_cells: MapCells::FromTarget,
+        masters: MasterRule::EveryEntry,
+        aliases: AliasRule::Walk,
         drivers: DriverRule::Any,
         output_wraps: false,
     };
@@ -171,35 +197,48 @@ impl Dialect {
         ..Dialect::LINUX_CLASSIC
     };
 
-    /// FreeBSD's `acpi_iort.c`.
+    /// FreeBSD's `acpi_iort.c` and `ofw_pci_iommu_map`, which reads four cells an entry whatever the target says.
     pub const FREEBSD: Dialect = Dialect {
         name: "freebsd",
         count: CountRule::CountIsN,
         single: SingleRule::InputInRange,
         msi_index: MsiIndexRule::InterruptsOnly,
+        map_cells: MapCells::AlwaysFour,
         dangling_shadows: true,
         output_wraps: true,
         ..Dialect::SPEC
     };
 
-    /// OpenBSD's `acpiiort.c`.
+    /// OpenBSD's `acpiiort.c` and `ofw_misc.c`, which reads four cells an entry whatever the target says, and of `iommus` the first
+    /// entry.
     pub const OPENBSD: Dialect = Dialect {
         name: "openbsd",
         root_complex: RootComplexRule::First,
         component: ComponentRule::SingleOrOnly,
+        map_cells: MapCells::AlwaysFour,
+        masters: MasterRule::FirstEntry,
         dangling_shadows: true,
         output_wraps: true,
         ..Dialect::SPEC
     };
 
+    /// Xen on device tree: `dt_map_id` is Linux's look-up from before 7.3, and no aliases are asked about.
+    pub const XEN: Dialect = Dialect {
+        name: "xen",
+        aliases: AliasRule::OwnOnly,
+        drivers: DriverRule::Any,
+        ..Dialect::LINUX_CLASSIC
+    };
+
     /// All of them, in the order in which `--dialect all` answers.
-    pub const ALL: [Dialect; 6] = [
+    pub const ALL: [Dialect; 7] = [
         Dialect::LINUX,
         Dialect::SPEC,
         Dialect::LINUX_CLASSIC,
         Dialect::LINUX_2020,
         Dialect::FREEBSD,
         Dialect::OPENBSD,
+        Dialect::XEN,
     ];
 
     /// The dialect of this name.

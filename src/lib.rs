@@ -102,8 +102,8 @@ mod slab;
 mod cases;
 
 pub use dialect::{
-    ComponentRule, CountRule, Dialect, DriverRule, LastIdRule, MapCells, MsiIndexRule, RootComplexRule,
-    SingleRule,
+    AliasRule, ComponentRule, CountRule, Dialect, DriverRule, LastIdRule, MapCells, MasterRule, MsiIndexRule,
+    RootComplexRule, SingleRule,
 };
 pub use error::{At, Error, ErrorKind, Format, Source};
 #[cfg(feature = "alloc")]

@@ -32,7 +32,7 @@ pub(super) struct Options {
     /// Which rules make groups: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
     /// Exit with 1 when there is any of these

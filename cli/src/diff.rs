@@ -32,7 +32,7 @@ pub(super) struct Options {
     /// `lspci -xxxx` text of the machine: compare only buses with a device on them, and the groups of the devices
     #[arg(long, value_name = "TOPOLOGY")]
     pci: Option<PathBuf>,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
     #[command(flatten)]

@@ -29,7 +29,7 @@ pub(super) struct Options {
     /// `lspci -xxxx` text of the machine: follow the aliases of functions, too
     #[arg(long, value_name = "TOPOLOGY")]
     pci: Option<PathBuf>,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, or all of them
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects)]
     dialect: Dialects,
     #[command(flatten)]

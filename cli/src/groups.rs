@@ -44,7 +44,7 @@ pub(super) struct Options {
     /// What config space does not show of the machine, and the isolation of some devices depends on
     #[arg(long, value_enum, value_name = "FACT", value_delimiter = ',')]
     machine: Vec<Machine>,
-    /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
     /// Number of StreamID bits that the SMMUs implement: larger ids fail the whole SMMU

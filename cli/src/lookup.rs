@@ -28,7 +28,7 @@ pub(super) struct Options {
     /// What to ask
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, or all of them
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects)]
     dialect: Dialects,
     #[command(flatten)]

@@ -32,7 +32,7 @@ pub(super) struct Options {
     /// not followed.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd
+    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
     /// Only what the mappings mean, not every field of every node

@@ -8,7 +8,8 @@ use crate::model::{
     NamedComponent, Origin, Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
 };
 use crate::{
-    ComponentRule, CountRule, Dialect, DriverRule, Format, LastIdRule, MapCells, MsiIndexRule, SingleRule,
+    ComponentRule, CountRule, Dialect, DriverRule, Format, LastIdRule, MapCells, MasterRule, MsiIndexRule,
+    SingleRule,
 };
 
 use super::chain::{Hop, Place};
@@ -163,7 +164,11 @@ impl IdMap {
             Some(self.iommus.get(crate::bytes::index(specifier.iommu))?.stream(specifier.iommu, cells))
         };
         let mut streams = Vec::with_capacity(master.streams.len());
-        streams.extend(master.streams.iter().filter_map(stream));
+        let counted = match self.dialect.masters {
+            MasterRule::EveryEntry => master.streams.as_slice(),
+            MasterRule::FirstEntry => master.streams.get(..1).unwrap_or_default(),
+        };
+        streams.extend(counted.iter().filter_map(stream));
         let msi =
             |(controller, id): &(u32, Option<u32>)| Some(MsiRequest { controller: *controller, id: (*id)? });
         OwnIds {

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{Bdf, StreamId};
+use crate::{AliasRule, Bdf, StreamId};
 
 use super::{Firmware, IdMap, NoStream};
 
@@ -76,7 +76,11 @@ impl IdMap {
     /// ```
     pub fn fwspec(&self, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
-        for alias in aliases {
+        let most = match self.dialect.aliases {
+            AliasRule::Walk => usize::MAX,
+            AliasRule::OwnOnly => 1,
+        };
+        for alias in aliases.into_iter().take(most) {
             let appended = self.answer(alias).and_then(|(host, stream)| {
                 let flags = self.bus(host).map(|host| host.flags).unwrap_or_default();
                 self.append(&mut outcome.fwspec, stream, flags)
