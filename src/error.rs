@@ -577,6 +577,10 @@ pub enum ErrorKind {
         /// The address in `iommu-addresses`, as the device's DMA is translated.
         iova: u64,
     },
+    /// A header that Linux refuses at boot, with what libfdt's `fdt_check_header` of 7.3 answers: 8 truncated, 10 version,
+    /// 19 misaligned.
+    #[error("Linux refuses the tree at boot: fdt_check_header answers -{0}")]
+    BootRefused(u8),
     /// A reserved region at an address that the `dma-ranges` above its master do not pass on. Linux goes on reading at address 0
     /// then (`of_translate_dma_region` answers NULL, which `of_iommu_get_resv_regions` does not look at).
     #[error(

@@ -63,6 +63,48 @@ pub(super) struct Buses<'a, 'i> {
     pub(super) segments: &'i Segments,
     pub(super) targets: &'i Targets,
     pub(super) legacy: &'i Legacy<'a>,
+    /// Nodes of PCI functions that say something of MSIs, each after its host; sorted.
+    pub(super) routers: &'i [(NodeId, NodeId)],
+}
+
+/// The nodes below PCI hosts that have a route for MSIs, each with its host, sorted.
+pub(super) fn routers(index: &Index<'_>, inherited: &Inherited) -> Vec<(NodeId, NodeId)> {
+    let host = |node| inherited.pci_host(index.parent(node)?);
+    let mut found: Vec<(NodeId, NodeId)> = index
+        .having([Known::MsiMap, Known::MsiParent])
+        .filter_map(|node| Some((host(node)?, node)))
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+/// Every id to one controller, as it is.
+fn straight(controller: u32, node: NodeId, index: &Index<'_>) -> IdTable {
+    let mapping = IdMapping {
+        first: 0,
+        last: u32::MAX,
+        output: Output::Cells { index: 0, count: 0 },
+        target: Target::Msi(controller),
+        offset: index.offset(node),
+    };
+    IdTable { mappings: alloc::vec![mapping], ..IdTable::default() }
+}
+
+/// Adds the part of a table that is for these ids.
+fn append(whole: &mut IdTable, part: &IdTable, first: u32, last: u32) {
+    let shift = crate::bytes::saturate(whole.cells.len());
+    whole.cells.extend_from_slice(&part.cells);
+    for mapping in &part.mappings {
+        let (low, high) = (mapping.first.max(first), mapping.last.min(last));
+        let Some(into) = low.checked_sub(mapping.first).filter(|_| low <= high) else { continue };
+        let output = match mapping.output {
+            Output::Linear(base) => Output::Linear(base.wrapping_add(into)),
+            // Of several cells an entry is for one id.
+            Output::Cells { index, count } => Output::Cells { index: index.saturating_add(shift), count },
+            other => other,
+        };
+        whole.mappings.push(IdMapping { first: low, last: high, output, ..*mapping });
+    }
 }
 
 impl Buses<'_, '_> {
@@ -76,8 +118,79 @@ impl Buses<'_, '_> {
         let own = own.filter(|_| self.has_usable_map(node));
         let msi = own.map(|table| MsiRoute::Table(Box::new(self.passed_on(node, table))));
         let msi = msi.unwrap_or_else(|| self.route(node, owners));
+        let msi = self.with_functions(node, msi, skipped);
         let streams = streams.or_else(|| self.legacy_streams(node));
         IdBus { kind: self.kind(node), streams, msi, ats: index.has(node, Known::AtsSupported), pri: None }
+    }
+
+    /// The routes of a host and of the functions below it that have nodes with a route of their own: Linux asks the function's node
+    /// first and then those above (linux v7.3 `of_msi_xlate`). They become one map, in which the innermost node stands first and takes all
+    /// ids of its function or buses. What masks ids, or fails for some, is left to the host.
+    fn with_functions(&self, host: NodeId, own: MsiRoute, skipped: &mut Vec<Error>) -> MsiRoute {
+        let start = self.routers.partition_point(|(of, _)| *of < host);
+        let below = self.routers.iter().skip(start).take_while(|(of, _)| *of == host);
+        let mut whole = IdTable::default();
+        // Of two nodes on one way down the lower one comes later in the blob.
+        let nodes: Vec<NodeId> = below.map(|(_, node)| *node).collect();
+        for node in nodes.into_iter().rev() {
+            let Some(part) = self.function_route(node, skipped) else { continue };
+            for (first, last) in self.requesters_at(host, node).into_iter().flatten() {
+                append(&mut whole, &part, u32::from(first.0), u32::from(last.0));
+                // The map of a node is the last word for its functions.
+                whole.mappings.push(IdMapping {
+                    first: first.0.into(),
+                    last: last.0.into(),
+                    output: Output::Linear(0),
+                    target: Target::Null,
+                    offset: self.index.offset(node),
+                });
+            }
+        }
+        if whole.mappings.is_empty() {
+            return own;
+        }
+        match &own {
+            MsiRoute::Table(table) if table.mask.is_none_or(|mask| mask == u32::MAX) => {
+                append(&mut whole, table, 0, u32::MAX);
+                if let Some(classic) = &table.classic {
+                    let mut list = whole.mappings.clone();
+                    list.truncate(list.len().saturating_sub(table.mappings.len()));
+                    list.extend(classic.iter());
+                    whole.classic = Some(list.into());
+                }
+            }
+            MsiRoute::Direct(controller) => {
+                append(&mut whole, &straight(*controller, host, self.index), 0, u32::MAX)
+            }
+            MsiRoute::Absent => {}
+            _ => return own,
+        }
+        MsiRoute::Table(Box::new(whole))
+    }
+
+    /// What the node of a function says of MSIs, as a map.
+    fn function_route(&self, node: NodeId, skipped: &mut Vec<Error>) -> Option<IdTable> {
+        if self.has_usable_map(node) {
+            let table = self.index.table(node, MapKind::Msi, self.targets, skipped);
+            let whole = table.mask.is_none_or(|mask| mask == u32::MAX)
+                && table.classic.is_none()
+                && !table.mappings.iter().any(|mapping| matches!(mapping.output, Output::Errno(_)));
+            return whole.then_some(table);
+        }
+        Some(straight(self.parent_without_cells(node)?, node, self.index))
+    }
+
+    /// The requester IDs that a node of a function speaks for: its own, and those on the buses below it, where the tree numbers them.
+    fn requesters_at(&self, host: NodeId, node: NodeId) -> [Option<(RequesterId, RequesterId)>; 2] {
+        let own = requester_id(self.index, host, node).flatten();
+        let bridge = self.inherited.pci_host(node).is_some();
+        let range = self.index.cells(node, Known::BusRange).filter(|_| bridge);
+        let bus = |at| range.and_then(|range| range.get(at)).and_then(|bus| u8::try_from(bus).ok());
+        let below = bus(0).zip(bus(1)).filter(|(first, last)| first <= last);
+        let below = below.map(|(first, last)| {
+            (RequesterId(u16::from_be_bytes([first, 0])), RequesterId(u16::from_be_bytes([last, u8::MAX])))
+        });
+        [own.map(|own| (own, own)), below]
     }
 
     /// An `msi-map` whose ids that fail go on to the nearest `msi-parent` without cells, where nothing but that is above: the look-up

@@ -81,6 +81,8 @@ impl Known {
 #[derive(Debug)]
 pub(super) struct Names<'a> {
     tree: Tree<'a>,
+    /// Where the strings block has its last NUL: a name that starts after it never ends.
+    last_nul: Option<usize>,
     seen: Vec<Seen>,
 }
 
@@ -94,7 +96,8 @@ const _: () = assert!(size_of::<Seen>() == 1);
 
 impl<'a> Names<'a> {
     pub(super) fn new(tree: Tree<'a>) -> Self {
-        Names { tree, seen: vec![Seen::NotYet; tree.strings.len()] }
+        let last_nul = tree.strings.iter().rposition(|byte| *byte == 0);
+        Names { tree, last_nul, seen: vec![Seen::NotYet; tree.strings.len()] }
     }
 
     /// What the name at this offset is; `Err` where no string can be there.
@@ -102,7 +105,8 @@ impl<'a> Names<'a> {
     pub(super) fn get(&mut self, offset: u32) -> Result<Option<Known>, ()> {
         match self.seen.get(index(offset)) {
             Some(Seen::As(known)) => Ok(*known),
-            Some(Seen::NotYet) => Ok(self.look(offset)),
+            Some(Seen::NotYet) if self.last_nul >= Some(index(offset)) => Ok(self.look(offset)),
+            Some(Seen::NotYet) => Err(()),
             None => Err(()),
         }
     }

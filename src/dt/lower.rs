@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::address::Translator;
 use super::bindings::Binding;
-use super::host::{Buses, function, is_bus, segments};
+use super::host::{Buses, function, is_bus, routers, segments};
 use super::inherit::{Inherited, PCI_BUSES};
 use super::iommus::{Legacy, legacy_master, master};
 use super::known::Known;
@@ -53,6 +53,7 @@ impl Tree<'_> {
 fn lower(mut index: Index<'_>) -> Platform {
     let mut platform = Platform { source: Some(Source::DTB), ..Platform::default() };
     let mut skipped = core::mem::take(&mut index.skipped);
+    skipped.extend(index.tree().boot_refusal());
     let index = &index;
     let mut translator = Translator::new(index);
     let inherited = Inherited::of(index, &mut translator);
@@ -61,8 +62,15 @@ fn lower(mut index: Index<'_>) -> Platform {
 
     let segments = segments(index, &inherited);
     let legacy = Legacy::of(index, &targets, &mut skipped);
-    let buses =
-        Buses { index, inherited: &inherited, segments: &segments, targets: &targets, legacy: &legacy };
+    let routers = routers(index, &inherited);
+    let buses = Buses {
+        index,
+        inherited: &inherited,
+        segments: &segments,
+        targets: &targets,
+        legacy: &legacy,
+        routers: &routers,
+    };
     let is_bus = |node| is_bus(index, &inherited, node);
     // A PCI function's record comes from the map of its host, whatever its own node says (linux `of_iommu_configure`).
     let on_pci = |node| index.parent(node).is_some_and(|bus| inherited.pci_host(bus).is_some());

@@ -145,6 +145,45 @@ impl<'a> Tree<'a> {
         })
     }
 
+    /// Why Linux 7.3 refuses the tree at boot, if it does: libfdt's `fdt_check_header` is stricter than the walk. What depends on where in
+    /// memory the tree stands is not asked.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let blob = std::fs::read("board.dtb")?;
+    /// if let Some(error) = fwspec::dt::Tree::parse(&blob)?.boot_refusal() {
+    ///     println!("{error}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn boot_refusal(&self) -> Option<Error> {
+        const TRUNCATED: u8 = 8;
+        const VERSION: u8 = 10;
+        const ALIGNMENT: u8 = 19;
+        let header = at::<Header>(self.bytes, 0)?;
+        let (version, last_compatible) = (header.version.get(), header.last_comp_version.get());
+        let (total, map) = (header.totalsize.get(), header.off_mem_rsvmap.get());
+        let (structure, strings) = (header.off_dt_struct.get(), header.off_dt_strings.get());
+        // Version 17 has ten words, version 16 nine.
+        let size = if version >= LAST_VERSION { 40 } else { 36 };
+        let inside = |offset: u32| (size..=total).contains(&offset);
+        let room = |offset: u32, length: usize| {
+            inside(offset) && crate::bytes::saturate(length) <= total.saturating_sub(offset)
+        };
+        let checks = [
+            (version < last_compatible, VERSION, 20),
+            (total < size || total > i32::MAX.unsigned_abs(), TRUNCATED, 4),
+            (!map.is_multiple_of(8), ALIGNMENT, 16),
+            (!structure.is_multiple_of(4), ALIGNMENT, 8),
+            (!inside(map), TRUNCATED, 16),
+            (!room(structure, self.structure.len().saturating_mul(4)), TRUNCATED, 8),
+            (!room(strings, self.strings.len()), TRUNCATED, 12),
+        ];
+        let (_, error, offset) = checks.into_iter().find(|(refused, ..)| *refused)?;
+        Some(Error { kind: ErrorKind::BootRefused(error), at: Source::DTB.at(offset) })
+    }
+
     /// The blob, cut to the total size that its header gives.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes

@@ -850,6 +850,13 @@ rules! {
         help "Write the address as the device's DMA sees it, before the dma-ranges of the bus; or extend dma-ranges."
         see "linux of_translate_dma_region, of_iommu_get_resv_regions"
     }
+    BootRefused "DT039" "boot-refused" Error [] {
+        "Linux refuses the tree when it boots: its header does not pass libfdt's check."
+        "The kernel stops before it prints a line, or goes on without a device tree."
+        seen "trees edited by hand or with tools that do not align the memory reservation block"
+        help "Compile the tree again with dtc: the reservation block stands at a multiple of 8, the structure block at a multiple of 4, the version is not below the last compatible one."
+        see "linux early_init_dt_verify, scripts/dtc/libfdt/fdt.c fdt_check_header (misaligned blocks since 7.1)"
+    }
 
     // -- what the maps mean --
     DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside MappingsOnFields InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {

@@ -81,6 +81,7 @@ fn of_any(kind: &ErrorKind) -> Option<(Code, u32)> {
         ErrorKind::MapRange { .. } => (Code::MapRange, 20),
         ErrorKind::AddressCells { .. } => (Code::AddressCells, 4),
         ErrorKind::RegionEmpty(_) => (Code::RegionEmpty, 4),
+        ErrorKind::BootRefused(_) => (Code::BootRefused, 4),
         ErrorKind::RegionMoved { .. } => (Code::RegionMoved, 4),
         ErrorKind::RegionUnreachable { .. } => (Code::RegionUnreachable, 4),
         _ => return None,

@@ -1,6 +1,7 @@
 #!/bin/sh
-# fetch.sh DIR: fetches the newest arm64 kernel package of Debian stable and unpacks its device trees into DIR. Nothing is installed on the
-# host and its package state is not touched. Needs apt, dpkg and Debian's archive keyring.
+# fetch.sh DIR: fetches the newest arm64 kernel package of Debian and unpacks its device trees into DIR. Nothing is installed on the
+# host and its package state is not touched. Needs apt, dpkg and Debian's archive keyring;
+# a mirror that is behind will do.
 set -eu
 mkdir -p "$1" && cd "$1"
 [ ! -e trees ] || exit 0
@@ -9,7 +10,8 @@ key=/usr/share/keyrings/debian-archive-keyring.gpg
 mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^ *#' | grep -oE '[a-z+]+://[^ ]+/debian/?( |$)' | head -n 1)
 mkdir -p apt/lists/partial apt/archives/partial apt/preferences.d packages
 touch apt/status
-echo "deb [signed-by=$key] ${mirror:-http://deb.debian.org/debian} trixie main" > apt/sources.list
+# The newest kernel stands in sid; FWSPEC_DEBIAN_SUITE names another suite.
+echo "deb [signed-by=$key] ${mirror:-http://deb.debian.org/debian} ${FWSPEC_DEBIAN_SUITE:-sid} main" > apt/sources.list
 cat > apt/apt.conf <<END
 Dir::Etc "$PWD/apt";
 Dir::Etc::SourceList "$PWD/apt/sources.list";
@@ -22,6 +24,7 @@ Dir::Cache "$PWD/apt";
 APT::Architecture "arm64";
 APT::Architectures { "arm64"; };
 APT::Sandbox::User "root";
+Acquire::Check-Valid-Until "false";
 END
 export APT_CONFIG="$PWD/apt/apt.conf"
 apt-get update -qq
