@@ -301,7 +301,10 @@ pub const DRIVERS: &[Driver] = &[
         name: "grant-dma-iommu",
         table: "xen/grant-dma-iommu.c grant_dma_iommu_of_match",
         bindings: &[other(
-            &LinuxDriver { admission: Admission::Nobody, ..LinuxDriver::silent("grant-dma-iommu", &[whole("backend-domain")]) },
+            &LinuxDriver {
+                admission: Admission::Nobody,
+                ..LinuxDriver::silent("grant-dma-iommu", &[whole("backend-domain")])
+            },
             &["xen,grant-dma"],
             "xen-grant-dma",
             GroupRule::PerDevice,

@@ -290,7 +290,8 @@ impl Iommu {
 }
 
 /// The driver takes 16 bits of each cell and drops the others (`FIELD_PREP` of `ARM_SMMU_SMR_ID` and `ARM_SMMU_SMR_MASK`).
-const SMMU_FIELDS: &[SpecifierField] = &[SpecifierField::bits("stream", 0, 15, 0), SpecifierField::bits("mask", 1, 15, 0)];
+const SMMU_FIELDS: &[SpecifierField] =
+    &[SpecifierField::bits("stream", 0, 15, 0), SpecifierField::bits("mask", 1, 15, 0)];
 
 const fn whole(name: &'static str) -> SpecifierField {
     SpecifierField::bits(name, 0, 31, 0)
