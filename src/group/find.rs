@@ -8,10 +8,10 @@ use super::devices::Devices;
 use super::entry::{DeviceRef, device_of};
 use super::policy::{self, Policy, Rules};
 use super::tie::{self, DmaAliases, SlotFunction, Tie};
+use crate::Bdf;
 use crate::model::GroupRule;
 use crate::pci::{Node, Openness, PlacedFunction, Topology};
 use crate::slab::Key;
-use crate::Bdf;
 
 /// A tie that is found but not in force yet.
 pub(super) type Found = (DeviceRef, DeviceRef, Tie);

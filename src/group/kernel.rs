@@ -3,9 +3,9 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{DeviceKey, GroupId};
 use super::entry::{DeviceRef, Entry, FwspecState};
 use super::groups::Groups;
+use super::{DeviceKey, GroupId};
 use crate::Bdf;
 use crate::bytes::index;
 use crate::map::{StreamMap, StreamRefusal, StreamVerdict, entries_of};

@@ -66,9 +66,7 @@ impl Rules<'_> {
 
     /// The first unit of the list that one is in.
     fn representative(self, iommu: u32, regions: &Regions) -> u32 {
-        let listed = |other: &GroupRule| {
-            matches!(other, GroupRule::Regions(other) if regions.list.is_some() && other.list == regions.list)
-        };
+        let listed = |other: &GroupRule| matches!(other, GroupRule::Regions(other) if regions.list.is_some() && other.list == regions.list);
         let mut all = self.map.into_iter().flat_map(|map| map.iommus());
         all.position(|other| listed(&other.group_rule)).map_or(iommu, crate::bytes::saturate)
     }
@@ -91,11 +89,7 @@ impl Policy {
 /// Whether devices that share an id at an IOMMU of this rule are tied. Linux's drivers group them for stream mapping
 /// registers (`arm_smmu_device_group`) and DART streams (`apple_dart_device_group`); the others refuse the second or leave them apart.
 pub(super) fn shared_id_ties(policy: Policy, rule: Option<GroupRule>) -> bool {
-    policy == Policy::Strict
-        || matches!(
-            rule,
-            Some(GroupRule::SharedStreamMapping | GroupRule::SharedId)
-        )
+    policy == Policy::Strict || matches!(rule, Some(GroupRule::SharedStreamMapping | GroupRule::SharedId))
 }
 
 /// Whether a function on the bus inside a switch lets peers through: it is not a downstream port, or its ACS is not all on.

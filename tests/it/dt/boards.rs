@@ -168,3 +168,110 @@ fn a_driver_that_lists_no_regions_maps_none() {
     let mut lists = platform.iommus.iter().map(|iommu| iommu.driver.unwrap().lists_regions);
     assert_eq!((lists.next(), lists.next()), (Some(true), Some(false)));
 }
+
+// -- groups of drivers --
+
+#[test]
+fn masters_of_one_stream_of_a_dart_are_one_group() {
+    assert_eq!(groups(&platform("kernel/dart.dtb")), "dev@1000,dev@2000 | dev@3000");
+}
+
+#[test]
+fn masters_of_a_mediatek_unit_are_grouped_by_region() {
+    assert_eq!(groups(&platform("kernel/mtk.dtb")), "dev@1000 | dev@2000 | dev@3000");
+}
+
+#[test]
+fn of_the_swgroups_of_a_tegra_master_the_first_is_looked_at() {
+    assert_eq!(groups(&platform("kernel/tegra.dtb")), "dev@1000 | dev@2000");
+}
+
+// -- what the kernel does --
+
+/// What Linux does with each master, in the order of the tree.
+fn kernel(platform: &Platform) -> Vec<&'static str> {
+    let mut groups = Groups::new(map(platform));
+    for index in 0..u32::try_from(platform.requesters.len()).unwrap() {
+        groups.add(Device::platform(fwspec::group::NodeId(index))).unwrap();
+    }
+    groups.kernel_answers(None).iter().map(|(_, answer)| answer.as_str()).collect()
+}
+
+#[test]
+fn a_wider_stream_match_after_a_narrow_one_is_refused_and_costs_the_smmu() {
+    assert_eq!(kernel(&platform("kernel/smr3.dtb")), ["smmu-fails", "refused-overlap"]);
+}
+
+#[test]
+fn ids_of_two_groups_are_refused_and_a_group_is_lost_over_a_last_id() {
+    let mut platform = platform("kernel/s2cr.dtb");
+    let all = ["smmu-fails", "smmu-fails", "refused-two-groups", "smmu-fails", "smmu-fails"];
+    assert_eq!(kernel(&platform), all);
+    // Devices that a driver makes later fail alone.
+    platform.requesters[2].made_by_driver = true;
+    let alone = ["grouped", "grouped", "refused-two-groups", "grouped", "group-lost"];
+    assert_eq!(kernel(&platform), alone);
+}
+
+// -- MSIs --
+
+fn device_id(platform: &Platform, bdf: &str) -> Option<(String, u32)> {
+    let request = map(platform).device_id_of(bdf.parse().unwrap())?;
+    let controller = &platform.msi_controllers[request.controller as usize];
+    Some((platform.label(controller.origin).short().to_string(), request.id))
+}
+
+#[test]
+fn an_msi_map_is_looked_for_from_the_function_upward() {
+    let board = platform("dt/15-msi-map-on-port.dtb");
+    assert_eq!(device_id(&board, "0000:01:00.0"), Some(("its@16000000".into(), 0x40100)));
+    assert_eq!(device_id(&board, "0001:01:00.0"), None);
+    let board = platform("kernel/child.dtb");
+    assert_eq!(device_id(&board, "0000:01:00.0"), Some(("msi@2000".into(), 0x5000)));
+    assert_eq!(device_id(&board, "0000:00:01.0"), Some(("msi@1000".into(), 0x8)));
+}
+
+// -- other readers --
+
+#[test]
+fn the_bsds_read_four_cells_and_openbsd_one_entry() {
+    let platform = platform("kernel/obsd.dtb");
+    let id = |dialect: Dialect, rid| {
+        let map = IdMap::build(&platform, dialect);
+        let bdf = fwspec::Bdf { segment: fwspec::Segment(0), rid: fwspec::RequesterId(rid) };
+        map.resolve(bdf).ok().and_then(fwspec::Stream::fwspec_id)
+    };
+    for dialect in [Dialect::OPENBSD, Dialect::FREEBSD, Dialect::XEN] {
+        assert_eq!((id(dialect, 0x101), id(dialect, 0)), (Some(0x1c02), Some(0x1c00)), "{}", dialect.name);
+    }
+    assert_eq!(id(Dialect::LINUX, 0x101), None);
+    let master = at(&platform, "/dev@1000");
+    let ids = |dialect| IdMap::build(&platform, dialect).own_streams(master).len();
+    assert_eq!((ids(Dialect::OPENBSD), ids(Dialect::FREEBSD)), (1, 2));
+}
+
+// -- what Linux refuses at boot --
+
+#[test]
+fn linux_refuses_misaligned_blocks_and_versions_at_boot() {
+    let refused = |name: &str| {
+        let platform = platform(name);
+        platform.skipped.iter().find_map(|error| match error.kind {
+            ErrorKind::BootRefused(code) => Some((code, error.at.offset)),
+            _ => None,
+        })
+    };
+    assert_eq!(refused("suites/rsvmap-misaligned.dtb"), Some((19, 16)));
+    assert_eq!(refused("suites/version-below-compatible.dtb"), Some((10, 20)));
+    assert_eq!(refused("suites/name-terminated.dtb"), None);
+}
+
+#[test]
+fn a_property_name_without_an_end_is_told() {
+    let told = |name| {
+        let platform = platform(name);
+        platform.skipped.iter().any(|error| matches!(error.kind, ErrorKind::PropertyName(_)))
+    };
+    assert!(told("suites/name-unterminated.dtb"));
+    assert!(!told("suites/name-terminated.dtb"));
+}

@@ -456,13 +456,19 @@ fn some_drivers_have_one_group_for_the_whole_iommu() {
     // drivers/iommu/mtk_iommu.c mtk_iommu_device_group: a bank, whatever the larbs
     const TWO: Regions = Regions { list: None, regions: &[&[(0, !0), (1, !0)], &[(4, !0)]], banks: &[] };
     let regions = iommu(IommuKind::Other("mediatek"), GroupRule::Regions(&TWO));
-    assert_eq!(masters(regions, &[&[(0x05, 0)], &[(0x20, 0), (0x21, 0)], &[(0x80, 0)]]), [3]);
+    assert_eq!(masters(regions, &[&[(0x05, 0)], &[(0x20, 0), (0x21, 0)], &[(0x80, 0)]]), [1, 2]);
     // drivers/iommu/tegra-smmu.c tegra_smmu_device_group: a swgroup, or a set of them
     let swgroups = iommu(IommuKind::Other("tegra"), GroupRule::FirstIdSet(&[]));
     assert_eq!(masters(swgroups, &[&[(1, 0)], &[(2, 0)], &[(1, 0)], &[(24, 0)]]), [1, 1, 2]);
     let set = || iommu(IommuKind::Other("tegra"), GroupRule::FirstIdSet(&[1, 2, 24]));
     assert_eq!(masters(set(), &[&[(1, 0)], &[(5, 0)], &[(2, 0)], &[(24, 0)], &[(5, 0)]]), [2, 3]);
-    assert_eq!(masters(set(), &[&[(24, 0)], &[(3, 0)], &[(1, 0), (3, 0)]]), [3]);
+    // Of several ids the first alone is looked at.
+    assert_eq!(masters(set(), &[&[(24, 0)], &[(3, 0)], &[(1, 0), (3, 0)]]), [1, 2]);
+    // drivers/iommu/apple-dart.c apple_dart_device_group: any stream
+    let dart = iommu(IommuKind::Other("apple-dart"), GroupRule::SharedId);
+    assert_eq!(masters(dart, &[&[(1, 0)], &[(2, 0)], &[(3, 0), (1, 0)]]), [1, 2]);
+    let indistinct = iommu(IommuKind::Other("exynos"), GroupRule::Indistinct);
+    assert_eq!(masters(indistinct, &[&[(1, 0)], &[(2, 0)]]), [2]);
     assert_eq!(masters(smmu_v3(), &[&[(1, 0)], &[(2, 0)], &[(3, 0)]]), [1, 1, 1]);
 }
 
