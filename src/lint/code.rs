@@ -681,7 +681,7 @@ rules! {
         help "Write five cells an entry: id, IOMMU, StreamID, mask, 1."
         see "linux v7.3 of_check_bad_map; c41749e9554d"
     }
-    MapEntryEmpty "DT015" "map-entry-empty" Warn [] {
+    MapEntryEmpty "DT015" "map-entry-empty" Info [] {
         "A map entry has length 0."
         "It matches nothing. Some boot loaders fill it in; without them the bus is not translated."
         seen "NXP ls1088a, ls208xa and lx2160a: <0 &smmu 0 0>"
@@ -702,8 +702,8 @@ rules! {
         help "End the map at 0x10000: a length of 0x10000 for a base of 0."
         see "PCIe 6.0 §2.2.6.2"
     }
-    IommuDisabled "DT018" "iommu-disabled" Warn [] {
-        "A device is wired to an IOMMU whose status is not \"okay\"."
+    IommuDisabled "DT018" "iommu-disabled" Info [] {
+        "Devices are wired to an IOMMU that is disabled, or below a disabled node."
         "Linux goes on without IOMMU: the device reaches all of memory."
         seen "Linux trees of Marvell Armada 7040 and 8040 and of Qualcomm msm8996, in which the SMMU is disabled"
         help "Enable the IOMMU, or remove the wiring."
@@ -807,7 +807,7 @@ rules! {
         help "Use the number of the binding."
         see "Documentation/devicetree/bindings/iommu"
     }
-    ClassicReading "DT033" "classic-reading" Warn [MapEmpty MapRange EntryCut PhandleUnknown CellsLength CellsTooMany MapBase] {
+    ClassicReading "DT033" "classic-reading" Info [MapEmpty MapRange EntryCut PhandleUnknown CellsLength CellsTooMany MapBase] {
         "Kernels before 7.3 read another map here: four cells in each entry, whatever the IOMMU wants."
         "They give devices IDs made of the wrong cells, without a word."
         seen "Qualcomm trees of Linux 7.2 with entries of five cells, wherever the count of cells is a multiple of four"
@@ -849,6 +849,34 @@ rules! {
         seen ""
         help "Write the address as the device's DMA sees it, before the dma-ranges of the bus; or extend dma-ranges."
         see "linux of_translate_dma_region, of_iommu_get_resv_regions"
+    }
+    IommuUndriven "DT040" "iommu-undriven" Warn [] {
+        "Devices are wired to an IOMMU that no Linux driver translates for."
+        "No driver binds to it, or the one that does takes no device: the devices reach all of memory."
+        seen "Renesas trees of Linux: the driver of r8a7796's IPMMU takes no device"
+        help "Add a compatible string that a driver has; or nothing, where the SoC's IOMMU cannot be used."
+        see "linux drivers/iommu of_match_table; of_iommu_xlate; ipmmu_device_is_allowed; grant_dma_iommu_probe_device"
+    }
+    IgnoredOnPci "DT041" "ignored-on-pci" Warn [] {
+        "The node of a PCI function has iommus or iommu-map."
+        "Linux does not look at them: the map of the host's node decides for every function."
+        seen ""
+        help "Write the entry into the iommu-map of the host."
+        see "linux of_iommu_configure, pci_dma_configure"
+    }
+    MapStride "DT042" "map-stride" Warn [] {
+        "The map of a PCI host has entries of five cells, and the host's Linux driver reads four."
+        "It fills its BDF-to-SID table with the wrong cells from the second entry on: functions send with StreamIDs that their IOMMU does not expect."
+        seen "41 trees of Linux 7.3 with Qualcomm hosts of version 1.9.0"
+        help "Nothing in the tree; the driver has to step as of_map_id does."
+        see "linux drivers/pci/controller/dwc/pcie-qcom.c qcom_pcie_config_sid_1_9_0"
+    }
+    RegionIgnored "DT043" "region-ignored" Info [] {
+        "A region is to be mapped one to one for a device whose IOMMU's driver maps none."
+        "A device that is at work when Linux starts, such as a display, faults as soon as its IOMMU is on."
+        seen ""
+        help "Nothing in the tree; the driver has to list reserved regions."
+        see "linux of_iommu_get_resv_regions, iommu_dma_get_resv_regions"
     }
     BootRefused "DT039" "boot-refused" Error [] {
         "Linux refuses the tree when it boots: its header does not pass libfdt's check."
@@ -923,6 +951,13 @@ rules! {
         see "linux iommu_fwspec_init"
     }
 
+    SeveralInstances "MAP012" "several-instances" Error [] {
+        "A device is wired to two instances of an SMMU."
+        "Linux programs all ids of a record on the first instance: what the device sends through the second is not translated, or faults."
+        seen "SoCs with two SMMUs"
+        help "Wire it to one; a device that really masters through two cannot be described to Linux."
+        see "linux iommu_fwspec_init, arm_smmu_probe_device"
+    }
     StreamTwoGroups "MAP010" "stream-two-groups" Error [] {
         "A device shares StreamIDs of an SMMUv1/v2 with devices of two groups."
         "Linux refuses it with EINVAL, and since v6.15 the whole SMMU with it, when it registers."

@@ -96,7 +96,8 @@ impl Produced {
                         produced.own(*stream, Owner { requester: at, input: None, record, constant: true });
                     }
                 }
-                RequesterKind::Master(master) => {
+                // What names several instances is told of elsewhere (several-instances).
+                RequesterKind::Master(master) if one_instance(map.own_streams(at)) => {
                     for (stream, said) in map.own_streams(at).iter().zip(&master.streams) {
                         let length = u32::from(said.count).saturating_add(1).saturating_mul(4);
                         let record = (said.offset, length);
@@ -125,6 +126,10 @@ impl Produced {
             ids.push(span);
         }
     }
+}
+
+fn one_instance(streams: &[Stream]) -> bool {
+    streams.windows(2).all(|pair| matches!(pair, [one, other] if one.iommu == other.iommu))
 }
 
 fn bytes(platform: &Platform, owner: Owner) -> Bytes {

@@ -24,7 +24,12 @@ pub(super) fn check(
     whole: Bytes,
     findings: &mut Findings,
 ) {
-    let map = Map { index, node, kind, starts: starts(entries) };
+    let [_, mask] = match kind {
+        MapKind::Iommu => ["iommu-map", "iommu-map-mask"],
+        MapKind::Msi => ["msi-map", "msi-map-mask"],
+    };
+    let mask = node.cell(mask).unwrap_or(u32::MAX);
+    let map = Map { index, node, kind, starts: starts(entries), whole: mask & 0xffff == 0xffff };
     if let Some(first) = entries.first()
         && first.cells.len() == 1
         && map.cells_of(first.phandle) == Some(2)
@@ -88,6 +93,8 @@ struct Map<'a, 'b> {
     node: &'b Node<'a>,
     kind: MapKind,
     starts: Vec<u32>,
+    /// All bits of a requester ID are looked at.
+    whole: bool,
 }
 
 impl<'a> Map<'a, '_> {
@@ -141,7 +148,7 @@ impl<'a> Map<'a, '_> {
         }
         let follows = u32::try_from(end).is_ok_and(|end| self.starts.binary_search(&end).is_ok());
         let odd = entry.length.checked_add(1).is_some_and(u32::is_power_of_two);
-        if pci && odd && entry.length >= SUSPICIOUS_LENGTH && !follows {
+        if pci && self.whole && end < RIDS && odd && entry.length >= SUSPICIOUS_LENGTH && !follows {
             let message = format_args!(
                 "entry {} takes {:#x} ids from {:#x} on, and {end:#x} is in no entry",
                 entry.entry, entry.length, entry.first

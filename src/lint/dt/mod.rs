@@ -3,6 +3,7 @@
 
 mod maps;
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Code;
@@ -13,7 +14,9 @@ use super::streams::record_length;
 use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};
 use crate::map::RangeOutput;
-use crate::model::{BusKind, IdBus, Iommu, MsiRoute, PlatformMaster, Requester, RequesterKind, Target};
+use crate::model::{
+    Admission, BusKind, IdBus, Iommu, IommuKind, MsiRoute, PlatformMaster, Requester, RequesterKind, Target,
+};
 use crate::{Dialect, IdMap, MapCells, Platform};
 
 pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
@@ -36,7 +39,10 @@ pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findi
                 maps::mask(&node, mask, findings);
             }
         }
-        if let Some(property) = node.property("mmu-masters") {
+        on_pci(index, id, &node, findings);
+        stride(index, id, &node, findings);
+        let legacy = || Binding::of(strings(&node)).is_some_and(|(driver, _)| driver.name == "arm-smmu");
+        if let Some(property) = node.property("mmu-masters").filter(|_| legacy()) {
             let place = bytes(&node, property.offset(), saturate(property.value().len()));
             findings.add(
                 Code::Legacy,
@@ -48,6 +54,58 @@ pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findi
     meaning(index, platform, findings);
 }
 
+fn strings<'a>(node: &Node<'a>) -> impl Iterator<Item = &'a [u8]> {
+    node.property("compatible").into_iter().flat_map(|property| property.strings())
+}
+
+/// `iommus` and `iommu-map` in the node of a PCI function: Linux asks the host's node only.
+fn on_pci(index: &Index<'_>, id: crate::dt::NodeId, node: &Node<'_>, findings: &mut Findings) {
+    let said = || ["iommus", "iommu-map"].into_iter().filter_map(|name| Some((name, node.property(name)?)));
+    if said().next().is_none() || index.pci_function(id).is_none() {
+        return;
+    }
+    for (name, property) in said() {
+        let place = bytes(node, property.offset(), saturate(property.value().len()));
+        let message = format_args!("{name} of a PCI function is not looked at: the map of its host decides");
+        findings.add(Code::IgnoredOnPci, place, message);
+    }
+}
+
+/// Hosts whose Linux driver reads their map in strides of four cells (linux drivers/pci/controller/dwc/pcie-qcom.c, `ops_1_9_0`).
+const FOUR_CELL_DRIVERS: [&[u8]; 11] = [
+    b"qcom,hawi-pcie",
+    b"qcom,pcie-sc7280",
+    b"qcom,pcie-sc8180x",
+    b"qcom,pcie-sdx55",
+    b"qcom,pcie-sm8150",
+    b"qcom,pcie-sm8250",
+    b"qcom,pcie-sm8350",
+    b"qcom,pcie-sm8450-pcie0",
+    b"qcom,pcie-sm8450-pcie1",
+    b"qcom,pcie-sm8550",
+    b"qcom,pcie-sa8255p",
+];
+
+/// A map with entries of five cells at a host whose driver reads four.
+fn stride(index: &Index<'_>, id: crate::dt::NodeId, node: &Node<'_>, findings: &mut Findings) {
+    let Some(map) = node.property("iommu-map") else { return };
+    if !strings(node).any(|name| FOUR_CELL_DRIVERS.contains(&name)) {
+        return;
+    }
+    let entries: Vec<_> =
+        index.map(id, MapKind::Iommu, MapCells::FromTarget).map_while(Result::ok).take(2).collect();
+    if let [first, _] = entries.as_slice()
+        && first.cells.len() != 1
+    {
+        let place = bytes(node, map.offset(), saturate(map.value().len()));
+        let message = format_args!(
+            "the entries have {} cells, and the host's Linux driver fills its BDF-to-SID table in strides of four",
+            first.cells.len().saturating_add(3)
+        );
+        findings.add(Code::MapStride, place, message);
+    }
+}
+
 fn bytes(node: &Node<'_>, offset: u32, len: u32) -> Bytes {
     Bytes { subject: node.offset(), offset, len }
 }
@@ -57,12 +115,13 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     let linux = IdMap::build(platform, Dialect::LINUX);
     let classic = IdMap::build(platform, Dialect::LINUX_CLASSIC);
     let memory_end = memory_end(index);
+    let mut idle = Idle::default();
     let mut previous: Option<&Requester> = None;
     for (position, requester) in platform.requesters.iter().enumerate() {
         let position = saturate(position);
         match &requester.kind {
             RequesterKind::Bus(bus) => {
-                disabled(platform, requester, bus_targets(bus), findings);
+                idle.wire(platform, requester, bus_targets(bus));
                 maps_differ(&linux, position, requester, bus, findings);
                 if bus.streams.as_ref().is_some_and(|table| table.classic.is_some()) {
                     classic_reading(platform, &linux, &classic, position, requester, bus, findings);
@@ -83,7 +142,8 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
                     let length = u32::from(specifier.count).saturating_add(1).saturating_mul(4);
                     (specifier.iommu, (specifier.offset, length))
                 });
-                disabled(platform, requester, targets, findings);
+                idle.wire(platform, requester, targets);
+                several(platform, &linux, position, requester, findings);
                 repeated(platform, requester, master, findings);
                 // The bus of a node comes directly before its master.
                 let host =
@@ -108,6 +168,8 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         itself(platform, &linux, saturate(position), iommu, findings);
         cells(index, platform, iommu, findings);
     }
+    idle.tell(index, platform, findings);
+    ignored_regions(platform, findings);
 }
 
 fn node(requester: &Requester) -> Bytes {
@@ -123,26 +185,124 @@ fn bus_targets(bus: &IdBus) -> impl Iterator<Item = (u32, (u32, u32))> {
     })
 }
 
-/// The first entry that leads to an IOMMU which may not be used.
-fn disabled(
+/// IOMMUs that translate nothing although devices are wired to them: how many, and the first with the record that says so.
+#[derive(Debug, Default)]
+struct Idle(BTreeMap<u32, (u32, Bytes)>);
+
+impl Idle {
+    fn wire(
+        &mut self,
+        platform: &Platform,
+        requester: &Requester,
+        targets: impl Iterator<Item = (u32, (u32, u32))>,
+    ) {
+        if !requester.available {
+            return;
+        }
+        let mut met: Vec<u32> = Vec::new();
+        for (iommu, (offset, len)) in targets {
+            if platform.iommus.get(at(iommu)).is_none_or(works) || met.contains(&iommu) {
+                continue;
+            }
+            met.push(iommu);
+            let place = Bytes { offset, len, ..node(requester) };
+            let (count, _) = self.0.entry(iommu).or_insert((0, place));
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// One finding an IOMMU.
+    fn tell(self, index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
+        for (iommu, (count, first)) in self.0 {
+            let Some(iommu) = platform.iommus.get(at(iommu)) else { continue };
+            let subject = iommu.origin.at.offset;
+            let place = Bytes { subject, offset: subject, len: 0 };
+            let name = platform.label(iommu.origin);
+            let finding = match (iommu.available, iommu.driver) {
+                (false, _) => {
+                    let above = disabled_at(index, subject);
+                    let message = format_args!("{count} are wired to {name}, and {above} is disabled");
+                    findings.add(Code::IommuDisabled, place, message)
+                }
+                (true, None) => {
+                    let message =
+                        format_args!("{count} are wired to {name}, to which no driver of Linux 7.3 binds");
+                    findings.add(Code::IommuUndriven, place, message)
+                }
+                (true, Some(driver)) => {
+                    let message = format_args!(
+                        "{count} are wired to {name}, and its driver {} takes no device on this SoC",
+                        driver.name
+                    );
+                    findings.add(Code::IommuUndriven, place, message)
+                }
+            };
+            relate(finding, first, format_args!("the first of them"));
+        }
+    }
+}
+
+/// Whether an IOMMU is there for anybody.
+fn works(iommu: &Iommu) -> bool {
+    let taken = iommu.driver.is_some_and(|driver| driver.admission != Admission::Nobody);
+    iommu.available && taken
+}
+
+/// The node at or above an offset that is disabled itself.
+fn disabled_at<'a>(index: &Index<'a>, offset: u32) -> crate::dt::Place<'a> {
+    let off = |node: &Node<'_>| {
+        let status = node.property("status");
+        status.is_some_and(|status| !matches!(status.strings().next(), Some(b"okay" | b"ok")))
+    };
+    let mut next = index.nodes().find(|node| index.offset(*node) == offset);
+    while let Some(node) = next {
+        if index.node(node).is_some_and(|node| off(&node)) {
+            return index.place(index.offset(node));
+        }
+        next = index.parent(node);
+    }
+    index.place(offset)
+}
+
+/// A record that names several instances of an SMMU driver, which looks at the first only.
+fn several(
     platform: &Platform,
+    linux: &IdMap,
+    position: u32,
     requester: &Requester,
-    mut targets: impl Iterator<Item = (u32, (u32, u32))>,
     findings: &mut Findings,
 ) {
-    let iommu_of = |position: u32| platform.iommus.get(at(position));
-    let off = |(iommu, _): &(u32, _)| iommu_of(*iommu).is_some_and(|iommu| !iommu.available);
-    let Some((iommu, (offset, len))) = targets.find(off).filter(|_| requester.available) else { return };
-    let Some(iommu) = iommu_of(iommu) else { return };
+    let Some(record) = linux.fwspec_of(position).fwspec.filter(|_| requester.available) else { return };
+    let kind = |iommu: u32| platform.iommus.get(at(iommu)).map(|iommu| iommu.kind);
+    let smmu = matches!(kind(record.iommu), Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
+    let Some(other) = record.ids.iter().find(|stream| smmu && stream.iommu != record.iommu) else { return };
+    let name = |iommu: u32| platform.iommus.get(at(iommu)).map(|iommu| platform.label(iommu.origin));
+    let (Some(first), Some(second)) = (name(record.iommu), name(other.iommu)) else { return };
     let message = format_args!(
-        "{} is wired to {}, which is disabled",
-        platform.label(requester.origin),
-        platform.label(iommu.origin)
+        "{} names {first} and {second}: Linux programs all its ids on the first",
+        platform.label(requester.origin)
     );
-    let place = Bytes { offset, len, ..node(requester) };
-    let finding = findings.add(Code::IommuDisabled, place, message);
-    let subject = iommu.origin.at.offset;
-    relate(finding, Bytes { subject, offset: subject, len: 0 }, format_args!("its status is not \"okay\""));
+    findings.add(Code::SeveralInstances, node(requester), message);
+}
+
+/// Regions to be mapped one to one for masters whose driver maps none.
+fn ignored_regions(platform: &Platform, findings: &mut Findings) {
+    for reserved in platform.reserved.iter().filter(|one| one.kind == crate::model::RegionKind::Direct) {
+        let requester = reserved.requester.and_then(|requester| platform.requesters.get(at(requester)));
+        let Some(requester) = requester.filter(|requester| requester.available) else { continue };
+        let RequesterKind::Master(master) = &requester.kind else { continue };
+        let first = master.streams.first().and_then(|stream| platform.iommus.get(at(stream.iommu)));
+        let Some(iommu) = first.filter(|iommu| works(iommu)) else { continue };
+        let Some(driver) = iommu.driver.filter(|driver| !driver.lists_regions) else { continue };
+        let subject = reserved.origin.at.offset;
+        let message = format_args!(
+            "{} is to be mapped for {}, and the driver of its IOMMU, {}, maps no reserved region",
+            platform.label(reserved.origin),
+            platform.label(requester.origin),
+            driver.name
+        );
+        findings.add(Code::RegionIgnored, Bytes { subject, offset: subject, len: 0 }, message);
+    }
 }
 
 fn repeated(platform: &Platform, requester: &Requester, master: &PlatformMaster, findings: &mut Findings) {

@@ -194,7 +194,7 @@ fn kernel(platform: &Platform) -> Vec<&'static str> {
     for index in 0..u32::try_from(platform.requesters.len()).unwrap() {
         groups.add(Device::platform(fwspec::group::NodeId(index))).unwrap();
     }
-    groups.kernel_answers(None).iter().map(|(_, answer)| answer.as_str()).collect()
+    groups.kernel_answers(None).iter().map(|(_, answer)| answer.word()).collect()
 }
 
 #[test]

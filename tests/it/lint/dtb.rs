@@ -262,6 +262,50 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
             old.cells("#iommu-cells", &[1]).cells("phandle", &[5]);
             root.child("gpu").cells("iommus", &[1, 0x10007, 5, 7]);
         }),
+        Code::BootRefused => {
+            let mut blob = healthy().blob();
+            // The reservation map, four bytes further on.
+            blob[19] += 4;
+            blob
+        }
+        Code::IommuUndriven => but(|root| done(root.child(SMMU).text("compatible", "acme,smmu"))),
+        Code::IgnoredOnPci => but(|root| {
+            let port = root.child(HOST).child("pcie@1,0").text("device_type", "pci");
+            port.cells("reg", &[0x800, 0, 0, 0, 0]).cells("iommu-map", &[0, 1, 0, 0x100]);
+        }),
+        Code::MapStride => two_cells(|root| {
+            let host = root.child(HOST).text("compatible", "qcom,pcie-sm8550");
+            host.cells("iommu-map", &[0, 1, 5, 0, 1, 0x100, 1, 6, 0, 1]);
+        }),
+        Code::RegionIgnored => but(|root| {
+            let rk = root.child("iommu@3b400000").text("compatible", "rockchip,iommu");
+            rk.cells("#iommu-cells", &[0]).cells("phandle", &[5]);
+            root.child("gpu").cells("phandle", &[7]).cells("iommus", &[5]).cells("memory-region", &[8]);
+            let region = root.child("framebuffer@80000000").cells("reg", &[0, 0x8000_0000, 0, 0x10000]);
+            region.cells("phandle", &[8]).cells("iommu-addresses", &[7, 0, 0x8000_0000, 0, 0x10000]);
+        }),
+        Code::RegionUnreachable => but(|root| {
+            root.child("soc").cells("#address-cells", &[2]).cells("#size-cells", &[2]);
+            root.child("soc").cells("dma-ranges", &[0, 0, 0, 0, 0, 0x1000]);
+            let gpu = root.child("soc").child("gpu").cells("phandle", &[7]);
+            gpu.cells("iommus", &[1, 0x10007]).cells("memory-region", &[8]);
+            let region = root.child("hole").cells("phandle", &[8]);
+            region.cells("iommu-addresses", &[7, 0, 0x8000_0000, 0, 0x10000]);
+        }),
+        Code::SeveralInstances => but(|root| {
+            let other = root.child("iommu@3b400000").text("compatible", "arm,smmu-v3");
+            other.cells("#iommu-cells", &[1]).cells("phandle", &[5]);
+            root.child("gpu").cells("iommus", &[1, 0x10007, 5, 7]);
+        }),
+        Code::StreamTwoGroups => two_cells(|root| {
+            root.child("gpu").cells("iommus", &[1, 0x400, 0]);
+            root.child("video").cells("iommus", &[1, 0x401, 0]);
+            root.child("vpu").cells("iommus", &[1, 0x400, 0, 1, 0x401, 0]);
+        }),
+        Code::StreamGroupLost => two_cells(|root| {
+            root.child("gpu").cells("iommus", &[1, 0x400, 0]);
+            root.child("video").cells("iommus", &[1, 0x400, 0, 1, 0x401, 0]);
+        }),
         _ => return None,
     })
 }
