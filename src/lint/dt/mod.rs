@@ -214,7 +214,10 @@ impl Idle {
     /// One finding an IOMMU.
     fn tell(self, index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         for (iommu, (count, first)) in self.0 {
-            let Some(iommu) = platform.iommus.get(at(iommu)) else { continue };
+            // A node without #iommu-cells is told of where a map names it.
+            let Some(iommu) = platform.iommus.get(at(iommu)).filter(|iommu| iommu.cells.is_some()) else {
+                continue;
+            };
             let subject = iommu.origin.at.offset;
             let place = Bytes { subject, offset: subject, len: 0 };
             let name = platform.label(iommu.origin);
