@@ -25,6 +25,8 @@ const NO_READERS: &[&str] = &[
     "src/acpi/dmar/build.rs",
     "src/acpi/iort/build.rs",
     "src/acpi/ivrs/build.rs",
+    // Names a field.
+    "src/model/iommu.rs bits",
     // Keeps names.
     "src/model/origin.rs push",
     // Bytes of a file, as they are.
