@@ -16,7 +16,7 @@ use fwspec::{Dialect, Groups, IdMap, Platform};
 use fwspec_benches::inputs::{self, Board, Machine};
 use fwspec_benches::race::{self, Racer, Stopwatch, median};
 use fwspec_benches::rivals::{self, Layout, NO_LIBFDT};
-use fwspec_benches::{aligned, bytes_of, paths};
+use fwspec_benches::{aligned, build, bytes_of, paths};
 
 /// How often a folder is shown.
 const ROUNDS_OF_FOLDERS: u32 = 21;
@@ -315,11 +315,7 @@ fn group(table: &mut Table, machine: Machine, count: usize, target: Goal) {
 
 /// The command itself, as a process.
 fn command(table: &mut Table, boards: &[Board]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let built =
-        Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]).current_dir(&root).status();
-    assert!(built.unwrap().success(), "the command does not build");
-    let binary = root.join("target/release/fwspec");
+    let binary = build::command();
     let race = |mut racers: Vec<Box<dyn FnMut() -> f64 + '_>>, rounds: usize| -> Vec<f64> {
         let mut times = vec![Vec::new(); racers.len()];
         for _ in 0..rounds {

@@ -23,11 +23,11 @@ pub fn shared() -> Option<PathBuf> {
     shared.is_dir().then_some(shared)
 }
 
-/// A folder of many device trees and how many there are: those of Debian's kernel, which tests/debian/fetch.sh has put under
-/// target/ or puts there where FWSPEC_DEBIAN=1 asks for them, or else those of the reference data.
+/// A folder of many device trees and how many there are: those of Debian's kernel, which tests/debian/fetch.sh has put into
+/// the target folder or puts there where FWSPEC_DEBIAN=1 asks for them, or else those of the reference data.
 pub fn many_trees() -> Option<(PathBuf, usize)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let debian = root.join("target/tmp/debian");
+    let debian = crate::build::target_folder().join("tmp/debian");
     if std::env::var_os("FWSPEC_DEBIAN").is_some_and(|wanted| wanted == "1") {
         let fetched = Command::new("sh").arg(root.join("tests/debian/fetch.sh")).arg(&debian).status();
         assert!(fetched.is_ok_and(|status| status.success()), "Debian's device trees cannot be fetched");

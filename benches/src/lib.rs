@@ -1,5 +1,6 @@
 //! What the table and the instruction counts share: rivals, inputs, and the race.
 
+pub mod build;
 pub mod inputs;
 pub mod paths;
 pub mod race;
