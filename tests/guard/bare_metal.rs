@@ -1,38 +1,19 @@
 //! The bare-metal examples answer rightly, without std, and the one without an allocator has none.
 
-use crate::outside;
-
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use outside::{installed, run};
+use crate::outside::{installed, run};
+use crate::program::{built, cargo, package, root, scratch};
 
 /// What the compiler may call on its own, and every platform brings.
 const COMPILERS_OWN: [&str; 5] = ["memcpy", "memmove", "memset", "memcmp", "bcmp"];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn scratch() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("bare-metal")
-}
-
-/// The static library of an example, built for this machine; nothing where this is no checkout.
+/// The static library of an example, built for this machine; nothing where this is not a checkout.
 fn library(example: &str) -> Option<PathBuf> {
-    let package = root().join("examples/bare-metal").join(example);
-    let lock = root().join("Cargo.lock");
-    if !package.exists() || !lock.exists() {
-        outside::skip("this is no checkout of the repository");
-        return None;
-    }
-    // The versions that this test itself was built with: they are here already.
-    std::fs::copy(lock, package.join("Cargo.lock")).unwrap();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--offline", "--target-dir"]).arg(scratch().join("target"));
-    run(build.current_dir(package).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS"));
-    Some(scratch().join(format!("target/release/libfwspec_bare_metal_{example}.a")))
+    let package = package(&format!("examples/bare-metal/{example}"))?;
+    run(&mut cargo(&package, "build"));
+    Some(built(&format!("libfwspec_bare_metal_{example}.a")))
 }
 
 /// What a C program says that calls the example.

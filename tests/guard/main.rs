@@ -12,8 +12,12 @@
 )]
 
 mod bare_metal;
+#[path = "../it/support/cases.rs"]
+mod cases;
+mod dependencies;
 mod layering;
 mod no_std;
 #[path = "../it/support/outside.rs"]
 mod outside;
 mod panic_freedom;
+mod program;

@@ -1,14 +1,14 @@
 //! No panic can be reached from bytes: the lints that deny one are on everywhere, and the parsers of the core tier link
 //! without one.
 
-use crate::outside;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use outside::{installed, run};
+use crate::layering::rust_files;
+use crate::outside::{installed, run, skip};
+use crate::program::{built, cargo, package, root};
 
 /// What the manifest denies for the whole package.
 const DENIED: [&str; 10] = [
@@ -39,24 +39,6 @@ const EXCEPTIONS: [(&str, &str); 3] = [
 
 /// The symbol that a reachable panic leaves, see tests/panic_free/src/lib.rs.
 const PANIC: &str = "a_panic_is_reachable";
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
 
 /// What a file ships: not its unit tests, and no comments.
 fn shipped(file: &Path) -> String {
@@ -102,22 +84,11 @@ fn the_lints_are_on_in_every_file() {
     assert_eq!(exceptions, BTreeSet::from(known));
 }
 
-/// The program around the core tier, built with these features; nothing where this is no checkout.
+/// The program around the core tier, built with these features; nothing where this is not a checkout.
 fn library(features: &str) -> Option<PathBuf> {
-    let program = root().join("tests/panic_free");
-    let (manifest, lock) = (program.join("Cargo.toml"), root().join("Cargo.lock"));
-    if !manifest.exists() || !lock.exists() {
-        outside::skip("this is no checkout of the repository, tests/panic_free or Cargo.lock is missing");
-        return None;
-    }
-    // The versions that this test itself was built with: they are here already.
-    fs::copy(lock, program.join("Cargo.lock")).unwrap();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("panic_free");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--offline", "--features", features, "--target-dir"]).arg(&target);
-    run(build.current_dir(program).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS"));
-    Some(target.join("release/libfwspec_panic_free.a"))
+    let program = package("tests/panic_free")?;
+    run(cargo(&program, "build").args(["--features", features]));
+    Some(built("libfwspec_panic_free.a"))
 }
 
 /// The program's ways in.
@@ -177,7 +148,7 @@ fn core_files(folder: &Path) -> Vec<PathBuf> {
 fn every_public_function_of_the_core_tier_is_linked() {
     let program = root().join("tests/panic_free/src/lib.rs");
     if !program.exists() {
-        outside::skip("this is no checkout of the repository");
+        skip("this is no checkout of the repository");
         return;
     }
     let program = fs::read_to_string(program).unwrap();
