@@ -1,4 +1,4 @@
-# Sourced by campaign, coverage, minimise and the build script of OSS-Fuzz: what there is to know of a target besides its name.
+# Sourced by campaign and by the build script of OSS-Fuzz: what there is to know of a target besides its name.
 
 # The names of all targets.
 all_targets() { find fuzz_targets -name '*.rs' -printf '%f\n' | sed 's/\.rs$//' | sort; }
