@@ -21,7 +21,7 @@ impl Groups {
     /// let mut table = Builder::new(6);
     /// let its = table.its_group([0]).id();
     /// table.root_complex(0).maps(0..=0xffff, 0x1_0000, its);
-    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX)?;
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
     /// let [bridge, nic] = ["00:01.0", "01:02.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// let mut groups = Groups::new(map);
     /// groups.add(Device::port(bridge, PortType::PcieToPci, 1..=1)).unwrap();
