@@ -67,7 +67,8 @@ fn the_cells_of_a_specifier_are_shown_by_the_names_of_their_binding() {
     // The machine is not among those that `ipmmu_device_is_allowed` has.
     let refused = "the driver of its IOMMU does not take this device";
     assert_eq!(shown.line("/camera"), ["/camera (master)", refused, "0x5 (micro-tlb)", "iommu@3"]);
-    assert_eq!(shown.line("/odd"), ["/odd (master)", "<0x1 0x2 0x3 0xff>", "iommu@4"]);
+    let undriven = "no Linux driver translates for its IOMMU";
+    assert_eq!(shown.line("/odd"), ["/odd (master)", undriven, "<0x1 0x2 0x3 0xff>", "iommu@4"]);
     assert_eq!(shown.line("/pcie")[1..], ["00:00.0", "0x1c00 mask 0x7", "iommu@2"]);
     assert_eq!(shown.line("      ")[..], ["00:01.0", "0x12 (larb 0, port 18)", "iommu@1"]);
     assert_eq!(shown.line("/iommu@1")[1..], ["mediatek", "1 cell: larb (bits 9:5), port (bits 4:0)"]);
