@@ -17,7 +17,7 @@ use core::ops::RangeInclusive;
 
 use crate::acpi::iort::Iort;
 use crate::map::NoStream;
-use crate::{Bdf, Dialect, Error, IdMap, Platform, RequesterId, Segment};
+use crate::{Bdf, DeviceId, Dialect, Error, IdMap, Platform, RequesterId, Segment};
 
 /// An assertion that does not hold.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum Violation {
         a: Bdf,
         /// The other function.
         b: Bdf,
-        /// The id that both have at one IOMMU.
+        /// The 32 bits that Linux keeps of it (`fwspec->ids`), which both have at one IOMMU.
         id: u32,
         /// Who reads the table.
         dialect: &'static str,
@@ -57,14 +57,14 @@ pub enum Violation {
         dialect: &'static str,
     },
     /// Two functions cannot be told apart by their MSI controller.
-    #[error("MSIs of {a} and {b} both have DeviceID {id:#x} as {dialect} reads the table")]
+    #[error("MSIs of {a} and {b} both have DeviceID {id} as {dialect} reads the table")]
     SharedDevice {
         /// The lower function.
         a: Bdf,
         /// The other function.
         b: Bdf,
         /// The id that both have at one controller.
-        id: u32,
+        id: DeviceId,
         /// Who reads the table.
         dialect: &'static str,
     },
@@ -145,10 +145,10 @@ fn functions(segment: Segment, buses: RangeInclusive<u8>) -> impl Iterator<Item 
 }
 
 /// Two functions with one id at one place, and the id; or what keeps a function from having any.
-fn first_shared(
+fn first_shared<P: Ord, T: Ord + Copy>(
     functions: impl Iterator<Item = Bdf>,
-    id_of: impl Fn(Bdf) -> Result<(u32, u32), Violation>,
-) -> Result<Option<([Bdf; 2], u32)>, Violation> {
+    id_of: impl Fn(Bdf) -> Result<(P, T), Violation>,
+) -> Result<Option<([Bdf; 2], T)>, Violation> {
     let ids = functions.map(|function| id_of(function).map(|id| (id, function)));
     let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
     ids.sort_unstable();

@@ -50,11 +50,30 @@ pub struct StreamId(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(pub u32);
 
+/// Input IDs of a map, `first..=last`: requester IDs on a PCI host, other numbers elsewhere.
+///
+/// ```
+/// use fwspec::InputIds;
+/// let bus = InputIds { first: 0x100, last: 0x1ff };
+/// assert!(bus.contains(0x108));
+/// assert_eq!(bus.to_string(), "0x100 to 0x1ff");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InputIds {
+    /// First ID.
+    pub first: u32,
+    /// Last ID, inclusive.
+    pub last: u32,
+}
+
 /// A device-tree phandle (Devicetree Specification v0.4 §2.3.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Phandle(pub u32);
 
 impl RequesterId {
+    /// The highest: IDs of PCI functions are 16 bits wide.
+    pub const MAX: RequesterId = RequesterId(u16::MAX);
+
     /// From bus, device and function. Only the low 5 bits of `device` and the low 3 of `function` count.
     pub const fn new(bus: u8, device: u8, function: u8) -> Self {
         let [device, function] = [(device & 0x1f) << 3, function & 7];
@@ -84,6 +103,26 @@ impl RequesterId {
     /// The same bus with another `devfn`.
     pub const fn with_devfn(self, devfn: u8) -> Self {
         RequesterId(u16::from_be_bytes([self.bus(), devfn]))
+    }
+}
+
+impl InputIds {
+    /// All requester IDs.
+    pub const REQUESTER_IDS: InputIds = InputIds { first: 0, last: RequesterId::MAX.0 as u32 };
+
+    /// Whether an ID is among them.
+    pub const fn contains(self, id: u32) -> bool {
+        self.first <= id && id <= self.last
+    }
+}
+
+impl fmt::Display for InputIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            write!(f, "{:#x}", self.first)
+        } else {
+            write!(f, "{:#x} to {:#x}", self.first, self.last)
+        }
     }
 }
 
@@ -153,6 +192,12 @@ macro_rules! shown_as_hex {
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{:#x}", self.0)
+            }
+        }
+
+        impl fmt::LowerHex for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::LowerHex::fmt(&self.0, f)
             }
         }
     )*};

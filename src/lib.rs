@@ -107,14 +107,12 @@ pub use dialect::{
 };
 pub use error::{At, Error, ErrorKind, Format, Source};
 #[cfg(feature = "alloc")]
-pub use group::{
-    BusError, Device, DeviceKey, GroupId, Groups, How, IommuGroup, NodeId, Placement, Policy, Tie,
-};
-pub use id::{Bdf, DeviceId, ParseBdfError, Phandle, RequesterId, Segment, StreamId};
+pub use group::{BusError, Device, DeviceKey, GroupId, Groups, How, IommuGroup, Placement, Policy, Tie};
+pub use id::{Bdf, DeviceId, InputIds, ParseBdfError, Phandle, RequesterId, Segment, StreamId};
 #[cfg(feature = "alloc")]
 pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
 #[cfg(feature = "alloc")]
-pub use model::{IommuKind, Platform};
+pub use model::{IommuIndex, IommuKind, MsiControllerIndex, Platform, RequesterIndex};
 #[cfg(feature = "alloc")]
 pub use pci::AcsFlags;
 

@@ -4,8 +4,8 @@ use core::ffi::c_int;
 
 use super::edge;
 use super::types::*;
-use fwspec::group::{DeviceKey, Groups, How, NodeId, Placement};
-use fwspec::{Bdf, BusError, RequesterId, Segment};
+use fwspec::group::{DeviceKey, Groups, How, Placement};
+use fwspec::{Bdf, BusError, RequesterId, RequesterIndex, Segment};
 
 pub(super) fn device_to_c(key: DeviceKey) -> fwspec_device {
     let (kind, place, id) = match key {
@@ -25,7 +25,7 @@ pub(super) fn placement(groups: &Groups, key: DeviceKey) -> Result<fwspec_placem
         How::Created | How::Joined => (FWSPEC_HOW_JOINED, String::new()),
         How::Held { missing } => (FWSPEC_HOW_HELD, format!("{missing} is missing")),
         How::Untranslated { why } => (FWSPEC_HOW_UNTRANSLATED, why.to_string()),
-        How::Waiting { iommu } => (FWSPEC_HOW_OTHER, format!("IOMMU {iommu} is not ready")),
+        How::Waiting { iommu } => (FWSPEC_HOW_OTHER, format!("IOMMU {} is not ready", iommu.0)),
         How::Refused { owner } => (FWSPEC_HOW_OTHER, format!("group {owner} has an owner")),
     };
     let group = group.map_or(FWSPEC_NO_GROUP, |group| group.0);
@@ -41,8 +41,8 @@ impl TryFrom<fwspec_device> for DeviceKey {
                 let rid = RequesterId(u16::try_from(device.id).map_err(|_| FWSPEC_ARGUMENT)?);
                 DeviceKey::Pci(Bdf { segment: Segment(device.place), rid })
             }
-            FWSPEC_DEVICE_NODE => DeviceKey::Node(NodeId(device.place)),
-            FWSPEC_DEVICE_ON_BUS => DeviceKey::OnBus { bus: NodeId(device.place), id: device.id },
+            FWSPEC_DEVICE_NODE => DeviceKey::Node(RequesterIndex(device.place)),
+            FWSPEC_DEVICE_ON_BUS => DeviceKey::OnBus { bus: RequesterIndex(device.place), id: device.id },
             _ => return Err(FWSPEC_ARGUMENT),
         })
     }

@@ -19,7 +19,6 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
-mod bytes;
 mod device;
 mod edge;
 mod finding;

@@ -7,7 +7,7 @@ use super::edge;
 use super::open::fwspec_map;
 use super::types::*;
 use fwspec::map::{Fwspec, FwspecFlags, Stream};
-use fwspec::{Bdf, RequesterId, Segment};
+use fwspec::{Bdf, IommuIndex, RequesterId, RequesterIndex, Segment};
 
 /// The StreamID that the DMA of a PCI function carries: that of its bare requester ID. A function behind a PCIe-to-PCI
 /// bridge has those of its aliases too; only fwspec_groups_streams() knows them.
@@ -43,7 +43,7 @@ pub extern "C" fn fwspec_device_id_of(
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
         let request = || map.map.device_id_of(function(segment, rid)).ok_or(FWSPEC_NO_MAPPING);
-        edge::put(out, || request().map(|request| request.id))
+        edge::put(out, || request().map(|request| request.id.0))
     })
 }
 
@@ -61,7 +61,7 @@ pub extern "C" fn fwspec_stream_from(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        edge::put(out, || map.single(map.map.fwspec_on_bus(requester, id).fwspec))
+        edge::put(out, || map.single(map.map.fwspec_on_bus(RequesterIndex(requester), id).fwspec))
     })
 }
 
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn fwspec_streams_of(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let fwspec = map.map.fwspec_of(requester).fwspec.ok_or(FWSPEC_NO_MAPPING)?;
+        let fwspec = map.map.fwspec_of(RequesterIndex(requester)).fwspec.ok_or(FWSPEC_NO_MAPPING)?;
         let streams = streams(&fwspec, |iommu| map.iommu_node(iommu));
         // SAFETY: the caller's array has `capacity` places.
         unsafe { edge::fill(out, capacity, count, streams) }
@@ -102,12 +102,12 @@ pub unsafe extern "C" fn fwspec_device_ids_of(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let requests = map.map.device_ids_of(requester);
+        let requests = map.map.device_ids_of(RequesterIndex(requester));
         if requests.is_empty() {
             return Err(FWSPEC_NO_MAPPING);
         }
         // SAFETY: the caller's array has `capacity` places.
-        unsafe { edge::fill(out, capacity, count, requests.iter().map(|request| request.id)) }
+        unsafe { edge::fill(out, capacity, count, requests.iter().map(|request| request.id.0)) }
     })
 }
 
@@ -130,12 +130,17 @@ pub unsafe extern "C" fn fwspec_find(
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
         // SAFETY: the caller's name is a string or NULL, and is not used past this call.
         let name = unsafe { edge::text(name) }?;
-        edge::put(requester, || map.firmware.requesters_named(name).get(nth).copied().ok_or(FWSPEC_NOT_FOUND))
+        edge::put(requester, || {
+            map.firmware.requesters_named(name).get(nth).map(|found| found.0).ok_or(FWSPEC_NOT_FOUND)
+        })
     })
 }
 
 /// The streams of a record, as C sees them.
-pub(super) fn streams(fwspec: &Fwspec, node_of: impl Fn(u32) -> u64) -> impl Iterator<Item = fwspec_stream> {
+pub(super) fn streams(
+    fwspec: &Fwspec,
+    node_of: impl Fn(IommuIndex) -> u64,
+) -> impl Iterator<Item = fwspec_stream> {
     fwspec.ids.iter().map(move |stream| stream_to_c(*stream, fwspec.flags, node_of(stream.iommu)))
 }
 

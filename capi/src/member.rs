@@ -9,7 +9,6 @@ use super::group::{ask, fwspec_groups};
 use super::lookup;
 use super::place::node;
 use super::types::*;
-use crate::bytes::index;
 use fwspec::GroupId;
 use fwspec::group::{DeviceKey, IsolationBlocker, Reason, Relation, Remedy};
 
@@ -85,9 +84,9 @@ pub unsafe extern "C" fn fwspec_groups_streams(
     ask(groups, |groups| {
         let placement = groups.placement(DeviceKey::try_from(device)?).map_err(|_| FWSPEC_NOT_FOUND)?;
         let fwspec = placement.fwspec.ok_or(FWSPEC_NO_MAPPING)?;
-        let iommus = groups.map().map_or(&[][..], |map| map.iommus());
-        let streams =
-            lookup::streams(&fwspec, |iommu| node(iommus.get(index(iommu)).map(|iommu| iommu.origin)));
+        let map = groups.map();
+        let origin = |iommu| Some(map?.iommu(iommu)?.origin);
+        let streams = lookup::streams(&fwspec, |iommu| node(origin(iommu)));
         // SAFETY: the caller's array has `capacity` places.
         unsafe { edge::fill(out, capacity, count, streams) }
     })
@@ -109,9 +108,8 @@ pub extern "C" fn fwspec_groups_msi(
         edge::put(out, || {
             groups.placement(key).map_err(|_| FWSPEC_NOT_FOUND)?;
             let request = groups.msi_of(key).ok_or(FWSPEC_NO_MAPPING)?;
-            let controllers = groups.map().map_or(&[][..], |map| map.msi_controllers());
-            let controller = controllers.get(index(request.controller)).map(|controller| controller.origin);
-            Ok(fwspec_msi { controller: node(controller), id: request.id })
+            let controller = groups.map().and_then(|map| map.controller(request.controller));
+            Ok(fwspec_msi { controller: node(controller.map(|c| c.origin)), id: request.id.0 })
         })
     })
 }

@@ -6,10 +6,9 @@ use core::mem::MaybeUninit;
 use super::edge;
 use super::place::{node, place};
 use super::types::*;
-use crate::bytes::{index, saturate};
 use fwspec::machine::Firmware;
-use fwspec::model::Origin;
-use fwspec::{Dialect, IdMap};
+use fwspec::model::{Origin, ReservedIndex};
+use fwspec::{Dialect, IdMap, IommuIndex, MsiControllerIndex};
 
 /// Firmware that was read: its facts, and the answers of one dialect.
 ///
@@ -21,7 +20,7 @@ pub struct fwspec_map {
     /// Every node that has a name, ascending by its place.
     pub(super) nodes: Vec<Origin>,
     /// Record and number of every reserved region, so that one number finds it.
-    pub(super) regions: Vec<(u32, u32)>,
+    pub(super) regions: Vec<(ReservedIndex, usize)>,
 }
 
 // The header states the version of its package.
@@ -112,21 +111,20 @@ impl fwspec_map {
         let mut nodes: Vec<Origin> = iommus.chain(controllers).chain(requesters).chain(reserved).collect();
         nodes.sort_unstable_by_key(|origin| place(origin.at));
         nodes.dedup();
-        let regions = platform.reserved.iter().enumerate().flat_map(|(record, reserved)| {
-            (0..saturate(reserved.regions.len())).map(move |region| (saturate(record), region))
-        });
+        let regions = ReservedIndex::number(&platform.reserved)
+            .flat_map(|(record, reserved)| (0..reserved.regions.len()).map(move |region| (record, region)));
         let regions = regions.collect();
         fwspec_map { firmware, map, nodes, regions }
     }
 
     /// The node of an IOMMU.
-    pub(super) fn iommu_node(&self, iommu: u32) -> u64 {
-        node(self.map.iommus().get(index(iommu)).map(|iommu| iommu.origin))
+    pub(super) fn iommu_node(&self, iommu: IommuIndex) -> u64 {
+        node(self.map.iommu(iommu).map(|iommu| iommu.origin))
     }
 
     /// The node of an MSI controller.
-    pub(super) fn controller_node(&self, controller: u32) -> u64 {
-        node(self.map.msi_controllers().get(index(controller)).map(|controller| controller.origin))
+    pub(super) fn controller_node(&self, controller: MsiControllerIndex) -> u64 {
+        node(self.map.controller(controller).map(|controller| controller.origin))
     }
 }
 

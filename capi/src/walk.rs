@@ -8,10 +8,9 @@ use super::edge::{self, Refusal};
 use super::open::fwspec_map;
 use super::place::{node, place};
 use super::types::*;
-use crate::bytes::{index, saturate};
 use fwspec::map::{InputRange, RangeOutput};
 use fwspec::model::{BusKind, Iommu, RegionKind, Requester, RequesterKind};
-use fwspec::{Error, IommuKind};
+use fwspec::{Error, IommuIndex, IommuKind, RequesterIndex};
 
 /// The IOMMU at an index, in the order of the firmware. Walk from 0 on until FWSPEC_NOT_FOUND.
 ///
@@ -24,7 +23,7 @@ pub extern "C" fn fwspec_iommu_at(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let iommu = map.firmware.platform.iommus.get(index(at));
+        let iommu = map.firmware.platform.iommu(IommuIndex(at));
         edge::put(out, || iommu.map(iommu_to_c).ok_or(FWSPEC_NOT_FOUND))
     })
 }
@@ -40,7 +39,7 @@ pub extern "C" fn fwspec_requester_at(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let requester = map.firmware.platform.requesters.get(index(at));
+        let requester = map.firmware.platform.requester(RequesterIndex(at));
         edge::put(out, || requester.map(requester_to_c).ok_or(FWSPEC_NOT_FOUND))
     })
 }
@@ -64,7 +63,8 @@ pub unsafe extern "C" fn fwspec_stream_ranges(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let ranges = map.map.stream_ranges(requester, last).map(|range| range_to_c(map, &range));
+        let ranges =
+            map.map.stream_ranges(RequesterIndex(requester), last).map(|range| range_to_c(map, &range));
         // SAFETY: the caller's array has `capacity` places.
         unsafe { edge::fill(out, capacity, count, ranges) }
     })
@@ -83,7 +83,8 @@ pub unsafe extern "C" fn fwspec_device_ranges(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let ranges = map.map.device_ranges(requester, last).map(|range| range_to_c(map, &range));
+        let ranges =
+            map.map.device_ranges(RequesterIndex(requester), last).map(|range| range_to_c(map, &range));
         // SAFETY: the caller's array has `capacity` places.
         unsafe { edge::fill(out, capacity, count, ranges) }
     })
@@ -120,12 +121,12 @@ pub unsafe extern "C" fn fwspec_reserved_streams(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let (record, _) = map.regions.get(index(at)).ok_or(FWSPEC_NOT_FOUND)?;
-        let record = map.firmware.platform.reserved.get(index(*record)).ok_or(FWSPEC_NOT_FOUND)?;
+        let (record, _) = map.regions.get(at as usize).ok_or(FWSPEC_NOT_FOUND)?;
+        let record = map.firmware.platform.reserved(*record).ok_or(FWSPEC_NOT_FOUND)?;
         let spans = record.streams.iter().map(|range| fwspec_span {
             iommu: map.iommu_node(range.iommu),
-            first: range.first,
-            last: range.last,
+            first: range.first.0,
+            last: range.last.0,
         });
         // SAFETY: the caller's array has `capacity` places.
         unsafe { edge::fill(out, capacity, count, spans) }
@@ -146,7 +147,7 @@ pub extern "C" fn fwspec_skipped_at(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let skipped: Option<Error> = map.firmware.platform.skipped.get(index(at)).copied();
+        let skipped: Option<Error> = map.firmware.platform.skipped.get(at as usize).copied();
         edge::put(out, || skipped.map(|error| Refusal::from(error).into()).ok_or(FWSPEC_NOT_FOUND))
     })
 }
@@ -238,7 +239,7 @@ fn range_to_c(map: &fwspec_map, range: &InputRange) -> fwspec_range {
             (map.iommu_node(first.iommu), id, constant_flag(constant) | no_id)
         }
         RangeOutput::Msi { first, constant } => {
-            (map.controller_node(first.controller), first.id, constant_flag(constant))
+            (map.controller_node(first.controller), first.id.0, constant_flag(constant))
         }
         RangeOutput::Errno(errno) => (0, errno.number(), FWSPEC_RANGE_ERRNO),
     };
@@ -247,9 +248,9 @@ fn range_to_c(map: &fwspec_map, range: &InputRange) -> fwspec_range {
 
 impl fwspec_map {
     fn region(&self, at: u32) -> Option<fwspec_reserved> {
-        let (record, region) = self.regions.get(index(at))?;
-        let record = self.firmware.platform.reserved.get(index(*record))?;
-        let region = record.regions.get(index(*region))?;
+        let (record, region) = self.regions.get(at as usize)?;
+        let record = self.firmware.platform.reserved(*record)?;
+        let region = record.regions.get(*region)?;
         let kind = match record.kind {
             RegionKind::Direct => FWSPEC_RESERVED_DIRECT,
             RegionKind::DirectRelaxable => FWSPEC_RESERVED_DIRECT_RELAXABLE,
@@ -268,8 +269,8 @@ impl fwspec_map {
             length: region.length,
             kind,
             flags: bits(&protection),
-            requester: record.requester.unwrap_or(FWSPEC_NO_REQUESTER),
-            streams: saturate(record.streams.len()),
+            requester: record.requester.map_or(FWSPEC_NO_REQUESTER, |requester| requester.0),
+            streams: u32::try_from(record.streams.len()).unwrap_or(u32::MAX),
         })
     }
 }

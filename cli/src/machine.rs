@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fwspec::answer::Problem;
-use fwspec::group::{GroupsBuilder, NodeId, Policy};
+use fwspec::group::{GroupsBuilder, Policy};
 use fwspec::machine::{self, Firmware, devices, lspci, of_unknown_vmd, sysfs};
 use fwspec::model::RequesterKind;
-use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Segment};
+use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, RequesterIndex, Segment};
 
 use super::folder::{Input, Notes};
 use super::{Failure, complain};
@@ -133,10 +133,10 @@ pub(super) fn open_all(files: &[PathBuf]) -> Result<Option<Firmware>, Failure> {
 
 /// Named components and device-tree masters: devices on no PCI bus.
 fn platform_devices(firmware: &Firmware) -> impl Iterator<Item = Device> + '_ {
-    let requesters = firmware.platform.requesters.iter().zip(0_u32..);
-    let platform = requesters.filter(|(requester, _)| {
+    let requesters = RequesterIndex::number(&firmware.platform.requesters);
+    let platform = requesters.filter(|(_, requester)| {
         requester.available
             && matches!(requester.kind, RequesterKind::Component(_) | RequesterKind::Master(_))
     });
-    platform.map(|(_, at)| Device::platform(NodeId(at)))
+    platform.map(|(requester, _)| Device::platform(requester))
 }

@@ -5,7 +5,7 @@ use fwspec::diff::{Side, diff};
 use fwspec::machine::Firmware;
 use fwspec::map::{InputRange, RangeOutput};
 use fwspec::model::RequesterKind;
-use fwspec::{Dialect, IdMap};
+use fwspec::{Dialect, IdMap, RequesterIndex};
 use serde_json::Value;
 
 /// The highest requester ID: a document lists no input above it.
@@ -54,9 +54,10 @@ fn says_the_same(document: &Value, firmware: &Firmware, map: &IdMap) {
             ranges_are_those_of(map, at, said);
         } else if let Some(streams) = said["streams"].as_array() {
             let ids: Vec<Option<u32>> = streams.iter().map(|stream| number(stream, "id")).collect();
-            let record = map.fwspec_of(at).fwspec.map(|record| record.ids).unwrap_or_default();
+            let record =
+                map.fwspec_of(RequesterIndex(at)).fwspec.map(|record| record.ids).unwrap_or_default();
             let master = matches!(requester.kind, RequesterKind::Master(_));
-            let own: Vec<_> = if master { map.own_streams(at).to_vec() } else { record };
+            let own: Vec<_> = if master { map.own_streams(RequesterIndex(at)).to_vec() } else { record };
             assert_eq!(ids, own.iter().map(|stream| stream.id.map(|id| id.0)).collect::<Vec<_>>());
         }
     }
@@ -64,7 +65,7 @@ fn says_the_same(document: &Value, firmware: &Firmware, map: &IdMap) {
 
 /// The ranges of the document are disjoint, in order, and answer as the look-up does at their ends; beside them it has nothing.
 fn ranges_are_those_of(map: &IdMap, requester: u32, said: &Value) {
-    let ranges: Vec<InputRange> = map.stream_ranges(requester, LAST_RID).collect();
+    let ranges: Vec<InputRange> = map.stream_ranges(RequesterIndex(requester), LAST_RID).collect();
     assert_eq!(list(said, "stream_ranges").len(), ranges.len());
     let mask = number(said, "mask").unwrap_or(u32::MAX);
     let mut next = 0;
@@ -74,11 +75,11 @@ fn ranges_are_those_of(map: &IdMap, requester: u32, said: &Value) {
         assert!(next <= first && first <= last && last <= LAST_RID, "{first:#x}..={last:#x} after {next:#x}");
         if next < first && next & !mask == 0 {
             // What goes past every IOMMU is not listed, and is not translated either.
-            assert!(map.stream_from(requester, next).is_err(), "{next:#x} is in no range");
+            assert!(map.stream_from(RequesterIndex(requester), next).is_err(), "{next:#x} is in no range");
         }
         next = last + 1;
         for id in [first, last].into_iter().filter(|id| id & !mask == 0) {
-            let found = map.stream_from(requester, id);
+            let found = map.stream_from(RequesterIndex(requester), id);
             match &range.output {
                 RangeOutput::Errno(_) => assert!(found.is_err() && said["errno"].is_string()),
                 RangeOutput::Stream { .. } => {

@@ -1,7 +1,7 @@
 //! `iommu-map` against a transcription of the kernel's look-up, id by id.
 
 use fwspec::dt::Tree;
-use fwspec::{Dialect, IdMap, NoStream};
+use fwspec::{Dialect, IdMap, NoStream, RequesterIndex};
 use vm_fdt::FdtWriter;
 
 use super::words::Words;
@@ -39,9 +39,9 @@ pub fn dt_map(bytes: &[u8]) {
     {
         let index = IdMap::build(&platform, dialect);
         for id in &ids {
-            let ours = match index.stream_from(0, *id) {
+            let ours = match index.stream_from(RequesterIndex(0), *id) {
                 Ok(stream) => {
-                    Ok(Some((index.iommus()[stream.iommu as usize].origin.at, stream.id.map(|id| id.0))))
+                    Ok(Some((index.iommus()[stream.iommu.position()].origin.at, stream.id.map(|id| id.0))))
                 }
                 Err(NoStream::Errno { errno, .. }) => Err(errno.to_string()),
                 // Only the reading of old finds a target here that is no IOMMU.

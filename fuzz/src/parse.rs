@@ -12,7 +12,9 @@ use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::lint::audit::audit;
 use fwspec::machine::{Collector, Firmware, lspci, recognise};
 use fwspec::pci::Function;
-use fwspec::{Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, Segment, Source};
+use fwspec::{
+    Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, RequesterIndex, Segment, Source,
+};
 
 use super::{relate, show};
 
@@ -278,7 +280,7 @@ fn audited(platform: &Platform) {
     let open = audit(platform, &map, None);
     show::debug(&open);
     for range in open.ranges {
-        for rid in [range.first, range.last].map(RequesterId) {
+        for rid in [range.first, range.last] {
             assert!(map.resolve(Bdf { segment: range.segment, rid }).is_err(), "{rid}");
         }
     }
@@ -291,12 +293,14 @@ fn answer(platform: &Platform) {
     for dialect in Dialect::ALL {
         let map = IdMap::build(platform, dialect);
         for requester in (0..).take(platform.requesters.len()).take(ENOUGH) {
-            for range in map.stream_ranges(requester, 0xffff).take(ENOUGH) {
+            for range in map.stream_ranges(RequesterIndex(requester), 0xffff).take(ENOUGH) {
                 assert!(range.first <= range.last);
-                show::debug(&(range, map.stream_from(requester, range.first)));
+                show::debug(&(range, map.stream_from(RequesterIndex(requester), range.first)));
             }
-            map.device_ranges(requester, 0xffff).take(ENOUGH).for_each(|range| show::debug(&range));
-            show::debug(&map.fwspec_of(requester));
+            map.device_ranges(RequesterIndex(requester), 0xffff)
+                .take(ENOUGH)
+                .for_each(|range| show::debug(&range));
+            show::debug(&map.fwspec_of(RequesterIndex(requester)));
         }
         for rid in [0, 8, 0x100, 0xffff].map(RequesterId) {
             let bdf = Bdf { segment: Segment(0), rid };

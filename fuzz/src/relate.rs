@@ -8,7 +8,8 @@ use fwspec::dt::{self, MapKind, Tree};
 use fwspec::map::{MsiRequest, RangeOutput};
 use fwspec::model::RequesterKind;
 use fwspec::{
-    Bdf, Device, Dialect, Groups, IdMap, NoStream, Platform, RequesterId, Segment, Stream, StreamId, assert,
+    Bdf, Device, DeviceId, Dialect, Groups, IdMap, IommuIndex, NoStream, Platform, RequesterId,
+    RequesterIndex, Segment, Stream, StreamId, assert,
 };
 
 use super::words::Words;
@@ -41,7 +42,7 @@ pub fn assert_iort(bytes: &[u8]) {
     }
     let platform = Iort::parse(bytes).expect("a table that isolates can be read").platform();
     let map = IdMap::build(&platform, Dialect::LINUX);
-    let ids: BTreeSet<(u32, u32)> = (0..=0xff)
+    let ids: BTreeSet<(IommuIndex, u32)> = (0..=0xff)
         .map(|devfn| Bdf { segment: Segment(0), rid: RequesterId(devfn) })
         .map(|function| map.resolve(function).expect("a StreamID for each"))
         .map(|stream| (stream.iommu, stream.fwspec_id().expect("of one cell")))
@@ -232,14 +233,14 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
             for &id in &ids {
                 let at = || format!("{} {id:#x} from IORT+{offset:#x}", dialect.name);
                 let scanned = iort::resolve(table, dialect, offset, id, Wanted::Iommu).ok().flatten();
-                let indexed = match map.stream_from(requester, id) {
+                let indexed = match map.stream_from(RequesterIndex(requester), id) {
                     // The scan does not know which models nobody drives.
                     Err(NoStream::IommuUnavailable { .. }) => continue,
                     found => found.ok(),
                 };
                 assert_eq!(
                     indexed.map(|stream| (
-                        platform.iommus[at_index(stream.iommu)].origin.at.offset,
+                        platform.iommus[stream.iommu.position()].origin.at.offset,
                         stream.fwspec_id()
                     )),
                     scanned.map(|found| (found.node, Some(found.id))),
@@ -248,8 +249,8 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
                 );
                 let scanned = iort::resolve(table, dialect, offset, id, Wanted::Msi).ok().flatten();
                 assert_eq!(
-                    map.msi_from(requester, id).map(|msi| {
-                        (platform.msi_controllers[at_index(msi.controller)].origin.at.offset, msi.id)
+                    map.msi_from(RequesterIndex(requester), id).map(|msi| {
+                        (platform.msi_controllers[msi.controller.position()].origin.at.offset, msi.id.0)
                     }),
                     scanned.map(|found| (found.node, found.id)),
                     "DeviceID under {}",
@@ -262,9 +263,12 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
                 iort::component_ids(table, dialect, offset, Wanted::Iommu).collect();
             // A scan ends where mappings go in a circle.
             if let (RequesterKind::Component(_), Ok(scanned)) = (&facts.kind, scanned) {
-                let place = |own: &Stream| platform.iommus[at_index(own.iommu)].origin.at.offset;
-                let own: Vec<_> =
-                    map.own_streams(requester).iter().map(|own| (place(own), own.fwspec_id())).collect();
+                let place = |own: &Stream| platform.iommus[own.iommu.position()].origin.at.offset;
+                let own: Vec<_> = map
+                    .own_streams(RequesterIndex(requester))
+                    .iter()
+                    .map(|own| (place(own), own.fwspec_id()))
+                    .collect();
                 let scanned: Vec<_> = scanned.iter().map(|found| (found.node, Some(found.id))).collect();
                 assert_eq!(own, scanned, "ids of IORT+{offset:#x} under {}", dialect.name);
             }
@@ -274,9 +278,9 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
 
 /// What ranges say of their ends, the look-up answers there.
 fn stream_ranges_are_answers(map: &IdMap, requester: u32, mask: u32) {
-    for range in map.stream_ranges(requester, LAST_RID).take(RANGES) {
+    for range in map.stream_ranges(RequesterIndex(requester), LAST_RID).take(RANGES) {
         for id in [range.first, range.last].into_iter().filter(|id| id & !mask == 0) {
-            let found = map.stream_from(requester, id);
+            let found = map.stream_from(RequesterIndex(requester), id);
             match range.output {
                 RangeOutput::Stream { first, constant, .. } => {
                     let moved = if constant { 0 } else { id - range.first };
@@ -284,9 +288,10 @@ fn stream_ranges_are_answers(map: &IdMap, requester: u32, mask: u32) {
                     assert_eq!(found, Ok(wanted), "{id:#x} in {range:x?}");
                     let Some(id) = first.id.filter(|_| !constant) else { continue };
                     let mut back = map.stream_sources(id);
-                    let here = |inputs: (u32, u32)| (inputs.0..=inputs.1).contains(&range.first);
+                    let here = |inputs: fwspec::InputIds| inputs.contains(range.first);
                     assert!(
-                        back.any(|source| source.requester == requester && source.inputs.is_some_and(here)),
+                        back.any(|source| source.requester == RequesterIndex(requester)
+                            && source.inputs.is_some_and(here)),
                         "{range:x?} is not found from its first StreamID"
                     );
                 }
@@ -303,12 +308,12 @@ fn stream_ranges_are_answers(map: &IdMap, requester: u32, mask: u32) {
 }
 
 fn device_ranges_are_answers(map: &IdMap, requester: u32) {
-    for range in map.device_ranges(requester, LAST_RID).take(RANGES) {
+    for range in map.device_ranges(RequesterIndex(requester), LAST_RID).take(RANGES) {
         let RangeOutput::Msi { first, constant } = range.output else { continue };
         for id in [range.first, range.last] {
             let moved = if constant { 0 } else { id - range.first };
-            let wanted = MsiRequest { id: first.id + moved, ..first };
-            assert_eq!(map.msi_from(requester, id), Some(wanted), "{id:#x} in {range:x?}");
+            let wanted = MsiRequest { id: DeviceId(first.id.0 + moved), ..first };
+            assert_eq!(map.msi_from(RequesterIndex(requester), id), Some(wanted), "{id:#x} in {range:x?}");
         }
     }
 }
@@ -324,11 +329,11 @@ pub fn tree_index_is_scan(tree: &Tree<'_>, platform: &Platform) {
                 .map_while(Result::ok)
                 .map(|entry| (entry.first, entry.first.saturating_add(entry.length.saturating_sub(1))));
             for id in edges(ranges) {
-                let Ok(indexed) = map.stream_from(requester, id) else { continue };
+                let Ok(indexed) = map.stream_from(RequesterIndex(requester), id) else { continue };
                 let scanned = dt::resolve(&node, MapKind::Iommu, dialect, id).ok().flatten();
                 let scanned =
                     scanned.as_ref().map(|found| (found.target.offset(), found.cells().first().copied()));
-                let iommu = &platform.iommus[at_index(indexed.iommu)];
+                let iommu = &platform.iommus[indexed.iommu.position()];
                 let wide = indexed.id.map(|id| id.0);
                 let same_id = |cell: Option<u32>| match iommu.kind {
                     fwspec::IommuKind::SmmuV2(_) => cell.map(|cell| cell & 0xffff) == wide,
@@ -346,8 +351,4 @@ pub fn tree_index_is_scan(tree: &Tree<'_>, platform: &Platform) {
             }
         }
     }
-}
-
-fn at_index(number: u32) -> usize {
-    usize::try_from(number).expect("hosts have 32 bits at least")
 }

@@ -6,7 +6,7 @@ use fwspec::acpi::iort::Iort;
 use fwspec::dt::Tree;
 use fwspec::lint::{self, Code, Finding};
 use fwspec::model::{BusKind, RequesterKind};
-use fwspec::{Dialect, Error, ErrorKind, IdMap, Platform};
+use fwspec::{Dialect, Error, ErrorKind, IdMap, Platform, RequesterIndex};
 
 use super::show;
 
@@ -93,7 +93,7 @@ fn holes_are_there(platform: &Platform, findings: &[Finding]) {
         for bus in first_bus..=last_bus {
             for function in [0_u32, 1, 8, 0xff] {
                 let id = u32::from(bus) << 8 | function;
-                let found = map.stream_from(requester, id);
+                let found = map.stream_from(RequesterIndex(requester), id);
                 assert!(
                     found.is_err(),
                     "no function goes through an IOMMU, but {id:#x} of {at:#x}: {found:?}"

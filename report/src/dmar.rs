@@ -97,7 +97,7 @@ impl<W: Write> Rows<'_, W> {
                 self.field(1, "Device number", device.device_number, "")?;
                 let path = device.path;
                 let length = path.bytes().len().saturating_add(path.is_terminated().into());
-                self.row(crate::bytes::saturate(length), "Device name", format_args!("\"{path}\""))?;
+                self.row(length, "Device name", format_args!("\"{path}\""))?;
                 if let Some(fault) = path.fault() {
                     writeln!(self.out, "! {fault}")?;
                 }
@@ -119,7 +119,7 @@ impl<W: Write> Rows<'_, W> {
     /// Reserved bytes.
     fn zeros(&mut self, bytes: &[u8]) -> fmt::Result {
         let value = if bytes.iter().all(|byte| *byte == 0) { "zeros" } else { "other than zeros" };
-        self.row(crate::bytes::saturate(bytes.len()), "Reserved", value)
+        self.row(bytes.len(), "Reserved", value)
     }
 
     fn scopes(&mut self, mut scopes: Scopes<'_>) -> fmt::Result {

@@ -209,13 +209,11 @@ impl<W: Write> NodeRows<'_, W> {
         self.field(4, "PMU interrupt offset", smmu.pmu_interrupt_offset, "")?;
         let wanted = [(smmu.context_interrupt_count, smmu.context_interrupts().len(), "context")];
         let pmu = [(smmu.pmu_interrupt_count, smmu.pmu_interrupts().len(), "PMU")];
-        wanted
-            .into_iter()
-            .chain(pmu)
-            .filter(|(count, fit, _)| crate::bytes::index(*count) > *fit)
-            .try_for_each(|(count, fit, what)| {
+        wanted.into_iter().chain(pmu).filter(|(count, fit, _)| (*count as usize) > *fit).try_for_each(
+            |(count, fit, what)| {
                 writeln!(self.out, "! {}: {count} {what} interrupts, the node has room for {fit}", node.at())
-            })
+            },
+        )
     }
 
     fn smmu_v3(&mut self, smmu: &SmmuV3) -> fmt::Result {
@@ -282,7 +280,7 @@ impl<W: Write> NodeRows<'_, W> {
     }
 
     fn path(&mut self, path: Path<'_>) -> fmt::Result {
-        let length = crate::bytes::saturate(path.bytes().len().saturating_add(path.is_terminated().into()));
+        let length = path.bytes().len().saturating_add(path.is_terminated().into());
         self.row(length, "Device name", format_args!("\"{path}\""))?;
         path.fault().map_or(Ok(()), |fault| writeln!(self.out, "! {fault}"))
     }

@@ -143,7 +143,8 @@ impl<W: Write> Rows<'_, W> {
             (6, "LINT0"),
             (7, "LINT1"),
         ];
-        let end = self.at.saturating_add(crate::bytes::saturate(entry.bytes().len()));
+        let length = u32::try_from(entry.bytes().len()).unwrap_or(u32::MAX);
+        let end = self.at.saturating_add(length);
         let start = self.at;
         self.field(1, "Device entry", entry.entry_type(), entry_name(entry))?;
         self.function("  device", entry.device_id())?;
@@ -176,7 +177,7 @@ impl<W: Write> Rows<'_, W> {
                 let length = unique_id.len();
                 self.row(1, "  unique ID length", format_args!("{length:02x}  {length} bytes"))?;
                 if length > 0 {
-                    self.row(crate::bytes::saturate(length), "  unique ID", Quoted(unique_id))?;
+                    self.row(length, "  unique ID", Quoted(unique_id))?;
                 }
             }
             _ => {}

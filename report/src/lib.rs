@@ -5,7 +5,6 @@
 
 extern crate alloc;
 
-mod bytes;
 mod changes;
 mod ci;
 pub mod dmar;

@@ -26,12 +26,12 @@ impl<W: Write> Rows<'_, W> {
     ) -> fmt::Result {
         let (value, width) = (value.into(), usize::from(size) * 2);
         let line = format_args!("{value:0width$x}  {meaning}").to_string();
-        self.row(u32::from(size), name, line.trim_end())
+        self.row(usize::from(size), name, line.trim_end())
     }
 
-    pub(crate) fn row(&mut self, size: u32, name: &str, value: impl fmt::Display) -> fmt::Result {
+    pub(crate) fn row(&mut self, size: usize, name: &str, value: impl fmt::Display) -> fmt::Result {
         writeln!(self.out, "{:04x} {size:3}  {name:<26}  {value}", self.at)?;
-        self.at = self.at.saturating_add(size);
+        self.at = self.at.saturating_add(u32::try_from(size).unwrap_or(u32::MAX));
         Ok(())
     }
 
@@ -41,24 +41,24 @@ impl<W: Write> Rows<'_, W> {
 
     /// The bytes from here up to `end`, an offset into `bytes`, which start at `start`.
     pub(crate) fn padding(&mut self, bytes: &[u8], start: u32, end: u32) -> fmt::Result {
-        self.rest(bytes, start, end, "Padding")
+        self.rest(bytes, start, end as usize, "Padding")
     }
 
     /// The same bytes, which no specification read here gives a meaning to.
     pub(crate) fn unread(&mut self, bytes: &[u8], start: u32) -> fmt::Result {
-        self.rest(bytes, start, crate::bytes::saturate(bytes.len()), "Not read")
+        self.rest(bytes, start, bytes.len(), "Not read")
     }
 
-    fn rest(&mut self, bytes: &[u8], start: u32, end: u32, name: &str) -> fmt::Result {
+    fn rest(&mut self, bytes: &[u8], start: u32, end: usize, name: &str) -> fmt::Result {
         let from = self.at.saturating_sub(start);
-        let Some(unused) = bytes.get(crate::bytes::index(from)..crate::bytes::index(end)) else {
+        let Some(unused) = bytes.get(from as usize..end) else {
             return Ok(());
         };
         if unused.is_empty() {
             return Ok(());
         }
         let value = if unused.iter().all(|byte| *byte == 0) { "zeros" } else { "other than zeros" };
-        self.row(crate::bytes::saturate(unused.len()), name, value)
+        self.row(unused.len(), name, value)
     }
 
     /// The header that all tables share; `revision` says what the table's revision means.
@@ -93,7 +93,7 @@ impl<W: Write> Rows<'_, W> {
 
 /// The name of a number.
 pub(crate) fn name<'a>(names: &[&'a str], value: u32) -> &'a str {
-    names.get(crate::bytes::index(value)).copied().unwrap_or("unknown")
+    names.get(value as usize).copied().unwrap_or("unknown")
 }
 
 /// Characters between quotation marks, escaped where they are no ASCII.

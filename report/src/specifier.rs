@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use fwspec::IommuIndex;
 
 use fwspec::answer::{IommuRecord, PlatformDocument, StreamRangeRecord, StreamRecord};
 
@@ -51,8 +52,8 @@ pub(crate) fn span(id: u32, first: u32, last: u32, dash: char) -> String {
 /// A specifier for people: what makes the id first, then what its parts are called; raw cells where no binding names them.
 ///
 /// `0x400 mask 0x7f`, `0x45 (larb 2, port 5)`, `0x3 (micro-tlb)`, `<0x1 0x2 0x3 0x4>`, `all as one` without cells.
-fn specifier(document: &PlatformDocument, iommu: u32, cells: &[u32]) -> String {
-    let Some(iommu) = document.iommus.get(crate::bytes::index(iommu)) else { return String::new() };
+fn specifier(document: &PlatformDocument, iommu: IommuIndex, cells: &[u32]) -> String {
+    let Some(iommu) = iommu.entry(&document.iommus) else { return String::new() };
     let parts: Vec<_> = iommu.parts(cells).collect();
     match (cells, parts.as_slice()) {
         ([], _) => "all as one".to_string(),
@@ -76,7 +77,7 @@ fn specifier(document: &PlatformDocument, iommu: u32, cells: &[u32]) -> String {
 /// What a specifier of the IOMMU is made of: `2 cells: stream, mask`, `1 cell: larb (bits 9:5), port (bits 4:0)`.
 pub(crate) fn layout(iommu: &IommuRecord, count: u32) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    let fields = || iommu.fields(crate::bytes::index(count));
+    let fields = || iommu.fields(count as usize);
     let shared = |cell| fields().filter(|field| field.cell == cell).count() > 1;
     let names: Vec<_> = fields()
         .map(|field| match shared(field.cell) {

@@ -4,10 +4,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::bytes::index;
 use crate::group::{DeviceKey, Policy, Reason, Tie};
-use crate::lint::audit::{Audit, FunctionRun, IdKind, IdSource, Member, Sender, SharedId, Unmapped};
-use crate::model::RequesterKind;
+use crate::lint::audit::{Audit, FunctionRun, IdSource, IdsAt, Member, Sender, SharedId, Unmapped};
+use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind, ReservedIndex};
 use crate::{Dialect, Platform};
 
 use super::{Problem, StreamSpan};
@@ -325,8 +324,8 @@ impl AuditDocument {
         let ranges = audit.ranges.iter().map(|range| UntranslatedRecord {
             segment: range.segment.0,
             host: range.host.map(|host| view.requester(host)),
-            first: range.first,
-            last: range.last,
+            first: range.first.0,
+            last: range.last.0,
             why: range.why.word(),
             detail: view.why(range.why),
             functions: range.functions.iter().map(functions).collect(),
@@ -348,8 +347,8 @@ impl AuditDocument {
         });
         let alike = audit.alike.iter().map(|alike| AlikeRecord {
             iommu: view.iommu(alike.iommu),
-            first: alike.first,
-            last: alike.last,
+            first: alike.first.0,
+            last: alike.last.0,
             members: view.members(&alike.members),
         });
         let groups = audit.groups.iter().map(|group| SharedGroupRecord {
@@ -383,12 +382,12 @@ impl AuditDocument {
             masks: audit
                 .masks
                 .iter()
-                .map(|(host, mask)| MaskRecord { host: view.requester(*host), mask: *mask })
+                .map(|masked| MaskRecord { host: view.requester(masked.host), mask: masked.mask })
                 .collect(),
             constants: audit
                 .constants
                 .iter()
-                .map(|(host, id)| ConstantRecord { host: view.requester(*host), id: *id })
+                .map(|constant| ConstantRecord { host: view.requester(constant.host), id: constant.id.0 })
                 .collect(),
             alike: alike.collect(),
             groups: groups.collect(),
@@ -407,8 +406,8 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn requester(&self, at: u32) -> String {
-        let Some(requester) = self.platform.requesters.get(index(at)) else { return format!("node {at}") };
+    fn requester(&self, at: RequesterIndex) -> String {
+        let Some(requester) = self.platform.requester(at) else { return format!("node {}", at.0) };
         match &requester.kind {
             RequesterKind::Component(component) | RequesterKind::WireBridge(component) => {
                 component.path.to_string()
@@ -417,15 +416,15 @@ impl View<'_> {
         }
     }
 
-    fn iommu(&self, at: u32) -> String {
-        let iommu = self.platform.iommus.get(index(at));
-        iommu.map_or_else(|| format!("IOMMU {at}"), |iommu| self.platform.label(iommu.origin).to_string())
+    fn iommu(&self, at: IommuIndex) -> String {
+        let iommu = self.platform.iommu(at);
+        iommu.map_or_else(|| format!("IOMMU {}", at.0), |iommu| self.platform.label(iommu.origin).to_string())
     }
 
-    fn controller(&self, at: u32) -> String {
-        let controller = self.platform.msi_controllers.get(index(at));
+    fn controller(&self, at: MsiControllerIndex) -> String {
+        let controller = self.platform.controller(at);
         controller.map_or_else(
-            || format!("MSI controller {at}"),
+            || format!("MSI controller {}", at.0),
             |controller| self.platform.label(controller.origin).to_string(),
         )
     }
@@ -465,22 +464,22 @@ impl View<'_> {
 
     fn device(&self, device: DeviceKey) -> String {
         match device {
-            DeviceKey::Node(node) => self.requester(node.0),
-            DeviceKey::OnBus { bus, id } => format!("{}#{id:#x}", self.requester(bus.0)),
+            DeviceKey::Node(node) => self.requester(node),
+            DeviceKey::OnBus { bus, id } => format!("{}#{id:#x}", self.requester(bus)),
             other => other.to_string(),
         }
     }
 
-    fn always_mapped(&self, at: u32) -> Option<AlwaysMappedRecord> {
-        let reserved = self.platform.reserved.get(index(at))?;
+    fn always_mapped(&self, at: ReservedIndex) -> Option<AlwaysMappedRecord> {
+        let reserved = self.platform.reserved(at)?;
         let streams = reserved.streams.iter();
         let regions = reserved.regions.iter();
         Some(AlwaysMappedRecord {
             id: self.platform.label(reserved.origin).to_string(),
             streams: streams
                 .map(|range| StreamSpan {
-                    first: range.first,
-                    last: range.last,
+                    first: range.first.0,
+                    last: range.last.0,
                     iommu: self.iommu(range.iommu),
                 })
                 .collect(),
@@ -492,9 +491,9 @@ impl View<'_> {
     }
 
     fn shared(&self, shared: &SharedId) -> SharedIdRecord {
-        let (kind, at) = match shared.kind {
-            IdKind::Stream => ("stream", self.iommu(shared.at)),
-            IdKind::Device => ("device", self.controller(shared.at)),
+        let (kind, at) = match shared.at {
+            IdsAt::Iommu(iommu) => ("stream", self.iommu(iommu)),
+            IdsAt::Controller(controller) => ("device", self.controller(controller)),
         };
         SharedIdRecord {
             kind,
@@ -515,7 +514,7 @@ impl View<'_> {
                 ("requester", self.requester(at), segment)
             }
         };
-        let (first, last) = (source.inputs.map(|(first, _)| first), source.inputs.map(|(_, last)| last));
+        let (first, last) = (source.inputs.map(|ids| ids.first), source.inputs.map(|ids| ids.last));
         IdSourceRecord { kind, from, segment: segment.filter(|_| first.is_some()), first, last }
     }
 

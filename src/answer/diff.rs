@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::Bdf;
 use crate::diff::Regrouped;
-use crate::diff::{Answer, Change, IommuName};
+use crate::diff::{Answer, Change, IommuName, StreamAt};
 
 use super::StreamSpan;
 
@@ -145,17 +145,17 @@ impl DiffDocument {
 
 fn record(change: &Change) -> ChangeRecord {
     let answer = |answer: &Answer| AnswerRecord {
-        iommu: answer.stream.as_ref().map(|(iommu, ..)| name(iommu)),
-        stream_id: answer.stream.as_ref().and_then(|(_, id, _)| *id),
-        device_id: answer.device.map(|(_, id)| id),
-        mask: answer.stream.as_ref().map_or(0, |(.., mask)| *mask),
+        iommu: answer.stream.as_ref().map(|stream| name(&stream.iommu)),
+        stream_id: answer.stream.as_ref().and_then(|stream| stream.id).map(|id| id.0),
+        device_id: answer.device.map(|device| device.id.0),
+        mask: answer.stream.as_ref().map_or(0, |stream| stream.mask),
     };
     match change {
         Change::Iommu { name: iommu, added } => ChangeRecord::Iommu { iommu: name(iommu), added: *added },
         Change::Requesters { segment, first, last, before, after } => ChangeRecord::Requesters {
             segment: segment.0,
-            first: *first,
-            last: *last,
+            first: first.0,
+            last: last.0,
             before: answer(before),
             after: answer(after),
         },
@@ -164,19 +164,19 @@ fn record(change: &Change) -> ChangeRecord {
             streams: streams.iter().map(stream).collect(),
             added: *added,
         },
-        Change::OnBus { bus, first, last, before, after } => ChangeRecord::OnBus {
+        Change::OnBus { bus, ids, before, after } => ChangeRecord::OnBus {
             bus: bus.clone(),
-            first: *first,
-            last: *last,
+            first: ids.first,
+            last: ids.last,
             before: answer(before),
             after: answer(after),
         },
         Change::Reserved { base, length, kind, streams, added } => {
             let streams = streams.iter();
-            let streams = streams.map(|(iommu, first, last)| StreamSpan {
-                first: *first,
-                last: *last,
-                iommu: name(iommu),
+            let streams = streams.map(|streams| StreamSpan {
+                first: streams.first.0,
+                last: streams.last.0,
+                iommu: name(&streams.iommu),
             });
             ChangeRecord::Reserved {
                 base: *base,
@@ -196,8 +196,8 @@ fn name(iommu: &IommuName) -> String {
     }
 }
 
-fn stream((iommu, id, mask): &(IommuName, Option<u32>, u16)) -> String {
-    let id = id.map_or_else(|| "all as one".to_string(), |id| format!("{id:#x}"));
+fn stream(StreamAt { iommu, id, mask }: &StreamAt) -> String {
+    let id = id.map_or_else(|| "all as one".to_string(), |id| id.to_string());
     let mask = if *mask == 0 { String::new() } else { format!(" mask {mask:#x}") };
     format!("StreamID {id}{mask} of {}", name(iommu))
 }

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::group::{How, Reason};
-use crate::model::{Label, RequesterKind};
+use crate::model::{IommuIndex, Label, RequesterIndex, RequesterKind};
 use crate::pci::{AcsFlags, AcsVerdict, Function};
 use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
 
@@ -100,7 +100,7 @@ pub struct DeviceRecord {
     /// Requester IDs that its DMA can carry, its own first.
     pub aliases: Vec<u32>,
     /// Its IOMMU.
-    pub iommu: Option<Named<u32>>,
+    pub iommu: Option<Named<IommuIndex>>,
     /// Its StreamIDs, in the kernel's order, with the mask of stream mapping registers in the high half.
     pub stream_ids: Vec<u32>,
     /// Flags of its record.
@@ -292,7 +292,7 @@ impl View<'_> {
         })
     }
 
-    fn iommu(&self, iommu: u32) -> Option<Named<u32>> {
+    fn iommu(&self, iommu: IommuIndex) -> Option<Named<IommuIndex>> {
         Some(Named::new(self.groups.map()?.iommu_label(iommu)?.to_string(), iommu))
     }
 
@@ -308,22 +308,22 @@ impl View<'_> {
 
     fn msi(&self, key: DeviceKey) -> Option<MsiId> {
         let (map, request) = (self.groups.map()?, self.groups.msi_of(key)?);
-        let controller = map.msi_controllers().get(crate::bytes::index(request.controller))?;
+        let controller = map.controller(request.controller)?;
         let msi = Named::new(map.label(controller.origin).to_string(), request.controller);
-        Some(MsiId { id: request.id, msi })
+        Some(MsiId { id: request.id.0, msi })
     }
 
     fn name(&self, key: DeviceKey) -> String {
         match key {
             DeviceKey::Pci(bdf) => bdf.to_string(),
-            DeviceKey::Node(node) => self.node(node.0),
-            DeviceKey::OnBus { bus, id } => alloc::format!("{}#{id:#x}", self.node(bus.0)),
+            DeviceKey::Node(node) => self.node(node),
+            DeviceKey::OnBus { bus, id } => alloc::format!("{}#{id:#x}", self.node(bus)),
         }
     }
 
-    fn node(&self, requester: u32) -> String {
-        let known = self.platform.and_then(|p| Some((p, p.requesters.get(crate::bytes::index(requester))?)));
-        let Some((platform, requester)) = known else { return alloc::format!("node {requester}") };
+    fn node(&self, requester: RequesterIndex) -> String {
+        let known = self.platform.and_then(|p| Some((p, p.requester(requester)?)));
+        let Some((platform, requester)) = known else { return alloc::format!("node {}", requester.0) };
         match &requester.kind {
             RequesterKind::Component(component) => component.path.as_ref().to_owned(),
             _ => platform.label(requester.origin).to_string(),
@@ -388,8 +388,9 @@ impl View<'_> {
     }
 
     fn tie(&self, reason: &Reason) -> TieRecord {
-        let iommu =
-            |iommu: u32| self.groups.map().and_then(|map| map.iommu_label(iommu)).map(|l| l.to_string());
+        let iommu = |iommu: IommuIndex| {
+            self.groups.map().and_then(|map| map.iommu_label(iommu)).map(|l| l.to_string())
+        };
         let detail = match reason.tie {
             // Only here are IOMMUs and nodes called by their names.
             crate::group::Tie::SharedStreamId { iommu: at, id } => {
@@ -406,7 +407,7 @@ fn why_none(how: &How) -> String {
     match how {
         How::Untranslated { why } => why.to_string(),
         How::Held { missing } => alloc::format!("held: {missing}"),
-        How::Waiting { iommu } => alloc::format!("waiting for IOMMU {iommu}"),
+        How::Waiting { iommu } => alloc::format!("waiting for IOMMU {}", iommu.0),
         How::Refused { owner } => alloc::format!("it would widen group {owner}, which has an owner"),
         How::Created | How::Joined | How::Merged { .. } => "no group".to_string(),
     }

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use crate::acpi::iort;
 use crate::lint::audit::IdKind;
 use crate::machine::{Firmware, Query};
-use crate::map::{IdMap, MsiRequest, StreamSource};
-use crate::model::RequesterKind;
+use crate::map::{IdMap, MsiRequest, Producer};
+use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind};
 use crate::{Bdf, NoStream, RequesterId, Stream};
 
 use super::{MsiId, Named, StreamRecord};
@@ -124,7 +124,7 @@ impl LookupResult {
             Query::OnBus { node, id } => asked.on_bus(node, *id),
             Query::Node(name) => asked.node(name),
             Query::Stream(id) => {
-                let label = |iommu| map.iommu_label(iommu).map(|label| label.to_string());
+                let label = |iommu: IommuIndex| map.iommu_label(iommu).map(|label| label.to_string());
                 asked.sources(IdKind::Stream, map.stream_sources(*id), label)
             }
             Query::Device(id) => {
@@ -163,7 +163,7 @@ impl Asked<'_> {
 
     fn on_bus(&self, node: &str, id: u32) -> (Answer, Option<String>) {
         let bus = self.firmware.requesters_named(node).into_iter().find(|at| {
-            let requester = self.firmware.platform.requesters.get(crate::bytes::index(*at));
+            let requester = self.firmware.platform.requester(*at);
             requester.is_some_and(|r| !matches!(r.kind, RequesterKind::Master(_)))
         });
         match bus {
@@ -187,7 +187,7 @@ impl Asked<'_> {
             stream_id: found.and_then(|s| s.id).map(|id| id.0),
             iommu: found.and_then(|s| self.map.iommu_label(s.iommu)).map(|label| label.to_string()),
             mask: found.map(|s| s.mask).filter(|mask| *mask != 0),
-            device_id: msi.map(|request| request.id),
+            device_id: msi.map(|request| request.id.0),
             msi: msi.and_then(|request| self.controller(request.controller)),
         };
         let no_cells = found
@@ -201,9 +201,9 @@ impl Asked<'_> {
             return self.pci_node(host, rid);
         }
         let named = self.firmware.requesters_named(name);
-        let requesters = &self.firmware.platform.requesters;
-        let is_bus = |at: &u32| {
-            matches!(requesters.get(crate::bytes::index(*at)).map(|r| &r.kind), Some(RequesterKind::Bus(_)))
+        let platform = &self.firmware.platform;
+        let is_bus = |at: &RequesterIndex| {
+            matches!(platform.requester(*at).map(|r| &r.kind), Some(RequesterKind::Bus(_)))
         };
         let empty = |requester| Answer::Node { requester, streams: Vec::new(), devices: Vec::new() };
         let Some(at) = named.iter().copied().find(|at| !is_bus(at)).or(named.first().copied()) else {
@@ -226,7 +226,7 @@ impl Asked<'_> {
     }
 
     /// A PCI function by its node: it has the ids that its host's maps give, whatever else the node says.
-    fn pci_node(&self, host: u32, rid: Option<RequesterId>) -> (Answer, Option<String>) {
+    fn pci_node(&self, host: RequesterIndex, rid: Option<RequesterId>) -> (Answer, Option<String>) {
         if let Some(rid) = rid {
             let id = u32::from(rid.0);
             return self.id_answer(id, self.map.stream_from(host, id), self.map.msi_from(host, id));
@@ -254,28 +254,28 @@ impl Asked<'_> {
 
     fn msi(&self, request: MsiRequest) -> Option<MsiId> {
         let msi = Named::new(self.controller(request.controller)?, request.controller);
-        Some(MsiId { id: request.id, msi })
+        Some(MsiId { id: request.id.0, msi })
     }
 
-    fn controller(&self, controller: u32) -> Option<String> {
-        let controller = self.map.msi_controllers().get(crate::bytes::index(controller))?;
+    fn controller(&self, controller: MsiControllerIndex) -> Option<String> {
+        let controller = self.map.controller(controller)?;
         Some(self.map.label(controller.origin).to_string())
     }
 
-    fn sources(
+    fn sources<T>(
         &self,
         kind: IdKind,
-        sources: impl Iterator<Item = StreamSource>,
-        target: impl Fn(u32) -> Option<String>,
+        sources: impl Iterator<Item = Producer<T>>,
+        target: impl Fn(T) -> Option<String>,
     ) -> (Answer, Option<String>) {
-        let record = |source: StreamSource| SourceRange {
+        let record = |source: Producer<T>| SourceRange {
             requester: self
                 .map
                 .requester_origin(source.requester)
                 .map(|o| self.map.label(o).to_string())
                 .unwrap_or_default(),
-            first: source.inputs.map(|(first, _)| first),
-            last: source.inputs.map(|(_, last)| last),
+            first: source.inputs.map(|inputs| inputs.first),
+            last: source.inputs.map(|inputs| inputs.last),
             segment: self.firmware.platform.segment_of(source.requester).map(|segment| segment.0),
             target: target(source.target).unwrap_or_default(),
         };
@@ -288,8 +288,8 @@ impl Asked<'_> {
 /// Why Linux does not find the named component at this index although people mean it by this name: it compares
 /// namespace paths byte for byte, with every segment padded to four characters (drivers/acpi/arm64/iort.c
 /// `iort_match_node_callback`).
-fn name_mismatch(firmware: &Firmware, requester: u32) -> Option<String> {
-    let requester = firmware.platform.requesters.get(crate::bytes::index(requester))?;
+fn name_mismatch(firmware: &Firmware, requester: RequesterIndex) -> Option<String> {
+    let requester = firmware.platform.requester(requester)?;
     let RequesterKind::Component(component) = &requester.kind else { return None };
     let path = iort::Path::new(component.path.as_bytes());
     (!path.is_padded()).then(|| {

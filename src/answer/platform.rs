@@ -8,16 +8,13 @@ use crate::machine::Firmware;
 use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
 use crate::model::SegmentBuses;
 use crate::model::{
-    BusKind, IdBus, Iommu, MsiController, MsiKind, PlatformMaster, Requester, RequesterKind, Reserved,
-    SpecifierField,
+    BusKind, IdBus, Iommu, IommuIndex, MsiController, MsiControllerIndex, MsiKind, PlatformMaster, Requester,
+    RequesterIndex, RequesterKind, Reserved, SpecifierField,
 };
-use crate::{Error, Platform, RequesterId, Stream};
+use crate::{DeviceId, Error, InputIds, Platform, RequesterId, Stream};
 
 use super::Named;
 use crate::limits::MAX_DEVICE_RANGES;
-
-/// Highest input of a bus that is shown: requester IDs are 16 bits wide.
-const LAST_RID: u32 = 0xffff;
 
 /// What `fwspec show --json` prints of a file.
 #[derive(Clone, Debug)]
@@ -240,10 +237,10 @@ pub struct StreamRangeRecord {
     pub errno: Option<String>,
     /// The IOMMU.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub iommu: Option<Named<u32>>,
+    pub iommu: Option<Named<IommuIndex>>,
     /// The MSI controller of the first input. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub msi: Option<Named<u32>>,
+    pub msi: Option<Named<MsiControllerIndex>>,
 }
 
 /// A range of inputs and its DeviceIDs.
@@ -267,7 +264,7 @@ pub struct DeviceRange {
     pub errno: Option<String>,
     /// The MSI controller.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub msi: Option<Named<u32>>,
+    pub msi: Option<Named<MsiControllerIndex>>,
 }
 
 /// A StreamID that a device has by itself.
@@ -287,7 +284,7 @@ pub struct StreamRecord {
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub mask: Option<u16>,
     /// The IOMMU.
-    pub iommu: Named<u32>,
+    pub iommu: Named<IommuIndex>,
 }
 
 /// A DeviceID and its controller.
@@ -298,7 +295,7 @@ pub struct MsiId {
     /// The DeviceID.
     pub id: u32,
     /// The controller.
-    pub msi: Named<u32>,
+    pub msi: Named<MsiControllerIndex>,
 }
 
 /// Regions and whom they are for.
@@ -431,7 +428,7 @@ impl PlatformDocument {
             file: firmware.file.clone(),
             source: platform.source.map(|source| source.to_string().to_lowercase()).unwrap_or_default(),
             dialect: map.dialect().name,
-            iommus: numbered(&platform.iommus).map(|(at, iommu)| view.iommu(at, iommu)).collect(),
+            iommus: IommuIndex::number(&platform.iommus).map(|(at, iommu)| view.iommu(at, iommu)).collect(),
             msi_controllers: platform.msi_controllers.iter().map(|msi| view.msi_controller(msi)).collect(),
             requesters: Vec::with_capacity(platform.requesters.len()),
             reserved: platform.reserved.iter().map(|reserved| view.reserved(reserved)).collect(),
@@ -440,7 +437,7 @@ impl PlatformDocument {
             truncated: false,
         };
         let mut room = MAX_DEVICE_RANGES;
-        for (at, requester) in numbered(&platform.requesters) {
+        for (at, requester) in RequesterIndex::number(&platform.requesters) {
             document.requesters.push(view.requester(at, requester, &mut room, &mut document.truncated));
         }
         document
@@ -495,8 +492,8 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn iommu(&self, at: u32, iommu: &Iommu) -> IommuRecord {
-        let mapped = self.map.iommus().get(crate::bytes::index(at));
+    fn iommu(&self, at: IommuIndex, iommu: &Iommu) -> IommuRecord {
+        let mapped = self.map.iommu(at);
         IommuRecord {
             id: self.platform.label(iommu.origin).to_string(),
             kind: iommu.kind.word(),
@@ -512,7 +509,7 @@ impl View<'_> {
             grouping: iommu.group_rule.word(),
             own_msi: mapped.and_then(|mapped| mapped.own_msi).map(|request| self.msi_id(request)),
             usable: mapped.is_none_or(|mapped| mapped.available),
-            function: iommu.function.map(|(_, rid)| rid),
+            function: iommu.function.map(|function| function.rid),
             binding: iommu.specifier(),
         }
     }
@@ -531,7 +528,7 @@ impl View<'_> {
 
     fn requester(
         &self,
-        at: u32,
+        at: RequesterIndex,
         requester: &Requester,
         room: &mut usize,
         truncated: &mut bool,
@@ -581,7 +578,7 @@ impl View<'_> {
 
     fn bus(
         &self,
-        at: u32,
+        at: RequesterIndex,
         bus: &IdBus,
         room: &mut usize,
         truncated: &mut bool,
@@ -597,10 +594,10 @@ impl View<'_> {
         record.mask = Some(bus.streams.as_ref().and_then(|table| table.mask));
         record.ats = Some(bus.ats);
         record.pri = bus.pri;
-        let streams: Vec<InputRange> = self.map.stream_ranges(at, LAST_RID).collect();
+        let streams: Vec<InputRange> = self.map.stream_ranges(at, InputIds::REQUESTER_IDS.last).collect();
         let shown = streams.iter().take(self.most);
         record.stream_ranges = Some(shown.map(|range| self.stream_range(at, range)).collect());
-        let mut devices = self.map.device_ranges(at, LAST_RID);
+        let mut devices = self.map.device_ranges(at, InputIds::REQUESTER_IDS.last);
         let shown: Vec<DeviceRange> =
             devices.by_ref().take(self.most.min(*room)).map(|range| self.device_range(&range)).collect();
         *room = room.saturating_sub(shown.len());
@@ -610,14 +607,17 @@ impl View<'_> {
         *truncated |= more > 0 && shown.len() < self.most;
         record.left_out = streams.len().saturating_sub(self.most).saturating_add(more);
         // DeviceIDs of inputs with a StreamID come through the IOMMU; the others go past it.
-        let past = self.map.device_ranges(at, LAST_RID).flat_map(|range| outside(range, &streams));
+        let past = self
+            .map
+            .device_ranges(at, InputIds::REQUESTER_IDS.last)
+            .flat_map(|range| outside(range, &streams));
         // Each range of either kind ends one part at most.
         let past = past.take(self.most.min(shown.len().saturating_add(streams.len())));
         record.past_iommus = past.map(|range| self.device_range(&range)).collect();
         record.device_ranges = Some(shown);
     }
 
-    fn stream_range(&self, at: u32, range: &InputRange) -> StreamRangeRecord {
+    fn stream_range(&self, at: RequesterIndex, range: &InputRange) -> StreamRangeRecord {
         let record =
             StreamRangeRecord { first: range.first, last: range.last, ..StreamRangeRecord::default() };
         match range.output {
@@ -646,7 +646,7 @@ impl View<'_> {
         match range.output {
             RangeOutput::Errno(errno) => DeviceRange { errno: Some(errno.to_string()), ..record },
             RangeOutput::Msi { first, constant } => DeviceRange {
-                output: Some(first.id),
+                output: Some(first.id.0),
                 constant,
                 msi: Some(self.controller_name(first.controller)),
                 ..record
@@ -655,17 +655,17 @@ impl View<'_> {
         }
     }
 
-    fn own_streams(&self, at: u32) -> Vec<StreamRecord> {
+    fn own_streams(&self, at: RequesterIndex) -> Vec<StreamRecord> {
         let record = self.map.fwspec_of(at).fwspec;
         record.map(|record| record.ids.iter().map(|s| self.stream(s, None)).collect()).unwrap_or_default()
     }
 
-    fn master_streams(&self, at: u32, master: &PlatformMaster) -> Vec<StreamRecord> {
+    fn master_streams(&self, at: RequesterIndex, master: &PlatformMaster) -> Vec<StreamRecord> {
         let streams = self.map.own_streams(at).iter().zip(&master.streams);
         streams.map(|(stream, entry)| self.stream(stream, Some(master.cells_of(entry)))).collect()
     }
 
-    fn own_devices(&self, at: u32) -> Vec<MsiId> {
+    fn own_devices(&self, at: RequesterIndex) -> Vec<MsiId> {
         self.map.device_ids_of(at).iter().map(|request| self.msi_id(*request)).collect()
     }
 
@@ -679,15 +679,15 @@ impl View<'_> {
         }
     }
 
-    fn parts(&self, iommu: u32, cells: &[u32]) -> BTreeMap<&'static str, u32> {
-        let iommu = self.platform.iommus.get(crate::bytes::index(iommu));
+    fn parts(&self, iommu: IommuIndex, cells: &[u32]) -> BTreeMap<&'static str, u32> {
+        let iommu = self.platform.iommu(iommu);
         iommu.map(|iommu| iommu.parts(cells).collect()).unwrap_or_default()
     }
 
     fn reserved(&self, reserved: &Reserved) -> ReservedRecord {
         let span = |range: &crate::model::StreamRange| StreamSpan {
-            first: range.first,
-            last: range.last,
+            first: range.first.0,
+            last: range.last.0,
             iommu: self.iommu_id(range.iommu).unwrap_or_default(),
         };
         let requester = reserved.requester.and_then(|at| self.map.requester_origin(at));
@@ -707,25 +707,25 @@ impl View<'_> {
         }
     }
 
-    fn iommu_id(&self, iommu: u32) -> Option<String> {
+    fn iommu_id(&self, iommu: IommuIndex) -> Option<String> {
         self.map.iommu_label(iommu).map(|label| label.to_string())
     }
 
-    fn iommu_name(&self, iommu: u32) -> Option<Named<u32>> {
+    fn iommu_name(&self, iommu: IommuIndex) -> Option<Named<IommuIndex>> {
         Some(Named::new(self.iommu_id(iommu)?, iommu))
     }
 
-    fn controller_name(&self, controller: u32) -> Named<u32> {
+    fn controller_name(&self, controller: MsiControllerIndex) -> Named<MsiControllerIndex> {
         Named::new(self.controller_id(controller), controller)
     }
 
-    fn controller_id(&self, controller: u32) -> String {
-        let controller = self.map.msi_controllers().get(crate::bytes::index(controller));
+    fn controller_id(&self, controller: MsiControllerIndex) -> String {
+        let controller = self.map.controller(controller);
         controller.map(|c| self.platform.label(c.origin).to_string()).unwrap_or_default()
     }
 
     fn msi_id(&self, request: MsiRequest) -> MsiId {
-        MsiId { id: request.id, msi: self.controller_name(request.controller) }
+        MsiId { id: request.id.0, msi: self.controller_name(request.controller) }
     }
 }
 
@@ -749,16 +749,12 @@ fn part(range: &InputRange, first: u32, last: u32) -> InputRange {
     let moved = first.saturating_sub(range.first);
     let output = match range.output {
         RangeOutput::Msi { first, constant: false } => RangeOutput::Msi {
-            first: MsiRequest { id: first.id.wrapping_add(moved), ..first },
+            first: MsiRequest { id: DeviceId(first.id.0.wrapping_add(moved)), ..first },
             constant: false,
         },
         other => other,
     };
     InputRange { first, last, output }
-}
-
-fn numbered<T>(items: &[T]) -> impl Iterator<Item = (u32, &T)> {
-    items.iter().enumerate().map(|(at, item)| (crate::bytes::saturate(at), item))
 }
 
 #[cfg(feature = "serde")]

@@ -1,5 +1,6 @@
 //! `fwspec.simulate/1`: the groups that come of devices that are given theirs one after the other.
 
+use crate::model::IommuIndex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -130,7 +131,7 @@ fn lists(groups: &[Vec<Bdf>]) -> Vec<MemberList> {
 }
 
 fn entry(step: &Step, groups: &Groups) -> ScheduleEntry {
-    let called = |iommu: u32| {
+    let called = |iommu: IommuIndex| {
         let label = groups.map().and_then(|map| map.iommu_label(iommu)).map(|label| label.to_string());
         label.unwrap_or_else(|| "the IOMMU".to_string())
     };

@@ -4,9 +4,11 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::bytes::index;
-use crate::model::{BusKind, IdBus, IdTable, MsiController, MsiKind, MsiRoute, RequesterKind};
-use crate::{Bdf, IdMap, Platform, RequesterId, Segment, Stream};
+use crate::model::{
+    BusKind, IdBus, IdTable, IommuIndex, MsiController, MsiControllerIndex, MsiKind, MsiRoute,
+    RequesterIndex, RequesterKind,
+};
+use crate::{Bdf, DeviceId, IdMap, InputIds, Platform, RequesterId, Segment, Stream, StreamId};
 
 use crate::map::MsiRequest;
 
@@ -31,10 +33,41 @@ pub enum IommuName {
 /// Where the DMA and the MSIs of an input go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// IOMMU, StreamID and mask; `None` where nothing translates it.
-    pub stream: Option<(IommuName, Option<u32>, u16)>,
-    /// MSI controller (numbered as on the first side) and DeviceID.
-    pub device: Option<(u32, u32)>,
+    /// The StreamID; `None` where nothing translates it.
+    pub stream: Option<StreamAt>,
+    /// The DeviceID; `None` where MSIs go nowhere.
+    pub device: Option<DeviceAt>,
+}
+
+/// A StreamID, at an IOMMU that both sides may know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamAt {
+    /// The IOMMU.
+    pub iommu: IommuName,
+    /// The StreamID; `None` where the IOMMU does not tell its masters apart.
+    pub id: Option<StreamId>,
+    /// StreamID bits to ignore.
+    pub mask: u16,
+}
+
+/// A DeviceID, at an MSI controller that both sides may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceAt {
+    /// The controller of the first side; `None` where only the second side has it.
+    pub controller: Option<MsiControllerIndex>,
+    /// The DeviceID.
+    pub id: DeviceId,
+}
+
+/// StreamIDs of an IOMMU that both sides may know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StreamsAt {
+    /// The IOMMU.
+    pub iommu: IommuName,
+    /// First StreamID.
+    pub first: StreamId,
+    /// Last StreamID, inclusive.
+    pub last: StreamId,
 }
 
 /// A difference in meaning.
@@ -52,9 +85,9 @@ pub enum Change {
         /// The segment.
         segment: Segment,
         /// First requester ID.
-        first: u16,
+        first: RequesterId,
         /// Last requester ID, inclusive.
-        last: u16,
+        last: RequesterId,
         /// On the first side.
         before: Answer,
         /// On the second.
@@ -64,8 +97,8 @@ pub enum Change {
     Master {
         /// What its side calls it.
         name: String,
-        /// IOMMU, StreamID and mask of each of its ids.
-        streams: Vec<(IommuName, Option<u32>, u16)>,
+        /// Its ids, ascending.
+        streams: Vec<StreamAt>,
         /// Whether it is the second side that has it.
         added: bool,
     },
@@ -73,10 +106,8 @@ pub enum Change {
     OnBus {
         /// What the firmware calls the bus.
         bus: String,
-        /// First id.
-        first: u32,
-        /// Last id, inclusive.
-        last: u32,
+        /// The ids.
+        ids: InputIds,
         /// On the first side.
         before: Answer,
         /// On the second.
@@ -90,8 +121,8 @@ pub enum Change {
         length: u64,
         /// What may be done with it, as [`RegionKind::word`](crate::model::RegionKind::word) says it.
         kind: &'static str,
-        /// Whom it is for: IOMMU, first and last StreamID.
-        streams: Vec<(IommuName, u32, u32)>,
+        /// The StreamIDs that it is for.
+        streams: Vec<StreamsAt>,
         /// Whether it is the second side that has it.
         added: bool,
     },
@@ -100,7 +131,7 @@ pub enum Change {
 /// A platform device, compared by its ids alone.
 #[derive(Eq)]
 struct Named {
-    streams: Vec<(IommuName, Option<u32>, u16)>,
+    streams: Vec<StreamAt>,
     name: String,
 }
 
@@ -173,9 +204,9 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
 #[derive(Default)]
 struct Controllers {
     /// By the second side's index, the first side's; of several with one name the first.
-    known: BTreeMap<u32, u32>,
+    known: BTreeMap<MsiControllerIndex, MsiControllerIndex>,
     /// By the first side's index, the first one of that name.
-    alike: BTreeMap<u32, u32>,
+    alike: BTreeMap<MsiControllerIndex, MsiControllerIndex>,
     by_name: bool,
 }
 
@@ -189,31 +220,48 @@ impl Controllers {
             MsiKind::ItsGroup(its) => (its.first().copied(), String::new()),
             _ => (None, platform.label(controller.origin).to_string()),
         };
-        let mut ours: BTreeMap<_, u32> = BTreeMap::new();
-        let named = (0..).zip(&before.msi_controllers);
+        let mut ours: BTreeMap<_, MsiControllerIndex> = BTreeMap::new();
+        let named = MsiControllerIndex::number(&before.msi_controllers);
         let alike =
             named.map(|(at, controller)| (at, *ours.entry(name(before, controller)).or_insert(at))).collect();
-        let theirs = (0..).zip(&after.msi_controllers);
+        let theirs = MsiControllerIndex::number(&after.msi_controllers);
         let known = theirs.filter_map(|(at, controller)| Some((at, *ours.get(&name(after, controller))?)));
         Controllers { known: known.collect(), alike, by_name: true }
     }
 
-    fn same(&mut self, before: Option<(u32, u32)>, after: Option<(u32, u32)>) -> Option<(u32, u32)> {
-        let (controller, id) = after?;
+    /// What the second side says, with the controller as the first side has it.
+    fn same(&mut self, before: Option<MsiRequest>, after: Option<MsiRequest>) -> Option<DeviceAt> {
+        let MsiRequest { controller, id } = after?;
+        let ours = before.map(|ours| ours.controller);
         if self.by_name {
             // What only the second side has is none of the first side's.
-            let known = self.known.get(&controller).copied().unwrap_or(u32::MAX);
-            let ours = before.map(|(ours, _)| ours).filter(|ours| self.alike.get(ours) == Some(&known));
-            return Some((ours.unwrap_or(known), id));
+            let known = self.known.get(&controller);
+            let ours = ours.filter(|ours| known.is_some() && self.alike.get(ours) == known);
+            return Some(DeviceAt { controller: ours.or(known.copied()), id });
         }
-        let free = |ours: u32, known: &BTreeMap<u32, u32>| !known.values().any(|other| *other == ours);
-        if let Some((ours, _)) = before
+        let free = |ours, known: &BTreeMap<MsiControllerIndex, MsiControllerIndex>| {
+            !known.values().any(|other| *other == ours)
+        };
+        if let Some(ours) = ours
             && !self.known.contains_key(&controller)
             && free(ours, &self.known)
         {
             self.known.insert(controller, ours);
         }
-        Some((self.known.get(&controller).copied().unwrap_or(u32::MAX), id))
+        Some(DeviceAt { controller: self.known.get(&controller).copied(), id })
+    }
+}
+
+impl Controllers {
+    /// Both sides' answers about one input.
+    fn answers(
+        &mut self,
+        streams: [Option<StreamAt>; 2],
+        devices: [Option<MsiRequest>; 2],
+    ) -> (Answer, Answer) {
+        let ([before, after], [ours, theirs]) = (streams, devices);
+        let device = ours.map(|ours| DeviceAt { controller: Some(ours.controller), id: ours.id });
+        (Answer { stream: before, device }, Answer { stream: after, device: self.same(ours, theirs) })
     }
 }
 
@@ -231,14 +279,16 @@ fn requesters(
     }
     starts.sort_unstable();
     starts.dedup();
-    starts.retain(|start| *start <= 0xffff);
+    starts.retain(|start| InputIds::REQUESTER_IDS.contains(*start));
     for (position, first) in starts.iter().enumerate() {
-        let last = starts.get(position.saturating_add(1)).map_or(0xffff, |next| next.saturating_sub(1));
+        let last = starts
+            .get(position.saturating_add(1))
+            .map_or(InputIds::REQUESTER_IDS.last, |next| next.saturating_sub(1));
         let mut compare = |id: u32| {
-            let bdf = Bdf { segment, rid: RequesterId(u16::try_from(id).unwrap_or(u16::MAX)) };
-            let (ours, mut theirs) = (before.answer(bdf), after.answer(bdf));
-            theirs.device = controllers.same(ours.device, theirs.device);
-            (ours, theirs)
+            let bdf = Bdf { segment, rid: narrow(id) };
+            let devices = [before, after].map(|side| side.map.device_id_of(bdf));
+            let [ours, theirs] = [before, after].map(|side| side.map.resolve(bdf).ok());
+            controllers.answers([before.at(ours), after.at(theirs)], devices)
         };
         // Between two breaks each side counts up or stands still: equal at both ends is equal everywhere.
         let (ours, theirs) = compare(*first);
@@ -246,8 +296,7 @@ fn requesters(
         if ours == theirs && ours_last == theirs_last {
             continue;
         }
-        let narrow = |id: u32| u16::try_from(id).unwrap_or(u16::MAX);
-        let bdf = |id: u32| Bdf { segment, rid: RequesterId(narrow(id)) };
+        let bdf = |id: u32| Bdf { segment, rid: narrow(id) };
         for (first, last) in runs(*first, last, |id| {
             let (ours, theirs) = compare(id);
             wanted(bdf(id)) && ours != theirs
@@ -264,14 +313,18 @@ fn requesters(
     }
 }
 
+fn narrow(id: u32) -> RequesterId {
+    u16::try_from(id).map_or(RequesterId::MAX, RequesterId)
+}
+
 /// Buses that are no PCI buses, by name.
 fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, changes: &mut Vec<Change>) {
     if !controllers.by_name {
         return;
     }
-    let mut named: BTreeMap<String, [Option<u32>; 2]> = BTreeMap::new();
+    let mut named: BTreeMap<String, [Option<RequesterIndex>; 2]> = BTreeMap::new();
     for (side, of) in [before, after].into_iter().zip([0, 1]) {
-        for (at, requester) in (0_u32..).zip(&side.platform.requesters) {
+        for (at, requester) in RequesterIndex::number(&side.platform.requesters) {
             if let RequesterKind::Bus(IdBus { kind: BusKind::Other, .. }) = &requester.kind {
                 let buses = named.entry(side.platform.label(requester.origin).to_string()).or_default();
                 if let Some(bus) = buses.get_mut(of) {
@@ -293,16 +346,20 @@ fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, chang
             let next = starts.get(position.saturating_add(1));
             let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
             let mut compare = |id: u32| {
-                let answer =
-                    |side: Side<'_>, at: Option<u32>| at.map(|at| side.on_bus(at, id)).unwrap_or_default();
-                let (ours, mut theirs) = (answer(before, ours), answer(after, theirs));
-                theirs.device = controllers.same(ours.device, theirs.device);
-                (ours, theirs)
+                let sides = [(before, ours), (after, theirs)];
+                let streams = sides.map(|(side, bus)| side.at(side.map.stream_from(bus?, id).ok()));
+                let devices = sides.map(|(side, bus)| side.map.msi_from(bus?, id));
+                controllers.answers(streams, devices)
             };
             let (before, after) = compare(*first);
             let (before_last, after_last) = compare(last);
             if before != after || before_last != after_last {
-                changes.push(Change::OnBus { bus: bus.clone(), first: *first, last, before, after });
+                changes.push(Change::OnBus {
+                    bus: bus.clone(),
+                    ids: InputIds { first: *first, last },
+                    before,
+                    after,
+                });
             }
         }
     }
@@ -343,21 +400,17 @@ impl Side<'_> {
         base.map_or_else(|| IommuName::Label(self.platform.label(origin).to_string()), IommuName::Base)
     }
 
-    fn stream(&self, stream: Stream) -> (IommuName, Option<u32>, u16) {
-        let iommu = self.platform.iommus.get(index(stream.iommu));
-        let name =
-            iommu.map_or(IommuName::Label(String::new()), |iommu| self.iommu(iommu.base, iommu.origin));
-        (name, stream.id.map(|id| id.0), stream.mask)
+    fn named(&self, iommu: IommuIndex) -> IommuName {
+        let iommu = self.platform.iommu(iommu);
+        iommu.map_or(IommuName::Label(String::new()), |iommu| self.iommu(iommu.base, iommu.origin))
     }
 
-    fn answer(&self, bdf: Bdf) -> Answer {
-        let device = self.map.device_id_of(bdf).map(|MsiRequest { controller, id }| (controller, id));
-        Answer { stream: self.map.resolve(bdf).ok().map(|stream| self.stream(stream)), device }
+    fn stream(&self, stream: Stream) -> StreamAt {
+        StreamAt { iommu: self.named(stream.iommu), id: stream.id, mask: stream.mask }
     }
 
-    fn on_bus(&self, bus: u32, id: u32) -> Answer {
-        let device = self.map.msi_from(bus, id).map(|MsiRequest { controller, id }| (controller, id));
-        Answer { stream: self.map.stream_from(bus, id).ok().map(|stream| self.stream(stream)), device }
+    fn at(&self, stream: Option<Stream>) -> Option<StreamAt> {
+        stream.map(|stream| self.stream(stream))
     }
 
     fn segments(&self) -> impl Iterator<Item = Segment> {
@@ -373,8 +426,7 @@ impl Side<'_> {
     /// Requester IDs at which the answer may turn.
     fn breaks(&self, segment: Segment, starts: &mut Vec<u32>) {
         for host in self.map.hosts_of(segment) {
-            let Some(RequesterKind::Bus(bus)) = self.platform.requesters.get(index(host)).map(|r| &r.kind)
-            else {
+            let Some(RequesterKind::Bus(bus)) = self.platform.requester(host).map(|r| &r.kind) else {
                 continue;
             };
             let tables = [
@@ -384,10 +436,13 @@ impl Side<'_> {
             let masked = |table: &IdTable| table.mask.is_some_and(|mask| mask & 0xffff != 0xffff);
             if tables.into_iter().flatten().any(masked) || matches!(bus.msi, MsiRoute::Inherited(_)) {
                 // Masked ids repeat: every requester ID is looked at.
-                starts.extend(0..=0xffff);
+                starts.extend(0..=InputIds::REQUESTER_IDS.last);
                 return;
             }
-            let ranges = self.map.stream_ranges(host, 0xffff).chain(self.map.device_ranges(host, 0xffff));
+            let ranges = self
+                .map
+                .stream_ranges(host, InputIds::REQUESTER_IDS.last)
+                .chain(self.map.device_ranges(host, InputIds::REQUESTER_IDS.last));
             for range in ranges {
                 starts.extend([range.first, range.last.saturating_add(1)]);
             }
@@ -396,9 +451,10 @@ impl Side<'_> {
 
     /// StreamIDs of each platform device that has some, with its name.
     fn masters(&self) -> Vec<Named> {
-        let each = self.platform.requesters.iter().enumerate().filter(|(_, requester)| requester.available);
-        let streams = |(at, requester): (usize, &crate::model::Requester)| {
-            let own = self.map.own_streams(crate::bytes::saturate(at));
+        let each =
+            RequesterIndex::number(&self.platform.requesters).filter(|(_, requester)| requester.available);
+        let streams = |(at, requester): (RequesterIndex, &crate::model::Requester)| {
+            let own = self.map.own_streams(at);
             let mut streams: Vec<_> = own.iter().map(|stream| self.stream(*stream)).collect();
             streams.sort();
             let name = match &requester.kind {
@@ -415,16 +471,16 @@ impl Side<'_> {
     fn reserved(&self) -> Vec<Region> {
         let mut all = Vec::new();
         for reserved in &self.platform.reserved {
-            let named = |iommu: u32| {
-                let iommu = self.platform.iommus.get(index(iommu));
-                iommu.map_or(IommuName::Label(String::new()), |iommu| self.iommu(iommu.base, iommu.origin))
-            };
-            let ranges = reserved.streams.iter().map(|range| (named(range.iommu), range.first, range.last));
+            let ranges = reserved.streams.iter().map(|range| StreamsAt {
+                iommu: self.named(range.iommu),
+                first: range.first,
+                last: range.last,
+            });
             // A device tree says for which device, an IORT for which StreamIDs.
             let own = reserved.requester.map(|requester| self.map.own_streams(requester)).unwrap_or_default();
             let own = own.iter().filter_map(|stream| {
-                let id = stream.fwspec_id()?;
-                Some((named(stream.iommu), id, id))
+                let id = StreamId(stream.fwspec_id()?);
+                Some(StreamsAt { iommu: self.named(stream.iommu), first: id, last: id })
             });
             let mut streams: Vec<_> = ranges.chain(own).collect();
             streams.sort();
@@ -439,4 +495,4 @@ impl Side<'_> {
 }
 
 /// A reserved region: base, length, kind, and whom it is for.
-type Region = (u64, u64, &'static str, Vec<(IommuName, u32, u32)>);
+type Region = (u64, u64, &'static str, Vec<StreamsAt>);

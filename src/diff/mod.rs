@@ -4,4 +4,4 @@ mod groups;
 mod map;
 
 pub use groups::{Regrouped, regrouped};
-pub use map::{Answer, Change, IommuName, Side, diff};
+pub use map::{Answer, Change, DeviceAt, IommuName, Side, StreamAt, StreamsAt, diff};

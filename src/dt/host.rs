@@ -10,7 +10,9 @@ use super::iommus::Legacy;
 use super::known::Known;
 use super::table::Targets;
 use super::{Index, MapKind, NodeId};
-use crate::model::{BusKind, IdBus, IdMapping, IdTable, MsiRoute, Output, Target};
+use crate::model::{
+    BusKind, IdBus, IdMapping, IdTable, MsiControllerIndex, MsiRoute, Output, RequesterIndex, Target,
+};
 use crate::{Error, RequesterId, Segment};
 
 /// Segment of each PCI host, and whether it is assumed.
@@ -79,7 +81,7 @@ pub(super) fn routers(index: &Index<'_>, inherited: &Inherited) -> Vec<(NodeId, 
 }
 
 /// Every id to one controller, as it is.
-fn straight(controller: u32, node: NodeId, index: &Index<'_>) -> IdTable {
+fn straight(controller: MsiControllerIndex, node: NodeId, index: &Index<'_>) -> IdTable {
     let mapping = IdMapping {
         first: 0,
         last: u32::MAX,
@@ -216,7 +218,7 @@ impl Buses<'_, '_> {
     }
 
     /// The controller that the first entry of `msi-parent` names, if ids go to it as they are.
-    fn parent_without_cells(&self, node: NodeId) -> Option<u32> {
+    fn parent_without_cells(&self, node: NodeId) -> Option<MsiControllerIndex> {
         let (controller, cells) = msi_parent(self.index, node)?;
         self.targets.controller(controller).filter(|_| cells == 0)
     }
@@ -228,7 +230,7 @@ impl Buses<'_, '_> {
         let (iommu, entry) = self.legacy.streams(node).first()?;
         let mapping = IdMapping {
             first: 0,
-            last: RequesterId(u16::MAX).0.into(),
+            last: RequesterId::MAX.0.into(),
             output: Output::Linear(0),
             target: Target::Iommu(*iommu),
             offset: entry.offset,
@@ -254,7 +256,7 @@ impl Buses<'_, '_> {
             let table = self.has_usable_map(router);
             let owner = owners.partition_point(|owner| *owner < router);
             let owned = table && owners.get(owner) == Some(&router);
-            if owned { Some(MsiRoute::Inherited(crate::bytes::saturate(owner))) } else { direct(router) }
+            if owned { Some(MsiRoute::Inherited(RequesterIndex::at(owner))) } else { direct(router) }
         };
         direct(node).or_else(above).unwrap_or(MsiRoute::Absent)
     }

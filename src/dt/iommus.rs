@@ -8,8 +8,8 @@ use super::table::Targets;
 use super::{Cells, Index, MapKind, NodeId};
 use crate::bytes::{index, saturate};
 use crate::limits::MAX_SPECIFIER_CELLS;
-use crate::model::{PlatformMaster, Specifier};
-use crate::{Error, ErrorKind, MapCells, Phandle, Source};
+use crate::model::{IommuIndex, MasterMsi, PlatformMaster, Specifier};
+use crate::{DeviceId, Error, ErrorKind, MapCells, Phandle, Source};
 
 /// An entry of a list: a node, and cells for it.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ impl<'a> Iterator for Arguments<'a, '_> {
 /// Streams that `mmu-masters` of SMMUs give to other nodes (before the generic binding; linux
 /// `arm_smmu_register_legacy_master`): sorted by node.
 #[derive(Debug, Default)]
-pub(super) struct Legacy<'a>(Vec<(u32, Argument<'a>)>);
+pub(super) struct Legacy<'a>(Vec<(IommuIndex, Argument<'a>)>);
 
 impl<'a> Legacy<'a> {
     pub(super) fn of(index: &Index<'a>, targets: &Targets, skipped: &mut Vec<Error>) -> Self {
@@ -121,7 +121,7 @@ impl<'a> Legacy<'a> {
     }
 
     /// What is given to one node.
-    pub(super) fn streams(&self, node: NodeId) -> &[(u32, Argument<'a>)] {
+    pub(super) fn streams(&self, node: NodeId) -> &[(IommuIndex, Argument<'a>)] {
         let start = self.0.partition_point(|(_, entry)| entry.node < node);
         let end = self.0.partition_point(|(_, entry)| entry.node <= node);
         self.0.get(start..end).unwrap_or_default()
@@ -164,7 +164,7 @@ pub(super) fn master(
 }
 
 /// The master that `mmu-masters` make of a node: each of the cells there is a StreamID.
-pub(super) fn legacy_master(streams: &[(u32, Argument<'_>)]) -> PlatformMaster {
+pub(super) fn legacy_master(streams: &[(IommuIndex, Argument<'_>)]) -> PlatformMaster {
     let count = streams.iter().map(|(_, entry)| entry.cells.len()).sum();
     let mut master = PlatformMaster {
         streams: Vec::with_capacity(count),
@@ -183,7 +183,7 @@ pub(super) fn legacy_master(streams: &[(u32, Argument<'_>)]) -> PlatformMaster {
     master
 }
 
-fn push(master: &mut PlatformMaster, iommu: u32, entry: Argument<'_>) {
+fn push(master: &mut PlatformMaster, iommu: IommuIndex, entry: Argument<'_>) {
     let count = u8::try_from(entry.cells.len()).unwrap_or(u8::MAX);
     master.streams.push(Specifier {
         iommu,
@@ -196,19 +196,14 @@ fn push(master: &mut PlatformMaster, iommu: u32, entry: Argument<'_>) {
 
 /// The MSI controllers that `msi-parent` names, with the DeviceID where there is exactly one cell; without any, what the node's own
 /// `msi-map` makes of its instance number, 0 (linux v7.3 `of_pmsi_get_msi_info`).
-fn parents(
-    index: &Index<'_>,
-    node: NodeId,
-    targets: &Targets,
-    skipped: &mut Vec<Error>,
-) -> Vec<(u32, Option<u32>)> {
+fn parents(index: &Index<'_>, node: NodeId, targets: &Targets, skipped: &mut Vec<Error>) -> Vec<MasterMsi> {
     let entries = || index.arguments(node, Known::MsiParent, Known::MsiCells, Some(0));
     let mut parents = Vec::with_capacity(entries().filter(Result::is_ok).count());
     for entry in entries() {
         match entry {
             Ok(entry) => {
-                let device = entry.cells.get(0).filter(|_| entry.cells.len() == 1);
-                parents.extend(targets.controller(entry.node).map(|controller| (controller, device)));
+                let id = entry.cells.get(0).filter(|_| entry.cells.len() == 1).map(DeviceId);
+                parents.extend(targets.controller(entry.node).map(|controller| MasterMsi { controller, id }));
             }
             Err(error) => skipped.push(error),
         }
@@ -219,9 +214,10 @@ fn parents(
     parents
 }
 
-fn own_map(index: &Index<'_>, node: NodeId, targets: &Targets) -> Option<(u32, Option<u32>)> {
+fn own_map(index: &Index<'_>, node: NodeId, targets: &Targets) -> Option<MasterMsi> {
     let mut entries = index.map(node, MapKind::Msi, MapCells::FromTarget).map_while(Result::ok);
     let entry = entries.find(|entry| entry.first == 0 && entry.length > 0)?;
     let controller = targets.controller(index.by_phandle(entry.phandle)?)?;
-    Some((controller, entry.cells.get(0).filter(|_| !entry.is_ambiguous())))
+    let id = entry.cells.get(0).filter(|_| !entry.is_ambiguous()).map(DeviceId);
+    Some(MasterMsi { controller, id })
 }

@@ -13,10 +13,10 @@ use super::known::Known;
 use super::reserved::{reservations, same_record};
 use super::table::Targets;
 use super::{Index, MapKind, NodeId, Tree};
-use crate::bytes::{index as at, saturate};
+use crate::bytes::index as at;
 use crate::model::{
-    Coherency, DeviceIdTable, GroupRule, Iommu, IommuKind, MsiController, MsiKind, Origin, PathId,
-    PlatformMaster, Protection, Requester, RequesterKind, Reserved,
+    Coherency, DeviceIdTable, GroupRule, HostedFunction, Iommu, IommuKind, MsiController, MsiKind, Origin,
+    PathId, PlatformMaster, Protection, Requester, RequesterIndex, RequesterKind, Reserved,
 };
 use crate::{Error, ErrorKind, MapCells, Platform, Source};
 
@@ -110,7 +110,7 @@ fn lower(mut index: Index<'_>) -> Platform {
     for node in &targets.iommus {
         let function = function(index, &inherited, *node).and_then(|(host, rid)| {
             let owner = owners.binary_search(&host).ok()?;
-            Some((first_of(&owners, owner), rid))
+            Some(HostedFunction { host: first_of(&owners, owner), rid })
         });
         let origin = paths.origin(&mut platform, index, *node);
         let base = translator.first_reg(index, &inherited, *node).map(|(base, _)| base);
@@ -140,7 +140,7 @@ fn lower(mut index: Index<'_>) -> Platform {
         platform.reserved.push(Reserved {
             origin,
             streams: Vec::new(),
-            requester: Some(saturate(requester)),
+            requester: Some(RequesterIndex::at(requester)),
             regions: record.iter().map(|found| found.stretch).collect(),
             kind: first.kind(),
             protection: Protection::default(),
@@ -151,9 +151,9 @@ fn lower(mut index: Index<'_>) -> Platform {
 }
 
 /// The first requester of the node that owns number `at`.
-fn first_of(owners: &[NodeId], at: usize) -> u32 {
+fn first_of(owners: &[NodeId], at: usize) -> RequesterIndex {
     let node = owners.get(at).copied();
-    saturate(owners.partition_point(|owner| Some(*owner) < node))
+    RequesterIndex::at(owners.partition_point(|owner| Some(*owner) < node))
 }
 
 /// The IOMMUs and MSI controllers of a tree: who says to be one, and whom a map names as one.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::known::Known;
 use super::map::{MapEntries, MapEntry};
 use super::{Index, MapKind, NodeId};
-use crate::model::{Errno, IdMapping, IdTable, Output, Target};
+use crate::model::{Errno, IdMapping, IdTable, IommuIndex, MsiControllerIndex, Output, Target};
 use crate::{Error, ErrorKind, MapCells, Phandle};
 
 /// Where maps can lead: the nodes behind [`Target::Iommu`] and [`Target::Msi`], ascending.
@@ -17,14 +17,12 @@ pub(super) struct Targets {
 }
 
 impl Targets {
-    /// The position of an IOMMU in [`Platform::iommus`](crate::Platform::iommus).
-    pub(super) fn iommu(&self, node: NodeId) -> Option<u32> {
-        self.iommus.binary_search(&node).ok().map(crate::bytes::saturate)
+    pub(super) fn iommu(&self, node: NodeId) -> Option<IommuIndex> {
+        self.iommus.binary_search(&node).ok().map(IommuIndex::at)
     }
 
-    /// The position of an MSI controller in [`Platform::msi_controllers`](crate::Platform::msi_controllers).
-    pub(super) fn controller(&self, node: NodeId) -> Option<u32> {
-        self.controllers.binary_search(&node).ok().map(crate::bytes::saturate)
+    pub(super) fn controller(&self, node: NodeId) -> Option<MsiControllerIndex> {
+        self.controllers.binary_search(&node).ok().map(MsiControllerIndex::at)
     }
 
     fn target(&self, kind: MapKind, node: Option<NodeId>, phandle: Phandle) -> Target {

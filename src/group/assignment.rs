@@ -289,7 +289,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::group::NodeId;
+    use crate::model::RequesterIndex;
     use crate::slab::Slab;
 
     /// Two devices in one group, and a third without.
@@ -313,7 +313,7 @@ mod tests {
             |assignment, _| assignment.names.remove(GroupId(0)),
             |assignment, _| assignment.owned = 1,
             |assignment, _| assignment.next_group = 0,
-            |assignment, [first, ..]| assignment.partition.remove(first, DeviceKey::Node(NodeId(0))),
+            |assignment, [first, ..]| assignment.partition.remove(first, DeviceKey::Node(RequesterIndex(0))),
             |assignment, [.., alone]| assignment.bequeath(alone, GroupId(0)),
         ];
         for (row, spoil) in spoil.into_iter().enumerate() {

@@ -2,8 +2,8 @@
 
 use super::readiness::Readiness;
 use super::{Groups, Policy};
-use crate::bytes::saturate;
 use crate::map::IdMap;
+use crate::model::IommuIndex;
 use crate::pci::{Chipset, Topology};
 
 /// Makes [`Groups`] of a machine without devices.
@@ -62,8 +62,8 @@ impl GroupsBuilder {
 
     /// The groups, without any device.
     pub fn build(self) -> Groups {
-        let iommus = self.map.as_ref().map_or(0, |map| map.iommus().len());
-        let readiness = Readiness::awaiting((0..saturate(iommus)).filter(|_| self.awaiting_iommus));
+        let iommus = self.map.as_ref().filter(|_| self.awaiting_iommus).map_or(&[][..], IdMap::iommus);
+        let readiness = Readiness::awaiting(IommuIndex::number(iommus).map(|(iommu, _)| iommu));
         let topology = Topology::with_chipset(self.chipset);
         Groups { map: self.map, policy: self.policy, topology, readiness, ..Groups::default() }
     }

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::ops::RangeInclusive;
 
+use crate::model::RequesterIndex;
 use crate::pci::{Acs, AcsFlags, Fact, Function, PortType};
 use crate::{Bdf, Error};
 
@@ -12,19 +13,15 @@ pub enum DeviceKey {
     /// A PCI function.
     Pci(Bdf),
     /// A device that the firmware describes by a node of its own: a named component, a device-tree master.
-    Node(NodeId),
+    Node(RequesterIndex),
     /// A device with an id on a bus that is not PCI (fsl-mc, host1x).
     OnBus {
         /// The bus.
-        bus: NodeId,
+        bus: RequesterIndex,
         /// Its id there.
         id: u32,
     },
 }
-
-/// A node of the firmware: index into [`Platform::requesters`](crate::Platform::requesters).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub u32);
 
 impl From<Bdf> for DeviceKey {
     fn from(bdf: Bdf) -> Self {
@@ -108,12 +105,12 @@ impl Device {
     }
 
     /// A named component or device-tree master.
-    pub const fn platform(node: NodeId) -> Device {
+    pub const fn platform(node: RequesterIndex) -> Device {
         Device { key: DeviceKey::Node(node), function: Function::endpoint(), physical: None, proxy: None }
     }
 
     /// A device with an id on a bus that is not PCI.
-    pub const fn on_bus(bus: NodeId, id: u32) -> Device {
+    pub const fn on_bus(bus: RequesterIndex, id: u32) -> Device {
         Device {
             key: DeviceKey::OnBus { bus, id },
             function: Function::endpoint(),
@@ -177,8 +174,8 @@ impl Device {
     /// (its ICID). The device's own id only tells it from the others.
     ///
     /// ```
-    /// use fwspec::{Device, DeviceKey, NodeId};
-    /// let mc = NodeId(0);
+    /// use fwspec::{Device, DeviceKey, RequesterIndex};
+    /// let mc = RequesterIndex(0);
     /// let dprc = DeviceKey::OnBus { bus: mc, id: 0x17 };
     /// let dpni = Device::on_bus(mc, 0x1_0001).in_container(dprc);
     /// assert_ne!(dpni.key(), dprc);

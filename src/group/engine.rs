@@ -14,6 +14,7 @@ use super::groups::Groups;
 use super::policy::{Policy, Rules};
 use super::refusal::refused;
 use super::{Device, DeviceKey, GroupId};
+use crate::model::IommuIndex;
 use crate::pci::{Missing, Node};
 use crate::slab::Key;
 use crate::{Bdf, Segment};
@@ -163,7 +164,7 @@ impl Groups {
 
     /// Says that an IOMMU is ready: devices that waited for it, and for no other, get their groups, parents first. The
     /// partition does not change.
-    pub fn iommu_ready(&mut self, iommu: u32) -> &[Change] {
+    pub fn iommu_ready(&mut self, iommu: IommuIndex) -> &[Change] {
         self.changes.clear();
         let waited = self.readiness.ready(iommu).into_iter();
         let mut waited: Vec<(DeviceKey, DeviceRef)> =
@@ -273,10 +274,10 @@ impl Groups {
                 let aliases = self.aliases(bdf);
                 map.fwspec(aliases.map(|alias| Bdf { rid: alias.rid, ..alias.by }))
             }
-            DeviceKey::Node(node) => map.fwspec_of(node.0),
+            DeviceKey::Node(node) => map.fwspec_of(node),
             DeviceKey::OnBus { bus, id } => match self.devices.proxies().of(device) {
-                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.fwspec_on_bus(bus.0, id),
-                _ => map.fwspec_on_bus(bus.0, id),
+                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.fwspec_on_bus(bus, id),
+                _ => map.fwspec_on_bus(bus, id),
             },
         };
         self.forget_fwspec(device);

@@ -5,6 +5,7 @@ use core::fmt;
 
 use super::DeviceKey;
 use crate::map::{Fwspec, NoStream};
+use crate::model::IommuIndex;
 use crate::pci::{Missing, PciError};
 
 /// Names a group for as long as it lives; never used again. Of two groups that merge, the older one's name stays.
@@ -47,8 +48,8 @@ pub enum How {
     },
     /// No group before this IOMMU is ready; which group it will be is settled.
     Waiting {
-        /// Index into [`Platform::iommus`](crate::Platform::iommus).
-        iommu: u32,
+        /// The IOMMU.
+        iommu: IommuIndex,
     },
     /// No IOMMU translates it. It still counts among those that its neighbours are not isolated from.
     Untranslated {

@@ -1,5 +1,6 @@
 //! What keeps a device from being alone in its group, and what would have to change.
 
+use crate::model::IommuIndex;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
@@ -269,7 +270,7 @@ impl Groups {
         others.sort_unstable();
         for other in others {
             let Some(theirs) = fwspec(other) else { continue };
-            let ties = |iommu: u32| rules.ties_by_id(iommu);
+            let ties = |iommu: IommuIndex| rules.ties_by_id(iommu);
             let meet = mine.ids.iter().any(|a| {
                 let same = |b: &&crate::map::Stream| {
                     let masks = u32::from(a.mask | b.mask);

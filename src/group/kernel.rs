@@ -6,10 +6,9 @@ use alloc::vec::Vec;
 use super::entry::{DeviceRef, Entry, FwspecState};
 use super::groups::Groups;
 use super::{DeviceKey, GroupId};
-use crate::Bdf;
-use crate::bytes::index;
 use crate::map::{StreamMap, StreamRefusal, StreamVerdict, entries_of};
-use crate::model::IommuKind;
+use crate::model::{IommuIndex, IommuKind};
+use crate::{Bdf, StreamId};
 
 /// The most StreamID bits that the kernel's two-level SMMUv3 stream table covers: 2^17 entries of 2^8 (linux
 /// drivers/iommu/arm/arm-smmu-v3 `arm_smmu_init_strtab_2lvl`).
@@ -87,7 +86,7 @@ impl Groups {
         let mut entries: Vec<(DeviceRef, &Entry)> = self.devices.iter().collect();
         entries.sort_unstable_by_key(|(_, entry)| entry.order);
         let mut failing = self.beyond_table(&entries, sid_bits);
-        let mut owners: BTreeMap<(u32, u32), DeviceKey> = BTreeMap::new();
+        let mut owners: BTreeMap<(IommuIndex, StreamId), DeviceKey> = BTreeMap::new();
         let mut stream_maps = BTreeMap::new();
         let mut answers = Vec::with_capacity(entries.len());
         for (device, entry) in entries {
@@ -127,7 +126,7 @@ impl Groups {
         &self,
         key: DeviceKey,
         firmware: &FwspecState,
-        maps: &mut BTreeMap<u32, StreamMap<DeviceKey, Shared>>,
+        maps: &mut BTreeMap<IommuIndex, StreamMap<DeviceKey, Shared>>,
     ) -> KernelAnswer {
         let Some(fwspec) = &firmware.fwspec else { return KernelAnswer::Grouped };
         if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV2(_))) {
@@ -151,13 +150,13 @@ impl Groups {
     fn is_early(&self, key: DeviceKey) -> bool {
         let Some(map) = &self.map else { return false };
         match key {
-            DeviceKey::Node(node) => !map.is_made_by_driver(node.0),
+            DeviceKey::Node(node) => !map.is_made_by_driver(node),
             _ => map.is_acpi(),
         }
     }
 
-    fn kind(&self, iommu: u32) -> Option<IommuKind> {
-        Some(self.map.as_ref()?.iommus().get(index(iommu))?.kind)
+    fn kind(&self, iommu: IommuIndex) -> Option<IommuKind> {
+        Some(self.map.as_ref()?.iommu(iommu)?.kind)
     }
 
     /// Whether a function's DMA can carry a requester ID that no function has.
@@ -168,7 +167,7 @@ impl Groups {
     }
 
     /// SMMUv3s with a master whose StreamID is beyond the stream table.
-    fn beyond_table(&self, entries: &[(DeviceRef, &Entry)], sid_bits: Option<u8>) -> BTreeSet<u32> {
+    fn beyond_table(&self, entries: &[(DeviceRef, &Entry)], sid_bits: Option<u8>) -> BTreeSet<IommuIndex> {
         let Some(bits) = sid_bits.map(|bits| u32::from(bits).min(MAX_STREAM_BITS)) else {
             return BTreeSet::new();
         };
@@ -185,7 +184,7 @@ impl Groups {
         &self,
         entry: &Entry,
         firmware: &FwspecState,
-        owners: &mut BTreeMap<(u32, u32), DeviceKey>,
+        owners: &mut BTreeMap<(IommuIndex, StreamId), DeviceKey>,
     ) -> KernelAnswer {
         if self.map.is_none() {
             return KernelAnswer::Grouped;
@@ -203,7 +202,7 @@ impl Groups {
             return KernelAnswer::Grouped;
         }
         // The kernel ascribes every id to the IOMMU of the first.
-        let ids = || fwspec.ids.iter().filter_map(|stream| Some((fwspec.iommu, stream.id?.0)));
+        let ids = || fwspec.ids.iter().filter_map(|stream| Some((fwspec.iommu, stream.id?)));
         let other = ids().find_map(|id| owners.get(&id).copied().filter(|owner| *owner != entry.key));
         if let Some(owner) = other {
             return KernelAnswer::RefusedAlias { owner };

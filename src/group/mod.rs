@@ -29,7 +29,7 @@ mod tie;
 mod view;
 
 pub use builder::GroupsBuilder;
-pub use device::{Device, DeviceKey, NodeId};
+pub use device::{Device, DeviceKey};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};
 pub use groups::Groups;
 pub use isolation::{IsolationBlocker, Relation, Remedy};

@@ -17,7 +17,7 @@ impl Groups {
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};
     /// use fwspec::pci::PortType;
-    /// use fwspec::{Bdf, Device, Dialect, Groups, IdMap};
+    /// use fwspec::{Bdf, Device, DeviceId, Dialect, Groups, IdMap};
     /// let mut table = Builder::new(6);
     /// let its = table.its_group([0]).id();
     /// table.root_complex(0).maps(0..=0xffff, 0x1_0000, its);
@@ -26,8 +26,8 @@ impl Groups {
     /// let mut groups = Groups::new(map);
     /// groups.add(Device::port(bridge, PortType::PcieToPci, 1..=1)).unwrap();
     /// groups.add(Device::endpoint(nic)).unwrap();
-    /// assert_eq!(groups.msi_of(nic.into()).unwrap().id, 0x1_0100);
-    /// assert_eq!(groups.msi_of(bridge.into()).unwrap().id, 0x1_0008);
+    /// assert_eq!(groups.msi_of(nic.into()).unwrap().id, DeviceId(0x1_0100));
+    /// assert_eq!(groups.msi_of(bridge.into()).unwrap().id, DeviceId(0x1_0008));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn msi_of(&self, device: DeviceKey) -> Option<MsiRequest> {
@@ -36,10 +36,10 @@ impl Groups {
         match device {
             DeviceKey::Pci(function) => map.device_id_of(self.msi_function(function)),
             // The first that leads to a controller (linux drivers/acpi/arm64/iort.c `iort_pmsi_get_dev_id`).
-            DeviceKey::Node(node) => map.device_ids_of(node.0).first().copied(),
+            DeviceKey::Node(node) => map.device_ids_of(node).first().copied(),
             DeviceKey::OnBus { bus, id } => match self.devices.proxies().of(itself) {
-                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.msi_from(bus.0, id),
-                _ => map.msi_from(bus.0, id),
+                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.msi_from(bus, id),
+                _ => map.msi_from(bus, id),
             },
         }
     }

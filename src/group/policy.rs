@@ -3,9 +3,8 @@
 use alloc::vec::Vec;
 
 use crate::Bdf;
-use crate::bytes::index;
 use crate::map::{Fwspec, IdMap};
-use crate::model::{GroupRule, Regions};
+use crate::model::{GroupRule, IommuIndex, Regions};
 use crate::pci::{AcsFlags, Fact, Function, PortType, Topology};
 
 /// Which ties count.
@@ -33,18 +32,18 @@ pub(super) struct Rules<'a> {
 
 impl Rules<'_> {
     /// The rule of an IOMMU's driver.
-    pub(super) fn of(self, iommu: u32) -> Option<GroupRule> {
-        Some(self.map?.iommus().get(index(iommu))?.group_rule)
+    pub(super) fn of(self, iommu: IommuIndex) -> Option<GroupRule> {
+        Some(self.map?.iommu(iommu)?.group_rule)
     }
 
     /// Whether devices that share an id at an IOMMU are tied.
-    pub(super) fn ties_by_id(self, iommu: u32) -> bool {
+    pub(super) fn ties_by_id(self, iommu: IommuIndex) -> bool {
         shared_id_ties(self.policy, self.of(iommu))
     }
 
     /// What the drivers of its IOMMUs put a master with this record into, as an IOMMU that stands for all that share groups and a number
     /// there: masters with one of these in common are one group. Nothing where ids or PCI decide.
-    pub(super) fn units(self, fwspec: &Fwspec) -> impl Iterator<Item = (u32, u32)> + '_ {
+    pub(super) fn units(self, fwspec: &Fwspec) -> impl Iterator<Item = (IommuIndex, u32)> + '_ {
         let first = fwspec.ids.first().and_then(|stream| stream.id).map(|id| id.0);
         let own = match self.of(fwspec.iommu) {
             Some(GroupRule::Instance | GroupRule::Indistinct) => Some((fwspec.iommu, 0)),
@@ -60,15 +59,15 @@ impl Rules<'_> {
             _ => None,
         };
         // Where there are no ids, every IOMMU on the way sees the master as any other of its masters.
-        let others: Vec<u32> = fwspec.others.clone();
+        let others: Vec<IommuIndex> = fwspec.others.clone();
         own.into_iter().chain(others.into_iter().map(|iommu| (iommu, 0)))
     }
 
     /// The first unit of the list that one is in.
-    fn representative(self, iommu: u32, regions: &Regions) -> u32 {
+    fn representative(self, iommu: IommuIndex, regions: &Regions) -> IommuIndex {
         let listed = |other: &GroupRule| matches!(other, GroupRule::Regions(other) if regions.list.is_some() && other.list == regions.list);
         let mut all = self.map.into_iter().flat_map(|map| map.iommus());
-        all.position(|other| listed(&other.group_rule)).map_or(iommu, crate::bytes::saturate)
+        all.position(|other| listed(&other.group_rule)).map_or(iommu, IommuIndex::at)
     }
 }
 

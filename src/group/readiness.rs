@@ -4,24 +4,25 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::entry::DeviceRef;
 use crate::map::Fwspec;
+use crate::model::IommuIndex;
 
 /// The IOMMUs that are not ready yet, and the devices that would have a group if they were.
 ///
 /// A device waits for one IOMMU at a time, one that is pending and that its fwspec names; no list of waiting devices is empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Readiness {
-    pending: BTreeSet<u32>,
-    waiting: BTreeMap<u32, BTreeSet<DeviceRef>>,
+    pending: BTreeSet<IommuIndex>,
+    waiting: BTreeMap<IommuIndex, BTreeSet<DeviceRef>>,
 }
 
 impl Readiness {
     /// None of these IOMMUs is ready.
-    pub(super) fn awaiting(iommus: impl Iterator<Item = u32>) -> Self {
+    pub(super) fn awaiting(iommus: impl Iterator<Item = IommuIndex>) -> Self {
         Readiness { pending: iommus.collect(), waiting: BTreeMap::new() }
     }
 
     /// The IOMMU that has to be ready before a device with this fwspec gets its group.
-    pub(super) fn missing(&self, fwspec: Option<&Fwspec>) -> Option<u32> {
+    pub(super) fn missing(&self, fwspec: Option<&Fwspec>) -> Option<IommuIndex> {
         if self.pending.is_empty() {
             return None;
         }
@@ -29,7 +30,7 @@ impl Readiness {
     }
 
     /// Lets a device wait for an IOMMU.
-    pub(super) fn wait(&mut self, device: DeviceRef, iommu: u32) {
+    pub(super) fn wait(&mut self, device: DeviceRef, iommu: IommuIndex) {
         self.waiting.entry(iommu).or_default().insert(device);
     }
 
@@ -48,7 +49,7 @@ impl Readiness {
     }
 
     /// An IOMMU is ready. Returns the devices that waited for it, and which may have to wait for another one.
-    pub(super) fn ready(&mut self, iommu: u32) -> BTreeSet<DeviceRef> {
+    pub(super) fn ready(&mut self, iommu: IommuIndex) -> BTreeSet<DeviceRef> {
         self.pending.remove(&iommu);
         self.waiting.remove(&iommu).unwrap_or_default()
     }
@@ -85,6 +86,6 @@ impl Readiness {
 }
 
 /// The IOMMUs that a fwspec names, the device's own first.
-fn iommus(fwspec: &Fwspec) -> impl Iterator<Item = u32> + '_ {
+fn iommus(fwspec: &Fwspec) -> impl Iterator<Item = IommuIndex> + '_ {
     core::iter::once(fwspec.iommu).chain(fwspec.ids.iter().map(|stream| stream.iommu))
 }

@@ -5,19 +5,20 @@ use alloc::vec::Vec;
 
 use super::entry::DeviceRef;
 use crate::map::{Fwspec, Stream};
+use crate::model::IommuIndex;
 
 /// Ids by IOMMU. Looking up an id costs one search for each mask that the IOMMU's masters use; `masks` counts the ids that have it,
 /// and has no mask without ids.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Streams {
     /// (IOMMU, mask, id without the masked bits, device).
-    ids: BTreeSet<(u32, u16, u32, DeviceRef)>,
+    ids: BTreeSet<(IommuIndex, u16, u32, DeviceRef)>,
     /// How many entries of `ids` have this mask.
-    masks: BTreeMap<(u32, u16), u32>,
+    masks: BTreeMap<(IommuIndex, u16), u32>,
     /// Masters by what their IOMMU's driver puts them into ([`Rules::units`](super::policy::Rules::units)).
-    masters: BTreeSet<(u32, u32, DeviceRef)>,
+    masters: BTreeSet<(IommuIndex, u32, DeviceRef)>,
     /// The same by master, for those that are in any.
-    units: BTreeMap<DeviceRef, Vec<(u32, u32)>>,
+    units: BTreeMap<DeviceRef, Vec<(IommuIndex, u32)>>,
 }
 
 impl Streams {
@@ -27,10 +28,10 @@ impl Streams {
         &mut self,
         device: DeviceRef,
         fwspec: &Fwspec,
-        units: impl Iterator<Item = (u32, u32)>,
-        by_id: impl Fn(u32) -> bool,
+        units: impl Iterator<Item = (IommuIndex, u32)>,
+        by_id: impl Fn(IommuIndex) -> bool,
     ) {
-        let units: Vec<(u32, u32)> = units.collect();
+        let units: Vec<(IommuIndex, u32)> = units.collect();
         self.masters.extend(units.iter().map(|(iommu, unit)| (*iommu, *unit, device)));
         if !units.is_empty() {
             self.units.insert(device, units);
@@ -89,7 +90,10 @@ impl Streams {
     }
 
     /// Another master of each unit that this one is in, with the IOMMU.
-    pub(super) fn other_masters(&self, device: DeviceRef) -> impl Iterator<Item = (u32, DeviceRef)> + '_ {
+    pub(super) fn other_masters(
+        &self,
+        device: DeviceRef,
+    ) -> impl Iterator<Item = (IommuIndex, DeviceRef)> + '_ {
         self.units.get(&device).into_iter().flatten().filter_map(move |(iommu, unit)| {
             let all = (*iommu, *unit, DeviceRef::MIN)..=(*iommu, *unit, DeviceRef::MAX);
             let mut masters = self.masters.range(all).map(|(.., other)| *other);
@@ -104,6 +108,6 @@ impl Streams {
     }
 }
 
-fn key(stream: &Stream, device: DeviceRef) -> Option<(u32, u16, u32, DeviceRef)> {
+fn key(stream: &Stream, device: DeviceRef) -> Option<(IommuIndex, u16, u32, DeviceRef)> {
     stream.id.map(|id| (stream.iommu, stream.mask, id.0 & !u32::from(stream.mask), device))
 }

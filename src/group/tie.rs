@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::DeviceKey;
-use crate::model::GroupRule;
+use crate::model::{GroupRule, IommuIndex};
 use crate::pci::AliasMask;
 use crate::pci::quirk::{AliasEffect, Row};
 use crate::{Bdf, RequesterId, StreamId};
@@ -29,8 +29,8 @@ pub enum Tie {
     },
     /// They have this id in common at one IOMMU.
     SharedStreamId {
-        /// Index into [`Platform::iommus`](crate::Platform::iommus).
-        iommu: u32,
+        /// The IOMMU.
+        iommu: IommuIndex,
         /// The id that either has.
         id: StreamId,
     },
@@ -87,7 +87,7 @@ impl fmt::Display for Tie {
             Tie::AcsPath { port } => write!(f, "{port} on the way to the root does not isolate"),
             Tie::Multifunction => f.write_str("functions of one slot that do not isolate"),
             Tie::DmaAliasQuirk { row } => write!(f, "one sends as the other: {}", row.citation),
-            Tie::SharedStreamId { iommu, id } => write!(f, "IOMMU {iommu} knows both by {id}"),
+            Tie::SharedStreamId { iommu, id } => write!(f, "IOMMU {} knows both by {id}", iommu.0),
             Tie::Driver { rule } => f.write_str(match rule {
                 GroupRule::Instance => "the IOMMU's driver has one group for all its masters",
                 GroupRule::Indistinct => "the IOMMU tells its masters not apart",

@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use super::Code;
 use super::collect::{Bytes, Findings, relate};
-use crate::model::{ItsUnit, MsiKind};
+use crate::model::{ItsUnit, MsiKind, RequesterIndex};
 use crate::{Format, Platform};
 
 /// Bytes of an MCFG entry.
@@ -68,8 +68,7 @@ fn segments(platform: &Platform, findings: &mut Findings) {
     if platform.format() != Some(Format::Iort) {
         return;
     }
-    let mut described: BTreeSet<u32> = (0_u32..)
-        .zip(&platform.requesters)
+    let mut described: BTreeSet<u32> = RequesterIndex::number(&platform.requesters)
         .filter_map(|(at, _)| platform.segment_of(at))
         .map(|s| s.0)
         .collect();

@@ -8,8 +8,7 @@ use super::Code;
 use super::collect::{Bytes, Findings};
 use super::interval::{Span, overlaps};
 use super::platform::last_input;
-use crate::bytes::saturate;
-use crate::model::{IdMapping, Output, Requester, RequesterKind};
+use crate::model::{IdMapping, Output, Requester, RequesterIndex, RequesterKind};
 use crate::{Dialect, ErrorKind, Format, IdMap, Platform};
 
 /// The code of a record that could not be read in one of these tables; `None` where that of any other table says it all.
@@ -48,13 +47,12 @@ fn record(requester: &Requester, mapping: &IdMapping, len: u32) -> Bytes {
 
 /// Linux takes one ID more than the field counts (linux `rimt_id_map`).
 fn counts(platform: &Platform, linux: &IdMap, spec: &IdMap, findings: &mut Findings) {
-    for (at, requester) in platform.requesters.iter().enumerate() {
+    for (at, requester) in RequesterIndex::number(&platform.requesters) {
         let (table, limit) = match &requester.kind {
             RequesterKind::Bus(bus) => (bus.streams.as_ref(), last_input(bus)),
             RequesterKind::Component(component) => (Some(&component.table), u32::MAX),
             _ => (None, 0),
         };
-        let at = saturate(at);
         for mapping in table.iter().flat_map(|table| &table.mappings) {
             if mapping.first == mapping.last {
                 let message = format_args!(

@@ -8,8 +8,7 @@ use core::fmt;
 
 use super::Code;
 use super::collect::{Bytes, Findings};
-use crate::bytes::index;
-use crate::group::{DeviceKey, GroupId, KernelAnswer, NodeId, Policy, Tie};
+use crate::group::{DeviceKey, GroupId, KernelAnswer, Policy, Tie};
 use crate::limits::MAX_MEMBERS_NAMED;
 use crate::{Bdf, Groups, IdMap, IommuKind, Platform};
 
@@ -37,7 +36,7 @@ impl Machine<'_> {
     fn add(&self, findings: &mut Findings, code: Code, device: DeviceKey, message: fmt::Arguments<'_>) {
         let requester = match device {
             DeviceKey::Pci(bdf) => self.map.hosts_of(bdf.segment).next(),
-            DeviceKey::Node(node) | DeviceKey::OnBus { bus: node, .. } => Some(node.0),
+            DeviceKey::Node(node) | DeviceKey::OnBus { bus: node, .. } => Some(node),
         };
         let origin = requester.and_then(|requester| self.map.requester_origin(requester));
         let offset = origin.map_or(0, |origin| origin.at.offset);
@@ -48,7 +47,7 @@ impl Machine<'_> {
 
     fn name(&self, device: DeviceKey) -> String {
         match device {
-            DeviceKey::Node(NodeId(node)) => match self.map.requester_origin(node) {
+            DeviceKey::Node(node) => match self.map.requester_origin(node) {
                 Some(origin) => self.platform.label(origin).to_string(),
                 None => device.to_string(),
             },
@@ -106,7 +105,7 @@ impl Machine<'_> {
                 continue;
             };
             let beyond = fwspec.ids.iter().find(|stream| {
-                let kind = self.map.iommus().get(index(stream.iommu)).map(|iommu| iommu.kind);
+                let kind = self.map.iommu(stream.iommu).map(|iommu| iommu.kind);
                 matches!(kind, Some(IommuKind::SmmuV3 { .. }))
                     && stream.id.is_some_and(|id| id.0.checked_shr(bits.into()).unwrap_or(0) != 0)
             });

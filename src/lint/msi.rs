@@ -8,8 +8,8 @@ use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, common, gaps, overlaps, union};
 use super::platform::{Ids, last_input};
 use super::streams::{Produced, record_length};
-use crate::bytes::{index, saturate};
-use crate::model::{IdMapping, MsiKind, MsiRoute, Output, RequesterKind, Target};
+use crate::bytes::index;
+use crate::model::{IdMapping, IommuIndex, MsiKind, MsiRoute, Output, RequesterIndex, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform};
 
 /// StreamIDs that devices have and that no mapping of their SMMUv3 takes on to an ITS group (IORT).
@@ -17,13 +17,13 @@ pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findi
     if !platform.msi_controllers.iter().any(|controller| matches!(controller.kind, MsiKind::ItsGroup(_))) {
         return;
     }
-    for (at, iommu) in platform.iommus.iter().enumerate() {
-        let Some(ids) = produced.ids.get(at).filter(|ids| !ids.is_empty()) else { continue };
+    for (at, iommu) in IommuIndex::number(&platform.iommus) {
+        let Some(ids) = at.entry(&produced.ids).filter(|ids| !ids.is_empty()) else { continue };
         if !matches!(iommu.kind, IommuKind::SmmuV3 { .. }) {
             continue;
         }
         let onward: Vec<Span<()>> = map
-            .device_records(saturate(at))
+            .device_records(at)
             .filter(|record| matches!(record.target, Target::Msi(_)))
             .map(|record| Span { first: record.first, last: record.last, of: () })
             .collect();
@@ -47,10 +47,10 @@ pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findi
 /// A node whose ids become DeviceIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sender {
-    /// Index into [`Platform::requesters`].
-    Requester(u32),
-    /// Index into [`Platform::iommus`].
-    Iommu(u32),
+    /// A requester.
+    Requester(RequesterIndex),
+    /// An IOMMU.
+    Iommu(IommuIndex),
 }
 
 /// A source of DeviceIDs: the node, and the record of it.
@@ -87,15 +87,15 @@ pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> 
             constant: matches!(mapping.output, Output::Constant(_)),
             record: (node, mapping.offset, record_length(platform, mapping)),
         };
-        if let (Some((first, last)), Some(list)) = (ids, all.get_mut(index(controller))) {
+        if let (Some((first, last)), Some(list)) = (ids, all.get_mut(controller.position())) {
             list.push(Span { first, last, of });
         }
     };
-    for (at, iommu) in platform.iommus.iter().enumerate() {
-        let ids = produced.ids.get(at).map(|ids| union(ids)).unwrap_or_default();
-        let (from, node) = (Sender::Iommu(saturate(at)), iommu.origin.at.offset);
+    for (at, iommu) in IommuIndex::number(&platform.iommus) {
+        let ids = at.entry(&produced.ids).map(|ids| union(ids)).unwrap_or_default();
+        let (from, node) = (Sender::Iommu(at), iommu.origin.at.offset);
         // Only StreamIDs that somebody has become DeviceIDs.
-        for record in map.device_records(saturate(at)) {
+        for record in map.device_records(at) {
             for part in common(&ids, &[(record.first, record.last)]) {
                 add(from, node, record, Some(part));
             }
@@ -106,8 +106,8 @@ pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> 
             add(from, node, own, None);
         }
     }
-    for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
-        let (at, node) = (saturate(at), requester.origin.at.offset);
+    for (at, requester) in RequesterIndex::number(&platform.requesters).filter(|(_, r)| r.available) {
+        let node = requester.origin.at.offset;
         let from = Sender::Requester(at);
         match &requester.kind {
             RequesterKind::Bus(bus) => {

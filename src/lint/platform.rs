@@ -13,14 +13,12 @@ use super::companion;
 use super::interval::{Span, common, gaps, next_within, union};
 use super::msi;
 use super::streams::{self, Produced};
-use crate::bytes::{index, saturate};
 use crate::limits::MAX_RANGES_NAMED;
 use crate::map::NoStream;
-use crate::model::{BusKind, IdBus, IdMapping, MsiRoute, Requester, RequesterKind, Target};
-use crate::{CountRule, Dialect, Format, IdMap, Platform, Segment};
-
-/// The highest requester ID (PCIe 6.0 §2.2.6.2).
-const LAST_RID: u32 = 0xffff;
+use crate::model::{
+    BusKind, HostedFunction, IdBus, IdMapping, MsiRoute, Requester, RequesterIndex, RequesterKind, Target,
+};
+use crate::{CountRule, Dialect, Format, IdMap, InputIds, Platform, RequesterId, Segment};
 
 /// Whose reading is compared with Linux's. That FreeBSD loses the last ID of every range is no news of one table.
 const COMPARED: [Dialect; 3] =
@@ -28,7 +26,7 @@ const COMPARED: [Dialect; 3] =
 
 /// The last input that a bus can have.
 pub(super) fn last_input(bus: &IdBus) -> u32 {
-    if matches!(bus.kind, BusKind::Pci { .. }) { LAST_RID } else { u32::MAX }
+    if matches!(bus.kind, BusKind::Pci { .. }) { InputIds::REQUESTER_IDS.last } else { u32::MAX }
 }
 
 pub(super) fn check(platform: &Platform, findings: &mut Findings) {
@@ -41,10 +39,9 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
     msi::shared(platform, &map, &produced, findings);
     stranded(platform, &produced, findings);
     let functions = platform.iommus.iter().filter_map(|iommu| iommu.function);
-    let mut functions: Vec<(u32, u32)> = functions.map(|(host, rid)| (host, rid.0.into())).collect();
+    let mut functions: Vec<HostedFunction> = functions.collect();
     functions.sort_unstable();
-    for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
-        let at = saturate(at);
+    for (at, requester) in RequesterIndex::number(&platform.requesters).filter(|(_, r)| r.available) {
         match &requester.kind {
             RequesterKind::Bus(bus) => {
                 if let BusKind::Pci { segment, first_bus, last_bus, .. } = bus.kind
@@ -99,7 +96,7 @@ fn masked(buses: &[(u32, u32)], bus: &IdBus) -> Vec<(u32, u32)> {
         let first = number << 8 & mask;
         Span { first, last: first | mask & 0xff, of: () }
     };
-    if mask == LAST_RID {
+    if mask == InputIds::REQUESTER_IDS.last {
         return buses.to_vec();
     }
     union(&buses.iter().flat_map(|(first, last)| first >> 8..=last >> 8).map(within).collect::<Vec<_>>())
@@ -107,20 +104,20 @@ fn masked(buses: &[(u32, u32)], bus: &IdBus) -> Vec<(u32, u32)> {
 
 /// The bits of a requester ID that the map of a host looks at.
 pub(super) fn mask(bus: &IdBus) -> u32 {
-    bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX) & LAST_RID
+    bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX) & InputIds::REQUESTER_IDS.last
 }
 
 /// A PCI host whose map is asked.
 struct Host<'a> {
     platform: &'a Platform,
     map: &'a IdMap,
-    at: u32,
+    at: RequesterIndex,
     requester: &'a Requester,
     bus: &'a IdBus,
     /// Its requester IDs after the mask.
     buses: Vec<(u32, u32)>,
-    /// IOMMUs that are functions: host and requester ID, sorted.
-    functions: &'a [(u32, u32)],
+    /// IOMMUs that are functions, sorted.
+    functions: &'a [HostedFunction],
 }
 
 impl Host<'_> {
@@ -177,8 +174,11 @@ impl Host<'_> {
 
     /// Without ids that the mask never leaves, and without the IOMMU itself where it is a function of the bus.
     fn real(&self, ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
-        let itself =
-            |first: u32, last: u32| first == last && self.functions.binary_search(&(self.at, first)).is_ok();
+        let itself = |first: u32, last: u32| {
+            let rid = u16::try_from(first).ok().filter(|_| first == last).map(RequesterId);
+            let function = rid.map(|rid| HostedFunction { host: self.at, rid });
+            function.is_some_and(|function| self.functions.binary_search(&function).is_ok())
+        };
         ids.into_iter()
             .filter(|(first, last)| self.leaves_mask((*first, *last)) && !itself(*first, *last))
             .collect()
@@ -199,21 +199,19 @@ fn stranded(platform: &Platform, produced: &Produced, findings: &mut Findings) {
     let unions: Vec<Vec<(u32, u32)>> = produced.ids.iter().map(|ids| union(ids)).collect();
     for reserved in platform.reserved.iter().filter(|reserved| !reserved.streams.is_empty()) {
         let reaches = |range: &crate::model::StreamRange| {
-            unions
-                .get(index(range.iommu))
-                .is_some_and(|ids| !common(ids, &[(range.first, range.last)]).is_empty())
+            let ids = range.iommu.entry(&unions);
+            ids.is_some_and(|ids| !common(ids, &[(range.first.0, range.last.0)]).is_empty())
         };
         if reserved.streams.iter().any(reaches) {
             continue;
         }
         let Some(range) = reserved.streams.first() else { continue };
         let subject = reserved.origin.at.offset;
-        let iommu =
-            platform.iommus.get(index(range.iommu)).map(|iommu| platform.label(iommu.origin).to_string());
+        let iommu = platform.iommu(range.iommu).map(|iommu| platform.label(iommu.origin).to_string());
         let message = format_args!(
             "{} is for StreamID{} of {}, which no device has",
             platform.label(reserved.origin),
-            Ids(&[(range.first, range.last)]),
+            Ids(&[(range.first.0, range.last.0)]),
             iommu.unwrap_or_default()
         );
         findings.add(Code::RmrStranded, Bytes { subject, offset: subject, len: 16 }, message);
@@ -223,15 +221,15 @@ fn stranded(platform: &Platform, produced: &Produced, findings: &mut Findings) {
 /// Buses that other systems read in another way.
 fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
     let buses = || {
-        platform.requesters.iter().enumerate().filter_map(|(at, requester)| match &requester.kind {
+        RequesterIndex::number(&platform.requesters).filter_map(|(at, requester)| match &requester.kind {
             // Of a RIMT it is said record by record, see `companion`.
             RequesterKind::Bus(bus) if requester.origin.format != Format::Rimt => {
-                Some((saturate(at), requester, last_input(bus)))
+                Some((at, requester, last_input(bus)))
             }
             _ => None,
         })
     };
-    let mut told: BTreeSet<u32> = BTreeSet::new();
+    let mut told: BTreeSet<RequesterIndex> = BTreeSet::new();
     // One map after the other: each is as large as the platform.
     for other in COMPARED.iter().map(|dialect| IdMap::build(platform, *dialect)) {
         for (at, requester, limit) in buses() {
@@ -254,7 +252,7 @@ fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
 pub(super) fn first_difference(
     a: &IdMap,
     b: &IdMap,
-    requester: u32,
+    requester: RequesterIndex,
     limit: u32,
 ) -> Option<(u32, String, String)> {
     let (mut left, mut right) = (a.counted_ranges(requester, limit), b.counted_ranges(requester, limit));
@@ -271,7 +269,7 @@ pub(super) fn first_difference(
     Some((id, answer(a, requester, id), answer(b, requester, id)))
 }
 
-fn answer(map: &IdMap, requester: u32, id: u32) -> String {
+fn answer(map: &IdMap, requester: RequesterIndex, id: u32) -> String {
     let stream = match map.stream_from(requester, id) {
         Ok(stream) => stream,
         Err(NoStream::Errno { errno, .. }) => return errno.to_string(),

@@ -8,16 +8,16 @@ use alloc::vec::Vec;
 use super::Code;
 use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, overlaps};
-use crate::bytes::{index, saturate};
+use crate::bytes::index;
 use crate::map::{StreamMap, StreamRefusal, StreamVerdict, entries_of};
-use crate::model::{IdMapping, Output, Requester, RequesterKind, Target};
+use crate::model::{IdMapping, IommuIndex, Output, Requester, RequesterIndex, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform, Stream};
 
 /// Whose StreamIDs a range is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Owner {
-    /// Index into [`Platform::requesters`].
-    pub(super) requester: u32,
+    /// The requester.
+    pub(super) requester: RequesterIndex,
     /// The input that becomes the first id; `None` for ids that the requester has by itself.
     pub(super) input: Option<u32>,
     /// Offset and length of the record that says so.
@@ -64,8 +64,7 @@ impl Produced {
         let mut produced = Produced::default();
         produced.ids.resize_with(platform.iommus.len(), Vec::new);
         produced.masked.resize_with(platform.iommus.len(), Vec::new);
-        for (at, requester) in platform.requesters.iter().enumerate().filter(|(_, r)| r.available) {
-            let at = saturate(at);
+        for (at, requester) in RequesterIndex::number(&platform.requesters).filter(|(_, r)| r.available) {
             match &requester.kind {
                 RequesterKind::Bus(bus) => {
                     let asked = match bus.kind {
@@ -113,7 +112,7 @@ impl Produced {
 
     fn own(&mut self, stream: Stream, owner: Owner) {
         let Some(id) = stream.id else { return };
-        match self.masked.get_mut(index(stream.iommu)) {
+        match self.masked.get_mut(stream.iommu.position()) {
             Some(masked) if stream.mask != 0 => {
                 masked.push((u16::try_from(id.0).unwrap_or(u16::MAX), stream.mask, owner));
             }
@@ -121,8 +120,8 @@ impl Produced {
         }
     }
 
-    fn add(&mut self, iommu: u32, span: Span<Owner>) {
-        if let Some(ids) = self.ids.get_mut(index(iommu)) {
+    fn add(&mut self, iommu: IommuIndex, span: Span<Owner>) {
+        if let Some(ids) = self.ids.get_mut(iommu.position()) {
             ids.push(span);
         }
     }
@@ -133,7 +132,7 @@ fn one_instance(streams: &[Stream]) -> bool {
 }
 
 fn bytes(platform: &Platform, owner: Owner) -> Bytes {
-    let requester = platform.requesters.get(index(owner.requester));
+    let requester = platform.requester(owner.requester);
     let subject = requester.map_or(0, |requester| requester.origin.at.offset);
     Bytes { subject, offset: owner.record.0, len: owner.record.1 }
 }
@@ -177,7 +176,7 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
 }
 
 fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::String {
-    let requester = platform.requesters.get(index(span.of.requester));
+    let requester = platform.requester(span.of.requester);
     let name = requester.map(|requester| platform.label(requester.origin).to_string()).unwrap_or_default();
     match span.of.input {
         Some(input) => alloc::format!("{:#x} on {name}", input.saturating_add(id.saturating_sub(span.first))),
@@ -189,20 +188,20 @@ fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::Str
 /// the firmware, then those that drivers make (linux `arm_smmu_master_alloc_smes`, `arm_smmu_device_group`). Functions on a bus are
 /// not among them: which there are only the machine shows.
 pub(super) fn conflicts(platform: &Platform, map: &IdMap, findings: &mut Findings) {
-    let mut maps: BTreeMap<u32, StreamMap<u32, u32>> = BTreeMap::new();
-    let is_v2 = |iommu: u32| {
-        let iommu = platform.iommus.get(index(iommu));
+    let mut maps: BTreeMap<IommuIndex, StreamMap<RequesterIndex, RequesterIndex>> = BTreeMap::new();
+    let is_v2 = |iommu: IommuIndex| {
+        let iommu = platform.iommu(iommu);
         iommu.is_some_and(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)))
     };
     for late in [false, true] {
-        let each = (0_u32..).zip(&platform.requesters);
+        let each = RequesterIndex::number(&platform.requesters);
         for (at, requester) in each.filter(|(_, one)| one.available && one.made_by_driver == late) {
             let Some(record) = map.fwspec_of(at).fwspec.filter(|record| is_v2(record.iommu)) else {
                 continue;
             };
             let entries = maps.entry(record.iommu).or_default();
             let verdict = entries.admit(at, entries_of(&record.ids), || at);
-            let smmu = platform.iommus.get(index(record.iommu)).map(|iommu| iommu.origin);
+            let smmu = platform.iommu(record.iommu).map(|iommu| iommu.origin);
             let Some(smmu) = smmu.map(|origin| platform.label(origin)) else { continue };
             Refused { platform, requester, smmu, late }.tell(verdict, findings);
         }
@@ -218,14 +217,19 @@ struct Refused<'a> {
 }
 
 impl Refused<'_> {
-    fn tell(&self, verdict: Result<StreamVerdict<u32, u32>, StreamRefusal<u32>>, findings: &mut Findings) {
+    fn tell(
+        &self,
+        verdict: Result<StreamVerdict<RequesterIndex, RequesterIndex>, StreamRefusal<RequesterIndex>>,
+        findings: &mut Findings,
+    ) {
         let subject = self.requester.origin.at.offset;
         let place = Bytes { subject, offset: subject, len: 0 };
         let (name, smmu) = (self.platform.label(self.requester.origin), self.smmu);
-        let other = |at: u32| self.platform.requesters.get(index(at)).map(|other| other.origin);
-        let label =
-            |at: u32| other(at).map(|origin| self.platform.label(origin).to_string()).unwrap_or_default();
-        let related = |finding: Option<&mut super::Finding>, at: u32| {
+        let other = |at: RequesterIndex| self.platform.requester(at).map(|other| other.origin);
+        let label = |at: RequesterIndex| {
+            other(at).map(|origin| self.platform.label(origin).to_string()).unwrap_or_default()
+        };
+        let related = |finding: Option<&mut super::Finding>, at: RequesterIndex| {
             let Some(subject) = other(at).map(|origin| origin.at.offset) else { return };
             relate(finding, Bytes { subject, offset: subject, len: 0 }, format_args!("the other master"));
         };

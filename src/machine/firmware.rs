@@ -10,7 +10,7 @@ use crate::acpi::viot::Viot;
 use crate::acpi::{Madt, Mcfg};
 use crate::dt::Tree;
 use crate::limits::MAX_PLACES;
-use crate::model::{Requester, RequesterKind};
+use crate::model::{Requester, RequesterIndex, RequesterKind};
 use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, Source};
 
 use super::recognise::{Kind, recognise};
@@ -174,11 +174,11 @@ impl Firmware {
     }
 
     /// The requesters that people may mean by `name`: a device-tree path or alias, a namespace path (with or without the
-    /// underscores that pad it), a place such as `IORT+0x8c`. Indices into [`Platform::requesters`]. A device-tree node with
+    /// underscores that pad it), a place such as `IORT+0x8c`. A device-tree node with
     /// both `iommus` and `iommu-map` is two requesters.
-    pub fn requesters_named(&self, name: &str) -> Vec<u32> {
+    pub fn requesters_named(&self, name: &str) -> Vec<RequesterIndex> {
         let node = self.tree().and_then(|tree| tree.find(name)).map(|node| node.offset());
-        let known = self.platform.requesters.iter().enumerate().filter(|(_, requester)| {
+        let known = RequesterIndex::number(&self.platform.requesters).filter(|(_, requester)| {
             let path = match &requester.kind {
                 RequesterKind::Component(component) => Some(component.path.as_bytes()),
                 _ => None,
@@ -187,26 +187,26 @@ impl Firmware {
                 || node == Some(requester.origin.at.offset)
                 || self.platform.label(requester.origin).to_string() == name
         });
-        known.map(|(at, _)| crate::bytes::saturate(at)).collect()
+        known.map(|(at, _)| at).collect()
     }
 
     /// The segment that a bare requester ID is on: that of the only PCI host there is, else 0.
     pub fn segment_of_bare_ids(&self) -> Segment {
-        let requesters = 0..crate::bytes::saturate(self.platform.requesters.len());
-        let mut segments = requesters.filter_map(|at| self.platform.segment_of(at));
+        let requesters = RequesterIndex::number(&self.platform.requesters);
+        let mut segments = requesters.filter_map(|(at, _)| self.platform.segment_of(at));
         let first = segments.next();
         first.filter(|first| segments.all(|segment| segment == *first)).unwrap_or(Segment(0))
     }
 
-    /// The PCI function that people mean by the path or alias of its device-tree node: its host, as an index into
-    /// [`Platform::requesters`], and its requester ID, where the tree says the number of its bus.
-    pub fn pci_function_named(&self, name: &str) -> Option<(u32, Option<RequesterId>)> {
+    /// The PCI function that people mean by the path or alias of its device-tree node: its host, and its requester ID,
+    /// where the tree says the number of its bus.
+    pub fn pci_function_named(&self, name: &str) -> Option<(RequesterIndex, Option<RequesterId>)> {
         let index = self.tree()?.index().ok()?;
         let function = index.pci_function(index.find(name)?)?;
         let host = index.offset(function.host);
         let is_host = |r: &Requester| r.origin.at.offset == host && matches!(r.kind, RequesterKind::Bus(_));
         let host = self.platform.requesters.iter().position(is_host)?;
-        Some((crate::bytes::saturate(host), function.rid))
+        Some((RequesterIndex::at(host), function.rid))
     }
 }
 

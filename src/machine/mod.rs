@@ -39,7 +39,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::group::{BusError, GroupsBuilder, Policy};
-use crate::model::RequesterKind;
+use crate::model::{RequesterIndex, RequesterKind};
 use crate::{Device, Dialect, Groups, IdMap, Segment};
 
 pub use collect::Collector;
@@ -122,12 +122,12 @@ impl Machine {
     /// Named components and device-tree masters: devices on no PCI bus.
     pub fn platform_devices(&self) -> impl Iterator<Item = Device> + '_ {
         let platform = self.firmware.iter().map(|firmware| &firmware.platform);
-        let requesters = platform.flat_map(|platform| platform.requesters.iter().zip(0_u32..));
-        let alone = requesters.filter(|(requester, _)| {
+        let requesters = platform.flat_map(|platform| RequesterIndex::number(&platform.requesters));
+        let alone = requesters.filter(|(_, requester)| {
             requester.available
                 && matches!(requester.kind, RequesterKind::Component(_) | RequesterKind::Master(_))
         });
-        alone.map(|(_, at)| Device::platform(crate::NodeId(at)))
+        alone.map(|(requester, _)| Device::platform(requester))
     }
 
     /// Says at the listings that the requester ID of some functions is not known.

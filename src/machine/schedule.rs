@@ -1,11 +1,12 @@
 //! The order in which things happened, or shall: a text of events for the probe-order world, or lines of a kernel log.
 
+use crate::model::IommuIndex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::Bdf;
 use crate::group::Groups;
 use crate::simulate::Event;
-use crate::{Bdf, bytes};
 
 /// What Linux says when it gives a device its group (drivers/iommu/iommu.c `iommu_group_add_device`).
 const ADDED: &str = ": Adding to iommu group ";
@@ -142,15 +143,15 @@ fn there(device: Bdf, groups: &Groups) -> Result<Bdf, ScheduleErrorKind> {
     groups.topology().get(device).map(|_| device).ok_or(ScheduleErrorKind::Absent(device))
 }
 
-/// The index of the IOMMU that people call so; `None` for all.
-fn iommu(name: &str, groups: &Groups) -> Result<Option<u32>, ScheduleErrorKind> {
+/// The IOMMU that people call so; `None` for all.
+fn iommu(name: &str, groups: &Groups) -> Result<Option<IommuIndex>, ScheduleErrorKind> {
     if name == "all" {
         return Ok(None);
     }
     let map = groups.map();
     let labels = || {
-        let count = map.map_or(0, |map| map.iommus().len());
-        (0..bytes::saturate(count)).filter_map(|at| Some((at, map?.iommu_label(at)?)))
+        map.into_iter()
+            .flat_map(|map| IommuIndex::number(map.iommus()).map(|(at, iommu)| (at, map.label(iommu.origin))))
     };
     let called =
         |label: &crate::model::Label<'_>| label.to_string() == name || label.short().to_string() == name;

@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::model::{
-    Admission, BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiIndex, MsiRoute,
-    NamedComponent, Origin, Output, Platform, PlatformMaster, Requester, RequesterKind, SmmuModel, Target,
+    Admission, BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MasterMsi, MsiIndex,
+    MsiRoute, NamedComponent, Origin, Output, Platform, PlatformMaster, Requester, RequesterIndex,
+    RequesterKind, SmmuModel, Target,
 };
 use crate::{
-    ComponentRule, CountRule, Dialect, DriverRule, Format, LastIdRule, MapCells, MasterRule, MsiIndexRule,
-    SingleRule,
+    ComponentRule, CountRule, DeviceId, Dialect, DriverRule, Format, LastIdRule, MapCells, MasterRule,
+    MsiIndexRule, SingleRule,
 };
 
 use super::chain::{Hop, Place};
@@ -52,8 +53,7 @@ impl IdMap {
                 .map(|requester| Rules::of(dialect, requester.origin).requester(requester, &iommus))
                 .collect(),
             iommus,
-            made_by_driver: (0_u32..)
-                .zip(&platform.requesters)
+            made_by_driver: RequesterIndex::number(&platform.requesters)
                 .filter(|(_, one)| one.made_by_driver && matches!(one.kind, RequesterKind::Master(_)))
                 .map(|(at, _)| at)
                 .collect(),
@@ -148,7 +148,7 @@ impl IdMap {
         streams: &[Stream],
     ) -> Option<NoStream> {
         let named = |stream: &Stream| {
-            let driver = platform.iommus.get(crate::bytes::index(stream.iommu))?.driver?;
+            let driver = platform.iommu(stream.iommu)?.driver?;
             let Admission::Named(names) = driver.admission else { return None };
             let name = platform.device_name(requester);
             let taken = name.is_some_and(|name| names.contains(&name.as_str()));
@@ -161,7 +161,7 @@ impl IdMap {
         let stream = |specifier: &crate::model::Specifier| -> Option<Stream> {
             let start = crate::bytes::index(specifier.index);
             let cells = master.cells.get(start..start.checked_add(usize::from(specifier.count))?)?;
-            Some(self.iommus.get(crate::bytes::index(specifier.iommu))?.stream(specifier.iommu, cells))
+            Some(specifier.iommu.entry(&self.iommus)?.stream(specifier.iommu, cells))
         };
         let mut streams = Vec::with_capacity(master.streams.len());
         let counted = match self.dialect.masters {
@@ -169,8 +169,7 @@ impl IdMap {
             MasterRule::FirstEntry => master.streams.get(..1).unwrap_or_default(),
         };
         streams.extend(counted.iter().filter_map(stream));
-        let msi =
-            |(controller, id): &(u32, Option<u32>)| Some(MsiRequest { controller: *controller, id: (*id)? });
+        let msi = |entry: &MasterMsi| Some(MsiRequest { controller: entry.controller, id: entry.id? });
         OwnIds {
             refused: match streams.is_empty() {
                 true => Some(NoStream::NoMap),
@@ -185,18 +184,16 @@ impl IdMap {
 /// The hosts of each segment, table after table in the order in which Linux asks them (`acpi_iommu_configure_id`), and of each table
 /// those that the dialect asks.
 fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
-    let host = |(position, requester): (usize, &Requester)| match &requester.kind {
+    let host = |(index, requester): (RequesterIndex, &Requester)| match &requester.kind {
         RequesterKind::Bus(bus) => match bus.kind {
-            BusKind::Pci { segment, .. } => Some(Host {
-                segment,
-                format: requester.origin.format,
-                requester: crate::bytes::saturate(position),
-            }),
+            BusKind::Pci { segment, .. } => {
+                Some(Host { segment, format: requester.origin.format, requester: index })
+            }
             BusKind::Other => None,
         },
         _ => None,
     };
-    let mut hosts: Vec<_> = requesters.iter().enumerate().filter_map(host).collect();
+    let mut hosts: Vec<_> = RequesterIndex::number(requesters).filter_map(host).collect();
     hosts.sort_unstable();
     if dialect.root_complex == crate::RootComplexRule::First {
         hosts.dedup_by_key(|host| (host.segment, host.format));
@@ -208,7 +205,7 @@ fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
 fn own_request(mappings: &[IdMapping], own: Option<u32>) -> Option<MsiRequest> {
     let mapping = mappings.get(crate::bytes::index(own?))?;
     match (mapping.output, mapping.target) {
-        (Output::Constant(id), Target::Msi(controller)) => Some(MsiRequest { controller, id }),
+        (Output::Constant(id), Target::Msi(controller)) => Some(MsiRequest { controller, id: DeviceId(id) }),
         _ => None,
     }
 }
@@ -292,7 +289,7 @@ impl Rules {
             return Err(NoStream::FirstNull);
         }
         let iommu_of = |target| match target {
-            Target::Iommu(iommu) => Some((iommu, iommus.get(crate::bytes::index(iommu))?)),
+            Target::Iommu(iommu) => Some((iommu, iommu.entry(iommus)?)),
             _ => None,
         };
         // The target of most ranges is that of the range before.

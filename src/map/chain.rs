@@ -2,8 +2,8 @@
 
 use crate::bytes::index;
 use crate::limits::MAX_HOPS;
-use crate::model::{Errno, IdMapping, Output, Target};
-use crate::{Segment, StreamId};
+use crate::model::{Errno, IdMapping, IommuIndex, MsiControllerIndex, Output, RequesterIndex, Target};
+use crate::{DeviceId, Segment, StreamId};
 
 use super::{Fwspec, IdMap, MappedIommu, MappedRoute, MappedTable, Stream};
 
@@ -60,20 +60,20 @@ pub enum NoStream {
     /// The IOMMU may not be used: disabled, or of a model that nobody drives.
     #[error("its IOMMU is disabled or of an unknown model")]
     IommuUnavailable {
-        /// Index into [`Platform::iommus`](crate::Platform::iommus).
-        iommu: u32,
+        /// The IOMMU.
+        iommu: IommuIndex,
     },
     /// No driver of Linux binds to the IOMMU, or it takes no master at all (linux `of_iommu_xlate`: no operations are registered).
     #[error("no Linux driver translates for its IOMMU")]
     NoDriver {
-        /// Index into [`Platform::iommus`](crate::Platform::iommus).
-        iommu: u32,
+        /// The IOMMU.
+        iommu: IommuIndex,
     },
     /// The IOMMU's driver takes some masters only (linux `ipmmu_device_is_allowed`).
     #[error("the driver of its IOMMU does not take this device")]
     NotAdmitted {
-        /// Index into [`Platform::iommus`](crate::Platform::iommus).
-        iommu: u32,
+        /// The IOMMU.
+        iommu: IommuIndex,
     },
     /// Ids on IOMMUs of two different drivers (linux `iommu_fwspec_init` answers EINVAL).
     #[error("its ids are on IOMMUs of two kinds, and Linux refuses that")]
@@ -86,10 +86,10 @@ pub enum NoStream {
 /// The DeviceID of an MSI and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MsiRequest {
-    /// Index into [`Platform::msi_controllers`](crate::Platform::msi_controllers).
-    pub controller: u32,
+    /// The MSI controller.
+    pub controller: MsiControllerIndex,
     /// The DeviceID.
-    pub id: u32,
+    pub id: DeviceId,
 }
 
 /// One step: where the id is now.
@@ -138,13 +138,12 @@ impl Together {
 }
 
 impl IdMap {
-    /// The StreamID of id `input` on the bus of this requester (index into
-    /// [`Platform::requesters`](crate::Platform::requesters)): a requester ID on a PCI host, an ICID on an fsl-mc bus.
+    /// The StreamID of id `input` on the bus of this requester: a requester ID on a PCI host, an ICID on an fsl-mc bus.
     ///
     /// # Errors
     /// [`NoStream`] says what stands in the way.
     #[inline]
-    pub fn stream_from(&self, requester: u32, input: u32) -> Result<Stream, NoStream> {
+    pub fn stream_from(&self, requester: RequesterIndex, input: u32) -> Result<Stream, NoStream> {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
         match table.and_then(|table| table.index.straight(input & table.mask)) {
             Some((iommu, id)) => Ok(Stream { iommu, id: Some(StreamId(id)), mask: 0 }),
@@ -153,7 +152,7 @@ impl IdMap {
     }
 
     /// As `stream_from`, by the records themselves.
-    fn stream_by_hops(&self, requester: u32, input: u32) -> Result<Stream, NoStream> {
+    fn stream_by_hops(&self, requester: RequesterIndex, input: u32) -> Result<Stream, NoStream> {
         match self.leave(requester, input)? {
             Place::Msi(_) => Err(NoStream::Bypass { input }),
             Place::Iommu(stream) => self.usable(stream.iommu).map(|()| stream),
@@ -161,10 +160,12 @@ impl IdMap {
     }
 
     /// The DeviceID that MSIs of id `input` on the bus of this requester carry.
-    pub fn msi_from(&self, requester: u32, input: u32) -> Option<MsiRequest> {
+    pub fn msi_from(&self, requester: RequesterIndex, input: u32) -> Option<MsiRequest> {
         match self.route_of(requester)? {
             MappedRoute::Absent | MappedRoute::Inherited(_) => None,
-            MappedRoute::Direct(controller) => Some(MsiRequest { controller: *controller, id: input }),
+            MappedRoute::Direct(controller) => {
+                Some(MsiRequest { controller: *controller, id: DeviceId(input) })
+            }
             MappedRoute::Table(table) => {
                 let MappedTable { mask, index, cells } = table.as_ref();
                 let masked = input & mask;
@@ -175,7 +176,7 @@ impl IdMap {
                     Output::Cells { count: 0, .. } => input,
                     _ => first_cell(range, masked, cells)?,
                 };
-                Some(MsiRequest { controller, id })
+                Some(MsiRequest { controller, id: DeviceId(id) })
             }
             MappedRoute::Streams => match self.leave(requester, input).ok()? {
                 Place::Msi(request) => Some(request),
@@ -185,14 +186,14 @@ impl IdMap {
     }
 
     /// From a requester to the first IOMMU or MSI controller.
-    pub(super) fn leave(&self, requester: u32, input: u32) -> Result<Place, NoStream> {
+    pub(super) fn leave(&self, requester: RequesterIndex, input: u32) -> Result<Place, NoStream> {
         self.leave_together(requester, input, 0).map(|(place, _)| place)
     }
 
     /// As [`leave`](IdMap::leave) after so many hops, and which inputs behind this one go the same way.
     pub(super) fn leave_together(
         &self,
-        requester: u32,
+        requester: RequesterIndex,
         input: u32,
         hops: usize,
     ) -> Result<(Place, Together), NoStream> {
@@ -217,7 +218,7 @@ impl IdMap {
         }
         match range.target {
             Target::Iommu(iommu) => {
-                let driver = self.iommus.get(index(iommu)).ok_or(NoStream::NoMap)?;
+                let driver = iommu.entry(&self.iommus).ok_or(NoStream::NoMap)?;
                 let stream = match range.output {
                     Output::Cells { index: at, count } => driver.stream(iommu, specifier(cells, at, count)),
                     _ => driver.stream(iommu, &[range.output_of(input).ok_or(NoStream::NoMap)?]),
@@ -226,7 +227,7 @@ impl IdMap {
             }
             Target::Msi(controller) => {
                 let id = first_cell(range, input, cells).unwrap_or(input);
-                Ok(Hop::Arrived(Place::Msi(MsiRequest { controller, id })))
+                Ok(Hop::Arrived(Place::Msi(MsiRequest { controller, id: DeviceId(id) })))
             }
             Target::Requester(requester) => {
                 Ok(Hop::Onward { requester, id: range.output_of(input).ok_or(NoStream::NoMap)? })
@@ -242,14 +243,21 @@ impl IdMap {
     }
 
     /// As [`beyond`](IdMap::beyond) after so many hops, and which ids behind this one go the same way.
-    pub(super) fn beyond_together(&self, iommu: u32, id: u32, hops: usize) -> Option<(MsiRequest, Together)> {
+    pub(super) fn beyond_together(
+        &self,
+        iommu: IommuIndex,
+        id: u32,
+        hops: usize,
+    ) -> Option<(MsiRequest, Together)> {
         let (mut iommu, mut id, mut together) = (iommu, id, Together::ALL);
         for _ in hops..self.iommus.len().min(MAX_HOPS) {
-            let range = self.iommus.get(index(iommu))?.device_ids.get(id)?;
+            let range = iommu.entry(&self.iommus)?.device_ids.get(id)?;
             together = together.through(range, id, u32::MAX);
             id = range.output_of(id)?;
             match range.target {
-                Target::Msi(controller) => return Some((MsiRequest { controller, id }, together)),
+                Target::Msi(controller) => {
+                    return Some((MsiRequest { controller, id: DeviceId(id) }, together));
+                }
                 Target::Iommu(next) => iommu = next,
                 Target::Requester(requester) => {
                     return match self.leave(requester, id).ok()? {
@@ -264,8 +272,8 @@ impl IdMap {
     }
 
     /// Whether an IOMMU translates, and if not why.
-    pub(super) fn usable(&self, at: u32) -> Result<(), NoStream> {
-        match self.iommus.get(index(at)) {
+    pub(super) fn usable(&self, at: IommuIndex) -> Result<(), NoStream> {
+        match at.entry(&self.iommus) {
             Some(MappedIommu { available: true, driven: true, .. }) => Ok(()),
             Some(MappedIommu { available: true, .. }) => Err(NoStream::NoDriver { iommu: at }),
             _ => Err(NoStream::IommuUnavailable { iommu: at }),
@@ -273,8 +281,8 @@ impl IdMap {
     }
 
     /// Whether Linux accepts an id on `iommu` beside those in `record`: one driver for all (linux `iommu_fwspec_init`).
-    pub(super) fn same_driver(&self, record: &Fwspec, iommu: u32) -> bool {
-        let kind = |i: u32| self.iommus.get(index(i)).map(|iommu| iommu.kind.word());
+    pub(super) fn same_driver(&self, record: &Fwspec, iommu: IommuIndex) -> bool {
+        let kind = |iommu: IommuIndex| iommu.entry(&self.iommus).map(|iommu| iommu.kind.word());
         kind(record.iommu) == kind(iommu)
     }
 }
@@ -282,7 +290,7 @@ impl IdMap {
 /// Where a mapping leads.
 pub(super) enum Hop {
     Arrived(Place),
-    Onward { requester: u32, id: u32 },
+    Onward { requester: RequesterIndex, id: u32 },
 }
 
 fn specifier(cells: &[u32], at: u32, count: u8) -> &[u32] {

@@ -2,21 +2,22 @@
 
 use alloc::vec::Vec;
 
+use crate::StreamId;
 use crate::bytes::index;
-use crate::model::{IdMapping, Output, Target};
+use crate::model::{IdMapping, IommuIndex, Output, RequesterIndex, Target};
 
 use super::{IdMap, MappedRoute, MappedTable};
 
 impl IdMap {
     /// The records that answer for ids on the bus of a requester, each cut to the ids that it really answers for: disjoint
     /// and ascending by (masked) id. Outputs move along with the cut, offsets are those of the whole record.
-    pub fn stream_records(&self, requester: u32) -> impl Iterator<Item = &IdMapping> {
+    pub fn stream_records(&self, requester: RequesterIndex) -> impl Iterator<Item = &IdMapping> {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
         table.into_iter().flat_map(|table| table.index.meeting(0, u32::MAX))
     }
 
     /// The same for a requester whose MSIs have a table of their own (`msi-map`), inherited ones followed.
-    pub fn msi_records(&self, requester: u32) -> impl Iterator<Item = &IdMapping> {
+    pub fn msi_records(&self, requester: RequesterIndex) -> impl Iterator<Item = &IdMapping> {
         let table = match self.route_of(requester) {
             Some(MappedRoute::Table(table)) => Some(&table.index),
             _ => None,
@@ -25,8 +26,8 @@ impl IdMap {
     }
 
     /// The same for an IOMMU: from StreamIDs to DeviceIDs (IORT), without the record of its own MSIs.
-    pub fn device_records(&self, iommu: u32) -> impl Iterator<Item = &IdMapping> {
-        let table = self.iommus.get(index(iommu)).map(|iommu| &iommu.device_ids);
+    pub fn device_records(&self, iommu: IommuIndex) -> impl Iterator<Item = &IdMapping> {
+        let table = iommu.entry(&self.iommus).map(|iommu| &iommu.device_ids);
         table.into_iter().flat_map(|table| table.meeting(0, u32::MAX))
     }
 }
@@ -49,12 +50,12 @@ pub struct Step {
 /// Whose record a step used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepAt {
-    /// A requester: index into [`Platform::requesters`](crate::Platform::requesters).
-    Requester(u32),
-    /// An IOMMU: index into [`Platform::iommus`](crate::Platform::iommus).
-    Iommu(u32),
+    /// A requester.
+    Requester(RequesterIndex),
+    /// An IOMMU.
+    Iommu(IommuIndex),
     /// The table of MSIs (`msi-map`) of a requester.
-    Msi(u32),
+    Msi(RequesterIndex),
 }
 
 impl IdMap {
@@ -64,17 +65,17 @@ impl IdMap {
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};
-    /// use fwspec::{Dialect, IdMap};
+    /// use fwspec::{Dialect, IdMap, RequesterIndex};
     /// let mut table = Builder::new(6);
     /// let its = table.its_group([0]).id();
     /// let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x100, its).id();
     /// table.root_complex(0).maps(0..=0xffff, 0, smmu);
     /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
-    /// let outputs: Vec<_> = map.trace(0, 0x8).iter().map(|step| step.output).collect();
+    /// let outputs: Vec<_> = map.trace(RequesterIndex(0), 0x8).iter().map(|step| step.output).collect();
     /// assert_eq!(outputs, [Some(0x8), Some(0x108)]);
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn trace(&self, requester: u32, input: u32) -> Vec<Step> {
+    pub fn trace(&self, requester: RequesterIndex, input: u32) -> Vec<Step> {
         let mut steps = self.follow_all(StepAt::Requester(requester), input);
         if let Some(MappedRoute::Table(table)) = self.route_of(requester)
             && let Some((masked, record, output)) = answer(table, input)
@@ -85,8 +86,8 @@ impl IdMap {
     }
 
     /// The way of a StreamID from an IOMMU on to the MSI controller (IORT).
-    pub fn trace_from_iommu(&self, iommu: u32, stream: u32) -> Vec<Step> {
-        self.follow_all(StepAt::Iommu(iommu), stream)
+    pub fn trace_from_iommu(&self, iommu: IommuIndex, stream: StreamId) -> Vec<Step> {
+        self.follow_all(StepAt::Iommu(iommu), stream.0)
     }
 
     fn follow_all(&self, start: StepAt, input: u32) -> Vec<Step> {
@@ -98,7 +99,7 @@ impl IdMap {
                     let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
                     table.and_then(|table| answer(table, id))
                 }
-                StepAt::Iommu(iommu) => self.iommus.get(index(iommu)).and_then(|found| {
+                StepAt::Iommu(iommu) => iommu.entry(&self.iommus).and_then(|found| {
                     let record = found.device_ids.get(id)?;
                     Some((id, record, record.output_of(id)))
                 }),

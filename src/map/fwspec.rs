@@ -1,5 +1,6 @@
 //! The record that Linux keeps of a device: its IOMMU, its ids in order, its flags.
 
+use crate::model::{IommuIndex, RequesterIndex};
 use alloc::vec::Vec;
 
 use crate::{AliasRule, Bdf, StreamId};
@@ -10,13 +11,12 @@ use super::{Firmware, IdMap, NoStream};
 /// never sorted, never without their repeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fwspec {
-    /// The IOMMU of the first id, to which Linux ascribes all of them. Index into
-    /// [`Platform::iommus`](crate::Platform::iommus).
-    pub iommu: u32,
+    /// The IOMMU of the first id, to which Linux ascribes all of them.
+    pub iommu: IommuIndex,
     /// The ids, each with the IOMMU it really is on.
     pub ids: Vec<Stream>,
     /// Further IOMMUs, each once, that specifiers without cells name: no id tells of them.
-    pub others: Vec<u32>,
+    pub others: Vec<IommuIndex>,
     /// What the root complex says of all functions below it.
     pub flags: FwspecFlags,
 }
@@ -24,8 +24,8 @@ pub struct Fwspec {
 /// An id on an IOMMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stream {
-    /// Index into [`Platform::iommus`](crate::Platform::iommus).
-    pub iommu: u32,
+    /// The IOMMU.
+    pub iommu: IommuIndex,
     /// The StreamID; `None` where the IOMMU tells its masters not apart (`#iommu-cells = <0>`).
     pub id: Option<StreamId>,
     /// StreamID bits to ignore (SMMUv1/v2 stream mapping registers; 0 elsewhere).
@@ -93,9 +93,8 @@ impl IdMap {
         self.settle(outcome)
     }
 
-    /// The record of a named component or device-tree master (index into
-    /// [`Platform::requesters`](crate::Platform::requesters)).
-    pub fn fwspec_of(&self, requester: u32) -> FwspecOutcome {
+    /// The record of a named component or device-tree master.
+    pub fn fwspec_of(&self, requester: RequesterIndex) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         if let Some(refused @ NoStream::NotAdmitted { .. }) = self.own(requester).and_then(|own| own.refused)
         {
@@ -113,9 +112,8 @@ impl IdMap {
         self.settle(outcome)
     }
 
-    /// The record of a device with an id on a bus that is no PCI (fsl-mc, host1x): the bus as an index into
-    /// [`Platform::requesters`](crate::Platform::requesters).
-    pub fn fwspec_on_bus(&self, bus: u32, id: u32) -> FwspecOutcome {
+    /// The record of a device with an id on a bus that is no PCI (fsl-mc, host1x).
+    pub fn fwspec_on_bus(&self, bus: RequesterIndex, id: u32) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         let flags = self.bus(bus).map(|bus| bus.flags).unwrap_or_default();
         outcome.refused =
@@ -125,12 +123,12 @@ impl IdMap {
 
     /// The StreamIDs that a named component or device-tree master has by itself, those on IOMMUs that may not be used
     /// included; [`fwspec_of`](IdMap::fwspec_of) judges them.
-    pub fn own_streams(&self, requester: u32) -> &[Stream] {
+    pub fn own_streams(&self, requester: RequesterIndex) -> &[Stream] {
         self.own(requester).map_or(&[], |own| &own.streams)
     }
 
     /// The MSI DeviceIDs that a named component or device-tree master has by itself.
-    pub fn device_ids_of(&self, requester: u32) -> &[super::MsiRequest] {
+    pub fn device_ids_of(&self, requester: RequesterIndex) -> &[super::MsiRequest] {
         self.own(requester).map_or(&[], |own| &own.msi)
     }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use crate::bytes::{index, saturate};
-use crate::model::{IdMapping, Output};
+use crate::model::{IdMapping, IommuIndex, Output};
 
 /// Disjoint ranges, sorted by input.
 ///
@@ -28,14 +28,14 @@ pub(crate) struct Index {
     straight: Box<[Straight]>,
 }
 
-/// A range whose inputs count up to outputs on one target.
+/// A range whose inputs count up to StreamIDs of one IOMMU.
 #[derive(Clone, Copy, Debug)]
 struct Straight {
     first: u32,
     /// How many inputs; of 2^32 all but the last. None where the range is of another kind.
     count: u32,
     output: u32,
-    target: u32,
+    iommu: IommuIndex,
 }
 
 impl Index {
@@ -64,14 +64,14 @@ impl Index {
         Index::of(ranges)
     }
 
-    /// Prepares the answers of [`straight`](Index::straight): `target` tells which ranges have one, and on which target.
-    pub(crate) fn straighten(mut self, mut target: impl FnMut(&IdMapping) -> Option<u32>) -> Index {
-        let straight = |range: &IdMapping| match (range.output, target(range)) {
-            (Output::Linear(output), Some(target)) => {
+    /// Prepares the answers of [`straight`](Index::straight): `iommu` tells which ranges have one, and on which IOMMU.
+    pub(crate) fn straighten(mut self, mut iommu: impl FnMut(&IdMapping) -> Option<IommuIndex>) -> Index {
+        let straight = |range: &IdMapping| match (range.output, iommu(range)) {
+            (Output::Linear(output), Some(iommu)) => {
                 let count = range.last.wrapping_sub(range.first).saturating_add(1);
-                Straight { first: range.first, count, output, target }
+                Straight { first: range.first, count, output, iommu }
             }
-            _ => Straight { first: range.first, count: 0, output: 0, target: 0 },
+            _ => Straight { first: range.first, count: 0, output: 0, iommu: IommuIndex(0) },
         };
         self.straight = self.ranges.iter().map(straight).collect();
         self
@@ -115,16 +115,16 @@ impl Index {
         (range.first <= id).then_some(range)
     }
 
-    /// Target and output of `id`, where they are at hand. That they are not says nothing: [`get`](Index::get) knows.
+    /// IOMMU and output of `id`, where they are at hand. That they are not says nothing: [`get`](Index::get) knows.
     #[inline]
-    pub(crate) fn straight(&self, id: u32) -> Option<(u32, u32)> {
+    pub(crate) fn straight(&self, id: u32) -> Option<(IommuIndex, u32)> {
         let stretch = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
         let start = self.starts.get(stretch)?;
         // The range that the stretch starts with, or the next one.
         for range in self.straight.get(index(*start)..)?.iter().take(2) {
             let position = id.wrapping_sub(range.first);
             if position < range.count {
-                return Some((range.target, range.output.wrapping_add(position)));
+                return Some((range.iommu, range.output.wrapping_add(position)));
             }
         }
         None
@@ -273,7 +273,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn linear(first: u32, last: u32, output: u32) -> IdMapping {
-        IdMapping { first, last, output: Output::Linear(output), target: Target::Iommu(0), offset: output }
+        IdMapping {
+            first,
+            last,
+            output: Output::Linear(output),
+            target: Target::Iommu(IommuIndex(0)),
+            offset: output,
+        }
     }
 
     fn single(output: u32) -> IdMapping {
@@ -281,7 +287,7 @@ mod tests {
             first: 0,
             last: u32::MAX,
             output: Output::Constant(output),
-            target: Target::Iommu(0),
+            target: Target::Iommu(IommuIndex(0)),
             offset: output,
         }
     }
@@ -320,11 +326,11 @@ mod tests {
             let index = Index::build(entries.clone(), last_id_yields);
             prop_assert!(sorted_and_disjoint(index.ranges().iter()));
             // Every range stands for a target of its own.
-            let index = index.straighten(|range| (range.offset % 3 > 0).then_some(range.offset));
+            let index = index.straighten(|range| (range.offset % 3 > 0).then_some(IommuIndex(range.offset)));
             for id in (0..25).chain([u32::MAX - 2, u32::MAX - 1, u32::MAX]) {
                 let found = index.get(id).and_then(|r| Some((r.offset, r.output_of(id)?)));
                 prop_assert_eq!(found, walk(&entries, last_id_yields, id), "id {}", id);
-                prop_assert!(index.straight(id).is_none_or(|straight| Some(straight) == found), "id {}", id);
+                prop_assert!(index.straight(id).is_none_or(|(iommu, output)| Some((iommu.0, output)) == found), "id {}", id);
             }
         }
     }
@@ -339,10 +345,10 @@ mod tests {
     #[test]
     fn even_ranges_are_one_look_away() {
         let entries: Vec<_> = (0..1_000).map(|n| linear(n * 64 + 7, n * 64 + 60, n)).collect();
-        let index = Index::build(entries, true).straighten(|range| Some(range.offset));
+        let index = Index::build(entries, true).straighten(|range| Some(IommuIndex(range.offset)));
         for n in 0..1_000 {
             for id in [n * 64 + 7, n * 64 + 33, n * 64 + 60] {
-                assert_eq!(index.straight(id), Some((n, n + id - (n * 64 + 7))));
+                assert_eq!(index.straight(id), Some((IommuIndex(n), n + id - (n * 64 + 7))));
             }
             assert_eq!(index.straight(n * 64 + 61), None);
         }

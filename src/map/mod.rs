@@ -18,13 +18,16 @@ pub use explain::{Step, StepAt};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};
 pub use reserved::{ReservedRegion, reserved_regions};
-pub use reverse::StreamSource;
+pub use reverse::Producer;
 pub(crate) use reverse::next_alike;
 pub(crate) use stream_map::entries_of;
 pub use stream_map::{StreamMap, StreamRefusal, StreamVerdict};
 
-use crate::model::{BusKind, GroupRule, IdMapping, IommuKind, Label, Origin, Output, Paths};
-use crate::{Bdf, DeviceId, Dialect, Format, Segment, StreamId};
+use crate::model::{
+    BusKind, GroupRule, IdMapping, IommuIndex, IommuKind, Label, MsiControllerIndex, Origin, Output, Paths,
+    RequesterIndex,
+};
+use crate::{Bdf, Dialect, Format, Segment, StreamId};
 use core::fmt;
 use index::Index;
 
@@ -49,7 +52,7 @@ pub struct IdMap {
     msi_controllers: Vec<MappedMsi>,
     requesters: Vec<MappedRequester>,
     /// Requesters with ids whose devices drivers make, ascending.
-    made_by_driver: Box<[u32]>,
+    made_by_driver: Box<[RequesterIndex]>,
     /// PCI hosts, sorted: those of a segment in the order in which they are asked.
     hosts: Vec<Host>,
     paths: Paths,
@@ -60,8 +63,7 @@ pub struct IdMap {
 struct Host {
     segment: Segment,
     format: Format,
-    /// Index into `requesters`.
-    requester: u32,
+    requester: RequesterIndex,
 }
 
 /// Which rules of error handling apply to what a device's record is made of.
@@ -142,9 +144,9 @@ enum MappedRoute {
     /// On through the IOMMU's table.
     Streams,
     Table(Box<MappedTable>),
-    Direct(u32),
+    Direct(MsiControllerIndex),
     /// As another requester's, whose route is a table.
-    Inherited(u32),
+    Inherited(RequesterIndex),
     Absent,
 }
 
@@ -186,9 +188,19 @@ impl IdMap {
         &self.msi_controllers
     }
 
-    /// What people call the IOMMU at this index, `/soc@0/iommu@5040000` or `IORT+0x48`.
-    pub fn iommu_label(&self, iommu: u32) -> Option<Label<'_>> {
-        Some(self.label(self.iommus.get(crate::bytes::index(iommu))?.origin))
+    /// An IOMMU by its name.
+    pub fn iommu(&self, index: IommuIndex) -> Option<&MappedIommu> {
+        index.entry(&self.iommus)
+    }
+
+    /// An MSI controller by its name.
+    pub fn controller(&self, index: MsiControllerIndex) -> Option<&MappedMsi> {
+        index.entry(&self.msi_controllers)
+    }
+
+    /// What people call an IOMMU, `/soc@0/iommu@5040000` or `IORT+0x48`.
+    pub fn iommu_label(&self, iommu: IommuIndex) -> Option<Label<'_>> {
+        Some(self.label(self.iommu(iommu)?.origin))
     }
 
     /// What people call the object at `origin`.
@@ -196,14 +208,14 @@ impl IdMap {
         self.paths.label(origin)
     }
 
-    /// Where the requester at this index of [`Platform::requesters`](crate::Platform::requesters) stands.
-    pub fn requester_origin(&self, requester: u32) -> Option<Origin> {
+    /// Where a requester stands in the firmware.
+    pub fn requester_origin(&self, requester: RequesterIndex) -> Option<Origin> {
         Some(self.requester(requester)?.origin)
     }
 
     /// The PCI hosts that are asked about a segment, in the order in which they are: none, or one, or several where the
-    /// dialect tries several or several tables speak of the segment. Indices into [`Platform::requesters`](crate::Platform::requesters).
-    pub fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = u32> + '_ {
+    /// dialect tries several or several tables speak of the segment.
+    pub fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = RequesterIndex> + '_ {
         self.asked(segment).map(|host| host.requester)
     }
 
@@ -226,8 +238,8 @@ impl IdMap {
         self.answer(bdf).map(|(_, stream)| stream)
     }
 
-    /// The host that answers for a requester ID (index into the requesters), and its answer.
-    fn answer(&self, bdf: Bdf) -> Result<(u32, Stream), NoStream> {
+    /// The host that answers for a requester ID, and its answer.
+    fn answer(&self, bdf: Bdf) -> Result<(RequesterIndex, Stream), NoStream> {
         let mut refused = NoStream::NoHost { segment: bdf.segment };
         let mut closed = None;
         for host in self.asked(bdf.segment) {
@@ -246,20 +258,20 @@ impl IdMap {
         Err(refused)
     }
 
-    /// The host that gives a requester ID its StreamID: index into [`Platform::requesters`](crate::Platform::requesters).
+    /// The host that gives a requester ID its StreamID.
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};
-    /// use fwspec::{Dialect, IdMap};
+    /// use fwspec::{Dialect, IdMap, RequesterIndex};
     /// let mut table = Builder::new(6);
     /// let smmu = table.smmu_v3(0x2b40_0000).id();
     /// table.root_complex(0).maps(0..=0xff, 0, smmu);
     /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
-    /// assert_eq!(map.host_of("00:01.0".parse().unwrap()), Some(0));
+    /// assert_eq!(map.host_of("00:01.0".parse().unwrap()), Some(RequesterIndex(0)));
     /// assert_eq!(map.host_of("01:00.0".parse().unwrap()), None);
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn host_of(&self, bdf: Bdf) -> Option<u32> {
+    pub fn host_of(&self, bdf: Bdf) -> Option<RequesterIndex> {
         self.answer(bdf).ok().map(|(host, _)| host)
     }
 
@@ -270,7 +282,7 @@ impl IdMap {
 
     /// Whether Linux makes the device of a requester when the driver of the node above does so
     /// ([`Requester::made_by_driver`](crate::model::Requester::made_by_driver)).
-    pub(crate) fn is_made_by_driver(&self, requester: u32) -> bool {
+    pub(crate) fn is_made_by_driver(&self, requester: RequesterIndex) -> bool {
         self.made_by_driver.binary_search(&requester).is_ok()
     }
 
@@ -280,7 +292,7 @@ impl IdMap {
     }
 
     /// How MSIs of a requester's children are routed, inherited routes followed.
-    fn route_of(&self, requester: u32) -> Option<&MappedRoute> {
+    fn route_of(&self, requester: RequesterIndex) -> Option<&MappedRoute> {
         match &self.bus(requester)?.msi {
             MappedRoute::Inherited(other) => self.bus(*other).map(|other| &other.msi),
             own => Some(own),
@@ -288,17 +300,17 @@ impl IdMap {
     }
 
     #[inline]
-    fn bus(&self, requester: u32) -> Option<&MappedBus> {
+    fn bus(&self, requester: RequesterIndex) -> Option<&MappedBus> {
         self.requester(requester)?.bus.as_deref()
     }
 
-    fn own(&self, requester: u32) -> Option<&OwnIds> {
+    fn own(&self, requester: RequesterIndex) -> Option<&OwnIds> {
         self.requester(requester)?.own.as_deref()
     }
 
     #[inline]
-    fn requester(&self, requester: u32) -> Option<&MappedRequester> {
-        self.requesters.get(crate::bytes::index(requester))
+    fn requester(&self, requester: RequesterIndex) -> Option<&MappedRequester> {
+        requester.entry(&self.requesters)
     }
 }
 
@@ -313,7 +325,7 @@ impl OwnIds {
 impl MappedIommu {
     /// Makes the fwspec id that the IOMMU's Linux driver makes of a specifier's cells: the first cell, and for SMMUv1/v2
     /// 16 bits of it beside 16 bits of mask (linux drivers/iommu/arm/arm-smmu/arm-smmu.c `arm_smmu_of_xlate`).
-    fn stream(&self, iommu: u32, cells: &[u32]) -> Stream {
+    fn stream(&self, iommu: IommuIndex, cells: &[u32]) -> Stream {
         let Some(first) = cells.first().copied() else { return Stream { iommu, id: None, mask: 0 } };
         if !matches!(self.kind, IommuKind::SmmuV2(_)) {
             return Stream { iommu, id: Some(StreamId(first)), mask: 0 };
@@ -343,11 +355,4 @@ impl MappedIommu {
 fn halves(value: u32) -> [u16; 2] {
     let [a, b, c, d] = value.to_be_bytes();
     [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]
-}
-
-impl MsiRequest {
-    /// The DeviceID as its own type.
-    pub fn device_id(self) -> DeviceId {
-        DeviceId(self.id)
-    }
 }

@@ -1,7 +1,8 @@
 //! A requester's answers as ranges: disjoint, sorted, inclusive, maximal.
 
+use crate::DeviceId;
 use crate::bytes::index;
-use crate::model::{Errno, IdMapping, Output, Target};
+use crate::model::{Errno, IdMapping, IommuIndex, MsiControllerIndex, Output, RequesterIndex, Target};
 
 use super::chain::{Hop, MsiRequest, Place};
 use super::{IdMap, IommuKind, MappedRoute, MappedTable, Stream};
@@ -45,17 +46,25 @@ impl IdMap {
     /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
     /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed, and neither are those of a
     /// mapping to another requester, which no specification allows, if that one sends them several ways.
-    pub fn stream_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+    pub fn stream_ranges(
+        &self,
+        requester: RequesterIndex,
+        limit: u32,
+    ) -> impl Iterator<Item = InputRange> + '_ {
         merged(self.stream_pieces(requester, limit).flat_map(|range| self.of_one_mask(range)))
     }
 
     /// As [`stream_ranges`](IdMap::stream_ranges), but ranges count up in all 32 bits of the fwspec id, which for an SMMUv1/v2 are id
     /// and mask: of these there are no more than firmware has records, whatever the limit.
-    pub(crate) fn counted_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+    pub(crate) fn counted_ranges(
+        &self,
+        requester: RequesterIndex,
+        limit: u32,
+    ) -> impl Iterator<Item = InputRange> + '_ {
         merged(self.stream_pieces(requester, limit))
     }
 
-    fn stream_pieces(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+    fn stream_pieces(&self, requester: RequesterIndex, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
         table.into_iter().flat_map(move |table| {
             table.pieces(limit).filter_map(move |piece| self.stream_piece(&piece, &table.cells))
@@ -67,8 +76,7 @@ impl IdMap {
     fn of_one_mask(&self, range: InputRange) -> impl Iterator<Item = InputRange> + '_ {
         let narrow = match range.output {
             RangeOutput::Stream { first, constant: false, cells: None } => self
-                .iommus
-                .get(index(first.iommu))
+                .iommu(first.iommu)
                 .filter(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)))
                 .and_then(|iommu| Some((iommu, first.iommu, first.fwspec_id()?))),
             _ => None,
@@ -92,11 +100,15 @@ impl IdMap {
     /// The DeviceIDs of a requester's inputs, as maximal ranges cut to `0..=limit`. Two maps are composed here, so there can
     /// be many more ranges than mappings: take as many as are wanted. Mappings from IOMMU to IOMMU, which no specification allows,
     /// are listed if the second one sends all their ids one way; those back to a requester are not.
-    pub fn device_ranges(&self, requester: u32, limit: u32) -> impl Iterator<Item = InputRange> + '_ {
+    pub fn device_ranges(
+        &self,
+        requester: RequesterIndex,
+        limit: u32,
+    ) -> impl Iterator<Item = InputRange> + '_ {
         let route = self.route_of(requester);
         let direct = route.and_then(|route| match route {
             MappedRoute::Direct(controller) => {
-                let first = MsiRequest { controller: *controller, id: 0 };
+                let first = MsiRequest { controller: *controller, id: DeviceId(0) };
                 Some(InputRange {
                     first: 0,
                     last: limit,
@@ -120,7 +132,7 @@ impl IdMap {
     }
 
     /// The specifier cells of the first input of a range: see [`RangeOutput::Stream`].
-    pub fn specifier_cells(&self, requester: u32, cells: (u32, u8)) -> &[u32] {
+    pub fn specifier_cells(&self, requester: RequesterIndex, cells: (u32, u8)) -> &[u32] {
         let (at, count) = (index(cells.0), usize::from(cells.1));
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
         table.and_then(|table| table.cells.get(at..at.checked_add(count)?)).unwrap_or(&[])
@@ -157,7 +169,7 @@ impl IdMap {
     /// The DeviceIDs of a piece of a stream table, through the IOMMU's own table.
     fn composed(&self, piece: IdMapping) -> impl Iterator<Item = InputRange> + '_ {
         let iommu = match piece.target {
-            Target::Iommu(iommu) => self.iommus.get(index(iommu)),
+            Target::Iommu(iommu) => self.iommu(iommu),
             _ => None,
         };
         let direct = matches!(piece.target, Target::Msi(_)).then(|| msi_piece(&piece, &[])).flatten();
@@ -199,7 +211,7 @@ impl IdMap {
         let stands = stands || matches!(next.output, Output::Constant(_));
         let more = if stands { 0 } else { last.wrapping_sub(first) };
         let (request, constant) = match next.target {
-            Target::Msi(controller) => (MsiRequest { controller, id }, stands),
+            Target::Msi(controller) => (MsiRequest { controller, id: DeviceId(id) }, stands),
             // A chain of IOMMUs has no meaning anywhere; Linux follows it.
             Target::Iommu(iommu) => {
                 let (request, together) = self.beyond_together(iommu, id, 1)?;
@@ -240,7 +252,7 @@ fn msi_piece(piece: &IdMapping, cells: &[u32]) -> Option<InputRange> {
     Some(InputRange {
         first,
         last,
-        output: RangeOutput::Msi { first: MsiRequest { controller, id }, constant },
+        output: RangeOutput::Msi { first: MsiRequest { controller, id: DeviceId(id) }, constant },
     })
 }
 
@@ -296,14 +308,21 @@ fn continues(range: &InputRange, next: &InputRange) -> bool {
     kind == next_kind && step.and_then(|step| first.checked_add(step)) == Some(next_id)
 }
 
-/// What kind of ids on which target, and the first of them; nothing for outputs that are no single counting id.
-fn start(output: RangeOutput) -> Option<((bool, u32, u16), u32)> {
+/// What ids are counted on.
+#[derive(PartialEq, Eq)]
+enum Counter {
+    Streams(IommuIndex, u16),
+    Devices(MsiControllerIndex),
+}
+
+/// What the ids count on, and the first of them; nothing for outputs that are not single counting ids.
+fn start(output: RangeOutput) -> Option<(Counter, u32)> {
     match output {
         RangeOutput::Stream { first, cells: None, .. } => {
-            Some(((true, first.iommu, first.mask), first.id?.0))
+            Some((Counter::Streams(first.iommu, first.mask), first.id?.0))
         }
-        RangeOutput::Msi { first, .. } => Some(((false, first.controller, 0), first.id)),
-        _ => None,
+        RangeOutput::Msi { first, .. } => Some((Counter::Devices(first.controller), first.id.0)),
+        RangeOutput::Stream { .. } | RangeOutput::Errno(_) => None,
     }
 }
 

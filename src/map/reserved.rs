@@ -1,7 +1,6 @@
 //! Which memory is reserved for a device, as Linux lists it in a group's `reserved_regions`.
 
 use crate::Platform;
-use crate::bytes::index;
 use crate::model::{IommuKind, Protection, RegionKind};
 
 use super::Fwspec;
@@ -53,7 +52,7 @@ pub fn reserved_regions<'a>(
     record: &'a Fwspec,
     preserved: bool,
 ) -> impl Iterator<Item = ReservedRegion> + 'a {
-    let kind = platform.iommus.get(index(record.iommu)).map(|iommu| iommu.kind);
+    let kind = platform.iommu(record.iommu).map(|iommu| iommu.kind);
     let smmu = matches!(kind, Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
     let window = smmu.then(|| ReservedRegion {
         base: SOFTWARE_MSI.0,
@@ -65,7 +64,8 @@ pub fn reserved_regions<'a>(
         preserved
             && reserved.streams.iter().any(|range| {
                 let ids = record.ids.iter().filter(|stream| stream.iommu == range.iommu);
-                ids.filter_map(|stream| stream.fwspec_id()).any(|id| (range.first..=range.last).contains(&id))
+                ids.filter_map(|stream| stream.fwspec_id())
+                    .any(|id| (range.first.0..=range.last.0).contains(&id))
             })
     };
     let firmware = platform.reserved.iter().filter(concerns).flat_map(|reserved| {

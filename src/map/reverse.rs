@@ -1,22 +1,21 @@
 //! Backwards: who produces this StreamID or DeviceID?
 
-use crate::{DeviceId, StreamId};
+use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex};
+use crate::{DeviceId, InputIds, StreamId};
 
 use super::{IdMap, InputRange, RangeOutput, Stream};
 
-/// Inputs of a requester that produce an id.
+/// Inputs of a requester that produce an id at an IOMMU (`T` is [`IommuIndex`]) or an MSI controller
+/// ([`MsiControllerIndex`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamSource {
-    /// Index into [`Platform::requesters`](crate::Platform::requesters).
-    pub requester: u32,
-    /// The inputs, first and last inclusive; `None` where the requester has the id by itself (named component, master).
-    pub inputs: Option<(u32, u32)>,
+pub struct Producer<T> {
+    /// The requester.
+    pub requester: RequesterIndex,
+    /// The inputs; `None` where the requester has the id by itself (named component, master).
+    pub inputs: Option<InputIds>,
     /// The IOMMU or MSI controller that sees the id.
-    pub target: u32,
+    pub target: T,
 }
-
-/// Highest input of a bus that is looked at: requester IDs are 16 bits wide.
-const LAST_RID: u32 = 0xffff;
 
 impl IdMap {
     /// All requesters that produce this StreamID on any IOMMU, in firmware order; those with several ids once for each
@@ -31,19 +30,21 @@ impl IdMap {
     /// table.root_complex(0).maps(0..=0xffff, 0x1_0000, smmu);
     /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
     /// let source = map.stream_sources(StreamId(0x1_0308)).next().unwrap();
-    /// assert_eq!(source.inputs, Some((0x308, 0x308)));
+    /// assert_eq!(source.inputs.unwrap().to_string(), "0x308");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn stream_sources(&self, id: StreamId) -> impl Iterator<Item = StreamSource> + '_ {
+    pub fn stream_sources(&self, id: StreamId) -> impl Iterator<Item = Producer<IommuIndex>> + '_ {
         self.each_requester().flat_map(move |requester| {
             let meets = move |s: &&Stream| s.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(s.mask) == 0);
             let own = self.own_streams(requester).iter().filter(meets).map(|stream| stream.iommu);
-            let bus = self.stream_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
-                RangeOutput::Stream { first, constant, .. } if self.is_bus(requester, constant) => {
-                    let ids = Counted { first: first.id?.0, constant, ignored: first.mask.into() };
-                    Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.iommu)))
+            let bus = self.stream_ranges(requester, InputIds::REQUESTER_IDS.last).filter_map(move |range| {
+                match range.output {
+                    RangeOutput::Stream { first, constant, .. } if self.is_bus(requester, constant) => {
+                        let ids = Counted { first: first.id?.0, constant, ignored: first.mask.into() };
+                        Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.iommu)))
+                    }
+                    _ => None,
                 }
-                _ => None,
             });
             let bus = bus.flatten();
             sources(requester, own, bus)
@@ -51,19 +52,21 @@ impl IdMap {
     }
 
     /// All requesters whose MSIs carry this DeviceID at any controller, in firmware order.
-    pub fn device_sources(&self, id: DeviceId) -> impl Iterator<Item = StreamSource> + '_ {
+    pub fn device_sources(&self, id: DeviceId) -> impl Iterator<Item = Producer<MsiControllerIndex>> + '_ {
         self.each_requester().flat_map(move |requester| {
             let own = self
                 .device_ids_of(requester)
                 .iter()
-                .filter(move |own| own.id == id.0)
+                .filter(move |own| own.id == id)
                 .map(|own| own.controller);
-            let bus = self.device_ranges(requester, LAST_RID).filter_map(move |range| match range.output {
-                RangeOutput::Msi { first, constant } if self.is_bus(requester, constant) => {
-                    let ids = Counted { first: first.id, constant, ignored: 0 };
-                    Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.controller)))
+            let bus = self.device_ranges(requester, InputIds::REQUESTER_IDS.last).filter_map(move |range| {
+                match range.output {
+                    RangeOutput::Msi { first, constant } if self.is_bus(requester, constant) => {
+                        let ids = Counted { first: first.id.0, constant, ignored: 0 };
+                        Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.controller)))
+                    }
+                    _ => None,
                 }
-                _ => None,
             });
             let bus = bus.flatten();
             sources(requester, own, bus)
@@ -71,22 +74,22 @@ impl IdMap {
     }
 
     /// Whether a range is one of a bus. The single mappings of a component, constant ranges, count as its own ids.
-    fn is_bus(&self, requester: u32, constant: bool) -> bool {
+    fn is_bus(&self, requester: RequesterIndex, constant: bool) -> bool {
         !constant || self.bus(requester).is_some_and(|bus| bus.kind.is_some())
     }
 
-    fn each_requester(&self) -> core::ops::Range<u32> {
-        0..crate::bytes::saturate(self.requesters.len())
+    fn each_requester(&self) -> impl Iterator<Item = RequesterIndex> {
+        RequesterIndex::number(&self.requesters).map(|(requester, _)| requester)
     }
 }
 
-fn sources(
-    requester: u32,
-    own: impl Iterator<Item = u32>,
-    bus: impl Iterator<Item = ((u32, u32), u32)>,
-) -> impl Iterator<Item = StreamSource> {
-    let own = own.map(move |target| StreamSource { requester, inputs: None, target });
-    own.chain(bus.map(move |(inputs, target)| StreamSource { requester, inputs: Some(inputs), target }))
+fn sources<T>(
+    requester: RequesterIndex,
+    own: impl Iterator<Item = T>,
+    bus: impl Iterator<Item = (InputIds, T)>,
+) -> impl Iterator<Item = Producer<T>> {
+    let own = own.map(move |target| Producer { requester, inputs: None, target });
+    own.chain(bus.map(move |(inputs, target)| Producer { requester, inputs: Some(inputs), target }))
 }
 
 /// The ids that a range of inputs becomes.
@@ -99,10 +102,11 @@ struct Counted {
 }
 
 /// The inputs of `range` whose output is `wanted`, ascending.
-fn inputs(range: InputRange, ids: Counted, wanted: u32) -> impl Iterator<Item = (u32, u32)> {
+fn inputs(range: InputRange, ids: Counted, wanted: u32) -> impl Iterator<Item = InputIds> {
     let more = range.last.wrapping_sub(range.first);
     let (last, fixed) = (ids.first.saturating_add(more), wanted & !ids.ignored);
-    let all = (ids.constant && ids.first & !ids.ignored == fixed).then_some((range.first, range.last));
+    let all = (ids.constant && ids.first & !ids.ignored == fixed)
+        .then_some(InputIds { first: range.first, last: range.last });
     // Ids that differ in the low bits only, if those are ignored, come together.
     let together =
         1_u32.checked_shl(ids.ignored.trailing_ones()).map_or(u32::MAX, |size| size.wrapping_sub(1));
@@ -112,7 +116,7 @@ fn inputs(range: InputRange, ids: Counted, wanted: u32) -> impl Iterator<Item = 
         let end = (first | together).min(last);
         from = end.checked_add(1);
         let input = |id: u32| range.first.wrapping_add(id.wrapping_sub(ids.first));
-        Some((input(first), input(end)))
+        Some(InputIds { first: input(first), last: input(end) })
     });
     all.into_iter().chain(counted)
 }
@@ -158,8 +162,8 @@ mod tests {
                 (id ^ wanted) & !ignored == 0
             };
             let dull: Vec<u32> = (start..=last).filter(|input| same(*input)).collect();
-            prop_assert_eq!(found.iter().flat_map(|(a, b)| *a..=*b).collect::<Vec<_>>(), dull);
-            prop_assert!(found.windows(2).all(|pair| pair[0].1 < pair[1].0));
+            prop_assert_eq!(found.iter().flat_map(|run| run.first..=run.last).collect::<Vec<_>>(), dull);
+            prop_assert!(found.windows(2).all(|pair| pair[0].last < pair[1].first));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! IOMMUs as firmware describes them.
 
-use super::{IdMapping, Origin};
+use super::{IdMapping, Origin, RequesterIndex};
 use crate::RequesterId;
 use alloc::vec::Vec;
 
@@ -15,9 +15,8 @@ pub struct Iommu {
     pub base: Option<u64>,
     /// Whether it may be used: `status` of a device-tree node. Always true in IORT.
     pub available: bool,
-    /// The PCI function that the IOMMU is, where the device tree has it as a child of a PCI bus: the bus, as an index into
-    /// [`Platform::requesters`](crate::Platform::requesters), and its requester ID there. A map of that bus leaves it out.
-    pub function: Option<(u32, RequesterId)>,
+    /// The PCI function that the IOMMU is, where the device tree has it as a child of a PCI bus. A map of that bus leaves it out.
+    pub function: Option<HostedFunction>,
     /// `#iommu-cells`; `None` in IORT.
     pub cells: Option<u32>,
     /// SMR mask for one-cell specifiers (`stream-match-mask` of an SMMUv1/v2 node).
@@ -29,6 +28,15 @@ pub struct Iommu {
     pub group_rule: GroupRule,
     /// StreamID to DeviceID (IORT: the SMMU node's mappings).
     pub device_ids: DeviceIdTable,
+}
+
+/// A PCI function by its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostedFunction {
+    /// The PCI host.
+    pub host: RequesterIndex,
+    /// Its requester ID there.
+    pub rid: RequesterId,
 }
 
 /// A part of a specifier that has a name in the IOMMU's binding: some bits of one of its cells.

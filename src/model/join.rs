@@ -1,14 +1,13 @@
 //! Several tables of one machine as one platform.
 
 use super::{DeviceIdTable, IdTable, MsiRoute, Platform, RequesterKind, Target};
-use crate::bytes::saturate;
 
-/// By how much the indices of a platform move when it is put behind another.
+/// How many objects of each kind come before those of a platform that is appended.
 #[derive(Clone, Copy)]
 struct Shift {
-    iommus: u32,
-    msi_controllers: u32,
-    requesters: u32,
+    iommus: usize,
+    msi_controllers: usize,
+    requesters: usize,
 }
 
 impl Platform {
@@ -18,13 +17,13 @@ impl Platform {
     /// Device-tree names do not come along: a machine has one device tree, and no ACPI table has such names.
     pub fn append(&mut self, mut other: Platform) {
         let shift = Shift {
-            iommus: saturate(self.iommus.len()),
-            msi_controllers: saturate(self.msi_controllers.len()),
-            requesters: saturate(self.requesters.len()),
+            iommus: self.iommus.len(),
+            msi_controllers: self.msi_controllers.len(),
+            requesters: self.requesters.len(),
         };
         for iommu in &mut other.iommus {
-            if let Some((bus, _)) = &mut iommu.function {
-                *bus = bus.saturating_add(shift.requesters);
+            if let Some(function) = &mut iommu.function {
+                moved(&mut function.host.0, shift.requesters);
             }
             let DeviceIdTable { mappings, .. } = &mut iommu.device_ids;
             mappings.iter_mut().for_each(|mapping| shift.target(&mut mapping.target));
@@ -34,9 +33,11 @@ impl Platform {
         }
         for reserved in &mut other.reserved {
             for range in &mut reserved.streams {
-                range.iommu = range.iommu.saturating_add(shift.iommus);
+                moved(&mut range.iommu.0, shift.iommus);
             }
-            reserved.requester = reserved.requester.map(|at| at.saturating_add(shift.requesters));
+            if let Some(requester) = &mut reserved.requester {
+                moved(&mut requester.0, shift.requesters);
+            }
         }
         self.source = self.source.or(other.source);
         self.iommus.append(&mut other.iommus);
@@ -58,10 +59,8 @@ impl Shift {
                 bus.streams.iter_mut().for_each(|table| self.table(table));
                 match &mut bus.msi {
                     MsiRoute::Table(table) => self.table(table),
-                    MsiRoute::Direct(controller) => {
-                        *controller = controller.saturating_add(self.msi_controllers)
-                    }
-                    MsiRoute::Inherited(other) => *other = other.saturating_add(self.requesters),
+                    MsiRoute::Direct(controller) => moved(&mut controller.0, self.msi_controllers),
+                    MsiRoute::Inherited(other) => moved(&mut other.0, self.requesters),
                     MsiRoute::Streams | MsiRoute::Absent => {}
                 }
             }
@@ -70,10 +69,10 @@ impl Shift {
             }
             RequesterKind::Master(master) => {
                 for specifier in &mut master.streams {
-                    specifier.iommu = specifier.iommu.saturating_add(self.iommus);
+                    moved(&mut specifier.iommu.0, self.iommus);
                 }
-                for (controller, _) in &mut master.msi {
-                    *controller = controller.saturating_add(self.msi_controllers);
+                for entry in &mut master.msi {
+                    moved(&mut entry.controller.0, self.msi_controllers);
                 }
             }
             RequesterKind::MsiOnly { table, .. } => self.table(table),
@@ -87,10 +86,15 @@ impl Shift {
 
     fn target(self, target: &mut Target) {
         match target {
-            Target::Iommu(at) => *at = at.saturating_add(self.iommus),
-            Target::Msi(at) => *at = at.saturating_add(self.msi_controllers),
-            Target::Requester(at) => *at = at.saturating_add(self.requesters),
+            Target::Iommu(at) => moved(&mut at.0, self.iommus),
+            Target::Msi(at) => moved(&mut at.0, self.msi_controllers),
+            Target::Requester(at) => moved(&mut at.0, self.requesters),
             Target::Null | Target::Dangling(_) => {}
         }
     }
+}
+
+/// What an index becomes when the list that it names an entry of comes after so many other entries.
+fn moved(index: &mut u32, by: usize) {
+    *index = index.saturating_add(crate::bytes::saturate(by));
 }

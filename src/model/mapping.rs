@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::{IommuIndex, MsiControllerIndex, RequesterIndex};
+
 /// One entry of a map: input IDs `first..=last` become `output` at `target`.
 ///
 /// The bounds are inclusive, so that all 2^32 IDs are a legal range. `Copy`, 28 bytes, the same with and without alloc.
@@ -45,13 +47,12 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Target {
-    /// An IOMMU: index into [`Platform::iommus`](crate::Platform::iommus).
-    Iommu(u32),
-    /// An MSI controller: index into [`Platform::msi_controllers`](crate::Platform::msi_controllers).
-    Msi(u32),
-    /// Another requester, whose own table goes on: index into [`Platform::requesters`](crate::Platform::requesters).
-    /// No specification allows it; Linux follows it.
-    Requester(u32),
+    /// An IOMMU.
+    Iommu(IommuIndex),
+    /// An MSI controller.
+    Msi(MsiControllerIndex),
+    /// Another requester, whose own table goes on. No specification allows it; Linux follows it.
+    Requester(RequesterIndex),
     /// Nothing: the output reference is 0.
     Null,
     /// Nothing: the reference names no node that could be a target. The value is the reference as found (IORT offset,

@@ -1,5 +1,6 @@
 //! What firmware says, in no firmware's dialect: the facts that both device tree and IORT are lowered to.
 
+mod index;
 mod iommu;
 mod join;
 mod mapping;
@@ -10,15 +11,17 @@ mod reserved;
 
 use alloc::vec::Vec;
 
+pub use index::{IommuIndex, MsiControllerIndex, RequesterIndex, ReservedIndex};
 pub use iommu::{
-    Admission, DeviceIdTable, GroupRule, Iommu, IommuKind, LinuxDriver, MsiIndex, Regions, SmmuModel,
-    SpecifierField,
+    Admission, DeviceIdTable, GroupRule, HostedFunction, Iommu, IommuKind, LinuxDriver, MsiIndex, Regions,
+    SmmuModel, SpecifierField,
 };
 pub use mapping::{Errno, IdMapping, IdTable, Output, Target};
 pub use msi::{ItsUnit, MsiController, MsiKind};
 pub use origin::{Label, Origin, PathId, Paths, ShortLabel};
 pub use requester::{
-    BusKind, Coherency, IdBus, MsiRoute, NamedComponent, PlatformMaster, Requester, RequesterKind, Specifier,
+    BusKind, Coherency, IdBus, MasterMsi, MsiRoute, NamedComponent, PlatformMaster, Requester, RequesterKind,
+    Specifier,
 };
 pub use reserved::{Protection, Region, RegionKind, Reserved, StreamRange};
 
@@ -30,13 +33,13 @@ use crate::{At, Bdf, Error, Format, Segment, Source};
 pub struct Platform {
     /// Which blob the facts come from; `None` for an empty platform.
     pub source: Option<Source>,
-    /// IOMMUs, in the order of the firmware. [`Target::Iommu`] counts into it.
+    /// IOMMUs, in the order of the firmware. [`IommuIndex`] names them.
     pub iommus: Vec<Iommu>,
-    /// MSI controllers (IORT: ITS groups), in the order of the firmware. [`Target::Msi`] counts into it.
+    /// MSI controllers (IORT: ITS groups), in the order of the firmware. [`MsiControllerIndex`] names them.
     pub msi_controllers: Vec<MsiController>,
-    /// What masters memory: root complexes, other buses, named components, device-tree masters.
+    /// What masters memory: root complexes, other buses, named components, device-tree masters. [`RequesterIndex`] names them.
     pub requesters: Vec<Requester>,
-    /// Memory that must stay mapped or must not be used, and for whom.
+    /// Memory that must stay mapped or must not be used, and what for. [`ReservedIndex`] names it.
     pub reserved: Vec<Reserved>,
     /// Bus ranges of segments, where the firmware tells them apart from the requesters (ACPI MCFG).
     pub buses: Vec<SegmentBuses>,
@@ -94,10 +97,29 @@ impl Platform {
         }
     }
 
-    /// The segment of the requester at this index, if it is a PCI host.
-    pub fn segment_of(&self, requester: u32) -> Option<Segment> {
-        let requester = self.requesters.get(crate::bytes::index(requester))?;
-        match &requester.kind {
+    /// An IOMMU by its name.
+    pub fn iommu(&self, index: IommuIndex) -> Option<&Iommu> {
+        index.entry(&self.iommus)
+    }
+
+    /// A requester by its name.
+    pub fn requester(&self, index: RequesterIndex) -> Option<&Requester> {
+        index.entry(&self.requesters)
+    }
+
+    /// An MSI controller by its name.
+    pub fn controller(&self, index: MsiControllerIndex) -> Option<&MsiController> {
+        index.entry(&self.msi_controllers)
+    }
+
+    /// Reserved memory by its name.
+    pub fn reserved(&self, index: ReservedIndex) -> Option<&Reserved> {
+        index.entry(&self.reserved)
+    }
+
+    /// The segment of a requester, if it is a PCI host.
+    pub fn segment_of(&self, requester: RequesterIndex) -> Option<Segment> {
+        match &self.requester(requester)?.kind {
             RequesterKind::Bus(IdBus { kind: BusKind::Pci { segment, .. }, .. }) => Some(*segment),
             _ => None,
         }
@@ -106,7 +128,7 @@ impl Platform {
     /// The IOMMUs that are PCI functions themselves, by the function: nothing translates those.
     pub fn iommu_functions(&self) -> impl Iterator<Item = (Bdf, &Iommu)> {
         self.iommus.iter().filter_map(|iommu| {
-            let (host, rid) = iommu.function?;
+            let HostedFunction { host, rid } = iommu.function?;
             Some((Bdf { segment: self.segment_of(host)?, rid }, iommu))
         })
     }

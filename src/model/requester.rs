@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{IdTable, MsiIndex, Origin};
-use crate::Segment;
+use super::{IdTable, IommuIndex, MsiControllerIndex, MsiIndex, Origin, RequesterIndex};
+use crate::{DeviceId, Segment};
 
 /// Something that sends transactions: an IORT root complex or named component, a device-tree host bridge or master.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,12 +111,10 @@ pub enum MsiRoute {
     Streams,
     /// Through a table of their own (`msi-map`).
     Table(Box<IdTable>),
-    /// To one controller, the id unchanged (`msi-parent` without cells): index into
-    /// [`Platform::msi_controllers`](crate::Platform::msi_controllers).
-    Direct(u32),
-    /// As those of another requester, further up the device tree: index into
-    /// [`Platform::requesters`](crate::Platform::requesters). Its own route is a table.
-    Inherited(u32),
+    /// To one controller, the id unchanged (`msi-parent` without cells).
+    Direct(MsiControllerIndex),
+    /// As those of another requester, further up the device tree. Its own route is a table.
+    Inherited(RequesterIndex),
     /// Nowhere: neither `msi-map` nor `msi-parent`.
     Absent,
 }
@@ -137,8 +135,8 @@ pub struct PlatformMaster {
     pub streams: Vec<Specifier>,
     /// The cells of all specifiers, one after the other.
     pub cells: Vec<u32>,
-    /// MSI controllers that `msi-parent` names, with its DeviceID where it has exactly one cell.
-    pub msi: Vec<(u32, Option<u32>)>,
+    /// The entries of `msi-parent`.
+    pub msi: Vec<MasterMsi>,
     /// The map ended early: an entry could not be read. Linux keeps what came before.
     pub cut_short: bool,
     /// Physical address of its registers: a VIOT endpoint is named by it, and Linux names the device of a device-tree node by it (the
@@ -155,11 +153,20 @@ impl PlatformMaster {
     }
 }
 
+/// One entry of a master's `msi-parent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MasterMsi {
+    /// The MSI controller.
+    pub controller: MsiControllerIndex,
+    /// The master's DeviceID there, where the entry has exactly one cell.
+    pub id: Option<DeviceId>,
+}
+
 /// One entry of `iommus`: an IOMMU and the cells for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Specifier {
-    /// Index into [`Platform::iommus`](crate::Platform::iommus).
-    pub iommu: u32,
+    /// The IOMMU.
+    pub iommu: IommuIndex,
     /// Position of its first cell in [`PlatformMaster::cells`].
     pub index: u32,
     /// Number of its cells.

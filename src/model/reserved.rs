@@ -2,7 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::Origin;
+use super::{IommuIndex, Origin, RequesterIndex};
+use crate::StreamId;
 
 /// Regions and whom they are for: an IORT RMR node, or a device-tree reserved-memory node with `iommu-addresses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +12,8 @@ pub struct Reserved {
     pub origin: Origin,
     /// StreamIDs it is for (IORT).
     pub streams: Vec<StreamRange>,
-    /// Requester it is for (device tree): index into [`Platform::requesters`](crate::Platform::requesters).
-    pub requester: Option<u32>,
+    /// Requester it is for (device tree).
+    pub requester: Option<RequesterIndex>,
     /// The regions.
     pub regions: Vec<Region>,
     /// What may be done with them.
@@ -24,12 +25,12 @@ pub struct Reserved {
 /// StreamIDs of one IOMMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamRange {
-    /// Index into [`Platform::iommus`](crate::Platform::iommus).
-    pub iommu: u32,
+    /// The IOMMU.
+    pub iommu: IommuIndex,
     /// First StreamID.
-    pub first: u32,
+    pub first: StreamId,
     /// Last StreamID, inclusive.
-    pub last: u32,
+    pub last: StreamId,
 }
 
 /// A stretch of addresses, as found: no rounding.

@@ -1,5 +1,6 @@
 //! The search for events that break an algorithm, and what is left of them when everything idle is taken away.
 
+use crate::model::IommuIndex;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::iter::once;
@@ -76,7 +77,7 @@ impl World<'_> {
             once(None).chain(self.iommus.iter().copied().map(Some).filter(|_| self.iommus.len() > 1));
         let steps = move || 0..=self.functions.len().min(self.most());
         let scans = iommus.flat_map(move |iommu| steps().map(move |step| (iommu, step)));
-        let scan = move |(iommu, step): (Option<u32>, usize)| {
+        let scan = move |(iommu, step): (Option<IommuIndex>, usize)| {
             let mut events: Vec<Event> = self.functions.iter().copied().map(Event::Add).collect();
             events.insert(step.min(events.len()), Event::Ready(iommu));
             let others = self.iommus.iter().filter(|other| iommu.is_some_and(|iommu| iommu != **other));

@@ -7,6 +7,7 @@ use super::search::Search;
 use super::world::partition;
 use super::{Algorithm, Event, World};
 use crate::Bdf;
+use crate::model::IommuIndex;
 
 /// What a play comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub enum What {
     /// A deferred driver tries again.
     Retry,
     /// The IOMMU at this index is registered; `None` for all.
-    Ready(Option<u32>),
+    Ready(Option<IommuIndex>),
     /// The registration of an IOMMU visits it (linux `bus_iommu_probe`).
     Walk,
     /// The search for another device walks past it, and asks for its group ([`Algorithm::Recurse`]).
@@ -80,8 +81,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {
-    /// This IOMMU, which is not ready; index into [`Platform::iommus`](crate::Platform::iommus).
-    Iommu(u32),
+    /// This IOMMU, which is not ready.
+    Iommu(IommuIndex),
     /// The driver of this bridge, which is not bound.
     Driver(Bdf),
     /// The group of this bridge, which has none.
@@ -109,7 +110,7 @@ impl World<'_> {
     }
 
     /// Functions that are there from the beginning under these events, and IOMMUs that are ready.
-    fn beginning(&self, events: &[Event]) -> (Vec<Bdf>, BTreeSet<u32>) {
+    fn beginning(&self, events: &[Event]) -> (Vec<Bdf>, BTreeSet<IommuIndex>) {
         let mut ready = self.iommus.clone();
         let (mut comes, mut leaves) = (BTreeSet::new(), BTreeSet::new());
         for event in events {
@@ -176,7 +177,7 @@ struct Stage<'a> {
     algorithm: Algorithm,
     /// What is on the buses, in the order in which it came.
     there: Vec<Bdf>,
-    ready: BTreeSet<u32>,
+    ready: BTreeSet<IommuIndex>,
     bound: BTreeSet<Bdf>,
     /// The devices whose drivers were deferred, and whether those will fail.
     deferred: Vec<(Bdf, bool)>,
@@ -287,7 +288,7 @@ impl<'a> Stage<'a> {
     }
 
     /// An IOMMU that has to be ready first.
-    fn iommu_missing(&self, device: Bdf) -> Option<u32> {
+    fn iommu_missing(&self, device: Bdf) -> Option<IommuIndex> {
         self.world.needs.get(&device)?.iter().copied().find(|iommu| !self.ready.contains(iommu))
     }
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::Bdf;
 use crate::group::{Device, DeviceKey, Groups};
+use crate::model::IommuIndex;
 use crate::pci::Topology;
 
 /// What happens while the machine boots, or later.
@@ -21,9 +22,9 @@ pub enum Event {
     /// A driver is matched with the function, and its probe fails: after DMA was configured (linux drivers/base/dd.c
     /// `really_probe`).
     Fail(Bdf),
-    /// The IOMMU at this index of [`Platform::iommus`](crate::Platform::iommus) is registered; `None` for all. IOMMUs that no
+    /// The IOMMU is registered; `None` for all. IOMMUs that no
     /// event names are ready from the beginning.
-    Ready(Option<u32>),
+    Ready(Option<IommuIndex>),
     /// Drivers that were deferred try again. At the end they do so without being told.
     Retry,
     /// The function is given its group now, whatever the cause: a line of a recorded order. Where there are such events, functions
@@ -74,8 +75,8 @@ pub struct World<'a> {
     /// The functions, in the order in which Linux adds them.
     pub(super) functions: Vec<Bdf>,
     /// The IOMMUs that each needs; none for one that is not translated.
-    pub(super) needs: BTreeMap<Bdf, Vec<u32>>,
-    pub(super) iommus: BTreeSet<u32>,
+    pub(super) needs: BTreeMap<Bdf, Vec<IommuIndex>>,
+    pub(super) iommus: BTreeSet<IommuIndex>,
     /// Functions whose DMA goes out as another function's.
     pub(super) real: BTreeMap<Bdf, Bdf>,
     /// The class of each in the closure of the ties.
@@ -88,14 +89,14 @@ impl<'a> World<'a> {
         let topology = groups.topology();
         let mut functions: Vec<Bdf> = topology.iter().map(|(bdf, _)| bdf).collect();
         functions.sort_by_key(|bdf| topology.get(*bdf).is_some_and(|function| function.virtual_function));
-        let mut needs: BTreeMap<Bdf, Vec<u32>> = BTreeMap::new();
+        let mut needs: BTreeMap<Bdf, Vec<IommuIndex>> = BTreeMap::new();
         for bdf in &functions {
             if groups.map().is_none() {
-                needs.insert(*bdf, alloc::vec![0]);
+                needs.insert(*bdf, alloc::vec![IommuIndex(0)]);
             } else if let Some(fwspec) =
                 groups.placement((*bdf).into()).ok().and_then(|placement| placement.fwspec)
             {
-                let all: BTreeSet<u32> = core::iter::once(fwspec.iommu)
+                let all: BTreeSet<IommuIndex> = core::iter::once(fwspec.iommu)
                     .chain(fwspec.ids.iter().map(|stream| stream.iommu))
                     .collect();
                 needs.insert(*bdf, all.into_iter().collect());

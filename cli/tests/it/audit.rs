@@ -11,8 +11,11 @@ use std::process::{Command, Output};
 use dt::Blob;
 use fwspec::acpi::iort::{Builder, Iort};
 use fwspec::dt::Tree;
-use fwspec::lint::audit::{Audit, IdKind, Sender, Unmapped, audit};
-use fwspec::{Bdf, Dialect, IdMap, Platform, RequesterId, Segment};
+use fwspec::lint::audit::{Audit, IdsAt, Sender, Unmapped, audit};
+use fwspec::{
+    Bdf, Dialect, IdMap, InputIds, IommuIndex, MsiControllerIndex, Platform, RequesterId, RequesterIndex,
+    Segment,
+};
 use proptest::prelude::*;
 
 fn audited(platform: &Platform) -> (Audit, IdMap) {
@@ -28,7 +31,7 @@ fn refused(map: &IdMap, segment: Segment) -> BTreeSet<u16> {
 
 fn told(audit: &Audit, segment: Segment) -> BTreeSet<u16> {
     let ranges = audit.ranges.iter().filter(|range| range.segment == segment);
-    ranges.flat_map(|range| range.first..=range.last).collect()
+    ranges.flat_map(|range| range.first.0..=range.last.0).collect()
 }
 
 proptest! {
@@ -56,13 +59,13 @@ proptest! {
         prop_assert_eq!(told(&audit, Segment(3)), refused(&map, Segment(3)));
         for range in &audit.ranges {
             for rid in [range.first, range.last] {
-                let why = map.resolve(Bdf { segment: Segment(3), rid: RequesterId(rid) }).unwrap_err();
+                let why = map.resolve(Bdf { segment: Segment(3), rid }).unwrap_err();
                 prop_assert_eq!(Unmapped::from(why), range.why);
             }
         }
         // Maximal: two neighbours have different reasons.
         for pair in audit.ranges.windows(2) {
-            prop_assert!(pair[0].last + 1 < pair[1].first || pair[0].why != pair[1].why);
+            prop_assert!(pair[0].last.0 + 1 < pair[1].first.0 || pair[0].why != pair[1].why);
         }
     }
 
@@ -78,9 +81,9 @@ proptest! {
             .finish();
         let platform = Tree::parse(&blob).unwrap().platform().unwrap();
         let (audit, map) = audited(&platform);
-        let segment = platform.segment_of(0).unwrap();
+        let segment = platform.segment_of(RequesterIndex(0)).unwrap();
         prop_assert_eq!(told(&audit, segment), refused(&map, segment), "mask {:#x}", mask);
-        prop_assert_eq!(audit.masks.is_empty(), mask == 0xffff || map.stream_records(0).next().is_none());
+        prop_assert_eq!(audit.masks.is_empty(), mask == 0xffff || map.stream_records(RequesterIndex(0)).next().is_none());
     }
 
     #[test]
@@ -101,25 +104,25 @@ proptest! {
         let (audit, map) = audited(&platform);
         let mut owners: BTreeMap<u32, BTreeSet<(u32, Option<u32>)>> = BTreeMap::new();
         for at in 0..u32::try_from(platform.requesters.len()).unwrap() {
-            if let Some(segment) = platform.segment_of(at) {
+            if let Some(segment) = platform.segment_of(RequesterIndex(at)) {
                 for rid in 0..=u16::MAX {
                     if let Ok(stream) = map.resolve(Bdf { segment, rid: RequesterId(rid) }) {
                         owners.entry(stream.id.unwrap().0).or_default().insert((at, Some(rid.into())));
                     }
                 }
             }
-            for stream in map.own_streams(at) {
+            for stream in map.own_streams(RequesterIndex(at)) {
                 owners.entry(stream.id.unwrap().0).or_default().insert((at, None));
             }
         }
         let mut told: BTreeMap<u32, BTreeSet<(u32, Option<u32>)>> = BTreeMap::new();
-        for shared in audit.shared_ids.iter().filter(|shared| shared.kind == IdKind::Stream) {
+        for shared in audit.shared_ids.iter().filter(|shared| matches!(shared.at, IdsAt::Iommu(_))) {
             prop_assert!(shared.sources_in_all as usize >= shared.sources.len() && shared.sources.len() > 1);
             for id in shared.first..=shared.last {
                 prop_assert!(!told.contains_key(&id), "{id:#x} is told twice");
                 let sources = shared.sources.iter().map(|source| {
                     let Sender::Requester(at) = source.from else { panic!("an SMMU has no StreamID") };
-                    (at, source.inputs.map(|(first, _)| first + (id - shared.first)))
+                    (at.0, source.inputs.map(|inputs| inputs.first + (id - shared.first)))
                 });
                 told.insert(id, sources.collect());
             }
@@ -149,7 +152,10 @@ fn a_segment_that_only_mcfg_knows_is_open() {
     platform.buses = vec![buses(0), buses(7)];
     let ranges = audited(&platform).0.ranges;
     assert_eq!(ranges.len(), 1);
-    assert_eq!((ranges[0].segment, ranges[0].first, ranges[0].last), (Segment(7), 0x2000, 0x2fff));
+    assert_eq!(
+        (ranges[0].segment, ranges[0].first, ranges[0].last),
+        (Segment(7), RequesterId(0x2000), RequesterId(0x2fff))
+    );
     assert_eq!((ranges[0].why, ranges[0].host), (Unmapped::NoHost, None));
 }
 
@@ -163,11 +169,17 @@ fn device_ids_of_several_sources_are_told_with_the_way_they_come() {
     let platform = Iort::parse(&table.finish()).unwrap().platform();
     let shared = audited(&platform).0.shared_ids;
     assert_eq!(shared.len(), 1);
-    assert_eq!((shared[0].kind, shared[0].first, shared[0].last), (IdKind::Device, 0x8100, 0x81ff));
+    assert_eq!(
+        (shared[0].at, shared[0].first, shared[0].last),
+        (IdsAt::Controller(MsiControllerIndex(0)), 0x8100, 0x81ff)
+    );
     let sources: Vec<_> = shared[0].sources.iter().map(|source| (source.from, source.inputs)).collect();
     assert_eq!(
         sources,
-        [(Sender::Requester(1), Some((0x100, 0x1ff))), (Sender::Iommu(0), Some((0x8100, 0x81ff)))]
+        [
+            (Sender::Requester(RequesterIndex(1)), Some(InputIds { first: 0x100, last: 0x1ff })),
+            (Sender::Iommu(IommuIndex(0)), Some(InputIds { first: 0x8100, last: 0x81ff }))
+        ]
     );
 }
 

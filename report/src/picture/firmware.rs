@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use fwspec::RequesterId;
 use fwspec::answer::{DeviceRange, Named, PlatformDocument, RequesterRecord, StreamRangeRecord};
+use fwspec::{MsiControllerIndex, RequesterId};
 
 use super::{Link, MAX_ROWS, Picture, Row, RowKind, Sink};
 use crate::name::short;
@@ -83,7 +83,7 @@ impl Picture {
         for range in streams.iter().take(MAX_RANGES) {
             let Some(from) = self.push(row(range.first, range.last)) else { return };
             if let Some(iommu) = &range.iommu {
-                let to = crate::bytes::index(iommu.index);
+                let to = iommu.index.position();
                 let label = specifier::range(document, range, '–');
                 self.links.push(Link { from, to, label, bypass: false });
                 self.onward(to, range.msi.as_ref().map(|msi| controller(document, msi)));
@@ -119,7 +119,7 @@ impl Picture {
         let Some(from) = self.push(Row { kind: RowKind::Device, ..row }) else { return };
         for stream in requester.own.iter().take(MAX_RANGES) {
             let label = specifier::ids(document, stream);
-            let to = crate::bytes::index(stream.iommu.index);
+            let to = stream.iommu.index.position();
             self.links.push(Link { from, to, label, bypass: false });
         }
         if requester.own.is_empty() {
@@ -151,8 +151,8 @@ fn sinks(document: &PlatformDocument) -> Vec<Sink> {
 }
 
 /// Where a controller stands among the sinks.
-fn controller(document: &PlatformDocument, msi: &Named<u32>) -> usize {
-    document.iommus.len().saturating_add(crate::bytes::index(msi.index))
+fn controller(document: &PlatformDocument, msi: &Named<MsiControllerIndex>) -> usize {
+    document.iommus.len().saturating_add(msi.index.position())
 }
 
 fn inputs(first: u32, last: u32, pci: bool) -> String {

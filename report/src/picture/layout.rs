@@ -67,8 +67,13 @@ const LANE: u32 = 10;
 const SINK: u32 = 40;
 const SINK_GAP: u32 = 14;
 
-fn letters(text: &str) -> u32 {
-    crate::bytes::saturate(text.chars().count())
+pub(super) fn letters(text: &str) -> u32 {
+    number(text.chars().count())
+}
+
+/// How many there are, in the numbers that a drawing counts with.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn row_letters(row: &Row) -> u32 {
@@ -107,7 +112,7 @@ pub fn layout(picture: &Picture) -> Layout {
     let labels = labels.max().unwrap_or(0) * SMALL_LETTER + 14;
     let notes = picture.rows.iter().map(|row| letters(&row.note)).max().unwrap_or(0) * SMALL_LETTER;
     let first_lane = right + labels + LANE;
-    let lanes = crate::bytes::saturate(picture.sinks.len()) * LANE;
+    let lanes = number(picture.sinks.len()) * LANE;
     let sinks_x = first_lane + lanes + 8;
     let starts = starts(&picture.links, &out.rows);
     out.sinks = sinks(picture, &starts, sinks_x);
@@ -186,11 +191,7 @@ fn wires(
 ) -> Vec<Wire> {
     let wire = |(link, start): (&Link, &(u32, u32))| {
         let sink = sinks.get(link.to).copied().unwrap_or_default();
-        Wire {
-            start: *start,
-            lane: lane(crate::bytes::saturate(link.to)),
-            end: (edge(&sink), sink.y + sink.height / 2),
-        }
+        Wire { start: *start, lane: lane(number(link.to)), end: (edge(&sink), sink.y + sink.height / 2) }
     };
     links.iter().zip(starts).map(wire).collect()
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::function;
 use crate::name::short;
 use fwspec::answer::{DeviceRecord, GroupsDocument, Named, PlacedFunction, SinkRecord};
-use fwspec::{Bdf, Segment};
+use fwspec::{Bdf, IommuIndex, MsiControllerIndex, Segment};
 
 use super::{Group, Link, MAX_ROWS, Picture, Row, RowKind, Sink};
 
@@ -67,8 +67,8 @@ fn sinks(document: &GroupsDocument) -> Vec<Sink> {
 }
 
 /// Where a controller stands among the sinks.
-fn controller(document: &GroupsDocument, msi: &Named<u32>) -> usize {
-    document.iommus.len().saturating_add(crate::bytes::index(msi.index))
+fn controller(document: &GroupsDocument, msi: &Named<MsiControllerIndex>) -> usize {
+    document.iommus.len().saturating_add(msi.index.position())
 }
 
 /// Functions each after the bridge above, depth first; then what is on no PCI bus.
@@ -144,7 +144,7 @@ impl Draw<'_> {
     fn links(&mut self, from: usize, device: &DeviceRecord) {
         let refused = if device.kernel.starts_with("refused") { ", refused by Linux" } else { "" };
         if let Some(iommu) = &device.iommu {
-            let mut ids: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+            let mut ids: BTreeMap<IommuIndex, Vec<String>> = BTreeMap::new();
             ids.entry(iommu.index).or_default();
             for stream in &device.streams {
                 let on = ids.entry(stream.iommu.index).or_default();
@@ -159,7 +159,7 @@ impl Draw<'_> {
                 let more = if ids.len() > MAX_IDS { " …" } else { "" };
                 let shown: Vec<String> = ids.into_iter().take(MAX_IDS).collect();
                 let label = format!("{}{more}{refused}", shown.join(" "));
-                self.picture.links.push(Link { from, to: crate::bytes::index(iommu), label, bypass: false });
+                self.picture.links.push(Link { from, to: iommu.position(), label, bypass: false });
             }
             return;
         }
@@ -178,7 +178,7 @@ fn onward(document: &GroupsDocument) -> Vec<Link> {
     let mut spans: BTreeMap<(usize, usize), (u32, u32)> = BTreeMap::new();
     for device in document.devices.iter().filter(|device| device.placed.is_some()) {
         let (Some(iommu), Some(msi)) = (&device.iommu, &device.msi) else { continue };
-        let ends = (crate::bytes::index(iommu.index), controller(document, &msi.msi));
+        let ends = (iommu.index.position(), controller(document, &msi.msi));
         let span = spans.entry(ends).or_insert((msi.id, msi.id));
         *span = (span.0.min(msi.id), span.1.max(msi.id));
     }

@@ -32,7 +32,7 @@ pub struct Picture {
     pub sinks: Vec<Sink>,
     /// From rows to sinks.
     pub links: Vec<Link>,
-    /// From IOMMUs to MSI controllers, as indices into `sinks`.
+    /// From IOMMUs to MSI controllers.
     pub onward: Vec<Link>,
 }
 
@@ -47,7 +47,7 @@ pub struct Row {
     pub path: String,
     /// What it is.
     pub what: String,
-    /// What it is below, as an index into [`Picture::rows`]; always less than its own.
+    /// The number of the row that it is below; always less than its own.
     pub parent: Option<usize>,
     /// Its IOMMU group.
     pub group: Option<Group>,
@@ -93,7 +93,7 @@ pub struct Sink {
 pub struct Link {
     /// Where it starts.
     pub from: usize,
-    /// Where it ends, as an index into [`Picture::sinks`].
+    /// The number of the sink where it ends.
     pub to: usize,
     /// The ids on it.
     pub label: String,

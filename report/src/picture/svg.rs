@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 
 use crate::xml::xml;
 
-use super::layout::{BADGE, HEAD, MARGIN};
+use super::layout::{BADGE, HEAD, MARGIN, letters};
 use super::{Group, Layout, Picture, Rect, RowKind, Wire, layout};
 
 /// Fills light enough to read on, and the strokes that go with them; neighbours differ in lightness too, for grey printers.
@@ -43,7 +43,7 @@ pub(super) fn colours(group: Option<Group>) -> (&'static str, &'static str) {
 pub fn svg(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
     let places = layout(picture);
     // The title is in bold of 15 px.
-    let title_width = crate::bytes::saturate(picture.title.chars().count()).saturating_mul(10);
+    let title_width = letters(&picture.title).saturating_mul(10);
     let width = places.width.max(title_width.saturating_add(2 * MARGIN)).max(640);
     let height = places.height;
     writeln!(

@@ -187,7 +187,7 @@ fn identities(document: &AuditDocument) -> Vec<Entry> {
 
 fn sources(shared: &SharedIdRecord) -> String {
     let mut words: Vec<String> = shared.sources.iter().map(source).collect();
-    let more = crate::bytes::index(shared.sources_in_all).saturating_sub(words.len());
+    let more = (shared.sources_in_all as usize).saturating_sub(words.len());
     if more > 0 {
         words.push(format!("{more} more"));
     }

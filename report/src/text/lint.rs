@@ -4,7 +4,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::bytes::index;
 use fwspec::answer::{Linted, Tally};
 use fwspec::lint::{Finding, Severity};
 use fwspec::{At, Source};
@@ -91,7 +90,7 @@ type Lines = Vec<(String, String, String)>;
 
 fn hex(linted: &Linted, at: At, len: u32) -> Option<Lines> {
     let table = linted.firmware.as_ref()?.table(at.source)?;
-    let byte = |offset: u32| table.get(index(offset)).copied();
+    let byte = |offset: u32| table.get(offset as usize).copied();
     let end = at.offset.saturating_add(len);
     let mut lines = Vec::new();
     let mut row = at.offset & !15;
@@ -122,13 +121,13 @@ fn cells(linted: &Linted, at: At, len: u32) -> Option<Lines> {
     let node = tree.nodes().map_while(Result::ok).take_while(|node| node.offset() <= at.offset).last()?;
     let holds = |property: &fwspec::dt::Property<'_>| {
         let into = at.offset.checked_sub(property.offset());
-        into.is_some_and(|into| index(into) <= property.value().len())
+        into.is_some_and(|into| into as usize <= property.value().len())
     };
     let property = node.properties().map_while(Result::ok).find(holds)?;
     let name = property.name()?.escape_ascii().to_string();
     let cells: Vec<u32> = property.cells().iter().collect();
-    let first = index(at.offset.saturating_sub(property.offset()) >> 2);
-    let count = index(len.div_ceil(4));
+    let first = (at.offset.saturating_sub(property.offset()) >> 2) as usize;
+    let count = len.div_ceil(4) as usize;
     let start = first.saturating_sub(CELLS_BEFORE);
     let mut shown = format!("{name} = <{}", if start > 0 { "… " } else { "" });
     let mut marks = " ".repeat(shown.chars().count());

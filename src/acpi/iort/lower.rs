@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 use super::{Body, Iort, Mapping, MemoryAccess, NamedComponent, Node, NodeType, Path, Rmr, RootComplex};
 use crate::bytes::{index, saturate};
 use crate::model::{
-    BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiController,
-    MsiIndex, MsiKind, MsiRoute, NamedComponent as Component, Origin, Output, Protection, Region, RegionKind,
-    Requester, RequesterKind, Reserved, SmmuModel, StreamRange, Target,
+    BusKind, Coherency, DeviceIdTable, GroupRule, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind,
+    MsiController, MsiControllerIndex, MsiIndex, MsiKind, MsiRoute, NamedComponent as Component, Origin,
+    Output, Protection, Region, RegionKind, Requester, RequesterIndex, RequesterKind, Reserved, SmmuModel,
+    StreamRange, Target,
 };
-use crate::{At, Error, ErrorKind, Format, MsiIndexRule, Platform, Segment};
+use crate::{At, Error, ErrorKind, Format, MsiIndexRule, Platform, Segment, StreamId};
 
 /// First table revision whose RMR nodes Linux reads (`iort_find_rmrs`).
 const FIRST_RMR_REVISION: u8 = 5;
@@ -221,7 +222,11 @@ impl Lowering {
             }
             if let Target::Iommu(iommu) = lead.target {
                 let last = output_last.unwrap_or(u32::MAX);
-                streams.push(StreamRange { iommu, first: mapping.output_base, last });
+                streams.push(StreamRange {
+                    iommu,
+                    first: StreamId(mapping.output_base),
+                    last: StreamId(last),
+                });
             }
         }
         streams
@@ -247,10 +252,12 @@ impl Lead {
         let place = place.ok().and_then(|at| places.get(at));
         let target = match place {
             _ if reference == 0 => Target::Null,
-            Some(Place { node_type: NodeType::ItsGroup, index, .. }) => Target::Msi(*index),
-            Some(Place { node_type, index, .. }) if node_type.is_smmu() => Target::Iommu(*index),
+            Some(Place { node_type: NodeType::ItsGroup, index, .. }) => {
+                Target::Msi(MsiControllerIndex(*index))
+            }
+            Some(Place { node_type, index, .. }) if node_type.is_smmu() => Target::Iommu(IommuIndex(*index)),
             None | Some(Place { node_type: NodeType::Rmr, .. }) => Target::Dangling(reference),
-            Some(Place { index, .. }) => Target::Requester(*index),
+            Some(Place { index, .. }) => Target::Requester(RequesterIndex(*index)),
         };
         let legal = match target {
             Target::Iommu(_) => !from.is_smmu(),

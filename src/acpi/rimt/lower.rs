@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use super::{Body, Mapping, Mappings, Rimt};
 use crate::bytes::saturate;
 use crate::model::{
-    BusKind, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiRoute, NamedComponent, Origin, Output,
-    Requester, RequesterKind, Target,
+    BusKind, HostedFunction, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
+    NamedComponent, Origin, Output, Requester, RequesterIndex, RequesterKind, Target,
 };
 use crate::{At, Bdf, Error, ErrorKind, Format, Platform};
 
@@ -66,7 +66,10 @@ struct Lowering {
 impl Lowering {
     /// Gives every usable node its index, so that mappings may refer to nodes before and after them.
     fn new(rimt: &Rimt<'_>) -> Self {
-        let (mut iommus, mut requesters) = ((0..).map(Target::Iommu), (0..).map(Target::Requester));
+        let (mut iommus, mut requesters) = (
+            (0..).map(|at| Target::Iommu(IommuIndex(at))),
+            (0..).map(|at| Target::Requester(RequesterIndex(at))),
+        );
         let mut places = Vec::new();
         for node in rimt.nodes().map_while(Result::ok) {
             let target = match node.body() {
@@ -159,11 +162,10 @@ impl Lowering {
     /// Says which PCI function of which root complex an IOMMU is.
     fn finish(self) -> Platform {
         let Lowering { functions, mut platform, .. } = self;
-        let mut segments: Vec<_> = (0..)
-            .zip(&platform.requesters)
-            .filter_map(|(position, requester): (u32, _)| match &requester.kind {
+        let mut segments: Vec<_> = RequesterIndex::number(&platform.requesters)
+            .filter_map(|(host, requester)| match &requester.kind {
                 RequesterKind::Bus(IdBus { kind: BusKind::Pci { segment, .. }, .. }) => {
-                    Some((*segment, position))
+                    Some((*segment, host))
                 }
                 _ => None,
             })
@@ -173,7 +175,7 @@ impl Lowering {
             let Some(Bdf { segment, rid }) = function else { continue };
             let first = segments.partition_point(|(other, _)| *other < segment);
             let host = segments.get(first).filter(|(other, _)| *other == segment);
-            iommu.function = host.map(|(_, position)| (*position, rid));
+            iommu.function = host.map(|(_, host)| HostedFunction { host: *host, rid });
         }
         platform.skipped.shrink_to_fit();
         platform

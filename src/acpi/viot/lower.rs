@@ -5,11 +5,10 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{Node, PciRange, Viot};
-use crate::bytes::saturate;
 use crate::limits::{MAX_VIOT_SEGMENTS, MAX_VIOT_SPARE_MAPPINGS};
 use crate::model::{
-    BusKind, Errno, IdBus, IdMapping, IdTable, Iommu, IommuKind, MsiRoute, Origin, Output, PlatformMaster,
-    Requester, RequesterKind, Specifier, Target,
+    BusKind, Errno, HostedFunction, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
+    Origin, Output, PlatformMaster, Requester, RequesterIndex, RequesterKind, Specifier, Target,
 };
 use crate::{At, Bdf, Error, ErrorKind, Format, Platform, Segment};
 
@@ -86,13 +85,13 @@ impl Lowering {
     }
 
     /// The IOMMU whose node starts there, and the function that it is.
-    fn target(&mut self, output_node: u16, at: At) -> Option<(u32, Option<Bdf>)> {
+    fn target(&mut self, output_node: u16, at: At) -> Option<(IommuIndex, Option<Bdf>)> {
         let place = self.places.binary_search_by_key(&u32::from(output_node), |(offset, _)| *offset);
         let Some((_, function)) = place.ok().and_then(|at| self.places.get(at)).copied() else {
             self.skip(ErrorKind::OutputNode(output_node), at);
             return None;
         };
-        Some((saturate(place.ok()?), function))
+        Some((IommuIndex::at(place.ok()?), function))
     }
 
     fn range(&mut self, at: At, range: &PciRange) {
@@ -148,10 +147,10 @@ impl Lowering {
         platform.requesters.reverse();
         for (segment, (at, mappings)) in self.hosts {
             let segment = Segment(u32::from(segment));
-            let position = saturate(platform.requesters.len());
+            let host = RequesterIndex::at(platform.requesters.len());
             for (iommu, (_, function)) in platform.iommus.iter_mut().zip(&self.places) {
                 if let Some(function) = function.filter(|function| function.segment == segment) {
-                    iommu.function = Some((position, function.rid));
+                    iommu.function = Some(HostedFunction { host, rid: function.rid });
                 }
             }
             let bus = IdBus {

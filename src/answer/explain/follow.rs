@@ -7,10 +7,10 @@ use alloc::vec::Vec;
 
 use crate::bytes::index;
 use crate::machine::{Firmware, ParseQueryError, Query, log_line};
-use crate::map::{IdMap, NoStream, Step, StepAt, StreamSource};
-use crate::model::{BusKind, IdMapping, Origin, Output, Requester, RequesterKind, Target};
+use crate::map::{IdMap, NoStream, Producer, Step, StepAt};
+use crate::model::{BusKind, IdMapping, Origin, Output, Requester, RequesterIndex, RequesterKind, Target};
 use crate::pci::Topology;
-use crate::{At, Bdf, DeviceId, Format, RequesterId, Source, Stream, StreamId};
+use crate::{At, Bdf, DeviceId, Format, InputIds, RequesterId, Source, Stream, StreamId};
 
 use super::{Explained, HopRecord, HopStep, WayRecord};
 
@@ -102,10 +102,10 @@ impl Follower<'_> {
     /// IOMMU that it knows, and a VIOT beside it name one.
     fn requester_id(&self, bdf: Bdf, lead: Vec<String>) -> Vec<WayRecord> {
         let id = u32::from(bdf.rid.0);
-        let hosts: Vec<u32> = self.map.hosts_of(bdf.segment).collect();
+        let hosts: Vec<RequesterIndex> = self.map.hosts_of(bdf.segment).collect();
         let giving = self.map.host_of(bdf).and_then(|giving| hosts.iter().position(|host| *host == giving));
         let asked = giving.map_or(hosts.as_slice(), |last| hosts.get(..=last).unwrap_or_default());
-        let mut speaking: Vec<u32> =
+        let mut speaking: Vec<RequesterIndex> =
             asked.iter().copied().filter(|host| !self.map.trace(*host, id).is_empty()).collect();
         if speaking.is_empty() {
             speaking.extend(hosts.first());
@@ -121,7 +121,7 @@ impl Follower<'_> {
         speaking.into_iter().map(|host| self.from(host, id, lead.clone())).collect()
     }
 
-    fn from(&self, requester: u32, id: u32, lead: Vec<String>) -> WayRecord {
+    fn from(&self, requester: RequesterIndex, id: u32, lead: Vec<String>) -> WayRecord {
         let hops = numbered(lead, self.steps(&self.map.trace(requester, id)));
         let refused = self.map.stream_from(requester, id).err();
         WayRecord { of: None, hops, reason: refused.map(|reason| format!("untranslated: {reason}")) }
@@ -132,10 +132,9 @@ impl Follower<'_> {
             let lead = format!("{name} sends as requester ID {:#x} ({rid})", rid.0);
             return alloc::vec![self.from(host, rid.0.into(), alloc::vec![lead])];
         }
-        let requesters = &self.firmware.platform.requesters;
         let mut ways = Vec::new();
         for requester in self.firmware.requesters_named(name) {
-            let Some(found) = requesters.get(index(requester)) else { continue };
+            let Some(found) = self.firmware.platform.requester(requester) else { continue };
             let label = self.firmware.platform.label(found.origin);
             for stream in self.map.own_streams(requester) {
                 let id =
@@ -143,7 +142,8 @@ impl Follower<'_> {
                 let iommu = self.map.iommu_label(stream.iommu).map(|label| label.to_string());
                 let record = self.own_record(found, *stream);
                 let lead = format!("{label}{record} has {id} at {}", iommu.unwrap_or_default());
-                let steps = stream.fwspec_id().map(|id| self.map.trace_from_iommu(stream.iommu, id));
+                let steps =
+                    stream.fwspec_id().map(|id| self.map.trace_from_iommu(stream.iommu, StreamId(id)));
                 let hops = numbered(alloc::vec![lead], self.steps(&steps.unwrap_or_default()));
                 ways.push(WayRecord { hops, ..WayRecord::default() });
             }
@@ -188,17 +188,17 @@ impl Follower<'_> {
     }
 
     /// The way of the first input of a source; its name where it has the id by itself.
-    fn source(&self, source: &StreamSource) -> Result<Vec<WayRecord>, String> {
-        let requester = self.firmware.platform.requesters.get(index(source.requester));
+    fn source<T>(&self, source: &Producer<T>) -> Result<Vec<WayRecord>, String> {
+        let requester = self.firmware.platform.requester(source.requester);
         let label = requester.map(|r| self.firmware.platform.label(r.origin).to_string()).unwrap_or_default();
-        let Some((first, last)) = source.inputs else { return Err(label) };
-        let which = if first == last { format!("{first:#x}") } else { format!("{first:#x} to {last:#x}") };
+        let Some(inputs) = source.inputs else { return Err(label) };
+        let InputIds { first, last } = inputs;
         let function = self.firmware.platform.segment_of(source.requester).and_then(|segment| {
             let rid = RequesterId(u16::try_from(first).ok()?);
             Some(format!(" ({})", Bdf { segment, rid }))
         });
         let function = function.filter(|_| first == last).unwrap_or_default();
-        let of = Some(format!("from {which}{function} on {label}"));
+        let of = Some(format!("from {inputs}{function} on {label}"));
         Ok(alloc::vec![WayRecord { of, ..self.from(source.requester, first, Vec::new()) }])
     }
 
@@ -216,12 +216,12 @@ impl Follower<'_> {
         let platform = &self.firmware.platform;
         match at {
             StepAt::Iommu(iommu) => {
-                let Some(iommu) = platform.iommus.get(index(iommu)) else { return String::new() };
+                let Some(iommu) = platform.iommu(iommu) else { return String::new() };
                 let base = iommu.base.map(|base| format!(" at {base:#x}")).unwrap_or_default();
                 format!("{} {}{base}", iommu.kind.word(), platform.label(iommu.origin))
             }
             StepAt::Requester(requester) | StepAt::Msi(requester) => {
-                let Some(requester) = platform.requesters.get(index(requester)) else {
+                let Some(requester) = platform.requester(requester) else {
                     return String::new();
                 };
                 let what = match &requester.kind {
@@ -271,14 +271,12 @@ impl Follower<'_> {
     fn whole(&self, step: &Step) -> IdMapping {
         let platform = &self.firmware.platform;
         let records = match step.at {
-            StepAt::Iommu(iommu) => platform.iommus.get(index(iommu)).map(|iommu| &iommu.device_ids.mappings),
-            StepAt::Requester(requester) => {
-                platform.requesters.get(index(requester)).and_then(|r| match &r.kind {
-                    RequesterKind::Bus(bus) => bus.streams.as_ref().map(|table| &table.mappings),
-                    RequesterKind::Component(component) => Some(&component.table.mappings),
-                    _ => None,
-                })
-            }
+            StepAt::Iommu(iommu) => platform.iommu(iommu).map(|iommu| &iommu.device_ids.mappings),
+            StepAt::Requester(requester) => platform.requester(requester).and_then(|r| match &r.kind {
+                RequesterKind::Bus(bus) => bus.streams.as_ref().map(|table| &table.mappings),
+                RequesterKind::Component(component) => Some(&component.table.mappings),
+                _ => None,
+            }),
             StepAt::Msi(_) => None,
         };
         // One record may say several things: a VIOT range leaves the IOMMU itself out.
@@ -292,9 +290,9 @@ impl Follower<'_> {
     fn origin(&self, at: StepAt) -> Option<Origin> {
         let platform = &self.firmware.platform;
         match at {
-            StepAt::Iommu(iommu) => platform.iommus.get(index(iommu)).map(|iommu| iommu.origin),
+            StepAt::Iommu(iommu) => platform.iommu(iommu).map(|iommu| iommu.origin),
             StepAt::Requester(requester) | StepAt::Msi(requester) => {
-                platform.requesters.get(index(requester)).map(|requester| requester.origin)
+                platform.requester(requester).map(|requester| requester.origin)
             }
         }
     }
@@ -302,9 +300,9 @@ impl Follower<'_> {
     fn target(&self, target: Target) -> String {
         let platform = &self.firmware.platform;
         let origin = match target {
-            Target::Iommu(iommu) => platform.iommus.get(index(iommu)).map(|iommu| iommu.origin),
-            Target::Msi(msi) => platform.msi_controllers.get(index(msi)).map(|msi| msi.origin),
-            Target::Requester(requester) => platform.requesters.get(index(requester)).map(|r| r.origin),
+            Target::Iommu(iommu) => platform.iommu(iommu).map(|iommu| iommu.origin),
+            Target::Msi(msi) => platform.controller(msi).map(|msi| msi.origin),
+            Target::Requester(requester) => platform.requester(requester).map(|r| r.origin),
             Target::Null => return "no node: the reference is 0".to_string(),
             Target::Dangling(reference) => return format!("{reference:#x}, where no node is"),
         };

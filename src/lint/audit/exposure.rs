@@ -6,15 +6,11 @@ use alloc::vec::Vec;
 
 use super::Audit;
 use super::machine::{FunctionRun, functions};
-use crate::bytes::index;
 use crate::lint::interval::{Span, common, gaps, union};
 use crate::lint::platform::{buses, mask};
 use crate::map::{NoStream, RangeOutput};
-use crate::model::{BusKind, Errno, IdBus, RequesterKind};
-use crate::{Bdf, Groups, IdMap, Platform, RequesterId, Segment};
-
-/// The highest requester ID (PCIe 6.0 §2.2.6.2).
-const LAST_RID: u32 = 0xffff;
+use crate::model::{BusKind, Errno, IdBus, IommuIndex, RequesterIndex, RequesterKind};
+use crate::{Bdf, Groups, IdMap, InputIds, Platform, RequesterId, Segment};
 
 /// Requester IDs of one segment that no IOMMU translates, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +18,11 @@ pub struct UntranslatedRange {
     /// The segment.
     pub segment: Segment,
     /// The PCI host that answers for it; `None` where the firmware describes none.
-    pub host: Option<u32>,
+    pub host: Option<RequesterIndex>,
     /// First requester ID.
-    pub first: u16,
+    pub first: RequesterId,
     /// Last requester ID, inclusive.
-    pub last: u16,
+    pub last: RequesterId,
     /// Why.
     pub why: Unmapped,
     /// The functions that are there, bus by bus; empty where none is, or none is known.
@@ -52,24 +48,24 @@ pub enum Unmapped {
     /// The mappings lead in a circle.
     Cycle,
     /// The IOMMU is disabled or of a model that nobody drives.
-    IommuUnavailable(u32),
+    IommuUnavailable(IommuIndex),
     /// No Linux driver translates for the IOMMU.
-    NoDriver(u32),
+    NoDriver(IommuIndex),
     /// The IOMMU's Linux driver does not take the device.
-    NotAdmitted(u32),
+    NotAdmitted(IommuIndex),
     /// The ids are on IOMMUs of two kinds, and Linux refuses that.
     TwoKinds,
     /// A named component without single mapping: its ids are only known to its bus.
     NotSingle,
     /// It is the IOMMU itself, which is a function of the bus.
-    Itself(u32),
+    Itself(IommuIndex),
 }
 
 /// A node whose DMA no IOMMU translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UntranslatedNode {
     /// The requester.
-    pub requester: u32,
+    pub requester: RequesterIndex,
     /// Why.
     pub why: Unmapped,
 }
@@ -128,7 +124,9 @@ pub(super) fn check(platform: &Platform, map: &IdMap, groups: Option<&Groups>, a
     for segment in segments {
         of_segment(platform, map, segment, &there, audit);
     }
-    for (at, requester) in (0_u32..).zip(&platform.requesters).filter(|(_, requester)| requester.available) {
+    for (at, requester) in
+        RequesterIndex::number(&platform.requesters).filter(|(_, requester)| requester.available)
+    {
         let why = match &requester.kind {
             RequesterKind::Bus(IdBus { kind: BusKind::Other, .. }) => {
                 let translates =
@@ -149,14 +147,14 @@ pub(super) fn check(platform: &Platform, map: &IdMap, groups: Option<&Groups>, a
 }
 
 fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf], audit: &mut Audit) {
-    let bus_of = |at: u32| match platform.requesters.get(index(at)) {
+    let bus_of = |at: RequesterIndex| match platform.requester(at) {
         Some(requester) if requester.available => match &requester.kind {
             RequesterKind::Bus(bus) => Some((at, bus)),
             _ => None,
         },
         _ => None,
     };
-    let hosts: Vec<(u32, &IdBus)> = map.hosts_of(segment).filter_map(bus_of).collect();
+    let hosts: Vec<(RequesterIndex, &IdBus)> = map.hosts_of(segment).filter_map(bus_of).collect();
     let present = there.partition_point(|bdf| bdf.segment < segment);
     let present = there.get(present..).unwrap_or_default();
     let present = present.get(..present.partition_point(|bdf| bdf.segment == segment)).unwrap_or_default();
@@ -182,11 +180,11 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
         open = common(&open, &holes(map, *at, mask(bus)));
     }
     let Some((host, _)) = hosts.first() else { return };
-    let itself = platform.iommus.iter().zip(0_u32..).filter_map(|(iommu, at)| {
-        let (of, rid) = iommu.function?;
-        hosts.iter().any(|(host, _)| *host == of).then_some((u32::from(rid.0), at))
+    let itself = IommuIndex::number(&platform.iommus).filter_map(|(at, iommu)| {
+        let function = iommu.function?;
+        hosts.iter().any(|(host, _)| *host == function.host).then_some((u32::from(function.rid.0), at))
     });
-    let itself: Vec<(u32, u32)> = itself.collect();
+    let itself: Vec<(u32, IommuIndex)> = itself.collect();
     let cuts = cuts(map, &hosts, &itself);
     let mut found: Vec<UntranslatedRange> = Vec::new();
     for (first, last) in open {
@@ -199,7 +197,9 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
                 None => why(map, segment, from),
             };
             match found.last_mut() {
-                Some(before) if before.why == why && u32::from(before.last).checked_add(1) == Some(from) => {
+                Some(before)
+                    if before.why == why && u32::from(before.last.0).checked_add(1) == Some(from) =>
+                {
                     before.last = narrow(end);
                 }
                 _ => found.push(range(segment, Some(*host), (from, end), why, &[])),
@@ -215,7 +215,7 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
 
 fn range(
     segment: Segment,
-    host: Option<u32>,
+    host: Option<RequesterIndex>,
     (first, last): (u32, u32),
     why: Unmapped,
     present: &[Bdf],
@@ -231,24 +231,24 @@ fn range(
     }
 }
 
-fn narrow(id: u32) -> u16 {
-    u16::try_from(id).unwrap_or(u16::MAX)
+fn narrow(id: u32) -> RequesterId {
+    u16::try_from(id).map_or(RequesterId::MAX, RequesterId)
 }
 
 fn why(map: &IdMap, segment: Segment, rid: u32) -> Unmapped {
-    let refused = map.resolve(Bdf { segment, rid: RequesterId(narrow(rid)) }).err();
+    let refused = map.resolve(Bdf { segment, rid: narrow(rid) }).err();
     refused.map_or(Unmapped::NoMapping, Unmapped::from)
 }
 
 /// How many low bits a mask drops, where it drops nothing else.
 fn dropped(mask: u32) -> Option<u32> {
     let low = mask.trailing_zeros().min(16);
-    (mask == LAST_RID.checked_shl(low)? & LAST_RID).then_some(low)
+    (mask == InputIds::REQUESTER_IDS.last.checked_shl(low)? & InputIds::REQUESTER_IDS.last).then_some(low)
 }
 
 /// Requester IDs that a host does not translate.
-fn holes(map: &IdMap, host: u32, mask: u32) -> Vec<(u32, u32)> {
-    let translated = map.stream_ranges(host, LAST_RID);
+fn holes(map: &IdMap, host: RequesterIndex, mask: u32) -> Vec<(u32, u32)> {
+    let translated = map.stream_ranges(host, InputIds::REQUESTER_IDS.last);
     let translated = translated.filter(|range| matches!(range.output, RangeOutput::Stream { .. }));
     let translated =
         union(&translated.map(|r| Span { first: r.first, last: r.last, of: () }).collect::<Vec<_>>());
@@ -258,11 +258,11 @@ fn holes(map: &IdMap, host: u32, mask: u32) -> Vec<(u32, u32)> {
             let position = translated.partition_point(|(_, last)| *last < rid & mask);
             translated.get(position).is_some_and(|(first, _)| *first <= rid & mask)
         };
-        let open = (0..=LAST_RID).filter(|rid| !inside(*rid));
+        let open = (0..=InputIds::REQUESTER_IDS.last).filter(|rid| !inside(*rid));
         return union(&open.map(|rid| Span { first: rid, last: rid, of: () }).collect::<Vec<_>>());
     };
     let below = 1_u32.checked_shl(low).map_or(0, |block| block.saturating_sub(1));
-    let spans = gaps(&translated, 0, LAST_RID).into_iter().filter_map(|(first, last)| {
+    let spans = gaps(&translated, 0, InputIds::REQUESTER_IDS.last).into_iter().filter_map(|(first, last)| {
         // Only multiples of a block are ids after the mask; each stands for its block.
         let (first, last) = (first.saturating_add(below) & !below, last & !below);
         (first <= last).then_some(Span { first, last: last | below, of: () })
@@ -271,12 +271,13 @@ fn holes(map: &IdMap, host: u32, mask: u32) -> Vec<(u32, u32)> {
 }
 
 /// Requester IDs, ascending, at which the reason may change.
-fn cuts(map: &IdMap, hosts: &[(u32, &IdBus)], itself: &[(u32, u32)]) -> Vec<u32> {
+fn cuts(map: &IdMap, hosts: &[(RequesterIndex, &IdBus)], itself: &[(u32, IommuIndex)]) -> Vec<u32> {
     let mut cuts: Vec<u32> = itself.iter().flat_map(|(rid, _)| [*rid, rid.saturating_add(1)]).collect();
     for (at, bus) in hosts {
-        let Some(low) = dropped(mask(bus)) else { return (0..=LAST_RID).collect() };
+        let Some(low) = dropped(mask(bus)) else { return (0..=InputIds::REQUESTER_IDS.last).collect() };
         let below = 1_u32.checked_shl(low).map_or(0, |block| block.saturating_sub(1));
-        let records = map.stream_records(*at).take_while(|record| record.first <= LAST_RID);
+        let records =
+            map.stream_records(*at).take_while(|record| record.first <= InputIds::REQUESTER_IDS.last);
         let edges = records.flat_map(|record| [record.first, record.last.saturating_add(1)]);
         cuts.extend(edges.map(|edge| edge.saturating_add(below) & !below));
     }

@@ -10,16 +10,16 @@ use crate::limits::{MAX_MASKS_COMPARED, MAX_SHARED_IDS, MAX_SOURCES_NAMED};
 use crate::lint::interval::Span;
 use crate::lint::msi::{self, Sender};
 use crate::lint::streams::Produced;
-use crate::model::{BusKind, MsiKind, Output, RequesterKind, Target};
-use crate::{IdMap, Platform};
+use crate::model::{
+    BusKind, IommuIndex, MsiControllerIndex, MsiKind, Output, RequesterIndex, RequesterKind, Target,
+};
+use crate::{IdMap, InputIds, Platform, StreamId};
 
 /// Ids that several sources produce, all of them the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedId {
-    /// StreamIDs or DeviceIDs.
-    pub kind: IdKind,
-    /// The IOMMU or MSI controller that sees the ids.
-    pub at: u32,
+    /// Who sees the ids, which says what they are.
+    pub at: IdsAt,
     /// First id.
     pub first: u32,
     /// Last id, inclusive.
@@ -33,12 +33,49 @@ pub struct SharedId {
 }
 
 /// What kind of ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdKind {
     /// What an IOMMU tells masters apart by.
     Stream,
     /// What an MSI controller tells senders apart by.
     Device,
+}
+
+/// What sees ids, and so what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum IdsAt {
+    /// StreamIDs: an IOMMU tells masters apart by them.
+    Iommu(IommuIndex),
+    /// DeviceIDs: an MSI controller tells senders apart by them.
+    Controller(MsiControllerIndex),
+}
+
+impl IdsAt {
+    /// What kind of ids it sees.
+    pub fn kind(self) -> IdKind {
+        match self {
+            IdsAt::Iommu(_) => IdKind::Stream,
+            IdsAt::Controller(_) => IdKind::Device,
+        }
+    }
+}
+
+/// A PCI host whose map drops bits of the requester ID, so that several functions have one id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MaskedHost {
+    /// The host.
+    pub host: RequesterIndex,
+    /// The bits that the map looks at.
+    pub mask: u32,
+}
+
+/// A PCI host all functions of which have one StreamID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConstantHost {
+    /// The host.
+    pub host: RequesterIndex,
+    /// The id.
+    pub id: StreamId,
 }
 
 /// A source of ids.
@@ -47,29 +84,29 @@ pub struct IdSource {
     /// The requester; or the IOMMU whose StreamIDs become the ids, or which has the id for its own MSIs.
     pub from: Sender,
     /// The inputs that become the ids; `None` for an id that the source has by itself.
-    pub inputs: Option<(u32, u32)>,
+    pub inputs: Option<InputIds>,
 }
 
 pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
     let mut produced = Produced::of(platform, map);
     let masked = core::mem::take(&mut produced.masked);
-    for (at, spans) in produced.ids.iter().enumerate() {
+    for (at, spans) in IommuIndex::number(&produced.ids) {
         let spans = spans.iter().map(|span| Span {
             first: span.first,
             last: span.last,
             of: (Sender::Requester(span.of.requester), span.of.input, span.of.constant),
         });
-        shared(IdKind::Stream, saturate(at), spans.collect(), audit);
+        shared(IdsAt::Iommu(at), spans.collect(), audit);
     }
-    for (at, masters) in masked.iter().enumerate() {
+    for (at, masters) in IommuIndex::number(&masked) {
         let masters: Vec<_> = masters.iter().map(|(id, mask, owner)| (*id, *mask, owner.requester)).collect();
-        let plain = produced.ids.get(at).into_iter().flatten();
+        let plain = at.entry(&produced.ids).into_iter().flatten();
         let plain = plain.filter(|span| span.first == span.last && span.of.input.is_none());
         let plain = plain.filter_map(|span| Some((u16::try_from(span.first).ok()?, 0, span.of.requester)));
-        matching(saturate(at), masters.into_iter().chain(plain).collect(), audit);
+        matching(at, masters.into_iter().chain(plain).collect(), audit);
     }
     let senders = msi::senders(platform, map, &produced);
-    for ((at, spans), controller) in senders.into_iter().enumerate().zip(&platform.msi_controllers) {
+    for ((at, spans), controller) in MsiControllerIndex::number(senders).zip(&platform.msi_controllers) {
         // Controllers without ids (GICv2m frames) tell nobody apart.
         if matches!(controller.kind, MsiKind::Controller { cells, .. } if cells != Some(1)) {
             continue;
@@ -79,20 +116,22 @@ pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
             last: span.last,
             of: (span.of.from, span.of.input, span.of.constant),
         });
-        shared(IdKind::Device, saturate(at), spans.collect(), audit);
+        shared(IdsAt::Controller(at), spans.collect(), audit);
     }
-    for (at, requester) in (0_u32..).zip(&platform.requesters).filter(|(_, requester)| requester.available) {
+    for (at, requester) in
+        RequesterIndex::number(&platform.requesters).filter(|(_, requester)| requester.available)
+    {
         let RequesterKind::Bus(bus) = &requester.kind else { continue };
         let mask = bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX);
         let translates = map.stream_records(at).any(|record| matches!(record.target, Target::Iommu(_)));
         if matches!(bus.kind, BusKind::Pci { .. }) && mask & 0xffff != 0xffff && translates {
-            audit.masks.push((at, mask));
+            audit.masks.push(MaskedHost { host: at, mask });
         }
         let constant = map.stream_records(at).find_map(|record| match (record.output, record.target) {
             (Output::Constant(id), Target::Iommu(_)) if record.first != record.last => Some(id),
             _ => None,
         });
-        audit.constants.extend(constant.map(|id| (at, id)));
+        audit.constants.extend(constant.map(|id| ConstantHost { host: at, id: StreamId(id) }));
     }
 }
 
@@ -100,7 +139,7 @@ pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
 type Of = (Sender, Option<u32>, bool);
 
 /// Sweeps over the ids, ascending, with the spans that are open in a set.
-fn shared(kind: IdKind, at: u32, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
+fn shared(at: IdsAt, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
     joined(&mut spans);
     let mut edges: Vec<(u32, bool, usize)> = Vec::with_capacity(spans.len().saturating_mul(2));
     for (position, span) in spans.iter().enumerate() {
@@ -128,14 +167,16 @@ fn shared(kind: IdKind, at: u32, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
             let span = spans.get(*position)?;
             let (from, input, constant) = span.of;
             let moved = |id: u32| if constant { 0 } else { id.saturating_sub(span.first) };
-            let inputs =
-                input.map(|input| (input.saturating_add(moved(first)), input.saturating_add(moved(last))));
+            let inputs = input.map(|input| InputIds {
+                first: input.saturating_add(moved(first)),
+                last: input.saturating_add(moved(last)),
+            });
             Some(IdSource { from, inputs })
         });
         let mut sources: Vec<IdSource> = sources.collect();
         sources.sort_unstable();
         let sources_in_all = saturate(open.len());
-        audit.shared_ids.push(SharedId { kind, at, first, last, mask: 0, sources, sources_in_all });
+        audit.shared_ids.push(SharedId { at, first, last, mask: 0, sources, sources_in_all });
     }
 }
 
@@ -162,14 +203,14 @@ fn joined(spans: &mut Vec<Span<Of>>) {
 }
 
 /// Masters whose stream matches meet at an SMMUv1/v2: (id, mask, requester).
-fn matching(at: u32, masters: Vec<(u16, u16, u32)>, audit: &mut Audit) {
+fn matching(at: IommuIndex, masters: Vec<(u16, u16, RequesterIndex)>, audit: &mut Audit) {
     let mut masks: Vec<u16> = masters.iter().map(|(_, mask, _)| *mask).collect();
     masks.sort_unstable();
     masks.dedup();
     masks.truncate(MAX_MASKS_COMPARED);
     for (position, a) in masks.iter().enumerate() {
         for b in masks.iter().skip(position).filter(|b| (*a, **b) != (0, 0)) {
-            let mut met: BTreeMap<u16, (BTreeSet<u16>, BTreeSet<u32>)> = BTreeMap::new();
+            let mut met: BTreeMap<u16, (BTreeSet<u16>, BTreeSet<RequesterIndex>)> = BTreeMap::new();
             for (id, mask, requester) in masters.iter().filter(|(_, mask, _)| mask == a || mask == b) {
                 let (masks, requesters) = met.entry(id & !(a | b)).or_default();
                 masks.insert(*mask);
@@ -185,8 +226,7 @@ fn matching(at: u32, masters: Vec<(u16, u16, u32)>, audit: &mut Audit) {
                     .take(MAX_SOURCES_NAMED)
                     .map(|requester| IdSource { from: Sender::Requester(*requester), inputs: None });
                 audit.shared_ids.push(SharedId {
-                    kind: IdKind::Stream,
-                    at,
+                    at: IdsAt::Iommu(at),
                     first: u32::from(id),
                     last: u32::from(id),
                     mask: a | b,

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::{Audit, Unmapped};
 use crate::group::{DeviceKey, Policy, Reason, Tie};
-use crate::{Bdf, GroupId, Groups, RequesterId, Segment};
+use crate::model::IommuIndex;
+use crate::{Bdf, GroupId, Groups, RequesterId, Segment, StreamId};
 
 /// Functions of one bus, with no other function of the machine between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +47,12 @@ pub struct UntranslatedDevices {
 /// Ids of one IOMMU that the DMA of several devices carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DevicesAlike {
-    /// Index into [`Platform::iommus`](crate::Platform::iommus).
-    pub iommu: u32,
+    /// The IOMMU.
+    pub iommu: IommuIndex,
     /// First StreamID.
-    pub first: u32,
+    pub first: StreamId,
     /// Last StreamID, inclusive.
-    pub last: u32,
+    pub last: StreamId,
     /// The devices.
     pub members: Vec<Member>,
 }
@@ -89,10 +90,10 @@ pub(super) fn functions(groups: &Groups) -> Vec<Bdf> {
 
 impl FunctionRun {
     /// The functions of one segment from `first` to `last`, bus by bus.
-    pub(super) fn within(present: &[Bdf], first: u16, last: u16) -> Vec<FunctionRun> {
-        let from = present.partition_point(|bdf| bdf.rid.0 < first);
+    pub(super) fn within(present: &[Bdf], first: RequesterId, last: RequesterId) -> Vec<FunctionRun> {
+        let from = present.partition_point(|bdf| bdf.rid < first);
         let inside = present.get(from..).unwrap_or_default();
-        let inside = inside.get(..inside.partition_point(|bdf| bdf.rid.0 <= last)).unwrap_or_default();
+        let inside = inside.get(..inside.partition_point(|bdf| bdf.rid <= last)).unwrap_or_default();
         let buses = inside.chunk_by(|a, b| a.rid.bus() == b.rid.bus());
         buses.filter_map(FunctionRun::of).collect()
     }
@@ -188,12 +189,12 @@ fn untranslated(groups: &Groups, runs: &Runs, audit: &mut Audit) {
 
 /// Ids that the records of several devices hold.
 fn alike(groups: &Groups, runs: &Runs, audit: &mut Audit) {
-    let mut holders: BTreeMap<(u32, u32), BTreeSet<DeviceKey>> = BTreeMap::new();
+    let mut holders: BTreeMap<(IommuIndex, StreamId), BTreeSet<DeviceKey>> = BTreeMap::new();
     for device in groups.devices() {
         let placed = groups.placement(device).ok().and_then(|placement| placement.fwspec);
         for stream in placed.iter().flat_map(|fwspec| &fwspec.ids) {
             if let Some(id) = stream.id {
-                holders.entry((stream.iommu, id.0)).or_default().insert(device);
+                holders.entry((stream.iommu, id)).or_default().insert(device);
             }
         }
     }
@@ -206,7 +207,7 @@ fn alike(groups: &Groups, runs: &Runs, audit: &mut Audit) {
         match audit.alike.last_mut() {
             Some(last)
                 if last.iommu == iommu
-                    && last.last.checked_add(1) == Some(id)
+                    && last.last.0.checked_add(1) == Some(id.0)
                     && before.as_ref() == Some(&devices) =>
             {
                 last.last = id;

@@ -10,15 +10,13 @@ use alloc::vec::Vec;
 
 pub use super::msi::Sender;
 pub use exposure::{Unmapped, UntranslatedNode, UntranslatedRange};
-pub use identity::{IdKind, IdSource, SharedId};
+pub use identity::{ConstantHost, IdKind, IdSource, IdsAt, MaskedHost, SharedId};
 pub use machine::{DevicesAlike, FunctionRun, JoinedGroups, Member, SharedGroup, UntranslatedDevices};
 
-use crate::model::{RegionKind, RequesterKind};
+use crate::model::{RegionKind, RequesterIndex, RequesterKind, ReservedIndex};
 use crate::{Groups, IdMap, Platform};
 
 /// Everything that one firmware, and the devices of one machine where they are known, leave open.
-///
-/// Indices are those of [`Platform::requesters`], [`Platform::iommus`] and [`Platform::msi_controllers`].
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
     /// Requester IDs of PCI buses that no IOMMU translates, by segment, ascending.
@@ -28,15 +26,15 @@ pub struct Audit {
     /// Devices that are there and that have no IOMMU, or an alias without, although their own requester ID is mapped.
     pub devices: Vec<UntranslatedDevices>,
     /// PCI hosts that translate, and whose devices may send addresses that they have translated themselves (ATS).
-    pub ats: Vec<u32>,
-    /// Memory that stays mapped for some device whatever its driver does: indices into [`Platform::reserved`].
-    pub always_mapped: Vec<u32>,
+    pub ats: Vec<RequesterIndex>,
+    /// Memory that stays mapped for some device whatever its driver does.
+    pub always_mapped: Vec<ReservedIndex>,
     /// StreamIDs and DeviceIDs that several sources produce, by IOMMU and MSI controller, ascending.
     pub shared_ids: Vec<SharedId>,
-    /// Maps whose mask makes several functions one id: the host, and the mask.
-    pub masks: Vec<(u32, u32)>,
-    /// PCI hosts all functions of which have one id: the host, and the id.
-    pub constants: Vec<(u32, u32)>,
+    /// Maps whose mask makes several functions one id.
+    pub masks: Vec<MaskedHost>,
+    /// PCI hosts all functions of which have one id.
+    pub constants: Vec<ConstantHost>,
     /// Devices that are there and have ids in common.
     pub alike: Vec<DevicesAlike>,
     /// Groups of several devices, and those that are not isolated from an untranslated device.
@@ -52,27 +50,29 @@ pub struct Audit {
 /// ```
 /// use fwspec::acpi::iort::{Builder, Iort};
 /// use fwspec::lint::audit::audit;
-/// use fwspec::{Dialect, IdMap};
+/// use fwspec::{Dialect, IdMap, RequesterId};
 /// let mut table = Builder::new(6);
 /// let smmu = table.smmu_v3(0x2b40_0000).id();
 /// table.root_complex(0).maps(0..=0x7ff, 0, smmu);
 /// let platform = Iort::parse(&table.finish())?.platform();
 /// let open = audit(&platform, &IdMap::build(&platform, Dialect::LINUX), None);
 /// let [range] = open.ranges.as_slice() else { panic!("one range") };
-/// assert_eq!((range.first, range.last), (0x800, 0xffff));
+/// assert_eq!((range.first, range.last), (RequesterId(0x800), RequesterId::MAX));
 /// # Ok::<(), fwspec::Error>(())
 /// ```
 pub fn audit(platform: &Platform, map: &IdMap, groups: Option<&Groups>) -> Audit {
     let mut audit = Audit::default();
     exposure::check(platform, map, groups, &mut audit);
-    for (at, requester) in (0_u32..).zip(&platform.requesters).filter(|(_, requester)| requester.available) {
+    for (at, requester) in
+        RequesterIndex::number(&platform.requesters).filter(|(_, requester)| requester.available)
+    {
         let RequesterKind::Bus(bus) = &requester.kind else { continue };
         if bus.ats && map.stream_records(at).next().is_some() {
             audit.ats.push(at);
         }
     }
     let opens = |kind| matches!(kind, RegionKind::Direct | RegionKind::DirectRelaxable);
-    let reserved = (0_u32..).zip(&platform.reserved);
+    let reserved = ReservedIndex::number(&platform.reserved);
     audit.always_mapped = reserved.filter(|(_, reserved)| opens(reserved.kind)).map(|(at, _)| at).collect();
     identity::check(platform, map, &mut audit);
     if let Some(groups) = groups {

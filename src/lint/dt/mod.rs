@@ -15,7 +15,8 @@ use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};
 use crate::map::RangeOutput;
 use crate::model::{
-    Admission, BusKind, IdBus, Iommu, IommuKind, MsiRoute, PlatformMaster, Requester, RequesterKind, Target,
+    Admission, BusKind, HostedFunction, IdBus, Iommu, IommuIndex, IommuKind, MsiRoute, PlatformMaster,
+    Requester, RequesterIndex, RequesterKind, Target,
 };
 use crate::{Dialect, IdMap, MapCells, Platform};
 
@@ -117,8 +118,7 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     let memory_end = memory_end(index);
     let mut idle = Idle::default();
     let mut previous: Option<&Requester> = None;
-    for (position, requester) in platform.requesters.iter().enumerate() {
-        let position = saturate(position);
+    for (position, requester) in RequesterIndex::number(&platform.requesters) {
         match &requester.kind {
             RequesterKind::Bus(bus) => {
                 idle.wire(platform, requester, bus_targets(bus));
@@ -164,8 +164,8 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         }
         previous = Some(requester);
     }
-    for (position, iommu) in platform.iommus.iter().enumerate() {
-        itself(platform, &linux, saturate(position), iommu, findings);
+    for (position, iommu) in IommuIndex::number(&platform.iommus) {
+        itself(platform, &linux, position, iommu, findings);
         cells(index, platform, iommu, findings);
     }
     idle.tell(index, platform, findings);
@@ -177,7 +177,7 @@ fn node(requester: &Requester) -> Bytes {
     Bytes { subject, offset: subject, len: 0 }
 }
 
-fn bus_targets(bus: &IdBus) -> impl Iterator<Item = (u32, (u32, u32))> {
+fn bus_targets(bus: &IdBus) -> impl Iterator<Item = (IommuIndex, (u32, u32))> {
     let mappings = bus.streams.iter().flat_map(|table| &table.mappings);
     mappings.filter_map(|mapping| match mapping.target {
         Target::Iommu(iommu) => Some((iommu, (mapping.offset, 16))),
@@ -187,21 +187,21 @@ fn bus_targets(bus: &IdBus) -> impl Iterator<Item = (u32, (u32, u32))> {
 
 /// IOMMUs that translate nothing although devices are wired to them: how many, and the first with the record that says so.
 #[derive(Debug, Default)]
-struct Idle(BTreeMap<u32, (u32, Bytes)>);
+struct Idle(BTreeMap<IommuIndex, (u32, Bytes)>);
 
 impl Idle {
     fn wire(
         &mut self,
         platform: &Platform,
         requester: &Requester,
-        targets: impl Iterator<Item = (u32, (u32, u32))>,
+        targets: impl Iterator<Item = (IommuIndex, (u32, u32))>,
     ) {
         if !requester.available {
             return;
         }
-        let mut met: Vec<u32> = Vec::new();
+        let mut met: Vec<IommuIndex> = Vec::new();
         for (iommu, (offset, len)) in targets {
-            if platform.iommus.get(at(iommu)).is_none_or(works) || met.contains(&iommu) {
+            if platform.iommu(iommu).is_none_or(works) || met.contains(&iommu) {
                 continue;
             }
             met.push(iommu);
@@ -215,7 +215,7 @@ impl Idle {
     fn tell(self, index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         for (iommu, (count, first)) in self.0 {
             // A node without #iommu-cells is told of where a map names it.
-            let Some(iommu) = platform.iommus.get(at(iommu)).filter(|iommu| iommu.cells.is_some()) else {
+            let Some(iommu) = platform.iommu(iommu).filter(|iommu| iommu.cells.is_some()) else {
                 continue;
             };
             let subject = iommu.origin.at.offset;
@@ -271,15 +271,15 @@ fn disabled_at<'a>(index: &Index<'a>, offset: u32) -> crate::dt::Place<'a> {
 fn several(
     platform: &Platform,
     linux: &IdMap,
-    position: u32,
+    position: RequesterIndex,
     requester: &Requester,
     findings: &mut Findings,
 ) {
     let Some(record) = linux.fwspec_of(position).fwspec.filter(|_| requester.available) else { return };
-    let kind = |iommu: u32| platform.iommus.get(at(iommu)).map(|iommu| iommu.kind);
+    let kind = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| iommu.kind);
     let smmu = matches!(kind(record.iommu), Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
     let Some(other) = record.ids.iter().find(|stream| smmu && stream.iommu != record.iommu) else { return };
-    let name = |iommu: u32| platform.iommus.get(at(iommu)).map(|iommu| platform.label(iommu.origin));
+    let name = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| platform.label(iommu.origin));
     let (Some(first), Some(second)) = (name(record.iommu), name(other.iommu)) else { return };
     let message = format_args!(
         "{} names {first} and {second}: Linux programs all its ids on the first",
@@ -291,10 +291,10 @@ fn several(
 /// Regions to be mapped one to one for masters whose driver maps none.
 fn ignored_regions(platform: &Platform, findings: &mut Findings) {
     for reserved in platform.reserved.iter().filter(|one| one.kind == crate::model::RegionKind::Direct) {
-        let requester = reserved.requester.and_then(|requester| platform.requesters.get(at(requester)));
+        let requester = reserved.requester.and_then(|requester| platform.requester(requester));
         let Some(requester) = requester.filter(|requester| requester.available) else { continue };
         let RequesterKind::Master(master) = &requester.kind else { continue };
-        let first = master.streams.first().and_then(|stream| platform.iommus.get(at(stream.iommu)));
+        let first = master.streams.first().and_then(|stream| platform.iommu(stream.iommu));
         let Some(iommu) = first.filter(|iommu| works(iommu)) else { continue };
         let Some(driver) = iommu.driver.filter(|driver| !driver.lists_regions) else { continue };
         let subject = reserved.origin.at.offset;
@@ -331,7 +331,13 @@ fn repeated(platform: &Platform, requester: &Requester, master: &PlatformMaster,
 }
 
 /// Ids with an IOMMU and without MSIs, or the other way round.
-fn maps_differ(linux: &IdMap, position: u32, requester: &Requester, bus: &IdBus, findings: &mut Findings) {
+fn maps_differ(
+    linux: &IdMap,
+    position: RequesterIndex,
+    requester: &Requester,
+    bus: &IdBus,
+    findings: &mut Findings,
+) {
     let (Some(_), MsiRoute::Table(_), BusKind::Pci { .. }) = (&bus.streams, &bus.msi, bus.kind) else {
         return;
     };
@@ -364,7 +370,7 @@ fn classic_reading(
     platform: &Platform,
     linux: &IdMap,
     classic: &IdMap,
-    position: u32,
+    position: RequesterIndex,
     requester: &Requester,
     bus: &IdBus,
     findings: &mut Findings,
@@ -382,14 +388,14 @@ fn classic_reading(
 }
 
 /// The IOMMU as a function of a bus whose map covers it.
-fn itself(platform: &Platform, linux: &IdMap, position: u32, iommu: &Iommu, findings: &mut Findings) {
-    let Some((bus, rid)) = iommu.function else { return };
-    let steps = linux.trace(bus, rid.0.into());
+fn itself(platform: &Platform, linux: &IdMap, position: IommuIndex, iommu: &Iommu, findings: &mut Findings) {
+    let Some(HostedFunction { host, rid }) = iommu.function else { return };
+    let steps = linux.trace(host, rid.0.into());
     let Some(record) = steps.first().map(|step| &step.record).filter(|r| r.target == Target::Iommu(position))
     else {
         return;
     };
-    let subject = platform.requesters.get(at(bus)).map_or(0, |host| host.origin.at.offset);
+    let subject = platform.requester(host).map_or(0, |host| host.origin.at.offset);
     let message =
         format_args!("the map covers {:#x}, which is {} itself", rid.0, platform.label(iommu.origin));
     let place = Bytes { subject, offset: record.offset, len: record_length(platform, record) };

@@ -4,15 +4,13 @@
 use alloc::vec::Vec;
 
 use super::{Nodes, bytes_of, field};
-use crate::MsiIndexRule;
 use crate::acpi::iort::{Body, Mapping, Node, NodeType};
 use crate::bytes::index;
 use crate::lint::Code;
 use crate::lint::collect::{Bytes, Findings, relate};
 use crate::lint::interval::{Span, overlaps};
+use crate::{InputIds, MsiIndexRule};
 
-/// The highest requester ID (PCIe 6.0 §2.2.6.2).
-const LAST_RID: u32 = 0xffff;
 /// Bytes of a mapping.
 const MAPPING: u32 = 20;
 /// Counts below this are no sign of anything: 0, 1, 7, 15 and 32 all occur.
@@ -108,10 +106,10 @@ fn one(node: &Node<'_>, mapping: &Mapping, own_msi: Option<u32>, findings: &mut 
         );
         findings.add(Code::CountIsN, bytes(node, mapping, 4, 4), message);
     }
-    if kind != NodeType::RootComplex || last <= LAST_RID {
+    if kind != NodeType::RootComplex || last <= InputIds::REQUESTER_IDS.last {
         return;
     }
-    if mapping.input_base > LAST_RID {
+    if mapping.input_base > InputIds::REQUESTER_IDS.last {
         let message = format_args!(
             "inputs {:#x} to {last:#x} are no requester IDs, which end at 0xffff",
             mapping.input_base

@@ -270,8 +270,8 @@ fn components_smmus_and_rmrs_have_the_ids_that_the_oracle_gives_them() {
                 let ranges = reserved.regions.iter().map(|r| json!({"base": r.base, "length": r.length}));
                 let streams = reserved.streams.iter().map(|stream| {
                     json!({
-                        "smmu": platform.iommus[stream.iommu as usize].origin.at.offset,
-                        "first": stream.first, "count": stream.last - stream.first + 1,
+                        "smmu": platform.iommus[stream.iommu.position()].origin.at.offset,
+                        "first": stream.first.0, "count": stream.last.0 - stream.first.0 + 1,
                     })
                 });
                 json!([reserved.origin.at.offset, ranges.collect::<Vec<_>>(), streams.collect::<Vec<_>>()])
@@ -331,9 +331,9 @@ fn the_platform_has_every_node_and_reports_what_the_oracle_warns_of() {
             assert_eq!(lowered.len(), node.mappings().len(), "{place} {}", node.at());
             for (lowered, mapping) in lowered.iter().zip(node.mappings()) {
                 let target = match lowered.target {
-                    Target::Iommu(i) => platform.iommus[i as usize].origin.at.offset,
-                    Target::Msi(i) => platform.msi_controllers[i as usize].origin.at.offset,
-                    Target::Requester(i) => platform.requesters[i as usize].origin.at.offset,
+                    Target::Iommu(i) => platform.iommus[i.position()].origin.at.offset,
+                    Target::Msi(i) => platform.msi_controllers[i.position()].origin.at.offset,
+                    Target::Requester(i) => platform.requesters[i.position()].origin.at.offset,
                     Target::Dangling(offset) => offset,
                     _ => 0,
                 };

@@ -7,8 +7,8 @@ use fwspec::acpi::iort::{
 use fwspec::map::{InputRange, RangeOutput};
 use fwspec::model::{MsiKind, Output, RegionKind, RequesterKind, SmmuModel, Target};
 use fwspec::{
-    Bdf, ComponentRule, Dialect, Error, ErrorKind, IdMap, IommuKind, MsiIndexRule, NoStream, Platform,
-    Segment, Source, Stream, StreamId,
+    Bdf, ComponentRule, DeviceId, Dialect, Error, ErrorKind, IdMap, IommuIndex, IommuKind,
+    MsiControllerIndex, MsiIndexRule, NoStream, Platform, RequesterIndex, Segment, Source, Stream, StreamId,
 };
 
 fn at(offset: u32, kind: ErrorKind) -> Error {
@@ -381,7 +381,7 @@ fn the_platform_says_what_the_table_says() {
     assert_eq!(platform.msi_controllers[0].kind, MsiKind::ItsGroup(vec![4, 2]));
     assert_eq!(platform.iommus[0].kind, IommuKind::SmmuV3 { model: 2 });
     assert_eq!(platform.iommus[0].base, Some(0x2b40_0000));
-    assert_eq!(platform.iommus[0].device_ids.mappings[0].target, Target::Msi(0));
+    assert_eq!(platform.iommus[0].device_ids.mappings[0].target, Target::Msi(MsiControllerIndex(0)));
     assert_eq!(platform.iommus[1].kind, IommuKind::SmmuV2(SmmuModel::Mmu500));
     let [root, gpu] = &platform.requesters[..] else { panic!() };
     let RequesterKind::Bus(bus) = &root.kind else { panic!() };
@@ -391,7 +391,7 @@ fn the_platform_says_what_the_table_says() {
     let RequesterKind::Component(component) = &gpu.kind else { panic!() };
     assert_eq!(&*component.path, r"\_SB_.GPU0");
     assert_eq!(component.table.mappings[0].output, Output::Constant(5));
-    assert_eq!(component.table.mappings[0].target, Target::Iommu(1));
+    assert_eq!(component.table.mappings[0].target, Target::Iommu(IommuIndex(1)));
     assert_eq!((gpu.can_stall, gpu.pasid_bits), (Some(true), Some(6)));
     assert_eq!(platform.label(gpu.origin).to_string(), format!("IORT+{:#x}", gpu.origin.at.offset));
 }
@@ -405,7 +405,7 @@ fn reserved_memory_is_for_the_outputs_of_its_mappings() {
     table.rmr().flags(flags).range(0x8_0000_0000, 0x10_0000).mapping(0, 0xf, 0x40, smmu, 0);
     let platform = platform(&table);
     let [reserved] = &platform.reserved[..] else { panic!() };
-    assert_eq!((reserved.streams[0].first, reserved.streams[0].last), (0x40, 0x4f));
+    assert_eq!((reserved.streams[0].first, reserved.streams[0].last), (StreamId(0x40), StreamId(0x4f)));
     assert_eq!((reserved.regions[0].base, reserved.regions[0].length), (0x8_0000_0000, 0x10_0000));
     assert_eq!(reserved.kind, RegionKind::DirectRelaxable);
     assert!(reserved.protection.privileged && reserved.protection.cacheable && !reserved.protection.mmio);
@@ -638,11 +638,11 @@ fn row_16_a_first_reference_of_0_disables_the_node_whatever_its_range() {
     let platform = platform(&table);
     let answers = |dialect| {
         let map = IdMap::build(&platform, dialect);
-        (map.stream_from(1, 0x100), map.msi_from(0, 0x10).map(|msi| msi.id))
+        (map.stream_from(RequesterIndex(1), 0x100), map.msi_from(RequesterIndex(0), 0x10).map(|msi| msi.id))
     };
     assert_eq!(answers(Dialect::LINUX), (Err(NoStream::FirstNull), None));
-    let stream = Stream { iommu: 0, id: Some(StreamId(0)), mask: 0 };
-    assert_eq!(answers(Dialect::SPEC), (Ok(stream), Some(0x10)));
+    let stream = Stream { iommu: IommuIndex(0), id: Some(StreamId(0)), mask: 0 };
+    assert_eq!(answers(Dialect::SPEC), (Ok(stream), Some(DeviceId(0x10))));
 }
 
 #[test]
@@ -904,14 +904,17 @@ fn stream_ids_past_the_16_bits_of_an_smmuv2_go_on_in_the_mask() {
     table.root_complex(0).maps(0..=0xffff, 4, smmu);
     let map = IdMap::build(&platform(&table), Dialect::LINUX);
     let stream = |id, mask| RangeOutput::Stream {
-        first: Stream { iommu: 0, id: Some(StreamId(id)), mask },
+        first: Stream { iommu: IommuIndex(0), id: Some(StreamId(id)), mask },
         constant: false,
         cells: None,
     };
-    let ranges: Vec<_> = map.stream_ranges(0, 0xffff).collect();
+    let ranges: Vec<_> = map.stream_ranges(RequesterIndex(0), 0xffff).collect();
     let wanted = [(0, 0xfffb, stream(4, 0)), (0xfffc, 0xffff, stream(0, 1))];
     assert_eq!(ranges, wanted.map(|(first, last, output)| InputRange { first, last, output }));
-    assert_eq!(map.stream_from(0, 0xffff).unwrap(), Stream { iommu: 0, id: Some(StreamId(3)), mask: 1 });
+    assert_eq!(
+        map.stream_from(RequesterIndex(0), 0xffff).unwrap(),
+        Stream { iommu: IommuIndex(0), id: Some(StreamId(3)), mask: 1 }
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Tables as large as they come: many nodes, many mappings.
 
 use fwspec::acpi::iort::{Builder, Iort};
-use fwspec::{Bdf, Dialect, IdMap, RequesterId, Segment};
+use fwspec::{Bdf, Dialect, IdMap, IommuIndex, RequesterId, RequesterIndex, Segment};
 
 /// One real server's table has 1,476 nodes, more than a well-known test suite has room for.
 #[test]
@@ -24,8 +24,11 @@ fn a_table_of_1476_nodes_answers_for_every_one() {
     assert_eq!(1 + platform.iommus.len() + platform.requesters.len(), 1476);
     let map = IdMap::build(&platform, Dialect::LINUX);
     for (at, component) in (8..).zip(0..1476 - 17) {
-        let record = map.fwspec_of(at).fwspec.unwrap();
-        assert_eq!((record.iommu, record.ids[0].id.unwrap().0), (component % 8, 0x8_0000 + component));
+        let record = map.fwspec_of(RequesterIndex(at)).fwspec.unwrap();
+        assert_eq!(
+            (record.iommu, record.ids[0].id.unwrap().0),
+            (IommuIndex(component % 8), 0x8_0000 + component)
+        );
     }
 }
 

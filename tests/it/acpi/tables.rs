@@ -7,8 +7,10 @@ use fwspec::acpi::rimt::Rimt;
 use fwspec::acpi::viot::Viot;
 use fwspec::machine::Firmware;
 use fwspec::map::NoStream;
-use fwspec::model::Errno;
-use fwspec::{Bdf, Dialect, ErrorKind, IdMap, Platform, RequesterId, Segment};
+use fwspec::model::{Errno, HostedFunction};
+use fwspec::{
+    Bdf, DeviceId, Dialect, ErrorKind, IdMap, IommuIndex, Platform, RequesterId, RequesterIndex, Segment,
+};
 
 use write::{Rimt as RimtTable, Viot as ViotTable};
 
@@ -61,7 +63,7 @@ fn the_last_of_overlapping_ranges_counts() {
     let map = map(&viot(&table), Dialect::LINUX);
     assert_eq!(id(&map, "01:00.0"), Some(0x8000));
     assert_eq!(id(&map, "02:00.0"), Some(0x200));
-    assert_eq!(map.resolve(bdf("01:00.0")).unwrap().iommu, 1);
+    assert_eq!(map.resolve(bdf("01:00.0")).unwrap().iommu, IommuIndex(1));
 }
 
 /// `viot_dev_iommu_init` answers EINVAL for the function that the IOMMU is, on its own segment only.
@@ -96,7 +98,7 @@ fn a_platform_endpoint_is_named_by_its_address() {
         panic!("a master")
     };
     assert_eq!(master.base, Some(0x1c00_0000));
-    let outcome = map(&platform, Dialect::LINUX).fwspec_of(0);
+    let outcome = map(&platform, Dialect::LINUX).fwspec_of(RequesterIndex(0));
     assert_eq!(outcome.fwspec.unwrap().ids[0].fwspec_id(), Some(0x77));
 }
 
@@ -213,7 +215,7 @@ fn a_platform_device_has_an_id_for_every_mapping() {
         &[(0, 1, 0x20, iommu), (0, 4, 0x30, iommu), (0, 1, 0x40, 0x333), (0, 1, 0x50, iommu)],
     );
     let platform = rimt(&table);
-    let record = map(&platform, Dialect::LINUX).fwspec_of(0).fwspec.unwrap();
+    let record = map(&platform, Dialect::LINUX).fwspec_of(RequesterIndex(0)).fwspec.unwrap();
     let ids: Vec<_> = record.ids.iter().filter_map(|stream| stream.fwspec_id()).collect();
     assert_eq!(ids, [0x20, 0x30]);
     assert_eq!(kinds(&platform), [ErrorKind::MappingTarget(0x333)]);
@@ -237,7 +239,10 @@ fn a_pci_iommu_is_a_function_of_its_segment() {
     table.root_complex(1, 0, &[(0, 0x10000, 0, iommu)]);
     table.root_complex(3, 0, &[(0, 0x10000, 0, iommu)]);
     let platform = rimt(&table);
-    assert_eq!(platform.iommus[0].function, Some((1, RequesterId(0x18))));
+    assert_eq!(
+        platform.iommus[0].function,
+        Some(HostedFunction { host: RequesterIndex(1), rid: RequesterId(0x18) })
+    );
     assert_eq!(platform.iommus[0].base, None);
 }
 
@@ -325,7 +330,7 @@ fn a_viot_answers_where_the_iort_knows_no_iommu() {
         assert_eq!(firmware.platform.skipped, []);
         let map = map(&firmware.platform, Dialect::LINUX);
         assert_eq!(id(&map, "01:00.0"), Some(0x200));
-        assert_eq!(map.device_id_of(bdf("01:00.0")).unwrap().id, 0x100);
+        assert_eq!(map.device_id_of(bdf("01:00.0")).unwrap().id, DeviceId(0x100));
         assert!(map.resolve(bdf("00:01.0")).is_err());
     }
 }

@@ -4,7 +4,7 @@
 use fwspec::dt::Tree;
 use fwspec::map::NoStream;
 use fwspec::model::{IommuKind, RegionKind, RequesterKind, SmmuModel};
-use fwspec::{Device, DeviceKey, Dialect, ErrorKind, Groups, IdMap, Platform};
+use fwspec::{Device, DeviceKey, Dialect, ErrorKind, Groups, IdMap, IommuIndex, Platform, RequesterIndex};
 
 fn blob(name: &str) -> Vec<u8> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/field/");
@@ -27,7 +27,7 @@ fn at(platform: &Platform, path: &str) -> u32 {
 
 /// The ids of a master's record, as Linux keeps them.
 fn ids(platform: &Platform, path: &str) -> Result<Vec<u32>, NoStream> {
-    let outcome = map(platform).fwspec_of(at(platform, path));
+    let outcome = map(platform).fwspec_of(RequesterIndex(at(platform, path)));
     let ids = outcome.fwspec.map(|record| record.ids.iter().filter_map(|id| id.fwspec_id()).collect());
     ids.ok_or_else(|| outcome.refused.unwrap())
 }
@@ -38,7 +38,7 @@ fn groups(platform: &Platform) -> String {
     let mut names = std::collections::BTreeMap::new();
     for (index, requester) in (0..).zip(&platform.requesters) {
         if requester.available && matches!(requester.kind, RequesterKind::Master(_)) {
-            let device = Device::platform(fwspec::group::NodeId(index));
+            let device = Device::platform(RequesterIndex(index));
             groups.add(device).unwrap();
             names.insert(device.key(), platform.label(requester.origin).short().to_string());
         }
@@ -84,11 +84,11 @@ fn stream_match_mask_is_in_the_id_of_a_jetson() {
 fn nothing_translates_for_an_unknown_binding_or_grant_dma() {
     let platform = platform("kernel/unk.dtb");
     assert_eq!(platform.iommus[0].driver, None);
-    assert_eq!(ids(&platform, "/dev@1000"), Err(NoStream::NoDriver { iommu: 0 }));
-    assert_eq!(ids(&platform, "/dev@2000"), Err(NoStream::NoDriver { iommu: 1 }));
+    assert_eq!(ids(&platform, "/dev@1000"), Err(NoStream::NoDriver { iommu: IommuIndex(0) }));
+    assert_eq!(ids(&platform, "/dev@2000"), Err(NoStream::NoDriver { iommu: IommuIndex(1) }));
     assert_eq!(groups(&platform), "[dev@1000] | [dev@2000]");
     let spec = IdMap::build(&platform, Dialect::SPEC);
-    assert!(spec.fwspec_of(0).fwspec.is_some(), "the specification knows no drivers");
+    assert!(spec.fwspec_of(RequesterIndex(0)).fwspec.is_some(), "the specification knows no drivers");
 }
 
 // -- what is not there --
@@ -103,7 +103,7 @@ fn below_a_disabled_node_there_is_no_device() {
     let usable: Vec<bool> = platform.iommus.iter().map(|iommu| iommu.available).collect();
     assert_eq!(usable, [false, true, false]);
     assert_eq!(ids(&platform, "/dma2@7000"), Ok(vec![1]));
-    assert_eq!(ids(&platform, "/dma3@8000"), Err(NoStream::IommuUnavailable { iommu: 2 }));
+    assert_eq!(ids(&platform, "/dma3@8000"), Err(NoStream::IommuUnavailable { iommu: IommuIndex(2) }));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn of_the_swgroups_of_a_tegra_master_the_first_is_looked_at() {
 fn kernel(platform: &Platform) -> Vec<&'static str> {
     let mut groups = Groups::new(map(platform));
     for index in 0..u32::try_from(platform.requesters.len()).unwrap() {
-        groups.add(Device::platform(fwspec::group::NodeId(index))).unwrap();
+        groups.add(Device::platform(RequesterIndex(index))).unwrap();
     }
     groups.kernel_answers(None).iter().map(|(_, answer)| answer.word()).collect()
 }
@@ -217,8 +217,8 @@ fn ids_of_two_groups_are_refused_and_a_group_is_lost_over_a_last_id() {
 
 fn device_id(platform: &Platform, bdf: &str) -> Option<(String, u32)> {
     let request = map(platform).device_id_of(bdf.parse().unwrap())?;
-    let controller = &platform.msi_controllers[request.controller as usize];
-    Some((platform.label(controller.origin).short().to_string(), request.id))
+    let controller = &platform.msi_controllers[request.controller.position()];
+    Some((platform.label(controller.origin).short().to_string(), request.id.0))
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn the_bsds_read_four_cells_and_openbsd_one_entry() {
     }
     assert_eq!(id(Dialect::LINUX, 0x101), None);
     let master = at(&platform, "/dev@1000");
-    let ids = |dialect| IdMap::build(&platform, dialect).own_streams(master).len();
+    let ids = |dialect| IdMap::build(&platform, dialect).own_streams(RequesterIndex(master)).len();
     assert_eq!((ids(Dialect::OPENBSD), ids(Dialect::FREEBSD)), (1, 2));
 }
 

@@ -5,10 +5,13 @@ use crate::support::dt;
 use dt::Blob;
 use fwspec::dt::{MapKind, Token, Tree, resolve};
 use fwspec::model::{
-    BusKind, Errno, GroupRule, IdBus, IdMapping, IdTable, IommuKind, MsiRoute, Output, PlatformMaster,
-    RegionKind, Requester, RequesterKind, SmmuModel, Target,
+    BusKind, Errno, GroupRule, HostedFunction, IdBus, IdMapping, IdTable, IommuKind, MasterMsi, MsiRoute,
+    Output, PlatformMaster, RegionKind, Requester, RequesterKind, SmmuModel, Target,
 };
-use fwspec::{Dialect, ErrorKind, Phandle, Platform, RequesterId, Segment};
+use fwspec::{
+    DeviceId, Dialect, ErrorKind, InputIds, IommuIndex, MsiControllerIndex, Phandle, Platform, RequesterId,
+    RequesterIndex, Segment,
+};
 
 fn platform(blob: &[u8]) -> Platform {
     Tree::parse(blob).unwrap().platform().unwrap()
@@ -116,7 +119,7 @@ fn what_vm_fdt_writes_is_read() {
     assert_eq!(pcie.kind, pci);
     let table = pcie.streams.as_ref().unwrap();
     assert_eq!((table.mappings.len(), &table.classic), (1, &None));
-    assert_eq!(table.mappings[0].target, Target::Iommu(0));
+    assert_eq!(table.mappings[0].target, Target::Iommu(IommuIndex(0)));
 }
 
 #[test]
@@ -565,7 +568,7 @@ fn a_disabled_iommu_stays_the_target() {
     blob.begin("iommu").cells("phandle", &[1]).cells("#iommu-cells", &[1]).text("status", "disabled").end();
     let platform = platform(&blob.node("gpu", &[("iommus", &[1, 3])]).finish());
     assert!(!platform.iommus[0].available);
-    assert_eq!(master(&platform, "/gpu").streams[0].iommu, 0);
+    assert_eq!(master(&platform, "/gpu").streams[0].iommu, IommuIndex(0));
 }
 
 #[test]
@@ -670,7 +673,7 @@ fn functions_of_a_host_that_an_old_smmu_names_have_their_requester_id() {
     blob.begin("pcie").text("device_type", "pci").cells("phandle", &[7]).end();
     let platform = platform(&blob.finish());
     let table = bus(&platform, "/pcie").streams.as_ref().unwrap();
-    assert_eq!(table.mappings[0].target, Target::Iommu(0));
+    assert_eq!(table.mappings[0].target, Target::Iommu(IommuIndex(0)));
     assert_eq!((current(table, 0x108), current(table, 0x1_0000)), (Some(Ok(vec![0x108])), None));
 }
 
@@ -691,7 +694,8 @@ fn smmus_take_sixteen_bits_of_each_cell() {
     blob.node("dma", &[("iommus", &[1, 0x5_0400, 2, 0x400, 3, 0x5_0400, 0x1_007f])]);
     let platform = platform(&blob.finish());
     let map = fwspec::IdMap::build(&platform, Dialect::LINUX);
-    let ids: Vec<_> = map.own_streams(0).iter().map(|stream| stream.fwspec_id().unwrap()).collect();
+    let ids: Vec<_> =
+        map.own_streams(RequesterIndex(0)).iter().map(|stream| stream.fwspec_id().unwrap()).collect();
     // linux `arm_smmu_of_xlate`: FIELD_PREP of each cell, stream-match-mask only beside one cell.
     assert_eq!(ids, [0x400, 0x7f80_0400, 0x7f_0400]);
 }
@@ -705,8 +709,8 @@ fn stream_ids_are_traced_back_without_the_bits_that_the_smmu_ignores() {
     let blob = blob.host("pcie", &[("iommu-map", &[0, 1, 0x20, 0x100])]).finish();
     let map = fwspec::IdMap::build(&platform(&blob), Dialect::LINUX);
     let from = |id| map.stream_sources(fwspec::StreamId(id)).map(|source| source.inputs).collect::<Vec<_>>();
-    assert_eq!(from(0x25), [Some((5, 5))]);
-    assert_eq!(from(0x4c25), [Some((5, 5))]);
+    assert_eq!(from(0x25), [Some(InputIds { first: 5, last: 5 })]);
+    assert_eq!(from(0x4c25), [Some(InputIds { first: 5, last: 5 })]);
     assert_eq!(from(0x8025), []);
     assert_eq!(from(0x1f), []);
 }
@@ -823,7 +827,10 @@ fn bridges_below_a_host_are_no_hosts_and_an_iommu_there_is_a_function() {
     let platform = platform(&blob.finish());
     assert_eq!(platform.requesters.len(), 1);
     assert_eq!(platform.iommus[0].kind, IommuKind::RiscV);
-    assert_eq!(platform.iommus[0].function, Some((0, RequesterId(0x108))));
+    assert_eq!(
+        platform.iommus[0].function,
+        Some(HostedFunction { host: RequesterIndex(0), rid: RequesterId(0x108) })
+    );
 }
 
 #[test]
@@ -925,6 +932,10 @@ fn dma_goes_where_the_interconnects_say() {
 
 // -- MSIs --
 
+fn master_msi(controller: u32, id: Option<u32>) -> MasterMsi {
+    MasterMsi { controller: MsiControllerIndex(controller), id: id.map(DeviceId) }
+}
+
 fn msi_tree(properties: &[(&str, &[u32])], above: &[(&str, &[u32])]) -> Platform {
     let mut blob = Blob::new();
     blob.node("its", &[("phandle", &[1]), ("#msi-cells", &[1])]).node("v2m", &[("phandle", &[2])]);
@@ -944,20 +955,20 @@ fn an_msi_map_gives_device_ids() {
     let platform = msi_tree(&[("msi-map", &[0, 1, 0x100, 0x10])], &[]);
     let MsiRoute::Table(table) = route(&platform) else { panic!("{:?}", route(&platform)) };
     assert_eq!(current(table, 5), Some(Ok(vec![0x105])));
-    assert_eq!(table.mappings[0].target, Target::Msi(0));
+    assert_eq!(table.mappings[0].target, Target::Msi(MsiControllerIndex(0)));
 }
 
 #[test]
 fn a_parent_controller_takes_ids_as_they_are() {
-    assert_eq!(*route(&msi_tree(&[("msi-parent", &[2])], &[])), MsiRoute::Direct(0));
-    assert_eq!(*route(&msi_tree(&[("msi-parent", &[1, 0])], &[])), MsiRoute::Direct(0));
+    assert_eq!(*route(&msi_tree(&[("msi-parent", &[2])], &[])), MsiRoute::Direct(MsiControllerIndex(0)));
+    assert_eq!(*route(&msi_tree(&[("msi-parent", &[1, 0])], &[])), MsiRoute::Direct(MsiControllerIndex(0)));
     assert_eq!(*route(&msi_tree(&[], &[])), MsiRoute::Absent);
 }
 
 #[test]
 fn a_broken_msi_map_counts_as_absent() {
     let platform = msi_tree(&[("msi-map", &[0, 99, 0, 1]), ("msi-parent", &[2])], &[]);
-    assert_eq!(*route(&platform), MsiRoute::Direct(0));
+    assert_eq!(*route(&platform), MsiRoute::Direct(MsiControllerIndex(0)));
     assert_eq!(skipped(&platform), [ErrorKind::PhandleUnknown { entry: 0, phandle: 99 }]);
 }
 
@@ -971,9 +982,9 @@ fn an_empty_msi_map_ends_the_search() {
 #[test]
 fn without_a_route_of_its_own_a_host_takes_that_of_the_bus_above() {
     let platform = msi_tree(&[], &[("msi-map", &[0, 1, 0, 0x100])]);
-    assert_eq!(*route(&platform), MsiRoute::Inherited(0));
+    assert_eq!(*route(&platform), MsiRoute::Inherited(RequesterIndex(0)));
     assert!(matches!(bus(&platform, "/soc").msi, MsiRoute::Table(_)));
-    assert_eq!(*route(&msi_tree(&[], &[("msi-parent", &[2])])), MsiRoute::Direct(0));
+    assert_eq!(*route(&msi_tree(&[], &[("msi-parent", &[2])])), MsiRoute::Direct(MsiControllerIndex(0)));
     assert_eq!(*route(&msi_tree(&[], &[("msi-parent", &[1, 0])])), MsiRoute::Absent, "it wants a cell");
 }
 
@@ -984,7 +995,10 @@ fn masters_have_the_device_ids_of_their_msi_parents() {
         .node("v2m", &[("phandle", &[2])])
         .iommu("iommu", 3, 1);
     blob.node("nic", &[("iommus", &[3, 4]), ("msi-parent", &[1, 0x77, 2])]);
-    assert_eq!(master(&platform(&blob.finish()), "/nic").msi, [(0, Some(0x77)), (1, None)]);
+    assert_eq!(
+        master(&platform(&blob.finish()), "/nic").msi,
+        [master_msi(0, Some(0x77)), master_msi(1, None)]
+    );
 }
 
 #[test]
@@ -998,11 +1012,12 @@ fn an_id_whose_msi_map_entry_fails_goes_to_the_parent_without_cells_as_it_is() {
         let host =
             platform.requesters.iter().position(|r| platform.label(r.origin).to_string() == "/soc/pcie");
         let host = u32::try_from(host.unwrap()).unwrap();
-        let request = |id| map.msi_from(host, id).map(|request| (request.controller, request.id));
-        assert_eq!(request(5), Some((0, 0x105)));
-        assert_eq!(request(0x1_0020), Some((1, 0x1_0020)), "not even masked");
+        let request =
+            |id| map.msi_from(RequesterIndex(host), id).map(|request| (request.controller, request.id));
+        assert_eq!(request(5), Some((MsiControllerIndex(0), DeviceId(0x105))));
+        assert_eq!(request(0x1_0020), Some((MsiControllerIndex(1), DeviceId(0x1_0020))), "not even masked");
         let classic = fwspec::IdMap::build(&platform, Dialect::LINUX_CLASSIC);
-        assert_eq!(classic.msi_from(host, 0x12), None, "7.2 has no such step");
+        assert_eq!(classic.msi_from(RequesterIndex(host), 0x12), None, "7.2 has no such step");
     }
     let platform = msi_tree(&[map, ("msi-parent", &[1, 0])], &[]);
     let MsiRoute::Table(table) = route(&platform) else { panic!("{:?}", route(&platform)) };
@@ -1016,7 +1031,7 @@ fn zero_cells_leave_the_id_as_it_was() {
     blob.host("pcie", &[("msi-map", &[0, 1, 0x100]), ("msi-map-mask", &[0xff])]);
     let platform = platform(&blob.finish());
     let map = fwspec::IdMap::build(&platform, Dialect::LINUX);
-    assert_eq!(map.msi_from(0, 0x3456).map(|request| request.id), Some(0x3456));
+    assert_eq!(map.msi_from(RequesterIndex(0), 0x3456).map(|request| request.id), Some(DeviceId(0x3456)));
 }
 
 #[test]
@@ -1029,8 +1044,8 @@ fn a_master_without_parent_asks_its_own_map_for_instance_0() {
     blob.node("mapped", &[("iommus", &[3, 4]), map]);
     blob.node("parented", &[("iommus", &[3, 5]), map, ("msi-parent", &[2])]);
     let platform = platform(&blob.finish());
-    assert_eq!(master(&platform, "/mapped").msi, [(0, Some(0x20))]);
-    assert_eq!(master(&platform, "/parented").msi, [(1, None)]);
+    assert_eq!(master(&platform, "/mapped").msi, [master_msi(0, Some(0x20))]);
+    assert_eq!(master(&platform, "/parented").msi, [master_msi(1, None)]);
 }
 
 // -- reserved memory --
@@ -1057,7 +1072,7 @@ fn reserved_memory_is_for_the_master_that_both_sides_name() {
         .reserved
         .iter()
         .map(|reserved| {
-            let requester = &platform.requesters[reserved.requester.unwrap() as usize];
+            let requester = &platform.requesters[reserved.requester.unwrap().position()];
             let stretches: Vec<_> =
                 reserved.regions.iter().map(|region| (region.base, region.length)).collect();
             (platform.label(requester.origin).to_string(), reserved.kind, stretches)

@@ -133,9 +133,9 @@ impl<'a> Wiring<'a> {
 
     fn target(&self, target: Target) -> String {
         match target {
-            Target::Iommu(at) => self.platform.label(self.platform.iommus[at as usize].origin).to_string(),
+            Target::Iommu(at) => self.platform.label(self.platform.iommus[at.position()].origin).to_string(),
             Target::Msi(at) => {
-                self.platform.label(self.platform.msi_controllers[at as usize].origin).to_string()
+                self.platform.label(self.platform.msi_controllers[at.position()].origin).to_string()
             }
             // A node that is no IOMMU, met where cells are taken for phandles.
             Target::Dangling(phandle) => {

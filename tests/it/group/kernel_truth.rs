@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fwspec::machine::Firmware;
-use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap};
+use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, RequesterIndex};
 use serde_json::Value;
 
 /// One boot.
@@ -208,7 +208,7 @@ fn judge(capture: &Capture) -> Verdict {
         let map = groups.map().unwrap();
         let requesters = 0..u32::try_from(firmware.platform.requesters.len()).unwrap();
         let has_them = |at: u32| {
-            let record = map.fwspec_of(at).fwspec;
+            let record = map.fwspec_of(RequesterIndex(at)).fwspec;
             record.is_some_and(|r| r.ids.iter().filter_map(|s| s.fwspec_id()).eq(wanted.iter().copied()))
         };
         verdict.ids_compared += 1;
@@ -224,15 +224,16 @@ fn judge(capture: &Capture) -> Verdict {
             Ok(bdf) => (groups.placement(bdf.into()).unwrap().fwspec, false),
             Err(_) => {
                 let ids = &recorded[&device];
-                let records =
-                    (0..).zip(&firmware.platform.requesters).filter_map(|(at, _)| map.fwspec_of(at).fwspec);
+                let records = (0..)
+                    .zip(&firmware.platform.requesters)
+                    .filter_map(|(at, _)| map.fwspec_of(RequesterIndex(at)).fwspec);
                 let same =
                     |r: &fwspec::Fwspec| r.ids.iter().filter_map(|s| s.fwspec_id()).eq(ids.iter().copied());
                 (records.into_iter().find(same), true)
             }
         };
         let Some(record) = record else { continue };
-        if !matches!(map.iommus()[record.iommu as usize].kind, fwspec::IommuKind::SmmuV3 { .. }) {
+        if !matches!(map.iommus()[record.iommu.position()].kind, fwspec::IommuKind::SmmuV3 { .. }) {
             continue;
         }
         let regions = fwspec::map::reserved_regions(&firmware.platform, &record, preserved);

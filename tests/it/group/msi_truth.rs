@@ -36,7 +36,7 @@ fn msis_carry_the_device_id_that_the_its_was_asked_for() {
         let groups = groups_of(&folder);
         for (function, kernel) in truth["msi_device_ids"].as_object().unwrap() {
             let function: Bdf = function.parse().unwrap();
-            let ours = groups.msi_of(function.into()).map(|request| u64::from(request.id));
+            let ours = groups.msi_of(function.into()).map(|request| u64::from(request.id.0));
             let kernel: Vec<u64> = kernel.as_array().unwrap().iter().filter_map(Value::as_u64).collect();
             assert_eq!(ours.into_iter().collect::<Vec<_>>(), kernel, "{}: {function}", folder.display());
             ids += 1;

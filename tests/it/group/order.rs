@@ -6,7 +6,7 @@ use crate::support::machine;
 use fwspec::group::Remedy;
 use fwspec::pci::Fact;
 use fwspec::simulate::{Algorithm, Event, World};
-use fwspec::{AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, How, Policy};
+use fwspec::{AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, How, IommuIndex, Policy};
 use machine::{Machine, honest_machines, machines, map};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,14 +249,14 @@ proptest! {
         let mut late = Groups::builder().map(map(seed)).awaiting_iommus(true).build();
         for (n, device) in order.iter().enumerate() {
             if n == at {
-                late.iommu_ready(0);
+                late.iommu_ready(IommuIndex(0));
                 prop_assert_eq!(late.check(), Ok(()));
             }
             late.add(*device).unwrap();
         }
-        late.iommu_ready(0);
+        late.iommu_ready(IommuIndex(0));
         prop_assert_eq!(late.check(), Ok(()));
-        late.iommu_ready(1);
+        late.iommu_ready(IommuIndex(1));
         prop_assert_eq!(late.check(), Ok(()));
         prop_assert_eq!(partition(&ready), partition(&late));
     }

@@ -9,8 +9,8 @@ use fwspec::model::{
 use fwspec::pci::PortType;
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, IdMap, IommuKind, NodeId, Platform, Policy, Source,
-    Tie,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, IdMap, IommuIndex, IommuKind, Platform, Policy,
+    RequesterIndex, Source, Tie,
 };
 
 fn bdf(text: &str) -> Bdf {
@@ -99,7 +99,7 @@ fn the_endpoint_of_a_vmd_is_recognised_where_there_is_one_and_missed_where_there
     assert!(of_unknown_vmd(&read(&drive)).eq([bdf("10000:e1:00.0")]));
 }
 
-const MC: NodeId = NodeId(0);
+const MC: RequesterIndex = RequesterIndex(0);
 
 fn on(id: u32) -> DeviceKey {
     DeviceKey::OnBus { bus: MC, id }
@@ -109,8 +109,13 @@ fn on(id: u32) -> DeviceKey {
 fn mc(kind: IommuKind, group_rule: GroupRule) -> IdMap {
     let at = |offset| Origin::node(Source::DTB.at(offset), None);
     let iommu = Iommu { group_rule, ..Iommu::new(at(0x100), kind, Some(0x500_0000)) };
-    let mapping =
-        IdMapping { first: 0, last: 0xff, output: Output::Linear(0), target: Target::Iommu(0), offset: 0 };
+    let mapping = IdMapping {
+        first: 0,
+        last: 0xff,
+        output: Output::Linear(0),
+        target: Target::Iommu(IommuIndex(0)),
+        offset: 0,
+    };
     let requester = Requester::new(
         at(0x200),
         RequesterKind::Bus(IdBus {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use fwspec::machine::{Firmware, devices, lspci, schedule};
 use fwspec::simulate::{Algorithm, Event, Outcome, Play, Wait, What, World};
-use fwspec::{Bdf, Device, Dialect, Groups, IdMap};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, IommuIndex};
 
 const PORT: &str = "000a:10:00.0";
 const FUNCTIONS: [&str; 4] = ["000a:11:00.0", "000a:11:00.1", "000a:11:00.2", "000a:11:00.3"];
@@ -64,7 +64,7 @@ fn came(play: &Play, what: What, device: &str) -> Vec<Outcome> {
 fn the_boot_of_2020_tore_the_controller_apart_and_would_not_today() {
     let then = play(Algorithm::DriverProbe, &boot());
     assert_eq!(of_the_nic(&then), all_apart());
-    assert_eq!(came(&then, What::Probe, PORT), [Outcome::Waits(Wait::Iommu(1))]);
+    assert_eq!(came(&then, What::Probe, PORT), [Outcome::Waits(Wait::Iommu(IommuIndex(1)))]);
     assert!(matches!(came(&then, What::Retry, PORT)[..], [Outcome::New(_)]));
     for algorithm in [Algorithm::DeviceAdd, Algorithm::Closure] {
         assert_eq!(of_the_nic(&play(algorithm, &boot())), one_group(), "{algorithm:?}");
@@ -226,7 +226,10 @@ fn an_order_is_understood_or_refused_with_its_line() {
     assert_eq!(turns, [Event::Turn { device: bdf(FUNCTIONS[0]), scanned_late: false }]);
     assert_eq!(parse("# nothing\n\n").unwrap(), []);
     assert_eq!(parse("probe all").unwrap().len(), 9);
-    assert_eq!(parse("ready IORT+0xb8 IORT+0x60").unwrap(), [Event::Ready(Some(1)), Event::Ready(Some(0))]);
+    assert_eq!(
+        parse("ready IORT+0xb8 IORT+0x60").unwrap(),
+        [Event::Ready(Some(IommuIndex(1))), Event::Ready(Some(IommuIndex(0)))]
+    );
     for (wrong, says) in [
         ("frobnicate", "line 1: \"frobnicate\" is no event"),
         ("retry\nadd", "line 2: add what?"),

@@ -16,7 +16,7 @@ use fwspec::acpi::iort::Reference;
 use fwspec::answer::Linted;
 use fwspec::lint::{self, Code, Finding, Severity};
 use fwspec::machine::Firmware;
-use fwspec::{Dialect, Groups, IdMap};
+use fwspec::{Dialect, Groups, IdMap, RequesterIndex};
 
 /// What the command finds in a file.
 fn findings(bytes: &[u8]) -> Vec<Finding> {
@@ -163,7 +163,7 @@ fn a_host_with_a_mask_is_judged_by_what_its_requester_ids_become() {
                 let map = IdMap::build(&firmware.platform, Dialect::LINUX);
                 let (mut translated, mut open) = (false, false);
                 for rid in buses[0] << 8..=buses[1] << 8 | 0xff {
-                    let found = map.stream_from(0, rid);
+                    let found = map.stream_from(RequesterIndex(0), rid);
                     translated |= found.is_ok();
                     open |= found.is_err();
                 }

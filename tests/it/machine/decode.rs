@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fwspec::machine::Firmware;
 use fwspec::model::{BusKind, RequesterKind};
-use fwspec::{Bdf, Dialect, IdMap};
+use fwspec::{Bdf, DeviceId, Dialect, IdMap, IommuIndex, RequesterIndex};
 
 fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples")
@@ -16,7 +16,7 @@ fn open(file: &str) -> Firmware {
 
 fn stream(map: &IdMap, function: &str) -> Option<(u32, u32)> {
     let stream = map.resolve(function.parse().unwrap()).ok()?;
-    Some((stream.iommu, stream.id?.0))
+    Some((stream.iommu.0, stream.id?.0))
 }
 
 /// Kind of each requester: `pci 000a`, `bus`, `component`, `master`, `msi`.
@@ -72,11 +72,11 @@ fn the_board_of_2020_has_three_segments_and_a_component() {
         assert_eq!(stream(&map, "000a:20:00.0"), None);
         assert_eq!(stream(&map, "0001:00:00.0"), None);
         let nic: Bdf = "000a:11:00.3".parse().unwrap();
-        assert_eq!(map.device_id_of(nic).unwrap().id, 0x2_5103);
+        assert_eq!(map.device_id_of(nic).unwrap().id, DeviceId(0x2_5103));
         let component = u32::try_from(firmware.platform.requesters.len() - 1).unwrap();
-        let record = map.fwspec_of(component).fwspec.unwrap();
-        assert_eq!((record.iommu, record.ids[0].id.unwrap().0), (0, 0x9000));
-        assert_eq!(map.device_ids_of(component)[0].id, 0x9000);
+        let record = map.fwspec_of(RequesterIndex(component)).fwspec.unwrap();
+        assert_eq!((record.iommu, record.ids[0].id.unwrap().0), (IommuIndex(0), 0x9000));
+        assert_eq!(map.device_ids_of(RequesterIndex(component))[0].id, DeviceId(0x9000));
     }
 }
 
@@ -93,7 +93,7 @@ fn qemu_describes_one_machine_both_ways() {
             in_use += 1;
         }
         assert_eq!(tree.resolve(bdf).unwrap().id.unwrap().0, u32::from(rid));
-        assert_eq!(iort.device_id_of(bdf).unwrap().id, u32::from(rid));
+        assert_eq!(iort.device_id_of(bdf).unwrap().id, DeviceId(u32::from(rid)));
     }
     assert!(in_use >= 0x400, "{in_use:#x}");
 }

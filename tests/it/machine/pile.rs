@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fwspec::acpi::iort::Builder;
 use fwspec::answer::findings;
 use fwspec::machine::{Collector, Firmware, Kind, Machine, MachineError};
-use fwspec::{Dialect, ErrorKind, Policy};
+use fwspec::{Dialect, ErrorKind, Policy, RequesterIndex};
 
 fn sample(file: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples").join(file)).unwrap()
@@ -190,7 +190,7 @@ fn what_the_user_picks_counts_and_the_rest_is_listed() {
         let machine = collector.finish().unwrap();
         let firmware = machine.firmware.as_ref().unwrap();
         assert_eq!(firmware.file, "a/IORT");
-        assert_eq!(firmware.platform.segment_of(0).unwrap().0, 0);
+        assert_eq!(firmware.platform.segment_of(RequesterIndex(0)).unwrap().0, 0);
         let unused = machine.evidence.iter().find(|evidence| !evidence.used).unwrap();
         assert_eq!(unused.name, "b/IORT");
         assert_eq!(unused.note.as_deref(), Some("not used: a/IORT was named to count"));

@@ -83,7 +83,7 @@ fn the_board_of_2020_has_the_same_ids_by_both_firmwares() {
     let [iort, tree] = ["iort.bin", "fdt.dtb"].map(|file| board(file).0);
     let ids = |map: &IdMap, function: &str| {
         let bdf: Bdf = function.parse().unwrap();
-        (map.stream_of(bdf).unwrap().stream.fwspec_id().unwrap(), map.device_id_of(bdf).unwrap().id)
+        (map.stream_of(bdf).unwrap().stream.fwspec_id().unwrap(), map.device_id_of(bdf).unwrap().id.0)
     };
     for (function, stream, device) in [
         ("0000:01:00.0", 0x100, 0x100),

@@ -11,7 +11,7 @@ use dt::Blob;
 use fwspec::acpi::iort::{Builder, Iort};
 use fwspec::diff::{Change, Side, diff};
 use fwspec::dt::Tree;
-use fwspec::{Bdf, Dialect, IdMap, Platform, RequesterId, Segment};
+use fwspec::{Bdf, Dialect, IdMap, Platform, RequesterId, RequesterIndex, Segment};
 use proptest::prelude::*;
 
 fn sample(name: &str) -> Vec<u8> {
@@ -76,14 +76,16 @@ impl Known {
         let stream = self.map.resolve(bdf).ok();
         let device = self.map.device_id_of(bdf);
         (
-            stream.map(|s| (self.iommus[s.iommu as usize].as_str(), s.id, s.mask)),
-            device.map(|d| (self.controllers[d.controller as usize].as_str(), d.id)),
+            stream.map(|s| (self.iommus[s.iommu.position()].as_str(), s.id, s.mask)),
+            device.map(|d| (self.controllers[d.controller.position()].as_str(), d.id)),
         )
     }
 }
 
 fn segments(platform: &Platform) -> BTreeSet<Segment> {
-    (0..u32::try_from(platform.requesters.len()).unwrap()).filter_map(|at| platform.segment_of(at)).collect()
+    (0..u32::try_from(platform.requesters.len()).unwrap())
+        .filter_map(|at| platform.segment_of(RequesterIndex(at)))
+        .collect()
 }
 
 /// The requester IDs that are reported, and those that are changed, one by one.
@@ -92,7 +94,7 @@ fn reported_and_changed(before: &[u8], after: &[u8]) -> Option<[BTreeSet<(Segmen
     let [ours, theirs] = [&a, &b].map(|Known { platform, map, .. }| Side { platform, map });
     let changes = diff(ours, theirs, |_| true);
     let reported = changes.iter().filter_map(|change| match change {
-        Change::Requesters { segment, first, last, .. } => Some((*segment, *first..=*last)),
+        Change::Requesters { segment, first, last, .. } => Some((*segment, first.0..=last.0)),
         _ => None,
     });
     let reported = reported.flat_map(|(segment, rids)| rids.map(move |rid| (segment, rid))).collect();
@@ -220,8 +222,8 @@ fn ids_on_other_buses_and_reserved_memory_are_compared() {
     assert!(changes(&with(0x100, 1), &with(0x100, 1)).is_empty());
     for other in [with(0x101, 1), with(0x100, 2)] {
         let found = changes(&with(0x100, 1), &other);
-        let [Change::OnBus { bus, first, last, .. }] = found.as_slice() else { panic!("{found:?}") };
-        assert_eq!((bus.as_str(), *first, *last), ("/fsl-mc@5000", 0x10, 0x2f));
+        let [Change::OnBus { bus, ids, .. }] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((bus.as_str(), ids.first, ids.last), ("/fsl-mc@5000", 0x10, 0x2f));
     }
     let rmr = |stream: u32| {
         let mut table = Builder::new(6);

@@ -5,7 +5,7 @@ use crate::support::cases::random;
 use fwspec::acpi::iort::{self, Builder, Iort, NodeId, Reference, Wanted};
 use fwspec::map::{InputRange, MsiRequest, RangeOutput};
 use fwspec::model::RequesterKind;
-use fwspec::{Dialect, IdMap, NoStream, Platform, Segment, Stream, StreamId};
+use fwspec::{DeviceId, Dialect, IdMap, NoStream, Platform, RequesterIndex, Segment, Stream, StreamId};
 use proptest::prelude::*;
 
 /// What a mapping leads to: a node of the table, or an offset.
@@ -96,20 +96,20 @@ fn index_is_scan(bytes: &[u8]) {
             for id in inputs.clone() {
                 let place = format!("{} {id:#x} from IORT+{offset:#x}", dialect.name);
                 let scan = |wanted| iort::resolve(&iort, dialect, offset, id, wanted).ok().flatten();
-                match map.stream_from(requester, id) {
+                match map.stream_from(RequesterIndex(requester), id) {
                     Err(NoStream::IommuUnavailable { .. }) => {}
                     found => {
                         let found = found.ok().map(|stream| {
-                            let iommu = &platform.iommus[stream.iommu as usize];
+                            let iommu = &platform.iommus[stream.iommu.position()];
                             (iommu.origin.at.offset, stream.fwspec_id().unwrap())
                         });
                         let scanned = scan(Wanted::Iommu).map(|found| (found.node, found.id));
                         assert_eq!(found, scanned, "StreamID, {place}");
                     }
                 }
-                let found = map
-                    .msi_from(requester, id)
-                    .map(|msi| (platform.msi_controllers[msi.controller as usize].origin.at.offset, msi.id));
+                let found = map.msi_from(RequesterIndex(requester), id).map(|msi| {
+                    (platform.msi_controllers[msi.controller.position()].origin.at.offset, msi.id.0)
+                });
                 let scanned = scan(Wanted::Msi).map(|found| (found.node, found.id));
                 assert_eq!(found, scanned, "DeviceID, {place}");
             }
@@ -121,25 +121,25 @@ fn index_is_scan(bytes: &[u8]) {
 /// What a range says of each of its ends, the look-up answers there.
 fn ranges_are_the_answers(map: &IdMap, requester: u32) {
     let moved = |range: &InputRange, constant, id| if constant { 0 } else { id - range.first };
-    for range in map.stream_ranges(requester, 0x2_ffff) {
+    for range in map.stream_ranges(RequesterIndex(requester), 0x2_ffff) {
         let RangeOutput::Stream { first, constant, .. } = range.output else { continue };
         for id in [range.first, range.last] {
             let stream = first.id.map(|first| StreamId(first.0 + moved(&range, constant, id)));
             let wanted = Stream { id: stream, ..first };
-            assert_eq!(map.stream_from(requester, id), Ok(wanted), "{id:#x} in {range:x?}");
+            assert_eq!(map.stream_from(RequesterIndex(requester), id), Ok(wanted), "{id:#x} in {range:x?}");
             let Some(stream) = stream.filter(|_| !constant && id <= 0xffff) else { continue };
-            let there = |inputs: (u32, u32)| (inputs.0..=inputs.1).contains(&id);
-            let back = map
-                .stream_sources(stream)
-                .any(|source| source.requester == requester && source.inputs.is_some_and(there));
+            let there = |inputs: fwspec::InputIds| inputs.contains(id);
+            let back = map.stream_sources(stream).any(|source| {
+                source.requester == RequesterIndex(requester) && source.inputs.is_some_and(there)
+            });
             assert!(back, "{id:#x} in {range:x?} is not found from its StreamID");
         }
     }
-    for range in map.device_ranges(requester, 0x2_ffff).take(1_000) {
+    for range in map.device_ranges(RequesterIndex(requester), 0x2_ffff).take(1_000) {
         let RangeOutput::Msi { first, constant } = range.output else { continue };
         for id in [range.first, range.last] {
-            let wanted = MsiRequest { id: first.id + moved(&range, constant, id), ..first };
-            assert_eq!(map.msi_from(requester, id), Some(wanted), "{id:#x} in {range:x?}");
+            let wanted = MsiRequest { id: DeviceId(first.id.0 + moved(&range, constant, id)), ..first };
+            assert_eq!(map.msi_from(RequesterIndex(requester), id), Some(wanted), "{id:#x} in {range:x?}");
         }
     }
 }
@@ -165,12 +165,14 @@ fn ranges_are_the_answers_where_a_second_requester_masks() {
     table.root_complex(0).mapping(0, 0x1f, 0, second, 0);
     let mut platform = Iort::parse(&table.finish()).unwrap().platform();
     let of = |platform: &Platform, segment| {
-        (0..9).find(|requester| platform.segment_of(*requester) == Some(Segment(segment))).unwrap()
+        (0..9)
+            .find(|requester| platform.segment_of(RequesterIndex(*requester)) == Some(Segment(segment)))
+            .unwrap()
     };
     let (first, second) = (of(&platform, 0), of(&platform, 1));
     let RequesterKind::Bus(bus) = &mut platform.requesters[second as usize].kind else { panic!("no bus") };
     bus.streams.as_mut().unwrap().mask = Some(0xf);
     let map = IdMap::build(&platform, Dialect::LINUX);
-    assert_eq!(map.stream_from(first, 0x11).unwrap().id, Some(StreamId(1)));
+    assert_eq!(map.stream_from(RequesterIndex(first), 0x11).unwrap().id, Some(StreamId(1)));
     ranges_are_the_answers(&map, first);
 }

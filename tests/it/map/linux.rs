@@ -8,8 +8,8 @@ use fwspec::model::{
 use fwspec::pci::{Fact, Function, PortType};
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, Groups, How, IdMap, IommuKind, NoStream, NodeId,
-    Platform, Policy, Segment, Source, Tie,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, Groups, How, IdMap, IommuIndex, IommuKind, NoStream,
+    Platform, Policy, RequesterIndex, Segment, Source, Tie,
 };
 
 fn bdf(text: &str) -> Bdf {
@@ -311,7 +311,7 @@ fn host(mask: Option<u32>, ranges: &[(u32, u32, u32)]) -> Requester {
         first: *first,
         last: *last,
         output: Output::Linear(*output),
-        target: Target::Iommu(0),
+        target: Target::Iommu(IommuIndex(0)),
         offset: 0,
     };
     let streams = IdTable { mask, mappings: ranges.iter().map(mapping).collect(), ..IdTable::default() };
@@ -326,8 +326,12 @@ fn host(mask: Option<u32>, ranges: &[(u32, u32, u32)]) -> Requester {
 
 /// A master with ids and masks at the only IOMMU.
 fn master(ids: &[(u32, u32)]) -> Requester {
-    let specifier =
-        |n: usize| Specifier { iommu: 0, index: u32::try_from(2 * n).unwrap(), count: 2, offset: 0 };
+    let specifier = |n: usize| Specifier {
+        iommu: IommuIndex(0),
+        index: u32::try_from(2 * n).unwrap(),
+        count: 2,
+        offset: 0,
+    };
     requester(RequesterKind::Master(PlatformMaster {
         streams: (0..ids.len()).map(specifier).collect(),
         cells: ids.iter().flat_map(|(id, mask)| [*id, *mask]).collect(),
@@ -411,7 +415,7 @@ fn a_masked_map_gives_eight_functions_one_id_which_an_smmu_v2_groups_and_an_smmu
     let v2 = add(masked(smmu_v2()).build(), &functions);
     assert_eq!(v2.groups().count(), 1);
     let tie = v2.groups().next().unwrap().ties().next().unwrap().tie;
-    assert!(matches!(tie, Tie::SharedStreamId { iommu: 0, .. }));
+    assert!(matches!(tie, Tie::SharedStreamId { iommu: IommuIndex(0), .. }));
     let v3 = add(masked(smmu_v3()).build(), &functions);
     let refused =
         |(_, answer): &(DeviceKey, KernelAnswer)| matches!(answer, KernelAnswer::RefusedAlias { .. });
@@ -423,7 +427,7 @@ fn a_masked_map_gives_eight_functions_one_id_which_an_smmu_v2_groups_and_an_smmu
 fn masters(rule: Iommu, ids: &[&[(u32, u32)]]) -> Vec<usize> {
     let requesters: Vec<Requester> = ids.iter().map(|ids| master(ids)).collect();
     let devices: Vec<Device> =
-        (0..u32::try_from(ids.len()).unwrap()).map(|at| Device::platform(NodeId(at))).collect();
+        (0..u32::try_from(ids.len()).unwrap()).map(|at| Device::platform(RequesterIndex(at))).collect();
     let mut sizes: Vec<usize> = add(groups(Source::DTB, rule, requesters), &devices)
         .groups()
         .map(|group| group.members().count())
@@ -477,12 +481,12 @@ fn what_only_the_firmware_could_change_is_said_so() {
     let isolation_blockers = |iommu: Iommu, ids: &[&[(u32, u32)]], policy| {
         let requesters = ids.iter().map(|ids| master(ids)).collect();
         let devices: Vec<Device> =
-            (0..u32::try_from(ids.len()).unwrap()).map(|at| Device::platform(NodeId(at))).collect();
+            (0..u32::try_from(ids.len()).unwrap()).map(|at| Device::platform(RequesterIndex(at))).collect();
         let groups = add(builder(Source::DTB, iommu, requesters).policy(policy).build(), &devices);
         let found = groups.isolation_blockers(devices[0].key());
         found.iter().map(|found| (found.by, found.relation, found.remedy)).collect::<Vec<_>>()
     };
-    let other = DeviceKey::Node(NodeId(1));
+    let other = DeviceKey::Node(RequesterIndex(1));
     let ids: &[&[(u32, u32)]] = &[&[(0x400, 0x7f)], &[(0x410, 0)], &[(0x480, 0)]];
     let stream = [(other, Relation::Stream, Remedy::Firmware)];
     assert_eq!(isolation_blockers(smmu_v2(), ids, Policy::Linux), stream);
@@ -515,7 +519,7 @@ fn a_device_waits_for_its_iommu_and_nothing_else_changes() {
         let placed = groups.add(*device).unwrap();
         assert!(placed.group.is_none());
     }
-    assert_eq!(groups.placement(key("05:02.0")).unwrap().how, How::Waiting { iommu: 0 });
-    groups.iommu_ready(0);
+    assert_eq!(groups.placement(key("05:02.0")).unwrap().how, How::Waiting { iommu: IommuIndex(0) });
+    groups.iommu_ready(IommuIndex(0));
     assert_eq!(shown(&groups), "00:01.0 | 04:00.0,05:01.0,05:02.0");
 }

@@ -8,15 +8,15 @@ use fwspec::model::{
 };
 use fwspec::pci::PortType;
 use fwspec::{
-    AcsFlags, Bdf, CountRule, Device, Dialect, Format, Groups, IdMap, IommuKind, NoStream, Policy,
-    RequesterId, Segment, Source,
+    AcsFlags, Bdf, CountRule, Device, Dialect, Format, Groups, IdMap, IommuIndex, IommuKind, NoStream,
+    Policy, RequesterId, Segment, Source,
 };
 use vm_fdt::FdtWriter;
 
 /// The IOMMU (by its place in the firmware) and StreamID of a requester ID.
 fn stream(map: &IdMap, segment: u32, rid: u16) -> Option<(u32, u32)> {
     let stream = map.resolve(Bdf { segment: Segment(segment), rid: RequesterId(rid) }).ok()?;
-    Some((stream.iommu, stream.id?.0))
+    Some((stream.iommu.0, stream.id?.0))
 }
 
 fn table(build: impl FnOnce(&mut Builder)) -> Platform {
@@ -156,8 +156,13 @@ fn vector_7_entries_are_as_long_as_their_target_says() {
 /// A platform written by hand: one PCI host of this segment with one range, over one IOMMU.
 fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
     let origin = Origin::acpi(Format::Iort, Source::IORT.at(0));
-    let mapping =
-        IdMapping { first, last, output: Output::Linear(output), target: Target::Iommu(0), offset: 0 };
+    let mapping = IdMapping {
+        first,
+        last,
+        output: Output::Linear(output),
+        target: Target::Iommu(IommuIndex(0)),
+        offset: 0,
+    };
     let kind = BusKind::Pci { segment: Segment(segment), assumed: false, first_bus: 0, last_bus: 255 };
     let streams = Some(IdTable { mappings: vec![mapping], ..IdTable::default() });
     let bus = IdBus { kind, streams, msi: MsiRoute::Absent, ats: false, pri: None };

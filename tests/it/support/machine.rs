@@ -14,7 +14,8 @@ use fwspec::model::{
 };
 use fwspec::pci::{Fact, Function, PortType};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, IdMap, IommuKind, Platform, Segment, Source,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, IdMap, IommuIndex, IommuKind, Platform, Segment,
+    Source,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -224,15 +225,15 @@ pub fn map(seed: u8) -> IdMap {
     };
     let masked = u32::from(seed & 3) << 16;
     let mut mappings = vec![
-        range(0x0000, 0x00ff, Output::Linear(0), 0),
-        range(0x0100, 0x02ff, Output::Linear(masked | 0x100), 1),
-        range(0x0300, 0x0fff, Output::Linear(0x300), u32::from(seed >> 2 & 1)),
+        range(0x0000, 0x00ff, Output::Linear(0), IommuIndex(0)),
+        range(0x0100, 0x02ff, Output::Linear(masked | 0x100), IommuIndex(1)),
+        range(0x0300, 0x0fff, Output::Linear(0x300), IommuIndex(u32::from(seed >> 2 & 1))),
     ];
     if seed & 8 != 0 {
-        mappings[1] = range(0x0100, 0x01ff, Output::Linear(masked | 0x100), 1);
+        mappings[1] = range(0x0100, 0x01ff, Output::Linear(masked | 0x100), IommuIndex(1));
     }
     if seed & 16 != 0 {
-        mappings[0] = range(0x0000, 0x0007, Output::Constant(0x300), 0);
+        mappings[0] = range(0x0000, 0x0007, Output::Constant(0x300), IommuIndex(0));
     }
     let streams = IdTable { mask: (seed & 32 != 0).then_some(0xfffe), mappings, ..IdTable::default() };
     let host = Requester::new(
