@@ -14,6 +14,7 @@
 mod bare_metal;
 #[path = "../it/support/cases.rs"]
 mod cases;
+mod circles;
 mod dependencies;
 mod layering;
 mod no_std;
