@@ -6,6 +6,7 @@ use core::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::place::place;
+use super::status::message_of;
 use super::types::{FWSPEC_ARGUMENT, FWSPEC_INTERNAL, FWSPEC_OK, FWSPEC_UNREADABLE, fwspec_error};
 use fwspec::Error;
 
@@ -28,7 +29,7 @@ impl Refusal {
 
 impl From<c_int> for Refusal {
     fn from(status: c_int) -> Self {
-        Refusal::new(status, super::message_of(status))
+        Refusal::new(status, message_of(status))
     }
 }
 

@@ -27,6 +27,7 @@ mod lookup;
 mod member;
 mod open;
 mod place;
+mod status;
 mod types;
 mod walk;
 

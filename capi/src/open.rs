@@ -1,10 +1,11 @@
-//! Handles of firmware, and what statuses mean.
+//! Handles of firmware.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::mem::MaybeUninit;
 
 use super::edge;
 use super::place::{node, place};
+use super::status::text_of;
 use super::types::*;
 use fwspec::machine::Firmware;
 use fwspec::model::{Origin, ReservedIndex};
@@ -125,23 +126,6 @@ impl fwspec_map {
     /// The node of an MSI controller.
     pub(super) fn controller_node(&self, controller: MsiControllerIndex) -> u64 {
         node(self.map.controller(controller).map(|controller| controller.origin))
-    }
-}
-
-pub(super) fn message_of(status: c_int) -> &'static str {
-    text_of(status).to_str().unwrap_or_default()
-}
-
-fn text_of(status: c_int) -> &'static CStr {
-    match status {
-        FWSPEC_OK => c"success",
-        FWSPEC_NO_MAPPING => c"the firmware maps the id to nothing",
-        FWSPEC_UNREADABLE => c"the bytes cannot be read",
-        FWSPEC_ARGUMENT => c"an argument is NULL or has a value that the function does not know",
-        FWSPEC_NOT_FOUND => c"nothing is at that index or has that name",
-        FWSPEC_BUS => c"an event that cannot happen",
-        FWSPEC_INTERNAL => c"a fault of the library itself",
-        _ => c"a status that this version does not know",
     }
 }
 
