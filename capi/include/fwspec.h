@@ -115,6 +115,12 @@
 /// Table of a node: the MADT.
 #define FWSPEC_TABLE_MADT 4u
 
+/// Table of a node: the DMAR.
+#define FWSPEC_TABLE_DMAR 5u
+
+/// Table of a node: the IVRS.
+#define FWSPEC_TABLE_IVRS 6u
+
 /// Table of a node: another one.
 #define FWSPEC_TABLE_OTHER 0xffffffffu
 

@@ -17,13 +17,14 @@ pub(super) fn node(origin: Option<Origin>) -> u64 {
 
 /// A handle has at most one table of a name, and an IORT or a device tree, not both: the name tells its tables apart.
 fn table(source: Source) -> u32 {
-    let first = Source { index: 0, ..source };
-    match first {
+    match source.first() {
         Source::DTB | Source::IORT | Source::FILE => FWSPEC_TABLE_MAIN,
         Source::RIMT => FWSPEC_TABLE_RIMT,
         Source::VIOT => FWSPEC_TABLE_VIOT,
         Source::MCFG => FWSPEC_TABLE_MCFG,
         Source::MADT => FWSPEC_TABLE_MADT,
+        Source::DMAR => FWSPEC_TABLE_DMAR,
+        Source::IVRS => FWSPEC_TABLE_IVRS,
         _ => FWSPEC_TABLE_OTHER,
     }
 }

@@ -57,6 +57,10 @@ pub const FWSPEC_TABLE_VIOT: u32 = 2;
 pub const FWSPEC_TABLE_MCFG: u32 = 3;
 /// Table of a node: the MADT.
 pub const FWSPEC_TABLE_MADT: u32 = 4;
+/// Table of a node: the DMAR.
+pub const FWSPEC_TABLE_DMAR: u32 = 5;
+/// Table of a node: the IVRS.
+pub const FWSPEC_TABLE_IVRS: u32 = 6;
 /// Table of a node: another one.
 pub const FWSPEC_TABLE_OTHER: u32 = 0xffff_ffff;
 
