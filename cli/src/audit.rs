@@ -1,7 +1,5 @@
 //! `fwspec audit`: what can reach memory untranslated, what shares an identity, what shares a group.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
 use fwspec::Dialect;
@@ -9,7 +7,7 @@ use fwspec::answer::{AuditDocument, Problem, Summary};
 use fwspec::lint;
 use fwspec_report::text;
 
-use super::machine::{assign, open_all, read_topology};
+use super::evidence::{self, Evidence};
 use super::options::{self, Output, dialect};
 use super::{Failure, Outcome, print, print_json, style};
 
@@ -23,12 +21,8 @@ Examples:\n  fwspec audit iort.bin mcfg.bin\n  fwspec audit --pci lspci.txt boar
 fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
 )]
 pub(super) struct Options {
-    /// Firmware of one machine: a DTB, or an IORT with the VIOT, MCFG and MADT that are beside it; - is standard input
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// `lspci -xxxx` text of the machine: also what the devices that are there show
-    #[arg(long, value_name = "TOPOLOGY")]
-    pci: Option<PathBuf>,
+    #[command(flatten)]
+    evidence: Evidence,
     /// Which rules make groups: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
@@ -53,20 +47,24 @@ pub(super) enum AuditFault {
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    let firmware = open_all(&arguments.files)?.ok_or_else(|| Failure::usage("audit needs firmware"))?;
-    let (found, unread) = arguments.pci.as_deref().map(read_topology).transpose()?.unwrap_or_default();
-    let (groups, skipped) = assign(Some(&firmware), arguments.dialect, arguments.policy.policy(), found);
-    let map = groups.map().ok_or_else(|| Failure::usage("audit needs firmware"))?;
+    let machine = arguments.evidence.open()?;
+    let firmware = evidence::firmware(&machine)?;
+    if arguments.fail_on.contains(&AuditFault::Groups) {
+        evidence::functions(&machine)?;
+    }
+    let (groups, refused) = machine.groups(arguments.dialect, arguments.policy.policy());
+    let map = groups.map().ok_or_else(|| evidence::lacks(&machine, "no firmware"))?;
     let audit = lint::audit::audit(&firmware.platform, map, Some(&groups));
-    let errors = firmware.platform.skipped.iter().chain(&unread).map(Problem::from);
-    let skipped = errors.chain(skipped).collect();
+    let errors = firmware.platform.skipped.iter().map(Problem::from);
+    let unread = machine.unread.iter().map(Problem::from).chain(refused.iter().map(Problem::from));
+    let skipped = errors.chain(unread).collect();
     let (file, platform) = (&firmware.file, &firmware.platform);
     let document =
         AuditDocument::new(file, platform, arguments.dialect, arguments.policy.policy(), &audit, skipped);
     if arguments.output.is_json() {
         print_json(&document)?;
     } else {
-        print(&text::audit(&Summary::new(&firmware), &document, style()))?;
+        print(&text::audit(&Summary::new(firmware), &document, style()))?;
     }
     let there = |fault: &AuditFault| match fault {
         AuditFault::Untranslated => audit.has_untranslated(),

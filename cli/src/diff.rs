@@ -1,17 +1,18 @@
 //! `fwspec diff`: what changed in meaning between two firmwares.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 use clap::Args;
 
 use fwspec::answer::DiffDocument;
 use fwspec::diff::{Side, diff, regrouped};
 use fwspec::group::{DeviceKey, Policy};
-use fwspec::{Bdf, Dialect, Groups, IdMap, Segment};
+use fwspec::machine::{Collector, Machine};
+use fwspec::{Bdf, Device, Dialect, IdMap, Segment};
 use fwspec_report::changes;
 
-use super::machine::{assign, open, read_topology};
+use super::evidence::{self, Evidence};
 use super::options::{Output, dialect};
 use super::{Failure, Outcome, complain, print, print_json};
 
@@ -23,15 +24,8 @@ and which functions are in a group together.\n\n\
 Examples:\n  fwspec diff old-iort.bin new-iort.bin\n  fwspec diff iort.bin board.dtb\n  fwspec diff --pci lspci.txt iort.bin board.dtb"
 )]
 pub(super) struct Options {
-    /// The firmware before
-    #[arg(value_name = "A")]
-    before: PathBuf,
-    /// The firmware after
-    #[arg(value_name = "B")]
-    after: PathBuf,
-    /// `lspci -xxxx` text of the machine: compare only buses with a device on them, and the groups of the devices
-    #[arg(long, value_name = "TOPOLOGY")]
-    pci: Option<PathBuf>,
+    #[command(flatten)]
+    evidence: Evidence,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
@@ -40,44 +34,75 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    let (before, after) = (open(&arguments.before)?, open(&arguments.after)?);
-    let found = arguments.pci.as_deref().map(read_topology).transpose()?.map(|(found, unread)| {
-        unread.iter().for_each(|error| complain(error));
-        found
-    });
-    let buses: Option<BTreeSet<(Segment, u8)>> = found.as_ref().map(|found| {
-        let functions = found.iter().filter_map(|device| match device.key() {
+    let Sides { before, after, functions } = sides(&arguments.evidence)?;
+    let (before_is, after_is) = (evidence::firmware(&before)?, evidence::firmware(&after)?);
+    let buses: Option<BTreeSet<(Segment, u8)>> = functions.as_ref().map(|functions| {
+        let functions = functions.iter().filter_map(|device| match device.key() {
             DeviceKey::Pci(bdf) => Some((bdf.segment, bdf.rid.bus())),
             _ => None,
         });
         functions.collect()
     });
-    let [first, second] = [&before, &after].map(|side| IdMap::build(&side.platform, arguments.dialect));
+    let [first, second] = [before_is, after_is].map(|side| IdMap::build(&side.platform, arguments.dialect));
     // What cannot be added on one side cannot on the other, and is in neither.
-    let assigned: Vec<Groups> = match &found {
-        Some(found) => [&before, &after]
-            .into_iter()
-            .map(|side| assign(Some(side), arguments.dialect, Policy::Linux, found.clone()).0)
-            .collect(),
-        None => Vec::new(),
-    };
+    let assigned = functions.map(|devices| {
+        [&before, &after].map(|side| {
+            let mut side = side.clone();
+            side.devices.clone_from(&devices);
+            side.groups(arguments.dialect, Policy::Linux).0
+        })
+    });
     let wanted = |bdf: Bdf| buses.as_ref().is_none_or(|buses| buses.contains(&(bdf.segment, bdf.rid.bus())));
-    let sides =
-        [Side { platform: &before.platform, map: &first }, Side { platform: &after.platform, map: &second }];
+    let sides = [
+        Side { platform: &before_is.platform, map: &first },
+        Side { platform: &after_is.platform, map: &second },
+    ];
     let found = diff(sides[0], sides[1], wanted);
-    let groups = match assigned.as_slice() {
-        [ours, theirs] => regrouped(ours, theirs),
-        _ => Vec::new(),
-    };
-    let files = [before.file.as_str(), after.file.as_str()];
+    let groups = assigned.map_or_else(Vec::new, |[ours, theirs]| regrouped(&ours, &theirs));
+    let files = [before_is.file.as_str(), after_is.file.as_str()];
     let document = DiffDocument::new(files, arguments.dialect.name, &found, &groups);
     let equal = document.equal;
     if arguments.output.is_json() {
         print_json(&document)?;
     } else if equal {
-        print(&format!("{} and {} mean the same\n", before.file, after.file))?;
+        print(&format!("{} and {} mean the same\n", files[0], files[1]))?;
     } else {
-        print(&format!("--- {}\n+++ {}\n{}", before.file, after.file, changes(&document)))?;
+        print(&format!("--- {}\n+++ {}\n{}", files[0], files[1], changes(&document)))?;
     }
     Ok(if equal { Outcome::Fine } else { Outcome::NotFound })
+}
+
+/// What is compared: two firmwares, and the functions of the machine that both are for.
+struct Sides {
+    before: Machine,
+    after: Machine,
+    functions: Option<Vec<Device>>,
+}
+
+/// Each piece of evidence that holds firmware is a side; a listing of functions goes with both.
+fn sides(evidence: &Evidence) -> Result<Sides, Failure> {
+    let (mut firmwares, mut functions) = (Vec::new(), None);
+    let named = evidence.named();
+    for path in evidence.words().chain(named.firmware.iter().map(OsString::as_os_str)) {
+        let machine = evidence::told(Machine::open([path]).map_err(Failure::unreadable)?)?;
+        if machine.firmware.is_some() {
+            firmwares.push(machine);
+        } else {
+            machine.unread.iter().for_each(|unread| complain(unread));
+            functions = Some(machine.devices);
+        }
+    }
+    if let Some(path) = &named.pci {
+        let mut collector = Collector::new();
+        collector.open_topology(path).map_err(Failure::unreadable)?;
+        let machine = evidence::told(collector.finish().map_err(Failure::unreadable)?)?;
+        machine.unread.iter().for_each(|unread| complain(unread));
+        functions = Some(machine.devices);
+    }
+    match <[Machine; 2]>::try_from(firmwares) {
+        Ok([before, after]) => Ok(Sides { before, after, functions }),
+        Err(firmwares) => {
+            Err(Failure::Usage(format!("diff compares two firmwares, and {} are named", firmwares.len())))
+        }
+    }
 }

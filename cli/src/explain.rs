@@ -1,6 +1,6 @@
 //! `fwspec explain`: every hop of an id, and what findings mean.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
 
 use clap::Args;
 
@@ -10,9 +10,9 @@ use fwspec::lint::Code;
 use fwspec::{Dialect, IdMap};
 use fwspec_report::text;
 
-use super::machine::{assign, open, read_topology};
+use super::evidence::{self, Asked, Evidence};
 use super::options::{Dialects, Output, dialects};
-use super::{Failure, Outcome, print, print_json, style};
+use super::{Failure, Outcome, complain, print, print_json, style};
 
 /// Show every hop of an id with the record, its bytes and the arithmetic; or what a finding means
 #[derive(Debug, Args)]
@@ -23,12 +23,8 @@ Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.
 fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  fwspec explain IORT004"
 )]
 pub(super) struct Options {
-    /// A FILE and IDs to follow in it, or CODEs of findings
-    #[arg(value_name = "FILE ID|CODE")]
-    what: Vec<String>,
-    /// `lspci -xxxx` text of the machine: follow the aliases of functions, too
-    #[arg(long, value_name = "TOPOLOGY")]
-    pci: Option<PathBuf>,
+    #[command(flatten)]
+    evidence: Evidence,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects)]
     dialect: Dialects,
@@ -37,37 +33,53 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
-    let codes: Vec<Code> = explain.what.iter().map_while(|word| Code::named(word)).collect();
-    if codes.len() == explain.what.len() {
+    let words: Vec<&str> = explain.evidence.words().filter_map(OsStr::to_str).collect();
+    let codes: Vec<Code> = words.iter().filter_map(|word| Code::named(word)).collect();
+    if !explain.evidence.named().is_given() {
+        let unknown = words.iter().find(|word| looks_like_a_code(word) && Code::named(word).is_none());
+        if let Some(unknown) = unknown.filter(|_| words.iter().all(|word| looks_like_a_code(word))) {
+            complain(&format_args!("no finding has the code {unknown}: `fwspec explain` lists them"));
+            return Ok(Outcome::NotFound);
+        }
+        if codes.len() == explain.evidence.words().count() {
+            return of_codes(explain, &codes);
+        }
+    }
+    let Asked { machine, questions } = explain.evidence.ask(&[])?;
+    if !questions.is_empty() && questions.len() == codes.len() {
         return of_codes(explain, &codes);
     }
-    let [file, ids @ ..] = explain.what.as_slice() else {
-        return Err(Failure::usage("explain what? A file and ids, or codes of findings"));
-    };
-    if ids.is_empty() {
-        return Err(Failure::Usage(format!(
-            "{file} is not the code of a finding; to follow an id, name it after the file"
-        )));
+    if questions.is_empty() {
+        return Err(Failure::usage(
+            "explain what? Name an id, a line of a kernel log, or the code of a finding",
+        ));
     }
-    let firmware = open(Path::new(file))?;
-    // Who is behind which bridge does not hang on firmware; what cannot be added has no aliases to follow.
-    let groups = match explain.pci.as_deref().map(read_topology).transpose()? {
-        Some((found, _)) => Some(assign(None, Dialect::LINUX, Policy::Linux, found).0),
-        None => None,
-    };
+    let firmware = evidence::firmware(&machine)?;
+    // Which function is behind which bridge does not depend on firmware; what cannot be added has no aliases to follow.
+    let mut bare = machine.clone();
+    bare.firmware = None;
+    let groups = machine.has_topology().then(|| bare.groups(Dialect::LINUX, Policy::Linux).0);
     let topology = groups.as_ref().map(|groups| groups.topology());
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
     let maps: Vec<_> = explain.dialect.0.iter().map(build).collect();
     let mut all = Vec::new();
-    for id in ids {
-        all.push(Explained::all(id, &firmware, &maps, topology).map_err(Failure::usage)?);
+    for id in &questions {
+        all.push(Explained::all(id, firmware, &maps, topology).map_err(Failure::usage)?);
     }
+    let found = all.iter().all(|answers| answers.iter().any(Explained::found));
     if explain.output.is_json() {
         print_json(&ExplainDocument::new(all.into_iter().flatten().collect()))?;
     } else {
         all.iter().try_for_each(|answers| print(&text::explained(answers, style())))?;
     }
-    Ok(Outcome::Fine)
+    Ok(if found { Outcome::Fine } else { Outcome::NotFound })
+}
+
+/// Whether a word can only be meant for the code of a finding: `IORT004`.
+fn looks_like_a_code(word: &str) -> bool {
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    let letters = word.len().saturating_sub(digits.len());
+    (2..=5).contains(&letters) && digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What these codes mean; without any, a list of all.

@@ -1,5 +1,6 @@
 //! What the paths of a command line stand for: files, the tables of a machine, whatever is below a folder.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,37 +8,43 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use fwspec::dt::Tree;
-use fwspec::machine::{self, Firmware, Kind, READ_HERE, recognise};
+use fwspec::acpi::container;
+use fwspec::machine::{self, Collector, Firmware, Kind, Machine, MachineError, READ_HERE, recognise};
 use fwspec::{Error, ErrorKind, Source};
 
-use super::machine::name;
+use super::evidence;
+use super::name;
+
+/// The tables that say what IOMMUs translate.
+const SPEAKING: [&[u8; 4]; 3] = [b"IORT", b"RIMT", b"VIOT"];
 
 /// So many bytes tell a table by its header and a tree by its magic.
 const HEADER: u64 = 64;
 
-/// One firmware to be opened.
-#[derive(Debug)]
+/// One machine's firmware to be opened.
+#[derive(Clone, Debug)]
 pub(super) enum Input {
     /// A file that the user named: it must be firmware.
     Named(PathBuf),
     /// Standard input or a pipe, which can be read once only.
     Read(PathBuf, Vec<u8>),
+    /// Files that the user named, with tables of one machine; the first of those that speak of IOMMUs first.
+    Several(Vec<Input>),
     /// The ACPI tables that stand in a folder, which are those of one machine.
     Machine { folder: PathBuf, tables: Vec<PathBuf>, below: Option<usize> },
     /// A file that nobody named: it may be anything.
     Found { file: PathBuf, below: usize },
+    /// A running system, or the root folder of one.
+    System(PathBuf),
 }
 
 /// Why an input gave no firmware.
 #[derive(Debug)]
 pub(super) enum Closed {
-    /// The bytes of this file cannot be had.
-    Bytes(PathBuf, io::Error),
-    /// The bytes are firmware that cannot be read, or should be firmware and are not.
-    Firmware(Error),
-    /// A device tree whose walk ends with this error, in the node of this path.
-    Tree(Error, String),
+    /// The bytes cannot be had, or are firmware that cannot be read, or should be firmware and are not.
+    Machine(MachineError),
+    /// There is a machine, and nothing that its firmware says.
+    NoFirmware(String),
     /// Nobody said that it was firmware, and it is none.
     PassedOver(Reason),
 }
@@ -186,27 +193,18 @@ fn signature(file: &Path) -> Option<[u8; 4]> {
 }
 
 impl Input {
-    /// What a path stands for where one firmware is wanted: a file, or all tables in a folder.
-    pub(super) fn one(path: &Path) -> io::Result<Self> {
-        if !path.is_dir() {
-            return Ok(Input::Named(path.to_owned()));
-        }
-        let tables = tables_in(path)?.into_iter().map(|(_, file)| file).collect();
-        Ok(Input::Machine { folder: path.to_owned(), tables, below: None })
-    }
-
     /// What the input is called in messages.
     pub(super) fn name(&self) -> String {
         match self {
-            Input::Named(path) | Input::Read(path, _) | Input::Found { file: path, .. } => name(path),
-            Input::Machine { folder, .. } => name(folder),
+            Input::System(root) if root == Path::new("/") => "this machine".to_owned(),
+            _ => name(self.path()),
         }
     }
 
     /// Which of the folders that the user named it is below.
     pub(super) fn below(&self) -> Option<usize> {
         match self {
-            Input::Named(_) | Input::Read(..) => None,
+            Input::Named(_) | Input::Read(..) | Input::Several(_) | Input::System(_) => None,
             Input::Machine { below, .. } => *below,
             Input::Found { below, .. } => Some(*below),
         }
@@ -214,59 +212,182 @@ impl Input {
 
     pub(super) fn path(&self) -> &Path {
         match self {
-            Input::Named(path) | Input::Read(path, _) | Input::Found { file: path, .. } => path,
-            Input::Machine { folder, .. } => folder,
+            Input::Named(path)
+            | Input::Read(path, _)
+            | Input::Found { file: path, .. }
+            | Input::System(path)
+            | Input::Machine { folder: path, .. } => path,
+            Input::Several(files) => files.first().map_or(Path::new(""), Input::path),
         }
     }
 
-    /// Whether it is a file that the user named and may hold ACPI tables.
-    pub(super) fn holds_tables(&self) -> bool {
+    /// What a file is that the user named.
+    fn kind(&self) -> Option<Kind> {
         match self {
-            Input::Named(path) => kind(path).is_ok_and(|kind| kind != Kind::DeviceTree),
-            Input::Read(_, bytes) => recognise(bytes) != Kind::DeviceTree,
-            Input::Machine { .. } | Input::Found { .. } => false,
+            Input::Named(path) => kind(path).ok(),
+            Input::Read(_, bytes) => Some(recognise(bytes)),
+            Input::Several(_) | Input::Machine { .. } | Input::Found { .. } | Input::System(_) => None,
         }
+    }
+
+    /// The names of the tables in it that are read here, if it is a file of tables that the user named.
+    fn tables(&self) -> Option<BTreeSet<[u8; 4]>> {
+        let bytes = match (self, self.kind()?) {
+            (_, Kind::DeviceTree | Kind::LspciText | Kind::Empty | Kind::Unknown) => return None,
+            (Input::Named(path), _) => Cow::Owned(machine::read(path).ok()?),
+            (Input::Read(_, bytes), _) => Cow::Borrowed(bytes.as_slice()),
+            _ => return None,
+        };
+        let tables = container::tables(&bytes).ok()?.tables;
+        let read_here = |name: &[u8; 4]| READ_HERE.contains(&name) || name == b"APIC";
+        Some(tables.into_iter().map(|table| table.source.name).filter(read_here).collect())
     }
 
     /// Opens it. What keeps single tables of a machine from being read is noted.
-    pub(super) fn open(&self, notes: &mut Notes) -> Result<Firmware, Closed> {
-        let opened =
-            |path: &Path, bytes| Firmware::open_or_return(&name(path), bytes).map_err(Closed::firmware);
+    pub(super) fn open(&self, notes: &mut Notes) -> Result<Machine, Closed> {
+        let mut collector = Collector::new();
         match self {
-            Input::Named(path) => opened(path, read(path)?),
-            Input::Read(path, bytes) => opened(path, bytes.clone()),
-            Input::Machine { folder, tables, .. } => open_machine(folder, tables, notes),
+            Input::Named(_) | Input::Read(..) => self.collect(&mut collector)?,
+            Input::Several(files) => files.iter().try_for_each(|file| file.collect(&mut collector))?,
+            Input::Machine { tables, .. } => collect_tables(tables, &mut collector, notes)?,
             Input::Found { file: path, .. } => match machine::read_recognised(path) {
-                Ok(Ok(bytes)) => opened(path, bytes).map_err(Closed::if_found),
-                Ok(Err(kind)) => Err(other(path, kind)),
-                Err(error) => Err(Closed::Bytes(path.clone(), error)),
+                Ok(Ok(bytes)) => collector.add(&name(path), bytes).map_err(Closed::if_found)?,
+                Ok(Err(kind)) => return Err(other(path, kind)),
+                Err(error) => return Err(Closed::bytes(path, &error)),
             },
+            Input::System(root) => {
+                let machine = Machine::of_root(root).map_err(Closed::Machine)?;
+                let speaks = machine.firmware.as_ref().is_some_and(Firmware::speaks_of_iommus);
+                return if speaks { Ok(machine) } else { Err(Closed::NoFirmware(lacks(&machine))) };
+            }
+        }
+        let mut machine = collector.finish().map_err(|error| match self {
+            Input::Found { .. } => Closed::if_found(error),
+            _ => Closed::Machine(error),
+        })?;
+        match (&mut machine.firmware, self) {
+            (Some(firmware), Input::Machine { folder, .. }) => firmware.file = name(folder),
+            (Some(_), _) => {}
+            (None, Input::Named(_) | Input::Read(..) | Input::Several(_)) => {
+                return Err(Closed::NoFirmware(lacks(&machine)));
+            }
+            (None, _) => return Err(Closed::PassedOver(Reason::OtherTables)),
+        }
+        Ok(machine)
+    }
+
+    /// Takes it in as a listing of functions.
+    pub(super) fn list(self, collector: &mut Collector) -> Result<(), MachineError> {
+        match self {
+            Input::Read(path, bytes) => collector.add(&name(&path), bytes),
+            other => collector.open(other.path()),
+        }
+    }
+
+    fn collect(&self, collector: &mut Collector) -> Result<(), Closed> {
+        match self {
+            Input::Named(path) => collector.open_firmware(path).map_err(Closed::Machine),
+            Input::Read(path, bytes) => {
+                collector.pick_firmware(&name(path), bytes.clone()).map_err(Closed::Machine)
+            }
+            Input::Several(_) | Input::Machine { .. } | Input::Found { .. } | Input::System(_) => Ok(()),
         }
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Closed> {
-    machine::read(path).map_err(|error| Closed::Bytes(path.to_owned(), error))
+fn lacks(machine: &Machine) -> String {
+    evidence::lacks(machine, "no device tree, no IORT, RIMT, VIOT or MCFG").to_string()
 }
 
-fn open_machine(folder: &Path, tables: &[PathBuf], notes: &mut Notes) -> Result<Firmware, Closed> {
-    let folder_name = name(folder);
-    let mut all: Option<Firmware> = None;
+impl Inputs {
+    /// The firmware of a running system, or of the root folder of one.
+    pub(super) fn of_system(root: &Path) -> Self {
+        Inputs { all: vec![Input::System(root.to_owned())], ..Inputs::default() }
+    }
+
+    /// The firmware of one machine or of many, from what the user named.
+    pub(super) fn of_files(files: &[PathBuf]) -> Self {
+        let mut inputs = Inputs::of(files);
+        inputs.join_tables();
+        inputs
+    }
+
+    /// Files of tables that the user named are those of one machine if no table is there twice. Otherwise those that speak of IOMMUs are of a
+    /// machine each, and the others go with each of them: an MCFG, a MADT.
+    fn join_tables(&mut self) {
+        let tables: Vec<Option<BTreeSet<[u8; 4]>>> =
+            match self.all.iter().filter(|i| i.below().is_none()).count() {
+                0 | 1 => return,
+                _ => self.all.iter().map(Input::tables).collect(),
+            };
+        let speaks = |names: &BTreeSet<[u8; 4]>| SPEAKING.iter().any(|name| names.contains(*name));
+        if !tables.iter().flatten().any(speaks) {
+            return;
+        }
+        let count: usize = tables.iter().flatten().map(BTreeSet::len).sum();
+        let is_one = tables.iter().flatten().flatten().collect::<BTreeSet<_>>().len() == count;
+        let (mut speaking, mut others, mut place) = (Vec::new(), Vec::new(), None);
+        let mut all: Vec<Input> = Vec::with_capacity(self.all.len());
+        for (input, names) in std::mem::take(&mut self.all).into_iter().zip(tables) {
+            let Some(names) = names else {
+                all.push(input);
+                continue;
+            };
+            place.get_or_insert(all.len());
+            match (speaks(&names), is_one) {
+                (false, _) => others.push(input),
+                (true, true) => speaking.push(input),
+                (true, false) => all.push(Input::Several(vec![input])),
+            }
+        }
+        if is_one {
+            all.insert(place.unwrap_or_default(), Input::Several(speaking));
+        }
+        for input in &mut all {
+            if let Input::Several(files) = input {
+                files.extend(others.iter().cloned());
+            }
+        }
+        self.all = all;
+    }
+
+    /// Whether nothing is left to open, and nothing is to be told.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.folders.is_empty() && self.notes.lines.is_empty()
+    }
+
+    /// Whether a listing of functions is among the files that the user named.
+    pub(super) fn has_listing(&self) -> bool {
+        self.all.iter().any(|input| input.kind() == Some(Kind::LspciText))
+    }
+
+    /// Takes the listings of functions out that the user named.
+    pub(super) fn take_listings(&mut self) -> Vec<Input> {
+        let is_listing = |input: &Input| input.kind() == Some(Kind::LspciText);
+        let (listings, others) = std::mem::take(&mut self.all).into_iter().partition(is_listing);
+        self.all = others;
+        listings
+    }
+}
+
+fn collect_tables(tables: &[PathBuf], collector: &mut Collector, notes: &mut Notes) -> Result<(), Closed> {
     for table in tables {
-        let bytes = read(table)?;
-        let counts =
-            READ_HERE.iter().any(|signature| bytes.starts_with(*signature)) && !bytes.starts_with(b"MCFG");
-        match (Firmware::open(&folder_name, bytes), &mut all) {
-            (Ok(firmware), Some(all)) => all.join(firmware),
-            (Ok(firmware), None) => all = Some(firmware),
-            // Most tables of a machine are none of ours.
-            (Err(error), _) if matches!(error.kind, ErrorKind::NoFirmwareTable(_)) => {}
+        let bytes = machine::read(table).map_err(|error| Closed::bytes(table, &error))?;
+        let counts = SPEAKING.iter().any(|signature| bytes.starts_with(*signature));
+        match collector.add(&name(table), bytes) {
+            Ok(()) => {}
+            // Most tables of a machine say nothing of its IOMMUs.
+            Err(error) if is_of_other_tables(&error) => {}
             // Without the table that tells of its IOMMUs there is nothing to say of the machine.
-            (Err(error), _) if counts => return Err(Closed::Firmware(error)),
-            (Err(error), _) => notes.unreadable(format!("{}: {error}", table.display())),
+            Err(error) if counts => return Err(Closed::Machine(error)),
+            Err(error) => notes.unreadable(error.to_string()),
         }
     }
-    all.ok_or(Closed::PassedOver(Reason::OtherTables))
+    Ok(())
+}
+
+fn is_of_other_tables(error: &MachineError) -> bool {
+    matches!(error, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::NoFirmwareTable(_)))
 }
 
 /// What a file is that nobody named and that is no firmware. A name can be a promise.
@@ -274,11 +395,13 @@ fn other(path: &Path, kind: Kind) -> Closed {
     let promised = path.extension().is_some_and(|extension| extension == "dtb" || extension == "dtbo");
     match kind {
         Kind::LspciText => Closed::PassedOver(Reason::Topology),
+        Kind::Empty if promised => Closed::Machine(MachineError::Empty { name: name(path) }),
         _ if promised => {
             let mut start = [0; 4];
             // What is too short for a magic number keeps the zeros.
             let _ = File::open(path).and_then(|mut file| file.read(&mut start));
-            Closed::Firmware(Error { kind: ErrorKind::Unrecognised(start), at: Source::FILE.at(0) })
+            let error = Error { kind: ErrorKind::Unrecognised(start), at: Source::FILE.at(0) };
+            Closed::Machine(MachineError::Bytes { name: name(path), error, place: None })
         }
         _ => Closed::PassedOver(Reason::NotFirmware),
     }
@@ -296,31 +419,24 @@ impl Notes {
 }
 
 impl Closed {
-    /// Bytes that are no firmware that can be read.
-    fn firmware((error, bytes): (Error, Option<Vec<u8>>)) -> Self {
-        let tree = bytes.as_deref().and_then(|bytes| Tree::parse(bytes).ok());
-        match tree.filter(|_| error.at.offset > 0) {
-            Some(tree) => Closed::Tree(error, tree.place(error.at.offset).to_string()),
-            None => Closed::Firmware(error),
-        }
+    fn bytes(path: &Path, error: &io::Error) -> Self {
+        Closed::Machine(MachineError::Unreadable { name: name(path), why: error.to_string() })
     }
 
-    /// The same, of a file that nobody named.
-    fn if_found(self) -> Self {
-        match self {
-            Closed::Firmware(Error { kind: ErrorKind::NoFirmwareTable(_), .. }) => {
-                Closed::PassedOver(Reason::OtherTables)
-            }
-            other => other,
+    /// Why a file that nobody named gave no firmware.
+    fn if_found(error: MachineError) -> Self {
+        if is_of_other_tables(&error) {
+            Closed::PassedOver(Reason::OtherTables)
+        } else {
+            Closed::Machine(error)
         }
     }
 
     /// What the user is told of it; `name` is what the input is called.
     pub(super) fn message(&self, of: &str) -> String {
         match self {
-            Closed::Bytes(path, error) => format!("{}: {error}", name(path)),
-            Closed::Firmware(error) => format!("{of}: {error}"),
-            Closed::Tree(error, place) => format!("{of}: {}: {place}: {}", error.at, error.kind),
+            Closed::Machine(error) => error.to_string(),
+            Closed::NoFirmware(lacks) => format!("{of}: {lacks}"),
             Closed::PassedOver(Reason::OtherTables) => {
                 format!("{of}: no IORT, RIMT, VIOT or MCFG in this folder")
             }

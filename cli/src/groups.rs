@@ -1,17 +1,14 @@
 //! `fwspec groups`: who shares a group with whom, as devices are added to their bus.
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, ValueEnum};
 
-use fwspec::Dialect;
 use fwspec::answer::{GroupsDocument, Problem};
-use fwspec::group::GroupsBuilder;
-use fwspec::machine::{Firmware, sysfs};
+use fwspec::machine::Machine;
+use fwspec::{Dialect, Groups};
 use fwspec_report::picture::{self, Picture};
 use fwspec_report::text;
 
-use super::machine::{SYS, Topology, empty, fill, open, open_all, read_topology, this_machine};
+use super::evidence::{self, Asked, Evidence};
 use super::options::{self, Drawn, dialect};
 use super::what_if::WhatIf;
 use super::why;
@@ -25,15 +22,11 @@ Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | 
 fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --tree     as a tree\n  fwspec groups --pci lspci.txt --html > groups.html\n  fwspec groups                            this machine, from /sys"
 )]
 pub(super) struct Options {
-    /// Firmware of the machine: a DTB, or an IORT with the VIOT, MCFG and MADT that are beside it
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    firmware: Vec<PathBuf>,
-    /// `lspci -xxxx` text of the machine; - is standard input
-    #[arg(long, value_name = "TOPOLOGY")]
-    pci: Option<PathBuf>,
+    #[command(flatten)]
+    evidence: Evidence,
     /// Only tell why: the chain of reasons between two devices, or what holds one device in its group
-    #[arg(long, value_name = "DEVICE", num_args = 1..=2)]
-    pub(super) why: Vec<String>,
+    #[arg(long, value_name = "DEVICE", num_args = 1..)]
+    why: Vec<String>,
     /// Suppose other ACS settings: acs=BDF:on,BDF:off or
     /// pcie_acs_override=downstream,multifunction,id:VENDOR:DEVICE
     #[arg(long, value_name = "WHAT", conflicts_with = "why")]
@@ -43,7 +36,7 @@ pub(super) struct Options {
     policy: options::Policy,
     /// What config space does not show of the machine, and the isolation of some devices depends on
     #[arg(long, value_enum, value_name = "FACT", value_delimiter = ',')]
-    machine: Vec<Machine>,
+    machine: Vec<Fact>,
     /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
@@ -75,7 +68,7 @@ impl Options {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Machine {
+pub(super) enum Fact {
     /// It has an ACPI IVRS table: AMD's southbridges isolate then
     Ivrs,
     /// The isolation of its Intel chipset's root ports, those without ACS, is switched on
@@ -97,31 +90,36 @@ pub(super) enum GroupsFormat {
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    let textual = matches!(arguments.format(), GroupsFormat::Text | GroupsFormat::Json);
-    if !arguments.why.is_empty() && !textual {
-        return Err(Failure::usage("--why answers in text or JSON only"));
+    let Asked { mut machine, questions: why } = arguments.evidence.ask(&arguments.why)?;
+    match why.len() {
+        0 => {}
+        1 | 2 if !matches!(arguments.format(), GroupsFormat::Text | GroupsFormat::Json) => {
+            return Err(Failure::usage("--why answers in text or JSON only"));
+        }
+        1 | 2 if arguments.what_if.is_some() => {
+            return Err(Failure::usage("--what-if and --why are two questions"));
+        }
+        1 | 2 => {}
+        _ => return Err(Failure::usage("--why takes one device or two")),
     }
-    let (found, unread) = topology(arguments)?;
-    let firmware = firmware(arguments)?;
-    let assign_all = |found| {
-        let groups = empty(firmware.as_ref(), arguments.dialect, arguments.policy.policy());
-        fill(on_machine(groups, arguments).build(), firmware.as_ref(), found)
-    };
-    let (mut groups, mut skipped) = assign_all(found.clone());
-    skipped.extend(unread.iter().map(Problem::from));
-    let platform = firmware.as_ref().map(|firmware| &firmware.platform);
-    let mut document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    // Of named evidence it is wanted that it says what IOMMUs translate; of a running system what it shows is taken.
+    if machine.firmware.is_some() && !arguments.evidence.is_a_system() {
+        evidence::firmware(&machine)?;
+    }
+    machine.has_ivrs |= arguments.machine.contains(&Fact::Ivrs);
+    machine.has_intel_pch_acs |= arguments.machine.contains(&Fact::IntelPchAcs);
+    let (mut groups, mut document) = assign(&machine, arguments);
+    if groups.devices().next().is_none() {
+        evidence::functions(&machine)?;
+    }
     if let Some(what_if) = &arguments.what_if {
-        let mut supposed = found;
-        what_if.apply(&mut supposed).iter().for_each(|impossible| complain(impossible));
-        let (then, skipped) = assign_all(supposed);
+        what_if.apply(&mut machine.devices).iter().for_each(|impossible| complain(impossible));
         let now = document;
-        document = GroupsDocument::new(&then, platform, arguments.sid_bits, skipped);
+        (groups, document) = assign(&machine, arguments);
         document.suppose(&now, what_if.is_real());
-        groups = then;
     }
-    if !arguments.why.is_empty() {
-        return why::run(arguments, &groups, &document);
+    if !why.is_empty() {
+        return why::run(&why, arguments.format(), &groups, &document);
     }
     let drawing = || Picture::of_groups(&document);
     match arguments.format() {
@@ -137,30 +135,10 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     Ok(Outcome::Fine)
 }
 
-/// What isolation depends on and config space does not show, as the user says it or this machine does.
-fn on_machine(groups: GroupsBuilder, arguments: &Options) -> GroupsBuilder {
-    let here = arguments.firmware.is_empty() && arguments.pci.is_none();
-    let told = |fact: Machine| arguments.machine.contains(&fact);
-    groups
-        .ivrs(told(Machine::Ivrs) || here && sysfs::has_table(Path::new(SYS), "IVRS"))
-        .intel_pch_acs(told(Machine::IntelPchAcs))
-}
-
-/// The PCI functions, from the named text or from this machine.
-fn topology(arguments: &Options) -> Result<Topology, Failure> {
-    match &arguments.pci {
-        Some(path) => read_topology(path),
-        // Only firmware: its platform devices alone. Nothing at all: this machine.
-        None if arguments.firmware.is_empty() => this_machine(),
-        None => Ok(Topology::default()),
-    }
-}
-
-/// The firmware that is named, or that of this machine.
-fn firmware(arguments: &Options) -> Result<Option<Firmware>, Failure> {
-    let here = arguments.firmware.is_empty() && arguments.pci.is_none();
-    match sysfs::firmware(Path::new(SYS)).filter(|_| here) {
-        Some(path) => open(&path).map(Some),
-        None => open_all(&arguments.firmware),
-    }
+fn assign(machine: &Machine, arguments: &Options) -> (Groups, GroupsDocument) {
+    let (groups, refused) = machine.groups(arguments.dialect, arguments.policy.policy());
+    let skipped = refused.iter().map(Problem::from).chain(machine.unread.iter().map(Problem::from)).collect();
+    let platform = machine.firmware.as_ref().map(|firmware| &firmware.platform);
+    let document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    (groups, document)
 }

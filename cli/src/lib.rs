@@ -4,12 +4,12 @@
 
 mod audit;
 mod diff;
+mod evidence;
 mod explain;
 mod folder;
 mod groups;
 mod lint;
 mod lookup;
-mod machine;
 mod manual;
 mod many;
 mod options;
@@ -22,6 +22,7 @@ mod why;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -37,11 +38,13 @@ use fwspec_report::text::Style;
     arg_required_else_help = true,
     subcommand_required = true
 )]
-#[command(
-    after_help = "A FILE is a device tree (DTB), an ACPI IORT, RIMT or VIOT table, several ACPI tables, or acpidump text; - is standard input.\n\
-show and lint also take folders, and read everything below them.\n\
-Exit codes: 0 fine, 1 nothing found for an id or lint findings, 2 unreadable input, 64 usage."
-)]
+#[command(after_help = "fwspec VERB [EVIDENCE...] [QUESTION...]\n\n\
+An argument that is a file, a folder or - (standard input) is evidence of a machine, in any order: a device tree (DTB), ACPI tables \
+(IORT, RIMT, VIOT, MCFG, MADT; one by one or several in a file), acpidump text, `lspci -xxxx` text, a folder of these, the root of an \
+unpacked system. Every other argument is a question. Without evidence it is this machine. show and lint take the firmware of many \
+machines, and read everything below a folder.\n\n\
+Exit codes: 0 fine; 1 the answer is no: nothing found, a finding, a difference, an order that breaks; 2 evidence that cannot be read, \
+or nothing in it that the verb needs; 64 usage.")]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -67,9 +70,10 @@ enum Verb {
 enum Outcome {
     /// 0: fine.
     Fine,
-    /// 1: `lookup` found nothing for an id, `lint` found what `--fail-on` names, `diff` found a difference.
+    /// 1: the question's answer is no: `lookup` or `explain` found nothing for an id, `lint` or `audit` found what `--fail-on`
+    /// names, `diff` found a difference, `simulate --find` an order that breaks.
     NotFound,
-    /// 2: an input could not be read.
+    /// 2: evidence could not be read, or has nothing that the verb needs.
     Unreadable,
     /// 64: the command was called wrongly (sysexits.h `EX_USAGE`).
     Usage,
@@ -103,6 +107,11 @@ impl Failure {
         Failure::Usage(message.to_string())
     }
 
+    /// An input cannot be read, in the words of an error.
+    fn unreadable(message: impl ToString) -> Self {
+        Failure::Unreadable(message.to_string())
+    }
+
     /// Whether the reader of the output has gone away (`fwspec show … | head`): nothing is left to tell.
     fn is_reader_gone(&self) -> bool {
         matches!(self, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -134,8 +143,8 @@ impl From<io::Error> for Failure {
 
 /// Runs the command with these arguments, the first being its own name.
 ///
-/// Prints to standard output and standard error, and returns the exit code: 0 fine, 1 nothing found, 2 unreadable input, 64
-/// usage.
+/// Prints to standard output and standard error, and returns the exit code: 0 fine, 1 the answer is no, 2 evidence that cannot be
+/// read or lacks what the verb needs, 64 usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
@@ -181,6 +190,16 @@ fn style() -> Style {
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     Style { colour, width: columns.filter(|_| terminal) }
+}
+
+/// The name of a file in messages.
+fn name(path: &Path) -> String {
+    if path == Path::new("-") { "standard input".into() } else { path.display().to_string() }
+}
+
+/// Reads a file that is not evidence, or standard input.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fwspec::machine::read(path).map_err(|error| Failure::Unreadable(format!("{}: {error}", name(path))))
 }
 
 fn complain(message: &dyn core::fmt::Display) {

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use fwspec::Dialect;
 use fwspec::answer::{LintDocument, Linted, Tally, findings};
 use fwspec::group::Policy;
 use fwspec::lint::{self, Code, Finding, Severity};
-use fwspec::machine::Firmware;
-use fwspec::{Device, Dialect};
+use fwspec::machine::{Machine, MachineError};
 use fwspec_report::text::Style;
 use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit, text};
 
-use super::folder::{Closed, Input, Inputs, Notes};
-use super::machine::{assign, read_topology};
+use super::evidence::Named;
+use super::folder::{Closed, Input, Notes};
 use super::many;
 use super::waiver::Waivers;
-use super::{Failure, Outcome, complain, print, print_json, style};
+use super::{Failure, Outcome, print, print_json, style};
 
 /// Find what is wrong, risky or odd in firmware
 #[derive(Debug, Args)]
@@ -29,18 +29,18 @@ Examples:\n  fwspec lint /sys/firmware/acpi/tables/IORT\n  fwspec lint --fail-on
 fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb\n  fwspec lint --pci lspci.txt --sid-bits 16 iort.bin"
 )]
 pub(super) struct Options {
-    /// Firmware to check, or folders of it; an MCFG beside an IORT tells which buses there are, a MADT which ITS units; - is standard input
+    /// Firmware to check, or folders of it, and `lspci -xxxx` text of the machine; - is standard input
     ///
-    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder are those of one machine
-    /// (/sys/firmware/acpi/tables), if none that is read here is there twice. What is no firmware is passed over and counted; symbolic links are
-    /// not followed.
-    #[arg(required = true, value_name = "FILE")]
+    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder, or are named, are those of one
+    /// machine (/sys/firmware/acpi/tables), if none that is read here is there twice: an MCFG beside an IORT tells which buses there are, a MADT
+    /// which ITS units. Other files are passed over and counted; symbolic links are not followed. With a listing of functions it is also
+    /// checked what only the devices that are there show. Without evidence it is this machine.
+    #[arg(value_name = "EVIDENCE")]
     files: Vec<PathBuf>,
-    /// `lspci -xxxx` text of the machine: also what only the devices that are there show
-    #[arg(long, value_name = "TOPOLOGY")]
-    pci: Option<PathBuf>,
+    #[command(flatten)]
+    named: Named,
     /// Number of StreamID bits that the SMMUs implement
-    #[arg(long, value_name = "BITS", requires = "pci", value_parser = clap::value_parser!(u8).range(1..=32))]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     sid_bits: Option<u8>,
     /// Make a finding an error
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
@@ -114,22 +114,28 @@ pub(super) enum FailOn {
 pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
     let waivers = lint.waivers.as_deref().map(Waivers::open).transpose().map_err(Failure::Usage)?;
     let waivers = waivers.unwrap_or_default();
-    let found = lint.pci.as_deref().map(read_topology).transpose()?.map(|(found, unread)| {
-        unread.iter().for_each(|error| complain(error));
-        found
-    });
-    let mut inputs = Inputs::of(&lint.files);
-    let buses = take_buses(&mut inputs.all);
+    let (inputs, found) = lint.named.inputs(&lint.files)?;
+    if inputs.is_empty() {
+        return Err(Failure::unreadable(
+            "nothing to check: a listing of functions is no firmware; name a device tree (DTB) or ACPI tables, too",
+        ));
+    }
+    let is_system = matches!(inputs.all.as_slice(), [Input::System(_)]);
+    if lint.sid_bits.is_some() && found.is_none() && !is_system {
+        return Err(Failure::usage("--sid-bits needs the functions of the machine: `lspci -xxxx` text"));
+    }
     let (format, style) = (lint.format(), style());
     let work = |input: &Input, notes: &mut Notes| {
-        let mut linted = open(input, notes)?;
-        if let Some(firmware) = &mut linted.firmware {
-            if matches!(input, Input::Named(_) | Input::Read(..)) {
-                buses.iter().for_each(|buses| firmware.join(buses.clone()));
-            }
+        let (mut machine, mut linted) = open(input, notes)?;
+        if let Some(firmware) = &linted.firmware {
             linted.findings.extend(findings(firmware));
+        }
+        if let Some(machine) = &mut machine {
             if let Some(found) = &found {
-                linted.findings.extend(among_devices(firmware, found.clone(), lint.sid_bits, notes));
+                machine.devices.clone_from(found);
+            }
+            if !machine.devices.is_empty() {
+                linted.findings.extend(among_devices(machine, lint.sid_bits, notes));
             }
         }
         linted.findings.retain_mut(|finding| levelled(lint, finding));
@@ -210,48 +216,25 @@ impl Report {
 }
 
 /// What the devices of the machine show; those that cannot be added are told to the user.
-fn among_devices(
-    firmware: &Firmware,
-    found: Vec<Device>,
-    sid_bits: Option<u8>,
-    notes: &mut Notes,
-) -> Vec<Finding> {
-    let (groups, skipped) = assign(Some(firmware), Dialect::LINUX, Policy::Linux, found);
-    skipped.into_iter().for_each(|problem| notes.say(problem.error));
+fn among_devices(machine: &Machine, sid_bits: Option<u8>, notes: &mut Notes) -> Vec<Finding> {
+    let Some(firmware) = &machine.firmware else { return Vec::new() };
+    let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    refused.iter().for_each(|refused| notes.say(refused.to_string()));
     lint::groups(&groups, &firmware.platform, sid_bits)
 }
 
 /// Opens an input; one that is firmware but cannot be read is a finding, and not an unreadable input.
-fn open(input: &Input, notes: &mut Notes) -> Result<Linted, Closed> {
-    let (firmware, findings) = match input.open(notes) {
-        Ok(firmware) => (Some(firmware), Vec::new()),
-        Err(Closed::Firmware(error) | Closed::Tree(error, _)) => match lint::unreadable(&error) {
+fn open(input: &Input, notes: &mut Notes) -> Result<(Option<Machine>, Linted), Closed> {
+    let (machine, findings) = match input.open(notes) {
+        Ok(machine) => (Some(machine), Vec::new()),
+        Err(Closed::Machine(MachineError::Bytes { name, error, place })) => match lint::unreadable(&error) {
             Some(finding) => (None, vec![finding]),
-            None => return Err(Closed::Firmware(error)),
+            None => return Err(Closed::Machine(MachineError::Bytes { name, error, place })),
         },
         Err(closed) => return Err(closed),
     };
-    Ok(Linted { file: input.name(), firmware, findings, waived: Vec::new() })
-}
-
-/// Named files that only say which buses there are (MCFG), which join the tables beside them; taken out of the inputs if there
-/// is anything else.
-fn take_buses(inputs: &mut Vec<Input>) -> Vec<Firmware> {
-    let (mut buses, mut others) = (Vec::new(), Vec::new());
-    for input in inputs.drain(..) {
-        let alone = |firmware: &Firmware| firmware.iort().is_none() && firmware.tree().is_none();
-        let opened = input.holds_tables().then(|| input.open(&mut Notes::default()).ok()).flatten();
-        match opened.filter(alone) {
-            Some(firmware) => buses.push((input, firmware)),
-            None => others.push(input),
-        }
-    }
-    if others.is_empty() {
-        inputs.extend(buses.into_iter().map(|(input, _)| input));
-        return Vec::new();
-    }
-    *inputs = others;
-    buses.into_iter().map(|(_, firmware)| firmware).collect()
+    let firmware = machine.as_ref().and_then(|machine| machine.firmware.clone());
+    Ok((machine, Linted { file: input.name(), firmware, findings, waived: Vec::new() }))
 }
 
 /// Gives a finding the severity that the user wants; whether it is wanted at all.

@@ -1,7 +1,5 @@
 //! `fwspec lookup`: answers for single ids.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use fwspec::answer::{LookupDocument, LookupResult};
@@ -9,7 +7,7 @@ use fwspec::machine::Query;
 use fwspec::{Dialect, IdMap};
 use fwspec_report::text;
 
-use super::machine::open;
+use super::evidence::{self, Asked, Evidence};
 use super::options::{Dialects, Output, dialects};
 use super::{Failure, Outcome, print, print_json, style};
 
@@ -22,12 +20,8 @@ use super::{Failure, Outcome, print, print_json, style};
 Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all iort.bin rid:0xffff\n  fwspec lookup --json board.dtb sid:0x100"
 )]
 pub(super) struct Options {
-    /// Firmware to ask; - is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// What to ask
-    #[arg(required = true, value_name = "ID")]
-    ids: Vec<String>,
+    #[command(flatten)]
+    evidence: Evidence,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects)]
     dialect: Dialects,
@@ -36,16 +30,23 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
-    let firmware = open(&lookup.file)?;
+    let Asked { machine, questions } = lookup.evidence.ask(&[])?;
+    if questions.is_empty() {
+        return Err(Failure::usage(
+            "lookup needs an id: a function as 0000:01:00.0, rid:, sid:, did: or a path",
+        ));
+    }
+    let queries = questions.iter().map(|text| Ok((text, text.parse().map_err(Failure::usage)?)));
+    let queries: Vec<(&String, Query)> = queries.collect::<Result<_, Failure>>()?;
+    let firmware = evidence::firmware(&machine)?;
     let several = lookup.dialect.0.len() > 1;
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
     let maps: Vec<_> = lookup.dialect.0.iter().map(build).collect();
     let mut results = Vec::new();
     let mut outcome = Outcome::Fine;
-    for text in &lookup.ids {
-        let query: Query = text.parse().map_err(Failure::usage)?;
+    for (text, query) in &queries {
         let answers = maps.iter().map(|map| {
-            let mut result = LookupResult::new(text, &query, &firmware, map);
+            let mut result = LookupResult::new(text, query, firmware, map);
             result.dialect = several.then_some(map.dialect().name);
             result
         });

@@ -1,7 +1,7 @@
 //! `fwspec show`: what firmware says.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -12,8 +12,8 @@ use fwspec::{Dialect, IdMap};
 use fwspec_report::picture::{self, Picture};
 use fwspec_report::{self, text};
 
-use super::folder::{Input, Inputs, Notes};
-use super::machine::{assign, open_all, read_topology};
+use super::evidence::Named;
+use super::folder::{Closed, Input, Notes};
 use super::many;
 use super::options::{Drawn, dialect};
 use super::{Failure, Outcome, json_line, print, print_drawn, style};
@@ -27,20 +27,20 @@ dtc -O dtb board.dts | fwspec show -\n  fwspec show --json build/ > firmware.ndj
 pub(super) struct Options {
     /// Firmware to decode, or folders of it; - is standard input
     ///
-    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder are those of one machine
-    /// (/sys/firmware/acpi/tables), if none that is read here is there twice. What is no firmware is passed over and counted; symbolic links are
-    /// not followed.
-    #[arg(required = true, value_name = "FILE")]
+    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder, or are named, are those of one
+    /// machine (/sys/firmware/acpi/tables), if none that is read here is there twice. Other files are passed over and counted; symbolic links are
+    /// not followed. With `lspci -xxxx` text a drawing has the devices in their groups, and the files are those of one machine. Without evidence it
+    /// is this machine.
+    #[arg(value_name = "EVIDENCE")]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    named: Named,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
     /// Only what the mappings mean, not every field of every node
     #[arg(long)]
     brief: bool,
-    /// `lspci -xxxx` text of the machine, for drawings: draw its devices in their groups; the FILEs are then those of one machine
-    #[arg(long, value_name = "TOPOLOGY")]
-    pci: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -77,19 +77,25 @@ impl ShowFormat {
 }
 
 pub(super) fn run(show: &Options) -> Result<Outcome, Failure> {
-    if let Some(topology) = &show.pci {
-        return machine(show, topology);
+    if show.named.pci.is_some() && !show.format().is_drawn() {
+        return Err(Failure::usage(
+            "--pci is for drawings (--svg, --dot, --html); `fwspec groups` tells of devices in words",
+        ));
     }
-    let inputs = Inputs::of(&show.files);
+    let inputs = show.named.firmware_inputs(&show.files)?;
+    if show.format().is_drawn() && (show.named.pci.is_some() || inputs.has_listing()) {
+        return drawn_machine(show);
+    }
     if show.format().is_drawn() && inputs.all.len() > 1 {
         let message = "one file makes one drawing: name one, or with --pci the files of one machine";
         return Err(Failure::usage(message));
     }
     let (style, format) = (style(), show.format());
     let work = |input: &Input, notes: &mut Notes| {
-        let firmware = input.open(notes)?;
+        let machine = input.open(notes)?;
+        let Some(firmware) = &machine.firmware else { return Err(Closed::NoFirmware(String::new())) };
         let map = IdMap::build(&firmware.platform, show.dialect);
-        Ok(written(show, format, style, &firmware, &map))
+        Ok(written(show, format, style, firmware, &map))
     };
     let mut gap = "";
     many::each(inputs, work, |text| {
@@ -137,21 +143,17 @@ fn written(
 }
 
 /// Draws the devices of a machine, in their groups.
-fn machine(show: &Options, topology: &Path) -> Result<Outcome, Failure> {
-    if !show.format().is_drawn() {
-        return Err(Failure::usage(
-            "--pci is for drawings (--svg, --dot, --html); `fwspec groups` tells of devices in words",
-        ));
-    }
-    let (found, unread) = read_topology(topology)?;
-    let firmware = open_all(&show.files)?;
-    let (groups, mut skipped) = assign(firmware.as_ref(), show.dialect, Policy::Linux, found);
-    let platform = firmware.as_ref().map(|firmware| &firmware.platform);
-    let unread = platform.into_iter().flat_map(|platform| &platform.skipped).chain(&unread);
-    skipped.extend(unread.map(Problem::from));
+fn drawn_machine(show: &Options) -> Result<Outcome, Failure> {
+    let machine = show.named.machine(&show.files)?;
+    let firmware = machine.firmware.as_ref();
+    let (groups, refused) = machine.groups(show.dialect, Policy::Linux);
+    let platform = firmware.map(|firmware| &firmware.platform);
+    let unread = platform.into_iter().flat_map(|platform| &platform.skipped).map(Problem::from);
+    let unread = unread.chain(machine.unread.iter().map(Problem::from));
+    let skipped = refused.iter().map(Problem::from).chain(unread).collect();
     let document = GroupsDocument::new(&groups, platform, None, skipped);
     let mut picture = Picture::of_groups(&document);
-    if let Some(firmware) = &firmware {
+    if let Some(firmware) = firmware {
         picture.title = format!("{}: {}", firmware.file, picture.title);
     }
     print_drawn(|out| match show.format() {

@@ -11,9 +11,9 @@ use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Dialect, Groups};
 use fwspec_report::text;
 
-use super::machine::{assign, name, open_all, read, read_topology};
+use super::evidence::{self, Evidence};
 use super::options::Output;
-use super::{Failure, Outcome, complain, print, print_json, style};
+use super::{Failure, Outcome, complain, name, print, print_json, read, style};
 
 /// Play the world in which groups hang on who comes first, for comparison
 #[derive(Debug, Args)]
@@ -43,12 +43,8 @@ fwspec simulate --pci lspci.txt --algorithm driver-probe --find      what breaks
 fwspec simulate --pci lspci.txt --algorithm rejected --fail 000a:10:00.0"
 )]
 pub(super) struct Options {
-    /// `lspci -xxxx` text of the machine; - is standard input
-    #[arg(long, value_name = "TOPOLOGY", required = true)]
-    pci: PathBuf,
-    /// Firmware of the machine: devices that no IOMMU translates are then left out
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    firmware: Vec<PathBuf>,
+    #[command(flatten)]
+    evidence: Evidence,
     /// Which, see below; several with commas. The first three if not said; rejected, all
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = algorithms)]
     algorithm: Vec<Algorithms>,
@@ -90,16 +86,17 @@ fn algorithms(name: &str) -> Result<Algorithms, String> {
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    let (found, unread) = read_topology(&arguments.pci)?;
-    unread.iter().for_each(|error| complain(error));
-    let firmware = open_all(&arguments.firmware)?;
-    let (groups, skipped) = assign(firmware.as_ref(), Dialect::LINUX, Policy::Linux, found);
-    skipped.iter().for_each(|problem| complain(&problem.error));
+    let machine = arguments.evidence.open()?;
+    evidence::functions(&machine)?;
+    machine.unread.iter().for_each(|unread| complain(unread));
+    let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    refused.iter().for_each(|refused| complain(refused));
     let world = World::of(&groups);
     let events = events(arguments, &groups, &world)?;
-    let mut documents = Vec::new();
+    let (mut documents, mut breaks) = (Vec::new(), false);
     for algorithm in arguments.algorithms() {
         let breaking = arguments.find.then(|| world.breaking(algorithm));
+        breaks |= breaking.as_ref().is_some_and(|breaking| breaking.schedule.is_some());
         let tried = breaking.as_ref().map(|breaking| breaking.tried);
         let events =
             breaking.map_or_else(|| events.clone(), |breaking| breaking.schedule.unwrap_or_default());
@@ -110,7 +107,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     } else {
         print(&text::simulate(&documents, style()))?;
     }
-    Ok(Outcome::Fine)
+    Ok(if breaks { Outcome::NotFound } else { Outcome::Fine })
 }
 
 /// What happens: as the file says, or an ordinary boot.

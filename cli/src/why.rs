@@ -4,16 +4,17 @@ use fwspec::answer::{GroupsDocument, WhyDocument};
 use fwspec::{DeviceKey, Groups};
 use fwspec_report::text;
 
-use super::groups::{GroupsFormat, Options};
+use super::groups::GroupsFormat;
 use super::{Failure, Outcome, complain, print, print_json, style};
 
 pub(super) fn run(
-    arguments: &Options,
+    devices: &[String],
+    format: GroupsFormat,
     groups: &Groups,
     document: &GroupsDocument,
 ) -> Result<Outcome, Failure> {
     let mut asked = Vec::new();
-    for name in &arguments.why {
+    for name in devices {
         let Some(key) = find(name, groups, document) else {
             complain(&format_args!("{name}: no such device; fwspec groups lists them"));
             return Ok(Outcome::NotFound);
@@ -25,7 +26,7 @@ pub(super) fn run(
         [a, ..] => WhyDocument::alone(groups, document, *a),
         [] => return Err(Failure::usage("--why needs a device")),
     };
-    if arguments.format() == GroupsFormat::Json {
+    if format == GroupsFormat::Json {
         print_json(&why)?
     } else {
         print(&text::why(&why, style()))?

@@ -4,7 +4,8 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::machine::Firmware;
+use crate::group::BusError;
+use crate::machine::{Firmware, Unread};
 use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
 use crate::model::SegmentBuses;
 use crate::model::{
@@ -371,6 +372,24 @@ impl From<&Error> for Problem {
             error: error.kind.to_string(),
             place: None,
         }
+    }
+}
+
+impl From<&Unread> for Problem {
+    fn from(unread: &Unread) -> Self {
+        Problem {
+            at: unread.place().to_string(),
+            offset: unread.error.at.offset,
+            error: unread.error.kind.to_string(),
+            place: None,
+        }
+    }
+}
+
+impl From<&BusError> for Problem {
+    /// A device that the bus could not have, of a listing of functions.
+    fn from(error: &BusError) -> Self {
+        Problem { at: "topology".to_string(), offset: 0, error: error.to_string(), place: None }
     }
 }
 

@@ -279,6 +279,11 @@ impl Firmware {
             let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
             return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
         }
+        // Without the table that tells of its IOMMUs there is nothing to say of the machine.
+        let speaks = !matches!(found.table, Bytes::None) || !companions.is_empty();
+        if let Some(error) = refused.iter().find(|error| !speaks && error.at.source.format().is_some()) {
+            return Err(*error);
+        }
         for companion in companions {
             let skipped = companion.platform.skipped.clone();
             found.accompany(companion, skipped);

@@ -19,6 +19,7 @@ mod dt;
 mod dt_show;
 mod fields;
 mod fuzz;
+mod grammar;
 mod lint;
 mod manual;
 mod many;

@@ -209,8 +209,11 @@ fn wrong_usage_ends_with_64_and_help_with_0() {
     for wrong in [
         &["frobnicate"][..],
         &[],
-        &["show"],
+        &["lookup", &iort],
         &["lookup", &iort, "rid:x"],
+        &["diff", &iort],
+        &["show", "--root", "/", &iort],
+        &["groups", "--root", "/", &iort],
         &["show", "--dialect", "plan9", &iort],
     ] {
         let output = fwspec(wrong, b"");

@@ -150,6 +150,15 @@ impl From<Code> for CodeRecord {
     }
 }
 
+impl Explained {
+    /// Whether the id leads somewhere: to an IOMMU or an MSI controller, or back to who produces it; or, for a line that names no StreamID,
+    /// whether it is understood.
+    pub fn found(&self) -> bool {
+        let leads = self.ways.iter().any(|way| way.reason.is_none());
+        leads || self.meaning.is_some() && self.stream_id.is_none()
+    }
+}
+
 impl ExplainDocument {
     /// A document of these answers.
     pub fn new(answers: Vec<Explained>) -> Self {

@@ -1,0 +1,281 @@
+//! The grammar that the verbs share: `fwspec VERB [EVIDENCE…] [QUESTION…]`. What is there on disk is evidence of one machine, everything
+//! else is a question to it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use fwspec::Device;
+use fwspec::machine::{Collector, Firmware, Machine, MachineError};
+
+use super::folder::Inputs;
+use super::{Failure, complain};
+
+/// What is wrong with more evidence than a root folder.
+const ROOT_ALONE: &str = "--root is all the evidence of a machine: leave the other out";
+
+/// What is known of the machine.
+#[derive(Debug, Args)]
+pub(super) struct Evidence {
+    /// What is known of the machine, and what is asked
+    ///
+    /// An argument that is a file, a folder or - (standard input) is evidence: a device tree (DTB), ACPI tables, acpidump text, `lspci -xxxx`
+    /// text, a folder of these, the root of an unpacked system. Every other one is a question. Without evidence it is this machine.
+    #[arg(value_name = "EVIDENCE|QUESTION")]
+    words: Vec<OsString>,
+    #[command(flatten)]
+    named: Named,
+}
+
+/// Evidence named for what it is.
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// Firmware that counts, whatever else there is: a DTB, or an IORT with the VIOT, MCFG and MADT that are beside it
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(super) firmware: Vec<OsString>,
+    /// The functions that count: `lspci -xxxx` text of the machine; - is standard input
+    #[arg(long, value_name = "TOPOLOGY")]
+    pub(super) pci: Option<PathBuf>,
+    /// The machine whose root folder this is: one with sys in it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["firmware", "pci"])]
+    pub(super) root: Option<PathBuf>,
+}
+
+/// A machine, and what is asked about it.
+pub(super) struct Asked {
+    pub(super) machine: Machine,
+    pub(super) questions: Vec<String>,
+}
+
+impl Evidence {
+    /// Opens the evidence of a verb that answers questions. `more` are words that came with an option, which may be evidence, too.
+    pub(super) fn ask(&self, more: &[String]) -> Result<Asked, Failure> {
+        let (words, firmware) =
+            (sort(self.words()), sort(self.named.firmware.iter().map(OsString::as_os_str)));
+        let more = sort(more.iter().map(OsStr::new));
+        let questions = [more.questions, words.questions, firmware.questions].concat();
+        let evidence = [words.evidence, more.evidence].concat();
+        let machine = self.named.open(&evidence, &firmware.evidence, &questions)?;
+        Ok(Asked { machine, questions })
+    }
+
+    /// Opens the evidence of a verb to which there are no questions.
+    pub(super) fn open(&self) -> Result<Machine, Failure> {
+        let paths = |words: &[OsString]| words.iter().map(PathBuf::from).collect::<Vec<_>>();
+        self.named.open(&paths(&self.words), &paths(&self.named.firmware), &[])
+    }
+
+    /// All words, as they were given.
+    pub(super) fn words(&self) -> impl Iterator<Item = &OsStr> {
+        self.words.iter().map(OsString::as_os_str)
+    }
+
+    /// Whether the evidence is a running system, or the root folder of one.
+    pub(super) fn is_a_system(&self) -> bool {
+        let named = sort(self.words()).evidence.len().saturating_add(self.named.firmware.len());
+        named == 0 && self.named.pci.is_none()
+    }
+
+    pub(super) fn named(&self) -> &Named {
+        &self.named
+    }
+}
+
+impl Named {
+    pub(super) fn is_given(&self) -> bool {
+        !self.firmware.is_empty() || self.pci.is_some() || self.root.is_some()
+    }
+
+    /// The firmware of one machine or of many, for verbs that take both.
+    pub(super) fn firmware_inputs(&self, files: &[PathBuf]) -> Result<Inputs, Failure> {
+        let files: Vec<PathBuf> =
+            files.iter().cloned().chain(self.firmware.iter().map(PathBuf::from)).collect();
+        match &self.root {
+            Some(_) if !files.is_empty() => Err(Failure::usage(ROOT_ALONE)),
+            Some(root) => Ok(Inputs::of_system(root)),
+            None if files.is_empty() => Ok(Inputs::of_system(Path::new("/"))),
+            None => Ok(Inputs::of_files(&files)),
+        }
+    }
+
+    /// The same, and the functions of the machine where a listing is among the files.
+    pub(super) fn inputs(&self, files: &[PathBuf]) -> Result<(Inputs, Option<Vec<Device>>), Failure> {
+        let mut inputs = self.firmware_inputs(files)?;
+        let listings = inputs.take_listings();
+        if listings.is_empty() && self.pci.is_none() {
+            return Ok((inputs, None));
+        }
+        let mut collector = Collector::new();
+        listings
+            .into_iter()
+            .try_for_each(|listing| listing.list(&mut collector))
+            .map_err(Failure::unreadable)?;
+        if let Some(path) = &self.pci {
+            collector.open_topology(path).map_err(Failure::unreadable)?;
+        }
+        let machine = told(collector.finish().map_err(Failure::unreadable)?)?;
+        machine.unread.iter().for_each(|unread| complain(unread));
+        Ok((inputs, Some(machine.devices)))
+    }
+
+    /// The machine that all of the files are of.
+    pub(super) fn machine(&self, files: &[PathBuf]) -> Result<Machine, Failure> {
+        let firmware: Vec<PathBuf> = self.firmware.iter().map(PathBuf::from).collect();
+        self.open(files, &firmware, &[])
+    }
+
+    fn open(
+        &self,
+        evidence: &[PathBuf],
+        firmware: &[PathBuf],
+        questions: &[String],
+    ) -> Result<Machine, Failure> {
+        let is_named = !evidence.is_empty() || !firmware.is_empty() || self.pci.is_some();
+        if self.root.is_some() && is_named {
+            return Err(Failure::usage(ROOT_ALONE));
+        }
+        let machine = if is_named {
+            collect(evidence, firmware, self.pci.as_deref()).map_err(Failure::unreadable)?
+        } else {
+            let root = self.root.as_deref().unwrap_or(Path::new("/"));
+            Machine::of_root(root).map_err(|error| not_here(&error, self.root.is_some(), questions))?
+        };
+        told(machine)
+    }
+}
+
+fn collect(evidence: &[PathBuf], firmware: &[PathBuf], pci: Option<&Path>) -> Result<Machine, MachineError> {
+    let mut collector = Collector::new();
+    evidence.iter().try_for_each(|path| collector.open(path))?;
+    firmware.iter().try_for_each(|path| collector.open_firmware(path))?;
+    pci.map_or(Ok(()), |path| collector.open_topology(path))?;
+    collector.finish()
+}
+
+/// Tells the user what of the evidence is not used, or lacks something. A listing of which nothing can be read is no evidence.
+pub(super) fn told(machine: Machine) -> Result<Machine, Failure> {
+    for evidence in &machine.evidence {
+        if let Some(note) = &evidence.note {
+            complain(&format_args!("{}: {note}", evidence.name));
+        }
+    }
+    match machine.unread.first() {
+        Some(unread) if machine.devices.is_empty() => {
+            Err(Failure::Unreadable(format!("{unread}; no function of {} can be read", unread.name)))
+        }
+        _ => Ok(machine),
+    }
+}
+
+/// Why this machine, or that of a root folder, tells nothing; and what the user may have meant.
+fn not_here(error: &MachineError, is_root: bool, questions: &[String]) -> Failure {
+    if is_root {
+        return Failure::unreadable(error);
+    }
+    let meant = questions.first().map_or_else(String::new, |question| format!(" ({question} is not a file)"));
+    Failure::Unreadable(format!("{error}: without evidence it is this machine that is asked{meant}"))
+}
+
+/// What words are by what is there.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub(super) evidence: Vec<PathBuf>,
+    pub(super) questions: Vec<String>,
+}
+
+/// Tells evidence from questions. A word that looks like the name of a file is one that is not there: reading it says so.
+pub(super) fn sort<'a>(words: impl Iterator<Item = &'a OsStr>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for word in words {
+        let path = Path::new(word);
+        match word.to_str() {
+            Some(text) if text != "-" && !path.exists() && !looks_like_a_file(text) => {
+                sorted.questions.push(text.to_owned());
+            }
+            _ => sorted.evidence.push(path.to_owned()),
+        }
+    }
+    sorted
+}
+
+/// Whether a word that is not on disk can only have been meant for a file. Namespace paths (`\_SB_.GPU0`), device-tree paths
+/// (`/soc@0/gpu@5000000`), places (`IORT+0x48:11:00.0`) and lines of a log can not.
+fn looks_like_a_file(word: &str) -> bool {
+    if word.starts_with('\\') || word.contains(char::is_whitespace) {
+        return false;
+    }
+    let path = Path::new(word);
+    let in_folder = path.parent().is_some_and(|parent| parent.file_name().is_some() && parent.is_dir());
+    let ending = path.extension().and_then(OsStr::to_str).is_some_and(|ending| {
+        (2..=4).contains(&ending.len())
+            && ending.chars().all(|c| c.is_ascii_alphanumeric())
+            && ending.chars().any(|c| c.is_ascii_alphabetic())
+    });
+    in_folder || !word.contains(':') && (ending || word.contains('/') && !word.starts_with('/'))
+}
+
+/// The firmware, for a verb that needs to know what IOMMUs translate.
+pub(super) fn firmware(machine: &Machine) -> Result<&Firmware, Failure> {
+    let firmware = machine.firmware.as_ref().filter(|firmware| firmware.speaks_of_iommus());
+    firmware.ok_or_else(|| {
+        lacks(
+            machine,
+            "nothing says what IOMMUs translate: this needs a device tree (DTB), an IORT, a RIMT or a VIOT",
+        )
+    })
+}
+
+/// A listing of PCI functions, for a verb that needs one.
+pub(super) fn functions(machine: &Machine) -> Result<(), Failure> {
+    let needs =
+        "no PCI functions: this needs the text of `lspci -xxxx`, taken as root, or a system's root folder";
+    if machine.devices.is_empty() { Err(lacks(machine, needs)) } else { Ok(()) }
+}
+
+/// That the evidence does not have what a verb needs, and what it has.
+pub(super) fn lacks(machine: &Machine, needs: &str) -> Failure {
+    let there: Vec<String> = machine
+        .evidence
+        .iter()
+        .filter(|evidence| evidence.used)
+        .map(|evidence| format!("{} ({})", evidence.name, evidence.kind))
+        .collect();
+    let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
+    Failure::Unreadable(format!("{needs}; there is {there}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_not_taken_for_files() {
+        for question in [
+            "01:00.0",
+            "0000:01:00.0",
+            "rid:0x108",
+            "sid:0x5e200",
+            "/pcie@3400000:01:00.0",
+            "/soc@0/gpu@5000000",
+            "serial0",
+            r"\_SB_.GPU0",
+            "IORT+0x8c:0x108",
+            "IORT004",
+            "range-overlap",
+            "arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100",
+            "2b400000.iommu",
+        ] {
+            assert_eq!(sort([OsStr::new(question)].into_iter()).questions, [question]);
+        }
+    }
+
+    #[test]
+    fn what_can_only_be_a_file_is_one_that_is_not_there() {
+        for file in
+            ["-", "iort.bni", "no/such/file", "board.dtb", "./iort", "/etc/no-such-table", "Cargo.toml"]
+        {
+            assert_eq!(sort([OsStr::new(file)].into_iter()).evidence, [Path::new(file)]);
+        }
+    }
+}
