@@ -48,11 +48,16 @@ pub enum Format {
     Rimt,
     /// ACPI VIOT.
     Viot,
+    /// ACPI DMAR (Intel VT-d).
+    Dmar,
+    /// ACPI IVRS (AMD IOMMU).
+    Ivrs,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 4] = [Format::DeviceTree, Format::Iort, Format::Rimt, Format::Viot];
+    pub const ALL: [Format; 6] =
+        [Format::DeviceTree, Format::Iort, Format::Rimt, Format::Viot, Format::Dmar, Format::Ivrs];
 
     /// The first blob of this format.
     pub const fn source(self) -> Source {
@@ -61,6 +66,8 @@ impl Format {
             Format::Iort => Source::IORT,
             Format::Rimt => Source::RIMT,
             Format::Viot => Source::VIOT,
+            Format::Dmar => Source::DMAR,
+            Format::Ivrs => Source::IVRS,
         }
     }
 }
@@ -159,7 +166,7 @@ pub enum ErrorKind {
     #[error("this is lspci text, no firmware: give it to --pci, and a DTB or IORT here")]
     TopologyNotFirmware,
     /// ACPI tables, but none of those that are read here.
-    #[error("no IORT, RIMT, VIOT or MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
+    #[error("no IORT, RIMT, VIOT, DMAR, IVRS or MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
     NoFirmwareTable([u8; 4]),
     /// A table that can only be there once.
     #[error("a second table of this name: only the first counts")]
@@ -360,6 +367,18 @@ pub enum ErrorKind {
     /// (`ivhd_entry_length`).
     #[error("device entry type {0:#04x} is unknown, and so is its length: nothing after it can be read")]
     EntryType(u8),
+    /// A DMAR unit whose registers an earlier one has: Linux takes the first only (drivers/iommu/intel/dmar.c `dmar_find_dmaru`).
+    #[error("a unit of this segment with registers at {0:#x} stands before: this one is left out")]
+    UnitTwice(u64),
+    /// A namespace device of a DMAR that no scope gives an ID.
+    #[error("no device scope is about the namespace device {0}: no unit translates it")]
+    NamespaceScope(u8),
+    /// An IVMD block without unity or exclusion flag: Linux passes over it (drivers/iommu/amd/init.c `init_memory_definitions`).
+    #[error("flags {0:#04x} have neither unity nor exclusion range: Linux does not map the memory")]
+    MemoryUnused(u8),
+    /// A table that Linux's driver refuses as a whole.
+    #[error("Linux takes none of the table's units: {0}")]
+    DriverRefuses(RefusedFor),
     /// An IVHD entry that runs past the end of its block.
     #[error("the device entry is {length} bytes long, its block ends after {left}")]
     EntryOverrun {
@@ -597,6 +616,29 @@ pub enum ErrorKind {
     /// Every byte reads `0xff`: the answer of a bus where nobody answers.
     #[error("every byte is 0xff: no function answers there")]
     NobodyAnswers,
+}
+
+/// Why Linux's driver refuses a table as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum RefusedFor {
+    /// Linux drivers/iommu/intel/dmar.c `parse_dmar_table`.
+    #[error("a host address width of {0} + 1 bits does not hold a page")]
+    HostAddressWidth(u8),
+    /// Linux drivers/iommu/intel/dmar.c `dmar_walk_remapping_entries`.
+    #[error("a structure passes the end of the table")]
+    StructureOverrun,
+    /// Linux drivers/iommu/intel/dmar.c `dmar_parse_one_andd`.
+    #[error("the name of a namespace device has no terminating NUL")]
+    DeviceName,
+    /// Linux drivers/iommu/amd/init.c `check_ivrs_checksum`.
+    #[error("its checksum is wrong")]
+    Checksum,
+    /// Linux drivers/iommu/amd/init.c `find_last_devid_from_ivhd`.
+    #[error("a unit names no function that it is for")]
+    NoFunction,
+    /// Linux drivers/iommu/amd/init.c `init_iommu_one`.
+    #[error("the block type that counts, {0:#04x}, is not one of a unit")]
+    BlockType(u8),
 }
 
 /// Prints an ACPI signature the way people write it.

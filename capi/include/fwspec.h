@@ -142,6 +142,12 @@
 /// Kind of an IOMMU: a device-tree node with #iommu-cells and an unknown binding.
 #define FWSPEC_IOMMU_UNKNOWN 6u
 
+/// Kind of an IOMMU: an Intel VT-d unit.
+#define FWSPEC_IOMMU_VT_D 7u
+
+/// Kind of an IOMMU: an AMD IOMMU.
+#define FWSPEC_IOMMU_AMD_VI 8u
+
 /// Flag of an IOMMU: it may be used (not disabled by its status).
 #define FWSPEC_IOMMU_AVAILABLE 1u
 
@@ -183,6 +189,9 @@
 
 /// Flag of a range: Linux's look-up fails here; output is the errno (a positive number), target is 0.
 #define FWSPEC_RANGE_ERRNO 4u
+
+/// Flag of a range: which unit translates it depends on the bridges above the functions (DMAR); target and output are 0.
+#define FWSPEC_RANGE_NEEDS_TOPOLOGY 8u
 
 /// Kind of a reserved region: must be mapped one to one, always.
 #define FWSPEC_RESERVED_DIRECT 1u
@@ -323,7 +332,7 @@ typedef struct fwspec_iommu {
     uint64_t node;
     /// Physical address of its registers; 0 without FWSPEC_IOMMU_HAS_BASE.
     uint64_t base;
-    /// One of FWSPEC_IOMMU_SMMU_V2 to FWSPEC_IOMMU_UNKNOWN.
+    /// One of FWSPEC_IOMMU_SMMU_V2 to FWSPEC_IOMMU_AMD_VI.
     uint32_t kind;
     /// FWSPEC_IOMMU_AVAILABLE, FWSPEC_IOMMU_HAS_BASE.
     uint32_t flags;

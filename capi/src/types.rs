@@ -76,6 +76,10 @@ pub const FWSPEC_IOMMU_VIRTIO: u32 = 4;
 pub const FWSPEC_IOMMU_OTHER: u32 = 5;
 /// Kind of an IOMMU: a device-tree node with #iommu-cells and an unknown binding.
 pub const FWSPEC_IOMMU_UNKNOWN: u32 = 6;
+/// Kind of an IOMMU: an Intel VT-d unit.
+pub const FWSPEC_IOMMU_VT_D: u32 = 7;
+/// Kind of an IOMMU: an AMD IOMMU.
+pub const FWSPEC_IOMMU_AMD_VI: u32 = 8;
 /// Flag of an IOMMU: it may be used (not disabled by its status).
 pub const FWSPEC_IOMMU_AVAILABLE: u32 = 1;
 /// Flag of an IOMMU: the firmware gives its base address.
@@ -106,6 +110,8 @@ pub const FWSPEC_RANGE_CONSTANT: u32 = 1;
 pub const FWSPEC_RANGE_NO_ID: u32 = 2;
 /// Flag of a range: Linux's look-up fails here; output is the errno (a positive number), target is 0.
 pub const FWSPEC_RANGE_ERRNO: u32 = 4;
+/// Flag of a range: which unit translates it depends on the bridges above the functions (DMAR); target and output are 0.
+pub const FWSPEC_RANGE_NEEDS_TOPOLOGY: u32 = 8;
 
 /// Kind of a reserved region: must be mapped one to one, always.
 pub const FWSPEC_RESERVED_DIRECT: u32 = 1;
@@ -209,7 +215,7 @@ pub struct fwspec_iommu {
     pub node: u64,
     /// Physical address of its registers; 0 without FWSPEC_IOMMU_HAS_BASE.
     pub base: u64,
-    /// One of FWSPEC_IOMMU_SMMU_V2 to FWSPEC_IOMMU_UNKNOWN.
+    /// One of FWSPEC_IOMMU_SMMU_V2 to FWSPEC_IOMMU_AMD_VI.
     pub kind: u32,
     /// FWSPEC_IOMMU_AVAILABLE, FWSPEC_IOMMU_HAS_BASE.
     pub flags: u32,

@@ -192,6 +192,8 @@ fn iommu_to_c(iommu: &Iommu) -> fwspec_iommu {
         IommuKind::SmmuV3 { .. } => FWSPEC_IOMMU_SMMU_V3,
         IommuKind::RiscV => FWSPEC_IOMMU_RISCV,
         IommuKind::Virtio => FWSPEC_IOMMU_VIRTIO,
+        IommuKind::VtD => FWSPEC_IOMMU_VT_D,
+        IommuKind::AmdVi => FWSPEC_IOMMU_AMD_VI,
         IommuKind::Other(_) => FWSPEC_IOMMU_OTHER,
         IommuKind::Unknown => FWSPEC_IOMMU_UNKNOWN,
     };
@@ -242,6 +244,7 @@ fn range_to_c(map: &fwspec_map, range: &InputRange) -> fwspec_range {
             (map.controller_node(first.controller), first.id.0, constant_flag(constant))
         }
         RangeOutput::Errno(errno) => (0, errno.number(), FWSPEC_RANGE_ERRNO),
+        RangeOutput::NeedsTopology => (0, 0, FWSPEC_RANGE_NEEDS_TOPOLOGY),
     };
     fwspec_range { target, first, last, output, flags }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use fwspec::acpi::dmar::Dmar;
+use fwspec::acpi::ivrs::Ivrs;
 use fwspec::answer::{GroupsDocument, PlatformDocument, Problem, Summary};
 use fwspec::group::Policy;
 use fwspec::machine::Firmware;
@@ -166,11 +168,24 @@ fn drawn_machine(show: &Options) -> Result<Outcome, Failure> {
 
 /// Every field of every node, where the firmware is a table; a device tree is its own text already (`dtc -O dts`).
 fn fields(firmware: &Firmware, style: text::Style) -> String {
-    let mut fields = String::new();
-    if let Some(iort) = firmware.iort()
-        && fwspec_report::iort::fields(&iort, &mut fields).is_ok()
-    {
-        return format!("\n{}\n{fields}", style.heading("Every field"));
+    let mut tables = Vec::new();
+    tables.extend(firmware.iort().map(|iort| {
+        let mut text = String::new();
+        fwspec_report::iort::fields(&iort, &mut text).map(|()| text)
+    }));
+    tables.extend(firmware.companions().filter_map(|source| {
+        let (bytes, mut text) = (firmware.table(source)?, String::new());
+        use fwspec::Format::{DeviceTree, Dmar as DmarTable, Iort, Ivrs as IvrsTable, Rimt, Viot};
+        let written = match source.format()? {
+            DmarTable => fwspec_report::dmar::fields(&Dmar::parse_as(bytes, source).ok()?, &mut text),
+            IvrsTable => fwspec_report::ivrs::fields(&Ivrs::parse_as(bytes, source).ok()?, &mut text),
+            DeviceTree | Iort | Rimt | Viot => return None,
+        };
+        Some(written.map(|()| text))
+    }));
+    let texts: Vec<String> = tables.into_iter().filter_map(Result::ok).collect();
+    if texts.is_empty() {
+        return String::new();
     }
-    String::new()
+    format!("\n{}\n{}", style.heading("Every field"), texts.join("\n"))
 }

@@ -81,6 +81,7 @@ fn ranges_are_those_of(map: &IdMap, requester: u32, said: &Value) {
         for id in [first, last].into_iter().filter(|id| id & !mask == 0) {
             let found = map.stream_from(RequesterIndex(requester), id);
             match &range.output {
+                RangeOutput::NeedsTopology => assert!(found.is_err() && said["needs_topology"] == true),
                 RangeOutput::Errno(_) => assert!(found.is_err() && said["errno"].is_string()),
                 RangeOutput::Stream { .. } => {
                     let output = number(said, "output");

@@ -295,6 +295,9 @@ fn stream_ranges_are_answers(map: &IdMap, requester: u32, mask: u32) {
                         "{range:x?} is not found from its first StreamID"
                     );
                 }
+                RangeOutput::NeedsTopology => {
+                    assert!(matches!(found, Err(NoStream::NeedsTopology { .. })), "{found:?}");
+                }
                 RangeOutput::Errno(wanted) => {
                     assert!(
                         matches!(found, Err(NoStream::Errno { errno, .. }) if errno == wanted),

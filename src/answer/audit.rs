@@ -447,6 +447,10 @@ impl View<'_> {
             Unmapped::NotAdmitted(iommu) => format!("the driver of {} does not take it", self.iommu(iommu)),
             Unmapped::TwoKinds => "on IOMMUs of two kinds, which Linux refuses".to_string(),
             Unmapped::NotSingle => "no single mapping: its ids come from its bus, if at all".to_string(),
+            Unmapped::NeedsTopology => {
+                "which unit translates it depends on the bridges above it: give the machine's PCI functions too".to_string()
+            }
+            Unmapped::GivenUp => "Linux uses none of the units, because of a device that is there".to_string(),
             Unmapped::Itself(iommu) => format!("{} itself", self.iommu(iommu)),
         }
     }

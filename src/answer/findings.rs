@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
+use crate::acpi::dmar::Dmar;
+use crate::acpi::ivrs::Ivrs;
 use crate::lint::{self, Finding};
 use crate::machine::Firmware;
-use crate::{Error, ErrorKind, Platform};
+use crate::{Error, ErrorKind, Format, Platform};
 
 /// Everything that is wrong, risky or odd in a firmware, in the order of its bytes.
 ///
@@ -49,7 +51,15 @@ fn beside(firmware: &Firmware) -> Vec<Finding> {
         None => lint::platform(&common),
     };
     let companions = firmware.companion_platforms();
-    let companions =
-        companions.flat_map(|part| lint::platform(&Platform { buses: common.buses.clone(), ..part.clone() }));
+    let companions = companions.flat_map(|part| {
+        let part = Platform { buses: common.buses.clone(), ..part.clone() };
+        let bytes = part.source.and_then(|source| Some((firmware.table(source)?, source)));
+        let of_format = bytes.and_then(|(bytes, source)| match source.format()? {
+            Format::Dmar => Some(lint::dmar(&Dmar::parse_as(bytes, source).ok()?, &part)),
+            Format::Ivrs => Some(lint::ivrs(&Ivrs::parse_as(bytes, source).ok()?, &part)),
+            Format::DeviceTree | Format::Iort | Format::Rimt | Format::Viot => None,
+        });
+        of_format.unwrap_or_else(|| lint::platform(&part))
+    });
     own.into_iter().chain(companions).collect()
 }

@@ -236,6 +236,9 @@ pub struct StreamRangeRecord {
     /// What the map look-up of Linux fails with.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub errno: Option<String>,
+    /// Which unit translates them depends on the bridges above the functions (DMAR).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
+    pub needs_topology: bool,
     /// The IOMMU.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub iommu: Option<Named<IommuIndex>>,
@@ -656,6 +659,7 @@ impl View<'_> {
                     .map(|request| self.controller_name(request.controller)),
                 ..record
             },
+            RangeOutput::NeedsTopology => StreamRangeRecord { needs_topology: true, ..record },
             RangeOutput::Msi { .. } => record,
         }
     }
@@ -670,7 +674,7 @@ impl View<'_> {
                 msi: Some(self.controller_name(first.controller)),
                 ..record
             },
-            RangeOutput::Stream { .. } => record,
+            RangeOutput::Stream { .. } | RangeOutput::NeedsTopology => record,
         }
     }
 

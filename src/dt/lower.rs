@@ -141,6 +141,8 @@ fn lower(mut index: Index<'_>) -> Platform {
             origin,
             streams: Vec::new(),
             requester: Some(RequesterIndex::at(requester)),
+            functions: Vec::new(),
+            scopes: None,
             regions: record.iter().map(|found| found.stretch).collect(),
             kind: first.kind(),
             protection: Protection::default(),

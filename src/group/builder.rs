@@ -3,7 +3,7 @@
 use super::readiness::Readiness;
 use super::{Groups, Policy};
 use crate::map::IdMap;
-use crate::model::IommuIndex;
+use crate::model::{IommuIndex, IommuKind};
 use crate::pci::{Chipset, Topology};
 
 /// Makes [`Groups`] of a machine without devices.
@@ -64,7 +64,10 @@ impl GroupsBuilder {
     pub fn build(self) -> Groups {
         let iommus = self.map.as_ref().filter(|_| self.awaiting_iommus).map_or(&[][..], IdMap::iommus);
         let readiness = Readiness::awaiting(IommuIndex::number(iommus).map(|(iommu, _)| iommu));
-        let topology = Topology::with_chipset(self.chipset);
+        // The firmware may say it, too.
+        let has_ivrs = |map: &IdMap| map.iommus().iter().any(|iommu| iommu.kind == IommuKind::AmdVi);
+        let ivrs = self.chipset.ivrs || self.map.as_ref().is_some_and(has_ivrs);
+        let topology = Topology::with_chipset(Chipset { ivrs, ..self.chipset });
         Groups { map: self.map, policy: self.policy, topology, readiness, ..Groups::default() }
     }
 }

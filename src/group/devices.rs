@@ -136,7 +136,9 @@ impl Devices {
     /// Notes what firmware says of a device, whose ids were forgotten before.
     pub(super) fn set_firmware(&mut self, device: DeviceRef, firmware: FwspecState, rules: Rules<'_>) {
         if let Some(fwspec) = &firmware.fwspec {
-            self.streams.insert(device, fwspec, rules.units(fwspec), |iommu| rules.ties_by_id(iommu));
+            let Some(key) = self.entry(device).map(|entry| entry.key) else { return };
+            let ties = |iommu| rules.ties_by_id_of(key, iommu);
+            self.streams.insert(device, fwspec, rules.units(fwspec), ties);
         }
         self.firmware.set(device, firmware);
     }

@@ -14,6 +14,7 @@ use super::groups::Groups;
 use super::policy::{Policy, Rules};
 use super::refusal::refused;
 use super::{Device, DeviceKey, GroupId};
+use crate::map::{FwspecOutcome, NoStream};
 use crate::model::IommuIndex;
 use crate::pci::{Missing, Node};
 use crate::slab::Key;
@@ -113,6 +114,11 @@ impl Groups {
         self.forget_fwspec(leaver);
         let group = self.assignment.remove(leaver, device);
         self.devices.remove(leaver);
+        if let DeviceKey::Pci(bdf) = device
+            && self.offenders.remove(&bdf).is_some()
+        {
+            self.reconsider(None);
+        }
         self.check_in_debug();
         Ok(Departure { group, dissolved: group.is_some_and(|group| !self.assignment.contains(group)) })
     }
@@ -215,6 +221,7 @@ impl Groups {
         self.find(device, key, function);
         self.unite_found(|_, _| true);
         self.enter(device, Some(device));
+        self.reconsider(Some(device));
     }
 
     /// Finds the ties of the devices in the batch, puts them in force and gives the devices their groups. The changes do not
@@ -245,6 +252,7 @@ impl Groups {
         self.assignment.tidy();
         self.scratch.batch = batch;
         self.scratch.attached = attached;
+        self.reconsider(newcomer);
     }
 
     /// Looks up what is above a device, what firmware says of it, and its ties. False where something above it is missing.
@@ -269,17 +277,35 @@ impl Groups {
     fn look_up(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) -> Option<Missing> {
         let missing = function.and_then(|function| self.topology.look_up_upstream(function));
         let Some(map) = self.map.as_ref().filter(|_| missing.is_none()) else { return missing };
-        let outcome = match key {
-            DeviceKey::Pci(bdf) => {
-                let aliases = self.aliases(bdf);
-                map.fwspec(aliases.map(|alias| Bdf { rid: alias.rid, ..alias.by }))
+        let scoped = map.has_scopes() || map.may_give_up();
+        let path = match key {
+            DeviceKey::Pci(bdf) if scoped => self.path_of(bdf).map(|path| (bdf, path)),
+            _ => None,
+        };
+        let gives_up = path.as_ref().and_then(|(bdf, path)| Some((*bdf, map.gives_up(path)?.0)));
+        let outcome = match (key, self.given_up) {
+            (_, Some((function, why))) => {
+                let refused = Some(NoStream::GivenUp { function, why });
+                FwspecOutcome { refused, ..FwspecOutcome::default() }
             }
-            DeviceKey::Node(node) => map.fwspec_of(node),
-            DeviceKey::OnBus { bus, id } => match self.devices.proxies().of(device) {
+            (DeviceKey::Pci(bdf), None) => {
+                let aliases = self.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..alias.by });
+                match path.as_ref().filter(|_| map.has_scopes()) {
+                    Some((_, path)) => map.fwspec_along(path, aliases),
+                    None => map.fwspec(aliases),
+                }
+            }
+            (DeviceKey::Node(node), None) => map.fwspec_of(node),
+            (DeviceKey::OnBus { bus, id }, None) => match self.devices.proxies().of(device) {
                 Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.fwspec_on_bus(bus, id),
                 _ => map.fwspec_on_bus(bus, id),
             },
         };
+        if let Some((function, why)) = gives_up {
+            self.offenders.insert(function, why);
+        } else if let Some((function, _)) = path {
+            self.offenders.remove(&function);
+        }
         self.forget_fwspec(device);
         // A record that Linux discards still says as which master the device reaches the IOMMU.
         let dropped = outcome.dropped.is_some();
@@ -288,6 +314,17 @@ impl Groups {
         let rules = Rules { policy: self.policy, map: self.map.as_ref() };
         self.devices.set_firmware(device, firmware, rules);
         None
+    }
+
+    /// Looks at every device again, where the driver of the units gives up now and did not before, or the other way round.
+    fn reconsider(&mut self, newcomer: Option<DeviceRef>) {
+        let now = self.offenders.iter().next().map(|(function, why)| (*function, *why));
+        if core::mem::replace(&mut self.given_up, now) == now {
+            return;
+        }
+        self.scratch.batch.clear();
+        self.scratch.batch.extend(self.devices.iter().map(|(device, _)| device));
+        self.tie_batch(newcomer, &Heirs::new());
     }
 
     /// Forgets the ids of a device, which waits for no IOMMU any more.

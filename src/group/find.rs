@@ -37,7 +37,28 @@ impl Finder<'_> {
         self.by_proxy(device, found);
         self.by_ids(device, found);
         let (DeviceKey::Pci(bdf), Some(function)) = (key, function) else { return false };
+        self.by_firmware_alias(device, bdf, found);
         self.by_pci(device, bdf, function, found).unwrap_or(false)
+    }
+
+    /// The ties that firmware makes by saying that a function sends as another of its bus (linux drivers/iommu/amd/iommu.c
+    /// `setup_aliases`).
+    fn by_firmware_alias(self, device: DeviceRef, bdf: Bdf, found: &mut Vec<Found>) {
+        let Some(map) = self.rules.map.filter(|map| map.has_aliases()) else { return };
+        let mut tie_to = |tag, at| {
+            let other = device_of(tag).filter(|other| *other != device);
+            found.extend(other.map(|other| (device, other, Tie::FirmwareAlias { at })));
+        };
+        if let Some((rid, at)) = map.alias_of(bdf).filter(|(alias, _)| alias.bus() == bdf.rid.bus())
+            && let Some(other) = self.topology.node(Bdf { rid, ..bdf })
+        {
+            tie_to(other.tag, at);
+        }
+        for (other, node) in self.topology.on_bus(bdf.segment, bdf.rid.bus()) {
+            if let Some((_, at)) = map.alias_of(other).filter(|(alias, _)| *alias == bdf.rid) {
+                tie_to(node.tag, at);
+            }
+        }
     }
 
     /// Ties a device which has a proxy to it, and to one other device with the same proxy.
@@ -67,8 +88,9 @@ impl Finder<'_> {
     fn by_ids(self, device: DeviceRef, found: &mut Vec<Found>) {
         let Some(fwspec) = &self.devices.firmware(device).fwspec else { return };
         let (rules, streams) = (self.rules, self.devices.streams());
+        let Some(key) = self.devices.entry(device).map(|entry| entry.key) else { return };
         for stream in &fwspec.ids {
-            let Some(id) = stream.id.filter(|_| rules.ties_by_id(stream.iommu)) else { continue };
+            let Some(id) = stream.id.filter(|_| rules.ties_by_id_of(key, stream.iommu)) else { continue };
             let tie = Tie::SharedStreamId { iommu: stream.iommu, id };
             found.extend(streams.meeting(device, *stream).map(|other| (device, other, tie)));
         }

@@ -1,5 +1,6 @@
 //! The devices of a machine and their groups at the moment.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::assignment::Assignment;
@@ -12,9 +13,9 @@ use super::policy::Rules;
 use super::readiness::Readiness;
 use super::view::reason;
 use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, Policy, Reason};
-use crate::Bdf;
-use crate::map::{IdMap, NoStream};
-use crate::pci::{Alias, Topology};
+use crate::map::{FunctionPath, GivesUp, IdMap, NoStream};
+use crate::pci::{Alias, Header, Topology};
+use crate::{Bdf, RequesterId};
 
 /// The devices of a machine and their groups.
 ///
@@ -59,6 +60,10 @@ pub struct Groups {
     pub(super) devices: Devices,
     pub(super) assignment: Assignment,
     pub(super) readiness: Readiness,
+    /// Functions because of which the driver of the units gives up.
+    pub(super) offenders: BTreeMap<Bdf, GivesUp>,
+    /// The first of them, as the devices' records know it.
+    pub(super) given_up: Option<(Bdf, GivesUp)>,
     pub(super) changes: Vec<Change>,
     pub(super) scratch: Scratch,
 }
@@ -115,7 +120,39 @@ impl Groups {
             Some(Proxy::RealDma(real)) => real,
             _ => function,
         };
-        self.topology.aliases(real)
+        let by_firmware = self.map.as_ref().and_then(|map| map.alias_of(real));
+        let by_firmware = by_firmware.map(|(rid, _)| Alias { rid, by: real });
+        let mut aliases = self.topology.aliases(real);
+        let own = aliases.next();
+        own.into_iter().chain(by_firmware).chain(aliases)
+    }
+
+    /// The way down to a function, as the scopes of a DMAR see it: to the function that its DMA comes from, and for a virtual function to its
+    /// physical function (linux drivers/iommu/intel/iommu.c `device_lookup_iommu`). `None` for a function that is not there.
+    pub fn path_of(&self, function: Bdf) -> Option<FunctionPath> {
+        let proxy = self.device(function.into()).and_then(|device| self.devices.proxies().of(device));
+        let real = match proxy {
+            Some(Proxy::RealDma(real)) => real,
+            _ => function,
+        };
+        let physical = self.topology.physical_function(real).unwrap_or(real);
+        self.path_to(physical)
+    }
+
+    /// The way down to a function, whatever its DMA comes from.
+    pub fn path_to(&self, function: Bdf) -> Option<FunctionPath> {
+        let facts = self.topology.get(function)?;
+        let mut hops: Vec<RequesterId> =
+            self.topology.bridges(function).map(|(bridge, _)| bridge.rid).collect();
+        hops.reverse();
+        hops.push(function.rid);
+        let is_bridge = !matches!(facts.header, Header::Device);
+        Some(FunctionPath { segment: function.segment, hops, is_bridge, class: facts.class })
+    }
+
+    /// The function because of which the driver of the units gives all of them up at boot, and why.
+    pub fn given_up(&self) -> Option<(Bdf, GivesUp)> {
+        self.given_up
     }
 
     /// What the last event changed besides the device that it was about.

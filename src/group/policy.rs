@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::DeviceKey;
 use crate::Bdf;
 use crate::map::{Fwspec, IdMap};
 use crate::model::{GroupRule, IommuIndex, Regions};
@@ -68,6 +69,12 @@ impl Rules<'_> {
         let listed = |other: &GroupRule| matches!(other, GroupRule::Regions(other) if regions.list.is_some() && other.list == regions.list);
         let mut all = self.map.into_iter().flat_map(|map| map.iommus());
         all.position(|other| listed(&other.group_rule)).map_or(iommu, IommuIndex::at)
+    }
+
+    /// Whether this device is tied to others that share an id at an IOMMU.
+    pub(super) fn ties_by_id_of(self, device: DeviceKey, iommu: IommuIndex) -> bool {
+        let is_node = !matches!(device, DeviceKey::Pci(_));
+        self.ties_by_id(iommu) || is_node && self.of(iommu) == Some(GroupRule::SharedIdOfNodes)
     }
 }
 

@@ -6,7 +6,7 @@ use super::DeviceKey;
 use crate::model::{GroupRule, IommuIndex};
 use crate::pci::AliasMask;
 use crate::pci::quirk::{AliasEffect, Row};
-use crate::{Bdf, RequesterId, StreamId};
+use crate::{At, Bdf, RequesterId, StreamId};
 
 /// A reason. It depends on the two devices, on what is above them and on what firmware says, never on drivers nor on which of
 /// the two was added first.
@@ -26,6 +26,11 @@ pub enum Tie {
     DmaAliasQuirk {
         /// The row that says so.
         row: &'static Row<AliasEffect>,
+    },
+    /// One sends as the other, as firmware says (IVRS).
+    FirmwareAlias {
+        /// The record that says so.
+        at: At,
     },
     /// They have this id in common at one IOMMU.
     SharedStreamId {
@@ -71,6 +76,7 @@ impl Tie {
             Tie::AcsPath { .. } => "acs-path",
             Tie::Multifunction => "multifunction",
             Tie::DmaAliasQuirk { .. } => "dma-alias-quirk",
+            Tie::FirmwareAlias { .. } => "firmware-alias",
             Tie::SharedStreamId { .. } => "shared-stream-id",
             Tie::RealDma(_) => "real-dma",
             Tie::Driver { .. } | Tie::Container(_) => "driver",
@@ -87,6 +93,7 @@ impl fmt::Display for Tie {
             Tie::AcsPath { port } => write!(f, "{port} on the way to the root does not isolate"),
             Tie::Multifunction => f.write_str("functions of one slot that do not isolate"),
             Tie::DmaAliasQuirk { row } => write!(f, "one sends as the other: {}", row.citation),
+            Tie::FirmwareAlias { at } => write!(f, "one sends as the other, says {at}"),
             Tie::SharedStreamId { iommu, id } => write!(f, "IOMMU {} knows both by {id}", iommu.0),
             Tie::Driver { rule } => f.write_str(match rule {
                 GroupRule::Instance => "the IOMMU's driver has one group for all its masters",

@@ -1080,6 +1080,232 @@ rules! {
         help "Cut the ranges so that each function is in one."
         see "linux viot_parse_node, which puts each endpoint in front of its list"
     }
+    // -- DMAR --
+    DmarUnreadable "DMAR001" "dmar-unreadable" Error [] {
+        "A structure of the DMAR cannot be read: it is shorter than its fields, or of no length."
+        "What it is about is lost; a structure of no length ends Linux's reading of the table without a word."
+        seen ""
+        help "Set the length of the structure to the bytes that it has."
+        see "Intel VT-d specification 4.1 §8.2; linux drivers/iommu/intel/dmar.c dmar_walk_remapping_entries"
+    }
+    DmarStructureType "DMAR002" "dmar-structure-type" Info [] {
+        "A structure is of a type that no specification read here defines."
+        "Linux passes over it."
+        seen ""
+        help "None needed where the table is of a later specification."
+        see "Intel VT-d specification 4.1 §8.2; linux dmar_walk_remapping_entries"
+    }
+    DmarScopeLength "DMAR003" "dmar-scope-length" Error [] {
+        "A device scope is shorter than its own fields."
+        "Linux goes on by that length: with 0 it never ends, and the machine does not boot."
+        seen "a boot of Linux 7.3 that never printed a line"
+        help "Set the length of the scope to 6 and 2 more for each element of its path."
+        see "Intel VT-d specification 4.1 §8.3.1; linux drivers/iommu/intel/dmar.c dmar_alloc_dev_scope"
+    }
+    DmarScopeOverrun "DMAR004" "dmar-scope-overrun" Error [] {
+        "A device scope runs past the end of its structure."
+        "Linux reads the path on into the next structure: the scope names another device, or none."
+        seen ""
+        help "Set the lengths of the scope and of the structure to the bytes that they have."
+        see "Intel VT-d specification 4.1 §8.3.1; linux drivers/iommu/intel/dmar.c dmar_insert_dev_scope"
+    }
+    DmarScopeOdd "DMAR005" "dmar-scope-odd" Warn [] {
+        "The path of a device scope ends in half an element, or has none."
+        "The half counts for nothing; a scope without a path names no device."
+        seen ""
+        help "Give the scope two bytes, device and function, for each bridge on the way and for the device."
+        see "Intel VT-d specification 4.1 §8.3.1; linux dmar_insert_dev_scope"
+    }
+    DmarScopeNumber "DMAR006" "dmar-scope-number" Warn [] {
+        "A device scope is of a type that is not defined, or its path holds a number that no device or function has."
+        "It names no device: Linux says \"Unsupported device scope\" for the type, and nothing for the number."
+        seen ""
+        help "Use types 1 to 5, device numbers to 0x1f and function numbers to 7."
+        see "Intel VT-d specification 4.1 §8.3.1; linux dmar_alloc_dev_scope, dmar_match_pci_path"
+    }
+    DmarRefused "DMAR007" "dmar-refused" Error [DmarUnreadable] {
+        "Linux refuses the table as a whole."
+        "No device is translated by any of its units."
+        seen ""
+        help "Mend what the message names."
+        see "linux drivers/iommu/intel/dmar.c parse_dmar_table"
+    }
+    DmarNoUnit "DMAR008" "dmar-no-unit" Error [DmarUnreadable] {
+        "The table has no remapping hardware unit."
+        "No device is translated: Linux says \"No DRHD structure found in DMAR table\"."
+        seen ""
+        help "Add a DRHD structure for each unit."
+        see "Intel VT-d specification 4.1 §8.3; linux parse_dmar_table"
+    }
+    DmarUnitRepeated "DMAR009" "dmar-unit-repeated" Warn [] {
+        "Two units of one segment have the same registers."
+        "Linux takes the first only, and what the second lists is translated by no unit of its own."
+        seen ""
+        help "List everything that the unit is for in one DRHD structure."
+        see "linux drivers/iommu/intel/dmar.c dmar_find_dmaru"
+    }
+    DmarAllNotLast "DMAR010" "dmar-all-not-last" Warn [] {
+        "The unit for all devices of a segment is not its last one, or there are two."
+        "Linux puts it behind the others all the same, and never asks the second; another system may give it devices that are listed later."
+        seen ""
+        help "Put the one DRHD structure with INCLUDE_PCI_ALL after all others of its segment."
+        see "Intel VT-d specification 4.1 §8.3; linux dmar_register_drhd_unit"
+    }
+    DmarRegionBackwards "DMAR011" "dmar-region-backwards" Error [] {
+        "The last address of a reserved region is below its first."
+        "Linux complains and takes the region as it is; nothing is mapped, and the device's DMA there fails."
+        seen "a boot of Linux 7.3"
+        help "Set the end address to the last byte of the region."
+        see "Intel VT-d specification 4.1 §8.4; linux drivers/iommu/intel/iommu.c rmrr_sanity_check"
+    }
+    DmarRegionUnaligned "DMAR012" "dmar-region-unaligned" Warn [DmarRegionBackwards] {
+        "A reserved region does not start or end at a page of 4 KiB."
+        "Linux complains, taints itself, and maps whole pages: the device reaches what is beside the region."
+        seen ""
+        help "Let the region start and end at a multiple of 4096."
+        see "Intel VT-d specification 4.1 §8.4; linux rmrr_sanity_check"
+    }
+    DmarRegion "DMAR013" "dmar-region" Info [] {
+        "Firmware uses memory through a device."
+        "Linux keeps the memory mapped one to one and does not give the device to a user (VFIO), unless it is a USB controller or a display."
+        seen "most laptops, for the graphics and the USB controllers; servers, for management controllers"
+        help "None needed; to assign a device, look for a setup option that turns the feature off."
+        see "Intel VT-d specification 4.1 §8.4; linux drivers/iommu/iommu.c __iommu_group_set_domain_internal, require_direct"
+    }
+    DmarNamespaceScope "DMAR014" "dmar-namespace-scope" Warn [] {
+        "A namespace device has no device scope, so that nothing says with which requester ID it sends."
+        "Linux says \"No IOMMU scope found for ANDD enumeration ID\", and no unit translates the device."
+        seen ""
+        help "Add a scope of type 5 with the device number of the ANDD structure to a unit."
+        see "Intel VT-d specification 4.1 §8.7; linux dmar_acpi_insert_dev_scope"
+    }
+    DmarAffinity "DMAR015" "dmar-affinity" Warn [] {
+        "An affinity structure is about registers that no unit has."
+        "Linux complains, taints itself, and leaves the unit without a proximity domain."
+        seen ""
+        help "Set the register base address to that of a DRHD structure."
+        see "Intel VT-d specification 4.1 §8.6; linux dmar_parse_one_rhsa"
+    }
+    DmarScopeType "DMAR016" "dmar-scope-type" Error [] {
+        "A device scope says endpoint where a bridge is, or bridge where an endpoint is."
+        "Linux says \"Device scope type does not match\" and gives up all units: no device is translated."
+        seen "a boot of Linux 7.3"
+        help "Use type 1 for functions with an endpoint's header and type 2 for bridges."
+        see "Intel VT-d specification 4.1 §8.3.1; linux drivers/iommu/intel/dmar.c dmar_insert_dev_scope"
+    }
+    DmarUnitEmpty "DMAR017" "dmar-unit-empty" Warn [DmarScopeType] {
+        "No device that a unit lists is there."
+        "Linux ignores the unit."
+        seen ""
+        help "List devices that are there, or leave the structure out where the unit has none."
+        see "linux drivers/iommu/intel/iommu.c init_no_remapping_devices"
+    }
+    DmarBridgeLeftOut "DMAR018" "dmar-bridge-left-out" Error [DmarScopeType] {
+        "A unit translates a device behind a bridge that sends in its place, and no unit translates the bridge."
+        "Linux dies at boot: it writes the device's entry for the bridge's requester ID and follows a pointer that the bridge does not have."
+        seen "a boot of Linux 7.3, which died of a NULL pointer"
+        help "List the bridge, with type 2, and not the device behind it."
+        see "linux drivers/iommu/intel/iommu.c domain_context_mapping_cb"
+    }
+    DmarPort "DMAR019" "dmar-port" Warn [DmarScopeType] {
+        "What an ATSR structure lists is no root port."
+        "It changes nothing: Linux looks for the root port above a device."
+        seen ""
+        help "List root ports, or set ALL_PORTS."
+        see "Intel VT-d specification 4.1 §8.5; linux drivers/iommu/intel/iommu.c dmar_ats_supported"
+    }
+    DmarOwnBus "DMAR020" "dmar-own-bus" Warn [] {
+        "A path starts on the bus of the device itself, which is below a bridge, and not on a root bus."
+        "Linux finds the device all the same and says so; other systems need not, and bus numbers may change."
+        seen "RMRR structures of some laptops, which the kernel calls \"broken - applying workaround\""
+        help "Start on the root bus and name the bridges on the way."
+        see "Intel VT-d specification 4.1 §8.3.1; linux drivers/iommu/intel/dmar.c dmar_match_pci_path"
+    }
+    // -- IVRS --
+    IvrsUnreadable "IVRS001" "ivrs-unreadable" Error [] {
+        "A block of the IVRS cannot be read: it is shorter than its fields, runs past the table, or has no length."
+        "What it is about is lost; Linux never ends at a block of no length."
+        seen ""
+        help "Set the length of the block to the bytes that it has."
+        see "AMD IOMMU specification 3.10 §5.2; linux drivers/iommu/amd/init.c init_iommu_all"
+    }
+    IvrsBlockType "IVRS002" "ivrs-block-type" Info [] {
+        "A block is of a type that no specification read here defines."
+        "Linux passes over it."
+        seen ""
+        help "None needed where the table is of a later specification."
+        see "AMD IOMMU specification 3.10 §5.2; linux init_iommu_all"
+    }
+    IvrsEntryType "IVRS003" "ivrs-entry-type" Error [] {
+        "A device entry is of a type that says nothing about its length."
+        "Linux takes the length for 0 and never ends: the machine does not boot."
+        seen ""
+        help "Use types below 0x80, or 0xf0."
+        see "AMD IOMMU specification 3.10 §5.2.2.2; linux drivers/iommu/amd/init.c ivhd_entry_length"
+    }
+    IvrsEntryOverrun "IVRS004" "ivrs-entry-overrun" Error [] {
+        "A device entry runs past the end of its block."
+        "Linux reads the entry on into the next block."
+        seen ""
+        help "Set the length of the block to the end of its last entry."
+        see "AMD IOMMU specification 3.10 §5.2.2.2; linux init_iommu_from_acpi"
+    }
+    IvrsRefused "IVRS005" "ivrs-refused" Error [IvrsEntryType IvrsEntryOverrun] {
+        "Linux refuses the table as a whole."
+        "No device is translated by any of its units."
+        seen "a boot of Linux 7.3, of a unit without entries"
+        help "Mend what the message names."
+        see "linux drivers/iommu/amd/init.c early_amd_iommu_init"
+    }
+    IvrsTypesDisagree "IVRS006" "ivrs-types-disagree" Warn [IvrsEntryType IvrsEntryOverrun] {
+        "Blocks of different types say of the same function that it has different units, or none."
+        "Linux reads one type only, an older system another: a function is translated by the one and not by the other."
+        seen ""
+        help "Give the blocks of all types the same device entries."
+        see "AMD IOMMU specification 3.10 §5.2.2; linux drivers/iommu/amd/init.c get_highest_supported_ivhd_type"
+    }
+    IvrsAliasBus "IVRS007" "ivrs-alias-bus" Info [] {
+        "A function sends with a requester ID of another bus."
+        "Linux copies the translation to that ID; it makes no group of the two."
+        seen "boards with a PCIe-to-PCI bridge, for the functions behind it"
+        help "None needed where the ID is that of a bridge above the function."
+        see "AMD IOMMU specification 3.10 §5.2.2.2; linux drivers/iommu/amd/iommu.c setup_aliases"
+    }
+    IvrsRangeBackwards "IVRS008" "ivrs-range-backwards" Warn [] {
+        "The last function of a range is before its first, or the range has no beginning."
+        "Linux claims no function by the one, and goes on from the range before by the other."
+        seen ""
+        help "Put an entry for the first function before that for the last."
+        see "AMD IOMMU specification 3.10 §5.2.2.2; linux drivers/iommu/amd/init.c init_iommu_from_acpi"
+    }
+    IvrsRegion "IVRS009" "ivrs-region" Info [] {
+        "Firmware uses memory through devices."
+        "Linux keeps the memory mapped one to one and gives none of the devices to a user (VFIO)."
+        seen ""
+        help "None needed; to assign a device, look for a setup option that turns the feature off."
+        see "AMD IOMMU specification 3.10 §5.2.3; linux drivers/iommu/iommu.c require_direct"
+    }
+    IvrsRegionDenied "IVRS010" "ivrs-region-denied" Error [] {
+        "Memory is to be mapped for devices that may neither read nor write it."
+        "Linux cannot map it, and gives up all units if one of the devices is there: no device is translated."
+        seen "a boot of Linux 7.3"
+        help "Set the read and write flags of the block."
+        see "AMD IOMMU specification 3.10 §5.2.3; linux drivers/iommu/amd/init.c init_unity_map_range"
+    }
+    IvrsRegionUnused "IVRS011" "ivrs-region-unused" Warn [] {
+        "A block of memory is neither to be mapped one to one nor an exclusion range."
+        "Linux passes over it: the devices' DMA there fails."
+        seen "a boot of Linux 7.3"
+        help "Set the unity flag of the block."
+        see "AMD IOMMU specification 3.10 §5.2.3; linux init_memory_definitions"
+    }
+    IvrsUnitAbsent "IVRS012" "ivrs-unit-absent" Error [] {
+        "The function that a unit is said to be is not there."
+        "Linux gives up all units: no device is translated."
+        seen ""
+        help "Set the device ID of the block to the function with the IOMMU's capability."
+        see "linux drivers/iommu/amd/init.c iommu_init_pci"
+    }
 }
 
 impl Code {

@@ -27,6 +27,8 @@ pub(super) fn skipped(table: Option<Format>, kind: &ErrorKind) -> Option<(Code, 
             ErrorKind::EndpointRange { .. } | ErrorKind::SegmentsMany { .. } => (Code::ViotRange, 24),
             _ => (Code::ViotUnreadable, 4),
         }),
+        Format::Dmar => super::x86::skipped_in_dmar(kind),
+        Format::Ivrs => super::x86::skipped_in_ivrs(kind),
     }
 }
 

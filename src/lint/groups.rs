@@ -19,6 +19,7 @@ pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, 
     for (bdf, _) in groups.topology().iter() {
         machine.aliases(bdf, findings);
     }
+    super::x86::machine(groups, platform, findings);
     machine.streams(sid_bits, findings);
     machine.ports(findings);
     machine.switches(findings);
@@ -59,6 +60,17 @@ impl Machine<'_> {
     fn aliases(&self, bdf: Bdf, findings: &mut Findings) {
         let translates = |host| self.map.stream_records(host).next().is_some();
         if self.iommus.contains(&bdf) || !self.map.hosts_of(bdf.segment).any(translates) {
+            return;
+        }
+        let is_x86 =
+            |iommu: &crate::map::MappedIommu| matches!(iommu.kind, IommuKind::VtD | IommuKind::AmdVi);
+        if self.map.iommus().iter().any(is_x86) {
+            // The unit of a function may depend on the bridges above it, and its aliases go along.
+            let why = self.groups.why_none(bdf.into()).filter(|_| self.groups.given_up().is_none());
+            if let Some(why) = why {
+                let message = format_args!("{bdf} reaches memory without an IOMMU: {why}");
+                self.add(findings, Code::DeviceUnmapped, bdf.into(), message);
+            }
             return;
         }
         let own = match self.map.resolve(bdf) {

@@ -16,6 +16,7 @@ mod msi;
 mod platform;
 mod skipped;
 mod streams;
+mod x86;
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -24,7 +25,9 @@ use core::fmt;
 
 pub use code::{Code, Rule, Severity, UnknownCode};
 
+use crate::acpi::dmar::Dmar;
 use crate::acpi::iort::Iort;
+use crate::acpi::ivrs::Ivrs;
 use crate::dt::Tree;
 use crate::group::DeviceKey;
 use crate::{At, Error, ErrorKind, Groups, Platform, Source};
@@ -141,6 +144,47 @@ pub fn platform(platform: &Platform) -> Vec<Finding> {
     origins.sort_unstable();
     skipped::check(platform, |at| last_before(&origins, at), &mut findings);
     platform::check(platform, &mut findings);
+    findings.finish()
+}
+
+/// Everything that is to be said of a DMAR, bytes and meaning; `platform` was lowered from it.
+///
+/// ```
+/// use fwspec::acpi::dmar::{Builder, Dmar};
+/// use fwspec::lint::{self, Code};
+/// let mut table = Builder::new(46);
+/// table.unit(0, 0xfed9_0000).raw(&[1, 0, 0, 0, 0, 0]);
+/// let bytes = table.finish();
+/// let dmar = Dmar::parse(&bytes)?;
+/// assert_eq!(lint::dmar(&dmar, &dmar.platform())[0].code, Code::DmarScopeLength);
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn dmar(dmar: &Dmar<'_>, platform: &Platform) -> Vec<Finding> {
+    let mut findings = Findings::new(dmar.sdt().source(), dmar.sdt().length());
+    let starts = x86::structures(dmar);
+    skipped::check(platform, |at| last_before(&starts, at), &mut findings);
+    x86::dmar(dmar, platform, &mut findings);
+    findings.finish()
+}
+
+/// Everything that is to be said of an IVRS, bytes and meaning; `platform` was lowered from it.
+///
+/// ```
+/// use fwspec::RequesterId;
+/// use fwspec::acpi::ivrs::{Builder, Ivrs};
+/// use fwspec::lint::{self, Code};
+/// let mut table = Builder::new();
+/// table.unit(0x10, 0, RequesterId(2), 0xfeb8_0000).all().entry(0x90, 0, 0, &[]);
+/// let bytes = table.finish();
+/// let ivrs = Ivrs::parse(&bytes)?;
+/// assert_eq!(lint::ivrs(&ivrs, &ivrs.platform())[0].code, Code::IvrsEntryType);
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn ivrs(ivrs: &Ivrs<'_>, platform: &Platform) -> Vec<Finding> {
+    let mut findings = Findings::new(ivrs.sdt().source(), ivrs.sdt().length());
+    let starts: Vec<u32> = ivrs.blocks().map_while(Result::ok).map(|block| block.at().offset).collect();
+    skipped::check(platform, |at| last_before(&starts, at), &mut findings);
+    x86::ivrs(ivrs, platform, &mut findings);
     findings.finish()
 }
 

@@ -4,7 +4,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::acpi::container::{self, Tables};
+use crate::acpi::dmar::Dmar;
 use crate::acpi::iort::{self, Iort};
+use crate::acpi::ivrs::Ivrs;
 use crate::acpi::rimt::Rimt;
 use crate::acpi::viot::Viot;
 use crate::acpi::{Madt, Mcfg};
@@ -26,7 +28,7 @@ pub struct Firmware {
     companions: Vec<Companion>,
 }
 
-/// A RIMT or a VIOT, beside an IORT or in place of one.
+/// Another table that speaks of IOMMUs, beside an IORT or in place of one: RIMT, VIOT, DMAR, IVRS.
 #[derive(Clone, Debug)]
 struct Companion {
     source: Source,
@@ -45,7 +47,7 @@ enum Bytes {
 }
 
 impl Firmware {
-    /// Opens a device tree, an IORT, a RIMT, a VIOT, an MCFG, a MADT, several ACPI tables one behind the other, or acpidump text.
+    /// Opens a device tree, an IORT, a RIMT, a VIOT, a DMAR, an IVRS, an MCFG, a MADT, several ACPI tables one behind the other, or acpidump text.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -108,7 +110,7 @@ impl Firmware {
         }
     }
 
-    /// Takes a RIMT or a VIOT in, unless there is one.
+    /// Takes another table in, unless there is one of its name.
     fn accompany(&mut self, companion: Companion, skipped: Vec<Error>) {
         let format = companion.source.format();
         if self.companions.iter().any(|other| other.source.format() == format) {
@@ -135,13 +137,13 @@ impl Firmware {
         }
     }
 
-    /// Whether it is of a kind that says what IOMMUs translate: a device tree, an IORT, a RIMT or a VIOT. An MCFG or a MADT only goes with
+    /// Whether it is of a kind that says what IOMMUs translate: a device tree, an IORT, a RIMT, a VIOT, a DMAR or an IVRS. An MCFG or a MADT only goes with
     /// one of these.
     pub fn speaks_of_iommus(&self) -> bool {
         !matches!(self.table, Bytes::None) || !self.companions.is_empty()
     }
 
-    /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT.
+    /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT, DMAR, IVRS.
     pub fn companions(&self) -> impl Iterator<Item = Source> + '_ {
         self.companions.iter().map(|companion| companion.source)
     }
@@ -250,6 +252,12 @@ impl Firmware {
                 }
                 Some(Format::Viot) => {
                     Viot::parse_as(&table.bytes, source).map(|viot| companion(viot.platform()))
+                }
+                Some(Format::Dmar) => {
+                    Dmar::parse_as(&table.bytes, source).map(|dmar| companion(dmar.platform()))
+                }
+                Some(Format::Ivrs) => {
+                    Ivrs::parse_as(&table.bytes, source).map(|ivrs| companion(ivrs.platform()))
                 }
                 Some(Format::DeviceTree) => continue,
                 None => match source.first() {

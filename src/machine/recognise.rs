@@ -53,7 +53,7 @@ impl fmt::Display for Kind {
 
 /// The signatures of the ACPI tables that are read here. Such a table is taken for what it says it is, however damaged the rest of its
 /// header is.
-pub const READ_HERE: [&[u8; 4]; 4] = [b"IORT", b"MCFG", b"RIMT", b"VIOT"];
+pub const READ_HERE: [&[u8; 4]; 6] = [b"IORT", b"MCFG", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];
 
 /// Bytes in the header of an ACPI table (ACPI 6.5 §5.2.6).
 const HEADER: usize = 36;

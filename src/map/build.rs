@@ -15,6 +15,7 @@ use crate::{
 
 use super::chain::{Hop, Place};
 use super::index::Index;
+use super::scope::ScopeIndex;
 use super::{
     Firmware, FwspecFlags, Host, IdMap, MappedBus, MappedIommu, MappedMsi, MappedRequester, MappedRoute,
     MappedTable, MsiRequest, NoStream, OwnIds, Stream,
@@ -35,7 +36,9 @@ impl IdMap {
     pub fn build(platform: &Platform, dialect: Dialect) -> IdMap {
         let firmware = match platform.format() {
             Some(Format::DeviceTree) => Firmware::DeviceTree,
-            Some(Format::Iort | Format::Rimt | Format::Viot) | None => Firmware::Acpi,
+            Some(Format::Iort | Format::Rimt | Format::Viot | Format::Dmar | Format::Ivrs) | None => {
+                Firmware::Acpi
+            }
         };
         let iommus: Vec<MappedIommu> =
             platform.iommus.iter().map(|iommu| Rules::of(dialect, iommu.origin).iommu(iommu)).collect();
@@ -58,6 +61,7 @@ impl IdMap {
                 .map(|(at, _)| at)
                 .collect(),
             hosts: hosts(&platform.requesters, dialect),
+            scopes: ScopeIndex::build(platform),
             paths: platform.paths.clone(),
         };
         // A component's ids may lead through other tables, so they are found when all tables stand.
@@ -341,13 +345,13 @@ impl Rules {
     /// Whether one mapping counts, and what the dialect makes of it.
     fn counts(self, mapping: &mut IdMapping, singles: Singles) -> bool {
         let dangling = matches!(mapping.target, Target::Null | Target::Dangling(_));
-        let errno = matches!(mapping.output, Output::Errno(_));
+        let errno = matches!(mapping.output, Output::Errno(_) | Output::NeedsTopology);
         if dangling && !errno && !self.dialect.dangling_shadows
             || !self.dialect.output_wraps && wraps(mapping)
         {
             return false;
         }
-        if matches!(self.format, Format::DeviceTree | Format::Viot) {
+        if matches!(self.format, Format::DeviceTree | Format::Viot | Format::Dmar | Format::Ivrs) {
             return true;
         }
         if matches!(mapping.output, Output::Constant(_)) {

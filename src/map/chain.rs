@@ -5,7 +5,7 @@ use crate::limits::MAX_HOPS;
 use crate::model::{Errno, IdMapping, IommuIndex, MsiControllerIndex, Output, RequesterIndex, Target};
 use crate::{DeviceId, Segment, StreamId};
 
-use super::{Fwspec, IdMap, MappedIommu, MappedRoute, MappedTable, Stream};
+use super::{Fwspec, GivesUp, IdMap, MappedIommu, MappedRoute, MappedTable, Stream};
 
 /// Why a requester has no StreamID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,25 @@ pub enum NoStream {
         input: u32,
         /// What it fails with.
         errno: Errno,
+    },
+    /// Which unit translates it depends on the bridges above the function (DMAR).
+    #[error(
+        "which unit translates {input:#x} depends on the bridges above it: give the machine's PCI functions too"
+    )]
+    NeedsTopology {
+        /// The id asked for.
+        input: u32,
+    },
+    /// The driver of the units gives all of them up at boot.
+    #[error("Linux uses none of the units, because {function} is there: {}", match .why {
+        GivesUp::ScopeType => "a device scope that names it is of another type than the function",
+        GivesUp::NoAccess => "it may neither read nor write memory that must be mapped for it",
+    })]
+    GivenUp {
+        /// The function because of which.
+        function: crate::Bdf,
+        /// Why.
+        why: GivesUp,
     },
     /// The mapping leads nowhere.
     #[error("the mapping of {input:#x} leads to {reference:#x}, where no IOMMU is")]
@@ -213,8 +232,10 @@ impl IdMap {
     }
 
     pub(super) fn hop(&self, range: &IdMapping, input: u32, cells: &[u32]) -> Result<Hop, NoStream> {
-        if let Output::Errno(errno) = range.output {
-            return Err(NoStream::Errno { input, errno });
+        match range.output {
+            Output::Errno(errno) => return Err(NoStream::Errno { input, errno }),
+            Output::NeedsTopology => return Err(NoStream::NeedsTopology { input }),
+            Output::Linear(_) | Output::Constant(_) | Output::Cells { .. } => {}
         }
         match range.target {
             Target::Iommu(iommu) => {

@@ -81,6 +81,12 @@ impl IdMap {
             AliasRule::OwnOnly => 1,
         };
         for alias in aliases.into_iter().take(most) {
+            // The unit is chosen once.
+            if let Some(iommu) = self.takes_aliases_along(&outcome.fwspec) {
+                let stream = Stream { iommu, id: Some(StreamId(u32::from(alias.rid.0))), mask: 0 };
+                outcome.fwspec.iter_mut().for_each(|record| record.ids.push(stream));
+                continue;
+            }
             let appended = self.answer(alias).and_then(|(host, stream)| {
                 let flags = self.bus(host).map(|host| host.flags).unwrap_or_default();
                 self.append(&mut outcome.fwspec, stream, flags)

@@ -8,6 +8,7 @@ mod index;
 mod ranges;
 mod reserved;
 mod reverse;
+mod scope;
 mod stream_map;
 
 use alloc::boxed::Box;
@@ -17,9 +18,10 @@ pub use chain::{MsiRequest, NoStream};
 pub use explain::{Step, StepAt};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};
-pub use reserved::{ReservedRegion, reserved_regions};
+pub use reserved::{ReservedRegion, joined, reserved_for_function, reserved_regions};
 pub use reverse::Producer;
 pub(crate) use reverse::next_alike;
+pub use scope::{FunctionPath, GivesUp, Scoped};
 pub(crate) use stream_map::entries_of;
 pub use stream_map::{StreamMap, StreamRefusal, StreamVerdict};
 
@@ -30,6 +32,7 @@ use crate::model::{
 use crate::{Bdf, Dialect, Format, Segment, StreamId};
 use core::fmt;
 use index::Index;
+use scope::ScopeIndex;
 
 /// Answers for one platform under one dialect: built once, looked up for ever.
 ///
@@ -55,6 +58,8 @@ pub struct IdMap {
     made_by_driver: Box<[RequesterIndex]>,
     /// PCI hosts, sorted: those of a segment in the order in which they are asked.
     hosts: Vec<Host>,
+    /// What depends on the topology.
+    scopes: ScopeIndex,
     paths: Paths,
 }
 

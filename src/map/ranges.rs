@@ -40,6 +40,8 @@ pub enum RangeOutput {
     },
     /// Linux's map look-up fails.
     Errno(Errno),
+    /// Which unit translates them depends on the bridges above the functions (DMAR).
+    NeedsTopology,
 }
 
 impl IdMap {
@@ -142,6 +144,9 @@ impl IdMap {
         let (first, last) = (piece.first, piece.last);
         if let Output::Errno(errno) = piece.output {
             return Some(InputRange { first, last, output: RangeOutput::Errno(errno) });
+        }
+        if piece.output == Output::NeedsTopology {
+            return Some(InputRange { first, last, output: RangeOutput::NeedsTopology });
         }
         let mut constant = matches!(piece.output, Output::Constant(_));
         let place = match self.hop(piece, first, cells).ok()? {
@@ -296,6 +301,9 @@ fn continues(range: &InputRange, next: &InputRange) -> bool {
     if let (RangeOutput::Errno(a), RangeOutput::Errno(b)) = (range.output, next.output) {
         return a == b;
     }
+    if (range.output, next.output) == (RangeOutput::NeedsTopology, RangeOutput::NeedsTopology) {
+        return true;
+    }
     let (Some((kind, first)), Some((next_kind, next_id))) = (start(range.output), start(next.output)) else {
         return false;
     };
@@ -322,7 +330,7 @@ fn start(output: RangeOutput) -> Option<(Counter, u32)> {
             Some((Counter::Streams(first.iommu, first.mask), first.id?.0))
         }
         RangeOutput::Msi { first, .. } => Some((Counter::Devices(first.controller), first.id.0)),
-        RangeOutput::Stream { .. } | RangeOutput::Errno(_) => None,
+        RangeOutput::Stream { .. } | RangeOutput::Errno(_) | RangeOutput::NeedsTopology => None,
     }
 }
 

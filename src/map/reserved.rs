@@ -1,9 +1,11 @@
 //! Which memory is reserved for a device, as Linux lists it in a group's `reserved_regions`.
 
+use alloc::vec::Vec;
+
 use crate::Platform;
 use crate::model::{IommuKind, Protection, RegionKind};
 
-use super::Fwspec;
+use super::{FunctionPath, Fwspec};
 
 /// The window that Linux's SMMU drivers keep for MSI doorbells (`MSI_IOVA_BASE`, `MSI_IOVA_LENGTH`).
 const SOFTWARE_MSI: (u64, u64) = (0x0800_0000, 0x0010_0000);
@@ -75,6 +77,86 @@ pub fn reserved_regions<'a>(
         })
     });
     window.into_iter().chain(firmware)
+}
+
+/// Addresses that an x86 machine keeps for MSIs (`IOAPIC_RANGE_START`, `MSI_RANGE_START`).
+const MSI_WINDOW: (u64, u64) = (0xfee0_0000, 0xfeef_ffff);
+
+/// Addresses that an AMD machine keeps for HyperTransport (`HT_RANGE_START`).
+const HYPERTRANSPORT: (u64, u64) = (0xfd_0000_0000, 0xff_ffff_ffff);
+
+/// Memory that old software reaches through an ISA bridge (`CONFIG_INTEL_IOMMU_FLOPPY_WA`).
+const ISA: (u64, u64) = (0, 0xff_ffff);
+
+/// What memory is reserved for a PCI function of an x86 machine, as Linux lists it in the `reserved_regions` of a group that the
+/// function is alone in: sorted, neighbours of one kind joined. Nothing for a function of another machine's IOMMU.
+///
+/// `path` leads to the function itself, a virtual function too. On VT-d an RMRR counts where one of its scopes is the function or a bridge
+/// above it, and is relaxable for USB controllers and displays; ISA bridges have their first 16 MiB (linux drivers/iommu/intel/iommu.c
+/// `intel_iommu_get_resv_regions`, `device_rmrr_is_relaxable`). On AMD-Vi an IVMD counts for its functions (drivers/iommu/amd/iommu.c
+/// `amd_iommu_get_resv_regions`); the HyperTransport range is there unless the IOMMU's features, which firmware may not tell, say that
+/// it is ignored.
+pub fn reserved_for_function(
+    platform: &Platform,
+    record: &Fwspec,
+    path: &FunctionPath,
+) -> Vec<ReservedRegion> {
+    let fixed = |(base, last), kind| ReservedRegion { base, last, kind, protection: Protection::default() };
+    let mut regions = Vec::new();
+    match platform.iommu(record.iommu).map(|iommu| iommu.kind) {
+        Some(IommuKind::VtD) => {
+            let relaxable = path.class >> 16 == 0x03 || path.class >> 8 == 0x0c03;
+            let kind = if relaxable { RegionKind::DirectRelaxable } else { RegionKind::Direct };
+            for reserved in &platform.reserved {
+                let Some((segment, scopes)) = &reserved.scopes else { continue };
+                if *segment == path.segment && scopes.iter().any(|scope| scope.covers(&path.hops)) {
+                    let region = reserved.regions.iter();
+                    regions.extend(region.map(|region| {
+                        let last = region.base.wrapping_add(region.length).wrapping_sub(1);
+                        ReservedRegion { base: region.base, last, kind, protection: reserved.protection }
+                    }));
+                }
+            }
+            if path.class >> 8 == 0x0601 {
+                regions.push(fixed(ISA, RegionKind::DirectRelaxable));
+            }
+        }
+        Some(IommuKind::AmdVi) => {
+            let function = path.hops.last().copied().unwrap_or_default();
+            let holds = |range: &crate::model::FunctionRange| {
+                range.segment == path.segment && (range.first..=range.last).contains(&function)
+            };
+            for reserved in platform.reserved.iter().filter(|r| r.functions.iter().any(holds)) {
+                regions.extend(reserved.regions.iter().map(|region| {
+                    // Both are rounded up.
+                    let up = |value: u64| value.wrapping_add(PAGE - 1) & !(PAGE - 1);
+                    let base = up(region.base);
+                    let last = base.wrapping_add(up(region.length)).wrapping_sub(1);
+                    ReservedRegion { base, last, kind: reserved.kind, protection: reserved.protection }
+                }));
+            }
+            regions.push(fixed(HYPERTRANSPORT, RegionKind::Reserved));
+        }
+        _ => return regions,
+    }
+    regions.push(fixed(MSI_WINDOW, RegionKind::Msi));
+    joined(regions)
+}
+
+/// Sorts regions, and joins those of one kind that meet or touch (linux drivers/iommu/iommu.c `iommu_insert_resv_region`).
+pub fn joined(mut regions: Vec<ReservedRegion>) -> Vec<ReservedRegion> {
+    regions.sort_by_key(|region| (region.kind.rank(), region.base, region.last));
+    let mut out: Vec<ReservedRegion> = Vec::with_capacity(regions.len());
+    for region in regions {
+        match out.last_mut() {
+            Some(before) if before.kind == region.kind && region.base <= before.last.saturating_add(1) => {
+                before.last = before.last.max(region.last);
+            }
+            _ => out.push(region),
+        }
+    }
+    out.sort_by_key(|region| (region.base, region.kind.rank()));
+    out
 }
 
 /// First and last address, rounded out to pages where they are not aligned as they should be.

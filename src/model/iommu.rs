@@ -86,6 +86,10 @@ pub enum IommuKind {
     RiscV,
     /// virtio-iommu.
     Virtio,
+    /// An Intel VT-d remapping hardware unit.
+    VtD,
+    /// An AMD IOMMU.
+    AmdVi,
     /// Another binding, named by the family that the row of its driver in `dt/bindings.rs` gives it (`rockchip`, `apple-dart` …).
     Other(&'static str),
     /// A device-tree node with `#iommu-cells` that no Linux driver binds to.
@@ -147,6 +151,8 @@ pub enum GroupRule {
     PerDevice,
     /// As `PerDevice`, and masters whose SMR id/mask pairs meet are together (linux `arm_smmu_device_group`).
     SharedStreamMapping,
+    /// PCI rules for PCI functions; other devices of one id are one group (linux drivers/iommu/amd/iommu.c `acpihid_device_group`).
+    SharedIdOfNodes,
     /// All masters of the instance are one group (rockchip, sun50i, sprd, omap, ipmmu; linux `generic_single_device_group`).
     Instance,
     /// The driver gives each master a group of its own, but the IOMMU has no ids and tells its masters not apart (exynos, and any
@@ -214,6 +220,7 @@ impl GroupRule {
             GroupRule::SharedId => "shared-id",
             GroupRule::FirstIdSet(_) => "first-id-set",
             GroupRule::Regions(_) => "regions",
+            GroupRule::SharedIdOfNodes => "shared-id-of-nodes",
         }
     }
 }
@@ -314,6 +321,10 @@ impl LinuxDriver {
     pub const RISCV: &LinuxDriver = &LinuxDriver::silent("riscv,iommu", &[whole("device")]);
     /// virtio-iommu (linux `viommu_get_resv_regions`).
     pub const VIRTIO: &LinuxDriver = &LinuxDriver::listing("virtio_iommu", &[whole("endpoint")]);
+    /// VT-d (linux `intel_iommu_get_resv_regions`).
+    pub const VT_D: &LinuxDriver = &LinuxDriver::listing("intel-iommu", &[]);
+    /// AMD-Vi (linux `amd_iommu_get_resv_regions`).
+    pub const AMD_VI: &LinuxDriver = &LinuxDriver::listing("amd-iommu", &[]);
     /// Of a kind that a caller names.
     const OTHER: &LinuxDriver = &LinuxDriver::silent("other", &[]);
 
@@ -337,6 +348,8 @@ impl IommuKind {
             IommuKind::SmmuV3 { .. } => Some(LinuxDriver::ARM_SMMU_V3),
             IommuKind::RiscV => Some(LinuxDriver::RISCV),
             IommuKind::Virtio => Some(LinuxDriver::VIRTIO),
+            IommuKind::VtD => Some(LinuxDriver::VT_D),
+            IommuKind::AmdVi => Some(LinuxDriver::AMD_VI),
             IommuKind::Other(_) => Some(LinuxDriver::OTHER),
         }
     }
@@ -352,6 +365,8 @@ impl IommuKind {
             IommuKind::SmmuV3 { .. } => "smmu-v3",
             IommuKind::RiscV => "riscv",
             IommuKind::Virtio => "virtio",
+            IommuKind::VtD => "vt-d",
+            IommuKind::AmdVi => "amd-vi",
             IommuKind::Other(family) => family,
             IommuKind::Unknown => "unknown",
         }

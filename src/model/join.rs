@@ -39,6 +39,12 @@ impl Platform {
                 moved(&mut requester.0, shift.requesters);
             }
         }
+        for unit in &mut other.units {
+            moved(&mut unit.iommu.0, shift.iommus);
+        }
+        self.units.append(&mut other.units);
+        self.ats.append(&mut other.ats);
+        self.aliases.append(&mut other.aliases);
         self.source = self.source.or(other.source);
         self.iommus.append(&mut other.iommus);
         self.msi_controllers.append(&mut other.msi_controllers);

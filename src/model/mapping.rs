@@ -41,6 +41,8 @@ pub enum Output {
     },
     /// The kernel's map look-up fails with this errno for these inputs.
     Errno(Errno),
+    /// Which IOMMU it is depends on the bridges above the function (DMAR); the record is the first scope that may hold it.
+    NeedsTopology,
 }
 
 /// Where a mapping sends its IDs.

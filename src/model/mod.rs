@@ -8,6 +8,7 @@ mod msi;
 mod origin;
 mod requester;
 mod reserved;
+mod scope;
 
 use alloc::vec::Vec;
 
@@ -23,7 +24,8 @@ pub use requester::{
     BusKind, Coherency, IdBus, MasterMsi, MsiRoute, NamedComponent, PlatformMaster, Requester, RequesterKind,
     Specifier,
 };
-pub use reserved::{Protection, Region, RegionKind, Reserved, StreamRange};
+pub use reserved::{Denied, FunctionRange, Protection, Region, RegionKind, Reserved, StreamRange};
+pub use scope::{AtsKind, AtsScope, FirmwareAlias, Scope, ScopeKind, ScopedUnit};
 
 use crate::{At, Bdf, Error, Format, Segment, Source};
 
@@ -41,6 +43,12 @@ pub struct Platform {
     pub requesters: Vec<Requester>,
     /// Memory that must stay mapped or must not be used, and what for. [`ReservedIndex`] names it.
     pub reserved: Vec<Reserved>,
+    /// Units of which the topology says what they are for (DMAR), in the order in which Linux asks them.
+    pub units: Vec<ScopedUnit>,
+    /// Which functions may use ATS, where firmware says so by scopes (DMAR), in its order.
+    pub ats: Vec<AtsScope>,
+    /// Aliases that firmware gives to functions (IVRS). The last one for a function counts.
+    pub aliases: Vec<FirmwareAlias>,
     /// Bus ranges of segments, where the firmware tells them apart from the requesters (ACPI MCFG).
     pub buses: Vec<SegmentBuses>,
     /// The GIC ITS units that there are (ACPI MADT); `None` where nothing tells, empty where a MADT has none.

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{IommuIndex, Origin, RequesterIndex};
-use crate::StreamId;
+use super::{IommuIndex, Origin, RequesterIndex, Scope};
+use crate::{RequesterId, Segment, StreamId};
 
 /// Regions and whom they are for: an IORT RMR node, or a device-tree reserved-memory node with `iommu-addresses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct Reserved {
     pub streams: Vec<StreamRange>,
     /// Requester it is for (device tree).
     pub requester: Option<RequesterIndex>,
+    /// Functions it is for (IVRS).
+    pub functions: Vec<FunctionRange>,
+    /// The segment of its scopes, and the scopes (DMAR); none elsewhere.
+    pub scopes: Option<(Segment, Vec<Scope>)>,
     /// The regions.
     pub regions: Vec<Region>,
     /// What may be done with them.
@@ -31,6 +35,17 @@ pub struct StreamRange {
     pub first: StreamId,
     /// Last StreamID, inclusive.
     pub last: StreamId,
+}
+
+/// Functions of one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FunctionRange {
+    /// Their segment.
+    pub segment: Segment,
+    /// First function.
+    pub first: RequesterId,
+    /// Last function, inclusive.
+    pub last: RequesterId,
 }
 
 /// A stretch of addresses, as found: no rounding.
@@ -68,9 +83,36 @@ pub struct Protection {
     pub mmio: bool,
     /// Cacheable (attribute 5).
     pub cacheable: bool,
+    /// The device may not read or write it (IVMD flags); Linux cannot map a region that a device may neither read nor write.
+    pub denied: Denied,
+}
+
+/// What a device may not do with a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Denied {
+    /// It may read and write it.
+    #[default]
+    Nothing,
+    /// It may not read it.
+    Read,
+    /// It may not write it.
+    Write,
+    /// Neither.
+    Both,
 }
 
 impl RegionKind {
+    /// Its place in the order in which Linux sorts regions that start at one address (`enum iommu_resv_type`).
+    pub(crate) fn rank(self) -> u8 {
+        match self {
+            RegionKind::Direct => 0,
+            RegionKind::DirectRelaxable => 1,
+            RegionKind::Reserved => 2,
+            RegionKind::Msi => 3,
+            RegionKind::SoftwareMsi => 4,
+        }
+    }
+
     /// The word for it: `direct`, `direct-relaxable`, `reserved`, `msi`, `software-msi`.
     pub fn word(self) -> &'static str {
         match self {

@@ -280,6 +280,18 @@ impl Topology {
         self.store.bus(bdf.segment, bdf.rid.bus())?.virtual_of
     }
 
+    /// The physical function of a virtual one, where it is there.
+    pub(crate) fn physical_function(&self, bdf: Bdf) -> Option<Bdf> {
+        self.get(bdf).filter(|function| function.virtual_function)?;
+        let has = |function: &Function, pf: RequesterId| match function.sriov {
+            Fact::Present(sriov) => sriov.virtual_functions(pf).any(|vf| vf == bdf.rid),
+            Fact::Absent | Fact::Unknown => false,
+        };
+        let beside =
+            || self.on_bus(bdf.segment, bdf.rid.bus()).find(|(pf, node)| has(&node.function, pf.rid));
+        self.physical_of(bdf).or_else(|| beside().map(|(pf, _)| pf))
+    }
+
     /// The buses that hang on a bus without a bridge between: those of virtual functions.
     pub(crate) fn virtual_buses_of(&self, segment: Segment, bus: u8) -> &[u8] {
         self.store.bus(segment, bus).map_or(&[], |bus| &bus.virtual_buses)

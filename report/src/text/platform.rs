@@ -220,6 +220,7 @@ impl View<'_> {
 
     fn stream_cells(&self, stream: &StreamRangeRecord) -> [String; 2] {
         match (&stream.errno, &stream.iommu) {
+            _ if stream.needs_topology => ["by the bridges above it".to_string(), String::new()],
             (Some(errno), _) => [self.style.alarm(errno), String::new()],
             (None, Some(iommu)) => {
                 let constant = if stream.constant { " for all" } else { "" };

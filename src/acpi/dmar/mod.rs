@@ -6,6 +6,8 @@
 
 #[cfg(feature = "alloc")]
 mod build;
+#[cfg(feature = "alloc")]
+mod lower;
 mod raw;
 mod resolve;
 mod scope;

@@ -362,6 +362,8 @@ fn reserved(origin: Origin, rmr: &Rmr<'_>, streams: Vec<StreamRange>) -> Reserve
         origin,
         streams,
         requester: None,
+        functions: Vec::new(),
+        scopes: None,
         regions: descriptors
             .map(|range| Region { base: range.base, length: range.length, offset: range.at.offset })
             .collect(),
@@ -371,6 +373,7 @@ fn reserved(origin: Origin, rmr: &Rmr<'_>, streams: Vec<StreamRange>) -> Reserve
             privileged: rmr.flags & 2 != 0,
             mmio: rmr.flags >> 2 & 0xff <= 3,
             cacheable: rmr.flags >> 2 & 0xff == 5,
+            ..Protection::default()
         },
     }
 }

@@ -9,6 +9,8 @@ mod block;
 mod build;
 mod claim;
 mod entry;
+#[cfg(feature = "alloc")]
+mod lower;
 mod raw;
 mod resolve;
 

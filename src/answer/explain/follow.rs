@@ -246,7 +246,7 @@ impl Follower<'_> {
             Some(Format::Rimt) => {
                 format!("{:#x} inputs from {:#x} on", whole.last.saturating_sub(whole.first), whole.first)
             }
-            Some(Format::DeviceTree | Format::Iort | Format::Viot) | None => {
+            Some(Format::DeviceTree | Format::Iort | Format::Viot | Format::Dmar | Format::Ivrs) | None => {
                 format!("inputs {:#x} to {:#x}", whole.first, whole.last)
             }
         };
@@ -255,6 +255,7 @@ impl Follower<'_> {
             Output::Constant(id) => format!("single mapping: every input becomes {id:#x}"),
             Output::Cells { count, .. } => format!("{range} become {count} cells"),
             Output::Errno(errno) => format!("{range} fail with {errno}"),
+            Output::NeedsTopology => format!("{range} depend on the bridges above them"),
         };
         HopStep {
             place: self.place(origin, step.record.offset),

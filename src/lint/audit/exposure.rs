@@ -57,6 +57,10 @@ pub enum Unmapped {
     TwoKinds,
     /// A named component without single mapping: its ids are only known to its bus.
     NotSingle,
+    /// Which unit translates it depends on the bridges above it (DMAR).
+    NeedsTopology,
+    /// Linux uses none of the units, because of what is there.
+    GivenUp,
     /// It is the IOMMU itself, which is a function of the bus.
     Itself(IommuIndex),
 }
@@ -86,6 +90,8 @@ impl Unmapped {
             Unmapped::NotAdmitted(_) => "not-admitted",
             Unmapped::TwoKinds => "two-kinds",
             Unmapped::NotSingle => "not-single",
+            Unmapped::NeedsTopology => "needs-topology",
+            Unmapped::GivenUp => "given-up",
             Unmapped::Itself(_) => "iommu-itself",
         }
     }
@@ -107,6 +113,8 @@ impl From<NoStream> for Unmapped {
             NoStream::NotAdmitted { iommu } => Unmapped::NotAdmitted(iommu),
             NoStream::TwoKinds => Unmapped::TwoKinds,
             NoStream::NotSingle => Unmapped::NotSingle,
+            NoStream::NeedsTopology { .. } => Unmapped::NeedsTopology,
+            NoStream::GivenUp { .. } => Unmapped::GivenUp,
         }
     }
 }

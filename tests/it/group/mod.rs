@@ -8,3 +8,4 @@ mod msi_truth;
 mod order;
 mod proxies;
 mod simulate;
+mod x86_truth;

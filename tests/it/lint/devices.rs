@@ -2,15 +2,18 @@
 
 use std::fmt::Write;
 
+use fwspec::acpi::dmar::Builder as Dmar;
 use fwspec::acpi::iort::Builder;
 use fwspec::lint::Code;
 
 use super::acpi::healthy;
+use super::x86;
 use crate::support::pci::{Config, DOWNSTREAM, ENDPOINT, PCIE_TO_PCI, ROOT_PORT, UPSTREAM};
 
-/// A machine: its IORT, what `lspci -xxxx` says, and the width of StreamIDs where that matters.
+/// A machine: its firmware, what `lspci -xxxx` says, and the width of StreamIDs where that matters.
 pub struct Machine {
-    pub iort: Vec<u8>,
+    pub file: &'static str,
+    pub firmware: Vec<u8>,
     pub lspci: String,
     pub sid_bits: Option<u8>,
 }
@@ -31,7 +34,12 @@ fn machine(iort: Vec<u8>, functions: &[(&str, Config)]) -> Machine {
         }
         lspci.push('\n');
     }
-    Machine { iort, lspci, sid_bits: None }
+    let file = match iort.first_chunk() {
+        Some(b"DMAR") => "dmar.bin",
+        Some(b"IVRS") => "ivrs.bin",
+        _ => "iort.bin",
+    };
+    Machine { file, firmware: iort, lspci, sid_bits: None }
 }
 
 fn root_port(below: (u8, u8)) -> Config {
@@ -112,6 +120,36 @@ pub fn recipe(code: Code) -> Option<Machine> {
                 ("02:04.0", card()),
             ],
         ),
+        Code::DmarScopeType => {
+            let mut table = x86::healthy_dmar();
+            table.memory(0, 0x1000..=0x1fff).endpoint(0, [(1, 0)]);
+            machine(table.finish(), &[("00:01.0", root_port((1, 1))), ("01:00.0", drive())])
+        }
+        Code::DmarUnitEmpty => {
+            let mut table = Dmar::new(46);
+            table.unit(0, 0xfed9_1000).endpoint(0, [(2, 0)]);
+            table.unit(0, 0xfed9_0000).include_all();
+            machine(table.finish(), &[("00:01.0", root_port((1, 1))), ("01:00.0", drive())])
+        }
+        Code::DmarBridgeLeftOut => {
+            let mut table = Dmar::new(46);
+            // All but the bridge.
+            table.unit(0, 0xfed9_0000).endpoint(0, [(3, 0), (3, 0)]);
+            machine(table.finish(), &[("00:03.0", bridge(1)), ("01:03.0", card())])
+        }
+        Code::DmarPort => {
+            let mut table = x86::healthy_dmar();
+            table.ats_ports(0).endpoint(0, [(3, 0)]);
+            machine(table.finish(), &[("00:03.0", drive())])
+        }
+        Code::DmarOwnBus => {
+            let mut table = x86::healthy_dmar();
+            table.memory(0, 0x1000..=0x1fff).endpoint(1, [(0, 0)]);
+            machine(table.finish(), &[("00:01.0", root_port((1, 1))), ("01:00.0", drive())])
+        }
+        Code::IvrsUnitAbsent => {
+            machine(x86::healthy_ivrs().finish(), &[("00:01.0", root_port((1, 1))), ("01:00.0", drive())])
+        }
         _ => return None,
     })
 }

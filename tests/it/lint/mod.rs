@@ -6,3 +6,4 @@ mod devices;
 mod dtb;
 mod samples;
 mod tables;
+mod x86;

@@ -6,6 +6,7 @@ use super::acpi;
 use super::devices;
 use super::dtb;
 use super::tables;
+use super::x86;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -29,7 +30,7 @@ fn findings(bytes: &[u8]) -> Vec<Finding> {
 
 /// What the command finds with `--pci`.
 fn findings_among(machine: &devices::Machine) -> Vec<Finding> {
-    let firmware = Firmware::open("sample", machine.iort.clone()).unwrap();
+    let firmware = Firmware::open("sample", machine.firmware.clone()).unwrap();
     let map = IdMap::build(&firmware.platform, Dialect::LINUX);
     let mut groups = Groups::new(map);
     for device in
@@ -38,7 +39,7 @@ fn findings_among(machine: &devices::Machine) -> Vec<Finding> {
         groups.add(device).unwrap();
     }
     groups.settle();
-    let mut found = findings(&machine.iort);
+    let mut found = findings(&machine.firmware);
     found.extend(lint::groups(&groups, &firmware.platform, machine.sid_bits));
     found
 }
@@ -51,8 +52,10 @@ fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Codes that never come alone, with the one that comes along: systems disagree only where something else is wrong.
-const ACCOMPANIED: [(Code, Code); 1] = [(Code::DialectsDisagree, Code::RootSingle)];
+/// Codes that never come alone, with the one that comes along: systems disagree only where something else is wrong, and a bridge that no
+/// unit translates is a device that none does.
+const ACCOMPANIED: [(Code, Code); 2] =
+    [(Code::DialectsDisagree, Code::RootSingle), (Code::DmarBridgeLeftOut, Code::DeviceUnmapped)];
 
 #[test]
 fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
@@ -64,7 +67,8 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
         let rule = code.rule();
         let iort = acpi::recipe(*code).map(|bytes| ("iort.bin", bytes));
         let tree = dtb::recipe(*code).map(|bytes| ("fdt.dtb", bytes));
-        let firmware: Vec<_> = [iort, tree, tables::recipe(*code)].into_iter().flatten().collect();
+        let firmware: Vec<_> =
+            [iort, tree, tables::recipe(*code), x86::recipe(*code)].into_iter().flatten().collect();
         let (files, found) = match (firmware.as_slice(), devices::recipe(*code)) {
             ([(_, bytes)], None) => {
                 let found = findings(bytes);
@@ -72,7 +76,7 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
             }
             ([], Some(machine)) => {
                 let found = findings_among(&machine);
-                (vec![("iort.bin", machine.iort), ("lspci.txt", machine.lspci.into_bytes())], found)
+                (vec![(machine.file, machine.firmware), ("lspci.txt", machine.lspci.into_bytes())], found)
             }
             _ => {
                 faults.push(format!("{code} {} has no recipe, or two", rule.name));
@@ -125,7 +129,8 @@ fn each_code_has_a_sample_that_trips_it_and_nothing_else() {
 #[test]
 fn healthy_firmware_trips_nothing() {
     let tables = [tables::healthy_rimt().bytes(), tables::healthy_viot().bytes()];
-    for bytes in [acpi::healthy().0.finish(), dtb::healthy().blob()].into_iter().chain(tables) {
+    let x86 = [x86::healthy_dmar().finish(), x86::healthy_ivrs().finish()];
+    for bytes in [acpi::healthy().0.finish(), dtb::healthy().blob()].into_iter().chain(tables).chain(x86) {
         let found: Vec<_> = findings(&bytes).iter().map(ToString::to_string).collect();
         assert!(found.is_empty(), "{}", found.join("\n"));
     }
@@ -287,7 +292,7 @@ fn samples_of_machines_trip_what_their_readme_names() {
             continue;
         }
         let readme = fs::read_to_string(folder.join("README.md")).unwrap();
-        for file in ["iort.bin", "rimt.bin", "viot.bin", "fdt.dtb"] {
+        for file in ["iort.bin", "rimt.bin", "viot.bin", "dmar.bin", "ivrs.bin", "fdt.dtb"] {
             let Ok(bytes) = fs::read(folder.join(file)) else { continue };
             let start = format!("`fwspec lint` finds in `{file}`:");
             let line = readme.lines().find_map(|line| line.strip_prefix(start.as_str()));

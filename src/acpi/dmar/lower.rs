@@ -1,0 +1,295 @@
+//! DMAR to [`Platform`]: units, and scopes as facts; what needs no topology as mappings of a PCI host for each segment.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::{Andd, Body, Dmar, Drhd, ScopeType, Scopes};
+use crate::bytes::saturate;
+use crate::model::{
+    AtsKind, AtsScope, BusKind, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
+    NamedComponent, Origin, Output, Protection, Region, RegionKind, Requester, RequesterKind, Reserved,
+    Scope, ScopeKind, ScopedUnit, Target,
+};
+use crate::{At, Error, ErrorKind, Format, Platform, RefusedFor, RequesterId, Segment};
+
+/// The smallest host address width, minus one, that Linux takes (`PAGE_SHIFT` - 1).
+const MIN_WIDTH: u8 = 11;
+
+impl Dmar<'_> {
+    /// What the table says, as facts. What cannot be read is in [`Platform::skipped`].
+    ///
+    /// DMAR has no record of a PCI host; there is one here for each segment that has a unit, with a mapping for each function whose
+    /// unit the table alone tells. The others are [`Output::NeedsTopology`]: [`Platform::units`] keeps the scopes, in the order in
+    /// which Linux asks them (drivers/iommu/intel/dmar.c `dmar_register_drhd_unit`).
+    ///
+    /// ```
+    /// use fwspec::acpi::dmar::{Builder, Dmar};
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(46);
+    /// table.unit(0, 0xfed9_0000).endpoint(0, [(2, 0)]).bridge(0, [(0x1c, 0)]);
+    /// table.unit(0, 0xfed9_1000).include_all();
+    /// let map = IdMap::build(&Dmar::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let answer = |function: &str| match map.resolve(function.parse().unwrap()) {
+    ///     Ok(stream) => map.iommu_label(stream.iommu).unwrap().to_string(),
+    ///     Err(reason) => reason.to_string(),
+    /// };
+    /// assert_eq!(answer("00:02.0"), "DMAR+0x30");
+    /// assert_eq!(answer("00:1f.0"), "DMAR+0x50");
+    /// assert_eq!(answer("01:00.0"), "which unit translates 0x100 depends on the bridges above it: give the machine's PCI functions too");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn platform(&self) -> Platform {
+        let mut lowering = Lowering {
+            platform: Platform { source: Some(self.sdt().source()), ..Platform::default() },
+            listed: Vec::new(),
+            all: Vec::new(),
+            devices: Vec::new(),
+            namespace: Vec::new(),
+            seen: BTreeSet::new(),
+        };
+        lowering.platform.skipped.extend(self.sdt().checksum_error());
+        if self.host_address_width() < MIN_WIDTH {
+            let width = self.host_address_width();
+            lowering.refuse(RefusedFor::HostAddressWidth(width), self.sdt().source().at(36));
+        }
+        for structure in self.structures() {
+            match structure {
+                Ok(structure) => match structure.body() {
+                    Ok(body) => lowering.structure(structure.at(), body),
+                    Err(error) => lowering.platform.skipped.push(error),
+                },
+                Err(error) => {
+                    lowering.platform.skipped.push(error);
+                    // A structure of no length is where Linux ends the walk without a word.
+                    if error.kind != ErrorKind::NodeLengthZero {
+                        lowering.refuse(RefusedFor::StructureOverrun, error.at);
+                    }
+                }
+            }
+        }
+        lowering.finish()
+    }
+}
+
+struct Lowering<'a> {
+    platform: Platform,
+    /// Units that list what they are for, and those for all of a segment, in table order.
+    listed: Vec<ScopedUnit>,
+    all: Vec<ScopedUnit>,
+    devices: Vec<(At, Andd<'a>)>,
+    /// Namespace devices by number and the ID that they send with, with their unit's offset.
+    namespace: Vec<(u8, RequesterId, u32)>,
+    /// Units by segment and registers: Linux takes the first of each (`dmar_find_dmaru`).
+    seen: BTreeSet<(Segment, u64)>,
+}
+
+impl<'a> Lowering<'a> {
+    fn skip(&mut self, kind: ErrorKind, at: At) {
+        self.platform.skipped.push(Error { kind, at });
+    }
+
+    fn refuse(&mut self, why: RefusedFor, at: At) {
+        self.skip(ErrorKind::DriverRefuses(why), at);
+    }
+
+    fn structure(&mut self, at: At, body: Body<'a>) {
+        match body {
+            Body::Drhd(unit) => self.unit(at, unit),
+            Body::Rmrr(memory) => {
+                let scopes = self.scopes(memory.scopes, |_, _| {});
+                let length = memory.limit.wrapping_sub(memory.base).wrapping_add(1);
+                let offset = at.offset.saturating_add(8);
+                self.platform.reserved.push(Reserved {
+                    origin: Origin::acpi(Format::Dmar, at),
+                    streams: Vec::new(),
+                    requester: None,
+                    functions: Vec::new(),
+                    scopes: Some((memory.segment, scopes)),
+                    regions: alloc::vec![Region { base: memory.base, length, offset }],
+                    kind: RegionKind::Direct,
+                    protection: Protection::default(),
+                });
+            }
+            Body::Atsr(ports) => {
+                let all = ports.all_ports();
+                self.ats(at, ports.segment, AtsKind::Ports { all }, ports.scopes);
+            }
+            Body::Satc(caches) => {
+                let required = caches.atc_required();
+                self.ats(at, caches.segment, AtsKind::Integrated { required }, caches.scopes);
+            }
+            Body::Andd(device) if !device.path.is_terminated() => {
+                self.skip(ErrorKind::PathUnterminated(saturate(device.path.bytes().len())), at);
+                self.refuse(RefusedFor::DeviceName, at);
+            }
+            Body::Andd(device) => self.devices.push((at, device)),
+            Body::Rhsa(_) | Body::Sidp(_) => {}
+            Body::Unknown(number) => self.skip(ErrorKind::StructureType(number), at),
+        }
+    }
+
+    fn unit(&mut self, at: At, unit: Drhd<'_>) {
+        if !self.seen.insert((unit.segment, unit.base)) {
+            return self.skip(ErrorKind::UnitTwice(unit.base), at);
+        }
+        let iommu = IommuIndex::at(self.platform.iommus.len());
+        let origin = Origin::acpi(Format::Dmar, at);
+        self.platform.iommus.push(Iommu::new(origin, IommuKind::VtD, Some(unit.base)));
+        let mut namespace = Vec::new();
+        let include_all = unit.include_all();
+        let scopes = self.scopes(unit.scopes, |number, rid| namespace.push((number, rid, at.offset)));
+        self.namespace.append(&mut namespace);
+        let scoped = ScopedUnit { iommu, segment: unit.segment, include_all, scopes, offset: at.offset };
+        if include_all { self.all.push(scoped) } else { self.listed.push(scoped) }
+    }
+
+    fn ats(&mut self, at: At, segment: Segment, kind: AtsKind, scopes: Scopes<'_>) {
+        let scopes = self.scopes(scopes, |_, _| {});
+        self.platform.ats.push(AtsScope { origin: Origin::acpi(Format::Dmar, at), segment, kind, scopes });
+    }
+
+    /// The functions that scopes name. `namespace` is told the others: their number, and the ID that they send with.
+    fn scopes(&mut self, scopes: Scopes<'_>, mut namespace: impl FnMut(u8, RequesterId)) -> Vec<Scope> {
+        let mut found = Vec::new();
+        for scope in scopes {
+            let scope = match scope {
+                Ok(scope) => scope,
+                Err(error) => {
+                    self.platform.skipped.push(error);
+                    break;
+                }
+            };
+            let kind = match scope.scope_type() {
+                ScopeType::Endpoint => ScopeKind::Endpoint,
+                ScopeType::Bridge => ScopeKind::Bridge,
+                ScopeType::Namespace => {
+                    if let Some(rid) = scope.hops().next().and_then(|hop| hop.on(scope.start_bus())) {
+                        namespace(scope.enumeration_id(), rid);
+                    }
+                    continue;
+                }
+                ScopeType::IoApic | ScopeType::Hpet | ScopeType::Unknown(_) => continue,
+            };
+            let path: Option<Vec<u8>> = scope.hops().map(|hop| Some(hop.on(0)?.devfn())).collect();
+            // A number that no device or function has matches none.
+            let Some(path) = path.filter(|path| !path.is_empty()) else { continue };
+            let (bus, offset) = (scope.start_bus(), scope.at().offset);
+            found.push(Scope { kind, bus, path: path.into_boxed_slice(), offset });
+        }
+        found
+    }
+
+    fn finish(mut self) -> Platform {
+        let refused =
+            self.platform.skipped.iter().any(|error| matches!(error.kind, ErrorKind::DriverRefuses(_)));
+        for iommu in self.platform.iommus.iter_mut().filter(|_| refused) {
+            iommu.available = false;
+        }
+        // The order in which Linux asks them: the last listed first, then those for all.
+        self.listed.reverse();
+        self.listed.append(&mut self.all);
+        self.platform.units = core::mem::take(&mut self.listed);
+        self.hosts();
+        self.components();
+        self.platform.skipped.shrink_to_fit();
+        self.platform
+    }
+
+    /// A host for each segment that has a unit.
+    fn hosts(&mut self) {
+        let mut segments: BTreeMap<Segment, Vec<&ScopedUnit>> = BTreeMap::new();
+        for unit in &self.platform.units {
+            segments.entry(unit.segment).or_default().push(unit);
+        }
+        let source = self.platform.source;
+        let host = |(segment, units): (Segment, Vec<&ScopedUnit>)| {
+            let first = units.iter().map(|unit| unit.offset).min().unwrap_or_default();
+            let table = IdTable { mappings: known(&units), ..IdTable::default() };
+            let bus = IdBus {
+                kind: BusKind::Pci { segment, assumed: false, first_bus: 0, last_bus: u8::MAX },
+                streams: Some(table),
+                msi: MsiRoute::Absent,
+                ats: false,
+                pri: None,
+            };
+            let at = source.unwrap_or(crate::Source::DMAR).at(first);
+            Requester::new(Origin::acpi(Format::Dmar, at), RequesterKind::Bus(bus))
+        };
+        let hosts: Vec<_> = segments.into_iter().map(host).collect();
+        self.platform.requesters.extend(hosts);
+    }
+
+    /// The namespace devices that a scope gives an ID.
+    fn components(&mut self) {
+        for (at, device) in core::mem::take(&mut self.devices) {
+            // Linux asks the units in their order (`dmar_acpi_insert_dev_scope`).
+            let found = self.platform.units.iter().find_map(|unit| {
+                let scopes = self.namespace.iter();
+                let mut of_unit =
+                    scopes.filter(|(number, _, at)| *number == device.device_number && *at == unit.offset);
+                of_unit.next().map(|(_, rid, _)| (unit.iommu, *rid))
+            });
+            let Some((iommu, rid)) = found else {
+                self.skip(ErrorKind::NamespaceScope(device.device_number), at);
+                continue;
+            };
+            let (output, target) = (Output::Constant(u32::from(rid.0)), Target::Iommu(iommu));
+            let mapping = IdMapping { first: 0, last: 0, output, target, offset: at.offset };
+            let table = IdTable { mappings: alloc::vec![mapping], ..IdTable::default() };
+            let component = NamedComponent { path: device.path.to_string().into_boxed_str(), table };
+            self.platform
+                .requesters
+                .push(Requester::new(Origin::acpi(Format::Dmar, at), RequesterKind::Component(component)));
+        }
+    }
+}
+
+/// The mappings of a segment's functions, as far as no topology is needed: the first that holds a function answers.
+fn known(units: &[&ScopedUnit]) -> Vec<IdMapping> {
+    let listed = || units.iter().enumerate().filter(|(_, unit)| !unit.include_all);
+    let scopes =
+        || listed().flat_map(|(order, unit)| unit.scopes.iter().map(move |scope| (order, unit, scope)));
+    // What is on a root bus is below no bridge: a scope that is not the function itself does not hold it.
+    let mut root_buses: BTreeSet<u8> = scopes().map(|(.., scope)| scope.bus).collect();
+    root_buses.insert(0);
+    let is_open = |scope: &Scope| scope.kind == ScopeKind::Bridge || scope.path.len() > 1;
+    let open = scopes().find(|(.., scope)| is_open(scope));
+    let mapping = |first: u16, last: u16, output, target, offset| IdMapping {
+        first: u32::from(first),
+        last: u32::from(last),
+        output,
+        target,
+        offset,
+    };
+    let mut mappings = Vec::new();
+    for (order, unit, scope) in scopes() {
+        let Some(RequesterId(rid)) = scope.function() else { continue };
+        let sure =
+            root_buses.contains(&RequesterId(rid).bus()) || open.is_none_or(|(first, ..)| order < first);
+        if sure {
+            let target = Target::Iommu(unit.iommu);
+            mappings.push(mapping(rid, rid, Output::Linear(u32::from(rid)), target, scope.offset));
+        }
+    }
+    if let Some((.., scope)) = open {
+        let mut next = Some(0_u8);
+        for root in root_buses.iter().copied().map(Some).chain([None]) {
+            // The buses from `next` up to the one before this root bus.
+            let last = root.map_or(Some(u8::MAX), |root| root.checked_sub(1));
+            if let (Some(first), Some(last)) = (next, last)
+                && first <= last
+            {
+                let [first, last] = [u16::from_be_bytes([first, 0]), u16::from_be_bytes([last, u8::MAX])];
+                mappings.push(mapping(first, last, Output::NeedsTopology, Target::Null, scope.offset));
+            }
+            next = root.and_then(|root| root.checked_add(1));
+        }
+    }
+    if let Some(all) = units.iter().find(|unit| unit.include_all) {
+        let target = Target::Iommu(all.iommu);
+        mappings.push(mapping(0, u16::MAX, Output::Linear(0), target, all.offset));
+    }
+    mappings
+}

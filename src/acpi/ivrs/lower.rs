@@ -1,0 +1,264 @@
+//! IVRS to [`Platform`]: units, a PCI host for each segment, the devices that it names by hardware ID, aliases and memory.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Block, Body, Devices, EntryKind, Ivhd, Ivmd, Ivrs};
+use crate::model::{
+    BusKind, Denied, Errno, FirmwareAlias, FunctionRange, GroupRule, HostedFunction, IdBus, IdMapping,
+    IdTable, Iommu, IommuIndex, IommuKind, MsiRoute, NamedComponent, Origin, Output, Protection, Region,
+    RegionKind, Requester, RequesterIndex, RequesterKind, Reserved, Target,
+};
+use crate::{At, Error, ErrorKind, Format, Platform, RefusedFor, RequesterId, Segment};
+
+impl Ivrs<'_> {
+    /// What the table says, as facts. What cannot be read is in [`Platform::skipped`].
+    ///
+    /// IVRS has no record of a PCI host; there is one here for each segment that has a unit. Its mappings stand in the reverse of their
+    /// order in the table, for the last entry of a function counts, and end at the last function that an entry names
+    /// (drivers/iommu/amd/init.c `set_dev_entry_from_acpi_range`, `find_last_devid_from_ivhd`).
+    ///
+    /// ```
+    /// use fwspec::RequesterId;
+    /// use fwspec::acpi::ivrs::{Builder, Ivrs};
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new();
+    /// table.unit(0x10, 0, RequesterId(2), 0xfeb8_0000).range(8..=0x3ff);
+    /// let map = IdMap::build(&Ivrs::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.stream_of("01:00.0".parse().unwrap()).unwrap().to_string(), "IVRS+0x30 0x100");
+    /// assert!(map.stream_of("04:00.0".parse().unwrap()).is_none());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn platform(&self) -> Platform {
+        let mut lowering = Lowering {
+            platform: Platform { source: Some(self.sdt().source()), ..Platform::default() },
+            segments: BTreeMap::new(),
+            components: Vec::new(),
+            settings: BTreeSet::new(),
+        };
+        if let Some(error) = self.sdt().checksum_error() {
+            lowering.platform.skipped.push(error);
+            lowering.refuse(RefusedFor::Checksum, error.at);
+        }
+        let wanted = self.unit_type();
+        for block in self.blocks() {
+            match block.and_then(|block| Ok((block, block.body()?))) {
+                Ok((block, Body::Ivhd(unit))) if wanted == Some(block.block_type()) => {
+                    lowering.unit(&block, &unit);
+                }
+                Ok((_, Body::Ivhd(_))) => {}
+                Ok((block, Body::Ivmd(memory))) => {
+                    if wanted == Some(block.block_type()) {
+                        lowering.refuse(RefusedFor::BlockType(block.block_type()), block.at());
+                    }
+                    lowering.memory(block.at(), &memory);
+                }
+                Ok((block, Body::Unknown(number))) => {
+                    if wanted == Some(number) {
+                        lowering.refuse(RefusedFor::BlockType(number), block.at());
+                    }
+                    lowering.skip(ErrorKind::NodeType(number), block.at());
+                }
+                Err(error) => lowering.platform.skipped.push(error),
+            }
+        }
+        lowering.finish()
+    }
+}
+
+/// A segment, as far as it is read.
+struct SegmentDraft {
+    at: At,
+    /// In table order.
+    mappings: Vec<IdMapping>,
+    /// The units, and the functions that they are.
+    own: Vec<(IommuIndex, RequesterId)>,
+    last_function: RequesterId,
+}
+
+struct Lowering {
+    platform: Platform,
+    segments: BTreeMap<Segment, SegmentDraft>,
+    components: Vec<Requester>,
+    /// Functions that have a data setting: one more for exactly the same does not count (`search_ivhd_dte_flags`).
+    settings: BTreeSet<(Segment, RequesterId, RequesterId)>,
+}
+
+impl Lowering {
+    fn skip(&mut self, kind: ErrorKind, at: At) {
+        self.platform.skipped.push(Error { kind, at });
+    }
+
+    fn refuse(&mut self, why: RefusedFor, at: At) {
+        self.skip(ErrorKind::DriverRefuses(why), at);
+    }
+
+    fn unit(&mut self, block: &Block<'_>, unit: &Ivhd<'_>) {
+        let (at, segment) = (block.at(), unit.segment);
+        let position = IommuIndex::at(self.platform.iommus.len());
+        let origin = Origin::acpi(Format::Ivrs, at);
+        let mut iommu = Iommu::new(origin, IommuKind::AmdVi, Some(unit.base));
+        iommu.group_rule = GroupRule::SharedIdOfNodes;
+        self.platform.iommus.push(iommu);
+        match unit.last_function() {
+            Ok(Some(last)) => {
+                let draft = self.segment(segment, at);
+                draft.last_function = draft.last_function.max(last);
+            }
+            Ok(None) => self.refuse(RefusedFor::NoFunction, at),
+            // It is met again below.
+            Err(_) => {}
+        }
+        self.segment(segment, at).own.push((position, block.device_id()));
+        for claim in unit.claims(block.block_type()) {
+            let claim = match claim {
+                Ok(claim) => claim,
+                Err(error) => {
+                    self.platform.skipped.push(error);
+                    break;
+                }
+            };
+            let (first, last) = (claim.first, claim.last);
+            if let Some(alias) = claim.alias.filter(|_| first <= last) {
+                let origin = Origin::acpi(Format::Ivrs, claim.at);
+                self.platform.aliases.push(FirmwareAlias { origin, segment, first, last, alias });
+            }
+            if first > last || claim.data != 0 && !self.settings.insert((segment, first, last)) {
+                continue;
+            }
+            let mapping = IdMapping {
+                first: u32::from(first.0),
+                last: u32::from(last.0),
+                output: Output::Linear(u32::from(first.0)),
+                target: Target::Iommu(position),
+                offset: claim.at.offset,
+            };
+            self.segment(segment, at).mappings.push(mapping);
+        }
+        self.acpi_devices(block.block_type(), unit, position);
+    }
+
+    fn segment(&mut self, segment: Segment, at: At) -> &mut SegmentDraft {
+        let zero = RequesterId(0);
+        let empty = || SegmentDraft { at, mappings: Vec::new(), own: Vec::new(), last_function: zero };
+        self.segments.entry(segment).or_insert_with(empty)
+    }
+
+    /// The devices of the namespace that a unit names by hardware ID.
+    fn acpi_devices(&mut self, block_type: u8, unit: &Ivhd<'_>, iommu: IommuIndex) {
+        for entry in unit.entries.clone().map_while(Result::ok).filter(|_| block_type == 0x40) {
+            let EntryKind::Acpi { hardware_id, unique_id_format, unique_id, .. } = entry.kind() else {
+                continue;
+            };
+            let Some(path) = device_name(hardware_id, unique_id_format, unique_id) else { continue };
+            let mapping = IdMapping {
+                first: 0,
+                last: 0,
+                output: Output::Constant(u32::from(entry.device_id().0)),
+                target: Target::Iommu(iommu),
+                offset: entry.at().offset,
+            };
+            let table = IdTable { mappings: alloc::vec![mapping], ..IdTable::default() };
+            let component = NamedComponent { path: path.into_boxed_str(), table };
+            let origin = Origin::acpi(Format::Ivrs, entry.at());
+            self.components.push(Requester::new(origin, RequesterKind::Component(component)));
+        }
+    }
+
+    fn memory(&mut self, at: At, memory: &Ivmd) {
+        if !memory.is_mapped() {
+            return self.skip(ErrorKind::MemoryUnused(memory.flags), at);
+        }
+        let (first, last) = match memory.devices {
+            Devices::All => (RequesterId(0), RequesterId(u16::MAX)),
+            Devices::One(one) => (one, one),
+            Devices::Range(first, last) => (first, last),
+        };
+        let denied = match memory.access() {
+            (true, true) => Denied::Nothing,
+            (false, true) => Denied::Read,
+            (true, false) => Denied::Write,
+            (false, false) => Denied::Both,
+        };
+        self.platform.reserved.push(Reserved {
+            origin: Origin::acpi(Format::Ivrs, at),
+            streams: Vec::new(),
+            requester: None,
+            functions: alloc::vec![FunctionRange { segment: memory.segment, first, last }],
+            scopes: None,
+            regions: alloc::vec![Region {
+                base: memory.start,
+                length: memory.length,
+                offset: at.offset.saturating_add(16),
+            }],
+            kind: RegionKind::Direct,
+            protection: Protection { denied, ..Protection::default() },
+        });
+    }
+
+    fn finish(self) -> Platform {
+        let Lowering { mut platform, segments, components, .. } = self;
+        let refused = platform.skipped.iter().any(|error| matches!(error.kind, ErrorKind::DriverRefuses(_)));
+        for iommu in platform.iommus.iter_mut().filter(|_| refused) {
+            iommu.available = false;
+        }
+        for (segment, draft) in segments {
+            let host = RequesterIndex::at(platform.requesters.len());
+            for (iommu, function) in &draft.own {
+                if let Some(iommu) = platform.iommus.get_mut(iommu.position()) {
+                    iommu.function = Some(HostedFunction { host, rid: *function });
+                }
+            }
+            let table = IdTable { mappings: mappings(&draft), ..IdTable::default() };
+            let bus = IdBus {
+                kind: BusKind::Pci { segment, assumed: false, first_bus: 0, last_bus: u8::MAX },
+                streams: Some(table),
+                msi: MsiRoute::Absent,
+                ats: false,
+                pri: None,
+            };
+            let origin = Origin::acpi(Format::Ivrs, draft.at);
+            platform.requesters.push(Requester::new(origin, RequesterKind::Bus(bus)));
+        }
+        platform.requesters.extend(components);
+        platform.skipped.shrink_to_fit();
+        platform
+    }
+}
+
+/// The first that holds a function answers: the functions that units are first, which no unit translates, then the last entry.
+fn mappings(draft: &SegmentDraft) -> Vec<IdMapping> {
+    let own = draft.own.iter().map(|(_, own)| IdMapping {
+        first: u32::from(own.0),
+        last: u32::from(own.0),
+        output: Output::Errno(Errno::NoDevice),
+        target: Target::Null,
+        offset: draft.at.offset,
+    });
+    let end = u32::from(draft.last_function.0);
+    let claimed = draft.mappings.iter().rev().filter(|mapping| mapping.first <= end);
+    own.chain(claimed.map(|mapping| IdMapping { last: mapping.last.min(end), ..*mapping })).collect()
+}
+
+/// What Linux calls a device of the namespace: its hardware ID, and its unique ID where it has one (`ivrs_acpihid=HID:UID`). `None` for
+/// one without a hardware ID, which Linux passes over.
+fn device_name(hardware_id: &[u8], unique_id_format: u8, unique_id: &[u8]) -> Option<String> {
+    let text = |bytes: &[u8]| -> String {
+        let bytes = bytes.iter().take_while(|byte| **byte != 0);
+        bytes.map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '?' }).collect()
+    };
+    let mut name = Some(text(hardware_id)).filter(|name| !name.is_empty())?;
+    let unique_id = match unique_id_format {
+        // Linux takes the first byte (`init_iommu_from_acpi`).
+        1 => unique_id.first().map(|byte| alloc::format!("{byte}")),
+        2 => Some(text(unique_id)).filter(|id| !id.is_empty()),
+        _ => None,
+    };
+    if let Some(unique_id) = unique_id {
+        name.push(':');
+        name.push_str(&unique_id);
+    }
+    Some(name)
+}

@@ -1,0 +1,400 @@
+//! What only a DMAR or an IVRS can have wrong.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use super::Code;
+use super::collect::{Bytes, Findings};
+use crate::acpi::dmar::{self, Dmar, ScopeType};
+use crate::acpi::ivrs::{self, EntryKind, Ivrs};
+use crate::bytes::saturate;
+use crate::group::DeviceKey;
+use crate::map::GivesUp;
+use crate::model::{AtsKind, Denied, Reserved, Scope};
+use crate::pci::{Alias, Header, PortType};
+use crate::{Bdf, ErrorKind, Groups, IdMap, IommuKind, Platform, RequesterId, Segment};
+
+/// The last byte of a page, as a mask.
+const IN_PAGE: u64 = 0xfff;
+
+/// The code of a record of a DMAR that could not be read.
+pub(super) fn skipped_in_dmar(kind: &ErrorKind) -> Option<(Code, u32)> {
+    Some(match kind {
+        ErrorKind::StructureType(_) => (Code::DmarStructureType, 4),
+        ErrorKind::ScopeLength(_) => (Code::DmarScopeLength, 2),
+        ErrorKind::ScopeOverrun { .. } => (Code::DmarScopeOverrun, 2),
+        // The rest of a structure that is too short for a scope.
+        ErrorKind::Truncated { need: 6, .. } => (Code::DmarScopeOverrun, 1),
+        ErrorKind::UnitTwice(_) => (Code::DmarUnitRepeated, 16),
+        ErrorKind::NamespaceScope(_) => (Code::DmarNamespaceScope, 8),
+        ErrorKind::PathUnterminated(_) => return None,
+        ErrorKind::DriverRefuses(_) => (Code::DmarRefused, 4),
+        ErrorKind::Truncated { .. } | ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => return None,
+        _ => (Code::DmarUnreadable, 4),
+    })
+}
+
+/// The code of a record of an IVRS that could not be read.
+pub(super) fn skipped_in_ivrs(kind: &ErrorKind) -> Option<(Code, u32)> {
+    Some(match kind {
+        ErrorKind::NodeType(_) => (Code::IvrsBlockType, 1),
+        ErrorKind::EntryType(_) => (Code::IvrsEntryType, 1),
+        ErrorKind::EntryOverrun { .. } => (Code::IvrsEntryOverrun, 1),
+        ErrorKind::MemoryUnused(_) => (Code::IvrsRegionUnused, 32),
+        ErrorKind::DriverRefuses(_) => (Code::IvrsRefused, 4),
+        ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => return None,
+        _ => (Code::IvrsUnreadable, 4),
+    })
+}
+
+/// Offsets of the structures of a DMAR.
+pub(super) fn structures(table: &Dmar<'_>) -> Vec<u32> {
+    table.structures().map_while(Result::ok).map(|structure| structure.at().offset).collect()
+}
+
+pub(super) fn dmar(table: &Dmar<'_>, platform: &Platform, findings: &mut Findings) {
+    if platform.iommus.is_empty() {
+        let at = Bytes { subject: 0, offset: 0, len: 0 };
+        findings.add(Code::DmarNoUnit, at, format_args!("the table has no remapping hardware unit"));
+    }
+    let registers: BTreeSet<u64> = platform.iommus.iter().filter_map(|iommu| iommu.base).collect();
+    let mut for_all: BTreeMap<Segment, u32> = BTreeMap::new();
+    for structure in table.structures().map_while(Result::ok) {
+        let offset = structure.at().offset;
+        let at = |len| Bytes { subject: offset, offset, len };
+        let Ok(body) = structure.body() else { continue };
+        match &body {
+            dmar::Body::Drhd(unit) => {
+                let before = for_all.get(&unit.segment).copied();
+                if let Some(before) = before {
+                    let message = format_args!(
+                        "the unit comes after that at {before:#x}, which is for all devices of segment {}",
+                        unit.segment
+                    );
+                    findings.add(Code::DmarAllNotLast, at(16), message);
+                }
+                if unit.include_all() {
+                    for_all.entry(unit.segment).or_insert(offset);
+                }
+            }
+            dmar::Body::Rmrr(memory) => region(memory, at(24), findings),
+            dmar::Body::Rhsa(affinity) if !registers.contains(&affinity.base) => {
+                let message = format_args!("no unit has registers at {:#x}", affinity.base);
+                findings.add(Code::DmarAffinity, at(20), message);
+            }
+            _ => {}
+        }
+        for scope in body.scopes().into_iter().flatten().map_while(Result::ok) {
+            let len = u32::from(scope.length());
+            let at = Bytes { subject: offset, offset: scope.at().offset, len };
+            if scope.has_odd_byte() || scope.hops().len() == 0 {
+                let message =
+                    format_args!("the device scope is {len} bytes long: 6, and not two for each hop");
+                findings.add(Code::DmarScopeOdd, at, message);
+            }
+            if let ScopeType::Unknown(number) = scope.scope_type() {
+                findings.add(
+                    Code::DmarScopeNumber,
+                    at,
+                    format_args!("device scope type {number} is not defined"),
+                );
+            }
+            if let Some(hop) = scope.hops().find(|hop| hop.on(0).is_none()) {
+                let message = format_args!("no PCI function is {hop}: the device scope names none");
+                findings.add(Code::DmarScopeNumber, at, message);
+            }
+        }
+    }
+}
+
+fn region(memory: &dmar::Rmrr<'_>, at: Bytes, findings: &mut Findings) {
+    let (base, limit) = (memory.base, memory.limit);
+    if limit <= base {
+        let message = format_args!("the region ends at {limit:#x}, and starts at {base:#x}");
+        findings.add(Code::DmarRegionBackwards, at, message);
+    }
+    if base & IN_PAGE != 0 || limit & IN_PAGE != IN_PAGE {
+        let message = format_args!("{base:#x} to {limit:#x} are not whole pages of 4 KiB");
+        findings.add(Code::DmarRegionUnaligned, at, message);
+    }
+    let mut names = alloc::string::String::new();
+    for scope in memory.scopes.clone().map_while(Result::ok) {
+        if !names.is_empty() {
+            names.push_str(", ");
+        }
+        names.push_str(&alloc::format!("{scope}"));
+    }
+    let message = format_args!("{base:#x} to {limit:#x} are mapped one to one for {names}");
+    findings.add(Code::DmarRegion, at, message);
+}
+
+pub(super) fn ivrs(table: &Ivrs<'_>, platform: &Platform, findings: &mut Findings) {
+    for alias in &platform.aliases {
+        let (first, last, alias_of) = (alias.first, alias.last, alias.alias);
+        let buses = first.bus()..=last.bus();
+        if buses != (alias_of.bus()..=alias_of.bus()) {
+            let offset = alias.origin.at.offset;
+            let at = Bytes { subject: offset, offset, len: 4 };
+            let message = format_args!("{first} to {last} send as {alias_of}, which is on another bus");
+            findings.add(Code::IvrsAliasBus, at, message);
+        }
+    }
+    for reserved in &platform.reserved {
+        memory(reserved, findings);
+    }
+    let mut by_type: BTreeMap<u8, Claimed> = BTreeMap::new();
+    for block in table.blocks().map_while(Result::ok) {
+        let Ok(ivrs::Body::Ivhd(unit)) = block.body() else { continue };
+        ranges(block.at().offset, &unit, findings);
+        let claimed = by_type.entry(block.block_type()).or_default();
+        for claim in unit.claims(block.block_type()).map_while(Result::ok) {
+            claimed.add(unit.segment, claim.first, claim.last, unit.base);
+        }
+        // Entries for namespace devices are of one type only.
+        claimed.offset = claimed.offset.or(Some(block.at().offset));
+    }
+    disagreement(table, &by_type, findings);
+}
+
+fn memory(reserved: &Reserved, findings: &mut Findings) {
+    let offset = reserved.origin.at.offset;
+    let at = Bytes { subject: offset, offset, len: 32 };
+    let Some((region, functions)) = reserved.regions.first().zip(reserved.functions.first()) else { return };
+    let (first, last) = (functions.first, functions.last);
+    let (start, length) = (region.base, region.length);
+    if reserved.protection.denied == Denied::Both {
+        let message = format_args!(
+            "{length:#x} bytes at {start:#x} are to be mapped for {first} to {last}, which may neither read nor write them"
+        );
+        findings.add(Code::IvrsRegionDenied, at, message);
+    }
+    let message = format_args!("{length:#x} bytes at {start:#x} are mapped one to one for {first} to {last}");
+    findings.add(Code::IvrsRegion, at, message);
+}
+
+/// Ranges that end before they begin, or do not begin.
+fn ranges(subject: u32, unit: &ivrs::Ivhd<'_>, findings: &mut Findings) {
+    let mut start = None;
+    for entry in unit.entries.clone().map_while(Result::ok) {
+        let at = Bytes { subject, offset: entry.at().offset, len: 4 };
+        match entry.kind() {
+            EntryKind::RangeStart
+            | EntryKind::AliasRangeStart { .. }
+            | EntryKind::ExtendedRangeStart { .. } => start = Some(entry.device_id()),
+            EntryKind::RangeEnd => match start.take() {
+                None => {
+                    let message = format_args!("a range ends at {} that has not begun", entry.device_id());
+                    findings.add(Code::IvrsRangeBackwards, at, message);
+                }
+                Some(first) if entry.device_id() < first => {
+                    let message = format_args!("a range goes from {first} to {}", entry.device_id());
+                    findings.add(Code::IvrsRangeBackwards, at, message);
+                }
+                Some(_) => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+/// What the blocks of one type claim.
+#[derive(Default)]
+struct Claimed {
+    /// Registers of the unit that has each function, the first one and the number of the last plus one of each range.
+    ranges: Vec<(Segment, RequesterId, RequesterId, u64)>,
+    offset: Option<u32>,
+}
+
+impl Claimed {
+    fn add(&mut self, segment: Segment, first: RequesterId, last: RequesterId, base: u64) {
+        if first <= last {
+            self.ranges.push((segment, first, last, base));
+        }
+    }
+
+    /// The unit of a function: the last claim counts.
+    fn unit_of(&self, segment: Segment, rid: RequesterId) -> Option<u64> {
+        let mut claims = self.ranges.iter().rev();
+        let holds = |(of, first, last, _): &&(Segment, RequesterId, RequesterId, u64)| {
+            *of == segment && (*first..=*last).contains(&rid)
+        };
+        claims.find(holds).map(|(.., base)| *base)
+    }
+}
+
+/// Ranges whose edges are compared at most: each is looked up in the list of each type.
+const MAX_COMPARED: usize = 512;
+
+/// The first function of which the type that counts and another one say different things.
+fn disagreement(table: &Ivrs<'_>, by_type: &BTreeMap<u8, Claimed>, findings: &mut Findings) {
+    let Some(wanted) = table.unit_type() else { return };
+    let Some(counts) = by_type.get(&wanted) else { return };
+    for (block_type, other) in by_type.iter().filter(|(block_type, _)| **block_type != wanted) {
+        let all = || counts.ranges.iter().chain(&other.ranges).take(MAX_COMPARED);
+        let edges = all().flat_map(|(segment, first, last, _)| {
+            let after = last.0.checked_add(1).map(RequesterId);
+            [Some((*segment, *first)), after.map(|after| (*segment, after))].into_iter().flatten()
+        });
+        let edges: BTreeSet<(Segment, RequesterId)> = edges.collect();
+        let differs = |(segment, rid): &(Segment, RequesterId)| {
+            counts.unit_of(*segment, *rid) != other.unit_of(*segment, *rid)
+        };
+        if let Some((segment, rid)) = edges.into_iter().find(differs) {
+            let offset = other.offset.unwrap_or_default();
+            let says = |claimed: &Claimed| match claimed.unit_of(segment, rid) {
+                Some(base) => alloc::format!("the unit at {base:#x}"),
+                None => alloc::string::String::from("no unit"),
+            };
+            let message = format_args!(
+                "{segment}:{rid} has {} by blocks of type {wanted:#x}, which count, and {} by those of type {block_type:#x}",
+                says(counts),
+                says(other)
+            );
+            findings.add(Code::IvrsTypesDisagree, Bytes { subject: offset, offset, len: 4 }, message);
+        }
+    }
+}
+
+/// What the devices that are there show.
+pub(super) fn machine(groups: &Groups, platform: &Platform, findings: &mut Findings) {
+    let Some(map) = groups.map() else { return };
+    if map.has_scopes() {
+        let named = Named::of(groups);
+        scope_types(groups, map, findings);
+        empty_units(platform, &named, findings);
+        bridges_left_out(groups, map, findings);
+        ports(groups, platform, &named, findings);
+        own_buses(platform, &named, findings);
+    }
+    let functions: BTreeSet<Bdf> = groups.topology().iter().map(|(bdf, _)| bdf).collect();
+    for (function, iommu) in platform.iommu_functions().filter(|(_, iommu)| iommu.kind == IommuKind::AmdVi) {
+        if !functions.is_empty() && !functions.contains(&function) {
+            let offset = iommu.origin.at.offset;
+            let at = Bytes { subject: offset, offset, len: 6 };
+            findings.add(
+                Code::IvrsUnitAbsent,
+                at,
+                format_args!("the unit is said to be {function}, where no function is"),
+            );
+        }
+    }
+}
+
+/// The functions that are there, by the ways in which a scope can name them.
+struct Named {
+    /// By the whole way down from the root bus.
+    whole: BTreeMap<(Segment, u8, Vec<u8>), Bdf>,
+    /// Those which are below a bridge.
+    below: BTreeSet<Bdf>,
+}
+
+impl Named {
+    fn of(groups: &Groups) -> Named {
+        let mut named = Named { whole: BTreeMap::new(), below: BTreeSet::new() };
+        let physical = groups.topology().iter().filter(|(_, function)| !function.virtual_function);
+        for (bdf, _) in physical {
+            let Some(path) = groups.path_to(bdf) else { continue };
+            let Some(root) = path.hops.first() else { continue };
+            let devfns = path.hops.iter().map(|hop| hop.devfn()).collect();
+            named.whole.insert((bdf.segment, root.bus(), devfns), bdf);
+            if path.hops.len() > 1 {
+                named.below.insert(bdf);
+            }
+        }
+        named
+    }
+
+    /// The function that a scope names, and whether by the bus of the function itself.
+    fn by(&self, segment: Segment, scope: &Scope) -> Option<(Bdf, bool)> {
+        if let Some(found) = self.whole.get(&(segment, scope.bus, scope.path.to_vec())) {
+            return Some((*found, false));
+        }
+        let bdf = Bdf { segment, rid: scope.function()? };
+        self.below.contains(&bdf).then_some((bdf, true))
+    }
+}
+
+/// The bytes of a scope.
+fn of_scope(subject: u32, scope: &Scope) -> Bytes {
+    let path = saturate(scope.path.len()).saturating_mul(2);
+    Bytes { subject, offset: scope.offset, len: path.saturating_add(6) }
+}
+
+fn scope_types(groups: &Groups, map: &IdMap, findings: &mut Findings) {
+    for (bdf, function) in groups.topology().iter().filter(|(_, function)| !function.virtual_function) {
+        let Some((GivesUp::ScopeType, offset)) = groups.path_to(bdf).and_then(|path| map.gives_up(&path))
+        else {
+            continue;
+        };
+        let (is, says) = match function.header {
+            Header::Device => ("no bridge", "bridge"),
+            _ => ("a bridge", "endpoint"),
+        };
+        let message =
+            format_args!("{bdf} is {is}, and the device scope says {says}: Linux uses no unit at all");
+        let finding = findings.add(Code::DmarScopeType, Bytes { subject: 0, offset, len: 8 }, message);
+        finding.into_iter().for_each(|finding| finding.device = Some(DeviceKey::Pci(bdf)));
+    }
+}
+
+fn empty_units(platform: &Platform, named: &Named, findings: &mut Findings) {
+    for unit in platform.units.iter().filter(|unit| !unit.include_all && !unit.scopes.is_empty()) {
+        if unit.scopes.iter().all(|scope| named.by(unit.segment, scope).is_none()) {
+            let at = Bytes { subject: unit.offset, offset: unit.offset, len: 16 };
+            let message =
+                format_args!("none of the {} devices that the unit lists is there", unit.scopes.len());
+            findings.add(Code::DmarUnitEmpty, at, message);
+        }
+    }
+}
+
+/// Linux writes the entries of all of a function's requester IDs, those that bridges add by the record of the bridge.
+fn bridges_left_out(groups: &Groups, map: &IdMap, findings: &mut Findings) {
+    let translated =
+        |bdf: Bdf| groups.placement(bdf.into()).is_ok_and(|placement| placement.fwspec.is_some());
+    for (bdf, _) in groups.topology().iter() {
+        let by_bridge = |alias: &Alias| alias.by != bdf && !translated(alias.by);
+        if !translated(bdf) {
+            continue;
+        }
+        let Some(bridge) = groups.aliases(bdf).find(by_bridge).map(|alias| alias.by) else { continue };
+        let offset = groups.path_of(bdf).and_then(|path| map.scoped(&path)).map_or(0, |scoped| scoped.offset);
+        let message = format_args!(
+            "{bdf} is translated, and {bridge}, which sends in its place, is not: Linux dies of that at boot"
+        );
+        let finding =
+            findings.add(Code::DmarBridgeLeftOut, Bytes { subject: offset, offset, len: 8 }, message);
+        finding.into_iter().for_each(|finding| finding.device = Some(DeviceKey::Pci(bdf)));
+    }
+}
+
+fn ports(groups: &Groups, platform: &Platform, named: &Named, findings: &mut Findings) {
+    for ats in platform.ats.iter().filter(|ats| matches!(ats.kind, AtsKind::Ports { .. })) {
+        for scope in &ats.scopes {
+            let Some((bdf, _)) = named.by(ats.segment, scope) else { continue };
+            if groups.topology().get(bdf).is_some_and(|function| !function.is(PortType::RootPort)) {
+                let at = of_scope(ats.origin.at.offset, scope);
+                findings.add(Code::DmarPort, at, format_args!("{bdf} is no root port"));
+            }
+        }
+    }
+}
+
+fn own_buses(platform: &Platform, named: &Named, findings: &mut Findings) {
+    let units = platform.units.iter().map(|unit| (unit.segment, unit.offset, &unit.scopes));
+    let memory = platform.reserved.iter().filter_map(|reserved| {
+        let (segment, scopes) = reserved.scopes.as_ref()?;
+        Some((*segment, reserved.origin.at.offset, scopes))
+    });
+    let ats = platform.ats.iter().map(|ats| (ats.segment, ats.origin.at.offset, &ats.scopes));
+    for (segment, subject, scopes) in units.chain(memory).chain(ats) {
+        for scope in scopes {
+            if let Some((bdf, true)) = named.by(segment, scope) {
+                let message =
+                    format_args!("the path {scope} starts on the bus of {bdf}, which is below a bridge");
+                findings.add(Code::DmarOwnBus, of_scope(subject, scope), message);
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Which unit a function has, where firmware names functions by the way down to them (DMAR); the aliases that firmware gives (IVRS).
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use super::index::Index;
+use super::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
+use crate::bytes::saturate;
+use crate::model::{IdMapping, IommuIndex, IommuKind, Output, Scope, ScopeKind, ScopedUnit, Target};
+use crate::{At, Bdf, Platform, RequesterId, Segment, Source, StreamId};
+
+/// The scopes of all units.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ScopeIndex {
+    /// IOMMU, segment and offset of the units, in the order in which Linux asks them; and whether one is for the rest of its segment.
+    units: Vec<(IommuIndex, Segment, u32, bool)>,
+    /// The scopes of units that list what they are for, sorted.
+    named: Vec<Named>,
+    /// The scopes of other records, sorted: the unit of those is 0.
+    others: Vec<Named>,
+    /// Aliases by segment, and the table that gives them.
+    aliases: BTreeMap<Segment, Index>,
+    alias_source: Option<Source>,
+    /// Functions which Linux cannot map a region for, by segment.
+    unmappable: Vec<(Segment, RequesterId, RequesterId, u32)>,
+}
+
+/// A scope: sorted by what it names, so that one search finds the unit that Linux asks first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    segment: Segment,
+    bus: u8,
+    path: Box<[u8]>,
+    kind: ScopeKind,
+    /// Position among the units.
+    unit: u32,
+    offset: u32,
+}
+
+/// The unit of a function, and the record that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scoped {
+    /// The IOMMU.
+    pub iommu: IommuIndex,
+    /// Byte offset of the record: the device scope, or the unit for the rest of the segment.
+    pub offset: u32,
+    /// The function that the scope names: the function itself, or a bridge above it. `None` for the unit of the rest.
+    pub named: Option<RequesterId>,
+}
+
+/// A PCI function as scopes see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FunctionPath {
+    /// Its segment.
+    pub segment: Segment,
+    /// The bridges above it, that on the root bus first, and the function: the physical function of a virtual one.
+    pub hops: Vec<RequesterId>,
+    /// It has the header of a bridge.
+    pub is_bridge: bool,
+    /// Its class code, 24 bits.
+    pub class: u32,
+}
+
+/// Why a VT-d or AMD driver gives up all of its units at boot, because a function is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GivesUp {
+    /// A device scope is of another type than the function's header (linux drivers/iommu/intel/dmar.c `dmar_insert_dev_scope`).
+    ScopeType,
+    /// Memory that the function may neither read nor write cannot be mapped for it (linux drivers/iommu/amd/init.c
+    /// `init_unity_map_range`, drivers/iommu/iommu.c `iommu_create_device_direct_mappings`).
+    NoAccess,
+}
+
+impl ScopeIndex {
+    pub(super) fn build(platform: &Platform) -> Self {
+        let unit = |unit: &ScopedUnit| (unit.iommu, unit.segment, unit.offset, unit.include_all);
+        let mut index =
+            ScopeIndex { units: platform.units.iter().map(unit).collect(), ..ScopeIndex::default() };
+        for (position, unit) in platform.units.iter().enumerate().filter(|(_, unit)| !unit.include_all) {
+            index.named.extend(named(unit.segment, saturate(position), &unit.scopes));
+        }
+        index.named.sort_unstable();
+        let memory = platform.reserved.iter().filter_map(|reserved| reserved.scopes.as_ref());
+        index.others.extend(memory.flat_map(|(segment, scopes)| named(*segment, 0, scopes)));
+        index.others.extend(platform.ats.iter().flat_map(|ats| named(ats.segment, 0, &ats.scopes)));
+        index.others.sort_unstable();
+        let mut aliases: BTreeMap<Segment, Vec<IdMapping>> = BTreeMap::new();
+        // The last one counts, and the first that holds a function answers.
+        for alias in platform.aliases.iter().rev() {
+            aliases.entry(alias.segment).or_default().push(IdMapping {
+                first: u32::from(alias.first.0),
+                last: u32::from(alias.last.0),
+                output: Output::Constant(u32::from(alias.alias.0)),
+                target: Target::Null,
+                offset: alias.origin.at.offset,
+            });
+        }
+        index.alias_source = platform.aliases.first().map(|alias| alias.origin.at.source);
+        index.aliases =
+            aliases.into_iter().map(|(segment, all)| (segment, Index::build(all, false))).collect();
+        for reserved in &platform.reserved {
+            let denied = reserved.protection.denied == crate::model::Denied::Both;
+            for range in reserved.functions.iter().filter(|_| denied) {
+                index.unmappable.push((range.segment, range.first, range.last, reserved.origin.at.offset));
+            }
+        }
+        index
+    }
+
+    fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// The first unit that covers the function, in the order in which Linux asks them (linux drivers/iommu/intel/iommu.c
+    /// `device_lookup_iommu`).
+    fn unit_of(&self, path: &FunctionPath) -> Option<Scoped> {
+        let hops = &path.hops;
+        let listed = (1..=hops.len()).filter_map(|end| {
+            let way = hops.get(..end)?;
+            let whole = end == hops.len();
+            let kinds =
+                if whole { &[ScopeKind::Bridge, ScopeKind::Endpoint][..] } else { &[ScopeKind::Bridge] };
+            let found = kinds.iter().filter_map(|kind| first(&self.named, path.segment, way, *kind));
+            found.min_by_key(|found| found.unit).map(|found| (found.unit, found.offset, way.last().copied()))
+        });
+        let listed = listed.min_by_key(|(unit, ..)| *unit);
+        if let Some((unit, offset, named)) = listed {
+            let (iommu, ..) = self.units.get(crate::bytes::index(unit))?;
+            return Some(Scoped { iommu: *iommu, offset, named });
+        }
+        let mut all = self.units.iter().filter(|(_, segment, _, all)| *all && *segment == path.segment);
+        all.next().map(|(iommu, _, offset, _)| Scoped { iommu: *iommu, offset: *offset, named: None })
+    }
+
+    /// The scope that keeps Linux from using any unit, because it is of another type than the function that it names.
+    fn contradicted(&self, path: &FunctionPath) -> Option<u32> {
+        let wrong = |kind: ScopeKind| match kind {
+            ScopeKind::Endpoint => path.is_bridge,
+            ScopeKind::Bridge => !path.is_bridge && path.class >> 16 != 0x06,
+        };
+        let of = |list: &[Named]| {
+            let kinds = [ScopeKind::Bridge, ScopeKind::Endpoint].into_iter();
+            let found = kinds
+                .filter_map(|kind| first(list, path.segment, &path.hops, kind))
+                .map(|found| (found.unit, found.offset, found.kind));
+            found.min()
+        };
+        // A unit takes the function by its first scope that names it; every other record is asked too.
+        let by_unit = of(&self.named).filter(|(.., kind)| wrong(*kind)).map(|(_, offset, _)| offset);
+        let kinds = [ScopeKind::Bridge, ScopeKind::Endpoint].into_iter();
+        let others = kinds.filter(|kind| wrong(*kind));
+        let by_other = || others.clone().find_map(|kind| first(&self.others, path.segment, &path.hops, kind));
+        by_unit.or_else(|| by_other().map(|named| named.offset))
+    }
+}
+
+fn named(segment: Segment, unit: u32, scopes: &[Scope]) -> impl Iterator<Item = Named> {
+    scopes.iter().map(move |scope| Named {
+        segment,
+        bus: scope.bus,
+        path: scope.path.clone(),
+        kind: scope.kind,
+        unit,
+        offset: scope.offset,
+    })
+}
+
+/// The first scope of a kind that names exactly the last function of a way down, see [`Scope::names`].
+fn first<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> Option<&'n Named> {
+    let (root, function) = (way.first()?, way.last()?);
+    let find = |bus: u8, path: &[RequesterId]| {
+        let devfns = || path.iter().map(|hop| hop.devfn());
+        let key = |named: &Named| {
+            (named.segment, named.bus)
+                .cmp(&(segment, bus))
+                .then_with(|| named.path.iter().copied().cmp(devfns()).then_with(|| named.kind.cmp(&kind)))
+        };
+        let start = list.partition_point(|named| key(named).is_lt());
+        list.get(start).filter(|named| key(named).is_eq())
+    };
+    let whole = find(root.bus(), way);
+    let own = find(function.bus(), core::slice::from_ref(function));
+    whole.into_iter().chain(own).min_by_key(|named| (named.unit, named.offset))
+}
+
+impl IdMap {
+    /// Whether the unit of a function depends on the bridges above it ([`IdMap::fwspec_along`]).
+    pub fn has_scopes(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
+    /// The unit of a function, and the record that says so; `None` where no unit covers it.
+    pub fn scoped(&self, path: &FunctionPath) -> Option<Scoped> {
+        self.scopes.unit_of(path)
+    }
+
+    /// The record of a PCI function whose unit depends on the bridges above it: all aliases are on the unit of the function itself
+    /// (linux drivers/iommu/intel/iommu.c `domain_context_mapping`).
+    pub fn fwspec_along(&self, path: &FunctionPath, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
+        let input = path.hops.last().map_or(0, |function| u32::from(function.0));
+        let refused = |why| FwspecOutcome { refused: Some(why), ..FwspecOutcome::default() };
+        let known = self.hosts_of(path.segment).next().is_some();
+        let Some(Scoped { iommu, .. }) = self.scopes.unit_of(path) else {
+            let segment = path.segment;
+            return refused(if known { NoStream::Unmapped { input } } else { NoStream::NoHost { segment } });
+        };
+        if let Err(why) = self.usable(iommu) {
+            return refused(why);
+        }
+        let id = |alias: Bdf| Stream { iommu, id: Some(StreamId(u32::from(alias.rid.0))), mask: 0 };
+        let ids = aliases.into_iter().map(id).collect();
+        let fwspec = Some(Fwspec { iommu, ids, others: Vec::new(), flags: FwspecFlags::default() });
+        FwspecOutcome { fwspec, ..FwspecOutcome::default() }
+    }
+
+    /// The requester ID that firmware says that a function sends with besides its own, and the record that says so.
+    pub fn alias_of(&self, function: Bdf) -> Option<(RequesterId, At)> {
+        let record = self.scopes.aliases.get(&function.segment)?.get(u32::from(function.rid.0))?;
+        let Output::Constant(alias) = record.output else { return None };
+        let alias = RequesterId(u16::try_from(alias).ok()?);
+        let at = self.scopes.alias_source?.at(record.offset);
+        (alias != function.rid).then_some((alias, at))
+    }
+
+    /// Whether firmware gives any alias.
+    pub fn has_aliases(&self) -> bool {
+        !self.scopes.aliases.is_empty()
+    }
+
+    /// Why the driver of the units gives all of them up if this function is there at boot, and the offset of the record that makes it.
+    pub fn gives_up(&self, path: &FunctionPath) -> Option<(GivesUp, u32)> {
+        if let Some(offset) = self.scopes.contradicted(path) {
+            return Some((GivesUp::ScopeType, offset));
+        }
+        let function = *path.hops.last()?;
+        let mut denied = self.scopes.unmappable.iter();
+        let denied = denied.find(|(segment, first, last, _)| {
+            *segment == path.segment && (*first..=*last).contains(&function)
+        });
+        let translated = || self.resolve(Bdf { segment: path.segment, rid: function }).is_ok();
+        denied.filter(|_| translated()).map(|(.., offset)| (GivesUp::NoAccess, *offset))
+    }
+
+    /// Whether any function can make the driver give up.
+    pub fn may_give_up(&self) -> bool {
+        !self.scopes.is_empty() || !self.scopes.unmappable.is_empty()
+    }
+
+    /// Whether a record's aliases are all on the unit of its first id, whatever the firmware says of them.
+    pub(super) fn takes_aliases_along(&self, record: &Option<Fwspec>) -> Option<IommuIndex> {
+        let iommu = record.as_ref()?.iommu;
+        let kind = iommu.entry(&self.iommus)?.kind;
+        matches!(kind, IommuKind::VtD | IommuKind::AmdVi).then_some(iommu)
+    }
+}

@@ -1,0 +1,139 @@
+//! Devices as a DMAR names them: by the way down to them from a root bus, which takes the topology to follow.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::{IommuIndex, Origin};
+use crate::{RequesterId, Segment};
+
+/// A PCI function, or a bridge with everything below it, named by the way down to it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// What it names.
+    pub kind: ScopeKind,
+    /// The root bus that the path starts on.
+    pub bus: u8,
+    /// Device and function (`devfn`), hop by hop.
+    pub path: Box<[u8]>,
+    /// Byte offset of the record in its blob.
+    pub offset: u32,
+}
+
+/// What a [`Scope`] names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ScopeKind {
+    /// A bridge and everything below it.
+    Bridge,
+    /// One function.
+    Endpoint,
+}
+
+/// The unit of a DMAR, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopedUnit {
+    /// The IOMMU.
+    pub iommu: IommuIndex,
+    /// Its segment.
+    pub segment: Segment,
+    /// It is for all functions of the segment that no other unit is for; its scopes do not count then.
+    pub include_all: bool,
+    /// What it is for.
+    pub scopes: Vec<Scope>,
+    /// Byte offset of the record in its blob.
+    pub offset: u32,
+}
+
+/// What a DMAR says of address translation services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtsScope {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Its segment.
+    pub segment: Segment,
+    /// What it says.
+    pub kind: AtsKind,
+    /// The root ports or integrated functions that it is about.
+    pub scopes: Vec<Scope>,
+}
+
+/// What an [`AtsScope`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AtsKind {
+    /// Root ports that let ATS through (ATSR).
+    Ports {
+        /// All of the segment.
+        all: bool,
+    },
+    /// Integrated functions with a translation cache (SATC).
+    Integrated {
+        /// They need it: Linux then leaves ATS to the hardware, unless the unit has scalable mode (`dmar_ats_supported`).
+        required: bool,
+    },
+}
+
+/// An alias that firmware gives to functions: their DMA carries another requester ID (IVRS).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FirmwareAlias {
+    /// Where it stands.
+    pub origin: Origin,
+    /// Their segment.
+    pub segment: Segment,
+    /// First function.
+    pub first: RequesterId,
+    /// Last function, inclusive.
+    pub last: RequesterId,
+    /// What their DMA carries.
+    pub alias: RequesterId,
+}
+
+impl Scope {
+    /// Whether it names exactly the last function of `path`, the way down to it from its root bus (linux drivers/iommu/intel/dmar.c
+    /// `dmar_match_pci_path`). A path of one hop may also start on the function's own bus: firmware gets that wrong.
+    pub fn names(&self, path: &[RequesterId]) -> bool {
+        let (Some(root), Some(function)) = (path.first(), path.last()) else { return false };
+        let whole =
+            self.bus == root.bus() && self.path.iter().copied().eq(path.iter().map(|hop| hop.devfn()));
+        whole
+            || matches!(*self.path, [devfn] if *function == RequesterId(u16::from_be_bytes([self.bus, devfn])))
+    }
+
+    /// Whether the last function of `path` is what it names, or below it. `path` holds the bridges above the function and the
+    /// function.
+    pub fn covers(&self, path: &[RequesterId]) -> bool {
+        match self.kind {
+            ScopeKind::Endpoint => self.names(path),
+            ScopeKind::Bridge => {
+                (1..=path.len()).any(|end| path.get(..end).is_some_and(|path| self.names(path)))
+            }
+        }
+    }
+
+    /// The function, where the path has one hop; `None` for longer paths.
+    pub fn function(&self) -> Option<RequesterId> {
+        match *self.path {
+            [devfn] => Some(RequesterId(u16::from_be_bytes([self.bus, devfn]))),
+            _ => None,
+        }
+    }
+}
+
+impl core::fmt::Display for Scope {
+    /// `00:1c.0`, and with every further hop `00:1c.0/00.0`.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:02x}:", self.bus)?;
+        self.path.iter().enumerate().try_for_each(|(position, devfn)| {
+            let separator = if position == 0 { "" } else { "/" };
+            write!(f, "{separator}{:02x}.{:x}", devfn >> 3, devfn & 7)
+        })
+    }
+}
+
+impl ScopeKind {
+    /// The word for it: `endpoint`, `bridge`.
+    pub fn word(self) -> &'static str {
+        match self {
+            ScopeKind::Endpoint => "endpoint",
+            ScopeKind::Bridge => "bridge",
+        }
+    }
+}
