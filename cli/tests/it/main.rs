@@ -32,3 +32,4 @@ mod pictures;
 mod schema;
 mod support;
 mod verbs;
+mod x86;

@@ -54,6 +54,8 @@ fn every_blob_is_recognised_and_opened() {
         for (file, kind) in [
             ("iort.bin", Kind::AcpiTable(*b"IORT")),
             ("mcfg.bin", Kind::AcpiTable(*b"MCFG")),
+            ("dmar.bin", Kind::AcpiTable(*b"DMAR")),
+            ("ivrs.bin", Kind::AcpiTable(*b"IVRS")),
             ("fdt.dtb", Kind::DeviceTree),
         ] {
             let Ok(bytes) = fs::read(machine.join(file)) else { continue };

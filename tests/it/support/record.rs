@@ -25,7 +25,9 @@ pub fn agrees(folder: &Path) -> usize {
         .map(|group| strings(&group["devices"]).map(str::to_owned).collect())
         .collect();
     let mut compared = 0;
-    for file in ["iort.bin", "fdt.dtb"].iter().filter(|file| folder.join(file).exists()) {
+    for file in
+        ["iort.bin", "fdt.dtb", "dmar.bin", "ivrs.bin"].iter().filter(|file| folder.join(file).exists())
+    {
         let place = format!("{}/{file}", folder.display());
         let groups = place_all(folder, file);
         let (turns, again) = order(&kernel, &ungrouped);
