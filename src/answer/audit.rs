@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::group::{DeviceKey, Policy, Reason, Tie};
-use crate::lint::audit::{Audit, FunctionRun, IdSource, IdsAt, Member, Sender, SharedId, Unmapped};
+use crate::lint::audit::{Audit, FunctionRun, IdSource, IdsAt, Member, Sender, SharedId, Untranslated};
 use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind, ReservedIndex};
-use crate::{Dialect, Platform};
+use crate::{Dialect, NoStream, Platform};
 
 use super::{Problem, StreamSpan};
 
@@ -401,6 +401,10 @@ fn functions(run: &FunctionRun) -> FunctionsRecord {
     FunctionsRecord { segment: run.segment.0, first: run.first.0, last: run.last.0, count: run.count }
 }
 
+fn dangling(reference: u32) -> String {
+    format!("the mapping leads to {reference:#x}, where no IOMMU is")
+}
+
 struct View<'a> {
     platform: &'a Platform,
 }
@@ -429,29 +433,36 @@ impl View<'_> {
         )
     }
 
-    fn why(&self, why: Unmapped) -> String {
+    /// The reason for many ids alike; [`NoStream`] words it for one.
+    fn why(&self, why: Untranslated) -> String {
+        let why = match why {
+            Untranslated::NoStream(why) => why,
+            Untranslated::Itself(iommu) => return format!("{} itself", self.iommu(iommu)),
+        };
         match why {
-            Unmapped::NoHost => "the firmware describes no PCI host of the segment".to_string(),
-            Unmapped::NoMap => "no map to an IOMMU".to_string(),
-            Unmapped::NoMapping => "in no mapping".to_string(),
-            Unmapped::Bypass => "straight to the MSI controller, past every IOMMU".to_string(),
-            Unmapped::Errno(errno) => format!("the map look-up fails with {errno}"),
-            Unmapped::Dangling(reference) => {
-                format!("the mapping leads to {reference:#x}, where no IOMMU is")
-            }
-            Unmapped::Cycle => "the mappings lead in a circle".to_string(),
-            Unmapped::IommuUnavailable(iommu) => {
+            NoStream::NoHost { .. } => "the firmware describes no PCI host of the segment".to_string(),
+            NoStream::NoMap => "no map to an IOMMU".to_string(),
+            NoStream::Unmapped { .. } => "in no mapping".to_string(),
+            NoStream::Bypass { .. } => "straight to the MSI controller, past every IOMMU".to_string(),
+            NoStream::Errno { errno, .. } => format!("the map look-up fails with {errno}"),
+            NoStream::Dangling { reference, .. } => dangling(reference),
+            NoStream::FirstNull => dangling(0),
+            NoStream::Cycle { .. } => "the mappings lead in a circle".to_string(),
+            NoStream::IommuUnavailable { iommu } => {
                 format!("{} is disabled, or of a model that nobody drives", self.iommu(iommu))
             }
-            Unmapped::NoDriver(iommu) => format!("no Linux driver translates for {}", self.iommu(iommu)),
-            Unmapped::NotAdmitted(iommu) => format!("the driver of {} does not take it", self.iommu(iommu)),
-            Unmapped::TwoKinds => "on IOMMUs of two kinds, which Linux refuses".to_string(),
-            Unmapped::NotSingle => "no single mapping: its ids come from its bus, if at all".to_string(),
-            Unmapped::NeedsTopology => {
+            NoStream::NoDriver { iommu } => format!("no Linux driver translates for {}", self.iommu(iommu)),
+            NoStream::NotAdmitted { iommu } => {
+                format!("the driver of {} does not take it", self.iommu(iommu))
+            }
+            NoStream::TwoKinds => "on IOMMUs of two kinds, which Linux refuses".to_string(),
+            NoStream::NotSingle => "no single mapping: its ids come from its bus, if at all".to_string(),
+            NoStream::NeedsTopology { .. } => {
                 "which unit translates it depends on the bridges above it: give the machine's PCI functions too".to_string()
             }
-            Unmapped::GivenUp => "Linux uses none of the units, because of a device that is there".to_string(),
-            Unmapped::Itself(iommu) => format!("{} itself", self.iommu(iommu)),
+            NoStream::GivenUp { .. } => {
+                "Linux uses none of the units, because of a device that is there".to_string()
+            }
         }
     }
 

@@ -102,6 +102,64 @@ pub enum NoStream {
     NotSingle,
 }
 
+impl NoStream {
+    /// The word for it in every output: `no-host`, `no-map`, `no-mapping`, `bypass`, `errno`, `dangling`, `cycle`,
+    /// `iommu-unavailable`, `no-driver`, `not-admitted`, `two-kinds`, `not-single`, `needs-topology`, `given-up`.
+    ///
+    /// ```
+    /// assert_eq!(fwspec::NoStream::Unmapped { input: 0x100 }.word(), "no-mapping");
+    /// ```
+    pub fn word(self) -> &'static str {
+        match self {
+            NoStream::NoHost { .. } => "no-host",
+            NoStream::NoMap => "no-map",
+            NoStream::Unmapped { .. } => "no-mapping",
+            NoStream::Bypass { .. } => "bypass",
+            NoStream::Errno { .. } => "errno",
+            NoStream::Dangling { .. } | NoStream::FirstNull => "dangling",
+            NoStream::Cycle { .. } => "cycle",
+            NoStream::IommuUnavailable { .. } => "iommu-unavailable",
+            NoStream::NoDriver { .. } => "no-driver",
+            NoStream::NotAdmitted { .. } => "not-admitted",
+            NoStream::TwoKinds => "two-kinds",
+            NoStream::NotSingle => "not-single",
+            NoStream::NeedsTopology { .. } => "needs-topology",
+            NoStream::GivenUp { .. } => "given-up",
+        }
+    }
+
+    /// Whether the other is the same reason, whatever the ids asked for.
+    ///
+    /// ```
+    /// use fwspec::NoStream;
+    /// assert!(NoStream::Unmapped { input: 1 }.is_like(NoStream::Unmapped { input: 2 }));
+    /// assert!(!NoStream::Unmapped { input: 1 }.is_like(NoStream::Bypass { input: 1 }));
+    /// ```
+    pub fn is_like(self, other: Self) -> bool {
+        self.without_input() == other.without_input()
+    }
+
+    fn without_input(self) -> Self {
+        match self {
+            NoStream::Unmapped { .. } => NoStream::Unmapped { input: 0 },
+            NoStream::Bypass { .. } => NoStream::Bypass { input: 0 },
+            NoStream::Errno { errno, .. } => NoStream::Errno { input: 0, errno },
+            NoStream::Dangling { reference, .. } => NoStream::Dangling { input: 0, reference },
+            NoStream::Cycle { .. } => NoStream::Cycle { input: 0 },
+            NoStream::NeedsTopology { .. } => NoStream::NeedsTopology { input: 0 },
+            NoStream::NoHost { .. }
+            | NoStream::NoMap
+            | NoStream::FirstNull
+            | NoStream::IommuUnavailable { .. }
+            | NoStream::NoDriver { .. }
+            | NoStream::NotAdmitted { .. }
+            | NoStream::TwoKinds
+            | NoStream::NotSingle
+            | NoStream::GivenUp { .. } => self,
+        }
+    }
+}
+
 /// The DeviceID of an MSI and where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MsiRequest {

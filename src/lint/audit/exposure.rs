@@ -9,7 +9,7 @@ use super::machine::{FunctionRun, functions};
 use crate::lint::interval::{Span, common, gaps, union};
 use crate::lint::platform::{buses, mask};
 use crate::map::{NoStream, RangeOutput};
-use crate::model::{BusKind, Errno, IdBus, IommuIndex, RequesterIndex, RequesterKind};
+use crate::model::{BusKind, IdBus, IommuIndex, RequesterIndex, RequesterKind};
 use crate::{Bdf, Groups, IdMap, InputIds, Platform, RequesterId, Segment};
 
 /// Requester IDs of one segment that no IOMMU translates, for one reason.
@@ -24,43 +24,17 @@ pub struct UntranslatedRange {
     /// Last requester ID, inclusive.
     pub last: RequesterId,
     /// Why.
-    pub why: Unmapped,
+    pub why: Untranslated,
     /// The functions that are there, bus by bus; empty where none is, or none is known.
     pub functions: Vec<FunctionRun>,
 }
 
-/// Why ids are not translated: [`NoStream`] of all of them alike.
+/// Why ids are not translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Unmapped {
-    /// The firmware describes no PCI host of the segment.
-    NoHost,
-    /// The node has no map.
-    NoMap,
-    /// No mapping contains them.
-    NoMapping,
-    /// They go to the MSI controller past every IOMMU.
-    Bypass,
-    /// Linux's map look-up fails.
-    Errno(Errno),
-    /// The mapping leads nowhere: the reference as found.
-    Dangling(u32),
-    /// The mappings lead in a circle.
-    Cycle,
-    /// The IOMMU is disabled or of a model that nobody drives.
-    IommuUnavailable(IommuIndex),
-    /// No Linux driver translates for the IOMMU.
-    NoDriver(IommuIndex),
-    /// The IOMMU's Linux driver does not take the device.
-    NotAdmitted(IommuIndex),
-    /// The ids are on IOMMUs of two kinds, and Linux refuses that.
-    TwoKinds,
-    /// A named component without single mapping: its ids are only known to its bus.
-    NotSingle,
-    /// Which unit translates it depends on the bridges above it (DMAR).
-    NeedsTopology,
-    /// Linux uses none of the units, because of what is there.
-    GivenUp,
+pub enum Untranslated {
+    /// The look-up of the first of them ends so, and that of the others alike ([`NoStream::is_like`]).
+    NoStream(NoStream),
     /// It is the IOMMU itself, which is a function of the bus.
     Itself(IommuIndex),
 }
@@ -71,51 +45,30 @@ pub struct UntranslatedNode {
     /// The requester.
     pub requester: RequesterIndex,
     /// Why.
-    pub why: Unmapped,
+    pub why: Untranslated,
 }
 
-impl Unmapped {
-    /// The word for it in every output.
+impl Untranslated {
+    /// The word for it in every output: that of [`NoStream::word`], or `iommu-itself`.
     pub fn word(self) -> &'static str {
         match self {
-            Unmapped::NoHost => "no-host",
-            Unmapped::NoMap => "no-map",
-            Unmapped::NoMapping => "no-mapping",
-            Unmapped::Bypass => "bypass",
-            Unmapped::Errno(_) => "errno",
-            Unmapped::Dangling(_) => "dangling",
-            Unmapped::Cycle => "cycle",
-            Unmapped::IommuUnavailable(_) => "iommu-unavailable",
-            Unmapped::NoDriver(_) => "no-driver",
-            Unmapped::NotAdmitted(_) => "not-admitted",
-            Unmapped::TwoKinds => "two-kinds",
-            Unmapped::NotSingle => "not-single",
-            Unmapped::NeedsTopology => "needs-topology",
-            Unmapped::GivenUp => "given-up",
-            Unmapped::Itself(_) => "iommu-itself",
+            Untranslated::NoStream(why) => why.word(),
+            Untranslated::Itself(_) => "iommu-itself",
+        }
+    }
+
+    /// Whether other ids are not translated for the same reason.
+    pub fn is_like(self, other: Self) -> bool {
+        match (self, other) {
+            (Untranslated::NoStream(one), Untranslated::NoStream(other)) => one.is_like(other),
+            (one, other) => one == other,
         }
     }
 }
 
-impl From<NoStream> for Unmapped {
+impl From<NoStream> for Untranslated {
     fn from(why: NoStream) -> Self {
-        match why {
-            NoStream::NoHost { .. } => Unmapped::NoHost,
-            NoStream::NoMap => Unmapped::NoMap,
-            NoStream::Unmapped { .. } => Unmapped::NoMapping,
-            NoStream::Bypass { .. } => Unmapped::Bypass,
-            NoStream::Errno { errno, .. } => Unmapped::Errno(errno),
-            NoStream::Dangling { reference, .. } => Unmapped::Dangling(reference),
-            NoStream::FirstNull => Unmapped::Dangling(0),
-            NoStream::Cycle { .. } => Unmapped::Cycle,
-            NoStream::IommuUnavailable { iommu } => Unmapped::IommuUnavailable(iommu),
-            NoStream::NoDriver { iommu } => Unmapped::NoDriver(iommu),
-            NoStream::NotAdmitted { iommu } => Unmapped::NotAdmitted(iommu),
-            NoStream::TwoKinds => Unmapped::TwoKinds,
-            NoStream::NotSingle => Unmapped::NotSingle,
-            NoStream::NeedsTopology { .. } => Unmapped::NeedsTopology,
-            NoStream::GivenUp { .. } => Unmapped::GivenUp,
-        }
+        Untranslated::NoStream(why)
     }
 }
 
@@ -178,7 +131,13 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
     rids = union(&told.chain(shown).collect::<Vec<_>>());
     if hosts.is_empty() {
         for (first, last) in rids {
-            audit.ranges.push(range(segment, None, (first, last), Unmapped::NoHost, present));
+            audit.ranges.push(range(
+                segment,
+                None,
+                (first, last),
+                NoStream::NoHost { segment }.into(),
+                present,
+            ));
         }
         return;
     }
@@ -201,12 +160,12 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
         let ends = inside.take_while(|cut| **cut <= last).map(|cut| cut.saturating_sub(1));
         for end in ends.chain([last]) {
             let why = match itself.iter().find(|(rid, _)| *rid == from) {
-                Some((_, iommu)) => Unmapped::Itself(*iommu),
+                Some((_, iommu)) => Untranslated::Itself(*iommu),
                 None => why(map, segment, from),
             };
             match found.last_mut() {
                 Some(before)
-                    if before.why == why && u32::from(before.last.0).checked_add(1) == Some(from) =>
+                    if before.why.is_like(why) && u32::from(before.last.0).checked_add(1) == Some(from) =>
                 {
                     before.last = narrow(end);
                 }
@@ -225,7 +184,7 @@ fn range(
     segment: Segment,
     host: Option<RequesterIndex>,
     (first, last): (u32, u32),
-    why: Unmapped,
+    why: Untranslated,
     present: &[Bdf],
 ) -> UntranslatedRange {
     let (first, last) = (narrow(first), narrow(last));
@@ -243,9 +202,9 @@ fn narrow(id: u32) -> RequesterId {
     u16::try_from(id).map_or(RequesterId::MAX, RequesterId)
 }
 
-fn why(map: &IdMap, segment: Segment, rid: u32) -> Unmapped {
+fn why(map: &IdMap, segment: Segment, rid: u32) -> Untranslated {
     let refused = map.resolve(Bdf { segment, rid: narrow(rid) }).err();
-    refused.map_or(Unmapped::NoMapping, Unmapped::from)
+    refused.map_or(NoStream::Unmapped { input: rid }.into(), Untranslated::from)
 }
 
 /// How many low bits a mask drops, where it drops nothing else.

@@ -4,7 +4,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::{Audit, Unmapped};
+use super::{Audit, Untranslated};
 use crate::group::{DeviceKey, Policy, Reason, Tie};
 use crate::model::IommuIndex;
 use crate::{Bdf, GroupId, Groups, RequesterId, Segment, StreamId};
@@ -41,7 +41,7 @@ pub struct UntranslatedDevices {
     /// The device has no IOMMU at all; otherwise only what carries the alias passes.
     pub entirely: bool,
     /// Why.
-    pub why: Unmapped,
+    pub why: Untranslated,
 }
 
 /// Ids of one IOMMU that the DMA of several devices carries.
@@ -160,7 +160,7 @@ pub(super) fn check(groups: &Groups, audit: &mut Audit) {
 /// Devices whose own requester ID is mapped, and that have no IOMMU all the same, or an alias without.
 fn untranslated(groups: &Groups, runs: &Runs, audit: &mut Audit) {
     let Some(map) = groups.map() else { return };
-    let mut found: BTreeMap<(Option<Bdf>, bool), (Unmapped, Vec<DeviceKey>)> = BTreeMap::new();
+    let mut found: BTreeMap<(Option<Bdf>, bool), (Untranslated, Vec<DeviceKey>)> = BTreeMap::new();
     for device in groups.devices() {
         let DeviceKey::Pci(bdf) = device else { continue };
         if map.resolve(bdf).is_err() {

@@ -9,7 +9,7 @@ mod machine;
 use alloc::vec::Vec;
 
 pub use super::msi::Sender;
-pub use exposure::{Unmapped, UntranslatedNode, UntranslatedRange};
+pub use exposure::{Untranslated, UntranslatedNode, UntranslatedRange};
 pub use identity::{ConstantHost, IdKind, IdSource, IdsAt, MaskedHost, SharedId};
 pub use machine::{DevicesAlike, FunctionRun, JoinedGroups, Member, SharedGroup, UntranslatedDevices};
 
@@ -86,7 +86,7 @@ impl Audit {
     /// requester IDs that nobody has. An IOMMU that is a function of the bus itself does not count.
     pub fn has_untranslated(&self) -> bool {
         let there = |range: &UntranslatedRange| {
-            !matches!(range.why, Unmapped::Itself(_))
+            !matches!(range.why, Untranslated::Itself(_))
                 && (!self.functions_known || !range.functions.is_empty())
         };
         self.ranges.iter().any(there) || !self.nodes.is_empty() || !self.devices.is_empty()
