@@ -123,7 +123,6 @@ pub const DRIVERS: &[Driver] = &[
             group_rule: GroupRule::PerDevice,
             driver: LinuxDriver::ARM_SMMU_V3,
             citation: "iommu/arm,smmu-v3.yaml; arm_smmu_of_xlate, arm_smmu_device_group, arm_smmu_get_resv_regions",
-            ..SMMU
         }],
     },
     Driver {
@@ -136,7 +135,6 @@ pub const DRIVERS: &[Driver] = &[
             group_rule: GroupRule::PerDevice,
             driver: LinuxDriver::RISCV,
             citation: "iommu/riscv,iommu.yaml; riscv_iommu_of_xlate, riscv_iommu_device_group",
-            ..SMMU
         }],
     },
     Driver {
@@ -261,7 +259,6 @@ pub const DRIVERS: &[Driver] = &[
             group_rule: GroupRule::PerDevice,
             driver: LinuxDriver::VIRTIO,
             citation: "virtio/pci-iommu.yaml, virtio/mmio.yaml; viommu_of_xlate, viommu_get_resv_regions",
-            ..SMMU
         }],
     },
     Driver {

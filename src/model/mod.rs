@@ -10,6 +10,7 @@ mod requester;
 mod reserved;
 mod scope;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use index::{IommuIndex, MsiControllerIndex, RequesterIndex, ReservedIndex};

@@ -227,7 +227,7 @@ ways_in! {
     };
     read_tree_tokens: |bytes, id| {
         let Ok(tree) = Tree::parse(bytes) else { return };
-        black_box((tree.bytes(), tree.string(id)));
+        black_box((tree.bytes(), tree.string(id), tree.boot_refusal()));
         tree.tokens().for_each(|token| { black_box(token.ok()); });
         tree.reservations().for_each(|reservation| { black_box(reservation.ok()); });
         let mut tokens = tree.tokens();
