@@ -1,5 +1,4 @@
 //! Buses whose children carry ids: PCI hosts with their segment and bus numbers, and all others that have a map.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

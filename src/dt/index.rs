@@ -1,5 +1,4 @@
 //! One pass over a tree that remembers where its nodes are, what they are in, and the properties that matter here.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec;
 use alloc::vec::Vec;

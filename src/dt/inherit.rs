@@ -1,10 +1,9 @@
 //! What nodes get from those above them, worked out once for every node, parents first: a walk up from each of a million
 //! nested nodes would be quadratic.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 
-use super::address::{Translator, bus_number, number};
+use super::address::{CellCounts, Translator, bus_number, number};
 use super::known::Known;
 use super::{Index, MapKind, NodeId};
 use crate::MapCells;
@@ -188,6 +187,50 @@ impl Inherited {
         self.limits.get(at).map(|(_, limit)| *limit)
     }
 
+    /// The physical address and length of the first `reg` entry; `None` where a bus above does not pass it on, and for
+    /// PCI functions, whose `reg` is no address.
+    pub(super) fn first_reg(
+        &self,
+        index: &Index<'_>,
+        translator: &mut Translator,
+        node: NodeId,
+    ) -> Option<(u64, u64)> {
+        let bus = index.parent(node)?;
+        let (address, size) = self.cell_counts(bus);
+        let (base, rest) = index.cells(node, Known::Reg)?.split(address)?;
+        let length = number(rest.split(size)?.0)?;
+        let (mut bus, mut base) = (bus, number(base)?);
+        while let Some(above) = index.parent(bus) {
+            // Only ranges pass anything on, empty ones as it is (Devicetree Specification v0.4 §2.3.8).
+            let ranges = index.cells(bus, Known::Ranges)?;
+            base = translator.pass(ranges, self.counts(bus, above), base)?;
+            bus = above;
+        }
+        Some((base, length))
+    }
+
+    /// Where DMA to `address` on `bus` ends, without `dma-ranges` as it is (linux `of_translate_dma_address`).
+    pub(super) fn dma(
+        &self,
+        index: &Index<'_>,
+        translator: &mut Translator,
+        mut bus: NodeId,
+        mut address: u64,
+    ) -> Option<u64> {
+        while let Some(above) = self.dma_parent(index, bus) {
+            let ranges = index.cells(bus, Known::DmaRanges).unwrap_or_default();
+            address = translator.pass(ranges, self.counts(bus, above), address)?;
+            bus = above;
+        }
+        Some(address)
+    }
+
+    /// How many cells the ranges of `bus` have.
+    fn counts(&self, bus: NodeId, above: NodeId) -> CellCounts {
+        let ((address, size), (address_above, _)) = (self.cell_counts(bus), self.cell_counts(above));
+        CellCounts { address, address_above, size }
+    }
+
     /// The highest bus address in the `dma-ranges` of a node; `None` where they cannot be read or cover nothing. Entries that
     /// the buses above do not pass on count for nothing (linux `of_dma_get_range`).
     fn limit(&self, index: &Index<'_>, node: NodeId, translator: &mut Translator) -> Option<u64> {
@@ -200,7 +243,7 @@ impl Inherited {
             let (to, rest) = rest.split(parent)?;
             let (length, rest) = rest.split(size)?;
             if let Some(more) = number(length)?.checked_sub(1)
-                && translator.dma(index, self, above, bus_number(to)?).is_some()
+                && self.dma(index, translator, above, bus_number(to)?).is_some()
             {
                 limit = limit.max(Some(bus_number(bus)?.saturating_add(more)));
             }

@@ -1,8 +1,8 @@
 //! Lists of phandles with arguments: `iommus`, `msi-parent`, and the `mmu-masters` of old.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 
+use super::bindings::Binding;
 use super::known::Known;
 use super::table::Targets;
 use super::{Cells, Index, MapKind, NodeId};
@@ -90,6 +90,13 @@ impl<'a> Iterator for Arguments<'a, '_> {
     }
 }
 
+/// Whether a node lists its masters in the way of old, and the driver that understands that binds to it (linux
+/// `arm_smmu_register_legacy_master`, which asks the devices of `arm_smmu_driver` only).
+pub(super) fn lists_masters(index: &Index<'_>, node: NodeId) -> bool {
+    let bound = || Binding::of(index.strings(node, Known::Compatible));
+    index.has(node, Known::MmuMasters) && bound().is_some_and(|(driver, _)| driver.name == "arm-smmu")
+}
+
 /// Streams that `mmu-masters` of SMMUs give to other nodes (before the generic binding; linux
 /// `arm_smmu_register_legacy_master`): sorted by node.
 #[derive(Debug, Default)]
@@ -97,8 +104,7 @@ pub(super) struct Legacy<'a>(Vec<(IommuIndex, Argument<'a>)>);
 
 impl<'a> Legacy<'a> {
     pub(super) fn of(index: &Index<'a>, targets: &Targets, skipped: &mut Vec<Error>) -> Self {
-        let smmus =
-            || index.having([Known::MmuMasters]).filter(|node| super::lower::lists_masters(index, *node));
+        let smmus = || index.having([Known::MmuMasters]).filter(|node| lists_masters(index, *node));
         let masters = |node| index.arguments(node, Known::MmuMasters, Known::StreamIdCells, Some(0));
         let count = |node| masters(node).filter(Result::is_ok).count();
         let mut all = Vec::with_capacity(smmus().map(count).sum());

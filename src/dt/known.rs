@@ -1,5 +1,4 @@
 //! The property names that lowering asks for, recognised by their place in the strings block.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec;
 use alloc::vec::Vec;

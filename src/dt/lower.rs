@@ -1,5 +1,4 @@
 //! The bridge from tree to meaning: all facts of a device tree as a [`Platform`].
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,7 +7,7 @@ use super::address::Translator;
 use super::bindings::Binding;
 use super::host::{Buses, function, is_bus, routers, segments};
 use super::inherit::{Inherited, PCI_BUSES};
-use super::iommus::{Legacy, legacy_master, master};
+use super::iommus::{Legacy, legacy_master, lists_masters, master};
 use super::known::Known;
 use super::reserved::{reservations, same_record};
 use super::table::Targets;
@@ -89,7 +88,7 @@ fn lower(mut index: Index<'_>) -> Platform {
             continue;
         }
         let origin = paths.origin(&mut platform, index, node);
-        let address = translator.first_reg(index, &inherited, node).map(|(base, _)| base);
+        let address = inherited.first_reg(index, &mut translator, node).map(|(base, _)| base);
         let mut add = |kind, owners: &mut Vec<NodeId>| {
             platform.requesters.push(requester(index, &inherited, node, origin, kind));
             owners.push(node);
@@ -113,7 +112,7 @@ fn lower(mut index: Index<'_>) -> Platform {
             Some(HostedFunction { host: first_of(&owners, owner), rid })
         });
         let origin = paths.origin(&mut platform, index, *node);
-        let base = translator.first_reg(index, &inherited, *node).map(|(base, _)| base);
+        let base = inherited.first_reg(index, &mut translator, *node).map(|(base, _)| base);
         platform.iommus.push(Iommu { function, base, ..iommu(index, &inherited, *node, origin) });
     }
     platform.msi_controllers.reserve_exact(targets.controllers.len());
@@ -184,13 +183,6 @@ fn targets(index: &Index<'_>) -> Targets {
         nodes
     };
     Targets { iommus: with(IOMMU), controllers: with(CONTROLLER) }
-}
-
-/// Whether a node lists its masters in the way of old, and the driver that understands that binds to it (linux
-/// `arm_smmu_register_legacy_master`, which asks the devices of `arm_smmu_driver` only).
-pub(super) fn lists_masters(index: &Index<'_>, node: NodeId) -> bool {
-    let bound = || Binding::of(index.strings(node, Known::Compatible));
-    index.has(node, Known::MmuMasters) && bound().is_some_and(|(driver, _)| driver.name == "arm-smmu")
 }
 
 /// What the node of an IOMMU says of itself.

@@ -1,5 +1,4 @@
 //! `iommu-map` and `msi-map`, entry by entry, as kernels before and since 7.3 read them; and the dull look-up.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Cells, Node};
 use crate::bytes::{index, saturate};

@@ -1,5 +1,4 @@
 //! Nodes and properties as borrowed views: found by walking, without heap.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Token, Tokens, Tree};
 use crate::{Error, Phandle};

@@ -1,5 +1,4 @@
 //! What stands at a byte offset of a device tree, as people say it: `/soc/pcie@1000 iommu-map, cell 5`.
-#![deny(clippy::arithmetic_side_effects)]
 
 use crate::limits::MAX_PATH_LEVELS;
 use core::fmt;

@@ -1,6 +1,5 @@
 //! Reserved memory of masters: `memory-region` on one side, `iommu-addresses` on the other
 //! (linux `of_iommu_get_resv_regions`).
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 
@@ -38,7 +37,7 @@ pub(super) fn reservations(
     };
     let mut all: Vec<Reservation> = Vec::with_capacity(regions().map(count).sum());
     for region in regions() {
-        let physical = translator.first_reg(index, inherited, region);
+        let physical = inherited.first_reg(index, translator, region);
         for (entry, found) in Addresses::of(index, inherited, region).enumerate() {
             let (master, stretch) = match found {
                 Ok(found) => found,
@@ -52,7 +51,7 @@ pub(super) fn reservations(
             }
             // What the device calls an address is translated as its DMA is (linux `of_translate_dma_region`).
             let bus = inherited.dma_parent(index, master).unwrap_or(master);
-            let Some(base) = translator.dma(index, inherited, bus, stretch.base) else {
+            let Some(base) = inherited.dma(index, translator, bus, stretch.base) else {
                 let kind = ErrorKind::RegionUnreachable { entry: saturate(entry), iova: stretch.base };
                 skipped.push(Error { kind, at: Source::DTB.at(stretch.offset) });
                 continue;

@@ -1,5 +1,4 @@
 //! Maps to [`IdTable`]s: every id that a kernel would refuse has its errno, in both readings.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 

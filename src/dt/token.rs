@@ -1,5 +1,4 @@
 //! The walk over the structure block: one pass, no recursion, every step inside the block.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::Tree;
 use crate::bytes::{index, saturate};
