@@ -1,5 +1,4 @@
 //! What the tables beside an IORT say of it: a MADT has the ITS units that it names, an MCFG the segments that it should describe.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::{BTreeMap, BTreeSet};
 

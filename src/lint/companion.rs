@@ -1,13 +1,12 @@
 //! What only a RIMT or a VIOT can have wrong.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Code;
+use super::bus::last_input;
 use super::collect::{Bytes, Findings};
 use super::interval::{Span, overlaps};
-use super::platform::last_input;
 use crate::model::{IdMapping, Output, Requester, RequesterIndex, RequesterKind};
 use crate::{Dialect, ErrorKind, Format, IdMap, Platform};
 

@@ -1,8 +1,9 @@
 //! Arithmetic of id ranges: overlaps, unions, gaps. All of it sorts and sweeps, nothing goes id by id.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
+use core::fmt;
 
+use crate::limits::MAX_RANGES_NAMED;
 use crate::map::next_alike;
 
 /// Ids `first..=last`, and what they belong to.
@@ -85,6 +86,27 @@ pub(super) fn common(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
 /// The lowest id from `from` on that has no bit outside `mask`; `None` where there is none.
 pub(super) fn next_within(mask: u32, from: u32) -> Option<u32> {
     next_alike(from, 0, mask)
+}
+
+/// Displays ranges after a noun: `s 0x100 to 0x1ff, 0x300 and 2 more ranges`.
+pub(super) struct Ids<'a>(pub(super) &'a [(u32, u32)]);
+
+impl fmt::Display for Ids<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !matches!(self.0, [(first, last)] if first == last) {
+            f.write_str("s")?;
+        }
+        for (position, (first, last)) in self.0.iter().take(MAX_RANGES_NAMED).enumerate() {
+            write!(f, "{} {first:#x}", if position > 0 { "," } else { "" })?;
+            if first != last {
+                write!(f, " to {last:#x}")?;
+            }
+        }
+        match self.0.len().checked_sub(MAX_RANGES_NAMED) {
+            Some(more) if more > 0 => write!(f, " and {more} more ranges"),
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

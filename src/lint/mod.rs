@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod beside;
+mod bus;
 mod code;
 mod collect;
 mod companion;

@@ -1,12 +1,11 @@
 //! Where MSIs go: StreamIDs that lead no further, and DeviceIDs that two sources share.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 
 use super::Code;
+use super::bus::last_input;
 use super::collect::{Bytes, Findings, relate};
-use super::interval::{Span, common, gaps, overlaps, union};
-use super::platform::{Ids, last_input};
+use super::interval::{Ids, Span, common, gaps, overlaps, union};
 use super::streams::{Produced, record_length};
 use crate::bytes::index;
 use crate::model::{IdMapping, IommuIndex, MsiKind, MsiRoute, Output, RequesterIndex, RequesterKind, Target};

@@ -1,33 +1,26 @@
 //! What the maps mean together: holes, identities that are shared, systems that disagree. Nothing here knows bytes.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::fmt;
 
 use super::Code;
 use super::beside;
+use super::bus::{buses, last_input, mask};
 use super::collect::{Bytes, Findings};
 use super::companion;
-use super::interval::{Span, common, gaps, next_within, union};
+use super::interval::{Ids, Span, common, gaps, next_within, union};
 use super::msi;
 use super::streams::{self, Produced};
-use crate::limits::MAX_RANGES_NAMED;
 use crate::map::NoStream;
 use crate::model::{
     BusKind, HostedFunction, IdBus, IdMapping, MsiRoute, Requester, RequesterIndex, RequesterKind, Target,
 };
-use crate::{CountRule, Dialect, Format, IdMap, InputIds, Platform, RequesterId, Segment};
+use crate::{CountRule, Dialect, Format, IdMap, InputIds, Platform, RequesterId};
 
 /// Whose reading is compared with Linux's. That FreeBSD loses the last ID of every range is no news of one table.
 const COMPARED: [Dialect; 3] =
     [Dialect::SPEC, Dialect { count: CountRule::CountMinusOne, ..Dialect::FREEBSD }, Dialect::OPENBSD];
-
-/// The last input that a bus can have.
-pub(super) fn last_input(bus: &IdBus) -> u32 {
-    if matches!(bus.kind, BusKind::Pci { .. }) { InputIds::REQUESTER_IDS.last } else { u32::MAX }
-}
 
 pub(super) fn check(platform: &Platform, findings: &mut Findings) {
     let map = IdMap::build(platform, Dialect::LINUX);
@@ -78,17 +71,6 @@ fn node(requester: &Requester) -> Bytes {
     Bytes { subject, offset: subject, len: 0 }
 }
 
-/// Requester IDs of the buses of a segment: what MCFG says, else what the host says.
-pub(super) fn buses(platform: &Platform, segment: Segment, first_bus: u8, last_bus: u8) -> Vec<(u32, u32)> {
-    let of_bus = |first: u8, last: u8| {
-        let low = u32::from(u16::from_be_bytes([first, 0]));
-        Span { first: low, last: u32::from(u16::from_be_bytes([last, 0xff])).max(low), of: () }
-    };
-    let said = platform.buses.iter().filter(|buses| buses.segment == segment);
-    let said: Vec<Span<()>> = said.map(|buses| of_bus(buses.first, buses.last)).collect();
-    if said.is_empty() { union(&[of_bus(first_bus, last_bus)]) } else { union(&said) }
-}
-
 /// The inputs that requester IDs become by a host's mask: a bus becomes another, and its functions some of that one's.
 fn masked(buses: &[(u32, u32)], bus: &IdBus) -> Vec<(u32, u32)> {
     let mask = mask(bus);
@@ -100,11 +82,6 @@ fn masked(buses: &[(u32, u32)], bus: &IdBus) -> Vec<(u32, u32)> {
         return buses.to_vec();
     }
     union(&buses.iter().flat_map(|(first, last)| first >> 8..=last >> 8).map(within).collect::<Vec<_>>())
-}
-
-/// The bits of a requester ID that the map of a host looks at.
-pub(super) fn mask(bus: &IdBus) -> u32 {
-    bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX) & InputIds::REQUESTER_IDS.last
 }
 
 /// A PCI host whose map is asked.
@@ -282,26 +259,5 @@ fn answer(map: &IdMap, requester: RequesterIndex, id: u32) -> String {
         }
         Some(id) => alloc::format!("StreamID {:#x} of {iommu}", id.0),
         None => alloc::format!("a master of {iommu}"),
-    }
-}
-
-/// Displays ranges after a noun: `s 0x100 to 0x1ff, 0x300 and 2 more ranges`.
-pub(super) struct Ids<'a>(pub(super) &'a [(u32, u32)]);
-
-impl fmt::Display for Ids<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !matches!(self.0, [(first, last)] if first == last) {
-            f.write_str("s")?;
-        }
-        for (position, (first, last)) in self.0.iter().take(MAX_RANGES_NAMED).enumerate() {
-            write!(f, "{} {first:#x}", if position > 0 { "," } else { "" })?;
-            if first != last {
-                write!(f, " to {last:#x}")?;
-            }
-        }
-        match self.0.len().checked_sub(MAX_RANGES_NAMED) {
-            Some(more) if more > 0 => write!(f, " and {more} more ranges"),
-            _ => Ok(()),
-        }
     }
 }

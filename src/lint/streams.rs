@@ -1,5 +1,4 @@
 //! Who produces which StreamIDs: shared ones, and stream mappings that get into each other's way.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
@@ -73,7 +72,7 @@ impl Produced {
                         }
                         crate::model::BusKind::Other => true,
                     };
-                    let limit = super::platform::last_input(bus);
+                    let limit = super::bus::last_input(bus);
                     let cells = bus.streams.as_ref().map_or(&[][..], |table| &table.cells);
                     for mapping in map.stream_records(at).filter(|m| asked && m.first <= limit) {
                         let Target::Iommu(iommu) = mapping.target else { continue };

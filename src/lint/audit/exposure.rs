@@ -1,13 +1,12 @@
 //! What reaches memory past every IOMMU: requester IDs by segment, nodes by name.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Audit;
-use super::machine::{FunctionRun, functions};
+use super::run::{FunctionRun, functions};
+use crate::lint::bus::{buses, mask};
 use crate::lint::interval::{Span, common, gaps, union};
-use crate::lint::platform::{buses, mask};
 use crate::map::{NoStream, RangeOutput};
 use crate::model::{BusKind, IdBus, IommuIndex, RequesterIndex, RequesterKind};
 use crate::{Bdf, Groups, IdMap, InputIds, Platform, RequesterId, Segment};

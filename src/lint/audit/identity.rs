@@ -1,5 +1,4 @@
 //! What several sources are known by: StreamIDs at an IOMMU, DeviceIDs at an MSI controller.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

@@ -1,26 +1,13 @@
 //! What only the devices that are there show: who is with whom, and who has an alias that no map covers.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::run::{FunctionRun, functions};
 use super::{Audit, Untranslated};
 use crate::group::{DeviceKey, Policy, Reason, Tie};
 use crate::model::IommuIndex;
-use crate::{Bdf, GroupId, Groups, RequesterId, Segment, StreamId};
-
-/// Functions of one bus, with no other function of the machine between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FunctionRun {
-    /// The segment.
-    pub segment: Segment,
-    /// First requester ID.
-    pub first: RequesterId,
-    /// Last requester ID, inclusive; on the same bus.
-    pub last: RequesterId,
-    /// How many functions are there.
-    pub count: u32,
-}
+use crate::{Bdf, GroupId, Groups, StreamId};
 
 /// A device, or a run of functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,30 +66,6 @@ pub struct JoinedGroups {
     pub groups: Vec<GroupId>,
     /// A spanning set of the reasons between devices of different groups.
     pub ties: Vec<Reason>,
-}
-
-/// The functions of the machine, ascending.
-pub(super) fn functions(groups: &Groups) -> Vec<Bdf> {
-    let mut all: Vec<Bdf> = groups.topology().iter().map(|(bdf, _)| bdf).collect();
-    all.sort_unstable();
-    all
-}
-
-impl FunctionRun {
-    /// The functions of one segment from `first` to `last`, bus by bus.
-    pub(super) fn within(present: &[Bdf], first: RequesterId, last: RequesterId) -> Vec<FunctionRun> {
-        let from = present.partition_point(|bdf| bdf.rid < first);
-        let inside = present.get(from..).unwrap_or_default();
-        let inside = inside.get(..inside.partition_point(|bdf| bdf.rid <= last)).unwrap_or_default();
-        let buses = inside.chunk_by(|a, b| a.rid.bus() == b.rid.bus());
-        buses.filter_map(FunctionRun::of).collect()
-    }
-
-    fn of(functions: &[Bdf]) -> Option<FunctionRun> {
-        let (first, last) = (functions.first()?, functions.last()?);
-        let count = crate::bytes::saturate(functions.len());
-        Some(FunctionRun { segment: first.segment, first: first.rid, last: last.rid, count })
-    }
 }
 
 /// Names devices in as few words as their neighbours allow.

@@ -5,13 +5,15 @@
 mod exposure;
 mod identity;
 mod machine;
+mod run;
 
 use alloc::vec::Vec;
 
 pub use super::msi::Sender;
 pub use exposure::{Untranslated, UntranslatedNode, UntranslatedRange};
 pub use identity::{ConstantHost, IdKind, IdSource, IdsAt, MaskedHost, SharedId};
-pub use machine::{DevicesAlike, FunctionRun, JoinedGroups, Member, SharedGroup, UntranslatedDevices};
+pub use machine::{DevicesAlike, JoinedGroups, Member, SharedGroup, UntranslatedDevices};
+pub use run::FunctionRun;
 
 use crate::model::{RegionKind, RequesterIndex, RequesterKind, ReservedIndex};
 use crate::{Groups, IdMap, Platform};

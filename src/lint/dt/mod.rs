@@ -1,5 +1,4 @@
 //! Checks of a device tree: its maps entry by entry, its masters, its IOMMUs.
-#![deny(clippy::arithmetic_side_effects)]
 
 mod maps;
 
@@ -7,9 +6,10 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::Code;
+use super::bus::last_input;
 use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, union};
-use super::platform::{first_difference, last_input, span};
+use super::platform::{first_difference, span};
 use super::streams::record_length;
 use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};

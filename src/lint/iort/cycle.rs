@@ -1,5 +1,4 @@
 //! Mappings that lead in a circle.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,5 +1,4 @@
 //! The fields of one node, by its type.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Nodes, field};
 use crate::acpi::iort::{Body, MemoryAccess, Node, NodeType, RootComplex};

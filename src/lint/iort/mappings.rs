@@ -1,5 +1,4 @@
 //! The ID mappings of one node.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 

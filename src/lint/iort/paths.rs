@@ -1,5 +1,4 @@
 //! Namespace paths of named components, and which of their mappings give them StreamIDs.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 

@@ -1,5 +1,4 @@
 //! Reserved memory ranges.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 

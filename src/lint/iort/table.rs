@@ -1,5 +1,4 @@
 //! The header of the table, and what holds for all nodes together.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
 
