@@ -23,6 +23,7 @@ mod generate;
 mod kernel;
 mod parse;
 mod relate;
+pub mod scan;
 mod show;
 mod text;
 mod verdict;

@@ -16,7 +16,7 @@ use fwspec::{
     Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, RequesterIndex, Segment, Source,
 };
 
-use super::{relate, show};
+use super::{scan, show};
 
 /// Look-ups and ranges that are asked for at most: a target is to be fast, not thorough.
 const ENOUGH: usize = 256;
@@ -176,7 +176,7 @@ pub fn acpi_iort(bytes: &[u8]) {
         }
     }
     answer(&table.platform());
-    relate::iort_index_is_scan(&table);
+    scan::iort_index_is_scan(&table);
 }
 
 pub fn dt_tree(bytes: &[u8]) {
@@ -203,7 +203,7 @@ pub fn dt_tree(bytes: &[u8]) {
     }
     if let Ok(platform) = tree.platform() {
         answer(&platform);
-        relate::tree_index_is_scan(&tree, &platform);
+        scan::tree_index_is_scan(&tree, &platform);
     }
 }
 
