@@ -1,5 +1,4 @@
 //! What ACPI tables come in: one table, several one after the other, or the text of `acpidump`.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;

@@ -1,5 +1,4 @@
 //! MADT (signature `APIC`): which GIC ITS units there are (ACPI 6.5 §5.2.12, for GICv5 ACPI 6.7).
-#![deny(clippy::arithmetic_side_effects)]
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};

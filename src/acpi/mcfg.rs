@@ -1,5 +1,4 @@
 //! MCFG: which buses a PCI segment has, and where their configuration space is (PCI Firmware Specification 3.3 §4.1.2).
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::slice;
 

@@ -1,5 +1,4 @@
 //! From one node of a table to the next: IORT, RIMT, VIOT, DMAR and IVRS are lists of nodes, each of which says how long it is.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::Sdt;
 use crate::bytes::{index, saturate};

@@ -1,5 +1,4 @@
 //! Config space from the text of `lspci -x`, `-xxx` or `-xxxx`, decorated by `-v` or not.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

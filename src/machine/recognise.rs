@@ -1,5 +1,4 @@
 //! Tells formats apart by what is in them, never by a file's name.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::fmt;
 

@@ -1,5 +1,4 @@
 //! Reads a function's facts from its configuration space, however much of it was dumped.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
 use crate::bytes;

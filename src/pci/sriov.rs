@@ -1,5 +1,4 @@
 //! Where the virtual functions of a physical function are.
-#![deny(clippy::arithmetic_side_effects)]
 
 use crate::RequesterId;
 

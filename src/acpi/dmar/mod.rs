@@ -2,7 +2,6 @@
 //! device, and which memory a device must keep.
 //!
 //! [`Dmar`] is a view; [`unit_of`] asks it about one function without a heap.
-#![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(feature = "alloc")]
 mod build;

@@ -1,5 +1,4 @@
 //! Which unit translates one function, read from the table as it stands: no heap, and no guess about buses.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Body, Dmar, Drhd, ScopeType};
 use crate::limits::MAX_DMAR_UNITS;

@@ -1,5 +1,4 @@
 //! Device scopes: how a DMAR table names a device, by the way down to it from a root bus.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::{fmt, slice};
 

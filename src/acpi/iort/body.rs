@@ -1,5 +1,4 @@
 //! Typed nodes: every field of every node type. A field that the node's revision does not have is `None`.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::slice;
 

@@ -1,5 +1,4 @@
 //! IORT to [`Platform`]: what the nodes say, every reference resolved, in no operating system's dialect.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::boxed::Box;
 use alloc::string::ToString;

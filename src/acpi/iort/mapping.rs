@@ -1,5 +1,4 @@
 //! ID mappings: which IDs a node passes on, as what, and to whom.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::iter::Enumerate;
 use core::slice;

@@ -2,7 +2,6 @@
 //!
 //! [`Iort`] is a view: it frames nodes and types their fields, lazily and without allocating. What the nodes mean together
 //! is said by [`Iort::platform`], or without a heap by [`resolve`].
-#![deny(clippy::arithmetic_side_effects)]
 
 mod body;
 #[cfg(feature = "alloc")]

@@ -1,5 +1,4 @@
 //! A node of the table: its header, and where its mappings are.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::fmt;
 

@@ -1,5 +1,4 @@
 //! Namespace paths of named components, and the two ways in which they are compared.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::fmt;
 

@@ -1,5 +1,4 @@
 //! What is known of particular firmware and hardware: rows, each with its citation.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::Iort;
 

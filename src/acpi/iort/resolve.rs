@@ -1,6 +1,5 @@
 //! Where an ID ends, by the dull scan: no heap, no index. The answer for those without either, and the reference that the
 //! index is tested against.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Body, Iort, Mapping, Node, NodeType};
 use crate::limits::MAX_HOPS;

@@ -1,5 +1,4 @@
 //! The blocks of an IVRS table and their fields.
-#![deny(clippy::arithmetic_side_effects)]
 
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 

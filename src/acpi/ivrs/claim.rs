@@ -1,5 +1,4 @@
 //! What the entries of a block mean together: which functions the unit claims, one entry after the other.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Entries, Entry, EntryKind, Ivhd};
 use crate::{At, Error, RequesterId};

@@ -1,5 +1,4 @@
 //! The device entries of an IVHD block.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::fmt;
 

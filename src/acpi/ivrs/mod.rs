@@ -2,7 +2,6 @@
 //! which device, under which ids a device sends, and which memory a device must keep.
 //!
 //! [`Ivrs`] is a view; [`unit_of`] asks it about one function without a heap.
-#![deny(clippy::arithmetic_side_effects)]
 
 mod block;
 #[cfg(feature = "alloc")]

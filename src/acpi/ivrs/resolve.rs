@@ -1,5 +1,4 @@
 //! Which unit translates one function and as what it sends, read from the table as it stands: no heap.
-#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Body, Claim, Ivhd, Ivrs};
 use crate::limits::MAX_IVRS_CLAIMS;

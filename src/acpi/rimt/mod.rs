@@ -1,7 +1,6 @@
 //! The RISC-V IO Mapping Table (RISC-V ACPI RIMT specification 1.0): which device IDs a RISC-V IOMMU knows devices by.
 //!
 //! [`Rimt`] is a view; what its nodes mean together is said by [`Rimt::platform`].
-#![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(feature = "alloc")]
 mod lower;

@@ -1,5 +1,4 @@
 //! Typed nodes and their mappings.
-#![deny(clippy::arithmetic_side_effects)]
 
 use core::slice;
 

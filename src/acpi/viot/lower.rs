@@ -1,5 +1,4 @@
 //! VIOT to [`Platform`]: a PCI host for each segment that a range names, a master for each platform endpoint.
-#![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

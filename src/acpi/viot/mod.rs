@@ -1,7 +1,6 @@
 //! The Virtual I/O Translation table (ACPI 6.5 §5.2.36): which endpoint ID a virtio-iommu knows each device by.
 //!
 //! [`Viot`] is a view; what its nodes mean together is said by [`Viot::platform`].
-#![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(feature = "alloc")]
 mod lower;
