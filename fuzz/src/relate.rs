@@ -4,13 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fdt::Fdt;
 use fwspec::acpi::iort::{self, Iort, Wanted};
-use fwspec::dt::{self, MapKind, Tree};
-use fwspec::map::{MsiRequest, RangeOutput};
-use fwspec::model::RequesterKind;
-use fwspec::{
-    Bdf, Device, DeviceId, Dialect, Groups, IdMap, IommuIndex, NoStream, Platform, RequesterId,
-    RequesterIndex, Segment, Stream, StreamId, assert,
-};
+use fwspec::dt::Tree;
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, IommuIndex, RequesterId, Segment, assert};
 
 use super::scan::{EDGES, edges, iort_index_is_scan, tree_index_is_scan};
 use super::words::Words;
