@@ -16,7 +16,7 @@ use super::evidence;
 use super::name;
 
 /// The tables that say what IOMMUs translate.
-const SPEAKING: [&[u8; 4]; 3] = [b"IORT", b"RIMT", b"VIOT"];
+const SPEAKING: [&[u8; 4]; 5] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];
 
 /// So many bytes tell a table by its header and a tree by its magic.
 const HEADER: u64 = 64;

@@ -16,10 +16,10 @@ use super::error::MachineError;
 use super::{ConfigDump, Evidence, Firmware, Kernel, Kind, Machine, Unread, forms, lspci, recognise};
 
 /// The ACPI tables that are kept of a file, besides those that say only by being there what they say.
-const KEPT: [&[u8; 4]; 5] = [b"IORT", b"RIMT", b"VIOT", b"MCFG", b"APIC"];
+const KEPT: [&[u8; 4]; 7] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS", b"MCFG", b"APIC"];
 
 /// Those of them that say what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
-const SPEAKING: [&[u8; 4]; 3] = [b"IORT", b"RIMT", b"VIOT"];
+const SPEAKING: [&[u8; 4]; 5] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];
 
 /// Takes evidence in. What there is of one machine goes into one collector, whatever files, folders or pipes it comes in.
 ///

@@ -1,6 +1,6 @@
 //! DMAR and IVRS field by field: every byte once, each field as `iasl -d` has it, and what lint says of the tables of real machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,22 +125,41 @@ fn every_field_is_as_iasl_has_it() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// iasl shows some identifiers as numbers, and some as text.
+/// iasl shows some identifiers as numbers, and others as text of which it leaves out what cannot be printed.
 fn same_bytes(table: &[u8], offset: usize, size: usize, value: &str) -> bool {
     let bytes = &table[offset..offset + size];
     let number: String = bytes.iter().rev().map(|byte| format!("{byte:02X}")).collect();
-    number == value
+    let text = value.trim_matches('"').bytes();
+    let printable = bytes.iter().copied().filter(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    let spaces = |byte: &u8| *byte != b' ';
+    number == value || text.filter(spaces).eq(printable.filter(spaces))
 }
 
-/// One that is to be must be justified here by a sentence.
+/// Findings above `info` in the tables of the corpus, by the start of the file's name, and why each is right.
+const JUSTIFIED: &[(&str, &str, &str)] = &[(
+    "template-iasl",
+    "IVRS006",
+    "iasl's form to be filled in has an entry for all functions in its block of type 0x10 only, and an I/O APIC as 00:00.1 in that of type 0x40",
+)];
+
 #[test]
-fn nothing_above_info_is_found_in_the_tables_of_real_machines() {
+fn findings_above_info_in_the_tables_of_the_corpus_are_justified() {
+    let (mut said, mut met) = (Vec::new(), BTreeSet::new());
     for (path, bytes) in tables() {
+        let name = path.file_name().unwrap().to_str().unwrap();
         let firmware = Firmware::open("table", bytes).unwrap();
-        let found = fwspec::answer::findings(&firmware);
-        let said: Vec<_> = found.iter().filter(|finding| finding.severity > Severity::Info).collect();
-        assert!(said.is_empty(), "{}: {said:?}", path.display());
+        for finding in
+            fwspec::answer::findings(&firmware).iter().filter(|found| found.severity > Severity::Info)
+        {
+            let code = finding.code.rule().id;
+            match JUSTIFIED.iter().position(|(file, of, _)| name.starts_with(file) && *of == code) {
+                Some(row) => _ = met.insert(row),
+                None => said.push(format!("{name}: {finding}")),
+            }
+        }
     }
+    assert!(said.is_empty(), "{}", said.join("\n"));
+    assert!(met.is_empty() || met.len() == JUSTIFIED.len(), "a justification is about nothing");
 }
 
 #[test]
