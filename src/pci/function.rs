@@ -32,6 +32,23 @@ impl<T> Fact<T> {
     }
 }
 
+impl Fact<PortType> {
+    /// The type that the PCI core gives a function right below this bridge (linux drivers/pci/probe.c `set_pcie_port_type`).
+    pub(super) fn below(self, bridge: Option<&Function>) -> Self {
+        let above = bridge.and_then(|bridge| bridge.pcie.present());
+        match (self, above) {
+            (
+                Fact::Present(PortType::DownstreamPort),
+                Some(PortType::RootPort | PortType::DownstreamPort | PortType::PciToPcie),
+            ) => Fact::Present(PortType::UpstreamPort),
+            (Fact::Present(PortType::UpstreamPort), Some(PortType::UpstreamPort)) => {
+                Fact::Present(PortType::DownstreamPort)
+            }
+            (told, _) => told,
+        }
+    }
+}
+
 /// One PCI function.
 ///
 /// ```

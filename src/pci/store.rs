@@ -4,9 +4,9 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::Function;
 use super::traits::Traits;
 use super::upstream::{Tag, UpstreamPath};
+use super::{Fact, Function, PortType};
 use crate::slab::{Key, Slab};
 use crate::{Bdf, RequesterId, Segment};
 
@@ -78,6 +78,8 @@ pub(crate) struct Node {
     pub(super) bus: Key<Bus>,
     pub(crate) rid: RequesterId,
     pub(super) traits: Traits,
+    /// The type that it says it has; that in `function` is what Linux makes of it.
+    pub(super) told: Fact<PortType>,
 }
 
 impl Bus {
@@ -220,7 +222,8 @@ impl Store {
     /// Puts a function on a bus, where no other one is yet. Returns its key.
     pub(super) fn put(&mut self, on: Key<Bus>, rid: RequesterId, function: &Function, tag: Tag) -> Key<Node> {
         let traits = Traits::of(function, rid.devfn());
-        let node = self.nodes.insert(Node { function: *function, tag, bus: on, rid, traits });
+        let node =
+            self.nodes.insert(Node { function: *function, tag, bus: on, rid, traits, told: function.pcie });
         let (number, bit) = (rid.device(), 1 << rid.function());
         let Some(bus) = self.buses.get_mut(on) else { return node };
         bus.count = bus.count.saturating_add(1);
@@ -255,10 +258,17 @@ impl Store {
         if slot.there == 0 {
             at.take().into_iter().for_each(|slot| self.slots.release(slot));
         }
-        Some((key, node.function))
+        Some((key, Function { pcie: node.told, ..node.function }))
     }
 
-    /// Gives a function other facts. It stays where it is.
+    /// Notes which type a function says it has.
+    pub(super) fn tell(&mut self, key: Key<Node>, told: Fact<PortType>) {
+        if let Some(node) = self.nodes.get_mut(key) {
+            node.told = told;
+        }
+    }
+
+    /// Gives a function other facts. It stays where it is, and so does the type that it says it has.
     pub(super) fn rewrite(&mut self, bdf: Bdf, function: Function) {
         let key = self.node_key(bdf);
         let traits = Traits::of(&function, bdf.rid.devfn());

@@ -6,9 +6,15 @@ use super::upstream::Tag;
 use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, PortType};
 use crate::slab::Key;
 use crate::{Bdf, RequesterId, Segment};
+use alloc::vec::Vec;
 
 /// The live PCI functions of a machine. Functions come and go in any order; a function is *attached* once every bridge
 /// between it and a root bus is known.
+///
+/// A switch port whose type cannot be where it is has the type that the PCI core gives it, not the one that it says (linux
+/// drivers/pci/probe.c `set_pcie_port_type`): a "downstream port" right below a root or downstream port is an upstream port, an
+/// "upstream port" right below an upstream port is a downstream port. Bridges from conventional PCI to PCI Express count as
+/// downstream there (`pcie_downstream_port`).
 ///
 /// ```
 /// use fwspec::pci::{Function, PortType, Topology};
@@ -98,14 +104,51 @@ impl Topology {
             None => self.store.open_bus(bdf.segment, own).ok_or(PciError::Absent(bdf))?,
         };
         let node = self.store.put(bus, bdf.rid, function, tag);
+        let as_told = function;
+        let corrected = Function { pcie: as_told.pcie.below(self.bridge_of(bus)), ..*as_told };
+        let function = &corrected;
+        if function.pcie != as_told.pcie {
+            self.store.rewrite(bdf, corrected);
+        }
         if !leaf {
             self.claim(bdf, node, function);
+            self.correct_below(bdf.segment, function);
         }
         if let Some(pf) = physical.filter(|pf| pf.segment == bdf.segment && pf.rid.bus() < own) {
             self.adopt(own, pf);
         }
         self.tell_root(bus, function);
         Ok(node)
+    }
+
+    /// The bridge that a bus is right below.
+    fn bridge_of(&self, bus: Key<Bus>) -> Option<&Function> {
+        let bridge = self.store.bus_at(bus).and_then(|bus| self.store.node_at(bus.bridge));
+        bridge.map(|bridge| &bridge.function)
+    }
+
+    /// Corrects the types of the ports below a bridge that came, left or changed, see [`Fact::below`]. Bridges number
+    /// downwards, so it ends.
+    fn correct_below(&mut self, segment: Segment, bridge: &Function) {
+        let mut buses: Vec<u8> = bridge.secondary().into_iter().collect();
+        while let Some(number) = buses.pop() {
+            let Some(bus) = self.store.bus_key(segment, number) else { continue };
+            let bridge = self.bridge_of(bus).copied();
+            let ports = self.store.on_bus(self.store.bus_at(bus)).filter_map(|node| {
+                let pcie = node.told.below(bridge.as_ref());
+                (pcie != node.function.pcie).then_some((node.rid, Function { pcie, ..node.function }))
+            });
+            let ports: Vec<(RequesterId, Function)> = ports.collect();
+            for (rid, port) in ports {
+                self.store.rewrite(Bdf { segment, rid }, port);
+                let below = port.secondary().and_then(|below| self.store.bus_mut(segment, below));
+                if let Some(below) = below {
+                    below.only_slot = port.is(PortType::RootPort) || port.is(PortType::DownstreamPort);
+                }
+                buses.extend(port.secondary());
+                self.store.upstream_changed(segment);
+            }
+        }
     }
 
     /// Notes what a function says of the bus that it is on.
@@ -127,6 +170,7 @@ impl Topology {
         let (key, function) = self.store.take(bdf).ok_or(PciError::Absent(bdf))?;
         self.forget_unused(bdf.segment, bdf.rid.bus());
         self.disclaim(bdf, key, &function);
+        self.correct_below(bdf.segment, &function);
         Ok(function)
     }
 
@@ -138,10 +182,15 @@ impl Topology {
         let key = self.store.node_key(bdf).ok_or(PciError::Absent(bdf))?;
         let Node { function: before, bus, .. } = *self.store.node_at(key).ok_or(PciError::Absent(bdf))?;
         self.may_claim(bdf, &function)?;
+        let told = function.pcie;
+        let function = Function { pcie: told.below(self.bridge_of(bus)), ..function };
         self.store.rewrite(bdf, function);
+        self.store.tell(key, told);
         self.store.upstream_changed(bdf.segment);
         self.disclaim(bdf, key, &before);
+        self.correct_below(bdf.segment, &before);
         self.claim(bdf, key, &function);
+        self.correct_below(bdf.segment, &function);
         self.tell_root(bus, &function);
         Ok(before)
     }
