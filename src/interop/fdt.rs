@@ -21,6 +21,8 @@
 use fdt::node::FdtNode;
 
 use crate::dt::{Node, Tree};
+#[cfg(feature = "alloc")]
+use crate::model::RequesterIndex;
 
 /// The node of `tree` that `theirs` is; `None` where it is one of other bytes than those that `tree` was made of.
 pub fn node<'a>(tree: &Tree<'a>, theirs: FdtNode<'_, '_>) -> Option<Node<'a>> {
@@ -34,12 +36,14 @@ pub fn node<'a>(tree: &Tree<'a>, theirs: FdtNode<'_, '_>) -> Option<Node<'a>> {
     tree.node_at(u32::try_from(offset).ok()?)
 }
 
-/// What a node is in [`Platform::requesters`](crate::Platform::requesters), for [`IdMap`](crate::IdMap): indices, two where it
+/// What a node is in [`Platform::requesters`](crate::Platform::requesters), for [`IdMap`](crate::IdMap): two where it
 /// has both `iommus` and `iommu-map`, none where it has neither.
 #[cfg(feature = "alloc")]
-pub fn requesters<'p>(platform: &'p crate::Platform, node: &Node<'_>) -> impl Iterator<Item = u32> + use<'p> {
+pub fn requesters<'p>(
+    platform: &'p crate::Platform,
+    node: &Node<'_>,
+) -> impl Iterator<Item = RequesterIndex> + use<'p> {
     let offset = node.offset();
-    let found = platform.requesters.iter().enumerate();
-    let found = found.filter(move |(_, requester)| requester.origin.at.offset == offset);
-    found.map(|(index, _)| crate::bytes::saturate(index))
+    let found = RequesterIndex::number(&platform.requesters);
+    found.filter(move |(_, requester)| requester.origin.at.offset == offset).map(|(index, _)| index)
 }

@@ -81,7 +81,7 @@ impl Crate {
         let others = self.reexports[&module].iter().filter(|(_, there)| !own && *there != path);
         let named = others.clone().find(|(other, _)| other == name).map(|(_, there)| there.clone());
         let globs = others.filter(|(other, _)| other == "*").map(|(_, there)| &there[..there.len() - 1]);
-        let with_all = globs.map(|of| [of, &[name.clone()]].concat()).find(|there| {
+        let with_all = globs.map(|of| [of, std::slice::from_ref(name)].concat()).find(|there| {
             let of = self.owner(there, hops + 1);
             defines(&self.code[&of], name)
         });

@@ -110,7 +110,8 @@ fn streams_of_a_node_that_fdt_walked_to_are_resolved_with_and_without_heap() {
     let masters = theirs.all_nodes().filter(|node| node.property("iommus").is_some());
     let mut own = masters.flat_map(|master| {
         let master = interop::fdt::node(&tree, master).unwrap();
-        let requesters: Vec<u32> = interop::fdt::requesters(&platform, &master).collect();
+        let requesters: Vec<fwspec::model::RequesterIndex> =
+            interop::fdt::requesters(&platform, &master).collect();
         requesters.into_iter().map(|requester| map.own_streams(requester).len())
     });
     assert_eq!(own.next(), Some(1), "the storage controller has one StreamID of its own");
