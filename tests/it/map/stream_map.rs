@@ -23,11 +23,14 @@ fn matched((id, mask): (u16, u16)) -> BTreeSet<u16> {
     (0..1 << BITS).filter(|stream| (stream ^ id) & !mask == 0).collect()
 }
 
+/// The matched ids, how many uses, the group.
+type Entry = (BTreeSet<u16>, u32, Option<usize>);
+
 /// The rule of arm_smmu_master_alloc_smes and arm_smmu_device_group, over sets.
 #[derive(Default)]
 struct Dull {
-    /// The matched ids, how many uses, the group. Freed entries stay as holes: the first hole is taken again.
-    entries: Vec<Option<(BTreeSet<u16>, u32, Option<usize>)>>,
+    /// Freed entries stay as holes: the first hole is taken again.
+    entries: Vec<Option<Entry>>,
     next: usize,
 }
 
