@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         evidence::functions(&machine)?;
     }
     let (groups, refused) = machine.groups(arguments.dialect, arguments.policy.policy());
-    let map = groups.map().ok_or_else(|| evidence::lacks(&machine, "no firmware"))?;
+    let map = groups.map().ok_or_else(|| Failure::lacks(&machine, "no firmware"))?;
     let audit = lint::audit::audit(&firmware.platform, map, Some(&groups));
     let errors = firmware.platform.skipped.iter().map(Problem::from);
     let unread = machine.unread.iter().map(Problem::from).chain(refused.iter().map(Problem::from));

@@ -219,7 +219,7 @@ fn looks_like_a_file(word: &str) -> bool {
 pub(super) fn firmware(machine: &Machine) -> Result<&Firmware, Failure> {
     let firmware = machine.firmware.as_ref().filter(|firmware| firmware.speaks_of_iommus());
     firmware.ok_or_else(|| {
-        lacks(
+        Failure::lacks(
             machine,
             "nothing says what IOMMUs translate: this needs a device tree (DTB), an IORT, a RIMT or a VIOT",
         )
@@ -230,19 +230,7 @@ pub(super) fn firmware(machine: &Machine) -> Result<&Firmware, Failure> {
 pub(super) fn functions(machine: &Machine) -> Result<(), Failure> {
     let needs =
         "no PCI functions: this needs the text of `lspci -xxxx`, taken as root, or a system's root folder";
-    if machine.devices.is_empty() { Err(lacks(machine, needs)) } else { Ok(()) }
-}
-
-/// That the evidence does not have what a verb needs, and what it has.
-pub(super) fn lacks(machine: &Machine, needs: &str) -> Failure {
-    let there: Vec<String> = machine
-        .evidence
-        .iter()
-        .filter(|evidence| evidence.used)
-        .map(|evidence| format!("{} ({})", evidence.name, evidence.kind))
-        .collect();
-    let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-    Failure::Unreadable(format!("{needs}; there is {there}"))
+    if machine.devices.is_empty() { Err(Failure::lacks(machine, needs)) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ use fwspec::acpi::container;
 use fwspec::machine::{self, Collector, Firmware, Kind, Machine, MachineError, READ_HERE, recognise};
 use fwspec::{Error, ErrorKind, Source};
 
-use super::evidence;
-use super::name;
+use super::{Failure, name};
 
 /// The tables that say what IOMMUs translate.
 const SPEAKING: [&[u8; 4]; 5] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];
@@ -296,7 +295,7 @@ impl Input {
 }
 
 fn lacks(machine: &Machine) -> String {
-    evidence::lacks(machine, "no device tree, no IORT, RIMT, VIOT or MCFG").to_string()
+    Failure::lacks(machine, "no device tree, no IORT, RIMT, VIOT or MCFG").to_string()
 }
 
 impl Inputs {

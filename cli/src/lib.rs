@@ -102,6 +102,18 @@ enum Failure {
 }
 
 impl Failure {
+    /// That the evidence does not have what a verb needs, and what it has.
+    fn lacks(machine: &fwspec::machine::Machine, needs: &str) -> Self {
+        let there: Vec<String> = machine
+            .evidence
+            .iter()
+            .filter(|evidence| evidence.used)
+            .map(|evidence| format!("{} ({})", evidence.name, evidence.kind))
+            .collect();
+        let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
+        Failure::Unreadable(format!("{needs}; there is {there}"))
+    }
+
     /// The command was called wrongly, in the words of an error.
     fn usage(message: impl ToString) -> Self {
         Failure::Usage(message.to_string())

@@ -6,6 +6,7 @@ mod explain;
 mod fwspec;
 mod index;
 mod ranges;
+mod reason;
 mod reserved;
 mod reverse;
 mod scope;
@@ -14,14 +15,14 @@ mod stream_map;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-pub use chain::{MsiRequest, NoStream};
 pub use explain::{Step, StepAt};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
 pub use ranges::{InputRange, RangeOutput};
+pub use reason::{GivesUp, MsiRequest, NoStream};
 pub use reserved::{ReservedRegion, joined, reserved_for_function, reserved_regions};
 pub use reverse::Producer;
 pub(crate) use reverse::next_alike;
-pub use scope::{FunctionPath, GivesUp, Scoped};
+pub use scope::{FunctionPath, Scoped};
 pub(crate) use stream_map::entries_of;
 pub use stream_map::{StreamMap, StreamRefusal, StreamVerdict};
 

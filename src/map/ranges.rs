@@ -4,7 +4,8 @@ use crate::DeviceId;
 use crate::bytes::index;
 use crate::model::{Errno, IdMapping, IommuIndex, MsiControllerIndex, Output, RequesterIndex, Target};
 
-use super::chain::{Hop, MsiRequest, Place};
+use super::MsiRequest;
+use super::chain::{Hop, Place};
 use super::{IdMap, IommuKind, MappedRoute, MappedTable, Stream};
 
 /// Input IDs `first..=last` and what they become.

@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::index::Index;
-use super::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
+use super::{Fwspec, FwspecFlags, FwspecOutcome, GivesUp, IdMap, NoStream, Stream};
 use crate::bytes::saturate;
 use crate::model::{IdMapping, IommuIndex, IommuKind, Output, Scope, ScopeKind, ScopedUnit, Target};
 use crate::{At, Bdf, Platform, RequesterId, Segment, Source, StreamId};
@@ -60,16 +60,6 @@ pub struct FunctionPath {
     pub is_bridge: bool,
     /// Its class code, 24 bits.
     pub class: u32,
-}
-
-/// Why a VT-d or AMD driver gives up all of its units at boot, because a function is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GivesUp {
-    /// A device scope is of another type than the function's header (linux drivers/iommu/intel/dmar.c `dmar_insert_dev_scope`).
-    ScopeType,
-    /// Memory that the function may neither read nor write cannot be mapped for it (linux drivers/iommu/amd/init.c
-    /// `init_unity_map_range`, drivers/iommu/iommu.c `iommu_create_device_direct_mappings`).
-    NoAccess,
 }
 
 impl ScopeIndex {

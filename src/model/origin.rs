@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU32;
 
 use crate::{At, Format};
 
@@ -29,9 +30,9 @@ impl Origin {
     }
 }
 
-/// A node's name in [`Paths`].
+/// A node's name in [`Paths`], counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PathId(pub(crate) u32);
+pub struct PathId(NonZeroU32);
 
 /// The device-tree names that a platform needs, each stored once with its parent: the size of the whole stays linear
 /// in the blob however deep the tree is.
@@ -52,11 +53,10 @@ impl Paths {
     /// Adds a node below `parent` (`None`: the root itself, whose name is empty) and returns its id.
     /// A parent is added before its children.
     pub fn push(&mut self, parent: Option<PathId>, name: &str) -> PathId {
-        let id = PathId(crate::bytes::saturate(self.names.len()));
         let start = crate::bytes::saturate(self.text.len());
         self.text.push_str(name);
         self.names.push(Name { parent, start, end: crate::bytes::saturate(self.text.len()) });
-        id
+        PathId(NonZeroU32::new(crate::bytes::saturate(self.names.len())).unwrap_or(NonZeroU32::MAX))
     }
 
     /// Gives back the memory that was reserved for more names.
@@ -90,7 +90,7 @@ impl Paths {
     }
 
     fn entry(&self, id: PathId) -> Option<&Name> {
-        self.names.get(crate::bytes::index(id.0))
+        self.names.get(crate::bytes::index(id.0.get().wrapping_sub(1)))
     }
 }
 
