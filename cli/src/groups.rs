@@ -27,10 +27,13 @@ pub(super) struct Options {
     /// Only tell why: the chain of reasons between two devices, or what holds one device in its group
     #[arg(long, value_name = "DEVICE", num_args = 1..)]
     why: Vec<String>,
-    /// Suppose other ACS settings: acs=BDF:on,BDF:off or
+    /// Suppose other ACS settings: acs=BDF:on,BDF:off, acs=all:on or
     /// pcie_acs_override=downstream,multifunction,id:VENDOR:DEVICE
     #[arg(long, value_name = "WHAT", conflicts_with = "why")]
     what_if: Option<WhatIf>,
+    /// Whose ACS settings: those of the evidence, or those that Linux makes where it uses an IOMMU (pci_enable_acs)
+    #[arg(long, value_enum, default_value_t = Acs::Dumped)]
+    acs: Acs,
     /// Which rules: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
@@ -65,6 +68,14 @@ impl Options {
         };
         self.drawn.of([GroupsFormat::Svg, GroupsFormat::Dot, GroupsFormat::Html], other)
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Acs {
+    /// As the evidence shows them
+    Dumped,
+    /// As Linux sets them where it uses an IOMMU
+    Requested,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,7 +119,15 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     }
     machine.has_ivrs |= arguments.machine.contains(&Fact::Ivrs);
     machine.has_intel_pch_acs |= arguments.machine.contains(&Fact::IntelPchAcs);
+    if arguments.acs == Acs::Requested {
+        request_acs(&mut machine);
+    }
     let (mut groups, mut document) = assign(&machine, arguments);
+    if !machine.uses_iommu() && arguments.what_if.is_none() && document.all_acs_is_off() {
+        let mut requested = machine.clone();
+        request_acs(&mut requested);
+        document.note_acs_off(&assign(&requested, arguments).0);
+    }
     if groups.devices().next().is_none() {
         evidence::functions(&machine)?;
     }
@@ -133,6 +152,13 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         }
     }
     Ok(Outcome::Fine)
+}
+
+/// Every function as Linux leaves it when it asks for ACS.
+fn request_acs(machine: &mut Machine) {
+    for device in &mut machine.devices {
+        *device = device.acs_switched(true);
+    }
 }
 
 fn assign(machine: &Machine, arguments: &Options) -> (Groups, GroupsDocument) {

@@ -7,8 +7,8 @@ use fwspec::{Bdf, Device};
 /// A supposition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WhatIf {
-    /// ACS of these functions switched on or off.
-    Acs(Vec<(Bdf, bool)>),
+    /// ACS of these functions, or of all, switched on or off, as Linux does it.
+    Acs(Vec<(Option<Bdf>, bool)>),
     /// A kernel parameter that makes the kernel believe in isolation.
     Override(Override),
 }
@@ -65,7 +65,7 @@ impl std::str::FromStr for WhatIf {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let usage = "expected acs=BDF:on, acs=BDF:off (several with commas), or \
+        let usage = "expected acs=BDF:on, acs=BDF:off (several with commas), acs=all:on, or \
             pcie_acs_override=downstream,multifunction,id:VENDOR:DEVICE";
         let (what, list) = text.split_once('=').ok_or(usage)?;
         match what {
@@ -73,7 +73,8 @@ impl std::str::FromStr for WhatIf {
                 let setting = |item: &str| {
                     let (function, state) = item.rsplit_once(':')?;
                     let on = [("on", true), ("off", false)].into_iter().find(|(word, _)| *word == state)?.1;
-                    Some((function.parse().ok()?, on))
+                    let function = if function == "all" { None } else { Some(function.parse().ok()?) };
+                    Some((function, on))
                 };
                 list.split(',')
                     .map(setting)
@@ -99,7 +100,14 @@ impl WhatIf {
     pub(super) fn apply(&self, devices: &mut [Device]) -> Vec<String> {
         match self {
             WhatIf::Acs(settings) => {
-                settings.iter().filter_map(|(bdf, on)| switch(devices, *bdf, *on).err()).collect()
+                let switched = settings.iter().map(|(bdf, on)| match bdf {
+                    Some(bdf) => switch(devices, *bdf, *on),
+                    None => {
+                        devices.iter_mut().for_each(|device| *device = device.acs_switched(*on));
+                        Ok(())
+                    }
+                });
+                switched.filter_map(Result::err).collect()
             }
             WhatIf::Override(supposed) => {
                 for device in devices.iter_mut().filter(|device| supposed.is_for(device)) {
@@ -115,9 +123,8 @@ fn switch(devices: &mut [Device], bdf: Bdf, on: bool) -> Result<(), String> {
     let device = devices.iter_mut().find(|device| device.key() == DeviceKey::Pci(bdf));
     let device = device.ok_or_else(|| format!("{bdf} is not in the topology"))?;
     match device.facts().acs {
-        Fact::Present(acs) => {
-            let wanted = if on { AcsFlags(acs.capability.0 & AcsFlags::ISOLATED.0) } else { AcsFlags::NONE };
-            *device = device.acs_control(acs.capability, wanted);
+        Fact::Present(_) => {
+            *device = device.acs_switched(on);
             Ok(())
         }
         Fact::Absent => Err(format!("{bdf} has no ACS: there is nothing to switch")),
@@ -184,12 +191,13 @@ mod tests {
     #[test]
     fn suppositions_are_understood_or_refused() {
         let acs = |list: &[(&str, bool)]| {
-            WhatIf::Acs(list.iter().map(|(bdf, on)| (bdf.parse().unwrap(), *on)).collect())
+            WhatIf::Acs(list.iter().map(|(bdf, on)| (bdf.parse().ok(), *on)).collect())
         };
         assert_eq!(
             "acs=00:01.0:on,0001:02:00.1:off".parse(),
             Ok(acs(&[("00:01.0", true), ("0001:02:00.1", false)]))
         );
+        assert_eq!("acs=all:on".parse(), Ok(WhatIf::Acs(vec![(None, true)])));
         let all = Override { downstream: true, multifunction: true, ids: vec![(0x8086, 0x3420)] };
         let text = "pcie_acs_override=downstream,multifunction,id:8086:3420";
         assert_eq!(text.parse(), Ok(WhatIf::Override(all)));

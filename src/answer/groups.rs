@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use crate::group::{How, Reason};
 use crate::model::{IommuIndex, Label, RequesterIndex, RequesterKind};
-use crate::pci::{AcsFlags, AcsVerdict, Function};
+use crate::pci::quirk::AcsEffect;
+use crate::pci::{AcsFlags, AcsReason, AcsVerdict, Function, PortType};
 use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
 
 use super::{MsiId, Named, Problem, StreamRecord};
@@ -25,6 +26,9 @@ pub struct GroupsDocument {
     /// Whose reading of the firmware it is; absent without firmware.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub dialect: Option<&'static str>,
+    /// What has to be known before the rest is believed.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub remarks: Vec<RemarkRecord>,
     /// Every device, PCI functions first, ascending.
     pub devices: Vec<DeviceRecord>,
     /// Every group, oldest first.
@@ -43,6 +47,59 @@ pub struct GroupsDocument {
     /// What the firmware calls the host that says which ids the functions of a segment have. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub hosts: BTreeMap<Segment, String>,
+}
+
+/// Something that the groups rest on and that the inputs do not show.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RemarkRecord {
+    /// `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `taken-as-linux-sets-it`: what
+    /// isolates these devices is taken as Linux sets it.
+    pub kind: &'static str,
+    /// The devices that it is about.
+    pub devices: Vec<String>,
+    /// For `acs-off`, how many groups there are once ACS is on.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub groups: Option<usize>,
+    /// In words.
+    pub text: String,
+}
+
+impl RemarkRecord {
+    /// What Linux sets in places that configuration space does not show.
+    fn of_chipset(groups: &Groups) -> Vec<Self> {
+        let kinds = [
+            (
+                AcsEffect::IntelPch,
+                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_pch_acs): configuration space does not show it",
+            ),
+            (
+                AcsEffect::AmdSouthbridge,
+                "functions of an AMD southbridge are taken for isolating, for the machine has an AMD IOMMU (pci_quirk_amd_sb_acs): configuration space does not show it",
+            ),
+        ];
+        let topology = groups.topology();
+        let of = |(effect, words): (AcsEffect, &str)| {
+            let decided = |bdf: &Bdf| {
+                let verdict = topology.acs(*bdf, AcsFlags::ISOLATED);
+                verdict.is_some_and(|AcsVerdict { isolates, reason }| {
+                    isolates && matches!(reason, AcsReason::Quirk(row) if row.effect == effect)
+                })
+            };
+            let bdfs = topology.iter().map(|(bdf, _)| bdf).filter(decided);
+            let devices: Vec<String> = bdfs.map(|bdf| bdf.to_string()).collect();
+            let text = alloc::format!("{}: {words}", devices.join(", "));
+            (!devices.is_empty()).then_some(RemarkRecord {
+                kind: "taken-as-linux-sets-it",
+                devices,
+                groups: None,
+                text,
+            })
+        };
+        kinds.into_iter().filter_map(of).collect()
+    }
 }
 
 /// An IOMMU or an MSI controller, where DMA or MSIs go.
@@ -210,6 +267,7 @@ impl GroupsDocument {
             schema: "fwspec.groups/1",
             policy: groups.policy().word(),
             dialect: groups.map().map(|map| map.dialect().name),
+            remarks: RemarkRecord::of_chipset(groups),
             devices: groups.devices().map(device).collect(),
             groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
             skipped,
@@ -218,6 +276,35 @@ impl GroupsDocument {
             msi_controllers: view.msi_controllers(),
             hosts: view.hosts(),
         }
+    }
+
+    /// Whether no root port or downstream port that has ACS has any of it on that isolates, and one could: what firmware leaves
+    /// where no kernel used an IOMMU (linux drivers/pci/pci.c `pci_request_acs`, `pci_enable_acs`).
+    pub fn all_acs_is_off(&self) -> bool {
+        let ports = self.devices.iter().filter_map(|device| device.placed.as_ref()).filter(|placed| {
+            let function = &placed.function;
+            function.is(PortType::RootPort) || function.is(PortType::DownstreamPort)
+        });
+        let mut capable = ports.map(|port| &port.function).filter(|function| {
+            let after = function.acs_requested().acs_in_force();
+            after.is_some_and(|after| !(after & AcsFlags::ISOLATED).is_empty())
+        });
+        let off = |function: &Function| {
+            function.acs_in_force().is_some_and(|on| (on & AcsFlags::ISOLATED).is_empty())
+        };
+        capable.clone().next().is_some() && capable.all(off)
+    }
+
+    /// Says first that ACS is off where Linux would have it on, and how many groups there are `then`.
+    pub fn note_acs_off(&mut self, then: &Groups) {
+        let groups = then.groups().count();
+        let are = if groups == 1 { "is 1 group" } else { &alloc::format!("are {groups} groups") };
+        let text = alloc::format!(
+            "ACS is off at every port that has it, and nothing says that an IOMMU was in use. Linux switches it on when it uses its IOMMU \
+             (pci_request_acs): there {are} then, see --acs requested"
+        );
+        let remark = RemarkRecord { kind: "acs-off", devices: Vec::new(), groups: Some(groups), text };
+        self.remarks.insert(0, remark);
     }
 
     /// Notes what this document, made under a supposition, changes against what is so `now`. `real` where the hardware would

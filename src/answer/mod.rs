@@ -27,7 +27,8 @@ pub use diff::{AnswerRecord, ChangeRecord, DiffDocument};
 pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
 pub use findings::findings;
 pub use groups::{
-    DeviceRecord, GroupRecord, GroupsDocument, PlacedFunction, SinkRecord, TieRecord, WhatIfRecord,
+    DeviceRecord, GroupRecord, GroupsDocument, PlacedFunction, RemarkRecord, SinkRecord, TieRecord,
+    WhatIfRecord,
 };
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};

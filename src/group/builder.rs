@@ -1,7 +1,7 @@
 //! What has to be said of a machine before its first device.
 
 use super::readiness::Readiness;
-use super::{Groups, Policy};
+use super::{Device, DeviceKey, Groups, Policy};
 use crate::map::IdMap;
 use crate::model::{IommuIndex, IommuKind};
 use crate::pci::{Chipset, Topology};
@@ -51,6 +51,33 @@ impl GroupsBuilder {
     /// Whether no IOMMU is ready yet: devices wait until [`Groups::iommu_ready`] names theirs.
     pub fn awaiting_iommus(mut self, awaiting: bool) -> Self {
         self.awaiting_iommus = awaiting;
+        self
+    }
+
+    /// What the functions of a complete list say of the chipset, in any order. The list itself is not added.
+    ///
+    /// Linux switches the isolation of older Intel chipsets' root ports on unless their LPC bridge forbids it (linux
+    /// drivers/pci/quirks.c `pci_quirk_enable_intel_lpc_acs`): it counts as on unless that bridge's configuration space says so.
+    /// A function of class 0806 is an IOMMU, which an AMD machine describes in an IVRS.
+    ///
+    /// ```
+    /// use fwspec::pci::{Fact, Function, PortType};
+    /// use fwspec::{Device, Groups};
+    /// let port = Function { vendor: 0x8086, device: 0x8c10, ..Function::port(PortType::RootPort, 1, 1) };
+    /// let list = [Device::function("00:1c.0".parse()?, port), Device::endpoint("01:00.0".parse()?)];
+    /// let mut groups = Groups::builder().listed(&list).build();
+    /// for device in list {
+    ///     groups.add(device)?;
+    /// }
+    /// assert_eq!(groups.groups().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn listed(mut self, devices: &[Device]) -> Self {
+        let functions = devices.iter().filter_map(|device| match device.key {
+            DeviceKey::Pci(bdf) => Some((bdf, &device.function)),
+            _ => None,
+        });
+        self.chipset = self.chipset.told_by(&functions.collect());
         self
     }
 

@@ -130,6 +130,13 @@ impl Device {
         self
     }
 
+    /// With its ACS as Linux leaves it when it uses an IOMMU ([`Function::acs_requested`]), or off.
+    #[must_use]
+    pub fn acs_switched(mut self, on: bool) -> Device {
+        self.function = self.function.acs_switched(on);
+        self
+    }
+
     /// With the multifunction bit in its header.
     pub const fn multifunction(mut self) -> Device {
         self.function.multifunction = true;

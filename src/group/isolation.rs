@@ -9,6 +9,7 @@ use super::device::Proxy;
 use super::policy::{self, Policy};
 use super::{DeviceKey, Groups};
 use crate::Bdf;
+use crate::pci::quirk::AcsEffect;
 use crate::pci::{AcsFlags, AcsReason, AliasMask, PortType};
 
 /// Something that keeps a device from being alone in its group.
@@ -84,6 +85,15 @@ impl fmt::Display for Remedy {
             Remedy::Nothing(AcsReason::Unknown) => {
                 f.write_str("its ACS was not read: lspci -xxxx as root would show it")
             }
+            Remedy::Nothing(reason @ AcsReason::Quirk(row)) if row.effect == AcsEffect::IntelPch => {
+                write!(
+                    f,
+                    "{reason}: isolates where the chipset's registers can be reached (RCBA in the LPC bridge)"
+                )
+            }
+            Remedy::Nothing(reason @ AcsReason::Quirk(row)) if row.effect == AcsEffect::AmdSouthbridge => {
+                write!(f, "{reason}: isolates where the machine has an IVRS table")
+            }
             Remedy::Nothing(reason) => write!(f, "{reason}: nothing that can be set changes that"),
             Remedy::Wiring => f.write_str("nothing that can be set changes that"),
             Remedy::Firmware => f.write_str("the firmware would have to give it ids of its own"),
@@ -126,8 +136,10 @@ impl Groups {
     /// Why a function does not isolate.
     fn open(&self, bdf: Bdf) -> Option<Remedy> {
         let verdict = self.topology.acs(bdf, AcsFlags::ISOLATED).filter(|verdict| !verdict.isolates)?;
+        let settable = || self.topology.get(bdf)?.acs_to_enable();
         Some(match verdict.reason {
             AcsReason::Missing(bits) => Remedy::Enable(bits),
+            reason @ AcsReason::Quirk(_) => settable().map_or(Remedy::Nothing(reason), Remedy::Enable),
             reason => Remedy::Nothing(reason),
         })
     }

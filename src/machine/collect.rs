@@ -45,6 +45,8 @@ pub struct Collector {
     unread: Vec<Unread>,
     kernel: Kernel,
     has_ivrs: bool,
+    /// A listing says in which groups a kernel has functions.
+    lists_groups: bool,
 }
 
 /// Bytes that somebody calls something.
@@ -176,6 +178,8 @@ impl Collector {
     pub(super) fn read_listing(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let dumps = lspci::parse(&bytes).map_err(|error| MachineError::bytes(self.name(at), error))?;
         let name = self.name(at).to_owned();
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        self.lists_groups |= lines.any(|line| line.trim_ascii_start().starts_with(b"IOMMU group:"));
         let mut errors = dumps.skipped;
         let mut listed = Vec::with_capacity(dumps.functions.len());
         for config in dumps.functions {
@@ -240,6 +244,7 @@ impl Collector {
             has_ivrs: self.has_ivrs,
             has_intel_pch_acs: false,
             has_topology,
+            lists_groups: self.lists_groups,
         };
         machine.note_unknown_vmd();
         Ok(machine)

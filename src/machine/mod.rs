@@ -73,15 +73,24 @@ pub struct Machine {
     /// It has an ACPI IVRS table: the functions of AMD's southbridges are isolated then (linux drivers/pci/quirks.c
     /// `pci_quirk_amd_sb_acs`).
     pub has_ivrs: bool,
-    /// The isolation of its Intel chipset's root ports, those without ACS, is switched on (`pci_quirk_enable_intel_pch_acs`).
+    /// The isolation of its Intel chipset's root ports, those without ACS, is said to be on (`pci_quirk_enable_intel_pch_acs`).
+    /// Unless its LPC bridge says that it cannot be, it is taken for on anyway: see [`GroupsBuilder::listed`].
     pub has_intel_pch_acs: bool,
     has_topology: bool,
+    lists_groups: bool,
 }
 
 impl Machine {
     /// Whether any evidence lists PCI functions. Without, nothing is known of them; that is not the same as a machine that has none.
     pub fn has_topology(&self) -> bool {
         self.has_topology
+    }
+
+    /// Whether anything says that its kernel used an IOMMU, or that there is one: groups which it listed, or firmware that speaks
+    /// of IOMMUs. Such a kernel asked for ACS as its firmware has it do, and the registers are as it left them.
+    pub fn uses_iommu(&self) -> bool {
+        let firmware = self.firmware.as_ref().is_some_and(Firmware::speaks_of_iommus);
+        self.lists_groups || !self.kernel.groups.is_empty() || firmware
     }
 
     /// What its firmware makes of ids; `None` where nothing says what its IOMMUs translate.
@@ -103,6 +112,7 @@ impl Machine {
     pub fn groups_builder(&self, dialect: Dialect, policy: Policy) -> GroupsBuilder {
         let builder =
             Groups::builder().policy(policy).ivrs(self.has_ivrs).intel_pch_acs(self.has_intel_pch_acs);
+        let builder = builder.listed(&self.devices);
         match self.map(dialect) {
             Some(map) => builder.map(map),
             None => builder,

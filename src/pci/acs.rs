@@ -1,9 +1,11 @@
 //! Whether a function keeps its neighbours' traffic away from each other, and why.
 
+use alloc::collections::BTreeMap;
 use core::fmt;
 
 use super::quirk::{self, AcsEffect, Row};
 use super::{Acs, AcsFlags, Fact, Function, PortType};
+use crate::{Bdf, RequesterId};
 
 /// What isolation depends on besides the function itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,81 @@ pub struct Surroundings {
     /// The Intel chipset's own isolation switch is known to be on (linux `pci_quirk_enable_intel_pch_acs`): it is in chipset
     /// registers that configuration space does not show.
     pub intel_pch: bool,
+}
+
+impl Chipset {
+    /// With what the functions of a complete list say.
+    pub(crate) fn told_by(self, functions: &BTreeMap<Bdf, &Function>) -> Self {
+        // AMD's IOMMU is a function itself.
+        let has_iommu = functions.values().any(|function| function.class >> 8 == 0x0806);
+        let lpc_of = |port: &Bdf| {
+            let rid = RequesterId::new(port.rid.bus(), 0x1f, 0);
+            functions.get(&Bdf { rid, ..*port }).map(|lpc| lpc.rcba)
+        };
+        let mut ports = functions.iter().filter(|(_, function)| is_intel_pch(function)).peekable();
+        // Where nobody answers Linux reads all ones, and goes on.
+        let on = ports.peek().is_some() && ports.all(|(port, _)| lpc_of(port) != Some(Fact::Present(false)));
+        Chipset { ivrs: self.ivrs || has_iommu, intel_pch: self.intel_pch || on }
+    }
+}
+
+/// Whether it is a root port of an Intel chipset that isolates without an ACS capability (`pci_quirk_intel_pch_acs_match`).
+fn is_intel_pch(function: &Function) -> bool {
+    function.is(PortType::RootPort) && quirk::acs(function).any(|row| row.effect == AcsEffect::IntelPch)
+}
+
+/// Whether it is a root port of which the ACS registers are 32 bits wide (`pci_quirk_intel_spt_pch_acs_match`).
+fn has_wide_acs(function: &Function) -> bool {
+    function.is(PortType::RootPort)
+        && quirk::acs(function).any(|row| row.effect == AcsEffect::IntelSunrisePoint)
+}
+
+impl Function {
+    /// The function as Linux leaves it when it asks for ACS, which it does where it uses an IOMMU (linux drivers/pci/pci.c
+    /// `pci_enable_acs`): of what the function can do, SV, RR, CR and UF are on, and the rest is as it was. Translation
+    /// blocking, which Linux adds at external ports, is left as it was.
+    ///
+    /// ```
+    /// use fwspec::pci::{Acs, Fact, Function, PortType};
+    /// use fwspec::AcsFlags;
+    /// let off = Acs { capability: AcsFlags(0x1f), ..Acs::default() };
+    /// let port = Function { acs: Fact::Present(off), ..Function::port(PortType::RootPort, 1, 1) };
+    /// assert_eq!(port.acs_requested().acs.present().map(|acs| acs.control), Some(AcsFlags::ISOLATED));
+    /// ```
+    #[must_use]
+    pub fn acs_requested(self) -> Function {
+        self.acs_switched(true)
+    }
+
+    /// As `acs_requested`, or with every bit off.
+    #[must_use]
+    pub fn acs_switched(mut self, on: bool) -> Function {
+        let wide = has_wide_acs(&self);
+        let usable = AcsFlags::ISOLATED & !quirk::broken_acs(&self);
+        if let Fact::Present(acs) = &mut self.acs {
+            let set = acs.capability & usable;
+            match (on, wide) {
+                (true, true) => acs.next_dword |= u32::from(set.0),
+                (true, false) => acs.control = acs.control | set,
+                (false, true) => acs.next_dword = 0,
+                (false, false) => acs.control = AcsFlags::NONE,
+            }
+        }
+        self
+    }
+
+    /// The ACS bits that are switched on; `None` where it has none, or they were not read.
+    pub fn acs_in_force(&self) -> Option<AcsFlags> {
+        let acs = self.acs.present()?;
+        let [low, high, ..] = acs.next_dword.to_le_bytes();
+        Some(if has_wide_acs(self) { AcsFlags(u16::from_le_bytes([low, high])) } else { acs.control })
+    }
+
+    /// The ACS bits that it can be switched to and that isolation lacks.
+    pub(crate) fn acs_to_enable(&self) -> Option<AcsFlags> {
+        let (on, after) = (self.acs_in_force()?, self.acs_requested().acs_in_force()?);
+        Some(after & !on).filter(|bits| !bits.is_empty())
+    }
 }
 
 /// The facts of the machine that [`Surroundings`] has besides those of PCI.

@@ -77,6 +77,7 @@ impl Function {
             ats: extended
                 .ats
                 .and_then(|at| Some(Ats { enabled: space.word(at.checked_add(6)?)? & 0x8000 != 0 })),
+            rcba: space.rcba(vendor),
         })
     }
 }
@@ -115,6 +116,16 @@ impl Space<'_> {
             }
         }
         Fact::Absent
+    }
+
+    /// Whether an Intel LPC bridge (an ISA bridge by its class) lets the chipset's registers be reached.
+    fn rcba(&self, vendor: u16) -> Fact<bool> {
+        let is_lpc = vendor == 0x8086 && self.word(0x0a) == Some(0x0601);
+        match self.dword(0xf0) {
+            _ if !is_lpc => Fact::Absent,
+            Some(dword) => Fact::Present(dword & 1 != 0),
+            None => Fact::Unknown,
+        }
     }
 
     fn acs(&self, at: u32) -> Option<Acs> {

@@ -83,6 +83,10 @@ pub struct Function {
     pub sriov: Fact<SrIov>,
     /// Address Translation Services.
     pub ats: Fact<Ats>,
+    /// For the LPC bridge of an Intel chipset, whether bit 0 of its dword at 0xf0 is set: the chipset's registers (RCBA), in
+    /// which Linux switches the isolation of root ports on, are to be reached (linux drivers/pci/quirks.c
+    /// `pci_quirk_enable_intel_lpc_acs`). Absent for other functions.
+    pub rcba: Fact<bool>,
 }
 
 /// A vendor or subsystem vendor ID with a device ID.
@@ -271,6 +275,7 @@ impl Function {
             ari: Fact::Absent,
             sriov: Fact::Absent,
             ats: Fact::Absent,
+            rcba: Fact::Absent,
         }
     }
 

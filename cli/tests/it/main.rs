@@ -11,6 +11,7 @@
     unreachable_pub
 )]
 
+mod acs;
 mod audit;
 #[path = "../../../tests/it/support/cases.rs"]
 mod cases;

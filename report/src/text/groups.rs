@@ -42,7 +42,8 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
             table.add_row(left.into_iter().chain(ids).chain([because.join("\n")]));
         }
     }
-    let mut text = lines(&table);
+    let mut text = remarks(document, style);
+    text.push_str(&lines(&table));
     let outside: Vec<&DeviceRecord> =
         document.devices.iter().filter(|device| device.group.is_none()).collect();
     if !outside.is_empty() {
@@ -58,6 +59,16 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
         text.push_str(&lines(&table));
     }
     text.push_str(&rest(document, style));
+    text
+}
+
+/// What stands above the devices, for it has to be known before them.
+pub(super) fn remarks(document: &GroupsDocument, style: Style) -> String {
+    let mut text: String =
+        document.remarks.iter().map(|remark| format!("{}\n", style.alarm(&remark.text))).collect();
+    if !text.is_empty() {
+        text.push('\n');
+    }
     text
 }
 

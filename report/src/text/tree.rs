@@ -12,7 +12,7 @@ use fwspec::pci::{AcsReason, AcsVerdict};
 use fwspec::{Bdf, Segment};
 
 use super::Style;
-use super::groups::{ids_of, refused, rest};
+use super::groups::{ids_of, refused, remarks, rest};
 
 /// What stands left of a device of a shared group.
 const SHARED: &str = "■";
@@ -67,7 +67,8 @@ pub fn tree(document: &GroupsDocument, style: Style) -> String {
         }
         grid.rows.push(row);
     }
-    let mut text = grid.text(style);
+    let mut text = remarks(document, style);
+    text.push_str(&grid.text(style));
     text.push_str(&rest(document, style));
     text
 }
