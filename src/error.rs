@@ -649,3 +649,118 @@ impl fmt::Debug for Signature {
         write!(f, "\"{}\"", self.0.escape_ascii())
     }
 }
+
+/// One error of each kind, for tests that go over all of them.
+#[cfg(test)]
+pub(crate) mod every {
+    use alloc::vec::Vec;
+
+    use super::{ErrorKind, RefusedFor};
+    use crate::RequesterId;
+
+    pub(crate) fn kinds() -> Vec<ErrorKind> {
+        core::iter::successors(Some(ErrorKind::Truncated { need: 1, have: 1 }), |kind| next(*kind)).collect()
+    }
+
+    /// The match has no wildcard, so a new kind has to take a place in the row.
+    fn next(kind: ErrorKind) -> Option<ErrorKind> {
+        Some(match kind {
+            ErrorKind::Truncated { .. } => ErrorKind::TooLarge,
+            ErrorKind::TooLarge => ErrorKind::Empty,
+            ErrorKind::Empty => ErrorKind::Unrecognised(*b"TEST"),
+            ErrorKind::Unrecognised(..) => ErrorKind::TopologyNotFirmware,
+            ErrorKind::TopologyNotFirmware => ErrorKind::NoFirmwareTable(*b"TEST"),
+            ErrorKind::NoFirmwareTable(..) => ErrorKind::TableTwice,
+            ErrorKind::TableTwice => ErrorKind::Signature { found: *b"TEST", wanted: *b"TEST" },
+            ErrorKind::Signature { .. } => ErrorKind::TableLength(1),
+            ErrorKind::TableLength(..) => ErrorKind::Checksum(1),
+            ErrorKind::Checksum(..) => ErrorKind::NodeLengthZero,
+            ErrorKind::NodeLengthZero => ErrorKind::NodeOffset { offset: 1, length: 1 },
+            ErrorKind::NodeOffset { .. } => ErrorKind::NodeCount { count: 1, found: 1 },
+            ErrorKind::NodeCount { .. } => ErrorKind::NodeTooShort { length: 1, need: 1 },
+            ErrorKind::NodeTooShort { .. } => ErrorKind::NodeOverrun { length: 1, left: 1 },
+            ErrorKind::NodeOverrun { .. } => ErrorKind::NodeType(1),
+            ErrorKind::NodeType(..) => ErrorKind::MappingsOverlap { offset: 1, fixed: 1 },
+            ErrorKind::MappingsOverlap { .. } => ErrorKind::MappingsOutside { count: 1, offset: 1, fit: 1 },
+            ErrorKind::MappingsOutside { .. } => ErrorKind::MappingsNowhere(1),
+            ErrorKind::MappingsNowhere(..) => ErrorKind::MappingNull,
+            ErrorKind::MappingNull => ErrorKind::MappingTarget(1),
+            ErrorKind::MappingTarget(..) => ErrorKind::MappingTargetType { reference: 1, node_type: 1 },
+            ErrorKind::MappingTargetType { .. } => ErrorKind::MappingCycle(1),
+            ErrorKind::MappingCycle(..) => ErrorKind::MappingInputWraps { base: 1, count_minus_one: 1 },
+            ErrorKind::MappingInputWraps { .. } => {
+                ErrorKind::MappingOutputWraps { base: 1, count_minus_one: 1 }
+            }
+            ErrorKind::MappingOutputWraps { .. } => ErrorKind::StreamIdWide(1),
+            ErrorKind::StreamIdWide(..) => ErrorKind::PathUnterminated(1),
+            ErrorKind::PathUnterminated(..) => ErrorKind::ItsCount { count: 1, fit: 1 },
+            ErrorKind::ItsCount { .. } => ErrorKind::ItsEmpty,
+            ErrorKind::ItsEmpty => ErrorKind::RmrCount { count: 1, offset: 1, fit: 1 },
+            ErrorKind::RmrCount { .. } => ErrorKind::RmrTableRevision(1),
+            ErrorKind::RmrTableRevision(..) => ErrorKind::EndpointRange {
+                segment_start: 1,
+                segment_end: 1,
+                first: RequesterId(1),
+                last: RequesterId(1),
+            },
+            ErrorKind::EndpointRange { .. } => ErrorKind::OutputNode(1),
+            ErrorKind::OutputNode(..) => ErrorKind::SegmentsMany { from: 1, to: 1 },
+            ErrorKind::SegmentsMany { .. } => ErrorKind::StructureType(1),
+            ErrorKind::StructureType(..) => ErrorKind::ScopeLength(1),
+            ErrorKind::ScopeLength(..) => ErrorKind::ScopeOverrun { length: 1, left: 1 },
+            ErrorKind::ScopeOverrun { .. } => ErrorKind::EntryType(1),
+            ErrorKind::EntryType(..) => ErrorKind::UnitTwice(1),
+            ErrorKind::UnitTwice(..) => ErrorKind::NamespaceScope(1),
+            ErrorKind::NamespaceScope(..) => ErrorKind::MemoryUnused(1),
+            ErrorKind::MemoryUnused(..) => ErrorKind::DriverRefuses(RefusedFor::Checksum),
+            ErrorKind::DriverRefuses(..) => ErrorKind::EntryOverrun { length: 1, left: 1 },
+            ErrorKind::EntryOverrun { .. } => ErrorKind::BusRange { first: 1, last: 1 },
+            ErrorKind::BusRange { .. } => ErrorKind::NoTable { left: 1 },
+            ErrorKind::NoTable { .. } => ErrorKind::DumpLine,
+            ErrorKind::DumpLine => ErrorKind::DumpGap { offset: 1, have: 1 },
+            ErrorKind::DumpGap { .. } => ErrorKind::Magic(1),
+            ErrorKind::Magic(..) => ErrorKind::NoFunctions,
+            ErrorKind::NoFunctions => ErrorKind::PciAddress { device: 1, function: 1 },
+            ErrorKind::PciAddress { .. } => ErrorKind::ListedTwice { first: 1 },
+            ErrorKind::ListedTwice { .. } => ErrorKind::NoConfigBytes,
+            ErrorKind::NoConfigBytes => ErrorKind::StrayBytes,
+            ErrorKind::StrayBytes => ErrorKind::ConfigOffset { next: 1, found: 1 },
+            ErrorKind::ConfigOffset { .. } => ErrorKind::ConfigDigits(*b"zz"),
+            ErrorKind::ConfigDigits(..) => ErrorKind::ConfigEnd,
+            ErrorKind::ConfigEnd => ErrorKind::TreeVersion { version: 1, last_compatible: 1 },
+            ErrorKind::TreeVersion { .. } => ErrorKind::TreeBlock { offset: 1, size: 1 },
+            ErrorKind::TreeBlock { .. } => ErrorKind::Token(1),
+            ErrorKind::Token(..) => ErrorKind::TreeEnd { open: 1 },
+            ErrorKind::TreeEnd { .. } => ErrorKind::NodeName,
+            ErrorKind::NodeName => ErrorKind::SecondRoot,
+            ErrorKind::SecondRoot => ErrorKind::PropertyOutside,
+            ErrorKind::PropertyOutside => ErrorKind::EndOutside,
+            ErrorKind::EndOutside => ErrorKind::PropertyName(1),
+            ErrorKind::PropertyName(..) => ErrorKind::PropertyAfterChild,
+            ErrorKind::PropertyAfterChild => ErrorKind::Overlay,
+            ErrorKind::Overlay => ErrorKind::PhandleTwice(1),
+            ErrorKind::PhandleTwice(..) => ErrorKind::CellsLength(1),
+            ErrorKind::CellsLength(..) => ErrorKind::PhandleUnknown { entry: 1, phandle: 1 },
+            ErrorKind::PhandleUnknown { .. } => ErrorKind::CellsMissing { entry: 1, phandle: 1 },
+            ErrorKind::CellsMissing { .. } => ErrorKind::EntryCut { entry: 1, need: 1, have: 1 },
+            ErrorKind::EntryCut { .. } => ErrorKind::CellsTooMany { entry: 1, cells: 1 },
+            ErrorKind::CellsTooMany { .. } => ErrorKind::MapBase { entry: 1, base: 1, mask: 1 },
+            ErrorKind::MapBase { .. } => ErrorKind::MapRange { entry: 1, cells: 1, length: 1 },
+            ErrorKind::MapRange { .. } => ErrorKind::AddressCells { entry: 1, address: 1, size: 1 },
+            ErrorKind::AddressCells { .. } => ErrorKind::RegionEmpty(1),
+            ErrorKind::RegionEmpty(..) => ErrorKind::RegionMoved { entry: 1, iova: 1 },
+            ErrorKind::RegionMoved { .. } => ErrorKind::BootRefused(1),
+            ErrorKind::BootRefused(..) => ErrorKind::RegionUnreachable { entry: 1, iova: 1 },
+            ErrorKind::RegionUnreachable { .. } => ErrorKind::NobodyAnswers,
+            ErrorKind::NobodyAnswers => return None,
+        })
+    }
+
+    #[test]
+    fn no_kind_is_left_out() {
+        let source = include_str!("error.rs");
+        let (_, kinds) = source.split_once("pub enum ErrorKind {").unwrap();
+        let (kinds, _) = kinds.split_once("\n}\n").unwrap();
+        assert_eq!(self::kinds().len(), kinds.matches("#[error(").count());
+    }
+}

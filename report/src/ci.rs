@@ -9,6 +9,21 @@ use super::xml::xml;
 use fwspec::answer::Linted;
 
 /// Lines that GitHub Actions turns into annotations (workflow commands `error`, `warning`, `notice`).
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::{Linted, findings};
+/// use fwspec::machine::Firmware;
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+/// let firmware = Firmware::open("iort.bin", table.finish())?;
+/// let findings = findings(&firmware);
+/// let linted =
+///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+/// assert!(fwspec_report::github(&linted).contains("file=iort.bin"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
 pub fn github(linted: &Linted) -> String {
     let mut text = String::new();
     for finding in &linted.findings {
@@ -36,11 +51,26 @@ fn property(text: &str) -> String {
 /// What stands before the first [`junit`] of a report.
 pub const JUNIT_START: &str =
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"fwspec lint\">\n";
-/// What stands behind the last.
+/// What comes after the last.
 pub const JUNIT_END: &str = "</testsuites>\n";
 
 /// A file as a test suite, each finding a test case; those at least as bad as `fail_on` have failed. A file without findings
 /// is one test that passed.
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::{Linted, findings};
+/// use fwspec::machine::Firmware;
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+/// let firmware = Firmware::open("iort.bin", table.finish())?;
+/// let findings = findings(&firmware);
+/// let linted =
+///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+/// assert!(fwspec_report::junit(&linted, None).contains("<testsuite name=\"iort.bin\""));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
 pub fn junit(linted: &Linted, fail_on: Option<Severity>) -> String {
     let mut text = String::new();
     let fails = |severity: Severity| fail_on.is_some_and(|level| severity >= level);

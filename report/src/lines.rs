@@ -4,7 +4,7 @@ use std::io;
 
 use fwspec::answer::{FindingRecord, LintDocument};
 
-/// Writes the documents of many files as one. Findings leave as they come; only what is waived, which stands behind them, is
+/// Writes the documents of many files as one. Findings leave as they come; only what is waived, which comes after them, is
 /// held.
 #[derive(Debug)]
 pub struct LintStream<W> {
@@ -16,6 +16,15 @@ pub struct LintStream<W> {
 impl<W: io::Write> LintStream<W> {
     /// Starts the document.
     ///
+    /// ```
+    /// use fwspec_report::LintStream;
+    /// let mut out = Vec::new();
+    /// let stream = LintStream::new(&mut out)?;
+    /// stream.finish()?;
+    /// assert_eq!(out, b"{\"schema\":\"fwspec.lint/1\",\"findings\":[],\"waived\":[]}\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of `out`.
     pub fn new(mut out: W) -> io::Result<Self> {
@@ -24,6 +33,25 @@ impl<W: io::Write> LintStream<W> {
     }
 
     /// Adds what one more document says.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let mut out = Vec::new();
+    /// let mut stream = fwspec_report::LintStream::new(&mut out).unwrap();
+    /// stream.add(fwspec::answer::LintDocument::new(&linted)).unwrap();
+    /// stream.finish().unwrap();
+    /// assert!(String::from_utf8(out).unwrap().contains("dma-hole"));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of the output.
@@ -38,6 +66,15 @@ impl<W: io::Write> LintStream<W> {
     }
 
     /// Ends the document, and the line.
+    ///
+    /// ```
+    /// use fwspec_report::LintStream;
+    /// let mut out = Vec::new();
+    /// let stream = LintStream::new(&mut out)?;
+    /// stream.finish()?;
+    /// assert_eq!(out, b"{\"schema\":\"fwspec.lint/1\",\"findings\":[],\"waived\":[]}\n");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of the output.

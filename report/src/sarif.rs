@@ -19,6 +19,22 @@ pub struct SarifLog {
 
 impl SarifLog {
     /// The log of one file.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let log = serde_json::to_string(&fwspec_report::SarifLog::new(&linted)).unwrap();
+    /// assert!(log.contains("\"version\":\"2.1.0\""));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn new(linted: &Linted) -> Self {
         let found = linted.findings.iter().map(|finding| (finding.code, result(linted, finding, None)));
         let waived =
@@ -27,6 +43,23 @@ impl SarifLog {
     }
 
     /// Adds the log of another file.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let mut log = fwspec_report::SarifLog::new(&linted);
+    /// log.append(fwspec_report::SarifLog::new(&linted));
+    /// assert!(serde_json::to_string(&log).unwrap().contains("dma-hole"));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn append(&mut self, mut other: SarifLog) {
         self.results.append(&mut other.results);
     }

@@ -228,6 +228,19 @@ pub struct TieRecord {
 impl GroupsDocument {
     /// The document of these groups. `platform` is what their map was built from; `sid_bits` the width of the SMMUs' StreamIDs,
     /// where it is known.
+    ///
+    /// ```
+    /// use fwspec::answer::GroupsDocument;
+    /// use fwspec::{Bdf, Device, Groups, Segment};
+    /// let nic = Bdf::new(Segment(0), 1, 0, 0);
+    /// let port = Bdf::new(Segment(0), 0, 1, 0);
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// assert_eq!(document.groups[0].members, ["0000:00:01.0", "0000:01:00.0"]);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn new(
         groups: &Groups,
         platform: Option<&Platform>,
@@ -309,6 +322,21 @@ impl GroupsDocument {
 
     /// Notes what this document, made under a supposition, changes against what is so `now`. `real` where the hardware would
     /// isolate so.
+    ///
+    /// ```
+    /// use fwspec::answer::GroupsDocument;
+    /// use fwspec::{Bdf, Device, Groups, Segment};
+    /// let nic = Bdf::new(Segment(0), 1, 0, 0);
+    /// let port = Bdf::new(Segment(0), 0, 1, 0);
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// let mut supposed = document.clone();
+    /// supposed.suppose(&document, true);
+    /// assert!(supposed.what_if.unwrap().cut.is_empty());
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn suppose(&mut self, now: &GroupsDocument, real: bool) {
         let between = |ties: &GroupsDocument, places: &GroupsDocument| -> Vec<TieRecord> {
             let group: BTreeMap<&str, Option<u64>> =

@@ -81,6 +81,21 @@ impl LintDocument {
     pub const SCHEMA: &str = "fwspec.lint/1";
 
     /// The document of one file.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// assert_eq!(fwspec::answer::LintDocument::new(&linted).findings.len(), linted.findings.len());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn new(linted: &Linted) -> Self {
         let found = linted.findings.iter().map(|finding| record(linted, finding, None));
         let waived = linted.waived.iter().map(|(finding, reason)| record(linted, finding, Some(reason)));

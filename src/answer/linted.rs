@@ -23,12 +23,42 @@ pub struct Linted {
 
 impl Linted {
     /// What people call a place: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// assert!(linted.place(linted.findings[0].at).starts_with("IORT+0x"));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn place(&self, at: At) -> String {
         let tree = self.firmware.as_ref().and_then(Firmware::tree).filter(|_| at.source == Source::DTB);
         tree.map_or_else(|| at.to_string(), |tree| tree.place(at.offset).to_string())
     }
 
     /// The node that a finding is about, if it is about one: its name and, in an IORT, its kind.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// assert!(linted.findings.iter().any(|finding| linted.node(finding).is_some()));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn node(&self, finding: &Finding) -> Option<String> {
         let firmware = self.firmware.as_ref().filter(|_| finding.subject.offset > 0)?;
         if let Some(iort) = firmware.iort().filter(|iort| iort.sdt().source() == finding.subject.source) {
@@ -39,6 +69,21 @@ impl Linted {
     }
 
     /// How many findings are at least this bad.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// assert_eq!(linted.count(fwspec::lint::Severity::Info), linted.findings.len());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity >= severity).count()
     }
@@ -63,6 +108,21 @@ pub struct Tally {
 
 impl Tally {
     /// What was found in one file.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// assert_eq!(fwspec::answer::Tally::of(&linted).files, 1);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn of(linted: &Linted) -> Self {
         let count = |wanted| linted.findings.iter().filter(|finding| finding.severity == wanted).count();
         Tally {
@@ -76,6 +136,13 @@ impl Tally {
     }
 
     /// Adds what was found in later files.
+    ///
+    /// ```
+    /// use fwspec::answer::Tally;
+    /// let mut tally = Tally { files: 1, errors: 2, ..Tally::default() };
+    /// tally.add(Tally { files: 1, errors: 1, ..Tally::default() });
+    /// assert_eq!((tally.files, tally.errors), (2, 3));
+    /// ```
     pub fn add(&mut self, other: Tally) {
         if self.files == 0 {
             self.first = other.first;
@@ -92,6 +159,13 @@ impl Tally {
     }
 
     /// How many findings are at least this bad.
+    ///
+    /// ```
+    /// use fwspec::answer::Tally;
+    /// use fwspec::lint::Severity;
+    /// let tally = Tally { warnings: 2, errors: 1, infos: 4, ..Tally::default() };
+    /// assert_eq!(tally.count(Severity::Warn), 3);
+    /// ```
     pub fn count(&self, severity: Severity) -> usize {
         [(Severity::Error, self.errors), (Severity::Warn, self.warnings), (Severity::Info, self.infos)]
             .iter()

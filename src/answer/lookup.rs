@@ -109,6 +109,12 @@ pub struct SourceRange {
 
 impl LookupDocument {
     /// A document of these answers; `dialect` where all are of one.
+    ///
+    /// ```
+    /// use fwspec::answer::LookupDocument;
+    /// let document = LookupDocument::new(Some("linux"), Vec::new());
+    /// assert_eq!(document.schema, "fwspec.lookup/1");
+    /// ```
     pub fn new(dialect: Option<&'static str>, results: Vec<LookupResult>) -> Self {
         LookupDocument { schema: "fwspec.lookup/1", dialect, results }
     }
@@ -116,6 +122,21 @@ impl LookupDocument {
 
 impl LookupResult {
     /// Answers a question about one firmware.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::LookupResult;
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+    /// let result = LookupResult::new("00:01.0", &"00:01.0".parse().unwrap(), &firmware, &map);
+    /// assert!(matches!(result.answer, fwspec::answer::Answer::OnBus { stream_id: Some(0x108), .. }));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn new(text: &str, query: &Query, firmware: &Firmware, map: &IdMap) -> Self {
         let asked = Asked { firmware, map };
         let (answer, reason) = match query {
@@ -135,6 +156,21 @@ impl LookupResult {
     }
 
     /// Whether anything was found.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::LookupResult;
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+    /// let result = LookupResult::new("00:01.0", &"00:01.0".parse().unwrap(), &firmware, &map);
+    /// assert!(result.found());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn found(&self) -> bool {
         match &self.answer {
             Answer::OnBus { iommu, device_id, .. } => iommu.is_some() || device_id.is_some(),

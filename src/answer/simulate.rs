@@ -79,6 +79,18 @@ pub struct ScheduleEntry {
 
 impl SimulateDocument {
     /// The document of these events, played in the world of `groups`; `tried` for a search.
+    ///
+    /// ```
+    /// use fwspec::answer::SimulateDocument;
+    /// use fwspec::simulate::{Algorithm, World};
+    /// use fwspec::{Bdf, Device, Groups, Segment};
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(Bdf::new(Segment(0), 0, 1, 0)))?;
+    /// let world = World::of(&groups);
+    /// let document = SimulateDocument::new(&world, &groups, Algorithm::Closure, &[], None);
+    /// assert!(document.as_closure);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn new(
         world: &World<'_>,
         groups: &Groups,

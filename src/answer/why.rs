@@ -79,6 +79,20 @@ pub struct Obstacle {
 
 impl WhyDocument {
     /// Why `a` and `b` share a group: no reasons where nothing ties them. `document` is that of `groups`.
+    ///
+    /// ```
+    /// use fwspec::answer::{GroupsDocument, WhyDocument};
+    /// use fwspec::{Bdf, Device, Groups, Segment};
+    /// let nic = Bdf::new(Segment(0), 1, 0, 0);
+    /// let port = Bdf::new(Segment(0), 0, 1, 0);
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// let why = WhyDocument::between(&groups, &document, port.into(), nic.into());
+    /// assert_eq!(why.ties[0].kind, "acs-path");
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn between(groups: &Groups, document: &GroupsDocument, a: DeviceKey, b: DeviceKey) -> Self {
         let name = |key| document.name_of(groups, key);
         let ties = groups.why(a, b).map(|reason| TieRecord {
@@ -96,6 +110,20 @@ impl WhyDocument {
     }
 
     /// What holds `device` in its group, and what would have to change for it to stand alone.
+    ///
+    /// ```
+    /// use fwspec::answer::{GroupsDocument, WhyDocument};
+    /// use fwspec::{Bdf, Device, Groups, Segment};
+    /// let nic = Bdf::new(Segment(0), 1, 0, 0);
+    /// let port = Bdf::new(Segment(0), 0, 1, 0);
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// let why = WhyDocument::alone(&groups, &document, nic.into());
+    /// assert_eq!(why.reached[0].device, "0000:00:01.0");
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn alone(groups: &Groups, document: &GroupsDocument, device: DeviceKey) -> Self {
         let mut why = Self::of(groups, document, device);
         let group = why.group.and_then(|id| document.groups.iter().find(|group| group.id == id));

@@ -581,6 +581,13 @@ rules! {
         help "Add a root complex node for the segment, or correct the segment of an existing one."
         see "DEN0049 §3.1.1.5; linux iort_match_node_callback: ACPI_IORT_NODE_PCI_ROOT_COMPLEX"
     }
+    BusRangeReversed "MCFG002" "bus-range-reversed" Error [] {
+        "An entry of the MCFG ends before it starts."
+        "It covers no bus: Linux finds no configuration space in it, and without another entry not one function of the segment."
+        seen ""
+        help "Set the last bus of the entry (byte 12) to the highest bus of the segment, usually 255."
+        see "PCI Firmware Specification 3.3 §4.1.2; linux drivers/acpi/pci_mcfg.c pci_mcfg_lookup"
+    }
 
     // -- device tree --
     TreeCut "DT001" "tree-unreadable" Error [] {

@@ -8,28 +8,7 @@ use super::bus::last_input;
 use super::collect::{Bytes, Findings};
 use super::interval::{Span, overlaps};
 use crate::model::{IdMapping, Output, Requester, RequesterIndex, RequesterKind};
-use crate::{Dialect, ErrorKind, Format, IdMap, Platform};
-
-/// The code of a record that could not be read in one of these tables; `None` where that of any other table says it all.
-pub(super) fn skipped(table: Option<Format>, kind: &ErrorKind) -> Option<(Code, u32)> {
-    if matches!(kind, ErrorKind::Checksum(_) | ErrorKind::TableTwice) {
-        return None;
-    }
-    match table? {
-        Format::DeviceTree | Format::Iort => None,
-        Format::Rimt => Some(match kind {
-            ErrorKind::MappingNull | ErrorKind::MappingTarget(_) => (Code::RimtReference, 20),
-            _ => (Code::RimtUnreadable, 8),
-        }),
-        Format::Viot => Some(match kind {
-            ErrorKind::OutputNode(_) => (Code::ViotOutputNode, 24),
-            ErrorKind::EndpointRange { .. } | ErrorKind::SegmentsMany { .. } => (Code::ViotRange, 24),
-            _ => (Code::ViotUnreadable, 4),
-        }),
-        Format::Dmar => super::x86::skipped_in_dmar(kind),
-        Format::Ivrs => super::x86::skipped_in_ivrs(kind),
-    }
-}
+use crate::{Dialect, Format, IdMap, Platform};
 
 pub(super) fn check(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
     let of_rimt = |requester: &&Requester| requester.origin.format == Format::Rimt;

@@ -2,8 +2,7 @@
 
 use super::Code;
 use super::collect::{Bytes, Findings};
-use super::companion;
-use crate::{Error, ErrorKind, Platform};
+use crate::{Error, ErrorKind, Format, Platform};
 
 /// Adds a finding for each record that was left out. `node_around` says which node an offset is in.
 pub(super) fn check(platform: &Platform, node_around: impl Fn(u32) -> u32, findings: &mut Findings) {
@@ -24,41 +23,114 @@ pub(super) fn one(error: &Error, subject: u32, findings: &mut Findings) {
     findings.add(code, at, format_args!("{}", error.kind));
 }
 
-/// The code of an error, and how many bytes it is about.
-pub(super) fn code(error: &Error) -> Option<(Code, u32)> {
-    companion::skipped(error.at.source.format(), &error.kind).or_else(|| of_any(&error.kind))
+/// The code of an error, and how many bytes it is about; `None` for one that is about an input as a whole, which is not firmware.
+pub(super) fn code(error: &Error) -> Option<Coded> {
+    let row = row(&error.kind);
+    match error.at.source.format() {
+        Some(Format::DeviceTree | Format::Iort) | None => row.code,
+        Some(Format::Rimt) => Some(row.rimt),
+        Some(Format::Viot) => Some(row.viot),
+        Some(Format::Dmar) => Some(row.dmar),
+        Some(Format::Ivrs) => Some(row.ivrs),
+    }
 }
 
-/// The same where it does not matter what it is a record of.
-fn of_any(kind: &ErrorKind) -> Option<(Code, u32)> {
-    Some(match kind {
-        ErrorKind::Truncated { .. } | ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => {
-            (Code::TableCut, 8)
+/// A code, and how many bytes it is about.
+type Coded = (Code, u32);
+
+/// What a kind of error is called: in an IORT, a device tree, a table beside them or a file of tables, and in each table that has codes of
+/// its own.
+#[derive(Clone, Copy)]
+struct Row {
+    code: Option<Coded>,
+    rimt: Coded,
+    viot: Coded,
+    dmar: Coded,
+    ivrs: Coded,
+}
+
+impl Row {
+    /// A kind that tables with codes of their own call unreadable.
+    const fn of(code: Code, len: u32) -> Row {
+        Row { code: Some((code, len)), ..Row::INPUT }
+    }
+
+    /// A kind that is called the same wherever it is.
+    const fn everywhere(code: Code, len: u32) -> Row {
+        let coded = (code, len);
+        Row { code: Some(coded), rimt: coded, viot: coded, dmar: coded, ivrs: coded }
+    }
+
+    /// A kind that is about an input as a whole.
+    const INPUT: Row = Row {
+        code: None,
+        rimt: (Code::RimtUnreadable, 8),
+        viot: (Code::ViotUnreadable, 4),
+        dmar: (Code::DmarUnreadable, 4),
+        ivrs: (Code::IvrsUnreadable, 4),
+    };
+
+    const fn in_rimt(self, code: Code, len: u32) -> Row {
+        Row { rimt: (code, len), ..self }
+    }
+
+    const fn in_dmar(self, code: Code, len: u32) -> Row {
+        Row { dmar: (code, len), ..self }
+    }
+
+    const fn in_ivrs(self, code: Code, len: u32) -> Row {
+        Row { ivrs: (code, len), ..self }
+    }
+}
+
+fn row(kind: &ErrorKind) -> Row {
+    match kind {
+        // The rest of a DMAR structure that is too short for a scope.
+        ErrorKind::Truncated { need: 6, .. } => Row::of(Code::TableCut, 8).in_dmar(Code::DmarScopeOverrun, 1),
+        ErrorKind::Truncated { .. } => Row::of(Code::TableCut, 8).in_dmar(Code::TableCut, 8),
+        ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => {
+            Row::of(Code::TableCut, 8).in_dmar(Code::TableCut, 8).in_ivrs(Code::TableCut, 8)
         }
-        ErrorKind::NoTable { .. } => (Code::TrailingBytes, 16),
-        ErrorKind::TableTwice => (Code::TableRepeated, 16),
-        ErrorKind::NodeOffset { .. } => (Code::FirstNodeOutside, 4),
-        ErrorKind::Checksum(_) => (Code::Checksum, 1),
-        ErrorKind::NodeCount { .. } => (Code::NodeCountHigh, 4),
-        ErrorKind::NodeLengthZero => (Code::NodeLengthZero, 3),
-        ErrorKind::NodeTooShort { .. } => (Code::NodeShort, 3),
-        ErrorKind::NodeOverrun { .. } => (Code::NodeOverrun, 3),
-        ErrorKind::NodeType(_) => (Code::NodeType, 1),
-        ErrorKind::MappingsOverlap { .. } => (Code::MappingsOnFields, 8),
-        ErrorKind::MappingsOutside { .. } => (Code::MappingsOutside, 8),
-        ErrorKind::MappingsNowhere(_) => (Code::MappingsNowhere, 8),
-        ErrorKind::MappingNull => (Code::ReferenceNull, 20),
-        ErrorKind::MappingTarget(_) => (Code::ReferenceDangling, 20),
-        ErrorKind::MappingTargetType { .. } => (Code::ReferenceType, 20),
-        ErrorKind::MappingCycle { .. } => (Code::MappingCycle, 20),
-        ErrorKind::MappingInputWraps { .. } => (Code::InputWraps, 20),
-        ErrorKind::MappingOutputWraps { .. } => (Code::OutputWraps, 20),
-        ErrorKind::StreamIdWide(_) => (Code::StreamWide, 20),
-        ErrorKind::PathUnterminated(_) => (Code::PathUnterminated, 16),
-        ErrorKind::ItsCount { .. } => (Code::ItsCount, 20),
-        ErrorKind::ItsEmpty => (Code::ItsEmpty, 20),
-        ErrorKind::RmrCount { .. } => (Code::RmrCount, 8),
-        ErrorKind::RmrTableRevision(_) => (Code::RmrTableRevision, 1),
+        ErrorKind::NoTable { .. } => Row::of(Code::TrailingBytes, 16),
+        ErrorKind::TableTwice => Row::everywhere(Code::TableRepeated, 16),
+        ErrorKind::Checksum(_) => Row::everywhere(Code::Checksum, 1),
+        ErrorKind::NodeOffset { .. } => Row::of(Code::FirstNodeOutside, 4),
+        ErrorKind::NodeCount { .. } => Row::of(Code::NodeCountHigh, 4),
+        ErrorKind::NodeLengthZero => Row::of(Code::NodeLengthZero, 3),
+        ErrorKind::NodeTooShort { .. } => Row::of(Code::NodeShort, 3),
+        ErrorKind::NodeOverrun { .. } => Row::of(Code::NodeOverrun, 3),
+        ErrorKind::NodeType(_) => Row::of(Code::NodeType, 1).in_ivrs(Code::IvrsBlockType, 1),
+        ErrorKind::MappingsOverlap { .. } => Row::of(Code::MappingsOnFields, 8),
+        ErrorKind::MappingsOutside { .. } => Row::of(Code::MappingsOutside, 8),
+        ErrorKind::MappingsNowhere(_) => Row::of(Code::MappingsNowhere, 8),
+        ErrorKind::MappingNull => Row::of(Code::ReferenceNull, 20).in_rimt(Code::RimtReference, 20),
+        ErrorKind::MappingTarget(_) => Row::of(Code::ReferenceDangling, 20).in_rimt(Code::RimtReference, 20),
+        ErrorKind::MappingTargetType { .. } => Row::of(Code::ReferenceType, 20),
+        ErrorKind::MappingCycle { .. } => Row::of(Code::MappingCycle, 20),
+        ErrorKind::MappingInputWraps { .. } => Row::of(Code::InputWraps, 20),
+        ErrorKind::MappingOutputWraps { .. } => Row::of(Code::OutputWraps, 20),
+        ErrorKind::StreamIdWide(_) => Row::of(Code::StreamWide, 20),
+        ErrorKind::PathUnterminated(_) => {
+            Row::of(Code::PathUnterminated, 16).in_dmar(Code::PathUnterminated, 16)
+        }
+        ErrorKind::ItsCount { .. } => Row::of(Code::ItsCount, 20),
+        ErrorKind::ItsEmpty => Row::of(Code::ItsEmpty, 20),
+        ErrorKind::RmrCount { .. } => Row::of(Code::RmrCount, 8),
+        ErrorKind::RmrTableRevision(_) => Row::of(Code::RmrTableRevision, 1),
+        ErrorKind::OutputNode(_) => Row::everywhere(Code::ViotOutputNode, 24),
+        ErrorKind::EndpointRange { .. } | ErrorKind::SegmentsMany { .. } => {
+            Row::everywhere(Code::ViotRange, 24)
+        }
+        ErrorKind::StructureType(_) => Row::everywhere(Code::DmarStructureType, 4),
+        ErrorKind::ScopeLength(_) => Row::everywhere(Code::DmarScopeLength, 2),
+        ErrorKind::ScopeOverrun { .. } => Row::everywhere(Code::DmarScopeOverrun, 2),
+        ErrorKind::UnitTwice(_) => Row::everywhere(Code::DmarUnitRepeated, 16),
+        ErrorKind::NamespaceScope(_) => Row::everywhere(Code::DmarNamespaceScope, 8),
+        ErrorKind::EntryType(_) => Row::everywhere(Code::IvrsEntryType, 1),
+        ErrorKind::EntryOverrun { .. } => Row::everywhere(Code::IvrsEntryOverrun, 1),
+        ErrorKind::MemoryUnused(_) => Row::everywhere(Code::IvrsRegionUnused, 32),
+        ErrorKind::DriverRefuses(_) => Row::everywhere(Code::DmarRefused, 4).in_ivrs(Code::IvrsRefused, 4),
+        ErrorKind::BusRange { .. } => Row::everywhere(Code::BusRangeReversed, 16),
         ErrorKind::Magic(_)
         | ErrorKind::TreeVersion { .. }
         | ErrorKind::TreeBlock { .. }
@@ -67,23 +139,69 @@ fn of_any(kind: &ErrorKind) -> Option<(Code, u32)> {
         | ErrorKind::NodeName
         | ErrorKind::SecondRoot
         | ErrorKind::PropertyOutside
-        | ErrorKind::EndOutside => (Code::TreeCut, 4),
-        ErrorKind::Overlay => (Code::Overlay, 0),
-        ErrorKind::PropertyName(_) => (Code::PropertyName, 4),
-        ErrorKind::PropertyAfterChild => (Code::PropertyAfterChild, 4),
-        ErrorKind::PhandleTwice(_) => (Code::PhandleRepeated, 4),
-        ErrorKind::CellsLength(_) => (Code::CellsLength, 4),
-        ErrorKind::PhandleUnknown { .. } => (Code::PhandleUnknown, 4),
-        ErrorKind::CellsMissing { .. } => (Code::CellsMissing, 4),
-        ErrorKind::EntryCut { .. } => (Code::EntryCut, 4),
-        ErrorKind::CellsTooMany { .. } => (Code::CellsTooMany, 4),
-        ErrorKind::MapBase { .. } => (Code::MapBase, 4),
-        ErrorKind::MapRange { .. } => (Code::MapRange, 20),
-        ErrorKind::AddressCells { .. } => (Code::AddressCells, 4),
-        ErrorKind::RegionEmpty(_) => (Code::RegionEmpty, 4),
-        ErrorKind::BootRefused(_) => (Code::BootRefused, 4),
-        ErrorKind::RegionMoved { .. } => (Code::RegionMoved, 4),
-        ErrorKind::RegionUnreachable { .. } => (Code::RegionUnreachable, 4),
-        _ => return None,
-    })
+        | ErrorKind::EndOutside => Row::of(Code::TreeCut, 4),
+        ErrorKind::Overlay => Row::of(Code::Overlay, 0),
+        ErrorKind::PropertyName(_) => Row::of(Code::PropertyName, 4),
+        ErrorKind::PropertyAfterChild => Row::of(Code::PropertyAfterChild, 4),
+        ErrorKind::PhandleTwice(_) => Row::of(Code::PhandleRepeated, 4),
+        ErrorKind::CellsLength(_) => Row::of(Code::CellsLength, 4),
+        ErrorKind::PhandleUnknown { .. } => Row::of(Code::PhandleUnknown, 4),
+        ErrorKind::CellsMissing { .. } => Row::of(Code::CellsMissing, 4),
+        ErrorKind::EntryCut { .. } => Row::of(Code::EntryCut, 4),
+        ErrorKind::CellsTooMany { .. } => Row::of(Code::CellsTooMany, 4),
+        ErrorKind::MapBase { .. } => Row::of(Code::MapBase, 4),
+        ErrorKind::MapRange { .. } => Row::of(Code::MapRange, 20),
+        ErrorKind::AddressCells { .. } => Row::of(Code::AddressCells, 4),
+        ErrorKind::RegionEmpty(_) => Row::of(Code::RegionEmpty, 4),
+        ErrorKind::BootRefused(_) => Row::of(Code::BootRefused, 4),
+        ErrorKind::RegionMoved { .. } => Row::of(Code::RegionMoved, 4),
+        ErrorKind::RegionUnreachable { .. } => Row::of(Code::RegionUnreachable, 4),
+        ErrorKind::TooLarge
+        | ErrorKind::Empty
+        | ErrorKind::Unrecognised(_)
+        | ErrorKind::TopologyNotFirmware
+        | ErrorKind::NoFirmwareTable(_)
+        | ErrorKind::DumpLine
+        | ErrorKind::DumpGap { .. }
+        | ErrorKind::NoFunctions
+        | ErrorKind::PciAddress { .. }
+        | ErrorKind::ListedTwice { .. }
+        | ErrorKind::NoConfigBytes
+        | ErrorKind::StrayBytes
+        | ErrorKind::ConfigOffset { .. }
+        | ErrorKind::ConfigDigits(_)
+        | ErrorKind::ConfigEnd
+        | ErrorKind::NobodyAnswers => Row::INPUT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::every;
+    use crate::lint::platform;
+
+    /// What keeps an input as a whole from being opened is told by the error itself, and never in [`Platform::skipped`].
+    const OF_INPUTS: &str = "TooLarge Empty Unrecognised TopologyNotFirmware NoFirmwareTable DumpLine DumpGap NoFunctions PciAddress \
+        ListedTwice NoConfigBytes StrayBytes ConfigOffset ConfigDigits ConfigEnd NobodyAnswers";
+
+    fn name(kind: &ErrorKind) -> alloc::string::String {
+        alloc::format!("{kind:?}").chars().take_while(char::is_ascii_alphanumeric).collect()
+    }
+
+    #[test]
+    fn every_record_that_was_left_out_is_a_finding() {
+        for kind in every::kinds() {
+            let of_input = OF_INPUTS.split_whitespace().any(|input| input == name(&kind));
+            for source in Format::ALL.map(Format::source).into_iter().chain([crate::Source::MCFG]) {
+                let error = Error { kind, at: source.at(0x2c) };
+                let found =
+                    Platform { source: Some(source), skipped: alloc::vec![error], ..Platform::default() };
+                let found = platform(&found);
+                let found = found.iter().find(|finding| finding.at == error.at);
+                assert_eq!(found.is_none(), of_input && code(&error).is_none(), "{kind:?} in {source}");
+                assert!(found.is_none_or(|finding| finding.message == kind.to_string()), "{found:?}");
+            }
+        }
+    }
 }

@@ -13,40 +13,10 @@ use crate::group::DeviceKey;
 use crate::map::GivesUp;
 use crate::model::{AtsKind, Denied, Reserved, Scope};
 use crate::pci::{Alias, Header, PortType};
-use crate::{Bdf, ErrorKind, Groups, IdMap, IommuKind, Platform, RequesterId, Segment};
+use crate::{Bdf, Groups, IdMap, IommuKind, Platform, RequesterId, Segment};
 
 /// The last byte of a page, as a mask.
 const IN_PAGE: u64 = 0xfff;
-
-/// The code of a record of a DMAR that could not be read.
-pub(super) fn skipped_in_dmar(kind: &ErrorKind) -> Option<(Code, u32)> {
-    Some(match kind {
-        ErrorKind::StructureType(_) => (Code::DmarStructureType, 4),
-        ErrorKind::ScopeLength(_) => (Code::DmarScopeLength, 2),
-        ErrorKind::ScopeOverrun { .. } => (Code::DmarScopeOverrun, 2),
-        // The rest of a structure that is too short for a scope.
-        ErrorKind::Truncated { need: 6, .. } => (Code::DmarScopeOverrun, 1),
-        ErrorKind::UnitTwice(_) => (Code::DmarUnitRepeated, 16),
-        ErrorKind::NamespaceScope(_) => (Code::DmarNamespaceScope, 8),
-        ErrorKind::PathUnterminated(_) => return None,
-        ErrorKind::DriverRefuses(_) => (Code::DmarRefused, 4),
-        ErrorKind::Truncated { .. } | ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => return None,
-        _ => (Code::DmarUnreadable, 4),
-    })
-}
-
-/// The code of a record of an IVRS that could not be read.
-pub(super) fn skipped_in_ivrs(kind: &ErrorKind) -> Option<(Code, u32)> {
-    Some(match kind {
-        ErrorKind::NodeType(_) => (Code::IvrsBlockType, 1),
-        ErrorKind::EntryType(_) => (Code::IvrsEntryType, 1),
-        ErrorKind::EntryOverrun { .. } => (Code::IvrsEntryOverrun, 1),
-        ErrorKind::MemoryUnused(_) => (Code::IvrsRegionUnused, 32),
-        ErrorKind::DriverRefuses(_) => (Code::IvrsRefused, 4),
-        ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => return None,
-        _ => (Code::IvrsUnreadable, 4),
-    })
-}
 
 /// Offsets of the structures of a DMAR.
 pub(super) fn structures(table: &Dmar<'_>) -> Vec<u32> {

@@ -7,6 +7,13 @@ use super::{Picture, RowKind};
 
 /// Writes the picture as a directed graph.
 ///
+/// ```
+/// use fwspec_report::picture::{Picture, dot};
+/// let mut text = String::new();
+/// dot(&Picture::default(), &mut text).unwrap();
+/// assert!(text.starts_with("digraph fwspec {"));
+/// ```
+///
 /// # Errors
 /// Those of `out`.
 pub fn dot(picture: &Picture, out: &mut dyn Write) -> fmt::Result {

@@ -38,6 +38,13 @@ fn end(unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
 
 /// Writes the page of a firmware: the picture, and its lines as a table.
 ///
+/// ```
+/// use fwspec_report::picture::{Picture, firmware_html};
+/// let mut page = String::new();
+/// firmware_html(&Picture::default(), &[], &mut page).unwrap();
+/// assert!(page.starts_with("<!DOCTYPE html>"));
+/// ```
+///
 /// # Errors
 /// Those of `out`.
 pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
@@ -100,6 +107,22 @@ fn full<'a>(path: &'a str, name: &'a str) -> &'a str {
 }
 
 /// Writes the page of groups: the picture, a table of the groups with the reasons, and the devices in none.
+///
+/// ```
+/// use fwspec::answer::GroupsDocument;
+/// use fwspec::{Bdf, Device, Groups, Segment};
+/// let nic = Bdf::new(Segment(0), 1, 0, 0);
+/// let port = Bdf::new(Segment(0), 0, 1, 0);
+/// let mut groups = Groups::without_firmware();
+/// groups.add(Device::root_port(port, 1..=1))?;
+/// groups.add(Device::endpoint(nic))?;
+/// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+/// use fwspec_report::picture::{Picture, html};
+/// let mut page = String::new();
+/// html(&Picture::of_groups(&document), &document, &mut page).unwrap();
+/// assert!(page.contains("0000:01:00.0"));
+/// # Ok::<(), fwspec::BusError>(())
+/// ```
 ///
 /// # Errors
 /// Those of `out`.

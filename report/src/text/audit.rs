@@ -19,6 +19,23 @@ const MAX_NAMED: usize = 12;
 const MAX_UNREAD: usize = 8;
 
 /// The text of `fwspec audit`; `summary` says what the firmware is.
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::{AuditDocument, Summary};
+/// use fwspec::group::Policy;
+/// use fwspec::lint::audit;
+/// use fwspec::machine::Firmware;
+/// use fwspec::{Dialect, IdMap};
+/// use fwspec_report::text::{self, Style};
+/// let firmware = Firmware::open("iort.bin", Builder::new(6).finish())?;
+/// let platform = &firmware.platform;
+/// let found = audit::audit(platform, &IdMap::build(platform, Dialect::LINUX), None);
+/// let document = AuditDocument::new("iort.bin", platform, Dialect::LINUX, Policy::Linux, &found, Vec::new());
+/// let page = text::audit(&Summary::new(&firmware), &document, Style::default());
+/// assert!(page.starts_with("iort.bin: IORT revision 6"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
 pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> String {
     let mut text = format!(
         "{}\n{}\n",

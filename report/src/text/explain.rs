@@ -10,6 +10,12 @@ use fwspec::lint::Code;
 use super::Style;
 
 /// What a finding is, why it matters, where it was seen, and how to mend it.
+///
+/// ```
+/// use fwspec::lint::Code;
+/// use fwspec_report::text::{self, Style};
+/// assert!(text::code(Code::ALL[0], Style::default()).contains(Code::ALL[0].rule().name));
+/// ```
 pub fn code(code: Code, style: Style) -> String {
     let rule = code.rule();
     let seen = if rule.seen.is_empty() { String::new() } else { format!("\nSeen: {}\n", rule.seen) };
@@ -28,6 +34,10 @@ pub fn code(code: Code, style: Style) -> String {
 }
 
 /// All codes, a line each.
+///
+/// ```
+/// assert!(fwspec_report::text::codes().contains("dma-hole"));
+/// ```
 pub fn codes() -> String {
     Code::ALL
         .iter()
@@ -36,6 +46,22 @@ pub fn codes() -> String {
 }
 
 /// The answers for one id: one, or one for each reading that differs.
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::Explained;
+/// use fwspec::machine::Firmware;
+/// use fwspec::{Dialect, IdMap};
+/// use fwspec_report::text::{self, Style};
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+/// let firmware = Firmware::open("iort.bin", table.finish())?;
+/// let maps = [IdMap::build(&firmware.platform, Dialect::LINUX)];
+/// let answers = Explained::all("00:01.0", &firmware, &maps, None).unwrap();
+/// assert!(text::explained(&answers, Style::default()).contains("0x108"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
 pub fn explained(answers: &[Explained], style: Style) -> String {
     let mut text = String::new();
     for (position, answer) in answers.iter().enumerate() {

@@ -19,6 +19,22 @@ const CELLS: usize = 12;
 const CELLS_BEFORE: usize = 4;
 
 /// The text of `fwspec lint` for one file.
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::{Linted, findings};
+/// use fwspec::machine::Firmware;
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
+/// let firmware = Firmware::open("iort.bin", table.finish())?;
+/// let findings = findings(&firmware);
+/// let linted =
+///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+/// use fwspec_report::text::{self, Style};
+/// assert!(text::lint(&linted, Style::default()).contains("dma-hole"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
 pub fn lint(linted: &Linted, style: Style) -> String {
     let mut text = String::new();
     for finding in &linted.findings {
@@ -34,6 +50,13 @@ pub fn lint(linted: &Linted, style: Style) -> String {
 }
 
 /// The last line: how much of what was found.
+///
+/// ```
+/// use fwspec::answer::Tally;
+/// use fwspec_report::text::{self, Style};
+/// let tally = Tally { first: "iort.bin".into(), files: 1, errors: 1, ..Tally::default() };
+/// assert!(text::lint_summary(&tally, Style::default()).contains("1 error"));
+/// ```
 pub fn lint_summary(tally: &Tally, style: Style) -> String {
     let files = match tally.files {
         1 => tally.first.clone(),

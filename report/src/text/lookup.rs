@@ -12,6 +12,22 @@ use fwspec::lint::audit::IdKind;
 use super::{Style, lines};
 
 /// The text of `fwspec lookup`.
+///
+/// ```
+/// use fwspec::acpi::iort::Builder;
+/// use fwspec::answer::LookupResult;
+/// use fwspec::machine::Firmware;
+/// use fwspec::{Dialect, IdMap};
+/// use fwspec_report::text::{self, Style};
+/// let mut table = Builder::new(6);
+/// let smmu = table.smmu_v3(0x2b40_0000).id();
+/// table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+/// let firmware = Firmware::open("iort.bin", table.finish())?;
+/// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+/// let result = LookupResult::new("00:01.0", &"00:01.0".parse().unwrap(), &firmware, &map);
+/// assert!(text::lookup(&[result], Style::default()).contains("0x108"));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
 pub fn lookup(results: &[LookupResult], style: Style) -> String {
     let several = results.iter().any(|result| result.dialect.is_some());
     let titles = ["query", "dialect", "StreamID", "IOMMU", "DeviceID", "MSI controller", "why not"];

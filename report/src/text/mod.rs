@@ -40,16 +40,34 @@ pub struct Style {
 
 impl Style {
     /// A heading.
+    ///
+    /// ```
+    /// use fwspec_report::text::Style;
+    /// assert_eq!(Style::default().heading("word"), "word");
+    /// assert_eq!(Style { colour: true, width: None }.heading("word"), "\x1b[1mword\x1b[0m");
+    /// ```
     pub fn heading(self, text: &str) -> String {
         self.dress("1", text)
     }
 
     /// Something that needs attention.
+    ///
+    /// ```
+    /// use fwspec_report::text::Style;
+    /// assert_eq!(Style::default().alarm("word"), "word");
+    /// assert_eq!(Style { colour: true, width: None }.alarm("word"), "\x1b[31mword\x1b[0m");
+    /// ```
     pub fn alarm(self, text: &str) -> String {
         self.dress("31", text)
     }
 
     /// Something of less weight.
+    ///
+    /// ```
+    /// use fwspec_report::text::Style;
+    /// assert_eq!(Style::default().faint("word"), "word");
+    /// assert_eq!(Style { colour: true, width: None }.faint("word"), "\x1b[2mword\x1b[0m");
+    /// ```
     pub fn faint(self, text: &str) -> String {
         self.dress("2", text)
     }

@@ -10,6 +10,19 @@ use fwspec::answer::{MemberList, ScheduleEntry, SimulateDocument};
 use super::Style;
 
 /// The text of `fwspec simulate`.
+///
+/// ```
+/// use fwspec::answer::SimulateDocument;
+/// use fwspec::simulate::{Algorithm, World};
+/// use fwspec_report::text::{self, Style};
+/// use fwspec::{Bdf, Device, Groups, Segment};
+/// let mut groups = Groups::without_firmware();
+/// groups.add(Device::endpoint(Bdf::new(Segment(0), 0, 1, 0)))?;
+/// let world = World::of(&groups);
+/// let document = SimulateDocument::new(&world, &groups, Algorithm::Closure, &[], None);
+/// assert!(text::simulate(&[document], Style::default()).starts_with("closure: "));
+/// # Ok::<(), fwspec::BusError>(())
+/// ```
 pub fn simulate(documents: &[SimulateDocument], style: Style) -> String {
     documents.iter().map(|document| one(document, style)).collect::<Vec<_>>().join("\n")
 }

@@ -8,6 +8,21 @@ use fwspec::answer::{Reached, WhyDocument};
 use super::Style;
 
 /// The text of `fwspec groups --why`.
+///
+/// ```
+/// use fwspec::answer::{GroupsDocument, WhyDocument};
+/// use fwspec::{Bdf, Device, Groups, Segment};
+/// use fwspec_report::text::{self, Style};
+/// let nic = Bdf::new(Segment(0), 1, 0, 0);
+/// let port = Bdf::new(Segment(0), 0, 1, 0);
+/// let mut groups = Groups::without_firmware();
+/// groups.add(Device::root_port(port, 1..=1))?;
+/// groups.add(Device::endpoint(nic))?;
+/// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+/// let why = WhyDocument::between(&groups, &document, port.into(), nic.into());
+/// assert!(text::why(&why, Style::default()).contains("0000:00:01.0"));
+/// # Ok::<(), fwspec::BusError>(())
+/// ```
 pub fn why(document: &WhyDocument, style: Style) -> String {
     let alone = document
         .ungrouped

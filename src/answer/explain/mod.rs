@@ -153,6 +153,21 @@ impl From<Code> for CodeRecord {
 impl Explained {
     /// Whether the id leads somewhere: to an IOMMU or an MSI controller, or back to who produces it; or, for a line that names no StreamID,
     /// whether it is understood.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::Explained;
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let maps = [IdMap::build(&firmware.platform, Dialect::LINUX)];
+    /// let answers = Explained::all("00:01.0", &firmware, &maps, None).unwrap();
+    /// assert!(answers[0].found());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn found(&self) -> bool {
         let leads = self.ways.iter().any(|way| way.reason.is_none());
         leads || self.meaning.is_some() && self.stream_id.is_none()
@@ -161,6 +176,11 @@ impl Explained {
 
 impl ExplainDocument {
     /// A document of these answers.
+    ///
+    /// ```
+    /// use fwspec::answer::ExplainDocument;
+    /// assert_eq!(ExplainDocument::new(Vec::new()).schema, "fwspec.explain/1");
+    /// ```
     pub fn new(answers: Vec<Explained>) -> Self {
         ExplainDocument { schema: "fwspec.explain/1", answers, codes: Vec::new() }
     }
@@ -181,6 +201,21 @@ impl ExplainDocument {
 impl Explained {
     /// Follows an id, or the StreamID in the line of a log, under each of these maps of one firmware; maps that agree share an
     /// answer. With a topology the aliases of a function are followed as well.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::Explained;
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let maps = [IdMap::build(&firmware.platform, Dialect::LINUX)];
+    /// let answers = Explained::all("00:01.0", &firmware, &maps, None).unwrap();
+    /// assert_eq!(answers[0].dialects, ["linux"]);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`ParseQueryError`] where the id cannot be understood.

@@ -68,11 +68,17 @@ pub fn translate_frame(its: u32, id: u32) -> Vec<u8> {
 
 /// An MCFG with these segments, of all buses.
 pub fn mcfg(segments: &[u16]) -> Vec<u8> {
-    let entry = |segment: &u16| {
+    let entries: Vec<_> = segments.iter().map(|segment| (*segment, [0, 0xff])).collect();
+    mcfg_of(&entries)
+}
+
+/// An MCFG of these segments, each with its first and last bus.
+fn mcfg_of(entries: &[(u16, [u8; 2])]) -> Vec<u8> {
+    let entry = |(segment, buses): &(u16, [u8; 2])| {
         let base = 0x10_0000_0000_u64 * (u64::from(*segment) + 1);
-        [&base.to_le_bytes()[..], &segment.to_le_bytes(), &[0, 0xff], &[0; 4]].concat()
+        [&base.to_le_bytes()[..], &segment.to_le_bytes(), buses, &[0; 4]].concat()
     };
-    sdt(b"MCFG", 1, &[vec![0; 8], segments.iter().flat_map(entry).collect()].concat())
+    sdt(b"MCFG", 1, &[vec![0; 8], entries.iter().flat_map(entry).collect()].concat())
 }
 
 const GPU: &str = r"\_SB_.GPU0";
@@ -213,6 +219,7 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
         Code::TableRepeated => [healthy().0.finish(), healthy().0.finish()].concat(),
         Code::ItsUnknown => [healthy().0.finish(), madt(&[its(7)])].concat(),
         Code::ItsRepeated => [healthy().0.finish(), madt(&[its(0), its(0)])].concat(),
+        Code::BusRangeReversed => [healthy().0.finish(), mcfg_of(&[(0, [0x20, 0x10])])].concat(),
         Code::SegmentWithoutRoot => [healthy().0.finish(), mcfg(&[0, 1])].concat(),
         Code::DmaHole => root(|t, _, smmu| done(t.root_complex(0).maps(0..=0xff, 0, smmu))),
         Code::Bypass => root(|t, its, smmu| {
