@@ -14,7 +14,7 @@ use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, file::read_e
 use crate::ErrorKind;
 
 /// The tables of `/sys/firmware/acpi/tables` that are read here.
-const TABLES: [&str; 6] = ["IORT", "RIMT", "VIOT", "APIC", "MCFG", "IVRS"];
+const TABLES: [&str; 7] = ["IORT", "RIMT", "VIOT", "APIC", "MCFG", "DMAR", "IVRS"];
 /// Those of them without which nothing can be said of the machine's IOMMUs.
 const NEEDED: [&str; 3] = ["IORT", "RIMT", "VIOT"];
 
