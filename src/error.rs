@@ -655,8 +655,7 @@ impl fmt::Debug for Signature {
 pub(crate) mod every {
     use alloc::vec::Vec;
 
-    use super::{ErrorKind, RefusedFor};
-    use crate::RequesterId;
+    use crate::{ErrorKind, RefusedFor, RequesterId};
 
     pub(crate) fn kinds() -> Vec<ErrorKind> {
         core::iter::successors(Some(ErrorKind::Truncated { need: 1, have: 1 }), |kind| next(*kind)).collect()
