@@ -23,7 +23,7 @@ pub fn lower(blob: &[u8]) -> u64 {
 
 /// Looks up the StreamIDs of requester IDs on the first bus of a map; the sum of them.
 pub fn look_up(map: &IdMap, ids: &[u32]) -> u64 {
-    ids.iter().map(|id| map.stream_from(0, *id).unwrap().id.map_or(0, |id| u64::from(id.0))).sum()
+    ids.iter().map(|id| map.stream_from(fwspec::model::RequesterIndex::at(0), *id).unwrap().id.map_or(0, |id| u64::from(id.0))).sum()
 }
 
 /// Parses, lowers and indexes an IORT.
