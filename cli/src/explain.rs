@@ -18,7 +18,7 @@ use super::{Failure, Outcome, complain, print, print_json, style};
 #[derive(Debug, Args)]
 #[command(
     after_help = "An ID is what `lookup` takes, or a line of a kernel log that names a StreamID. With --pci the aliases of a function are\n\
-followed as well. Without arguments all codes of findings are listed.\n\n\
+followed as well. Without arguments, or with --list, all codes of findings are listed.\n\n\
 Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.txt iort.bin 05:01.0\n  fwspec explain iort.bin sid:0x5e200\n  \
 fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  fwspec explain IORT004"
 )]
@@ -28,11 +28,17 @@ pub(super) struct Options {
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects)]
     dialect: Dialects,
+    /// List the codes of findings, a line each
+    #[arg(long, conflicts_with_all = ["dialect", "firmware", "pci", "root"])]
+    list: bool,
     #[command(flatten)]
     output: Output,
 }
 
 pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
+    if explain.list {
+        return of_codes(explain, &[]);
+    }
     let words: Vec<&str> = explain.evidence.words().filter_map(OsStr::to_str).collect();
     let codes: Vec<Code> = words.iter().filter_map(|word| Code::named(word)).collect();
     if !explain.evidence.named().is_given() {
@@ -77,7 +83,7 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
 
 /// Whether a word can only be meant for the code of a finding: `IORT004`.
 fn looks_like_a_code(word: &str) -> bool {
-    let digits = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
     let letters = word.len().saturating_sub(digits.len());
     (2..=5).contains(&letters) && digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -196,12 +196,17 @@ pub fn read_text(text: &str) -> [Result<(), String>; 2] {
     [waiver::Waivers::parse(text).map(drop), text.parse::<what_if::WhatIf>().map(drop)]
 }
 
-/// Colour and width for standard output: colour only on a terminal, and not where NO_COLOR is set.
+/// Colour and width for standard output: colour only on a terminal that knows it, and not where NO_COLOR is set; the width is the
+/// terminal's, or what COLUMNS says.
 fn style() -> Style {
-    let terminal = io::stdout().is_terminal();
-    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    Style { colour, width: columns.filter(|_| terminal) }
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !io::stdout().is_terminal() {
+        return Style { colour: false, width: None };
+    }
+    let colour = !is_set("NO_COLOR") && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let asked = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0);
+    Style { colour, width: said.or(asked).filter(|columns| *columns > 0) }
 }
 
 /// The name of a file in messages.

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use fwspec::acpi::dmar::Dmar;
 use fwspec::acpi::ivrs::Ivrs;
-use fwspec::answer::{GroupsDocument, PlatformDocument, Problem, Summary};
+use fwspec::answer::{self, GroupsDocument, Linted, PlatformDocument, Problem, Summary, Tally};
 use fwspec::group::Policy;
 use fwspec::machine::Firmware;
 use fwspec::{Dialect, IdMap};
@@ -23,7 +23,7 @@ use super::{Failure, Outcome, json_line, print, print_drawn, style};
 /// Decode firmware: IOMMUs, who masters memory, and every mapping
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --svg iort.bin > iort.svg\n  fwspec show --html --pci lspci.txt iort.bin mcfg.bin > machine.html\n  \
+    after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --fields iort.bin\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --svg iort.bin > iort.svg\n  fwspec show --html --pci lspci.txt iort.bin mcfg.bin > machine.html\n  \
 dtc -O dtb board.dts | fwspec show -\n  fwspec show --json build/ > firmware.ndjson"
 )]
 pub(super) struct Options {
@@ -40,8 +40,11 @@ pub(super) struct Options {
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
     dialect: Dialect,
-    /// Only what the mappings mean, not every field of every node
+    /// Every field of every node too, where the firmware is a table
     #[arg(long)]
+    fields: bool,
+    /// What is printed without --fields
+    #[arg(long, hide = true, conflicts_with = "fields")]
     brief: bool,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
@@ -134,11 +137,15 @@ fn written(
         }
         ShowFormat::Text => {
             let title = style.heading(&title);
-            let dialect = style.faint(&format!("as {} reads it:", show.dialect.name));
+            let dialect = style.faint(&format!("as {} reads it", show.dialect.name));
             let document = PlatformDocument::brief(firmware, map, text::MAX_RANGES);
             let meaning = text::platform(&document, style);
-            let fields = if show.brief { String::new() } else { fields(firmware, style) };
-            out = format!("{title}, {dialect}\n\n{meaning}{fields}");
+            let findings = answer::findings(firmware);
+            let found = Linted { file: firmware.file.clone(), firmware: None, findings, waived: Vec::new() };
+            let overview = text::overview(&document, &Tally::of(&found), style);
+            let fields = if show.fields { fields(firmware, style) } else { String::new() };
+            let next = text::next(&firmware.file, style);
+            out = format!("{title}, {dialect}\n{overview}\n{meaning}{fields}\n{next}");
         }
     }
     Ok(out)

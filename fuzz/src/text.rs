@@ -15,6 +15,7 @@ pub fn input_query(bytes: &[u8]) {
         Ok(query) => show::debug(&query),
         Err(error) => show::display(&error),
     }
+    assert!(!Query::not_found(text).contains(char::is_control));
     if let Ok(bdf) = text.parse::<Bdf>() {
         assert_eq!(bdf.to_string().parse::<Bdf>(), Ok(bdf));
         assert_eq!(text.parse(), Ok(Query::Function(bdf)));

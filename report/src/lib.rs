@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod changes;
 mod ci;
+mod count;
 pub mod dmar;
 mod function;
 pub mod iort;

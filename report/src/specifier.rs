@@ -5,6 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use fwspec::IommuIndex;
 
+use crate::count::counted;
+
 use fwspec::answer::{IommuRecord, PlatformDocument, StreamRangeRecord, StreamRecord};
 
 /// A StreamID that a device has by itself: `0x400 mask 0x7f`, `0x45 (larb 2, port 5)`, `all as one`.
@@ -76,7 +78,6 @@ fn specifier(document: &PlatformDocument, iommu: IommuIndex, cells: &[u32]) -> S
 
 /// What a specifier of the IOMMU is made of: `2 cells: stream, mask`, `1 cell: larb (bits 9:5), port (bits 4:0)`.
 pub(crate) fn layout(iommu: &IommuRecord, count: u32) -> String {
-    let plural = if count == 1 { "" } else { "s" };
     let fields = || iommu.fields(count as usize);
     let shared = |cell| fields().filter(|field| field.cell == cell).count() > 1;
     let names: Vec<_> = fields()
@@ -86,5 +87,5 @@ pub(crate) fn layout(iommu: &IommuRecord, count: u32) -> String {
         })
         .collect();
     let colon = if names.is_empty() { "" } else { ": " };
-    format!("{count} cell{plural}{colon}{}", names.join(", "))
+    format!("{}{colon}{}", counted(count as usize, "cell"), names.join(", "))
 }

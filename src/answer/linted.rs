@@ -1,10 +1,11 @@
 //! Findings of one file, ready to be printed in any form.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::lint::{Finding, Severity};
+use crate::lint::{Code, Finding, Severity};
 use crate::machine::Firmware;
 use crate::{At, Source};
 
@@ -104,6 +105,8 @@ pub struct Tally {
     pub infos: usize,
     /// Findings that are waived.
     pub waived: usize,
+    /// How often each code was found.
+    pub codes: BTreeMap<Code, usize>,
 }
 
 impl Tally {
@@ -132,6 +135,11 @@ impl Tally {
             warnings: count(Severity::Warn),
             infos: count(Severity::Info),
             waived: linted.waived.len(),
+            codes: linted.findings.iter().fold(BTreeMap::new(), |mut codes, finding| {
+                let count: &mut usize = codes.entry(finding.code).or_default();
+                *count = count.saturating_add(1);
+                codes
+            }),
         }
     }
 
@@ -154,6 +162,10 @@ impl Tally {
             (&mut self.infos, other.infos),
             (&mut self.waived, other.waived),
         ] {
+            *count = count.saturating_add(more);
+        }
+        for (code, more) in other.codes {
+            let count = self.codes.entry(code).or_default();
             *count = count.saturating_add(more);
         }
     }

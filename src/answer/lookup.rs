@@ -243,8 +243,7 @@ impl Asked<'_> {
         };
         let empty = |requester| Answer::Node { requester, streams: Vec::new(), devices: Vec::new() };
         let Some(at) = named.iter().copied().find(|at| !is_bus(at)).or(named.first().copied()) else {
-            let reason = alloc::format!("no requester {name:?}: fwspec show lists what there is");
-            return (empty(None), Some(reason));
+            return (empty(None), Some(Query::not_found(name)));
         };
         let label = self.map.requester_origin(at).map(|origin| self.map.label(origin).to_string());
         if is_bus(&at) {

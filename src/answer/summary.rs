@@ -55,7 +55,9 @@ impl Summary {
             let first = |property: Property<'_>| {
                 property.strings().next().map(|text| String::from_utf8_lossy(text).to_string())
             };
-            return Summary::DeviceTree { names: names.flatten().filter_map(first).collect() };
+            let mut names: Vec<String> = names.flatten().filter_map(first).collect();
+            names.dedup();
+            return Summary::DeviceTree { names };
         }
         let iort = firmware.iort().map(|iort| IortSummary {
             revision: iort.revision(),

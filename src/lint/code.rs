@@ -1316,20 +1316,33 @@ rules! {
 }
 
 impl Code {
-    /// The code or name as people write it: `IORT004`, `iort004`, `range-overlap`.
+    /// The code or name as people write it: `IORT004`, `iort004`, `iort4`, `range-overlap`.
     ///
     /// ```
     /// use fwspec::lint::Code;
     /// assert_eq!(Code::named("iort004"), Some(Code::RangeOverlap));
+    /// assert_eq!(Code::named("iort4"), Some(Code::RangeOverlap));
     /// assert_eq!(Code::named("range-overlap"), Some(Code::RangeOverlap));
     /// assert_eq!(Code::named("IORT999"), None);
     /// ```
     pub fn named(text: &str) -> Option<Code> {
+        let wanted = letters_and_number(text);
         Code::ALL.iter().copied().find(|code| {
             let rule = code.rule();
-            rule.id.eq_ignore_ascii_case(text) || rule.name == text
+            let is_meant = |(letters, number): (&str, u16)| {
+                letters_and_number(rule.id)
+                    .is_some_and(|(of, it)| it == number && of.eq_ignore_ascii_case(letters))
+            };
+            wanted.is_some_and(is_meant) || rule.name == text
         })
     }
+}
+
+/// `IORT` and 4 of `IORT004`.
+fn letters_and_number(code: &str) -> Option<(&str, u16)> {
+    let (letters, digits) = code.split_at_checked(code.find(|c: char| c.is_ascii_digit())?)?;
+    let is_number = digits.len() <= 3 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten().map(|number| (letters, number))
 }
 
 /// What each sample of `firmware-samples/broken` shows, a line a code. `BLESS=1 cargo test --test it lint::` writes it.

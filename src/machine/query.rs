@@ -1,6 +1,8 @@
 //! What a user asks about: a function, a requester ID, a StreamID, a DeviceID, a node.
 
+use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::{Bdf, DeviceId, RequesterId, Segment, StreamId};
 
@@ -29,8 +31,14 @@ pub enum Query {
 
 /// A question that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no number: expected 0x108 or 264 after rid:, sid: or did:")]
-pub struct ParseQueryError(String);
+pub enum ParseQueryError {
+    /// What follows `rid:`, `sid:` or `did:` is not a number.
+    #[error("\"{0}\" is not a number: 0x108 or 264 is expected after rid:, sid: or did:")]
+    NotANumber(String),
+    /// The number has more than 32 bits.
+    #[error("\"{0}\" is too large: ids have 32 bits at most, so 0xffffffff is the last")]
+    TooLarge(String),
+}
 
 impl core::str::FromStr for Query {
     type Err = ParseQueryError;
@@ -48,7 +56,12 @@ impl core::str::FromStr for Query {
     /// [`ParseQueryError`] when `rid:`, `sid:` or `did:` is not followed by a number of 32 bits. Anything else that is no
     /// function is taken for the name of a node.
     fn from_str(text: &str) -> Result<Self, ParseQueryError> {
-        let wanted = |digits: &str| number(digits).ok_or_else(|| ParseQueryError(text.to_string()));
+        let wanted = |digits: &str| {
+            number(digits).ok_or_else(|| match is_number(digits) {
+                true => ParseQueryError::TooLarge(text.to_string()),
+                false => ParseQueryError::NotANumber(text.to_string()),
+            })
+        };
         if let Some(digits) = text.strip_prefix("rid:") {
             return wanted(digits).map(Query::Requester);
         }
@@ -66,6 +79,32 @@ impl core::str::FromStr for Query {
 }
 
 impl Query {
+    /// What is said of a name that no requester has: what it lacks to be a question of another kind, where it looks like one.
+    ///
+    /// ```
+    /// use fwspec::machine::Query;
+    /// assert!(Query::not_found("01:00.9").contains("0 to 7"));
+    /// assert!(Query::not_found("02.0").contains("00:02.0"));
+    /// assert!(Query::not_found("0x108").contains("rid:0x108"));
+    /// assert!(Query::not_found("_SB.GPU0").contains(r"'\_SB.GPU0'"));
+    /// assert!(Query::not_found("gpu").contains("fwspec show"));
+    /// ```
+    pub fn not_found(name: &str) -> String {
+        let shown: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let what = if let Some(what) = not_a_function(name) {
+            what
+        } else if is_number(name) {
+            return format!("{shown} can be three things: write rid:{shown}, sid:{shown} or did:{shown}");
+        } else if name.starts_with("_SB") {
+            format!(
+                "a namespace path begins with a backslash, and a shell takes that away: write '\\{shown}' in quotes"
+            )
+        } else {
+            "fwspec show lists what there is".to_string()
+        };
+        format!("no requester \"{shown}\": {what}")
+    }
+
     /// The id on the bus of a PCI host, if it is one.
     pub fn requester_id(id: u32) -> Option<RequesterId> {
         u16::try_from(id).ok().map(RequesterId)
@@ -85,6 +124,40 @@ fn on_bus(text: &str) -> Option<Query> {
         }
     }
     None
+}
+
+/// Why a name that looks like `01:00.0` is not the address of a function.
+fn not_a_function(name: &str) -> Option<String> {
+    let (left, function) = name.rsplit_once('.')?;
+    let parts: Vec<&str> = left.split(':').collect();
+    let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if parts.len() > 3 || !parts.iter().all(|part| is_hex(part)) || !is_hex(function) {
+        return None;
+    }
+    let above = |part: &str, last: u32| u32::from_str_radix(part, 16).map_or(true, |number| number > last);
+    let device = parts.last()?;
+    Some(if above(function, 7) {
+        format!("function numbers are 0 to 7, and this is {function}")
+    } else if above(device, 0x1f) {
+        format!(
+            "device numbers are 00 to 1f, and this is {device}; a function is written bus:device.function"
+        )
+    } else if parts.len() == 1 {
+        format!("the bus is missing: on bus 00 it is 00:{device:0>2}.{function}")
+    } else if parts.len() > 1 && parts.iter().rev().nth(1).is_some_and(|bus| above(bus, 0xff)) {
+        "bus numbers are 00 to ff; a function is written segment:bus:device.function".to_string()
+    } else {
+        "a function is written segment:bus:device.function, such as 0000:01:00.0".to_string()
+    })
+}
+
+fn is_number(digits: &str) -> bool {
+    let (digits, is_hex) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(hex) => (hex, true),
+        None => (digits, false),
+    };
+    let is_digit = |byte: u8| if is_hex { byte.is_ascii_hexdigit() } else { byte.is_ascii_digit() };
+    !digits.is_empty() && digits.bytes().all(is_digit)
 }
 
 fn number(digits: &str) -> Option<u32> {

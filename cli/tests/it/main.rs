@@ -32,5 +32,6 @@ mod pci;
 mod pictures;
 mod schema;
 mod support;
+mod terminal;
 mod verbs;
 mod x86;

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::count::counted;
 use crate::function;
 use crate::name::short;
 use fwspec::answer::{DeviceRecord, GroupsDocument, Named, PlacedFunction, SinkRecord};
@@ -31,9 +32,9 @@ impl Picture {
     pub fn of_groups(document: &GroupsDocument) -> Picture {
         let shared = document.groups.iter().filter(|group| group.members.len() > 1);
         let title = format!(
-            "{} devices in {} groups, {} of them shared; policy {}",
-            document.devices.len(),
-            document.groups.len(),
+            "{} in {}, {} of them shared; policy {}",
+            counted(document.devices.len(), "device"),
+            counted(document.groups.len(), "group"),
             shared.clone().count(),
             document.policy
         );

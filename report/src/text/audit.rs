@@ -9,7 +9,8 @@ use fwspec::answer::{
 };
 use fwspec::{RequesterId, Segment};
 
-use super::{Style, title};
+use super::{Style, table, title};
+use crate::count::{counted, s};
 
 /// How wide the page is where the terminal does not say.
 const WIDTH: usize = 100;
@@ -51,7 +52,8 @@ pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> Strin
         text.push_str(&format!("\n{}\n{}", style.heading(heading), section(&entries, style)));
     }
     if !document.skipped.is_empty() {
-        let heading = format!("{} records could not be read: more may be open", document.skipped.len());
+        let heading =
+            format!("{} could not be read: more may be open", counted(document.skipped.len(), "record"));
         text.push_str(&format!("\n{}\n", style.alarm(&heading)));
         for problem in document.skipped.iter().take(MAX_UNREAD) {
             text.push_str(&format!("  {}: {}\n", problem.at, problem.error));
@@ -111,18 +113,7 @@ fn section(entries: &[Entry], style: Style) -> String {
 
 /// Lines that fit beside a margin; only a word that is longer by itself sticks out.
 fn wrapped(text: &str, margin: usize, style: Style) -> Vec<String> {
-    let width = style.width.map_or(WIDTH, usize::from).saturating_sub(margin).max(24);
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count().saturating_add(word.chars().count()) < width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_string()),
-        }
-    }
-    lines
+    table::wrapped(text, style.width.map_or(WIDTH, usize::from).saturating_sub(margin).max(24))
 }
 
 fn untranslated(document: &AuditDocument) -> Vec<Entry> {
@@ -132,8 +123,13 @@ fn untranslated(document: &AuditDocument) -> Vec<Entry> {
         let nobody = document.functions_known && range.functions.is_empty();
         let said = if nobody { format!("{}; nobody there", range.detail) } else { range.detail.clone() };
         let count: u64 = range.functions.iter().map(|run| u64::from(run.count)).sum();
-        let there =
-            (count > 0).then(|| format!("{} there: {}", plural(count, "function"), runs(&range.functions)));
+        let there = (count > 0).then(|| {
+            format!(
+                "{} there: {}",
+                counted(usize::try_from(count).unwrap_or(usize::MAX), "function"),
+                runs(&range.functions)
+            )
+        });
         entries.push(Entry { alarm: there, ..Entry::new(what, said) });
     }
     for devices in &document.untranslated_devices {
@@ -261,14 +257,6 @@ fn reasons(reasons: &[ReasonRecord]) -> Vec<String> {
     let others = reasons.iter().filter(|reason| reason.port.is_none()).map(|reason| reason.detail.clone());
     said.extend(others.take(MAX_NAMED));
     said
-}
-
-fn s(several: bool) -> &'static str {
-    if several { "s" } else { "" }
-}
-
-fn plural(count: u64, word: &str) -> String {
-    format!("{count} {word}{}", s(count != 1))
 }
 
 fn ids(first: u32, last: u32) -> String {

@@ -22,15 +22,16 @@ pub fn code(code: Code, style: Style) -> String {
     let needs: String = rule.needs_absence_of.iter().map(|cause| format!(" {cause}")).collect();
     let needs =
         if needs.is_empty() { needs } else { format!("\nNot told where one of these explains it:{needs}\n") };
-    let case = format!("\nA case: firmware-samples/broken/{}-{}: {}\n", rule.id, rule.name, code.case());
-    format!(
+    let case = format!("\nA case: {}\n", code.case());
+    let text = format!(
         "{}\n\n{}\n\nWhy it matters: {}\n{seen}{case}\nWhat to do: {}\n{needs}\n{}\n",
         style.heading(&format!("{} {} ({})", rule.id, rule.name, rule.severity)),
         rule.what,
         rule.why,
         rule.help,
         style.faint(&format!("See {}", rule.reference)),
-    )
+    );
+    text.lines().map(|line| style.sentence(line, 0) + "\n").collect()
 }
 
 /// All codes, a line each.
@@ -72,7 +73,7 @@ pub fn explained(answers: &[Explained], style: Style) -> String {
             text.push_str(&format!("{}:\n", answer.dialects.join(", ")));
         }
         if let Some(meaning) = answer.meaning {
-            text.push_str(&format!("{meaning}\n"));
+            text.push_str(&format!("{}\n", style.sentence(meaning, 0)));
         }
         if let Some(stream) = answer.stream_id {
             text.push_str(&format!("who has StreamID {}:\n", StreamId(stream)));
@@ -92,11 +93,11 @@ pub fn explained(answers: &[Explained], style: Style) -> String {
                 }
             }
             if let Some(reason) = &way.reason {
-                text.push_str(&format!("     {reason}\n"));
+                text.push_str(&format!("     {}\n", style.sentence(reason, 5)));
             }
         }
         if let Some(reason) = &answer.reason {
-            text.push_str(&format!("  {reason}\n"));
+            text.push_str(&format!("  {}\n", style.sentence(reason, 2)));
         }
         text.push('\n');
     }

@@ -5,11 +5,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::count::counted;
 use crate::function;
 use crate::name::short;
 use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 
-use super::{Style, lines};
+use super::Style;
 
 /// The text of `fwspec groups`: every device with its ids, by group, and why it is in its group.
 ///
@@ -20,7 +21,7 @@ use super::{Style, lines};
 /// let mut groups = Groups::without_firmware();
 /// groups.add(Device::endpoint("0000:00:02.0".parse().unwrap()))?;
 /// let document = GroupsDocument::new(&groups, None, None, Vec::new());
-/// assert!(text::groups(&document, Style::default()).contains("1 devices in 1 groups"));
+/// assert!(text::groups(&document, Style::default()).contains("1 device in 1 group"));
 /// # Ok::<(), fwspec::BusError>(())
 /// ```
 pub fn groups(document: &GroupsDocument, style: Style) -> String {
@@ -29,7 +30,7 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
     let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
     let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
     let titles = [&["group", "device", "what it is"][..], ids, &["shares it because"]].concat();
-    let mut table = style.table(&titles);
+    let mut table = style.table(&titles).with_prose();
     for group in &document.groups {
         for (line, member) in group.members.iter().enumerate() {
             let Some(device) = devices.get(member.as_str()) else { continue };
@@ -43,11 +44,11 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
         }
     }
     let mut text = remarks(document, style);
-    text.push_str(&lines(&table));
+    text.push_str(&table.lines());
     let outside: Vec<&DeviceRecord> =
         document.devices.iter().filter(|device| device.group.is_none()).collect();
     if !outside.is_empty() {
-        let mut table = style.table(&["no group", "what it is", "why"]);
+        let mut table = style.table(&["no group", "what it is", "why"]).with_prose();
         for device in outside {
             table.add_row([
                 device.device.clone(),
@@ -56,7 +57,7 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
             ]);
         }
         text.push('\n');
-        text.push_str(&lines(&table));
+        text.push_str(&table.lines());
     }
     text.push_str(&rest(document, style));
     text
@@ -64,8 +65,11 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
 
 /// What stands above the devices, for it has to be known before them.
 pub(super) fn remarks(document: &GroupsDocument, style: Style) -> String {
-    let mut text: String =
-        document.remarks.iter().map(|remark| format!("{}\n", style.alarm(&remark.text))).collect();
+    let mut text: String = document
+        .remarks
+        .iter()
+        .map(|remark| format!("{}\n", style.sentence(&style.alarm(&remark.text), 0)))
+        .collect();
     if !text.is_empty() {
         text.push('\n');
     }
@@ -79,16 +83,16 @@ pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
     notes.extend(document.skipped.iter().map(|p| style.alarm(&format!("not read: {}: {}", p.at, p.error))));
     if !notes.is_empty() {
         text.push('\n');
-        notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
+        notes.iter().for_each(|note| text.push_str(&format!("{}\n", style.sentence(note, 2))));
     }
     if let Some(what_if) = &document.what_if {
         text.push_str(&format!("\n{}", supposed(what_if, style)));
     }
-    let devices = document.devices.len();
     let shared = document.groups.iter().filter(|group| group.members.len() > 1).count();
     text.push_str(&format!(
-        "\n{devices} devices in {} groups, {shared} of them shared; policy {}\n",
-        document.groups.len(),
+        "\n{} in {}, {shared} of them shared; policy {}\n",
+        counted(document.devices.len(), "device"),
+        counted(document.groups.len(), "group"),
         document.policy
     ));
     text

@@ -5,10 +5,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use fwspec::answer::{Linted, Tally};
-use fwspec::lint::{Finding, Severity};
+use fwspec::lint::{Code, Finding, Severity};
 use fwspec::{At, Source};
 
 use super::Style;
+use crate::count::counted;
 
 /// Bytes on a line of an excerpt.
 const ROW: u32 = 16;
@@ -17,6 +18,8 @@ const ROWS: u32 = 3;
 /// Cells on a line of an excerpt, and how many of them before those that are meant.
 const CELLS: usize = 12;
 const CELLS_BEFORE: usize = 4;
+/// Codes that the summary counts, the most frequent first.
+const MAX_CODES: usize = 12;
 
 /// The text of `fwspec lint` for one file.
 ///
@@ -49,7 +52,7 @@ pub fn lint(linted: &Linted, style: Style) -> String {
     text
 }
 
-/// The last line: how much of what was found.
+/// The last lines: how much was found, and which codes.
 ///
 /// ```
 /// use fwspec::answer::Tally;
@@ -60,35 +63,50 @@ pub fn lint(linted: &Linted, style: Style) -> String {
 pub fn lint_summary(tally: &Tally, style: Style) -> String {
     let files = match tally.files {
         1 => tally.first.clone(),
-        files => format!("{files} files"),
+        files => counted(files, "file"),
     };
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let mut parts = alloc::vec![plural(tally.errors, "error"), plural(tally.warnings, "warning")];
+    let mut parts = alloc::vec![counted(tally.errors, "error"), counted(tally.warnings, "warning")];
     parts.push(format!("{} info", tally.infos));
     if tally.waived > 0 {
         parts.push(format!("{} waived", tally.waived));
     }
-    style.heading(&format!("{files}: {}", parts.join(", "))) + "\n"
+    let mut text = style.heading(&format!("{files}: {}", parts.join(", "))) + "\n";
+    let mut codes: Vec<(&Code, &usize)> = tally.codes.iter().collect();
+    codes.sort_by_key(|(code, count)| (core::cmp::Reverse(**count), **code));
+    if let Some((first, _)) = codes.first() {
+        let often = |(code, count): &(&Code, &usize)| match count {
+            1 => code.to_string(),
+            count => format!("{code} x{count}"),
+        };
+        let mut named: Vec<String> = codes.iter().take(MAX_CODES).map(often).collect();
+        let more = codes.len().saturating_sub(MAX_CODES);
+        named.extend((more > 0).then(|| format!("and {}", counted(more, "other code"))));
+        let line = format!("{}; `fwspec explain {first}` says what a code means", named.join(", "));
+        text.push_str(&style.sentence(&style.faint(&line), 2));
+        text.push('\n');
+    }
+    text
 }
 
 fn one(linted: &Linted, finding: &Finding, style: Style) -> String {
     let rule = finding.code.rule();
     let title = format!("{}[{}] {}", finding.severity, finding.code, rule.name);
     let title = if finding.severity == Severity::Error { style.alarm(&title) } else { style.heading(&title) };
-    let mut text = format!("{title}: {}\n", finding.message);
+    let mut text = style.sentence(&format!("{title}: {}", finding.message), 4) + "\n";
     let place = linted.place(finding.at);
     let node = linted.node(finding).filter(|node| !place.starts_with(node.as_str()));
     let inside = node.map(|node| format!(", in {node}")).unwrap_or_default();
     text.push_str(&format!("  --> {}: {place}{inside}\n", linted.file));
     text.push_str(&excerpt(linted, finding.at, finding.len, style));
     for related in &finding.related {
-        text.push_str(&format!("  note: {}: {}\n", linted.place(related.at), related.note));
+        let note = format!("{}: {}", linted.place(related.at), related.note);
+        text.push_str(&format!("  note: {}\n", style.sentence(&note, 8)));
         if related.at.source == Source::DTB {
             text.push_str(&excerpt(linted, related.at, related.len, style));
         }
     }
-    text.push_str(&format!("  help: {}\n", rule.help));
-    text.push_str(&style.faint(&format!("  see:  {}", rule.reference)));
+    text.push_str(&format!("  help: {}\n", style.sentence(rule.help, 8)));
+    text.push_str(&format!("  {}", style.sentence(&style.faint(&format!("see:  {}", rule.reference)), 8)));
     text.push('\n');
     text
 }

@@ -9,7 +9,7 @@ use fwspec::{Bdf, RequesterId, Segment};
 use fwspec::answer::{Answer, LookupResult};
 use fwspec::lint::audit::IdKind;
 
-use super::{Style, lines};
+use super::Style;
 
 /// The text of `fwspec lookup`.
 ///
@@ -32,7 +32,7 @@ pub fn lookup(results: &[LookupResult], style: Style) -> String {
     let several = results.iter().any(|result| result.dialect.is_some());
     let titles = ["query", "dialect", "StreamID", "IOMMU", "DeviceID", "MSI controller", "why not"];
     let shown: Vec<_> = titles.iter().copied().filter(|title| several || *title != "dialect").collect();
-    let mut table = style.table(&shown);
+    let mut table = style.table(&shown).with_prose();
     for alike in results.chunk_by(|a, b| a.query == b.query) {
         for (result, dialects) in agreeing(alike) {
             let mut first = Some([result.query.clone(), dialects, result.reason.clone().unwrap_or_default()]);
@@ -43,7 +43,7 @@ pub fn lookup(results: &[LookupResult], style: Style) -> String {
             }
         }
     }
-    lines(&table)
+    table.lines()
 }
 
 /// Answers to one question, those that are equal together, each with the dialects that give it.

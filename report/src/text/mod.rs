@@ -5,23 +5,25 @@ mod explain;
 mod groups;
 mod lint;
 mod lookup;
+mod overview;
 mod platform;
 mod simulate;
+mod table;
 mod title;
 mod tree;
 mod why;
 
 use alloc::string::{String, ToString};
 
-use comfy_table::{ContentArrangement, Table, presets};
-
 pub use audit::audit;
 pub use explain::{code, codes, explained};
 pub use groups::groups;
 pub use lint::{lint, lint_summary};
 pub use lookup::lookup;
+pub use overview::{next, overview};
 pub use platform::platform;
 pub use simulate::simulate;
+use table::Table;
 pub use title::title;
 pub use tree::tree;
 pub use why::why;
@@ -82,26 +84,14 @@ impl Style {
 
     /// A table without borders under these column titles.
     pub(crate) fn table(self, titles: &[&str]) -> Table {
-        let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
-        match self.width {
-            Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        table.set_header(titles.iter().map(|title| self.heading(title)));
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
-        }
-        table
+        Table::new(self, titles)
     }
-}
 
-/// The lines of a table, without the blanks at their ends.
-pub(crate) fn lines(table: &Table) -> String {
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
+    /// A sentence, broken between words where the terminal ends; what follows the first line stands `indent` columns in.
+    pub(crate) fn sentence(self, text: &str, indent: usize) -> String {
+        let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(indent));
+        let lines = text.lines().flat_map(|line| table::wrapped(line, room));
+        let blanks: String = core::iter::repeat_n(' ', indent).collect();
+        lines.collect::<alloc::vec::Vec<_>>().join(&alloc::format!("\n{blanks}"))
     }
-    text
 }

@@ -10,7 +10,9 @@ use fwspec::answer::{
     StreamRecord,
 };
 
-use super::{Style, lines};
+use super::Style;
+use super::table::{GLUE, Table};
+use crate::count::counted;
 use crate::name::short;
 use crate::specifier::{ids, layout, range, span};
 
@@ -50,7 +52,7 @@ impl View<'_> {
         if self.document.iommus.is_empty() {
             return "No IOMMU.\n".to_string();
         }
-        let mut table = self.style.table(&["IOMMU", "kind", "registers", "notes"]);
+        let mut table = self.style.table(&["IOMMU", "kind", "registers", "notes"]).with_prose();
         for iommu in &self.document.iommus {
             table.add_row([
                 iommu.id.clone(),
@@ -59,7 +61,7 @@ impl View<'_> {
                 self.notes(iommu).join(", "),
             ]);
         }
-        lines(&table)
+        table.lines()
     }
 
     fn notes(&self, iommu: &IommuRecord) -> Vec<String> {
@@ -95,17 +97,14 @@ impl View<'_> {
                     let its: Vec<_> = its.iter().map(u32::to_string).collect();
                     format!("GIC ITS {}", its.join(", "))
                 }
-                None => {
-                    let plural = if msi.cells == Some(1) { "" } else { "s" };
-                    msi.cells.map_or("no #msi-cells".to_string(), |n| format!("{n} cell{plural}"))
-                }
+                None => msi.cells.map_or("no #msi-cells".to_string(), |n| counted(n as usize, "cell")),
             };
             if !msi.available {
                 note.push_str(", disabled");
             }
             table.add_row([msi.id.clone(), msi.kind.to_string(), note]);
         }
-        lines(&table)
+        table.lines()
     }
 
     fn requesters(&self) -> String {
@@ -117,7 +116,7 @@ impl View<'_> {
                 _ => self.own(requester, &mut table),
             }
         }
-        if self.document.requesters.is_empty() { String::new() } else { lines(&table) + &self.assumed() }
+        if self.document.requesters.is_empty() { String::new() } else { table.lines() + &self.assumed() }
     }
 
     /// A word on the segments that the firmware does not say.
@@ -158,14 +157,14 @@ impl View<'_> {
         requester: &RequesterRecord,
         streams: &[StreamRangeRecord],
         devices: &[DeviceRange],
-        table: &mut comfy_table::Table,
+        table: &mut Table,
     ) {
         let show = |id: u32| match u16::try_from(id).map(RequesterId) {
             Ok(rid) if requester.kind == "root-complex" => rid.to_string(),
             _ => format!("{id:#x}"),
         };
         let inputs = |first: u32, last: u32| {
-            if first == last { show(first) } else { format!("{} - {}", show(first), show(last)) }
+            if first == last { show(first) } else { format!("{}{GLUE}-{GLUE}{}", show(first), show(last)) }
         };
         let mut title = Some(self.title(requester));
         let mut row = |cells: [String; 5]| {
@@ -193,7 +192,7 @@ impl View<'_> {
     }
 
     /// A requester that has its ids by itself.
-    fn own(&self, requester: &RequesterRecord, table: &mut comfy_table::Table) {
+    fn own(&self, requester: &RequesterRecord, table: &mut Table) {
         let devices = requester.devices.as_deref().unwrap_or_default();
         let cells =
             |stream: &StreamRecord| [ids(self.document, stream), short(&stream.iommu.name).to_string()];
@@ -267,7 +266,7 @@ impl View<'_> {
                 regions.collect::<Vec<_>>().join("\n"),
             ]);
         }
-        lines(&table)
+        table.lines()
     }
 
     fn buses(&self) -> String {
@@ -282,7 +281,7 @@ impl View<'_> {
                 format!("{:#x}", buses.ecam),
             ]);
         }
-        lines(&table)
+        table.lines()
     }
 
     fn skipped(&self) -> String {
@@ -292,7 +291,8 @@ impl View<'_> {
         let mut text = self.style.heading("Not read or not usable") + "\n";
         for Problem { at, error, place, .. } in &self.document.skipped {
             let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-            text.push_str(&format!("  {}\n", self.style.alarm(&format!("{at}: {place}{error}"))));
+            let said = self.style.alarm(&format!("{at}: {place}{error}"));
+            text.push_str(&format!("  {}\n", self.style.sentence(&said, 4)));
         }
         text
     }

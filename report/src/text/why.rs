@@ -43,13 +43,18 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
         ([a], Some(group)) => {
             let others = document.members.len().saturating_sub(1);
             let others = if others == 1 { "one other".to_string() } else { format!("{others} others") };
-            format!("{} shares group {group} with {others}:\n{}", style.heading(a), reached(a, document))
+            format!(
+                "{} shares group {group} with {others}:\n{}",
+                style.heading(a),
+                reached(a, document, style)
+            )
         }
         ([_], None) => alone.clone(),
         _ => String::new(),
     };
     for tie in document.ties.iter().filter(|_| document.asked.len() > 1) {
-        text.push_str(&format!("  {} - {}  {} ({})\n", tie.a, tie.b, tie.detail, style.faint(tie.kind)));
+        let line = format!("{} - {}  {} ({})", tie.a, tie.b, tie.detail, style.faint(tie.kind));
+        text.push_str(&format!("  {}\n", style.sentence(&line, 4)));
     }
     if document.asked.len() > 1 {
         text.push_str(&alone);
@@ -68,18 +73,20 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
             "driver" => "on its IOMMU",
             _ => "as whom it sends",
         };
-        text.push_str(&format!("  {:width$}  {place}: {}\n", obstacle.device, obstacle.detail));
+        let said = style.sentence(&format!("{place}: {}", obstacle.detail), width.saturating_add(4));
+        text.push_str(&format!("  {:width$}  {said}\n", obstacle.device));
     }
     text
 }
 
 /// Every other member, and how it comes to be one.
-fn reached(asked: &str, document: &WhyDocument) -> String {
+fn reached(asked: &str, document: &WhyDocument, style: Style) -> String {
     let width = document.reached.iter().map(|member| member.device.chars().count()).max().unwrap_or(0);
     let line = |member: &Reached| {
         let via = if member.via == asked { String::new() } else { format!("by way of {}: ", member.via) };
         let note = if document.members.contains(&member.device) { "" } else { " (untranslated)" };
-        format!("  {:width$}  {via}{}{note}\n", member.device, member.detail)
+        let said = style.sentence(&format!("{via}{}{note}", member.detail), width.saturating_add(4));
+        format!("  {:width$}  {said}\n", member.device)
     };
     document.reached.iter().map(line).collect()
 }

@@ -59,8 +59,7 @@ impl Follower<'_> {
                 Query::Node(name) => {
                     answer.ways = self.node(&name);
                     if answer.ways.is_empty() {
-                        let reason = format!("no requester {name:?}: fwspec show lists what there is");
-                        answer.reason = Some(reason);
+                        answer.reason = Some(Query::not_found(&name));
                     }
                 }
                 Query::Stream(id) => answer.ways = self.with_stream(id),
