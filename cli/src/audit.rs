@@ -27,7 +27,7 @@ pub(super) struct Options {
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
-    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
     /// Exit with 1 when there is any of these
     #[arg(long, value_enum, value_delimiter = ',')]

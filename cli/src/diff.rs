@@ -27,7 +27,7 @@ pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
-    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
     #[command(flatten)]
     output: Output,

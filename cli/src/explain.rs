@@ -26,7 +26,7 @@ pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
-    #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects)]
+    #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects(), hide_possible_values = true)]
     dialect: Dialects,
     /// List the codes of findings, a line each
     #[arg(long, conflicts_with_all = ["dialect", "firmware", "pci", "root"])]

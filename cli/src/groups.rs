@@ -41,7 +41,7 @@ pub(super) struct Options {
     #[arg(long, value_enum, value_name = "FACT", value_delimiter = ',')]
     machine: Vec<Fact>,
     /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
-    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
     /// Number of StreamID bits that the SMMUs implement: larger ids fail the whole SMMU
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]

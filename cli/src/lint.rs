@@ -16,6 +16,7 @@ use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit,
 use super::evidence::Named;
 use super::folder::{Closed, Input, Notes};
 use super::many;
+use super::options::code;
 use super::waiver::Waivers;
 use super::{Failure, Outcome, print, print_json, style};
 
@@ -43,13 +44,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     sid_bits: Option<u8>,
     /// Make a finding an error
-    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code(), hide_possible_values = true)]
     deny: Vec<Code>,
     /// Make a finding a warning
-    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code(), hide_possible_values = true)]
     warn: Vec<Code>,
     /// Leave a finding out
-    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code(), hide_possible_values = true)]
     allow: Vec<Code>,
     /// Leave out what is less than this
     #[arg(long, value_enum, default_value_t = Level::Info)]

@@ -23,7 +23,7 @@ pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
-    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects)]
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects(), hide_possible_values = true)]
     dialect: Dialects,
     #[command(flatten)]
     output: Output,

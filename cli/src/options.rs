@@ -1,8 +1,10 @@
 //! Options that several verbs take.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use fwspec::Dialect;
+use fwspec::lint::{Code, UnknownCode};
 
 #[derive(Debug, Args)]
 pub(super) struct Output {
@@ -62,8 +64,49 @@ pub(super) enum Policy {
 #[derive(Clone, Debug)]
 pub(super) struct Dialects(pub(super) Vec<Dialect>);
 
+/// Reads a dialect; a shell completes its name.
+pub(super) fn dialect() -> impl TypedValueParser<Value = Dialect> {
+    PossibleValuesParser::new(Dialect::ALL.iter().map(|dialect| dialect.name))
+        .try_map(|name| dialect_named(&name))
+}
+
+/// Reads a dialect or `all`; a shell completes its name.
+pub(super) fn dialects() -> impl TypedValueParser<Value = Dialects> {
+    let names = Dialect::ALL.iter().map(|dialect| dialect.name).chain(["all"]);
+    PossibleValuesParser::new(names).try_map(|name| dialects_named(&name))
+}
+
+/// Reads the code or the name of a finding; a shell completes the codes.
+pub(super) fn code() -> impl TypedValueParser<Value = Code> {
+    Completing(Code::ALL.iter().map(|code| code.rule().id).collect(), |text| {
+        text.parse().map_err(|error: UnknownCode| error.to_string())
+    })
+}
+
+/// Values that a shell completes, beside others that are understood too.
+#[derive(Clone)]
+pub(super) struct Completing<T>(pub(super) Vec<&'static str>, pub(super) fn(&str) -> Result<T, String>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Completing<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<T, clap::Error> {
+        let parse = self.1;
+        TypedValueParser::parse_ref(&move |text: &str| parse(text), command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(|name| PossibleValue::new(*name))))
+    }
+}
+
 /// A dialect by its name.
-pub(super) fn dialect(name: &str) -> Result<Dialect, String> {
+fn dialect_named(name: &str) -> Result<Dialect, String> {
     Dialect::by_name(name).ok_or_else(|| {
         let known: Vec<_> = Dialect::ALL.iter().map(|dialect| dialect.name).collect();
         format!("the dialects are {}", known.join(", "))
@@ -71,11 +114,11 @@ pub(super) fn dialect(name: &str) -> Result<Dialect, String> {
 }
 
 /// A dialect by its name, or `all`.
-pub(super) fn dialects(name: &str) -> Result<Dialects, String> {
+fn dialects_named(name: &str) -> Result<Dialects, String> {
     if name == "all" {
         Ok(Dialects(Dialect::ALL.to_vec()))
     } else {
-        dialect(name).map(|dialect| Dialects(vec![dialect]))
+        dialect_named(name).map(|dialect| Dialects(vec![dialect]))
     }
 }
 

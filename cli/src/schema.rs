@@ -4,6 +4,7 @@ use clap::Args;
 
 use fwspec_report::{DOCUMENTS, schema};
 
+use super::options::Completing;
 use super::{Failure, Outcome, print};
 
 /// Print the JSON Schema of the documents that --json prints
@@ -12,8 +13,13 @@ use super::{Failure, Outcome, print};
 Examples:\n  fwspec schema platform > fwspec.platform-1.schema.json\n  fwspec schema")]
 pub(super) struct Options {
     /// The kind of document: what stands in its `schema`, or the verb that prints it
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = names(), hide_possible_values = true)]
     name: Option<String>,
+}
+
+/// Takes any name, for what is unknown is told below; a shell completes those that there are.
+fn names() -> Completing<String> {
+    Completing(DOCUMENTS.iter().map(|(name, _)| *name).collect(), |name| Ok(name.to_string()))
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {

@@ -38,7 +38,7 @@ pub(super) struct Options {
     #[command(flatten)]
     named: Named,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
-    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect)]
+    #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
     /// Every field of every node too, where the firmware is a table
     #[arg(long)]

@@ -12,7 +12,7 @@ use fwspec::{Bdf, Dialect, Groups};
 use fwspec_report::text;
 
 use super::evidence::{self, Evidence};
-use super::options::Output;
+use super::options::{Completing, Output};
 use super::{Failure, Outcome, complain, name, print, print_json, read, style};
 
 /// Play the world in which groups hang on who comes first, for comparison
@@ -46,7 +46,7 @@ pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
     /// Which, see below; several with commas. The first three if not said; rejected, all
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = algorithms)]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names_of_algorithms(), hide_possible_values = true)]
     algorithm: Vec<Algorithms>,
     /// What happens, see below; - is standard input
     #[arg(long, value_name = "FILE")]
@@ -70,6 +70,12 @@ pub(super) struct Options {
 /// One algorithm, or several that have a name together.
 #[derive(Clone, Debug)]
 pub(super) struct Algorithms(pub(super) Vec<Algorithm>);
+
+/// Reads one algorithm or a word for several; a shell completes them.
+fn names_of_algorithms() -> Completing<Algorithms> {
+    let words = Algorithm::ALL.into_iter().map(Algorithm::word).chain(["rejected", "all"]);
+    Completing(words.collect(), algorithms)
+}
 
 fn algorithms(name: &str) -> Result<Algorithms, String> {
     let all = Algorithm::ALL.into_iter();

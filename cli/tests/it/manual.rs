@@ -34,7 +34,87 @@ fn each_verb_has_a_manual_page_with_its_examples() {
     for verb in ["show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain", "schema"] {
         let page = said(&["man", verb]);
         assert!(page.contains(&format!(".TH fwspec-{verb} 1")), "{page}");
-        assert!(page.contains("Examples:"), "{verb} has no examples");
+        for part in [".SH SYNOPSIS", ".SH EXAMPLES", ".SH \"EXIT STATUS\"", ".SH \"SEE ALSO\"", ".SH OPTIONS"]
+        {
+            assert!(page.contains(part), "{verb} has no {part}: {page}");
+        }
+    }
+}
+
+/// What `man` prints of a page at 80 columns; nothing where there is no `man`.
+fn rendered(verb: &str) -> Option<String> {
+    let page = std::env::temp_dir().join(format!("fwspec-{verb}-{}.1", std::process::id()));
+    std::fs::write(&page, said(&["man", verb])).unwrap();
+    let output = Command::new("man")
+        .arg("-l")
+        .arg(&page)
+        .env("MANWIDTH", "80")
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .ok()?;
+    std::fs::remove_file(&page).unwrap();
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_page_is_read_as_it_was_written() {
+    for verb in ["lookup", "groups", "lint", "explain", "show"] {
+        let Some(page) = rendered(verb) else {
+            println!("skipped: there is no man to render the page of {verb}");
+            return;
+        };
+        let help = said(&[verb, "--help"]);
+        let examples: Vec<&str> =
+            help.split("Examples:\n").nth(1).unwrap().lines().take_while(|l| !l.is_empty()).collect();
+        for example in &examples {
+            assert!(page.contains(example.trim()), "{verb}: {example} is not in one line of\n{page}");
+        }
+        assert!(page.contains("64  usage"), "{page}");
+    }
+}
+
+#[test]
+fn bash_completes_dialects_codes_schemas_and_algorithms() {
+    let script = std::env::temp_dir().join(format!("fwspec-completion-{}.bash", std::process::id()));
+    std::fs::write(&script, said(&["completions", "bash"])).unwrap();
+    for (words, wanted) in [
+        ("fwspec lookup --dialect ope", "openbsd"),
+        ("fwspec show --dialect linux-", "linux-2020"),
+        ("fwspec lint --allow IORT00", "IORT004"),
+        ("fwspec schema fwspec.pl", "fwspec.platform/1"),
+        ("fwspec simulate --algorithm dev", "device-add"),
+        ("fwspec loo", "lookup"),
+        ("fwspec lint --fail-on wa", "warn"),
+    ] {
+        let last = words.split(' ').count() - 1;
+        let line = format!(
+            "source {}; COMP_WORDS=({words}); COMP_CWORD={last}; _fwspec fwspec \"${{COMP_WORDS[{last}]}}\" \"${{COMP_WORDS[{}]}}\"; echo \"${{COMPREPLY[@]}}\"",
+            script.display(),
+            last - 1
+        );
+        let Ok(output) = Command::new("bash").args(["--norc", "-c", &line]).output() else {
+            println!("skipped: there is no bash to complete in");
+            return;
+        };
+        let completed = String::from_utf8(output.stdout).unwrap();
+        assert!(completed.split_whitespace().any(|word| word == wanted), "{words}: {completed}");
+    }
+    std::fs::remove_file(&script).unwrap();
+}
+
+#[test]
+fn the_other_shells_know_the_same_words() {
+    for shell in ["zsh", "fish", "powershell", "elvish"] {
+        let script = said(&["completions", shell]);
+        // Values of options are not in the scripts of the last two.
+        let words = if shell == "zsh" || shell == "fish" {
+            &["openbsd", "IORT004", "device-add"][..]
+        } else {
+            &["lookup"]
+        };
+        for word in words {
+            assert!(script.contains(word), "{shell} does not know {word}");
+        }
     }
 }
 
