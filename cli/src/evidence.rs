@@ -221,7 +221,7 @@ pub(super) fn firmware(machine: &Machine) -> Result<&Firmware, Failure> {
     firmware.ok_or_else(|| {
         Failure::lacks(
             machine,
-            "nothing says what IOMMUs translate: this needs a device tree (DTB), an IORT, a RIMT or a VIOT",
+            "nothing says what IOMMUs translate: this needs a device tree (DTB), an IORT, RIMT, VIOT, DMAR or IVRS",
         )
     })
 }

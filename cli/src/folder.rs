@@ -14,8 +14,10 @@ use fwspec::{Error, ErrorKind, Source};
 
 use super::{Failure, name};
 
-/// The tables that say what IOMMUs translate.
-const SPEAKING: [&[u8; 4]; 5] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];
+/// Whether the table of this name says what IOMMUs translate.
+fn speaks(name: &[u8; 4]) -> bool {
+    Source::table(*name).format().is_some()
+}
 
 /// So many bytes tell a table by its header and a tree by its magic.
 const HEADER: u64 = 64;
@@ -295,7 +297,7 @@ impl Input {
 }
 
 fn lacks(machine: &Machine) -> String {
-    Failure::lacks(machine, "no device tree, no IORT, RIMT, VIOT or MCFG").to_string()
+    Failure::lacks(machine, "no device tree (DTB), no IORT, RIMT, VIOT, DMAR, IVRS or MCFG").to_string()
 }
 
 impl Inputs {
@@ -319,8 +321,8 @@ impl Inputs {
                 0 | 1 => return,
                 _ => self.all.iter().map(Input::tables).collect(),
             };
-        let speaks = |names: &BTreeSet<[u8; 4]>| SPEAKING.iter().any(|name| names.contains(*name));
-        if !tables.iter().flatten().any(speaks) {
+        let any_speaks = |names: &BTreeSet<[u8; 4]>| names.iter().any(speaks);
+        if !tables.iter().flatten().any(any_speaks) {
             return;
         }
         let count: usize = tables.iter().flatten().map(BTreeSet::len).sum();
@@ -333,7 +335,7 @@ impl Inputs {
                 continue;
             };
             place.get_or_insert(all.len());
-            match (speaks(&names), is_one) {
+            match (any_speaks(&names), is_one) {
                 (false, _) => others.push(input),
                 (true, true) => speaking.push(input),
                 (true, false) => all.push(Input::Several(vec![input])),
@@ -372,7 +374,7 @@ impl Inputs {
 fn collect_tables(tables: &[PathBuf], collector: &mut Collector, notes: &mut Notes) -> Result<(), Closed> {
     for table in tables {
         let bytes = machine::read(table).map_err(|error| Closed::bytes(table, &error))?;
-        let counts = SPEAKING.iter().any(|signature| bytes.starts_with(*signature));
+        let counts = bytes.first_chunk().is_some_and(speaks);
         match collector.add(&name(table), bytes) {
             Ok(()) => {}
             // Most tables of a machine say nothing of its IOMMUs.
@@ -437,7 +439,7 @@ impl Closed {
             Closed::Machine(error) => error.to_string(),
             Closed::NoFirmware(lacks) => format!("{of}: {lacks}"),
             Closed::PassedOver(Reason::OtherTables) => {
-                format!("{of}: no IORT, RIMT, VIOT or MCFG in this folder")
+                format!("{of}: no IORT, RIMT, VIOT, DMAR, IVRS or MCFG in this folder")
             }
             Closed::PassedOver(reason) => format!("{of}: {}", reason.of(1)),
         }

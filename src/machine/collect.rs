@@ -9,17 +9,21 @@ use alloc::vec::Vec;
 use crate::acpi::container::{self, Table, Tables};
 use crate::dt::Tree;
 use crate::pci::Function;
-use crate::{Bdf, Error, ErrorKind, Source};
+use crate::{Bdf, Error, ErrorKind, Format, Source};
 
 use super::devices::{Links, of_functions};
 use super::error::MachineError;
 use super::{ConfigDump, Evidence, Firmware, Kernel, Kind, Machine, Unread, forms, lspci, recognise};
 
-/// The ACPI tables that are kept of a file, besides those that say only by being there what they say.
-const KEPT: [&[u8; 4]; 7] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS", b"MCFG", b"APIC"];
+/// Whether a table says what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
+fn speaks(table: &Table<'_>) -> bool {
+    table.source.format().is_some()
+}
 
-/// Those of them that say what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
-const SPEAKING: [&[u8; 4]; 5] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];
+/// Whether a table is kept: one that speaks of IOMMUs, or says which buses and ITS units there are.
+fn is_kept(table: &Table<'_>) -> bool {
+    speaks(table) || [Source::MCFG, Source::MADT].contains(&table.source.first())
+}
 
 /// Takes evidence in. What there is of one machine goes into one collector, whatever files, folders or pipes it comes in.
 ///
@@ -161,15 +165,13 @@ impl Collector {
             Err(error) => return fails(self, error),
         };
         let first = found.tables.first().map(|table| table.source.name);
-        let has = |wanted: &[u8; 4]| found.tables.iter().any(|table| table.source.name == *wanted);
-        let has_ivrs = has(b"IVRS");
-        if !has_ivrs && !KEPT.into_iter().any(has) {
+        if !found.tables.iter().any(is_kept) {
             let none = whole(ErrorKind::NoFirmwareTable(first.unwrap_or_default()));
             return fails(self, found.skipped.first().copied().unwrap_or(none));
         }
-        self.has_ivrs |= has_ivrs;
+        self.has_ivrs |= found.tables.iter().any(|table| table.source.format() == Some(Format::Ivrs));
         self.skipped.extend(found.skipped);
-        let kept = found.tables.into_iter().filter(|table| KEPT.contains(&&table.source.name));
+        let kept = found.tables.into_iter().filter(|table| is_kept(table));
         self.tables
             .extend(kept.map(|table| (at, Table { bytes: Cow::Owned(table.bytes.into_owned()), ..table })));
         Ok(())
@@ -281,7 +283,7 @@ impl Collector {
     fn firmware(&mut self) -> Result<Option<Firmware>, MachineError> {
         let tree = self.one_tree()?;
         self.one_set_of_tables()?;
-        let speaking = self.tables.iter().find(|(_, table)| SPEAKING.contains(&&table.source.name));
+        let speaking = self.tables.iter().find(|(_, table)| speaks(table));
         let speaking = speaking.map(|(at, _)| *at);
         let Some((at, blob)) = tree else { return self.of_tables() };
         if let Some(tables) = speaking {
@@ -374,7 +376,7 @@ impl Collector {
     }
 
     fn of_tables(&mut self) -> Result<Option<Firmware>, MachineError> {
-        let main = self.tables.iter().find(|(_, table)| SPEAKING.contains(&&table.source.name));
+        let main = self.tables.iter().find(|(_, table)| speaks(table));
         let Some(at) = main.or(self.tables.first()).map(|(at, _)| *at) else { return Ok(None) };
         let pieces: Vec<usize> = self.tables.iter().map(|(at, _)| *at).collect();
         let mut tables: Vec<Table<'static>> =

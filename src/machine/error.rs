@@ -35,7 +35,7 @@ pub enum MachineError {
     },
     /// A folder in which nothing is read here.
     #[error(
-        "{name}: nothing in this folder is evidence: no device tree, no IORT, RIMT, VIOT or MCFG, no lspci text"
+        "{name}: nothing in this folder is evidence: no device tree, no IORT, RIMT, VIOT, DMAR, IVRS or MCFG, no lspci text"
     )]
     NoEvidence {
         /// What the folder is called.

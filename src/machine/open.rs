@@ -11,12 +11,7 @@ use std::vec::Vec;
 use super::collect::Listed;
 use super::devices::Links;
 use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, file::read_evidence, read, sysfs};
-use crate::ErrorKind;
-
-/// The tables of `/sys/firmware/acpi/tables` that are read here.
-const TABLES: [&str; 7] = ["IORT", "RIMT", "VIOT", "APIC", "MCFG", "DMAR", "IVRS"];
-/// Those of them without which nothing can be said of the machine's IOMMUs.
-const NEEDED: [&str; 3] = ["IORT", "RIMT", "VIOT"];
+use crate::{ErrorKind, Format, Source};
 
 impl Machine {
     /// The machine that some files and folders are of; `-` is standard input.
@@ -172,31 +167,30 @@ impl Collector {
     /// a device tree, or has not looked at it (linux drivers/acpi/sysfs.c `acpi_sysfs_init` follows `acpi_disabled`).
     fn firmware_of(&mut self, sys: &Path) -> Result<(), MachineError> {
         let (folder, tree) = (sys.join("firmware/acpi/tables"), sys.join("firmware/fdt"));
-        let mut tables = false;
-        for table in TABLES {
-            let file = folder.join(table);
+        let mut speaks = false;
+        let formats = Format::ALL.into_iter().filter(|format| *format != Format::DeviceTree);
+        for source in formats.map(Format::source).chain([Source::MADT, Source::MCFG]) {
+            let file = folder.join(source.to_string());
             if !file.exists() {
                 continue;
             }
             match read(&file) {
-                Ok(bytes) => {
-                    self.add(&name(&file), bytes)?;
-                    tables |= NEEDED.contains(&table);
-                }
-                Err(error) if is_needed(&file) => return Err(unreadable(&file, &error)),
+                Ok(bytes) => self.add(&name(&file), bytes)?,
+                // Without root the kernel lists its tables and keeps them to itself. That an IVRS is there says something already.
                 Err(error) => {
-                    self.note_unused(&name(&file), Kind::Unknown, &error.to_string());
-                    // That it is there is all that it has to say.
-                    if table == "IVRS" {
+                    let note = format!("not used: {error}{}", without(source));
+                    self.note_unused(&name(&file), Kind::AcpiTable(source.name), &note);
+                    if source.format() == Some(Format::Ivrs) {
                         self.has_ivrs();
                     }
                 }
             }
+            speaks |= source.format().is_some();
         }
         if !tree.exists() {
             return Ok(());
         }
-        if tables {
+        if speaks {
             let note = "not used: the kernel goes by its ACPI tables";
             self.note_unused(&name(&tree), Kind::DeviceTree, note);
             return Ok(());
@@ -216,8 +210,15 @@ impl MachineError {
     }
 }
 
+/// What is not known without a table.
+fn without(source: Source) -> &'static str {
+    if source.format().is_some() { "; without it nothing says what IOMMUs translate" } else { "" }
+}
+
+/// Whether a file is called as a table is that says what IOMMUs translate.
 fn is_needed(file: &Path) -> bool {
-    file.file_name().is_some_and(|name| NEEDED.iter().any(|needed| name == *needed))
+    let name = file.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
+    name.first_chunk().is_some_and(|name| Source::table(*name).format().is_some()) && name.len() == 4
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> MachineError {

@@ -62,6 +62,42 @@ fn pile(pieces: &[(&str, &[u8])]) -> Result<Machine, MachineError> {
     collector.finish()
 }
 
+#[test]
+fn x86_machines_are_machines() {
+    let folder = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples").join(name);
+    for (name, table) in [("qemu-intel-iommu", "dmar.bin"), ("qemu-amd-iommu", "ivrs.bin")] {
+        let folder = folder(name);
+        let machine = Machine::open([folder.join(table), folder.join("lspci.txt")]).unwrap();
+        assert!(machine.map(Dialect::LINUX).is_some_and(|map| !map.iommus().is_empty()), "{name}");
+        assert_eq!(machine.has_ivrs, table == "ivrs.bin");
+    }
+    // A device tree beside a DMAR is a second kind, too.
+    let dmar = fs::read(folder("qemu-intel-iommu").join("dmar.bin")).unwrap();
+    let error = pile(&[("dmar.bin", &dmar), ("fdt.dtb", &sample("d05-2020/fdt.dtb"))]).unwrap_err();
+    assert!(matches!(error, MachineError::TwoKinds { .. }), "{error}");
+}
+
+#[test]
+fn a_table_that_may_not_be_read_is_told_and_the_rest_is_taken() {
+    // Nobody can read a folder as a file, root included.
+    let root = Scratch::with(
+        "no-root",
+        &[
+            ("sys/firmware/acpi/tables/IORT/none", b""),
+            ("sys/firmware/acpi/tables/MCFG", &sample("d05-2020/mcfg.bin")),
+            ("sys/firmware/fdt", b""),
+            ("sys/bus/pci/devices/none", b""),
+        ],
+    );
+    let machine = Machine::of_root(&root.0).unwrap();
+    assert!(machine.map(Dialect::LINUX).is_none());
+    let table = machine.evidence.iter().find(|evidence| evidence.name.ends_with("IORT")).unwrap();
+    assert!(!table.used);
+    assert!(table.note.as_ref().unwrap().ends_with("; without it nothing says what IOMMUs translate"));
+    // Nor is the stub of a tree taken in its place.
+    assert!(machine.firmware.unwrap().tree().is_none());
+}
+
 /// A folder that is gone when the test is over.
 struct Scratch(PathBuf);
 
@@ -312,7 +348,6 @@ fn a_root_folder_is_a_machine_with_its_kernel() {
     }
     symlink("../../../kernel/iommu_groups/7", root.0.join(home).join("iommu_group")).unwrap();
     symlink("../0000:00:01.0", root.0.join(vf).join("physfn")).unwrap();
-    // A table without a block in it.
     fs::write(root.0.join("sys/firmware/acpi/tables/IVRS"), {
         let mut table = b"IVRS\x30\0\0\0\x02\0".to_vec();
         table.extend(b"EXAMPLFIRMWARE\0");
@@ -321,7 +356,7 @@ fn a_root_folder_is_a_machine_with_its_kernel() {
     })
     .unwrap();
     let machine = Machine::of_root(&root.0).unwrap();
-    assert!(machine.has_ivrs && machine.has_topology());
+    assert!(machine.has_ivrs && machine.has_topology() && machine.map(Dialect::LINUX).is_some());
     assert_eq!(machine.kernel.group_of("00:01.0".parse().unwrap()), Some(7));
     assert_eq!(machine.kernel.groups["2b600000.ethernet"], 3);
     assert_eq!(machine.kernel.command_line.as_deref(), Some("ro iommu=pt"));
