@@ -40,6 +40,9 @@ pub struct Dialect {
     pub aliases: AliasRule,
     /// Whether an IOMMU translates only where a driver binds to it.
     pub drivers: DriverRule,
+    /// Whether the reading of a VIOT ends at the first endpoint node that is shorter than its type, and keeps what came before (linux
+    /// `viot_parse_node`).
+    pub stops_at_short_node: bool,
     /// Whether an output past `0xffff_ffff` wraps (C arithmetic of the kernels) or is no output at all.
     pub output_wraps: bool,
 }
@@ -96,6 +99,9 @@ pub enum MsiIndexRule {
     ValidFlag,
     /// The rule from before the flag, for every node revision (FreeBSD).
     InterruptsOnly,
+    /// No mapping is set aside, and one of an SMMU that is single answers for every ID, as on any other node (OpenBSD
+    /// `acpipci_iort_map_node`).
+    NoIndex,
 }
 
 /// Which mappings of a named component give it StreamIDs when no input ID is known.
@@ -105,8 +111,8 @@ pub enum ComponentRule {
     /// Single mappings from the first on, up to the first mapping that is none or does not lead to an SMMU
     /// (linux `iort_nc_iommu_map`).
     LeadingSingles,
-    /// A single mapping, or the only mapping whatever its flags (OpenBSD).
-    SingleOrOnly,
+    /// The first single mapping, or the only mapping whatever its flags (OpenBSD `acpiiort_device_map`).
+    FirstSingleOrOnly,
     /// Every single mapping (the specification).
     EverySingle,
 }
@@ -168,6 +174,7 @@ impl Dialect {
         masters: MasterRule::EveryEntry,
         aliases: AliasRule::Walk,
         drivers: DriverRule::Any,
+        stops_at_short_node: false,
         output_wraps: false,
     };
 
@@ -181,6 +188,7 @@ impl Dialect {
         null_first_disables: true,
         dangling_shadows: true,
         drivers: DriverRule::Linux,
+        stops_at_short_node: true,
         output_wraps: true,
         ..Dialect::SPEC
     };
@@ -214,7 +222,8 @@ impl Dialect {
     pub const OPENBSD: Dialect = Dialect {
         name: "openbsd",
         root_complex: RootComplexRule::First,
-        component: ComponentRule::SingleOrOnly,
+        msi_index: MsiIndexRule::NoIndex,
+        component: ComponentRule::FirstSingleOrOnly,
         map_cells: MapCells::AlwaysFour,
         masters: MasterRule::FirstEntry,
         dangling_shadows: true,

@@ -32,6 +32,9 @@ fn change(change: &ChangeRecord) -> String {
         ChangeRecord::OnBus { bus, first, last, before, after } => {
             format!("  {bus}: {}\n-   {}\n+   {}\n", ids(*first, *last), said(before), said(after))
         }
+        ChangeRecord::OwnMsi { name, device_id, added } => {
+            format!("{} {name}: own MSIs carry DeviceID {device_id:#x}\n", sign(added))
+        }
         ChangeRecord::Reserved { base, length, region, streams, added } => {
             let streams = streams.iter();
             let streams = streams.map(|s| format!("StreamID {} of {}", ids(s.first, s.last), s.iommu));

@@ -78,6 +78,15 @@ pub enum ChangeRecord {
         /// On the second.
         after: AnswerRecord,
     },
+    /// A DeviceID of a node's own MSIs that one side has only.
+    OwnMsi {
+        /// What its side calls the node.
+        name: String,
+        /// The DeviceID.
+        device_id: u32,
+        /// Whether it is the second side that has it.
+        added: bool,
+    },
     /// Reserved memory that one side has only.
     Reserved {
         /// First address.
@@ -171,6 +180,9 @@ fn record(change: &Change) -> ChangeRecord {
             before: answer(before),
             after: answer(after),
         },
+        Change::OwnMsi { name, id, added } => {
+            ChangeRecord::OwnMsi { name: name.clone(), device_id: id.0, added: *added }
+        }
         Change::Reserved { base, length, kind, streams, added } => {
             let streams = streams.iter();
             let streams = streams.map(|streams| StreamSpan {

@@ -149,7 +149,17 @@ impl LookupResult {
                 asked.sources(IdKind::Stream, map.stream_sources(*id), label)
             }
             Query::Device(id) => {
-                asked.sources(IdKind::Device, map.device_sources(*id), |at| asked.controller(at))
+                let (mut answer, reason) =
+                    asked.sources(IdKind::Device, map.device_sources(*id), |at| asked.controller(at));
+                let own = map.own_msi_sources(*id).filter_map(|(iommu, at)| asked.own_msi(iommu, at));
+                match &mut answer {
+                    Answer::Sources { sources, .. } => {
+                        sources.extend(own);
+                        let reason = reason.filter(|_| sources.is_empty());
+                        (answer, reason)
+                    }
+                    Answer::OnBus { .. } | Answer::Node { .. } => (answer, reason),
+                }
             }
         };
         LookupResult { query: text.to_string(), dialect: None, answer, reason }
@@ -243,6 +253,9 @@ impl Asked<'_> {
         };
         let empty = |requester| Answer::Node { requester, streams: Vec::new(), devices: Vec::new() };
         let Some(at) = named.iter().copied().find(|at| !is_bus(at)).or(named.first().copied()) else {
+            if let Some(iommu) = self.firmware.iommu_named(name) {
+                return self.iommu(iommu);
+            }
             return (empty(None), Some(Query::not_found(name)));
         };
         let label = self.map.requester_origin(at).map(|origin| self.map.label(origin).to_string());
@@ -258,6 +271,25 @@ impl Asked<'_> {
         };
         let reason = outcome.refused.map(|reason| reason.to_string());
         (answer, reason.or_else(|| name_mismatch(self.firmware, at)))
+    }
+
+    /// An IOMMU: it sends MSIs of its own at most.
+    fn iommu(&self, at: IommuIndex) -> (Answer, Option<String>) {
+        let own = self.map.iommu(at).and_then(|iommu| iommu.own_msi);
+        let requester = self.map.iommu_label(at).map(|label| label.to_string());
+        let devices: Vec<MsiId> = own.and_then(|request| self.msi(request)).into_iter().collect();
+        let reason = devices.is_empty().then(|| "an IOMMU, which has no MSIs of its own".to_string());
+        (Answer::Node { requester, streams: Vec::new(), devices }, reason)
+    }
+
+    fn own_msi(&self, iommu: IommuIndex, controller: MsiControllerIndex) -> Option<SourceRange> {
+        Some(SourceRange {
+            requester: self.map.iommu_label(iommu)?.to_string(),
+            first: None,
+            last: None,
+            segment: None,
+            target: self.controller(controller)?,
+        })
     }
 
     /// A PCI function by its node: it has the ids that its host's maps give, whatever else the node says.

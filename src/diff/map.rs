@@ -113,6 +113,16 @@ pub enum Change {
         /// On the second.
         after: Answer,
     },
+    /// A DeviceID of the own MSIs of a node that one side has only: of an SMMU or PMCG, a named component, a wire bridge. Only between
+    /// firmwares of one kind, and not of IOMMUs that one side has only.
+    OwnMsi {
+        /// What its side calls it.
+        name: String,
+        /// The DeviceID.
+        id: DeviceId,
+        /// Whether it is the second side that has it.
+        added: bool,
+    },
     /// Reserved memory that one side has only.
     Reserved {
         /// First address.
@@ -193,6 +203,7 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
         changes.push(Change::Master { name: master.name, streams: master.streams, added });
     }
     buses(before, after, &mut controllers, &mut changes);
+    own_msis(before, after, &controllers, &mut changes);
     for ((base, length, kind, streams), added) in only(before.reserved(), after.reserved()) {
         changes.push(Change::Reserved { base, length, kind, streams, added });
     }
@@ -365,6 +376,48 @@ fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, chang
     }
 }
 
+/// A DeviceID that a node has by itself: whose it is, which for a PMCG nothing says; at which controller; and the id.
+#[derive(Eq)]
+struct Own {
+    key: (Option<IommuName>, Option<MsiControllerIndex>, u32),
+    name: String,
+}
+
+impl PartialEq for Own {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl PartialOrd for Own {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Own {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+fn own_msis(before: Side<'_>, after: Side<'_>, controllers: &Controllers, changes: &mut Vec<Change>) {
+    if !controllers.by_name {
+        return;
+    }
+    let both = |name: &IommuName| {
+        [before, after].iter().all(|side| {
+            let mut iommus = side.platform.iommus.iter();
+            iommus.any(|iommu| side.iommu(iommu.base, iommu.origin) == *name)
+        })
+    };
+    let ours = before.own_msis(both, |at| controllers.alike.get(&at).copied().or(Some(at)));
+    let theirs = after.own_msis(both, |at| controllers.known.get(&at).copied());
+    for (own, added) in only(ours, theirs) {
+        changes.push(Change::OwnMsi { name: own.name, id: DeviceId(own.key.2), added });
+    }
+}
+
 /// The maximal runs of ids that are wanted.
 fn runs(first: u32, last: u32, mut wanted: impl FnMut(u32) -> bool) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
@@ -466,6 +519,43 @@ impl Side<'_> {
         let mut masters: Vec<_> = each.filter_map(streams).collect();
         masters.sort();
         masters
+    }
+
+    /// The DeviceIDs that nodes have by themselves, sorted.
+    fn own_msis(
+        &self,
+        counts: impl Fn(&IommuName) -> bool,
+        same: impl Fn(MsiControllerIndex) -> Option<MsiControllerIndex>,
+    ) -> Vec<Own> {
+        let mut all = Vec::new();
+        for (at, iommu) in IommuIndex::number(&self.platform.iommus) {
+            let (name, own) = (self.named(at), self.map.iommu(at).and_then(|iommu| iommu.own_msi));
+            let Some(own) = own.filter(|_| counts(&name)) else { continue };
+            let label = self.platform.label(iommu.origin);
+            let said = match &name {
+                IommuName::Base(base) => alloc::format!("{} {label} at {base:#x}", iommu.kind.word()),
+                IommuName::Label(_) => alloc::format!("{} {label}", iommu.kind.word()),
+            };
+            all.push(Own { key: (Some(name), same(own.controller), own.id.0), name: said });
+        }
+        for (at, requester) in RequesterIndex::number(&self.platform.requesters) {
+            let (name, known_by) = match &requester.kind {
+                RequesterKind::Component(component) | RequesterKind::WireBridge(component) => {
+                    (component.path.to_string(), Some(IommuName::Label(component.path.to_string())))
+                }
+                // Nothing but its place tells a PMCG, and that moves.
+                RequesterKind::MsiOnly { .. } => {
+                    (alloc::format!("PMCG {}", self.platform.label(requester.origin)), None)
+                }
+                RequesterKind::Bus(_) | RequesterKind::Master(_) => continue,
+            };
+            all.extend(self.map.device_ids_of(at).iter().map(|own| Own {
+                key: (known_by.clone(), same(own.controller), own.id.0),
+                name: name.clone(),
+            }));
+        }
+        all.sort();
+        all
     }
 
     fn reserved(&self) -> Vec<Region> {

@@ -236,11 +236,11 @@ rules! {
         help "Let every chain of mappings end at an ITS group."
         see "linux iort_node_map_id has no bound"
     }
-    SingleNotAllowed "IORT021" "single-not-allowed" Warn [] {
+    SingleNotAllowed "IORT021" "single-not-allowed" Warn [MsiIndex MsiIndexTarget MsiIndexFlag] {
         "A single mapping on a node type that has none, and not for the node's own MSIs."
-        "Linux warns and passes over it."
-        seen ""
-        help "Clear the single-mapping flag, or make the mapping the one of the DeviceID mapping index."
+        "Linux warns and passes over it; where the node's interrupts are wired, nothing is lost."
+        seen "a shipped table, whose SMMUs have wired interrupts and a mapping for MSIs of their own all the same"
+        help "Remove the mapping; or, if it is for the node's own MSIs, let the DeviceID mapping index name it, and set flag bit 4 from node revision 5 on. The flag alone is not to be cleared: as a range the mapping would take IDs of others."
         see "linux iort_id_map: \"single mapping not allowed\""
     }
     SingleWithCount "IORT022" "single-with-count" Info [] {
@@ -564,6 +564,28 @@ rules! {
         seen "a shipped firmware: an IORT with an ITS group, a MADT without any GIC ITS"
         help "Use the identifier of the GIC ITS structure in the MADT; with GICv5 that of the translate frame."
         see "DEN0049 §3.1.1.1; ACPI 6.5 §5.2.12.18; linux iort_find_domain_token, gic_acpi_parse_madt_its_translate"
+    }
+
+    MsiIndexFlag "IORT068" "msi-index-flag" Warn [] {
+        "An SMMUv3 of node revision 5 has a mapping for its own MSIs, but the flag that makes the DeviceID mapping index valid is not set."
+        "The index does not count, and Linux passes over the mapping: the SMMU gets no MSIs, and no event or error of it is ever reported."
+        seen "tables that were brought from node revision 4 to 5, where the flag is new"
+        help "Set bit 4 of the flags (byte 24 of the node), with the index of the single mapping at byte 64."
+        see "DEN0049E.e §3.1.1.2; linux iort_get_id_mapping_index: ACPI_IORT_SMMU_V3_DEVICEID_VALID"
+    }
+    SmmuNoInterrupt "IORT069" "smmu-no-interrupt" Warn [MsiIndex MsiIndexTarget MsiIndexFlag MappingsNowhere MappingsOutside SingleNotAllowed] {
+        "An SMMUv3 has neither a wire nor an MSI for its events or its global errors."
+        "Linux warns that events or errors will not be reported: faults of devices are seen by nobody."
+        seen ""
+        help "Write the GSIVs of the interrupts, or a single mapping to an ITS group that the DeviceID mapping index names."
+        see "DEN0049 §3.1.1.2; linux arm_smmu_setup_irqs: \"no evtq irq - events will not be reported!\""
+    }
+    PmcgNoInterrupt "IORT070" "pmcg-no-interrupt" Warn [MappingsNowhere MappingsOutside] {
+        "A PMCG has neither a wire nor an MSI for its overflow interrupt."
+        "Counters overflow unnoticed: counts of long measurements are wrong."
+        seen ""
+        help "Write the GSIV of the interrupt, or a single mapping to an ITS group."
+        see "DEN0049 §3.1.1.6; linux smmu_pmu_setup_irq, iort_get_id_mapping_index"
     }
 
     // -- MADT and MCFG beside an IORT --

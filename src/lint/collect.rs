@@ -6,9 +6,9 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Code, Finding, Related};
+use super::{Code, Finding, Related, Severity};
 use crate::Source;
-use crate::limits::{BYTES_PER_FINDING, MAX_FINDINGS_OF_SMALL, MAX_FINDINGS_PER_CODE};
+use crate::limits::{BYTES_PER_FINDING, MAX_FINDINGS_OF_SMALL, MAX_FINDINGS_PER_CODE, MAX_NODES_NAMED};
 
 /// A node or a record of it: offset and length in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +67,25 @@ impl Findings {
         self.list.last_mut()
     }
 
+    /// Tells of a consequence at the finding that explains it, which is about these bytes; `false` where there is none.
+    pub(super) fn explains(
+        &mut self,
+        cause: Code,
+        offset: u32,
+        consequence: Bytes,
+        note: fmt::Arguments<'_>,
+    ) -> bool {
+        let cause = self.list.iter_mut().find(|one| one.code == cause && one.at.offset == offset);
+        let found = cause.is_some();
+        relate(cause.filter(|cause| cause.related.len() < MAX_NODES_NAMED), consequence, note);
+        found
+    }
+
+    /// Takes back what was said of a record, which another finding explains.
+    pub(super) fn take_back(&mut self, code: Code, offset: u32) {
+        self.list.retain(|finding| finding.code != code || finding.at.offset != offset);
+    }
+
     /// What is left: in the order of the bytes, the worst first where several are about the same.
     pub(super) fn finish(mut self) -> Vec<Finding> {
         let mut present: Vec<(Code, u32)> =
@@ -94,5 +113,12 @@ pub(super) fn relate(finding: Option<&mut Finding>, at: Bytes, note: fmt::Argume
     if let Some(finding) = finding {
         let place = finding.at.source.at(at.offset);
         finding.related.push(Related { at: place, len: at.len, note: note.to_string() });
+    }
+}
+
+/// Makes a finding that is kept no worse than this: the same fault costs nothing where it stands.
+pub(super) fn at_most(finding: Option<&mut Finding>, severity: Severity) {
+    if let Some(finding) = finding {
+        finding.severity = finding.severity.min(severity);
     }
 }

@@ -41,7 +41,7 @@ use collect::Findings;
 pub struct Finding {
     /// Which row of the table.
     pub code: Code,
-    /// How bad it is: [`Rule::severity`] until the user says otherwise.
+    /// How bad it is: [`Rule::severity`], or less where the fault costs nothing, until the user says otherwise.
     pub severity: Severity,
     /// The node it is about; the start of the blob where it is about all of it.
     pub subject: At,

@@ -1,12 +1,14 @@
 //! Where MSIs go: StreamIDs that lead no further, and DeviceIDs that two sources share.
 
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::Code;
 use super::bus::last_input;
-use super::collect::{Bytes, Findings, relate};
+use super::collect::{Bytes, Findings, at_most, relate};
 use super::interval::{Ids, Span, common, gaps, overlaps, union};
-use super::streams::{Produced, record_length};
+use super::streams::{Owner, Produced, is_surplus, record_length};
+use super::{Code, Severity};
 use crate::bytes::index;
 use crate::model::{IdMapping, IommuIndex, MsiKind, MsiRoute, Output, RequesterIndex, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform};
@@ -150,9 +152,90 @@ pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, find
                 let (subject, offset, len) = span.of.record;
                 Bytes { subject, offset, len }
             };
-            let message = format_args!("DeviceID{} at {name} have two sources", Ids(&[(first, last)]));
-            let finding = findings.add(Code::DeviceShared, place(b), message);
-            relate(finding, place(a), format_args!("the other source of {first:#x}"));
+            let sources = [source(platform, a, first), source(platform, b, first)];
+            let [one, other] = &sources;
+            if first == last
+                && is_surplus([(a, a.of.record.1), (b, b.of.record.1)], first, |offset| {
+                    let (of, also) = if offset == a.of.record.1 { (b, other) } else { (a, one) };
+                    let note =
+                        format_args!("DeviceID {first:#x}, which the last ID becomes, is that of {also}");
+                    findings.explains(Code::CountIsN, offset.saturating_add(4), place(of), note)
+                })
+            {
+                return;
+            }
+            let have = if first == last { "has" } else { "have" };
+            let message = format_args!(
+                "DeviceID{} at {name} {have} two sources: {one} and {other}",
+                Ids(&[(first, last)])
+            );
+            let mut finding = findings.add(Code::DeviceShared, place(b), message);
+            relate(finding.as_deref_mut(), place(a), format_args!("the other source of {first:#x}"));
+            // No driver of the host bridge asks for MSIs, so that nobody meets the SMMU's.
+            let spares = |one: &Span<Source>, other: &Span<Source>| {
+                first == last && one.of.is_own(platform) && is_host_bridge(platform, produced, other, first)
+            };
+            if spares(a, b) || spares(b, a) {
+                at_most(finding, Severity::Warn);
+            }
         });
+    }
+}
+
+impl Source {
+    /// Whether it is an SMMU or PMCG that has the id for its own MSIs.
+    fn is_own(&self, platform: &Platform) -> bool {
+        match self.from {
+            Sender::Iommu(_) => self.input.is_none(),
+            Sender::Requester(at) => {
+                let kind = platform.requester(at).map(|requester| &requester.kind);
+                matches!(kind, Some(RequesterKind::MsiOnly { .. }))
+            }
+        }
+    }
+}
+
+/// The input of a span that becomes this id.
+fn input_of(span: &Span<Source>, id: u32) -> Option<u32> {
+    let moved = if span.of.constant { 0 } else { id.saturating_sub(span.first) };
+    span.of.input.map(|input| input.saturating_add(moved))
+}
+
+/// What has a DeviceID, in words.
+fn source(platform: &Platform, span: &Span<Source>, id: u32) -> String {
+    let label = match span.of.from {
+        Sender::Requester(at) => platform.requester(at).map(|requester| platform.label(requester.origin)),
+        Sender::Iommu(at) => platform.iommu(at).map(|iommu| platform.label(iommu.origin)),
+    };
+    let label = label.map(|label| label.to_string()).unwrap_or_default();
+    match (span.of.from, input_of(span, id)) {
+        (_, None) if span.of.is_own(platform) => format!("the own MSIs of {label}"),
+        (_, None) => label,
+        (Sender::Requester(_), Some(_)) if span.of.constant => format!("every id on {label}"),
+        (Sender::Requester(_), Some(input)) => format!("{input:#x} on {label}"),
+        (Sender::Iommu(_), Some(input)) => format!("StreamID {input:#x} of {label}"),
+    }
+}
+
+/// Whether all that has this DeviceID by a record is device 0, function 0 of the first bus of a PCI host.
+fn is_host_bridge(platform: &Platform, produced: &Produced, span: &Span<Source>, id: u32) -> bool {
+    let Some(input) = input_of(span, id).filter(|_| !span.of.constant) else { return false };
+    let bridge = |at: RequesterIndex, rid: u32| {
+        let Some(segment) = platform.segment_of(at) else { return false };
+        let first = platform.buses.iter().filter(|buses| buses.segment == segment);
+        rid == u32::from(first.map(|buses| buses.first).min().unwrap_or(0)) << 8
+    };
+    match span.of.from {
+        Sender::Requester(at) => bridge(at, input),
+        Sender::Iommu(at) => {
+            let ids = at.entry(&produced.ids).map_or(&[][..], Vec::as_slice);
+            let mut owners = ids.iter().filter(|ids| (ids.first..=ids.last).contains(&input)).peekable();
+            let from = |ids: &Span<Owner>| {
+                let rid = ids.of.input.filter(|_| !ids.of.constant)?;
+                Some(rid.saturating_add(input.saturating_sub(ids.first)))
+            };
+            owners.peek().is_some()
+                && owners.all(|ids| from(ids).is_some_and(|rid| bridge(ids.of.requester, rid)))
+        }
     }
 }

@@ -153,6 +153,17 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
             }
             let (first, last) = (b.first, a.last.min(b.last));
             let name = platform.label(iommu.origin);
+            if first == last
+                && is_surplus([(a, a.of.record.0), (b, b.of.record.0)], first, |offset| {
+                    let also = whose(platform, if offset == a.of.record.0 { b } else { a }, first);
+                    let place = bytes(platform, if offset == a.of.record.0 { b.of } else { a.of });
+                    let note =
+                        format_args!("StreamID {first:#x}, which the last ID becomes, is that of {also}");
+                    findings.explains(Code::CountIsN, offset.saturating_add(4), place, note)
+                })
+            {
+                return;
+            }
             let message = if first == last {
                 format_args!(
                     "StreamID {first:#x} of {name} belongs to {} and to {}",
@@ -172,6 +183,15 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
             relate(finding, bytes(platform, a.of), format_args!("the other source of {first:#x}"));
         });
     }
+}
+
+/// Whether an id is the last one of a range, of which a finding says that its count takes one ID too many.
+pub(super) fn is_surplus<T>(
+    spans: [(&Span<T>, u32); 2],
+    id: u32,
+    mut explained: impl FnMut(u32) -> bool,
+) -> bool {
+    spans.into_iter().any(|(span, record)| span.last == id && span.first < id && explained(record))
 }
 
 fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::String {

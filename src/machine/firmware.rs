@@ -12,7 +12,7 @@ use crate::acpi::viot::Viot;
 use crate::acpi::{Madt, Mcfg};
 use crate::dt::Tree;
 use crate::limits::MAX_PLACES;
-use crate::model::{Requester, RequesterIndex, RequesterKind};
+use crate::model::{IommuIndex, Requester, RequesterIndex, RequesterKind};
 use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, Source};
 
 use super::recognise::{Kind, recognise};
@@ -190,6 +190,26 @@ impl Firmware {
                 || self.platform.label(requester.origin).to_string() == name
         });
         known.map(|(at, _)| at).collect()
+    }
+
+    /// The IOMMU that people mean by `name`: a device-tree path or alias, a place such as `IORT+0x48`.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::{IommuIndex, machine::Firmware};
+    /// let mut table = Builder::new(6);
+    /// table.smmu_v3(0x2b40_0000);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// assert_eq!(firmware.iommu_named("IORT+0x30"), Some(IommuIndex(0)));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn iommu_named(&self, name: &str) -> Option<IommuIndex> {
+        let node = self.tree().and_then(|tree| tree.find(name)).map(|node| node.offset());
+        let mut all = IommuIndex::number(&self.platform.iommus);
+        let named = all.find(|(_, iommu)| {
+            node == Some(iommu.origin.at.offset) || self.platform.label(iommu.origin).to_string() == name
+        });
+        named.map(|(at, _)| at)
     }
 
     /// The segment that a bare requester ID is on: that of the only PCI host there is, else 0.

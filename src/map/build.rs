@@ -4,9 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::model::{
-    Admission, BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MasterMsi, MsiIndex,
-    MsiRoute, NamedComponent, Origin, Output, Platform, PlatformMaster, Requester, RequesterIndex,
-    RequesterKind, SmmuModel, Target,
+    Admission, BusKind, DeviceIdTable, IdBus, IdMapping, IdTable, Iommu, IommuKind, MasterMsi, MsiRoute,
+    NamedComponent, Origin, Output, Platform, PlatformMaster, Requester, RequesterIndex, RequesterKind,
+    SmmuModel, Target,
 };
 use crate::{
     ComponentRule, CountRule, DeviceId, Dialect, DriverRule, Format, LastIdRule, MapCells, MasterRule,
@@ -88,7 +88,7 @@ impl IdMap {
             },
             RequesterKind::Master(master) => self.master_ids(platform, requester, master),
             RequesterKind::MsiOnly { table, own_msi } => OwnIds {
-                msi: own_request(&table.mappings, own_index(own_msi, self.dialect.msi_index))
+                msi: own_request(&table.mappings, own_msi.under(self.dialect.msi_index))
                     .into_iter()
                     .collect(),
                 ..OwnIds::default()
@@ -107,7 +107,7 @@ impl IdMap {
             // A RIMT mapping gives its first output, whatever it counts (linux `rimt_plat_iommu_map`).
             let taken = single
                 || format == Format::Rimt
-                || only && self.dialect.component == ComponentRule::SingleOrOnly;
+                || only && self.dialect.component == ComponentRule::FirstSingleOrOnly;
             let place = if taken { self.follow(mapping) } else { Err(NoStream::NotSingle) };
             if let Ok(request) = place.and_then(|place| self.to_msi(place)) {
                 msi.push(request);
@@ -116,6 +116,7 @@ impl IdMap {
                 Ok(Place::Iommu(stream)) if listening => {
                     streams.push(stream);
                     refused = None;
+                    listening = self.dialect.component != ComponentRule::FirstSingleOrOnly;
                 }
                 Ok(Place::Iommu(_)) => {}
                 // The loop ends at the first mapping that gives no StreamID (linux `iort_nc_iommu_map`).
@@ -123,7 +124,11 @@ impl IdMap {
                     if streams.is_empty() && listening {
                         refused = reason.err().or(Some(NoStream::Bypass { input: mapping.first }));
                     }
-                    listening = listening && self.dialect.component != ComponentRule::LeadingSingles;
+                    listening &= match self.dialect.component {
+                        ComponentRule::EverySingle => true,
+                        ComponentRule::FirstSingleOrOnly => !taken,
+                        ComponentRule::LeadingSingles => false,
+                    };
                 }
             }
         }
@@ -214,13 +219,6 @@ fn own_request(mappings: &[IdMapping], own: Option<u32>) -> Option<MsiRequest> {
     }
 }
 
-fn own_index(own: &MsiIndex, rule: MsiIndexRule) -> Option<u32> {
-    match rule {
-        MsiIndexRule::ValidFlag => own.by_flag,
-        MsiIndexRule::InterruptsOnly => own.by_interrupts,
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Rules {
     dialect: Dialect,
@@ -234,10 +232,14 @@ impl Rules {
 
     fn iommu(self, iommu: &Iommu) -> MappedIommu {
         let DeviceIdTable { mappings, null_first, own_msi } = &iommu.device_ids;
-        let own = own_index(own_msi, self.dialect.msi_index);
+        let own = own_msi.under(self.dialect.msi_index);
+        let singles = match self.dialect.msi_index {
+            MsiIndexRule::NoIndex => Singles::Count,
+            MsiIndexRule::ValidFlag | MsiIndexRule::InterruptsOnly => Singles::Skip,
+        };
         let device_ids = match self.disabled(*null_first) {
             true => Index::default(),
-            false => self.index(mappings, own, Singles::Skip),
+            false => self.index(mappings, own, singles),
         };
         let known = !matches!(iommu.kind, IommuKind::SmmuV2(SmmuModel::Unknown(_)));
         let bound = iommu.driver.is_some_and(|driver| driver.admission != Admission::Nobody);

@@ -73,6 +73,28 @@ impl IdMap {
         })
     }
 
+    /// All IOMMUs whose own MSIs carry this DeviceID, in firmware order, with the controller that gets them (linux `iort_node_get_id`).
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{DeviceId, Dialect, IdMap, IommuIndex};
+    /// let mut table = Builder::new(6);
+    /// let its = table.its_group([0]).id();
+    /// table.smmu_v3(0x2b40_0000).single(0x1_0000, its).own_msi(0);
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.own_msi_sources(DeviceId(0x1_0000)).next().unwrap().0, IommuIndex(0));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn own_msi_sources(
+        &self,
+        id: DeviceId,
+    ) -> impl Iterator<Item = (IommuIndex, MsiControllerIndex)> + '_ {
+        IommuIndex::number(&self.iommus).filter_map(move |(at, iommu)| {
+            let own = iommu.own_msi.filter(|own| own.id == id)?;
+            Some((at, own.controller))
+        })
+    }
+
     /// Whether a range is one of a bus. The single mappings of a component, constant ranges, count as its own ids.
     fn is_bus(&self, requester: RequesterIndex, constant: bool) -> bool {
         !constant || self.bus(requester).is_some_and(|bus| bus.kind.is_some())

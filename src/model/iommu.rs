@@ -1,7 +1,7 @@
 //! IOMMUs as firmware describes them.
 
 use super::{IdMapping, Origin, RequesterIndex};
-use crate::RequesterId;
+use crate::{MsiIndexRule, RequesterId};
 use alloc::vec::Vec;
 
 /// An IOMMU: an IORT SMMU node or a device-tree node with `#iommu-cells`.
@@ -70,6 +70,24 @@ pub struct MsiIndex {
     pub by_flag: Option<u32>,
     /// With the rule from before that flag.
     pub by_interrupts: Option<u32>,
+}
+
+impl MsiIndex {
+    /// The index under one rule.
+    ///
+    /// ```
+    /// use fwspec::MsiIndexRule;
+    /// use fwspec::model::MsiIndex;
+    /// let index = MsiIndex { by_flag: None, by_interrupts: Some(1) };
+    /// assert_eq!(index.under(MsiIndexRule::InterruptsOnly), Some(1));
+    /// ```
+    pub fn under(&self, rule: MsiIndexRule) -> Option<u32> {
+        match rule {
+            MsiIndexRule::ValidFlag => self.by_flag,
+            MsiIndexRule::InterruptsOnly => self.by_interrupts,
+            MsiIndexRule::NoIndex => None,
+        }
+    }
 }
 
 /// What an IOMMU is.

@@ -239,6 +239,9 @@ impl<'a> Node<'a> {
     /// Index of the mapping that is for the node's own MSIs and translates nothing: an SMMUv3 or PMCG whose interrupts are
     /// MSIs has one (linux `iort_get_id_mapping_index`). `None` also when the index is of no mapping in the node.
     pub fn own_msi(&self, rule: MsiIndexRule) -> Option<u32> {
+        if rule == MsiIndexRule::NoIndex {
+            return None;
+        }
         let index = match self.body().ok()? {
             Body::SmmuV3(smmu) => {
                 let by_interrupts =

@@ -4,7 +4,8 @@
 use super::{Body, Iort, Mapping, Node, NodeType};
 use crate::limits::MAX_HOPS;
 use crate::{
-    Bdf, ComponentRule, CountRule, Dialect, Error, ErrorKind, LastIdRule, RootComplexRule, SingleRule,
+    Bdf, ComponentRule, CountRule, Dialect, Error, ErrorKind, LastIdRule, MsiIndexRule, RootComplexRule,
+    SingleRule,
 };
 
 /// What an ID is to become.
@@ -147,12 +148,18 @@ pub fn component_ids<'a>(
     let node = iort.node_at(node_offset).filter(Node::is_usable);
     let only = node.is_some_and(|node| kept(&node).count() == 1);
     let takes = move |mapping: &Mapping| {
-        let only = only && dialect.component == ComponentRule::SingleOrOnly;
+        let only = only && dialect.component == ComponentRule::FirstSingleOrOnly;
         (mapping.is_single() || only) && mapping.output_reference != 0
     };
-    let mut failed = false;
+    let (mut failed, mut taken) = (false, false);
+    let first_alone = dialect.component == ComponentRule::FirstSingleOrOnly && wanted == Wanted::Iommu;
     node.into_iter()
         .flat_map(|node| kept(&node))
+        .filter(move |mapping| {
+            let later = taken;
+            taken |= takes(mapping);
+            !(later && first_alone)
+        })
         .map(move |mapping| {
             takes(&mapping).then(|| from_output(&iort, dialect, &mapping, wanted).transpose()).flatten()
         })
@@ -227,7 +234,7 @@ fn step(iort: &Iort<'_>, node: &Node<'_>, dialect: Dialect, id: u32) -> Option<R
 /// The IDs that a mapping takes in this dialect.
 fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u32, u32)> {
     let (first, last) = (mapping.input_base, mapping.input_last()?);
-    if mapping.is_single() && node_type.is_smmu() {
+    if mapping.is_single() && node_type.is_smmu() && dialect.msi_index != MsiIndexRule::NoIndex {
         // There the flag only makes sense for own MSIs: Linux warns and passes over the mapping.
         return None;
     }

@@ -8,7 +8,10 @@ use alloc::vec::Vec;
 use crate::bytes::index;
 use crate::machine::{Firmware, ParseQueryError, Query, log_line};
 use crate::map::{IdMap, NoStream, Producer, Step, StepAt};
-use crate::model::{BusKind, IdMapping, Origin, Output, Requester, RequesterIndex, RequesterKind, Target};
+use crate::model::{
+    BusKind, IdMapping, IommuIndex, MsiIndex, Origin, Output, Requester, RequesterIndex, RequesterKind,
+    Target,
+};
 use crate::pci::Topology;
 use crate::{At, Bdf, DeviceId, Format, InputIds, RequesterId, Source, Stream, StreamId};
 
@@ -58,6 +61,7 @@ impl Follower<'_> {
                 },
                 Query::Node(name) => {
                     answer.ways = self.node(&name);
+                    answer.ways.extend(self.firmware.iommu_named(&name).and_then(|at| self.own_of_iommu(at)));
                     if answer.ways.is_empty() {
                         answer.reason = Some(Query::not_found(&name));
                     }
@@ -146,7 +150,9 @@ impl Follower<'_> {
                 let hops = numbered(alloc::vec![lead], self.steps(&steps.unwrap_or_default()));
                 ways.push(WayRecord { hops, ..WayRecord::default() });
             }
-            if let Some(reason) = self.map.fwspec_of(requester).refused {
+            if let RequesterKind::MsiOnly { table, own_msi } = &found.kind {
+                ways.extend(self.own_msi(found.origin, "PMCG", &table.mappings, own_msi));
+            } else if let Some(reason) = self.map.fwspec_of(requester).refused {
                 ways.push(WayRecord { reason: Some(format!("{label}: {reason}")), ..WayRecord::default() });
             }
         }
@@ -180,10 +186,57 @@ impl Follower<'_> {
     }
 
     fn with_device(&self, id: DeviceId) -> Vec<WayRecord> {
-        let itself =
-            |label| alloc::vec![WayRecord { of: Some(format!("{label} itself")), ..WayRecord::default() }];
-        let sources = self.map.device_sources(id);
-        sources.flat_map(|source| self.source(&source).unwrap_or_else(itself)).collect()
+        let itself = |at: RequesterIndex, label: String| {
+            let of = Some(format!("{label} itself"));
+            let own = self.firmware.platform.requester(at).and_then(|found| match &found.kind {
+                RequesterKind::MsiOnly { table, own_msi } => {
+                    self.own_msi(found.origin, "PMCG", &table.mappings, own_msi)
+                }
+                _ => None,
+            });
+            alloc::vec![WayRecord { of, ..own.unwrap_or_default() }]
+        };
+        let of_requesters = self
+            .map
+            .device_sources(id)
+            .flat_map(|source| self.source(&source).unwrap_or_else(|label| itself(source.requester, label)));
+        let of_iommus = self.map.own_msi_sources(id).filter_map(|(iommu, _)| {
+            let of = self.map.iommu_label(iommu).map(|label| format!("{label} itself"));
+            Some(WayRecord { of, ..self.own_of_iommu(iommu)? })
+        });
+        of_requesters.chain(of_iommus).collect()
+    }
+
+    /// The way of an IOMMU's own MSIs.
+    fn own_of_iommu(&self, at: IommuIndex) -> Option<WayRecord> {
+        let iommu = self.firmware.platform.iommu(at)?;
+        let table = &iommu.device_ids;
+        self.own_msi(iommu.origin, iommu.kind.word(), &table.mappings, &table.own_msi)
+    }
+
+    /// The way of a node's own MSIs: its one mapping for them, which says the DeviceID (linux `iort_node_get_id`).
+    fn own_msi(
+        &self,
+        origin: Origin,
+        what: &str,
+        mappings: &[IdMapping],
+        own: &MsiIndex,
+    ) -> Option<WayRecord> {
+        let record = mappings.get(index(own.under(self.map.dialect().msi_index)?))?;
+        let (Output::Constant(id), Target::Msi(_)) = (record.output, record.target) else { return None };
+        let target = self.target(record.target);
+        let step = HopStep {
+            place: self.place(Some(origin), record.offset),
+            offset: record.offset,
+            says: format!("single mapping for its own MSIs: they become {id:#x} at {target}"),
+            input: 0,
+            masked: 0,
+            output: Some(id),
+            arithmetic: format!("own MSI -> DeviceID {id:#x}"),
+        };
+        let at = format!("{what} {}", self.firmware.platform.label(origin));
+        let steps = alloc::vec![(at, Some(step)), (format!("MSI controller {target}"), None)];
+        Some(WayRecord { hops: numbered(Vec::new(), steps), ..WayRecord::default() })
     }
 
     /// The way of the first input of a source; its name where it has the id by itself.

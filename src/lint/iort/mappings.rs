@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use super::{Nodes, bytes_of, field};
-use crate::acpi::iort::{Body, Mapping, Node, NodeType};
+use crate::acpi::iort::{Body, Mapping, Node, NodeType, Pmcg, SmmuV3};
 use crate::bytes::index;
 use crate::lint::Code;
-use crate::lint::collect::{Bytes, Findings, relate};
+use crate::lint::Severity;
+use crate::lint::collect::{Bytes, Findings, at_most, relate};
 use crate::lint::interval::{Span, overlaps};
 use crate::{InputIds, MsiIndexRule};
 
@@ -43,7 +44,7 @@ pub(super) fn check(
     ranges.clear();
     let all: Vec<Mapping> = node.mappings().collect();
     for mapping in &all {
-        one(node, mapping, own_msi, findings);
+        one(nodes, node, body, mapping, own_msi, findings);
         if let (false, false, Some(last)) =
             (mapping.is_single(), Some(mapping.index) == own_msi, mapping.input_last())
         {
@@ -60,11 +61,23 @@ pub(super) fn check(
     }
 }
 
+/// Whether a count looks like a number of IDs.
+fn is_round(count: u32) -> bool {
+    count >= SUSPICIOUS_COUNT && count.is_power_of_two()
+}
+
 fn bytes(node: &Node<'_>, mapping: &Mapping, offset: u32, len: u32) -> Bytes {
     Bytes { subject: node.offset(), offset: mapping.at.offset.saturating_add(offset), len }
 }
 
-fn one(node: &Node<'_>, mapping: &Mapping, own_msi: Option<u32>, findings: &mut Findings) {
+fn one(
+    nodes: &Nodes<'_, '_>,
+    node: &Node<'_>,
+    body: &Body<'_>,
+    mapping: &Mapping,
+    own_msi: Option<u32>,
+    findings: &mut Findings,
+) {
     let kind = node.node_type();
     let count = mapping.count_minus_one;
     if mapping.flags & !1 != 0 {
@@ -83,11 +96,7 @@ fn one(node: &Node<'_>, mapping: &Mapping, own_msi: Option<u32>, findings: &mut 
         let allowed =
             matches!(kind, NodeType::NamedComponent | NodeType::RootComplex | NodeType::Iwb | NodeType::Rmr);
         if !allowed && own_msi != Some(mapping.index) {
-            let message = format_args!(
-                "mapping {} of this {kind} is single, and not for its own MSIs: Linux passes over it",
-                mapping.index
-            );
-            findings.add(Code::SingleNotAllowed, bytes(node, mapping, 16, 4), message);
+            single(nodes, node, body, mapping, findings);
         }
         if kind == NodeType::RootComplex {
             let message =
@@ -98,12 +107,20 @@ fn one(node: &Node<'_>, mapping: &Mapping, own_msi: Option<u32>, findings: &mut 
     }
     let Some(last) = mapping.input_last() else { return };
     let translates = kind == NodeType::RootComplex || kind.is_smmu();
-    if translates && own_msi != Some(mapping.index) && count >= SUSPICIOUS_COUNT && count.is_power_of_two() {
+    if translates && own_msi != Some(mapping.index) && is_round(count) {
         let message = format_args!(
             "the count of mapping {} is {count:#x}, so that it takes {count:#x} + 1 IDs, {:#x} to {last:#x}",
             mapping.index, mapping.input_base
         );
         findings.add(Code::CountIsN, bytes(node, mapping, 4, 4), message);
+        // With one ID less nothing of this is left.
+        let without_last = mapping.output_base.checked_add(count.saturating_sub(1));
+        if without_last.is_some_and(|last| last <= u32::from(u16::MAX)) {
+            findings.take_back(Code::StreamWide, mapping.at.offset);
+        }
+        if without_last.is_some() {
+            findings.take_back(Code::OutputWraps, mapping.at.offset);
+        }
     }
     if kind != NodeType::RootComplex || last <= InputIds::REQUESTER_IDS.last {
         return;
@@ -131,11 +148,10 @@ fn overlap(node: &Node<'_>, a: &Mapping, b: &Mapping, findings: &mut Findings) {
         (mapping.output_reference, mapping.output_base.wrapping_add(first.wrapping_sub(mapping.input_base)))
     };
     let place = |mapping| bytes(node, mapping, 0, MAPPING);
-    if first == a_last && a.input_base < first && answer(a) != answer(b) {
-        let counted_already = a.count_minus_one >= SUSPICIOUS_COUNT && a.count_minus_one.is_power_of_two();
-        if !counted_already
-            || !matches!(node.node_type(), NodeType::RootComplex) && !node.node_type().is_smmu()
-        {
+    let translates = matches!(node.node_type(), NodeType::RootComplex) || node.node_type().is_smmu();
+    let counted_already = translates && is_round(a.count_minus_one);
+    if first == a_last && a.input_base < first && (counted_already || answer(a) != answer(b)) {
+        if !counted_already {
             let message = format_args!(
                 "mapping {} ends at {first:#x}, where mapping {} starts: its count {:#x} looks like a number of IDs",
                 a.index, b.index, a.count_minus_one
@@ -173,6 +189,54 @@ fn uncounted(node: &Node<'_>, findings: &mut Findings) {
     }
 }
 
+/// A single mapping that translates nothing (linux `iort_id_map`) and is not the one for the node's own MSIs either.
+fn single(
+    nodes: &Nodes<'_, '_>,
+    node: &Node<'_>,
+    body: &Body<'_>,
+    mapping: &Mapping,
+    findings: &mut Findings,
+) {
+    let (index, kind) = (mapping.index, node.node_type());
+    let place = bytes(node, mapping, 16, 4);
+    let unused = match body {
+        Body::SmmuV3(smmu) if is_wired(smmu) => "all four interrupts are wired",
+        Body::Pmcg(pmcg) if pmcg.overflow_gsiv != 0 => "its interrupt is wired",
+        Body::SmmuV3(smmu) if node.revision() >= 5 && is_its_group(nodes, mapping.output_reference) => {
+            let names = match smmu.device_id_mapping_index {
+                Some(named) if named == index => "the DeviceID mapping index names it",
+                _ => "the DeviceID mapping index does not name it",
+            };
+            let message = format_args!(
+                "mapping {index} is single and leads to an ITS group, as the mapping for the SMMU's own MSIs does; {names}, and bit 4 of the flags, which makes the index valid, is not set"
+            );
+            let flags = bytes_of(node, 24, 4);
+            let finding = findings.add(Code::MsiIndexFlag, flags, message);
+            return relate(finding, bytes(node, mapping, 0, MAPPING), format_args!("mapping {index}"));
+        }
+        _ => {
+            let message = format_args!(
+                "mapping {index} of this {kind} is single, and not for its own MSIs: Linux passes over it"
+            );
+            findings.add(Code::SingleNotAllowed, place, message);
+            return;
+        }
+    };
+    let message = format_args!(
+        "mapping {index} of this {kind} is single, as one for its own MSIs is, but {unused}: it has no effect"
+    );
+    at_most(findings.add(Code::SingleNotAllowed, place, message), Severity::Info);
+}
+
+fn is_its_group(nodes: &Nodes<'_, '_>, reference: u32) -> bool {
+    nodes.at(reference).is_some_and(|target| target.node_type() == NodeType::ItsGroup)
+}
+
+/// Whether no interrupt of it is an MSI; the index does not count then (linux `iort_get_id_mapping_index`).
+fn is_wired(smmu: &SmmuV3) -> bool {
+    ![smmu.event_gsiv, smmu.pri_gsiv, smmu.gerr_gsiv, smmu.sync_gsiv].contains(&0)
+}
+
 /// The mapping for the node's own MSIs.
 fn own(
     nodes: &Nodes<'_, '_>,
@@ -181,20 +245,58 @@ fn own(
     own_msi: Option<u32>,
     findings: &mut Findings,
 ) {
-    if let Body::Pmcg(_) = body {
-        if node.mapping_count() > 1 {
-            let message = format_args!(
-                "the PMCG has {} ID mappings, only the first of which is used",
-                node.mapping_count()
-            );
-            field(findings, Code::PmcgMappings, node, (8, 4), message);
-        }
-        return;
+    match body {
+        Body::Pmcg(pmcg) => own_of_pmcg(nodes, node, pmcg, own_msi, findings),
+        Body::SmmuV3(smmu) => own_of_smmu(nodes, node, smmu, own_msi, findings),
+        _ => {}
     }
-    let Body::SmmuV3(smmu) = body else { return };
-    let by_message = [smmu.event_gsiv, smmu.pri_gsiv, smmu.gerr_gsiv, smmu.sync_gsiv].contains(&0);
+}
+
+fn own_of_pmcg(
+    nodes: &Nodes<'_, '_>,
+    node: &Node<'_>,
+    pmcg: &Pmcg,
+    own_msi: Option<u32>,
+    findings: &mut Findings,
+) {
+    if node.mapping_count() > 1 {
+        let message = format_args!(
+            "the PMCG has {} ID mappings, only the first of which is used",
+            node.mapping_count()
+        );
+        field(findings, Code::PmcgMappings, node, (8, 4), message);
+    }
+    if pmcg.overflow_gsiv == 0 && sends(nodes, node, own_msi).is_none() {
+        let message = format_args!(
+            "the overflow interrupt has no GSIV, and no single mapping to an ITS group makes it an MSI"
+        );
+        field(findings, Code::PmcgNoInterrupt, node, (24, 4), message);
+    }
+}
+
+fn own_of_smmu(
+    nodes: &Nodes<'_, '_>,
+    node: &Node<'_>,
+    smmu: &SmmuV3,
+    own_msi: Option<u32>,
+    findings: &mut Findings,
+) {
+    if sends(nodes, node, own_msi).is_none() {
+        // PRI and sync are told of by nothing that is lost without them: polling does.
+        let lost = match (smmu.event_gsiv, smmu.gerr_gsiv) {
+            (0, 0) => Some("events and global errors have"),
+            (0, _) => Some("events have"),
+            (_, 0) => Some("global errors have"),
+            _ => None,
+        };
+        if let Some(lost) = lost {
+            let message =
+                format_args!("{lost} no GSIV, and no mapping makes them MSIs: Linux never hears of any");
+            field(findings, Code::SmmuNoInterrupt, node, (44, 16), message);
+        }
+    }
     let flagged = node.revision() >= 5 && smmu.flags & 1 << 4 != 0;
-    let asks = if node.revision() >= 5 { flagged } else { by_message && node.mapping_count() > 0 };
+    let asks = if node.revision() >= 5 { flagged } else { !is_wired(smmu) && node.mapping_count() > 0 };
     let Some(wanted) = smmu.device_id_mapping_index.filter(|_| asks) else { return };
     if wanted >= node.mapping_count() {
         let message = format_args!(
@@ -204,11 +306,16 @@ fn own(
         field(findings, Code::MsiIndex, node, (64, 4), message);
     }
     let Some(mapping) = own_msi.and_then(|own| node.mappings().nth(index(own))) else { return };
-    let to_its =
-        nodes.at(mapping.output_reference).is_some_and(|target| target.node_type() == NodeType::ItsGroup);
+    let to_its = is_its_group(nodes, mapping.output_reference);
     if !mapping.is_single() || !to_its {
         let fault = if to_its { "is no single mapping" } else { "does not lead to an ITS group" };
         let message = format_args!("mapping {} is for the SMMU's own MSIs, and {fault}", mapping.index);
         findings.add(Code::MsiIndexTarget, bytes(node, &mapping, 0, MAPPING), message);
     }
+}
+
+/// The mapping that gives the node's own MSIs a DeviceID (linux `iort_node_get_id`).
+fn sends(nodes: &Nodes<'_, '_>, node: &Node<'_>, own_msi: Option<u32>) -> Option<Mapping> {
+    let mapping = node.mappings().nth(index(own_msi?))?;
+    (mapping.is_single() && is_its_group(nodes, mapping.output_reference)).then_some(mapping)
 }

@@ -236,7 +236,7 @@ fn each_system_takes_other_mappings_of_a_component() {
     assert_eq!(streams(&table, Dialect::SPEC, three), [1, 2]);
     assert!(streams(&table, Dialect::LINUX, range).is_empty());
     assert_eq!(streams(&table, Dialect::OPENBSD, range), [0x30], "OpenBSD takes the only mapping");
-    assert_eq!(Dialect::OPENBSD.component, ComponentRule::SingleOrOnly);
+    assert_eq!(Dialect::OPENBSD.component, ComponentRule::FirstSingleOrOnly);
     assert_eq!(stream(&table, Dialect::LINUX, range, 0x15).unwrap().0, 0x35, "an explicit input ID");
     assert_eq!(own_device_id(&table, Dialect::LINUX, three), Some(9));
 }

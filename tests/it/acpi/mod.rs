@@ -5,6 +5,7 @@ mod builder;
 mod container;
 mod corpus;
 mod dmar;
+mod field;
 mod iort;
 mod ivrs;
 mod large;

@@ -131,7 +131,10 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
             let root = t.root_complex(0).id();
             t.edit(root).maps(0..=0xffff, 0, root);
         }),
-        Code::SingleNotAllowed => but(|t, [its, smmu, _]| done(t.edit(smmu).single(5, its))),
+        Code::SingleNotAllowed => but(|t, [its, ..]| {
+            let old = t.smmu_v2(0x2c00_0000).single(5, its).id();
+            t.named_component(GPU).single(7, old);
+        }),
         Code::SingleWithCount => {
             but(|t, [_, smmu, _]| done(t.named_component(GPU).mapping(0, 5, 0x10007, smmu, 1)))
         }
@@ -204,8 +207,12 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
         Code::SmmuModel => but(|t, [_, smmu, _]| done(t.edit(smmu).model(9))),
         Code::IdentifierRepeated => but(|t, [.., root]| done(t.edit(root).identifier(0))),
         Code::Reserved => but(|t, [_, smmu, _]| done(t.edit(smmu).flags(1 << 9))),
-        Code::PmcgReference => but(|t, _| done(t.pmcg(0x2b48_0000, Reference::Offset(0x33)))),
-        Code::PmcgPage1 => but(|t, [_, smmu, _]| done(t.pmcg(0x2b48_0000, smmu).revision(0))),
+        Code::PmcgReference => {
+            but(|t, _| done(t.pmcg(0x2b48_0000, Reference::Offset(0x33)).interrupts([99; 4])))
+        }
+        Code::PmcgPage1 => {
+            but(|t, [_, smmu, _]| done(t.pmcg(0x2b48_0000, smmu).interrupts([99; 4]).revision(0)))
+        }
         Code::FieldWithoutRevision => but(|t, [_, smmu, _]| done(t.edit(smmu).revision(4).flags(1 << 4))),
         Code::AtsWithoutSmmuV3 => root(|t, _, _| {
             let old = t.smmu_v2(0x2c00_0000).id();
@@ -217,6 +224,11 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
             t.edit(root).mapping(0, 0, 0, smmu, 0).claim_mapping_count(1);
         }),
         Code::TableRepeated => [healthy().0.finish(), healthy().0.finish()].concat(),
+        Code::MsiIndexFlag => {
+            but(|t, [its, smmu, _]| done(t.edit(smmu).single(0x20000, its).own_msi(1).flags(0)))
+        }
+        Code::SmmuNoInterrupt => but(|t, [_, smmu, _]| done(t.edit(smmu).interrupts([0, 75, 0, 76]))),
+        Code::PmcgNoInterrupt => but(|t, [_, smmu, _]| done(t.pmcg(0x2b48_0000, smmu))),
         Code::ItsUnknown => [healthy().0.finish(), madt(&[its(7)])].concat(),
         Code::ItsRepeated => [healthy().0.finish(), madt(&[its(0), its(0)])].concat(),
         Code::BusRangeReversed => [healthy().0.finish(), mcfg_of(&[(0, [0x20, 0x10])])].concat(),
