@@ -35,6 +35,11 @@ pub const MAX_SPECIFIER_CELLS: u32 = 16;
 /// below a million ranges then costs a few bases, not hours; real trees use a hundredth.
 pub const MAX_RANGES_CELLS_PER_NODE: usize = 256;
 
+/// Bytes of the paths that the labels of one device-tree overlay may add to its base: each repeats the path of its target, and real
+/// overlays have some hundred labels.
+#[cfg(feature = "alloc")]
+pub const MAX_SYMBOL_BYTES: usize = 1 << 20;
+
 /// Levels of a device-tree path that are written out, the deepest: real trees have less than ten.
 pub const MAX_PATH_LEVELS: usize = 64;
 

@@ -8,6 +8,8 @@ mod token;
 #[cfg(feature = "alloc")]
 mod address;
 #[cfg(feature = "alloc")]
+mod arena;
+#[cfg(feature = "alloc")]
 mod bindings;
 #[cfg(feature = "alloc")]
 mod host;
@@ -22,9 +24,13 @@ mod known;
 #[cfg(feature = "alloc")]
 mod lower;
 #[cfg(feature = "alloc")]
+mod overlay;
+#[cfg(feature = "alloc")]
 mod reserved;
 #[cfg(feature = "alloc")]
 mod table;
+#[cfg(feature = "alloc")]
+mod write;
 
 use crate::bytes::{at, index};
 use crate::{Error, ErrorKind, Source};
@@ -39,6 +45,8 @@ pub use host::PciNode;
 pub use index::{Index, NodeId};
 pub use map::{MapEntry, MapKind, Resolved, resolve};
 pub use node::{Cells, Node, Nodes, Properties, Property};
+#[cfg(feature = "alloc")]
+pub use overlay::OverlayError;
 pub use place::Place;
 pub use token::{Token, Tokens};
 

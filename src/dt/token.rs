@@ -4,11 +4,11 @@ use super::Tree;
 use crate::bytes::{index, saturate};
 use crate::{Error, ErrorKind, Source};
 
-const BEGIN_NODE: u32 = 1;
-const END_NODE: u32 = 2;
-const PROP: u32 = 3;
+pub(super) const BEGIN_NODE: u32 = 1;
+pub(super) const END_NODE: u32 = 2;
+pub(super) const PROP: u32 = 3;
 const NOP: u32 = 4;
-const END: u32 = 9;
+pub(super) const END: u32 = 9;
 
 /// A token of the structure block (Devicetree Specification v0.4 §5.4.1). NOPs are passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

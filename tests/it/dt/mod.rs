@@ -4,3 +4,4 @@ mod boards;
 mod claims;
 mod corpus;
 mod drivers;
+mod overlay;
