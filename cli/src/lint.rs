@@ -1,15 +1,16 @@
 //! `fwspec lint`: what is wrong in firmware.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use fwspec::Dialect;
 use fwspec::answer::{LintDocument, Linted, Tally, findings};
 use fwspec::group::Policy;
-use fwspec::lint::{self, Code, Finding, Severity};
-use fwspec::machine::{Machine, MachineError};
+use fwspec::lint::{self, Code, Finding, Fix, Severity};
+use fwspec::machine::{Firmware, Machine, MachineError};
+use fwspec::{Dialect, Source};
 use fwspec_report::text::Style;
 use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit, text};
 
@@ -18,7 +19,7 @@ use super::folder::{Closed, Input, Notes};
 use super::many;
 use super::options::code;
 use super::waiver::Waivers;
-use super::{Failure, Outcome, print, print_json, style};
+use super::{Failure, Outcome, name, print, print_json, read, style};
 
 /// Find what is wrong, risky or odd in firmware
 #[derive(Debug, Args)]
@@ -27,7 +28,7 @@ use super::{Failure, Outcome, print, print_json, style};
 A waiver file is TOML:\n  [[waiver]]\n  code = \"IORT057\"\n  where = \"IORT+0x48\"        # place or node; left out: everywhere\n  \
 reason = \"our tools do not use identifiers\"\n  expires = 2030-12-31\n\n\
 Examples:\n  fwspec lint /sys/firmware/acpi/tables/IORT\n  fwspec lint --fail-on warn --allow unaligned iort.bin mcfg.bin\n  \
-fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb\n  fwspec lint --pci lspci.txt --sid-bits 16 iort.bin"
+fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb\n  fwspec lint --pci lspci.txt --sid-bits 16 iort.bin\n  fwspec lint --fix mended.bin iort.bin"
 )]
 pub(super) struct Options {
     /// Firmware to check, or folders of it, and `lspci -xxxx` text of the machine; - is standard input
@@ -61,6 +62,11 @@ pub(super) struct Options {
     /// Findings that are accepted, and until when
     #[arg(long, value_name = "TOML")]
     waivers: Option<PathBuf>,
+    /// Write the firmware with every finding mended that has one mechanical remedy, and tell what is left
+    ///
+    /// Lengths and counts, reserved bits, the padding of a path, checksums: what stands as "fix:" below a finding. One file is read.
+    #[arg(long, value_name = "OUT", conflicts_with_all = ["format", "json"])]
+    fix: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -113,6 +119,9 @@ pub(super) enum FailOn {
 }
 
 pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
+    if let Some(out) = &lint.fix {
+        return mend(lint, out);
+    }
     let waivers = lint.waivers.as_deref().map(Waivers::open).transpose().map_err(Failure::Usage)?;
     let waivers = waivers.unwrap_or_default();
     let (inputs, found) = lint.named.inputs(&lint.files)?;
@@ -156,6 +165,67 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
     }
     let failed = lint.fail_on.level().is_some_and(|level| tally.count(level) > 0);
     Ok(if failed { outcome.max(Outcome::NotFound) } else { outcome })
+}
+
+/// Writes a file with its mechanical faults mended.
+fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
+    let [file] = lint.files.as_slice() else {
+        return Err(Failure::usage("--fix reads one file: name the table or the tree"));
+    };
+    let mut bytes = read(file)?;
+    let name = name(file);
+    let of = |bytes: &[u8]| -> Result<Linted, Failure> {
+        let firmware = Firmware::open(&name, bytes.to_vec()).map_err(|error| {
+            Failure::Unreadable(format!("{name}: {error}: what cannot be read cannot be mended"))
+        })?;
+        let findings = findings(&firmware);
+        let mut linted =
+            Linted { file: name.clone(), firmware: Some(firmware), findings, waived: Vec::new() };
+        linted.findings.retain_mut(|finding| levelled(lint, finding));
+        Ok(linted)
+    };
+    let before = of(&bytes)?;
+    let mut of_sources: BTreeMap<Source, Vec<(&Finding, Fix)>> = BTreeMap::new();
+    for finding in &before.findings {
+        if let Some(fix) = before.fix(finding) {
+            of_sources.entry(finding.at.source).or_default().push((finding, fix));
+        }
+    }
+    let mut said = String::new();
+    for (source, fixes) in of_sources {
+        let all: Vec<Fix> = fixes.iter().map(|(_, fix)| fix.clone()).collect();
+        let place = before.blob(source).and_then(|blob| {
+            let start = bytes.windows(blob.len()).position(|window| window == blob)?;
+            Some((start..start.saturating_add(blob.len()), Fix::apply(&all, source, blob)?))
+        });
+        let Some((range, mended)) = place else {
+            return Err(Failure::Unreadable(format!(
+                "{name}: its {source} does not stand in it as bytes that can be written again: extract the table first"
+            )));
+        };
+        bytes.splice(range, mended);
+        for (finding, fix) in fixes {
+            said.push_str(&format!(
+                "mended {} at {}: {}\n",
+                finding.code,
+                before.place(finding.at),
+                fix.line
+            ));
+        }
+    }
+    std::fs::write(out, &bytes)
+        .map_err(|error| Failure::Output(io::Error::other(format!("{}: {error}", out.display()))))?;
+    let after = Linted { file: out.display().to_string(), ..of(&bytes)? };
+    if said.is_empty() {
+        said.push_str("nothing to mend: no finding has one mechanical remedy\n");
+    }
+    print(&format!(
+        "{said}\n{}{}",
+        text::lint(&after, style()),
+        text::lint_summary(&Tally::of(&after), style())
+    ))?;
+    let failed = lint.fail_on.level().is_some_and(|level| Tally::of(&after).count(level) > 0);
+    Ok(if failed { Outcome::NotFound } else { Outcome::Fine })
 }
 
 /// What a report says of one file.

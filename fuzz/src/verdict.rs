@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use fwspec::acpi::iort::Iort;
 use fwspec::dt::Tree;
-use fwspec::lint::{self, Code, Finding};
+use fwspec::lint::{self, Code, Finding, Fix};
 use fwspec::model::{BusKind, RequesterKind};
-use fwspec::{Dialect, Error, ErrorKind, IdMap, Platform, RequesterIndex};
+use fwspec::{Dialect, Error, ErrorKind, IdMap, Platform, RequesterIndex, Source};
 
 use super::show;
 
@@ -37,6 +37,11 @@ pub fn lint_decode(bytes: &[u8]) {
         let findings = lint::iort(&table, &platform);
         agree(bytes, &platform, &findings);
         overlaps_are_there(&table, &findings);
+        let fixes: Vec<Fix> = findings.iter().filter_map(|finding| Fix::of(finding, bytes)).collect();
+        if let Some(mended) = Fix::apply(&fixes, Source::IORT, bytes) {
+            let table = Iort::parse(&mended).expect("a mended table is one");
+            assert_eq!(table.sdt().checksum_sum(), 0);
+        }
     }
     if let Ok(tree) = Tree::parse(bytes) {
         match tree.platform() {

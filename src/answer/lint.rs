@@ -52,6 +52,9 @@ pub struct FindingRecord {
     pub help: &'static str,
     /// Which specification or kernel function says so.
     pub reference: &'static str,
+    /// The field to change and what it becomes, where the remedy is mechanical: `lint --fix` writes it.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub fix: Option<String>,
     /// Other places that take part.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub related: Vec<RelatedRecord>,
@@ -124,6 +127,7 @@ fn record(linted: &Linted, finding: &Finding, reason: Option<&String>) -> Findin
         message: finding.message.clone(),
         help: rule.help,
         reference: rule.reference,
+        fix: linted.fix(finding).map(|fix| fix.line),
         related: related.collect(),
         reason: reason.cloned(),
     }

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::lint::{Code, Finding, Severity};
+use crate::lint::{Code, Finding, Fix, Severity};
 use crate::machine::Firmware;
 use crate::{At, Source};
 
@@ -42,6 +42,30 @@ impl Linted {
     pub fn place(&self, at: At) -> String {
         let tree = self.firmware.as_ref().and_then(Firmware::tree).filter(|_| at.source == Source::DTB);
         tree.map_or_else(|| at.to_string(), |tree| tree.place(at.offset).to_string())
+    }
+
+    /// The mechanical remedy for a finding, where there is one.
+    ///
+    /// ```
+    /// use fwspec::answer::{Linted, findings};
+    /// use fwspec::machine::Firmware;
+    /// let mut table = fwspec::acpi::iort::Builder::new(6).finish();
+    /// table[9] ^= 1; // The checksum is wrong now.
+    /// let firmware = Firmware::open("iort.bin", table)?;
+    /// let findings = findings(&firmware);
+    /// let linted =
+    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// assert_eq!(linted.fix(&linted.findings[0]).map(|fix| fix.offset), Some(9));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn fix(&self, finding: &Finding) -> Option<Fix> {
+        Fix::of(finding, self.blob(finding.at.source)?)
+    }
+
+    /// The bytes of a table, or of the tree.
+    pub fn blob(&self, source: Source) -> Option<&[u8]> {
+        let firmware = self.firmware.as_ref()?;
+        if source == Source::DTB { firmware.tree().map(|tree| tree.bytes()) } else { firmware.table(source) }
     }
 
     /// The node that a finding is about, if it is about one: its name and, in an IORT, its kind.

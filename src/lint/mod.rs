@@ -10,6 +10,7 @@ mod code;
 mod collect;
 mod companion;
 mod dt;
+mod fix;
 mod groups;
 mod interval;
 mod iort;
@@ -25,6 +26,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 pub use code::{Code, Rule, Severity, UnknownCode};
+pub use fix::Fix;
 
 use crate::acpi::dmar::Dmar;
 use crate::acpi::iort::Iort;

@@ -106,6 +106,9 @@ fn one(linted: &Linted, finding: &Finding, style: Style) -> String {
         }
     }
     text.push_str(&format!("  help: {}\n", style.sentence(rule.help, 8)));
+    if let Some(fix) = linted.fix(finding) {
+        text.push_str(&format!("  fix:  {}\n", style.sentence(&fix.line, 8)));
+    }
     text.push_str(&format!("  {}", style.sentence(&style.faint(&format!("see:  {}", rule.reference)), 8)));
     text.push('\n');
     text

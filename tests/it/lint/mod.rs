@@ -4,6 +4,7 @@ mod acpi;
 mod beside;
 mod devices;
 mod dtb;
+mod fix;
 mod samples;
 mod tables;
 mod x86;

@@ -1,0 +1,94 @@
+//! Mechanical remedies: a mended blob has the finding no more, and no other in its place.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use fwspec::acpi::iort::{Builder, Iort};
+use fwspec::answer::{Linted, findings};
+use fwspec::lint::{Code, Fix};
+use fwspec::machine::Firmware;
+use fwspec::{Dialect, IdMap, Source};
+
+fn linted(bytes: &[u8]) -> Option<Linted> {
+    let firmware = Firmware::open("sample", bytes.to_vec()).ok()?;
+    let findings = findings(&firmware);
+    Some(Linted { file: "sample".into(), firmware: Some(firmware), findings, waived: Vec::new() })
+}
+
+fn codes(linted: &Linted) -> BTreeSet<Code> {
+    linted.findings.iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn what_is_mended_is_clean_of_its_finding() {
+    let broken = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples/broken");
+    let mut mended_codes = BTreeSet::new();
+    let samples = fs::read_dir(broken).unwrap().map(|sample| sample.unwrap().path());
+    for sample in samples.filter(|path| path.is_dir()) {
+        for file in fs::read_dir(sample).unwrap() {
+            let bytes = fs::read(file.unwrap().path()).unwrap();
+            let Some(before) = linted(&bytes) else { continue };
+            for finding in &before.findings {
+                let Some(fix) = before.fix(finding) else { continue };
+                let blob = before.blob(finding.at.source).unwrap();
+                let mended = Fix::apply(&[fix.clone()], finding.at.source, blob).unwrap();
+                let after = linted(&mended).unwrap();
+                let gone =
+                    after.findings.iter().all(|left| left.code != finding.code || left.at != finding.at);
+                assert!(gone, "{finding}: {fix:?}");
+                let new: Vec<_> = codes(&after).difference(&codes(&before)).copied().collect();
+                assert!(new.is_empty(), "{finding}: {fix:?} makes {new:?}");
+                mended_codes.insert(finding.code);
+            }
+        }
+    }
+    for code in [
+        Code::Checksum,
+        Code::CountIsN,
+        Code::SingleWithCount,
+        Code::MappingFlags,
+        Code::MsiIndexFlag,
+        Code::NodeCountHigh,
+        Code::NodeCountLow,
+        Code::PathUnpadded,
+        Code::LengthIsLast,
+    ] {
+        assert!(mended_codes.contains(&code), "no sample of {code} is mended");
+    }
+}
+
+#[test]
+fn a_path_that_grows_moves_what_stands_after_it() {
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    let first = table.smmu_v3(0x1000_0000).id();
+    table.named_component(r"\_SB.A.B.C").single(0x10, first);
+    let second = table.smmu_v3(0x2000_0000).maps(0..=0xffff, 0, its).id();
+    table.named_component(r"\_SB.D").single(0x20, second);
+    table.root_complex(0).maps(0..=0xff, 0x100, second);
+    let bytes = table.finish();
+    let before = linted(&bytes).unwrap();
+    let fixes: Vec<Fix> = before.findings.iter().filter_map(|finding| before.fix(finding)).collect();
+    assert_eq!(fixes.len(), 2, "{:?}", before.findings);
+    let mended = Fix::apply(&fixes, Source::IORT, &bytes).unwrap();
+    assert!(mended.len() > bytes.len());
+    let iort = Iort::parse(&mended).unwrap();
+    assert_eq!(iort.sdt().checksum_sum(), 0);
+    let after = linted(&mended).unwrap();
+    let left: Vec<_> = after.findings.iter().filter(|finding| after.fix(finding).is_some()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    let ids = |linted: &Linted, path: &str| {
+        let firmware = linted.firmware.as_ref().unwrap();
+        let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+        let at = firmware.requesters_named(path)[0];
+        let record = map.fwspec_of(at).fwspec.unwrap();
+        let base = firmware.platform.iommu(record.ids[0].iommu).unwrap().base;
+        (record.ids[0].id, base)
+    };
+    let (a, b) = (ids(&before, r"\_SB.D"), ids(&after, r"\_SB_.D___"));
+    assert_eq!(a, b);
+    assert_eq!(b.1, Some(0x2000_0000));
+    let (a, b) = (ids(&before, r"\_SB.A.B.C"), ids(&after, r"\_SB_.A___.B___.C___"));
+    assert_eq!(a, b);
+}
