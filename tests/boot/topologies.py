@@ -1,6 +1,6 @@
 """The machines that are booted: a line per device, `KIND [ID] @BUS[.SLOT[.FUNCTION]] [mf] [OPTION=VALUE ...]`.
 
-An `smmu` has no place, only options. BUS is the ID of a port or bridge, or 0 for the root bus; SLOT and FUNCTION are hexadecimal; `mf` sets the multifunction bit.
+An `smmu` has no place, only options; `none` says that the machine has no IOMMU. BUS is the ID of a port or bridge, or 0 for the root bus; SLOT and FUNCTION are hexadecimal; `mf` sets the multifunction bit.
 """
 
 KINDS = {
@@ -87,6 +87,31 @@ TOPOLOGIES = {
         rng @a.0.1
         ioh b @0.2
         rng @b'''),
+    # By RIMT the IOMMU registers while the buses are scanned: Linux's groups are others from boot to boot.
+    'race': (('riscv-dt', 'riscv-acpi*8'), '', '''
+        rp a @0.1
+        up u @a
+        dn e @u.0
+        dn f @u.1
+        rng @e
+        rng @f.0.0 mf
+        rng @f.0.1'''),
+    # A root port, and a device on the root bus: by RIMT a device is lost in some boots.
+    'race-port': (('riscv-dt', 'riscv-acpi*4'), '', '''
+        rp a @0.1
+        rng @a
+        rng @0.2'''),
+    # The IOMMU is a PCI function, which has no group itself.
+    'pci-iommu': (('riscv-dt', 'riscv-acpi'), '', '''
+        riscv-iommu-pci @0.1
+        rp a @0.2
+        rng @a
+        rng @0.3'''),
+    # No IOMMU at all.
+    'no-iommu': (('riscv-dt', 'riscv-acpi'), '', '''
+        none
+        rp a @0.1
+        rng @a'''),
 }
 
 
@@ -95,6 +120,8 @@ def device_arguments(lines):
     arguments, chassis = [], 0
     for line in lines.strip().splitlines():
         kind, *words = line.split()
+        if kind == 'none':
+            continue
         kind = KINDS.get(kind, kind)
         options = [kind]
         if not words[0].startswith('@'):

@@ -9,7 +9,7 @@ use crate::support::record;
 #[test]
 fn a_kernel_that_is_booted_now_agrees() {
     if std::env::var_os("FWSPEC_BOOT").is_none() {
-        skip("set FWSPEC_BOOT=1 to fetch QEMU and a kernel from Debian's archive (300 MB) and boot it");
+        skip("set FWSPEC_BOOT=1 to fetch QEMU and kernels from Debian's archive (600 MB) and boot it");
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -54,6 +54,7 @@ fn every_blob_is_recognised_and_opened() {
         for (file, kind) in [
             ("iort.bin", Kind::AcpiTable(*b"IORT")),
             ("mcfg.bin", Kind::AcpiTable(*b"MCFG")),
+            ("rimt.bin", Kind::AcpiTable(*b"RIMT")),
             ("dmar.bin", Kind::AcpiTable(*b"DMAR")),
             ("ivrs.bin", Kind::AcpiTable(*b"IVRS")),
             ("fdt.dtb", Kind::DeviceTree),
