@@ -59,6 +59,26 @@ impl Format {
     pub const ALL: [Format; 6] =
         [Format::DeviceTree, Format::Iort, Format::Rimt, Format::Viot, Format::Dmar, Format::Ivrs];
 
+    /// The function of Linux 7.3 that asks for ACS (drivers/pci/pci.c `pci_request_acs`) where firmware of this format has an IOMMU;
+    /// `None` where nothing asks, and every port keeps the ACS that firmware left it with: off, as a rule.
+    ///
+    /// ```
+    /// use fwspec::Format;
+    /// assert_eq!(Format::DeviceTree.requests_acs(), Some("of_iommu_configure"));
+    /// assert_eq!(Format::Rimt.requests_acs(), None);
+    /// ```
+    pub const fn requests_acs(self) -> Option<&'static str> {
+        match self {
+            Format::DeviceTree => Some("of_iommu_configure"),
+            Format::Iort => Some("iort_enable_acs"),
+            // Nothing in drivers/acpi/riscv/rimt.c calls pci_request_acs().
+            Format::Rimt => None,
+            Format::Viot => Some("acpi_viot_early_init"),
+            Format::Dmar => Some("detect_intel_iommu"),
+            Format::Ivrs => Some("detect_ivrs"),
+        }
+    }
+
     /// The first blob of this format.
     pub const fn source(self) -> Source {
         match self {

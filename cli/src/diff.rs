@@ -45,10 +45,17 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     });
     let [first, second] = [before_is, after_is].map(|side| IdMap::build(&side.platform, arguments.dialect));
     // What cannot be added on one side cannot on the other, and is in neither.
+    let asks = [before_is, after_is].map(|side| side.requests_acs());
+    let asks_differ = asks[0].is_some() != asks[1].is_some();
+    let with_functions = functions.is_some();
     let assigned = functions.map(|devices| {
-        [&before, &after].map(|side| {
+        [(&before, asks[0]), (&after, asks[1])].map(|(side, asks)| {
             let mut side = side.clone();
             side.devices.clone_from(&devices);
+            if asks_differ {
+                // The listing is of one boot; by each firmware Linux leaves the ports otherwise.
+                side.devices.iter_mut().for_each(|device| *device = device.acs_switched(asks.is_some()));
+            }
             side.groups(arguments.dialect, Policy::Linux).0
         })
     });
@@ -60,7 +67,10 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let found = diff(sides[0], sides[1], wanted);
     let groups = assigned.map_or_else(Vec::new, |[ours, theirs]| regrouped(&ours, &theirs));
     let files = [before_is.file.as_str(), after_is.file.as_str()];
-    let document = DiffDocument::new(files, arguments.dialect.name, &found, &groups);
+    let mut document = DiffDocument::new(files, arguments.dialect.name, &found, &groups);
+    if with_functions {
+        document.note_acs(asks);
+    }
     let equal = document.equal;
     if arguments.output.is_json() {
         print_json(&document)?;

@@ -12,7 +12,8 @@ use fwspec::answer::{AnswerRecord, ChangeRecord, DiffDocument};
 /// assert_eq!(fwspec_report::changes(&document), "");
 /// ```
 pub fn changes(document: &DiffDocument) -> String {
-    document.changes.iter().map(change).collect()
+    let acs = document.acs.iter().map(|words| format!("# {words}\n"));
+    acs.chain(document.changes.iter().map(change)).collect()
 }
 
 fn change(change: &ChangeRecord) -> String {

@@ -28,6 +28,10 @@ pub struct DiffDocument {
     pub equal: bool,
     /// What differs.
     pub changes: Vec<ChangeRecord>,
+    /// Where the kernel asks for ACS by one of the two firmwares and not by the other: which, in words. The groups are compared as
+    /// each leaves the ports then.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub acs: Option<String>,
 }
 
 /// A difference in meaning.
@@ -148,7 +152,28 @@ impl DiffDocument {
             dialect,
             equal: changes.is_empty() && groups.is_empty(),
             changes: changes.iter().map(record).chain(regrouped).collect(),
+            acs: None,
         }
+    }
+
+    /// Says by which of the two firmwares Linux asks for ACS, where that is one of them only: the name of the kernel function, or `None`
+    /// where nothing asks.
+    ///
+    /// ```
+    /// use fwspec::answer::DiffDocument;
+    /// let mut document = DiffDocument::new(["fdt.dtb", "rimt.bin"], "linux", &[], &[]);
+    /// document.note_acs([Some("of_iommu_configure"), None]);
+    /// assert!(document.acs.unwrap().starts_with("by fdt.dtb Linux asks for ACS (of_iommu_configure)"));
+    /// ```
+    pub fn note_acs(&mut self, asks: [Option<&str>; 2]) {
+        let (with, by, without) = match asks {
+            [Some(by), None] => (&self.before, by, &self.after),
+            [None, Some(by)] => (&self.after, by, &self.before),
+            [None, None] | [Some(_), Some(_)] => return,
+        };
+        self.acs = Some(format!(
+            "by {with} Linux asks for ACS ({by}), by {without} nothing does: groups are compared with it on and off"
+        ));
     }
 }
 

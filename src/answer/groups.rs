@@ -5,7 +5,9 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::diff::regrouped;
 use crate::group::{How, Reason};
+use crate::limits::MAX_MEMBERS_NAMED;
 use crate::model::{IommuIndex, Label, RequesterIndex, RequesterKind};
 use crate::pci::quirk::AcsEffect;
 use crate::pci::{AcsFlags, AcsReason, AcsVerdict, Function, PortType};
@@ -55,12 +57,13 @@ pub struct GroupsDocument {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RemarkRecord {
-    /// `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `taken-as-linux-sets-it`: what
-    /// isolates these devices is taken as Linux sets it.
+    /// `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
+    /// Linux uses an IOMMU and does not ask for ACS; these devices have it off. `taken-as-linux-sets-it`: what isolates these devices
+    /// is taken as Linux sets it.
     pub kind: &'static str,
     /// The devices that it is about.
     pub devices: Vec<String>,
-    /// For `acs-off`, how many groups there are once ACS is on.
+    /// For `acs-off` and `acs-not-requested`, how many groups there are once ACS is on.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub groups: Option<usize>,
     /// In words.
@@ -68,6 +71,29 @@ pub struct RemarkRecord {
 }
 
 impl RemarkRecord {
+    /// That nothing asks for ACS, where the groups would be others if something did.
+    fn of_acs(groups: &Groups) -> Option<Self> {
+        let off = groups.acs_not_requested();
+        if off.is_empty() {
+            return None;
+        }
+        let then = groups.with_acs(off.iter().copied());
+        if regrouped(groups, &then).is_empty() {
+            return None;
+        }
+        let (count, now) = (then.groups().count(), groups.groups().count());
+        let devices: Vec<String> = off.iter().map(Bdf::to_string).collect();
+        let mut named = devices.iter().take(MAX_MEMBERS_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        if let more @ 1.. = devices.len().saturating_sub(MAX_MEMBERS_NAMED) {
+            named.push_str(&alloc::format!(" and {more} more"));
+        }
+        let text = alloc::format!(
+            "ACS is off at {named}: by a RIMT Linux uses the IOMMU and does not ask for ACS (drivers/acpi/riscv/rimt.c has no \
+             pci_request_acs()). By device tree it does: there are {count} groups then instead of {now}, see --acs requested"
+        );
+        Some(RemarkRecord { kind: "acs-not-requested", devices, groups: Some(count), text })
+    }
+
     /// What Linux sets in places that configuration space does not show.
     fn of_chipset(groups: &Groups) -> Vec<Self> {
         let kinds = [
@@ -280,7 +306,10 @@ impl GroupsDocument {
             schema: "fwspec.groups/1",
             policy: groups.policy().word(),
             dialect: groups.map().map(|map| map.dialect().name),
-            remarks: RemarkRecord::of_chipset(groups),
+            remarks: RemarkRecord::of_acs(groups)
+                .into_iter()
+                .chain(RemarkRecord::of_chipset(groups))
+                .collect(),
             devices: groups.devices().map(device).collect(),
             groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
             skipped,

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::group::{IsolationBlocker, Relation};
 use crate::{DeviceKey, Groups};
 
-use super::groups::{GroupRecord, GroupsDocument, TieRecord};
+use super::groups::{GroupRecord, GroupsDocument, RemarkRecord, TieRecord};
 
 /// What `fwspec groups --why --json` prints.
 #[derive(Clone, Debug)]
@@ -33,6 +33,9 @@ pub struct WhyDocument {
     pub reached: Vec<Reached>,
     /// For one device: what would have to be otherwise for it to stand alone.
     pub obstacles: Vec<Obstacle>,
+    /// That nothing asks for the ACS which these reasons miss.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub remarks: Vec<RemarkRecord>,
 }
 
 /// A device without group.
@@ -101,8 +104,10 @@ impl WhyDocument {
             kind: reason.tie.word(),
             detail: reason.tie.to_string(),
         });
+        let ties: Vec<TieRecord> = ties.collect();
         WhyDocument {
-            ties: ties.collect(),
+            remarks: remarks(document, &ties),
+            ties,
             asked: alloc::vec![name(a), name(b)],
             ungrouped: [a, b].into_iter().filter_map(|key| ungrouped(document, name(key))).collect(),
             ..Self::of(groups, document, a)
@@ -129,6 +134,7 @@ impl WhyDocument {
         let group = why.group.and_then(|id| document.groups.iter().find(|group| group.id == id));
         let touches = |tie: &&TieRecord| why.asked.contains(&tie.a) || why.asked.contains(&tie.b);
         why.ties = group.into_iter().flat_map(|group| &group.ties).filter(touches).cloned().collect();
+        why.remarks = remarks(document, &why.ties);
         why.reached =
             group.map(|group| reached(&document.name_of(groups, device), group)).unwrap_or_default();
         let isolation_blockers = groups.isolation_blockers(device).into_iter();
@@ -148,8 +154,16 @@ impl WhyDocument {
             ties: Vec::new(),
             reached: Vec::new(),
             obstacles: Vec::new(),
+            remarks: Vec::new(),
         }
     }
+}
+
+/// What is to be known of reasons that ACS would take away.
+fn remarks(document: &GroupsDocument, ties: &[TieRecord]) -> Vec<RemarkRecord> {
+    let by_acs = ties.iter().any(|tie| matches!(tie.kind, "acs-path" | "multifunction"));
+    let remarks = document.remarks.iter().filter(|remark| by_acs && remark.kind == "acs-not-requested");
+    remarks.cloned().collect()
 }
 
 fn ungrouped(document: &GroupsDocument, device: String) -> Option<Ungrouped> {

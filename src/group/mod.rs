@@ -4,6 +4,7 @@
 //! them. Groups are the connected components of ties. Components have no memory: the partition after any number of adds
 //! does not depend on their order, nor on when an IOMMU becomes ready, nor on drivers.
 
+mod acs;
 mod affected;
 mod assignment;
 mod builder;

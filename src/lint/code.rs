@@ -1052,6 +1052,13 @@ rules! {
         help "Give each a StreamID of its own; behind a bridge that takes ownership, keep one device only."
         see "linux arm_smmu_insert_master: \"Aliasing StreamID unsupported\""
     }
+    AcsNotRequested "GRP008" "acs-not-requested" Info [] {
+        "Ports could isolate, and no kernel function switches that on: by a RIMT Linux does not ask for ACS."
+        "Groups are coarser than those of the same machine by device tree: what is below such a port can only be given away together."
+        seen "QEMU virt with iommu-sys=on, Linux 7.2: one group of seven functions by RIMT, four by device tree"
+        help "Switch ACS on before the kernel (firmware), or with pci=config_acs= on the kernel's command line."
+        see "linux drivers/acpi/riscv/rimt.c, which has no pci_request_acs(); drivers/iommu/of_iommu.c of_iommu_configure has one"
+    }
     // -- RIMT and VIOT --
     RimtUnreadable "RIMT001" "rimt-unreadable" Error [] {
         "A record of the RIMT cannot be read as what it should be: cut short, of an unknown type, or with mappings outside of it."

@@ -22,6 +22,7 @@ pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, 
     machine.streams(sid_bits, findings);
     machine.ports(findings);
     machine.switches(findings);
+    machine.acs(findings);
 }
 
 struct Machine<'a> {
@@ -169,6 +170,26 @@ impl Machine<'_> {
                     self.add(findings, Code::SwitchNotIsolated, switch.into(), message);
                 }
             }
+        }
+    }
+
+    /// What nothing asks to isolate, though it could.
+    fn acs(&self, findings: &mut Findings) {
+        let off = self.groups.acs_not_requested();
+        let Some(first) = off.first().copied() else { return };
+        let then = self.groups.with_acs(off.iter().copied());
+        let (now, count) = (self.groups.groups().count(), then.groups().count());
+        if now != count {
+            let names: Vec<String> = off.iter().take(MAX_MEMBERS_NAMED).map(Bdf::to_string).collect();
+            let more = match off.len().saturating_sub(MAX_MEMBERS_NAMED) {
+                0 => String::new(),
+                more => alloc::format!(" and {more} more"),
+            };
+            let message = format_args!(
+                "ACS is off at {}{more}, and Linux does not ask for it by this table: {now} groups; with it there would be {count}",
+                names.join(", ")
+            );
+            self.add(findings, Code::AcsNotRequested, first.into(), message);
         }
     }
 

@@ -143,6 +143,21 @@ impl Firmware {
         !matches!(self.table, Bytes::None) || !self.companions.is_empty()
     }
 
+    /// The function of Linux that asks for ACS because of an IOMMU of this firmware; `None` where nothing does
+    /// ([`Format::requests_acs`]).
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// table.smmu_v3(0x2b40_0000);
+    /// assert_eq!(Firmware::open("iort.bin", table.finish())?.requests_acs(), Some("iort_enable_acs"));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn requests_acs(&self) -> Option<&'static str> {
+        self.platform.iommus.iter().find_map(|iommu| iommu.origin.format.requests_acs())
+    }
+
     /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT, DMAR, IVRS.
     pub fn companions(&self) -> impl Iterator<Item = Source> + '_ {
         self.companions.iter().map(|companion| companion.source)

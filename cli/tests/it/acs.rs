@@ -27,6 +27,60 @@ fn count(document: &Value) -> usize {
     document["groups"].as_array().unwrap().len()
 }
 
+/// linux drivers/acpi/riscv/rimt.c never calls `pci_request_acs`: groups, the reason, and lint say so, and whether another listing has it on.
+#[test]
+fn by_a_rimt_nothing_asks_for_acs() {
+    let sample =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-samples/broken/GRP008-acs-not-requested");
+    let file = |name: &str| sample.join(name).to_str().unwrap().to_owned();
+    let (rimt, listing) = (file("rimt.bin"), file("lspci.txt"));
+    let said = |arguments: &[&str]| {
+        let output = fwspec(&[arguments, &[&rimt, &listing]].concat(), b"");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let document: Value = serde_json::from_str(&said(&["groups", "--json"])).unwrap();
+    assert_eq!(count(&document), 1);
+    let remark = &document["remarks"][0];
+    assert_eq!((&remark["kind"], &remark["groups"]), (&"acs-not-requested".into(), &2.into()));
+    assert_eq!(remark["devices"], serde_json::json!(["0000:00:01.0"]));
+    let why: Value = serde_json::from_str(&said(&["groups", "--json", "--why", "01:00.0"])).unwrap();
+    assert_eq!(why["remarks"][0]["kind"], "acs-not-requested");
+    assert!(said(&["groups", "--why", "01:00.0"]).contains("rimt.c has no pci_request_acs()"));
+    let requested: Value = serde_json::from_str(&said(&["groups", "--json", "--acs", "requested"])).unwrap();
+    assert_eq!(count(&requested), 2);
+    assert_eq!(requested["remarks"], Value::Null);
+}
+
+/// The ports of one listing are off by RIMT and on by device tree.
+#[test]
+fn a_device_tree_and_a_rimt_of_one_machine_differ_in_acs() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-samples/qemu-riscv-race");
+    let file = |name: &str| samples.join(name).to_str().unwrap().to_owned();
+    let [tree, rimt, listing] = ["fdt.dtb", "rimt.bin", "lspci.txt"].map(file);
+    for (before, after) in [(&tree, &rimt), (&rimt, &tree)] {
+        let output = fwspec(&["diff", "--json", before, after, &listing], b"");
+        assert_eq!(output.status.code(), Some(1));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let acs = document["acs"].as_str().unwrap();
+        assert!(
+            acs.contains("asks for ACS (of_iommu_configure)") && acs.contains("rimt.bin nothing does"),
+            "{acs}"
+        );
+        let changes = document["changes"].as_array().unwrap();
+        let groups: Vec<&Value> = changes.iter().filter(|change| change["kind"] == "group").collect();
+        // One of seven functions on the one side, four on the other.
+        let sizes = |added: bool| {
+            let sides = groups.iter().filter(|group| group["added"] == added);
+            sides.map(|group| group["members"].as_array().unwrap().len()).collect::<Vec<_>>()
+        };
+        let (mut by_tree, by_table) = (sizes(after == &tree), sizes(after == &rimt));
+        by_tree.sort_unstable();
+        assert_eq!((by_tree, by_table), (vec![1, 1, 2, 3], vec![7]));
+    }
+    let output = fwspec(&["diff", &rimt, &rimt, &listing], b"");
+    assert_eq!(output.status.code(), Some(0));
+}
+
 /// linux drivers/pci/probe.c `set_pcie_port_type`
 #[test]
 fn a_switch_of_downstream_ports_has_an_upstream_port() {

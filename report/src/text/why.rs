@@ -76,6 +76,9 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
         let said = style.sentence(&format!("{place}: {}", obstacle.detail), width.saturating_add(4));
         text.push_str(&format!("  {:width$}  {said}\n", obstacle.device));
     }
+    for remark in &document.remarks {
+        text.push_str(&format!("{}\n", style.alarm(&remark.text)));
+    }
     text
 }
 

@@ -7,6 +7,7 @@ use fwspec::acpi::iort::Builder;
 use fwspec::lint::Code;
 
 use super::acpi::healthy;
+use super::tables;
 use super::x86;
 use crate::support::pci::{Config, DOWNSTREAM, ENDPOINT, PCIE_TO_PCI, ROOT_PORT, UPSTREAM};
 
@@ -37,6 +38,7 @@ fn machine(iort: Vec<u8>, functions: &[(&str, Config)]) -> Machine {
     let file = match iort.first_chunk() {
         Some(b"DMAR") => "dmar.bin",
         Some(b"IVRS") => "ivrs.bin",
+        Some(b"RIMT") => "rimt.bin",
         _ => "iort.bin",
     };
     Machine { file, firmware: iort, lspci, sid_bits: None }
@@ -106,6 +108,10 @@ pub fn recipe(code: Code) -> Option<Machine> {
                 ("03:00.0", drive()),
                 ("04:00.0", drive()),
             ],
+        ),
+        Code::AcsNotRequested => machine(
+            tables::healthy_rimt().bytes(),
+            &[("00:01.0", open_root_port((1, 1)).acs(ISOLATED, 0)), ("01:00.0", drive())],
         ),
         Code::StreamBeyondTable => Machine {
             sid_bits: Some(8),
