@@ -79,6 +79,9 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
     for remark in &document.remarks {
         text.push_str(&format!("{}\n", style.alarm(&remark.text)));
     }
+    for remark in &document.remarks {
+        text.push_str(&format!("{}\n", style.alarm(&remark.text)));
+    }
     text
 }
 
