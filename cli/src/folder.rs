@@ -258,6 +258,9 @@ impl Input {
             },
             Input::System(root) => {
                 let machine = Machine::of_root(root).map_err(Closed::Machine)?;
+                if !machine.hidden.is_empty() {
+                    notes.say(machine.hidden.to_string());
+                }
                 let speaks = machine.firmware.as_ref().is_some_and(Firmware::speaks_of_iommus);
                 return if speaks { Ok(machine) } else { Err(Closed::NoFirmware(lacks(&machine))) };
             }

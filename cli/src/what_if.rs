@@ -1,7 +1,8 @@
 //! `fwspec groups --what-if`: other ACS settings than those that the config space shows.
 
 use fwspec::group::DeviceKey;
-use fwspec::pci::{AcsFlags, Fact, PortType};
+use fwspec::machine::AcsOverride;
+use fwspec::pci::Fact;
 use fwspec::{Bdf, Device};
 
 /// A supposition.
@@ -10,55 +11,7 @@ pub(super) enum WhatIf {
     /// ACS of these functions, or of all, switched on or off, as Linux does it.
     Acs(Vec<(Option<Bdf>, bool)>),
     /// A kernel parameter that makes the kernel believe in isolation.
-    Override(Override),
-}
-
-/// The kernel parameter `pcie_acs_override` of a patch that many distributions carry (`pcie_acs_overrides`): the kernel takes PCI
-/// Express functions without an ACS capability for isolating. One that has the capability is judged by its bits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Override {
-    /// Root ports and downstream ports of switches.
-    downstream: bool,
-    /// Functions of a multifunction device: endpoints, and upstream ports of switches.
-    multifunction: bool,
-    /// Whatever has one of these vendor and device IDs.
-    ids: Vec<(u16, u16)>,
-}
-
-impl Override {
-    fn parse(list: &str) -> Option<Self> {
-        let mut parsed = Override::default();
-        for item in list.split(',') {
-            match (item, item.strip_prefix("id:")) {
-                ("downstream", _) => parsed.downstream = true,
-                ("multifunction", _) => parsed.multifunction = true,
-                (_, Some(id)) => {
-                    let (vendor, device) = id.split_once(':')?;
-                    let number = |text| u16::from_str_radix(text, 16).ok();
-                    parsed.ids.push((number(vendor)?, number(device)?));
-                }
-                _ => return None,
-            }
-        }
-        Some(parsed)
-    }
-
-    fn is_for(&self, device: &Device) -> bool {
-        let facts = device.facts();
-        let Some(port) = facts.pcie.present().filter(|_| facts.acs.present().is_none()) else { return false };
-        // Linux takes every function but the first of a slot for one of several.
-        let several =
-            || facts.multifunction || matches!(device.key(), DeviceKey::Pci(bdf) if bdf.rid.function() > 0);
-        self.ids.contains(&(facts.vendor, facts.device))
-            || match port {
-                PortType::RootPort | PortType::DownstreamPort => self.downstream,
-                PortType::Endpoint
-                | PortType::LegacyEndpoint
-                | PortType::UpstreamPort
-                | PortType::RcEndpoint => self.multifunction && several(),
-                _ => false,
-            }
-    }
+    Override(AcsOverride),
 }
 
 impl std::str::FromStr for WhatIf {
@@ -83,7 +36,7 @@ impl std::str::FromStr for WhatIf {
                     .ok_or_else(|| usage.to_string())
             }
             "pcie_acs_override" => {
-                Override::parse(list).map(WhatIf::Override).ok_or_else(|| usage.to_string())
+                AcsOverride::parse(list).map(WhatIf::Override).ok_or_else(|| usage.to_string())
             }
             _ => Err(usage.to_string()),
         }
@@ -110,9 +63,7 @@ impl WhatIf {
                 switched.filter_map(Result::err).collect()
             }
             WhatIf::Override(supposed) => {
-                for device in devices.iter_mut().filter(|device| supposed.is_for(device)) {
-                    *device = device.acs(AcsFlags::ISOLATED);
-                }
+                supposed.apply(devices);
                 Vec::new()
             }
         }
@@ -135,6 +86,7 @@ fn switch(devices: &mut [Device], bdf: Bdf, on: bool) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fwspec::pci::AcsFlags;
 
     #[test]
     fn the_override_is_for_functions_without_the_capability() {
@@ -198,9 +150,9 @@ mod tests {
             Ok(acs(&[("00:01.0", true), ("0001:02:00.1", false)]))
         );
         assert_eq!("acs=all:on".parse(), Ok(WhatIf::Acs(vec![(None, true)])));
-        let all = Override { downstream: true, multifunction: true, ids: vec![(0x8086, 0x3420)] };
-        let text = "pcie_acs_override=downstream,multifunction,id:8086:3420";
-        assert_eq!(text.parse(), Ok(WhatIf::Override(all)));
+        let list = "downstream,multifunction,id:8086:3420";
+        let all = AcsOverride::parse(list).unwrap();
+        assert_eq!(format!("pcie_acs_override={list}").parse(), Ok(WhatIf::Override(all)));
         for wrong in
             ["", "acs", "acs=", "acs=00:01.0", "acs=00:01.0:maybe", "pcie_acs_override=id:1", "iommu=off"]
         {

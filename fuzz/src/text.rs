@@ -2,7 +2,9 @@
 
 use fwspec::dt::Tree;
 use fwspec::lint::Code;
-use fwspec::machine::{Firmware, Machine, Query, devices, log_line, lspci, schedule, sysfs};
+use fwspec::machine::{
+    AcsOverride, Firmware, Kernel, Machine, Query, devices, log_line, lspci, schedule, sysfs,
+};
 use fwspec::simulate::{Algorithm, World};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Policy, Segment};
 
@@ -146,6 +148,12 @@ fn is_file_name(name: &str) -> bool {
 pub fn cli_text(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     show::debug(&fwspec_cli::read_text(text));
+    show::debug(&AcsOverride::parse(text));
+    let mut kernel = Kernel::default();
+    kernel.command_line = Some(text.to_owned());
+    kernel.release = Some(text.to_owned());
+    kernel.groups.insert(text.to_owned(), 0);
+    show::debug(&(kernel.parameters(), kernel.acs_override(), kernel.version(), kernel.name_of(text)));
 }
 
 /// Functions written as `lspci -xxxx` writes them are read again as they were.

@@ -13,7 +13,7 @@ use crate::{Bdf, Error, ErrorKind, Format, Source};
 
 use super::devices::{Links, of_functions};
 use super::error::MachineError;
-use super::{ConfigDump, Evidence, Firmware, Kernel, Kind, Machine, Unread, forms, lspci, recognise};
+use super::{ConfigDump, Evidence, Firmware, Hidden, Kernel, Kind, Machine, Unread, forms, lspci, recognise};
 
 /// Whether a table says what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
 fn speaks(table: &Table<'_>) -> bool {
@@ -48,6 +48,8 @@ pub struct Collector {
     listings: Vec<(usize, Vec<Listed>)>,
     unread: Vec<Unread>,
     kernel: Kernel,
+    hidden: Hidden,
+    model: Option<String>,
     has_ivrs: bool,
     /// A listing says in which groups a kernel has functions.
     lists_groups: bool,
@@ -207,9 +209,25 @@ impl Collector {
     /// Adds what a kernel said.
     #[cfg(feature = "std")]
     pub(super) fn say(&mut self, kernel: Kernel) {
-        self.kernel.groups.extend(kernel.groups);
-        self.kernel.command_line = kernel.command_line.or(self.kernel.command_line.take());
-        self.kernel.release = kernel.release.or(self.kernel.release.take());
+        self.kernel.join(kernel);
+    }
+
+    /// Notes what the machine's maker calls it.
+    #[cfg(feature = "std")]
+    pub(super) fn call(&mut self, model: Option<String>) {
+        self.model = self.model.take().or(model);
+    }
+
+    /// Notes a table or tree that only root may read.
+    #[cfg(feature = "std")]
+    pub(super) fn hide_firmware(&mut self, name: &str) {
+        self.hidden.firmware.push(name.to_owned());
+    }
+
+    /// Notes functions of which only root may read more.
+    #[cfg(feature = "std")]
+    pub(super) fn hide_functions(&mut self, count: usize) {
+        self.hidden.functions = self.hidden.functions.saturating_add(count);
     }
 
     /// Lists a record that could not be read.
@@ -241,8 +259,10 @@ impl Collector {
             firmware,
             devices,
             kernel: self.kernel,
+            model: self.model,
             evidence: self.evidence,
             unread: self.unread,
+            hidden: self.hidden,
             has_ivrs: self.has_ivrs,
             has_intel_pch_acs: false,
             has_topology,
@@ -448,7 +468,7 @@ fn identity(config: &ConfigDump) -> (Option<&[u8]>, Option<&[u8]>) {
 
 /// Whether Linux takes a device tree for a stub beside ACPI tables (linux arch/arm64/kernel/acpi.c `dt_is_stub`): below the root it has
 /// `chosen`, or a `hypervisor` for Xen, and nothing else.
-fn is_stub(blob: &[u8]) -> bool {
+pub(super) fn is_stub(blob: &[u8]) -> bool {
     let root = Tree::parse(blob).ok().and_then(|tree| tree.find("/"));
     root.is_some_and(|root| {
         root.children()

@@ -22,11 +22,13 @@ mod evidence;
 mod file;
 mod firmware;
 mod forms;
+mod hidden;
 mod kernel;
 mod log;
 pub mod lspci;
 #[cfg(feature = "std")]
 mod open;
+mod parameters;
 mod query;
 mod recognise;
 pub mod schedule;
@@ -50,8 +52,10 @@ pub use evidence::{Evidence, Unread};
 #[cfg(feature = "std")]
 pub use file::{read, read_recognised};
 pub use firmware::Firmware;
+pub use hidden::Hidden;
 pub use kernel::Kernel;
 pub use log::{LogLine, log_line};
+pub use parameters::{AcsOverride, Effect, Parameter};
 pub use query::{ParseQueryError, Query};
 pub use recognise::{Kind, READ_HERE, recognise};
 
@@ -65,11 +69,15 @@ pub struct Machine {
     pub devices: Vec<Device>,
     /// What its kernel said.
     pub kernel: Kernel,
+    /// What its maker calls it (SMBIOS, as `/sys/class/dmi/id` shows it).
+    pub model: Option<String>,
     /// What all of this comes from, in the order in which it was given.
     pub evidence: Vec<Evidence>,
     /// What of the listings of functions could not be read. What of the firmware could not is in
     /// [`Platform::skipped`](crate::Platform::skipped).
     pub unread: Vec<Unread>,
+    /// What the operating system showed to nobody but root.
+    pub hidden: Hidden,
     /// It has an ACPI IVRS table: the functions of AMD's southbridges are isolated then (linux drivers/pci/quirks.c
     /// `pci_quirk_amd_sb_acs`).
     pub has_ivrs: bool,

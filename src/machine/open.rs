@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use super::collect::Listed;
+use super::collect::{Listed, is_stub};
 use super::devices::Links;
+use super::kernel::release_in;
 use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, file::read_evidence, read, sysfs};
 use crate::{ErrorKind, Format, Source};
 
@@ -130,20 +131,26 @@ impl Collector {
     /// Takes in what a running Linux shows below its root, or a copy of it.
     fn root(&mut self, root: &Path) -> Result<(), MachineError> {
         self.sys(&root.join("sys"))?;
-        let line =
-            |file: &str| fs::read_to_string(root.join(file)).ok().map(|text| text.trim_end().to_owned());
+        let line = |file: &str| sysfs::line(&root.join(file));
+        let release = || Some(release_in(&line("proc/version")?)?.to_owned());
         self.say(Kernel {
             command_line: line("proc/cmdline"),
-            release: line("proc/sys/kernel/osrelease"),
+            release: line("proc/sys/kernel/osrelease").or_else(release),
             ..Kernel::default()
         });
         Ok(())
     }
 
     fn sys(&mut self, sys: &Path) -> Result<(), MachineError> {
-        let found =
-            sysfs::functions(sys).map_err(|error| unreadable(&sys.join("bus/pci/devices"), &error))?;
-        let mut kernel = Kernel { groups: sysfs::groups(sys), ..Kernel::default() };
+        let list = sys.join("bus/pci/devices");
+        let found = sysfs::functions(sys).map_err(|error| unreadable(&list, &error))?;
+        let shows = |what: &str| sys.join(what).exists();
+        if !["bus/pci/devices", "firmware/acpi/tables", "firmware/fdt"].into_iter().any(shows) {
+            let why = "it shows neither PCI functions (bus/pci/devices) nor what firmware says (firmware/acpi/tables, firmware/fdt)";
+            return Err(MachineError::Unreadable { name: name(sys), why: why.to_owned() });
+        }
+        let mut kernel = sysfs::kernel(sys, &name(sys));
+        self.hide_functions(found.functions.iter().filter(|function| function.is_cut()).count());
         let mut listed = Vec::with_capacity(found.functions.len());
         for function in found.functions {
             let bdf = function.config.bdf;
@@ -157,6 +164,7 @@ impl Collector {
         }
         self.running(&name(sys), listed);
         self.say(kernel);
+        self.call(sysfs::model(sys));
         for (path, error) in &found.skipped {
             self.note_unused(&name(path), Kind::Sysfs, &error.to_string());
         }
@@ -176,10 +184,14 @@ impl Collector {
             }
             match read(&file) {
                 Ok(bytes) => self.add(&name(&file), bytes)?,
-                // Without root the kernel lists its tables and keeps them to itself. That an IVRS is there says something already.
+                // That an IVRS is there says something already.
                 Err(error) => {
-                    let note = format!("not used: {error}{}", without(source));
-                    self.note_unused(&name(&file), Kind::AcpiTable(source.name), &note);
+                    if is_denied(&error) {
+                        self.hide_firmware(&source.to_string());
+                    } else {
+                        let note = format!("not used: {error}{}", without(source));
+                        self.note_unused(&name(&file), Kind::AcpiTable(source.name), &note);
+                    }
                     if source.format() == Some(Format::Ivrs) {
                         self.has_ivrs();
                     }
@@ -191,12 +203,21 @@ impl Collector {
             return Ok(());
         }
         if speaks {
-            let note = "not used: the kernel goes by its ACPI tables";
-            self.note_unused(&name(&tree), Kind::DeviceTree, note);
+            // The stub that UEFI hands on says nothing, and nobody needs to hear of it.
+            if !read(&tree).is_ok_and(|blob| is_stub(&blob)) {
+                let note = "not used: the kernel goes by its ACPI tables";
+                self.note_unused(&name(&tree), Kind::DeviceTree, note);
+            }
             return Ok(());
         }
-        let bytes = read(&tree).map_err(|error| unreadable(&tree, &error))?;
-        self.add(&name(&tree), bytes)
+        match read(&tree) {
+            Ok(bytes) => self.add(&name(&tree), bytes),
+            Err(error) if is_denied(&error) => {
+                self.hide_firmware("device tree");
+                Ok(())
+            }
+            Err(error) => Err(unreadable(&tree, &error)),
+        }
     }
 }
 
@@ -213,6 +234,10 @@ impl MachineError {
 /// What is not known without a table.
 fn without(source: Source) -> &'static str {
     if source.format().is_some() { "; without it nothing says what IOMMUs translate" } else { "" }
+}
+
+fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
 }
 
 /// Whether a file is called as a table is that says what IOMMUs translate.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::string::String;
 use std::vec::Vec;
 
-use super::ConfigDump;
+use super::{ConfigDump, Kernel};
 use crate::{Bdf, Source};
 
 /// One entry of `/sys/bus/pci/devices`.
@@ -24,6 +24,14 @@ pub struct SysfsFunction {
     pub physical: Option<Bdf>,
     /// The number of the IOMMU group that the running kernel gave it.
     pub iommu_group: Option<u32>,
+}
+
+impl SysfsFunction {
+    /// Whether the kernel kept the most of its config space from a user who is not root: it has 256 bytes at least, and shows 64, or 128 of
+    /// a CardBus bridge (linux drivers/pci/pci-sysfs.c `pci_read_config`).
+    pub(super) fn is_cut(&self) -> bool {
+        self.config.bytes.len() < 256
+    }
 }
 
 /// All functions that could be read, by address, and what could not.
@@ -46,11 +54,17 @@ pub struct SysfsFunctions {
 /// ```
 ///
 /// # Errors
-/// When `bus/pci/devices` cannot be listed. One entry that cannot be read is in [`SysfsFunctions::skipped`].
+/// When `bus/pci/devices` is there and cannot be listed; a machine without it has no functions. One entry that cannot be read is in [`SysfsFunctions::skipped`].
 pub fn functions(sys: &Path) -> io::Result<SysfsFunctions> {
     let mut entries = Vec::new();
-    for entry in fs::read_dir(sys.join("bus/pci/devices"))? {
-        let path = entry?.path();
+    let list = match fs::read_dir(sys.join("bus/pci/devices")) {
+        Ok(list) => list,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(SysfsFunctions::default()),
+        Err(error) => return Err(error),
+    };
+    // What cannot be listed is leaving.
+    for entry in list.flatten() {
+        let path = entry.path();
         if let Some(bdf) = last_name(&path).and_then(|name| name.parse().ok()) {
             entries.push((bdf, path));
         }
@@ -78,15 +92,59 @@ pub fn firmware(sys: &Path) -> Option<PathBuf> {
 /// The groups that the kernel made, of devices of any bus: each device by its name, with the number of its group
 /// (linux Documentation/ABI/testing/sysfs-kernel-iommu_groups). Empty where it made none, or does not show them.
 pub fn groups(sys: &Path) -> BTreeMap<String, u32> {
-    let entries =
-        |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut groups = BTreeMap::new();
-    for group in entries(sys.join("kernel/iommu_groups")) {
-        let Some(number) = last_name(&group).and_then(|name| name.parse().ok()) else { continue };
-        let devices = entries(group.join("devices")).filter_map(|device| last_name(&device));
+    for (number, group) in numbered_groups(sys) {
+        let devices = entries(&group.join("devices")).filter_map(|device| last_name(&device));
         groups.extend(devices.map(|device| (device, number)));
     }
     groups
+}
+
+/// What the kernel says of its IOMMUs and groups; nothing where it does not show them. `name` is what `sys` is called.
+pub(super) fn kernel(sys: &Path, name: &str) -> Kernel {
+    let mut kernel = Kernel { groups: groups(sys), ..Kernel::default() };
+    kernel.groups_from = sys.join("kernel/iommu_groups").is_dir().then(|| name.to_owned());
+    for (number, group) in numbered_groups(sys) {
+        kernel.domains.extend(line(&group.join("type")).map(|domain| (number, domain)));
+        for device in entries(&group.join("devices")) {
+            let Some(name) = last_name(&device).filter(|name| name.parse::<Bdf>().is_err()) else { continue };
+            kernel.paths.extend(firmware_path(&device).map(|path| (name, path)));
+        }
+    }
+    kernel.iommus = entries(&sys.join("class/iommu")).filter_map(|iommu| last_name(&iommu)).collect();
+    kernel
+}
+
+/// What the maker calls the machine (linux drivers/firmware/dmi-id.c).
+pub(super) fn model(sys: &Path) -> Option<String> {
+    let names = ["sys_vendor", "product_name"].map(|file| line(&sys.join("class/dmi/id").join(file)));
+    let names: Vec<String> = names.into_iter().flatten().filter(|name| !name.trim().is_empty()).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
+fn numbered_groups(sys: &Path) -> impl Iterator<Item = (u32, PathBuf)> + use<> {
+    let number = |group: PathBuf| Some((last_name(&group)?.parse().ok()?, group));
+    entries(&sys.join("kernel/iommu_groups")).filter_map(number)
+}
+
+/// What is in a folder; nothing where it cannot be listed.
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// The first line of a file, where it can be read.
+pub(super) fn line(file: &Path) -> Option<String> {
+    fs::read_to_string(file).ok().map(|text| text.lines().next().unwrap_or_default().trim_end().to_owned())
+}
+
+/// What firmware calls a device: the node that its `of_node` leads to, or what its `firmware_node` says that its path is
+/// (linux Documentation/ABI/testing/sysfs-devices, drivers/acpi/device_sysfs.c `path_show`).
+fn firmware_path(device: &Path) -> Option<String> {
+    if let Ok(node) = fs::read_link(device.join("of_node")) {
+        let (_, path) = node.to_str()?.split_once("/devicetree/base")?;
+        return Some(if path.is_empty() { "/".to_owned() } else { path.to_owned() });
+    }
+    line(&device.join("firmware_node/path")).filter(|path| path.starts_with('\\'))
 }
 
 /// Whether the firmware has an ACPI table of this signature: one that isolation depends on need not be read to count.

@@ -335,9 +335,11 @@ fn a_root_folder_is_a_machine_with_its_kernel() {
             (&format!("{below}/config"), &config(0x8086, 0x0a54)),
             (&format!("{vf}/config"), &config(0xffff, 0xffff)),
             ("sys/firmware/acpi/tables/IVRS", b"IVRS"),
-            ("sys/kernel/iommu_groups/3/devices/2b600000.ethernet", b""),
+            ("sys/kernel/iommu_groups/3/devices/2b600000.ethernet/firmware_node/path", b"\\_SB_.NET0\n"),
+            ("sys/kernel/iommu_groups/3/type", b"DMA-FQ\n"),
+            ("sys/class/iommu/smmu3.0x0000000009050000/name", b""),
             ("proc/cmdline", b"ro iommu=pt\n"),
-            ("proc/sys/kernel/osrelease", b"6.12.0\n"),
+            ("proc/version", b"Linux version 6.12.0 (somebody) #1\n"),
         ],
     );
     let list = root.0.join("sys/bus/pci/devices");
@@ -361,6 +363,14 @@ fn a_root_folder_is_a_machine_with_its_kernel() {
     assert_eq!(machine.kernel.groups["2b600000.ethernet"], 3);
     assert_eq!(machine.kernel.command_line.as_deref(), Some("ro iommu=pt"));
     assert_eq!(machine.kernel.release.as_deref(), Some("6.12.0"));
+    assert_eq!(machine.kernel.dialect(), fwspec::Dialect::LINUX_CLASSIC);
+    assert_eq!(machine.kernel.domains[&3], "DMA-FQ");
+    assert!(machine.kernel.iommus.contains("smmu3.0x0000000009050000"));
+    assert_eq!(machine.kernel.name_of(r"\_SB.NET0"), Some("2b600000.ethernet"));
+    assert!(machine.kernel.groups_from.is_some());
+    // No more than 64 bytes of each: what somebody sees who is not root.
+    assert_eq!(machine.hidden.functions, 3);
+    assert!(machine.hidden.to_string().contains("3 functions"), "{}", machine.hidden);
     let device = |bdf: &str| {
         let key = bdf.parse::<fwspec::Bdf>().unwrap().into();
         *machine.devices.iter().find(|device| device.key() == key).unwrap()
@@ -369,4 +379,33 @@ fn a_root_folder_is_a_machine_with_its_kernel() {
     assert!(device("00:01.1").is_virtual_function());
     assert_eq!(device("00:01.1").facts().vendor, 0x1af4);
     assert!(!device("00:01.0").is_virtual_function());
+}
+
+/// A container that shows a part of `/sys`, a machine without PCI, a device that leaves while it is read.
+#[cfg(unix)]
+#[test]
+fn a_root_folder_may_show_little() {
+    use std::os::unix::fs::symlink;
+    let bare = Scratch::with("bare", &[("sys/class/net/lo/mtu", b"65536")]);
+    let error = Machine::of_root(&bare.0).unwrap_err().to_string();
+    assert!(error.contains("neither PCI functions"), "{error}");
+
+    let board = Scratch::with("board", &[("sys/firmware/fdt", &sample("qemu-virt-dt/fdt.dtb"))]);
+    let machine = Machine::of_root(&board.0).unwrap();
+    assert!(machine.firmware.is_some() && machine.devices.is_empty());
+    assert_eq!(machine.kernel.groups_from, None);
+
+    let mut config = vec![0_u8; 256];
+    config[..4].copy_from_slice(&[0xf4, 0x1a, 0x00, 0x10]);
+    let leaving = Scratch::with("leaving", &[("sys/devices/pci0000:00/0000:00:01.0/config", &config)]);
+    let list = leaving.0.join("sys/bus/pci/devices");
+    fs::create_dir_all(&list).unwrap();
+    for name in ["0000:00:01.0", "0000:00:02.0"] {
+        symlink(format!("../../../devices/pci0000:00/{name}"), list.join(name)).unwrap();
+    }
+    let machine = Machine::of_root(&leaving.0).unwrap();
+    assert_eq!(machine.devices.len(), 1);
+    let note = machine.evidence.iter().find(|evidence| evidence.name.ends_with("0000:00:02.0")).unwrap();
+    assert!(!note.used && note.note.is_some());
+    assert!(machine.hidden.is_empty());
 }
