@@ -200,9 +200,10 @@ pub(super) fn sort<'a>(words: impl Iterator<Item = &'a OsStr>) -> Sorted {
 }
 
 /// Whether a word that is not on disk can only have been meant for a file. Namespace paths (`\_SB_.GPU0`), device-tree paths
-/// (`/soc@0/gpu@5000000`), places (`IORT+0x48:11:00.0`) and lines of a log can not.
+/// (`/soc@0/gpu@5000000`), labels (`&vop`), places (`IORT+0x48:11:00.0`), names of platform devices (`fdd90000.vop`) and lines of a log
+/// can not.
 fn looks_like_a_file(word: &str) -> bool {
-    if word.starts_with('\\') || word.contains(char::is_whitespace) {
+    if word.starts_with(['\\', '&']) || word.contains(char::is_whitespace) || is_device_name(word) {
         return false;
     }
     let path = Path::new(word);
@@ -213,6 +214,17 @@ fn looks_like_a_file(word: &str) -> bool {
             && ending.chars().any(|c| c.is_ascii_alphabetic())
     });
     in_folder || !word.contains(':') && (ending || word.contains('/') && !word.starts_with('/'))
+}
+
+/// Whether a word is what Linux calls a platform device, `fdd90000.vop`: an address and a name, which is no ending of a file.
+fn is_device_name(word: &str) -> bool {
+    const ENDINGS: [&str; 16] = [
+        "aml", "bin", "bz2", "dat", "dtb", "dtbo", "dts", "dump", "gz", "hex", "img", "itb", "log", "tar",
+        "txt", "xz",
+    ];
+    let Some((address, name)) = word.split_once('.') else { return false };
+    let is_address = address.len() >= 4 && address.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_address && !name.contains('/') && !ENDINGS.contains(&name)
 }
 
 /// The firmware, for a verb that needs to know what IOMMUs translate.
@@ -253,6 +265,10 @@ mod tests {
             "range-overlap",
             "arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100",
             "2b400000.iommu",
+            "fdd90000.vop",
+            "&vop",
+            "vop@fdd90000",
+            "soc:vpu",
         ] {
             assert_eq!(sort([OsStr::new(question)].into_iter()).questions, [question]);
         }
@@ -260,9 +276,16 @@ mod tests {
 
     #[test]
     fn what_can_only_be_a_file_is_one_that_is_not_there() {
-        for file in
-            ["-", "iort.bni", "no/such/file", "board.dtb", "./iort", "/etc/no-such-table", "Cargo.toml"]
-        {
+        for file in [
+            "-",
+            "iort.bni",
+            "no/such/file",
+            "board.dtb",
+            "fdd90000.dtb",
+            "./iort",
+            "/etc/no-such-table",
+            "Cargo.toml",
+        ] {
             assert_eq!(sort([OsStr::new(file)].into_iter()).evidence, [Path::new(file)]);
         }
     }

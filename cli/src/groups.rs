@@ -138,7 +138,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         document.suppose(&now, what_if.is_real());
     }
     if !why.is_empty() {
-        return why::run(&why, arguments.format(), &groups, &document);
+        return why::run(&why, arguments.format(), &groups, &document, machine.firmware.as_ref());
     }
     let drawing = || Picture::of_groups(&document);
     match arguments.format() {

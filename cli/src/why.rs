@@ -1,7 +1,8 @@
 //! `fwspec groups --why`: the chain of reasons between two devices, or what holds one device in its group.
 
 use fwspec::answer::{GroupsDocument, WhyDocument};
-use fwspec::{DeviceKey, Groups};
+use fwspec::machine::Firmware;
+use fwspec::{Bdf, DeviceKey, Groups};
 use fwspec_report::text;
 
 use super::groups::GroupsFormat;
@@ -12,10 +13,17 @@ pub(super) fn run(
     format: GroupsFormat,
     groups: &Groups,
     document: &GroupsDocument,
+    firmware: Option<&Firmware>,
 ) -> Result<Outcome, Failure> {
     let mut asked = Vec::new();
     for name in devices {
-        let Some(key) = find(name, groups, document) else {
+        let meant = firmware.map(|firmware| firmware.meant(name)).unwrap_or_default();
+        let key = find(name, groups, document);
+        if let (None, 2..) = (key, meant.len()) {
+            complain(&format_args!("{name}: may mean {}: name one of them", meant.join(", ")));
+            return Ok(Outcome::NotFound);
+        }
+        let Some(key) = key.or_else(|| named(name, groups, firmware?)) else {
             complain(&format_args!("{name}: no such device; fwspec groups lists them"));
             return Ok(Outcome::NotFound);
         };
@@ -41,4 +49,14 @@ fn find(name: &str, groups: &Groups, document: &GroupsDocument) -> Option<Device
         let position = document.devices.iter().position(|device| device.device == name)?;
         groups.devices().nth(position)
     })
+}
+
+/// The device that firmware has by this name: a master, or the PCI function of a node.
+fn named(name: &str, groups: &Groups, firmware: &Firmware) -> Option<DeviceKey> {
+    let masters = firmware.requesters_named(name).into_iter().map(DeviceKey::Node);
+    let function = || {
+        let (host, rid) = firmware.pci_function_named(name)?;
+        Some(DeviceKey::Pci(Bdf { segment: firmware.platform.segment_of(host)?, rid: rid? }))
+    };
+    masters.chain(function()).find(|key| groups.placement(*key).is_ok())
 }

@@ -73,6 +73,7 @@ pub fn input_named(bytes: &[u8]) {
     let map = IdMap::build(&firmware.platform, Dialect::LINUX);
     let tree = Tree::parse(blob).ok();
     for question in questions.lines().take(8) {
+        show::debug(&firmware.meant(question));
         for requester in firmware.requesters_named(question) {
             show::debug(&map.fwspec_of(requester));
         }

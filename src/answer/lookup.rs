@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::acpi::iort;
 use crate::lint::audit::IdKind;
 use crate::machine::{Firmware, Query};
-use crate::map::{IdMap, MsiRequest, Producer};
+use crate::map::{Fwspec, IdMap, MsiRequest, Producer};
 use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind};
 use crate::{Bdf, NoStream, RequesterId, Stream};
 
@@ -73,7 +73,7 @@ pub enum Answer {
     Node {
         /// What the firmware calls it.
         requester: Option<String>,
-        /// Its StreamIDs, in the kernel's order.
+        /// Its StreamIDs, in the kernel's order; first those of IOMMUs that do not tell masters apart, without an id.
         streams: Vec<StreamRecord>,
         /// Its DeviceIDs.
         devices: Vec<MsiId>,
@@ -190,6 +190,15 @@ impl LookupResult {
     }
 }
 
+/// Why a record has an IOMMU and no id.
+const NOT_TOLD_APART: &str = "no id: its IOMMU does not tell masters apart";
+
+/// The devices that a name may mean, where that is more than one.
+pub(super) fn several(firmware: &Firmware, name: &str) -> Option<String> {
+    let meant = firmware.meant(name);
+    (meant.len() > 1).then(|| alloc::format!("{name:?} may mean {}: name one of them", meant.join(", ")))
+}
+
 struct Asked<'a> {
     firmware: &'a Firmware,
     map: &'a IdMap,
@@ -208,6 +217,10 @@ impl Asked<'_> {
     }
 
     fn on_bus(&self, node: &str, id: u32) -> (Answer, Option<String>) {
+        if let Some(reason) = several(self.firmware, node) {
+            let (answer, _) = self.id_answer(id, Err(NoStream::NoMap), None);
+            return (answer, Some(reason));
+        }
         let bus = self.firmware.requesters_named(node).into_iter().find(|at| {
             let requester = self.firmware.platform.requester(*at);
             requester.is_some_and(|r| !matches!(r.kind, RequesterKind::Master(_)))
@@ -236,13 +249,15 @@ impl Asked<'_> {
             device_id: msi.map(|request| request.id.0),
             msi: msi.and_then(|request| self.controller(request.controller)),
         };
-        let no_cells = found
-            .is_some_and(|s| s.id.is_none())
-            .then(|| "its IOMMU does not tell masters apart".to_string());
+        let no_cells = found.is_some_and(|s| s.id.is_none()).then(|| NOT_TOLD_APART.to_string());
         (answer, stream.err().map(|reason| reason.to_string()).or(no_cells))
     }
 
     fn node(&self, name: &str) -> (Answer, Option<String>) {
+        if let Some(reason) = several(self.firmware, name) {
+            let answer = Answer::Node { requester: None, streams: Vec::new(), devices: Vec::new() };
+            return (answer, Some(reason));
+        }
         if let Some((host, rid)) = self.firmware.pci_function_named(name) {
             return self.pci_node(host, rid);
         }
@@ -263,14 +278,20 @@ impl Asked<'_> {
             return (empty(label), Some(alloc::format!("a bus: ask for an id on it, as in {name}:01:00.0")));
         }
         let outcome = self.map.fwspec_of(at);
-        let streams = outcome.fwspec.map(|record| record.ids).unwrap_or_default();
+        let record = outcome.fwspec.as_ref();
+        let without_id = |record: &Fwspec| record.without_id().next().is_some();
+        let no_id = record.is_some_and(without_id).then(|| NOT_TOLD_APART.to_string());
         let answer = Answer::Node {
             requester: label,
-            streams: streams.iter().map(|stream| self.stream(stream)).collect(),
+            streams: record
+                .into_iter()
+                .flat_map(Fwspec::streams)
+                .map(|stream| self.stream(&stream))
+                .collect(),
             devices: self.map.device_ids_of(at).iter().filter_map(|request| self.msi(*request)).collect(),
         };
         let reason = outcome.refused.map(|reason| reason.to_string());
-        (answer, reason.or_else(|| name_mismatch(self.firmware, at)))
+        (answer, reason.or_else(|| name_mismatch(self.firmware, at)).or(no_id))
     }
 
     /// An IOMMU: it sends MSIs of its own at most.

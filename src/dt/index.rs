@@ -211,7 +211,11 @@ impl<'a> Index<'a> {
 
     /// The node at a path or alias: [`Tree::find`] for an index.
     pub fn find(&self, path: &str) -> Option<NodeId> {
-        let offset = self.tree.find(path)?.offset();
+        self.at(self.tree.find(path)?.offset())
+    }
+
+    /// The node at a byte offset of the blob.
+    pub(crate) fn at(&self, offset: u32) -> Option<NodeId> {
         self.nodes.binary_search_by_key(&offset, |node| node.offset).ok().map(|node| NodeId(saturate(node)))
     }
 

@@ -24,6 +24,8 @@ mod known;
 #[cfg(feature = "alloc")]
 mod lower;
 #[cfg(feature = "alloc")]
+mod names;
+#[cfg(feature = "alloc")]
 mod overlay;
 #[cfg(feature = "alloc")]
 mod reserved;

@@ -1,5 +1,6 @@
 //! Firmware that a user has in hand: opened by content, lowered, and able to find its nodes by the names people use.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -190,18 +191,21 @@ impl Firmware {
         .collect()
     }
 
-    /// The requesters that people may mean by `name`: a device-tree path or alias, a namespace path (with or without the
-    /// underscores that pad it), a place such as `IORT+0x8c`. A device-tree node with
-    /// both `iommus` and `iommu-map` is two requesters.
+    /// The requesters that people may mean by `name`: a device-tree path or alias; a label of the sources (`vop`, `&vop`) where
+    /// the tree has `/__symbols__`; what Linux calls a platform device (`fdd90000.vop`); the node's own name (`vop@fdd90000`, `vop`); a
+    /// namespace path (with or without the underscores that pad it); a place such as `IORT+0x8c`.
+    ///
+    /// A device-tree node with both `iommus` and `iommu-map` is two requesters. A node's own name may mean several:
+    /// [`meant`](Firmware::meant) tells.
     pub fn requesters_named(&self, name: &str) -> Vec<RequesterIndex> {
-        let node = self.tree().and_then(|tree| tree.find(name)).map(|node| node.offset());
+        let nodes = self.nodes_named(name);
         let known = RequesterIndex::number(&self.platform.requesters).filter(|(_, requester)| {
             let path = match &requester.kind {
                 RequesterKind::Component(component) => Some(component.path.as_bytes()),
                 _ => None,
             };
             path.is_some_and(|path| iort::same_path(path, name.as_bytes()))
-                || node == Some(requester.origin.at.offset)
+                || nodes.contains(&requester.origin.at.offset)
                 || self.platform.label(requester.origin).to_string() == name
         });
         known.map(|(at, _)| at).collect()
@@ -227,6 +231,54 @@ impl Firmware {
         named.map(|(at, _)| at)
     }
 
+    /// The devices that people may mean by `name`, as firmware calls them: the masters and buses of
+    /// [`requesters_named`](Firmware::requesters_named), and the nodes of PCI functions. Several where the name of a device tree's node is
+    /// not enough; of what ACPI tables name twice the first counts, as it does for Linux.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::machine::Firmware;
+    /// let mut table = Builder::new(6);
+    /// table.root_complex(0);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// assert_eq!(firmware.meant("IORT+0x30"), ["IORT+0x30"]);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn meant(&self, name: &str) -> Vec<String> {
+        let requesters = self.requesters_named(name).into_iter().filter_map(|at| {
+            let requester = self.platform.requester(at)?;
+            Some((requester.origin.at.offset, self.platform.label(requester.origin).to_string()))
+        });
+        let mut all: Vec<(u32, String)> = requesters.collect();
+        let Some(tree) = self.tree() else {
+            return all.into_iter().map(|(_, label)| label).take(1).collect();
+        };
+        if let Ok(index) = tree.index() {
+            let nodes = self.nodes_named(name).into_iter().filter_map(|offset| index.at(offset));
+            let functions = nodes.filter(|node| index.pci_function(*node).is_some());
+            all.extend(functions.map(|node| {
+                let offset = index.offset(node);
+                (offset, index.place(offset).to_string())
+            }));
+        }
+        all.sort_unstable();
+        all.dedup_by_key(|(offset, _)| *offset);
+        all.into_iter().map(|(_, label)| label).collect()
+    }
+
+    /// Byte offsets of the device-tree nodes that people may mean by `name`.
+    fn nodes_named(&self, name: &str) -> Vec<u32> {
+        let Some(tree) = self.tree() else { return Vec::new() };
+        if name.starts_with('/') {
+            return tree.find(name).map(|node| node.offset()).into_iter().collect();
+        }
+        let Ok(index) = tree.index() else { return Vec::new() };
+        let offsets: BTreeSet<u32> =
+            self.platform.requesters.iter().map(|requester| requester.origin.at.offset).collect();
+        let is_meant = |node| offsets.contains(&index.offset(node)) || index.pci_function(node).is_some();
+        index.named(name, is_meant).into_iter().map(|node| index.offset(node)).collect()
+    }
+
     /// The segment that a bare requester ID is on: that of the only PCI host there is, else 0.
     pub fn segment_of_bare_ids(&self) -> Segment {
         let requesters = RequesterIndex::number(&self.platform.requesters);
@@ -235,11 +287,12 @@ impl Firmware {
         first.filter(|first| segments.all(|segment| segment == *first)).unwrap_or(Segment(0))
     }
 
-    /// The PCI function that people mean by the path or alias of its device-tree node: its host, and its requester ID,
-    /// where the tree says the number of its bus.
+    /// The PCI function that people mean by a name of its device-tree node, as in [`requesters_named`](Firmware::requesters_named): its
+    /// host, and its requester ID, where the tree says the number of its bus.
     pub fn pci_function_named(&self, name: &str) -> Option<(RequesterIndex, Option<RequesterId>)> {
         let index = self.tree()?.index().ok()?;
-        let function = index.pci_function(index.find(name)?)?;
+        let mut nodes = self.nodes_named(name).into_iter().filter_map(|offset| index.at(offset));
+        let function = nodes.find_map(|node| index.pci_function(node))?;
         let host = index.offset(function.host);
         let is_host = |r: &Requester| r.origin.at.offset == host && matches!(r.kind, RequesterKind::Bus(_));
         let host = self.platform.requesters.iter().position(is_host)?;

@@ -52,6 +52,28 @@ pub struct FwspecOutcome {
     pub dropped: Option<Fwspec>,
 }
 
+impl Fwspec {
+    /// The IOMMUs of the record that do not tell masters apart: no id is on them.
+    pub fn without_id(&self) -> impl Iterator<Item = IommuIndex> + '_ {
+        let first = Some(self.iommu).filter(|first| !self.ids.iter().any(|stream| stream.iommu == *first));
+        first.into_iter().chain(self.others.iter().copied())
+    }
+
+    /// Everything that the record says: the IOMMUs without ids, then the ids in their order.
+    ///
+    /// ```
+    /// use fwspec::map::{Fwspec, FwspecFlags};
+    /// use fwspec::IommuIndex;
+    /// let bare = |iommu, others| Fwspec { iommu, ids: Vec::new(), others, flags: FwspecFlags::default() };
+    /// let record = bare(IommuIndex(0), vec![IommuIndex(2)]);
+    /// assert!(record.streams().map(|stream| (stream.iommu.0, stream.id)).eq([(0, None), (2, None)]));
+    /// ```
+    pub fn streams(&self) -> impl Iterator<Item = Stream> + '_ {
+        let bare = self.without_id().map(|iommu| Stream { iommu, id: None, mask: 0 });
+        bare.chain(self.ids.iter().copied())
+    }
+}
+
 impl FwspecFlags {
     /// The flags as Linux stores them: bit 0 ATS, bit 1 CANWBS.
     pub fn bits(self) -> u32 {

@@ -72,16 +72,17 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
     let hex = |id: Option<u32>| id.map(|id| format!("{id:#x}")).unwrap_or_default();
     match answer {
         Answer::OnBus { stream_id, iommu, device_id, msi, mask, .. } => {
-            let mask = mask.map(|mask| format!(" mask {mask:#x}")).unwrap_or_default();
+            let mask = masked(*mask);
             let iommu = iommu.clone().unwrap_or_default();
-            alloc::vec![[hex(*stream_id) + &mask, iommu, hex(*device_id), msi.clone().unwrap_or_default()]]
+            let stream = if iommu.is_empty() { String::new() } else { id_or_none(*stream_id) };
+            alloc::vec![[stream + &mask, iommu, hex(*device_id), msi.clone().unwrap_or_default()]]
         }
         Answer::Node { streams, devices, .. } => (0..streams.len().max(devices.len()).max(1))
             .map(|line| {
                 let stream = streams.get(line);
                 let device = devices.get(line);
                 [
-                    hex(stream.and_then(|stream| stream.id)),
+                    stream.map(|stream| id_or_none(stream.id) + &masked(stream.mask)).unwrap_or_default(),
                     stream.map(|stream| stream.iommu.to_string()).unwrap_or_default(),
                     hex(device.map(|device| device.id)),
                     device.map(|device| device.msi.to_string()).unwrap_or_default(),
@@ -110,6 +111,16 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
             })
             .collect(),
     }
+}
+
+/// The StreamID bits that do not count.
+fn masked(mask: Option<u16>) -> String {
+    mask.map(|mask| format!(" mask {mask:#x}")).unwrap_or_default()
+}
+
+/// An id of a record: an IOMMU that does not tell masters apart gives none.
+fn id_or_none(id: Option<u32>) -> String {
+    id.map_or_else(|| "no id".to_string(), |id| format!("{id:#x}"))
 }
 
 /// An input of a PCI host, as people write it.

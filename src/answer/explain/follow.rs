@@ -15,6 +15,7 @@ use crate::model::{
 use crate::pci::Topology;
 use crate::{At, Bdf, DeviceId, Format, InputIds, RequesterId, Source, Stream, StreamId};
 
+use super::super::lookup::several;
 use super::{Explained, HopRecord, HopStep, WayRecord};
 
 /// Why the line of a log has no way.
@@ -55,6 +56,9 @@ impl Follower<'_> {
                     }
                     None => answer.reason = Some(format!("{id:#x} is no requester ID: they end at 0xffff")),
                 },
+                Query::OnBus { node, .. } | Query::Node(node) if several(self.firmware, &node).is_some() => {
+                    answer.reason = several(self.firmware, &node);
+                }
                 Query::OnBus { node, id } => match self.firmware.requesters_named(&node).first() {
                     Some(bus) => answer.ways.push(self.from(*bus, id, Vec::new())),
                     None => answer.reason = Some(format!("no node {node:?} whose children carry ids")),

@@ -1,7 +1,9 @@
 //! What boards have and drivers make of it: `tests/field`, small trees that were re-created from public reports, each with the right
 //! value.
 
+use fwspec::answer::{Answer, LookupResult};
 use fwspec::dt::Tree;
+use fwspec::machine::Firmware;
 use fwspec::map::NoStream;
 use fwspec::model::{IommuKind, RegionKind, RequesterKind, SmmuModel};
 use fwspec::{Device, DeviceKey, Dialect, ErrorKind, Groups, IdMap, IommuIndex, Platform, RequesterIndex};
@@ -167,6 +169,64 @@ fn a_driver_that_lists_no_regions_maps_none() {
     let platform = platform("kernel/resv.dtb");
     let mut lists = platform.iommus.iter().map(|iommu| iommu.driver.unwrap().lists_regions);
     assert_eq!((lists.next(), lists.next()), (Some(true), Some(false)));
+}
+
+// -- names --
+
+fn firmware(name: &str) -> Firmware {
+    Firmware::open(name, blob(name)).unwrap()
+}
+
+#[test]
+fn devices_have_the_names_that_people_know() {
+    let firmware = firmware("dt/names.dtb");
+    for (name, meant) in [
+        // What Linux calls the platform device: its address in memory, which is not the one in its node's name.
+        ("fdd90000.vop", "/soc/vop@d90000"),
+        ("fed90000.vop", "/soc@1/vop@d90000"),
+        ("fe900000.2.gpu", "/soc@1/gpu@900000"),
+        ("soc:codec", "/soc/codec"),
+        ("fa000000.pcie", "/pcie@fa000000"),
+        // Labels, and an alias.
+        ("vop", "/soc/vop@d90000"),
+        ("&vop", "/soc/vop@d90000"),
+        ("vop1", "/soc@1/vop@d90000"),
+        ("gpu0", "/soc@1/gpu@900000"),
+        ("&wifi", "/pcie@fa000000/wifi@1,0"),
+        // Names of nodes.
+        ("codec", "/soc/codec"),
+        ("gpu@900000", "/soc@1/gpu@900000"),
+        ("wifi@1,0", "/pcie@fa000000/wifi@1,0"),
+    ] {
+        assert_eq!(firmware.meant(name), [meant], "{name}");
+    }
+    for nobody in ["d90000.vop", "&gpu0", "&none", "none", "soc", "iommu@ff901000", "codec.soc"] {
+        assert_eq!(firmware.meant(nobody), [""; 0], "{nobody}");
+    }
+    let function = firmware.pci_function_named("&wifi").unwrap().1;
+    assert_eq!(function, Some(fwspec::RequesterId(0x8)));
+}
+
+#[test]
+fn a_name_that_two_devices_have_lists_them() {
+    let firmware = firmware("dt/names.dtb");
+    assert_eq!(firmware.meant("vop@d90000"), ["/soc/vop@d90000", "/soc@1/vop@d90000"]);
+    let map = map(&firmware.platform);
+    for question in ["vop@d90000", "vop@d90000:01:00.0"] {
+        let found = LookupResult::new(question, &question.parse().unwrap(), &firmware, &map);
+        assert!(!found.found());
+        assert!(found.reason.unwrap().contains("/soc/vop@d90000, /soc@1/vop@d90000"));
+    }
+}
+
+#[test]
+fn a_master_without_ids_is_found_at_its_iommu() {
+    let firmware = firmware("dt/05-zero-cell-lookup.dtb");
+    let map = map(&firmware.platform);
+    let found = LookupResult::new("", &"vdpu@fdb50400".parse().unwrap(), &firmware, &map);
+    assert!(found.found());
+    let Answer::Node { streams, .. } = &found.answer else { panic!("a node") };
+    assert_eq!((streams[0].id, streams[0].iommu.name.as_str()), (None, "/iommu@fdb50800"));
 }
 
 // -- groups of drivers --
