@@ -79,9 +79,6 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
     for remark in &document.remarks {
         text.push_str(&format!("{}\n", style.alarm(&remark.text)));
     }
-    for remark in &document.remarks {
-        text.push_str(&format!("{}\n", style.alarm(&remark.text)));
-    }
     text
 }
 
