@@ -179,12 +179,9 @@ pub enum ErrorKind {
     #[error("the file is empty")]
     Empty,
     /// Nothing that this library reads.
-    #[error("neither a device tree, nor an ACPI table, nor acpidump text: it starts with {start:?}", start = Signature(*.0))]
+    #[error("neither a device tree, nor an ACPI table, nor a text that is read here: it starts with {start:?}", start = Signature(*.0))]
     Unrecognised([u8; 4]),
 
-    /// `lspci` text where firmware is wanted.
-    #[error("this is lspci text, no firmware: give it to --pci, and a DTB or IORT here")]
-    TopologyNotFirmware,
     /// ACPI tables, but none of those that are read here.
     #[error("no IORT, RIMT, VIOT, DMAR, IVRS or MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
     NoFirmwareTable([u8; 4]),
@@ -422,63 +419,12 @@ pub enum ErrorKind {
         /// Bytes up to the end of the file.
         left: u32,
     },
-    /// A line inside a block of acpidump text that is none of its lines.
-    #[error("not a line of acpidump text: an offset, a colon, and up to 16 bytes in hexadecimal")]
-    DumpLine,
-    /// A line of acpidump text that does not follow the one before it.
-    #[error(
-        "the line's bytes belong at offset {offset:#x}, but there are {have:#x} before it: lines are missing"
-    )]
-    DumpGap {
-        /// What the line says.
-        offset: u32,
-        /// Bytes that the lines before it gave.
-        have: u32,
-    },
 
     // -- device tree (dt/) --
     /// Not the number a device tree starts with.
     #[error("magic is {0:#010x}, not 0xd00dfeed: no device tree")]
     Magic(u32),
 
-    // -- lspci text (input/) --
-    /// No line starts with a PCI address.
-    #[error("no line starts with a PCI address such as 0000:01:00.0: no lspci text")]
-    NoFunctions,
-    /// An address that no PCI function can have.
-    #[error("no PCI function is device {device:#x}, function {function:#x}: they end at 0x1f and 7")]
-    PciAddress {
-        /// The device number found.
-        device: u8,
-        /// The function number found.
-        function: u8,
-    },
-    /// A function that is listed again: the first listing counts.
-    #[error("this function is listed already, at {first:#x}")]
-    ListedTwice {
-        /// Byte offset of the first listing.
-        first: u32,
-    },
-    /// A function without config space.
-    #[error("no config-space bytes follow: list the functions with lspci -xxxx, as root")]
-    NoConfigBytes,
-    /// A line of config space that belongs to no function.
-    #[error("config-space bytes before any line with a PCI address")]
-    StrayBytes,
-    /// A line of config space is missing, or stands twice.
-    #[error("a line for config-space offset {found:#x} where that for {next:#x} should come")]
-    ConfigOffset {
-        /// The offset that comes next.
-        next: u32,
-        /// The offset found.
-        found: u32,
-    },
-    /// No byte.
-    #[error("\"{}\" where the two hexadecimal digits of a config-space byte should stand", .0.escape_ascii())]
-    ConfigDigits([u8; 2]),
-    /// More bytes than a config space has.
-    #[error("the bytes go on past offset 0xfff, where config space ends")]
-    ConfigEnd,
     /// A version whose structure block is laid out in another way.
     #[error(
         "device tree version {version}, compatible down to {last_compatible}: only 16 and 17 can be read"
@@ -687,8 +633,7 @@ pub(crate) mod every {
             ErrorKind::Truncated { .. } => ErrorKind::TooLarge,
             ErrorKind::TooLarge => ErrorKind::Empty,
             ErrorKind::Empty => ErrorKind::Unrecognised(*b"TEST"),
-            ErrorKind::Unrecognised(..) => ErrorKind::TopologyNotFirmware,
-            ErrorKind::TopologyNotFirmware => ErrorKind::NoFirmwareTable(*b"TEST"),
+            ErrorKind::Unrecognised(..) => ErrorKind::NoFirmwareTable(*b"TEST"),
             ErrorKind::NoFirmwareTable(..) => ErrorKind::TableTwice,
             ErrorKind::TableTwice => ErrorKind::Signature { found: *b"TEST", wanted: *b"TEST" },
             ErrorKind::Signature { .. } => ErrorKind::TableLength(1),
@@ -735,18 +680,8 @@ pub(crate) mod every {
             ErrorKind::DriverRefuses(..) => ErrorKind::EntryOverrun { length: 1, left: 1 },
             ErrorKind::EntryOverrun { .. } => ErrorKind::BusRange { first: 1, last: 1 },
             ErrorKind::BusRange { .. } => ErrorKind::NoTable { left: 1 },
-            ErrorKind::NoTable { .. } => ErrorKind::DumpLine,
-            ErrorKind::DumpLine => ErrorKind::DumpGap { offset: 1, have: 1 },
-            ErrorKind::DumpGap { .. } => ErrorKind::Magic(1),
-            ErrorKind::Magic(..) => ErrorKind::NoFunctions,
-            ErrorKind::NoFunctions => ErrorKind::PciAddress { device: 1, function: 1 },
-            ErrorKind::PciAddress { .. } => ErrorKind::ListedTwice { first: 1 },
-            ErrorKind::ListedTwice { .. } => ErrorKind::NoConfigBytes,
-            ErrorKind::NoConfigBytes => ErrorKind::StrayBytes,
-            ErrorKind::StrayBytes => ErrorKind::ConfigOffset { next: 1, found: 1 },
-            ErrorKind::ConfigOffset { .. } => ErrorKind::ConfigDigits(*b"zz"),
-            ErrorKind::ConfigDigits(..) => ErrorKind::ConfigEnd,
-            ErrorKind::ConfigEnd => ErrorKind::TreeVersion { version: 1, last_compatible: 1 },
+            ErrorKind::NoTable { .. } => ErrorKind::Magic(1),
+            ErrorKind::Magic(..) => ErrorKind::TreeVersion { version: 1, last_compatible: 1 },
             ErrorKind::TreeVersion { .. } => ErrorKind::TreeBlock { offset: 1, size: 1 },
             ErrorKind::TreeBlock { .. } => ErrorKind::Token(1),
             ErrorKind::Token(..) => ErrorKind::TreeEnd { open: 1 },

@@ -100,7 +100,7 @@ fn read(input: &[u8]) {
         Kind::AcpiTable(signature) if &signature == b"IORT" => {
             Iort::parse(input).ok().map(|table| table.platform())
         }
-        Kind::LspciText => {
+        kind if kind.is_listing() => {
             drop(lspci::parse(input));
             None
         }
@@ -200,7 +200,7 @@ fn text_with_gaps_stays_in_bounds() {
 
 /// The most that the groups of a listing took from its text on, or lint beyond the firmware that was read.
 fn judged(input: &[u8]) -> usize {
-    if recognise(input) == Kind::LspciText {
+    if recognise(input).is_listing() {
         return peak(input, group);
     }
     let Ok(firmware) = Firmware::open("", input.to_vec()) else { return 0 };

@@ -9,6 +9,7 @@ use super::place::place;
 use super::status::message_of;
 use super::types::{FWSPEC_ARGUMENT, FWSPEC_INTERNAL, FWSPEC_OK, FWSPEC_UNREADABLE, fwspec_error};
 use fwspec::Error;
+use fwspec::machine::TextError;
 
 /// An output of the caller: written on success only, so it may be uninitialised until then.
 pub(super) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
@@ -36,6 +37,13 @@ impl From<c_int> for Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Refusal { status: FWSPEC_UNREADABLE, offset: place(error.at), message: error.to_string() }
+    }
+}
+
+impl From<TextError> for Refusal {
+    fn from(error: TextError) -> Self {
+        let offset = error.place.map_or(0, |place| u64::from(place.offset));
+        Refusal { status: FWSPEC_UNREADABLE, offset, message: error.to_string() }
     }
 }
 

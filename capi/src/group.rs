@@ -9,7 +9,7 @@ use super::open::fwspec_map;
 use super::types::*;
 use fwspec::BusError;
 use fwspec::group::{Device, DeviceKey, Groups};
-use fwspec::machine::lspci;
+use fwspec::machine::{ListedFunction, lspci};
 
 /// The devices of a machine and their groups at the moment.
 ///
@@ -126,9 +126,9 @@ pub unsafe extern "C" fn fwspec_groups_add_lspci(
 ) -> c_int {
     change(groups, err, |groups| {
         // SAFETY: the caller's text has `len` bytes or is NULL; the slice does not leave this call.
-        let dumps = lspci::parse(unsafe { edge::bytes(text, len) }?)?;
-        let devices: Result<Vec<Device>, fwspec::Error> =
-            dumps.functions.iter().map(|dump| Device::pci(dump.bdf, &dump.bytes)).collect();
+        let listing = lspci::parse(unsafe { edge::bytes(text, len) }?)?;
+        let device = |function: &ListedFunction| Ok(Device::function(function.bdf, function.facts()?));
+        let devices: Result<Vec<Device>, fwspec::Error> = listing.functions.iter().map(device).collect();
         for device in devices? {
             groups.add(device)?;
         }

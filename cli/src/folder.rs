@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use fwspec::acpi::container;
 use fwspec::machine::{self, Collector, Firmware, Kind, Machine, MachineError, READ_HERE, recognise};
 use fwspec::{Error, ErrorKind, Source};
 
@@ -234,12 +233,12 @@ impl Input {
     /// The names of the tables in it that are read here, if it is a file of tables that the user named.
     fn tables(&self) -> Option<BTreeSet<[u8; 4]>> {
         let bytes = match (self, self.kind()?) {
-            (_, Kind::DeviceTree | Kind::LspciText | Kind::Empty | Kind::Unknown) => return None,
+            (_, kind) if !kind.is_firmware() || kind == Kind::DeviceTree => return None,
             (Input::Named(path), _) => Cow::Owned(machine::read(path).ok()?),
             (Input::Read(_, bytes), _) => Cow::Borrowed(bytes.as_slice()),
             _ => return None,
         };
-        let tables = container::tables(&bytes).ok()?.tables;
+        let tables = machine::tables_in(&bytes)?.tables;
         let read_here = |name: &[u8; 4]| READ_HERE.contains(&name) || name == b"APIC";
         Some(tables.into_iter().map(|table| table.source.name).filter(read_here).collect())
     }
@@ -362,12 +361,12 @@ impl Inputs {
 
     /// Whether a listing of functions is among the files that the user named.
     pub(super) fn has_listing(&self) -> bool {
-        self.all.iter().any(|input| input.kind() == Some(Kind::LspciText))
+        self.all.iter().any(|input| input.kind().is_some_and(Kind::is_listing))
     }
 
     /// Takes the listings of functions out that the user named.
     pub(super) fn take_listings(&mut self) -> Vec<Input> {
-        let is_listing = |input: &Input| input.kind() == Some(Kind::LspciText);
+        let is_listing = |input: &Input| input.kind().is_some_and(Kind::is_listing);
         let (listings, others) = std::mem::take(&mut self.all).into_iter().partition(is_listing);
         self.all = others;
         listings
@@ -398,7 +397,7 @@ fn is_of_other_tables(error: &MachineError) -> bool {
 fn other(path: &Path, kind: Kind) -> Closed {
     let promised = path.extension().is_some_and(|extension| extension == "dtb" || extension == "dtbo");
     match kind {
-        Kind::LspciText => Closed::PassedOver(Reason::Topology),
+        kind if kind.is_listing() => Closed::PassedOver(Reason::Topology),
         Kind::Empty if promised => Closed::Machine(MachineError::Empty { name: name(path) }),
         _ if promised => {
             let mut start = [0; 4];

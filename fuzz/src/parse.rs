@@ -10,10 +10,10 @@ use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::lint::audit::audit;
-use fwspec::machine::{Collector, Firmware, lspci, recognise};
+use fwspec::machine::{Collector, Firmware, ListedFunction, devices, lspci, recognise, tables_in};
 use fwspec::pci::Function;
 use fwspec::{
-    Bdf, Device, Dialect, ErrorKind, IdMap, Platform, RequesterId, RequesterIndex, Segment, Source,
+    Bdf, Dialect, ErrorKind, IdMap, Platform, Policy, RequesterId, RequesterIndex, Segment, Source,
 };
 
 use super::{scan, show};
@@ -210,24 +210,42 @@ pub fn dt_tree(bytes: &[u8]) {
 pub fn pci_config(bytes: &[u8]) {
     let function = Function::read(bytes);
     show::debug(&function);
+    let listed = ListedFunction::new(Bdf::new(Segment(0), 0, 1, 0), bytes.to_vec());
+    assert!(listed.is_silent() || listed.facts() == function);
     if let Err(error) = function {
         show::display(&error);
     }
 }
 
+/// A text as a listing of functions, and as a piece of evidence of whatever kind: the two agree on what is listed.
 pub fn lspci_text(bytes: &[u8]) {
-    let Ok(dumps) = lspci::parse(bytes) else { return };
-    let mut seen = BTreeSet::new();
-    for dump in &dumps.functions {
-        assert!((1..=4096).contains(&dump.bytes.len()), "{dump:?}");
-        assert!(seen.insert(dump.bdf), "{dump:?} stands twice");
-        show::debug(&Device::pci(dump.bdf, &dump.bytes));
+    show::debug(&recognise(bytes));
+    let mut collector = Collector::new();
+    let taken = collector.add("fuzz", bytes.to_vec());
+    show::debug(&(collector.lacks_ids(), collector.add("pci.ids", bytes.to_vec())));
+    match (taken, collector.finish()) {
+        (Ok(()), Ok(machine)) => {
+            machine.unread.iter().for_each(show::display);
+            let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+            assert!(groups.devices().count() >= machine.devices.len() - refused.len());
+            show::debug(&(&machine.kernel, &machine.names, &machine.evidence));
+        }
+        (Err(error), _) | (_, Err(error)) => show::display(&error),
     }
-    dumps.skipped.iter().for_each(show::display);
+    let Ok(listing) = lspci::parse(bytes) else { return };
+    let mut seen = BTreeSet::new();
+    for function in &listing.functions {
+        assert!(function.bytes.len() <= 4096, "{function:?}");
+        assert!(seen.insert(function.bdf), "{function:?} stands twice");
+        show::debug(&(function, function.facts(), function.is_silent()));
+    }
+    show::debug(&devices(&listing));
+    listing.skipped.iter().for_each(show::display);
 }
 
 pub fn input_firmware(bytes: &[u8]) {
     show::debug(&recognise(bytes));
+    show::debug(&tables_in(bytes));
     let opened = Firmware::open("fuzz", bytes.to_vec());
     piled(bytes, opened.as_ref().ok());
     match Firmware::open_or_return("fuzz", bytes.to_vec()) {

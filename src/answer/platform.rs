@@ -382,8 +382,8 @@ impl From<&Unread> for Problem {
     fn from(unread: &Unread) -> Self {
         Problem {
             at: unread.place().to_string(),
-            offset: unread.error.at.offset,
-            error: unread.error.kind.to_string(),
+            offset: unread.line.map_or(0, |line| line.offset),
+            error: unread.kind.to_string(),
             place: None,
         }
     }

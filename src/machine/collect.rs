@@ -11,9 +11,13 @@ use crate::dt::Tree;
 use crate::pci::Function;
 use crate::{Bdf, Error, ErrorKind, Format, Source};
 
-use super::devices::{Links, of_functions};
+use super::devices::{Links, Placed, of_functions};
 use super::error::MachineError;
-use super::{ConfigDump, Evidence, Firmware, Hidden, Kernel, Kind, Machine, Unread, forms, lspci, recognise};
+use super::lspci::ListedFunction;
+use super::names::{Name, PciIds};
+use super::textual::Textual;
+use super::words::Words;
+use super::{Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms, recognise};
 
 /// Whether a table says what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
 fn speaks(table: &Table<'_>) -> bool {
@@ -50,9 +54,9 @@ pub struct Collector {
     kernel: Kernel,
     hidden: Hidden,
     model: Option<String>,
+    /// What texts say that the kernel decided.
+    words: Vec<(usize, Words)>,
     has_ivrs: bool,
-    /// A listing says in which groups a kernel has functions.
-    lists_groups: bool,
 }
 
 /// Bytes that somebody calls something.
@@ -65,29 +69,46 @@ pub(super) struct Piece {
 /// A function as one piece of evidence shows it.
 #[derive(Clone, Debug)]
 pub(super) struct Listed {
-    config: ConfigDump,
-    function: Function,
+    listed: ListedFunction,
+    facts: Function,
     links: Links,
 }
 
 impl Listed {
     /// # Errors
-    /// As those of [`Function::read`].
-    pub(super) fn new(config: ConfigDump, links: Links) -> Result<Self, Error> {
-        let function = Function::read(&config.bytes).map_err(|error| Error { at: config.at, ..error })?;
-        Ok(Listed { config, function, links })
+    /// As those of [`ListedFunction::facts`].
+    pub(super) fn new(listed: ListedFunction, links: Links) -> Result<Self, Error> {
+        let facts = listed.facts()?;
+        Ok(Listed { listed, facts, links })
     }
 
     /// Adds what another piece of evidence shows of the same function.
     fn join(&mut self, other: Listed) {
-        let links = Links {
+        self.links = Links {
             real_dma: self.links.real_dma.or(other.links.real_dma),
             physical: self.links.physical.or(other.links.physical),
         };
-        if other.config.bytes.len() > self.config.bytes.len() {
-            *self = other;
-        }
-        self.links = links;
+        self.listed.join(other.listed);
+        self.facts = self.listed.facts().unwrap_or(self.facts);
+    }
+
+    /// What tells two functions apart wherever they are read, as far as this piece of evidence says: vendor and device, base class and
+    /// subclass. Those of a virtual function are not in its own config space.
+    fn identity(&self) -> (Option<(u16, u16)>, Option<u32>) {
+        let function = &self.facts;
+        let read = !self.listed.bytes.is_empty() && !self.listed.is_silent() && !function.virtual_function;
+        let told = self.listed.told.as_ref().filter(|_| !read);
+        let ids = match told {
+            Some(told) => told.vendor.zip(told.device),
+            None => read.then_some((function.vendor, function.device)),
+        };
+        (ids, (read || told.is_some()).then_some(function.class >> 8).filter(|class| *class != 0))
+    }
+
+    fn is_other_than(&self, other: &Listed) -> bool {
+        let (mine, theirs) = (self.identity(), other.identity());
+        let ids = mine.0.zip(theirs.0).map(|(mine, theirs)| mine != theirs);
+        ids.or(mine.1.zip(theirs.1).map(|(mine, theirs)| mine != theirs)).unwrap_or(false)
     }
 }
 
@@ -109,10 +130,10 @@ impl Collector {
     /// As [`add`](Collector::add), for firmware that counts where other evidence contradicts it.
     ///
     /// # Errors
-    /// As those of [`add`](Collector::add), and [`ErrorKind::TopologyNotFirmware`] for a listing of functions.
+    /// As those of [`add`](Collector::add), and [`TextErrorKind::NotFirmware`] for a listing of functions.
     pub fn pick_firmware(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), MachineError> {
-        if recognise(&bytes) == Kind::LspciText {
-            return Err(MachineError::bytes(name, whole(ErrorKind::TopologyNotFirmware)));
+        if recognise(&bytes).is_listing() {
+            return Err(MachineError::wrong_text(name, TextErrorKind::NotFirmware));
         }
         self.take(name, bytes, true)
     }
@@ -120,11 +141,13 @@ impl Collector {
     /// Takes in a listing of functions, that counts where other listings contradict it.
     ///
     /// # Errors
-    /// As [`lspci::parse`], whatever else the bytes are.
+    /// [`TextErrorKind::NotListing`] for firmware, [`TextErrorKind::NoFunctions`] for what is not a listing either, and as those of
+    /// [`add`](Collector::add).
     pub fn pick_topology(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), MachineError> {
         match recognise(&bytes) {
-            Kind::LspciText | Kind::Empty => self.take(name, bytes, true),
-            _ => Err(MachineError::bytes(name, whole(ErrorKind::NoFunctions))),
+            kind if kind.is_firmware() => Err(MachineError::wrong_text(name, TextErrorKind::NotListing)),
+            Kind::Unknown | Kind::PciIds => Err(MachineError::wrong_text(name, TextErrorKind::NoFunctions)),
+            _ => self.take(name, bytes, true),
         }
     }
 
@@ -161,40 +184,158 @@ impl Collector {
     }
 
     pub(super) fn read_tables(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
-        let fails = |collector: &Self, error| Err(MachineError::bytes(collector.name(at), error));
-        let found = match container::tables(&bytes) {
-            Ok(found) => found,
-            Err(error) => return fails(self, error),
-        };
+        match container::tables(&bytes) {
+            Ok(found) => {
+                let tables = found.tables.into_iter();
+                let tables = tables
+                    .map(|table| Table { bytes: Cow::Owned(table.bytes.into_owned()), ..table })
+                    .collect();
+                self.keep_tables(at, Tables { tables, skipped: found.skipped })
+            }
+            Err(error) => Err(MachineError::bytes(self.name(at), error)),
+        }
+    }
+
+    /// Keeps those of the tables that say something.
+    fn keep_tables(&mut self, at: usize, found: Tables<'static>) -> Result<(), MachineError> {
         let first = found.tables.first().map(|table| table.source.name);
         if !found.tables.iter().any(is_kept) {
             let none = whole(ErrorKind::NoFirmwareTable(first.unwrap_or_default()));
-            return fails(self, found.skipped.first().copied().unwrap_or(none));
+            return Err(MachineError::bytes(self.name(at), found.skipped.first().copied().unwrap_or(none)));
         }
         self.has_ivrs |= found.tables.iter().any(|table| table.source.format() == Some(Format::Ivrs));
         self.skipped.extend(found.skipped);
         let kept = found.tables.into_iter().filter(|table| is_kept(table));
-        self.tables
-            .extend(kept.map(|table| (at, Table { bytes: Cow::Owned(table.bytes.into_owned()), ..table })));
+        self.tables.extend(kept.map(|table| (at, table)));
         Ok(())
     }
 
-    pub(super) fn read_listing(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
-        let dumps = lspci::parse(&bytes).map_err(|error| MachineError::bytes(self.name(at), error))?;
+    /// Tables that a text spells out.
+    pub(super) fn read_dump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+        let (found, errors) = dumps::tables(&bytes);
         let name = self.name(at).to_owned();
-        let mut lines = bytes.split(|byte| *byte == b'\n');
-        self.lists_groups |= lines.any(|line| line.trim_ascii_start().starts_with(b"IOMMU group:"));
-        let mut errors = dumps.skipped;
-        let mut listed = Vec::with_capacity(dumps.functions.len());
-        for config in dumps.functions {
-            match Listed::new(config, Links::default()) {
+        let read = self.keep_tables(at, found);
+        match (read, errors.first()) {
+            // Whatever there is of other tables, what is wrong with those that cannot be read comes first.
+            (Err(_), Some(error)) => return Err(MachineError::text(&name, *error)),
+            (read, _) => read?,
+        }
+        self.unread.extend(errors.into_iter().map(|error| Unread::of_text(&name, error)));
+        Ok(())
+    }
+
+    /// Any blob that a text spells out.
+    pub(super) fn read_hexdump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+        let name = self.name(at).to_owned();
+        let mut read = false;
+        for dumps::Block { bytes, fault, place } in dumps::blocks(&bytes) {
+            if let Some(fault) = fault {
+                return Err(MachineError::text(&name, fault));
+            }
+            let piece = Piece { bytes, at };
+            match recognise(&piece.bytes) {
+                Kind::DeviceTree => self.read_tree(piece)?,
+                Kind::AcpiTable(_) | Kind::AcpiTables(_) => self.read_tables(piece)?,
+                _ => {
+                    let start = piece.bytes.first_chunk().copied().unwrap_or_default();
+                    let kind = TextErrorKind::Table(ErrorKind::Unrecognised(start));
+                    return Err(MachineError::text(&name, super::TextError::at(kind, place)));
+                }
+            }
+            read = true;
+        }
+        if read { Ok(()) } else { Err(MachineError::Empty { name }) }
+    }
+
+    /// A text that is recognised and not read.
+    pub(super) fn refuse(&mut self, piece: Piece) -> Result<(), MachineError> {
+        let name = self.name(piece.at).to_owned();
+        let refused = match recognise(&piece.bytes) {
+            Kind::Refused(refused) => refused,
+            _ => super::Refused::Disassembly,
+        };
+        Err(MachineError::Refused { name, refused })
+    }
+
+    /// A text that lists functions, or says what a kernel decided, or both.
+    pub(super) fn read_text(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+        let name = self.name(at).to_owned();
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(MachineError::wrong_text(&name, TextErrorKind::TooLarge));
+        }
+        let text = Textual::read(&bytes);
+        if let Some(refused) = text.refused {
+            return Err(MachineError::Refused { name, refused });
+        }
+        let (kind, is_empty, boots) = (text.kind(), text.is_empty(), text.words.earlier_boots);
+        let Textual { listing, words, .. } = text;
+        let mut listed = Vec::with_capacity(listing.functions.len());
+        for function in listing.functions {
+            let (bdf, place) = (function.bdf, function.place);
+            match Listed::new(function, Links::default()) {
                 Ok(function) => listed.push(function),
-                Err(error) => errors.push(error),
+                Err(error) => self.unread.push(Unread::of_config(&name, place, bdf, error.kind)),
             }
         }
-        self.unread.extend(Unread::of_listing(&name, &bytes, errors));
-        self.listings.push((at, listed));
+        self.unread.extend(listing.skipped.into_iter().map(|error| Unread::of_text(&name, error)));
+        let has_listing = !listed.is_empty() || kind == Kind::LspciText;
+        if has_listing {
+            self.listings.push((at, listed));
+        }
+        if words != Words::default() {
+            self.words.push((at, words));
+        }
+        if let Some(evidence) = self.evidence.get_mut(at) {
+            evidence.kind = kind;
+            if is_empty && !has_listing {
+                evidence.note = Some("it says nothing of IOMMU groups".to_owned());
+            } else if boots > 0 {
+                let all = boots.saturating_add(1);
+                evidence.note = Some(format!("the log is of {all} boots: the last counts"));
+            }
+        }
         Ok(())
+    }
+
+    /// The PCI ID database: it gives ids to the names of the listings that were taken in before.
+    pub(super) fn read_database(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+        let text = String::from_utf8_lossy(&bytes);
+        let known = PciIds::parse(&text);
+        if known.is_empty() {
+            let name = self.name(at).to_owned();
+            return Err(MachineError::wrong_text(&name, TextErrorKind::NoIds));
+        }
+        for (_, listed) in &mut self.listings {
+            for function in listed {
+                let Some(told) = function.listed.told.as_mut().filter(|told| told.lacks_ids()) else {
+                    continue;
+                };
+                let (vendor, device) = known.ids(&told.name);
+                (told.vendor, told.device) = (vendor.or(told.vendor), device.or(told.device));
+                function.facts = function.listed.facts().unwrap_or(function.facts);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a listing has names without ids: the PCI ID database of a machine (`/usr/share/misc/pci.ids`) tells them, given to
+    /// [`add`](Collector::add) after the listing.
+    ///
+    /// ```
+    /// use fwspec::machine::Collector;
+    /// let mut collector = Collector::new();
+    /// collector.add("lspci.txt", b"00:01.0 PCI bridge: Example Inc. Port\n".to_vec())?;
+    /// assert!(collector.lacks_ids());
+    /// collector.add("pci.ids", b"# Syntax:\n1af4  Example Inc.\n\t0001  Port\n".to_vec())?;
+    /// assert!(!collector.lacks_ids());
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
+    pub fn lacks_ids(&self) -> bool {
+        let mut all = self.listings.iter().flat_map(|(_, listed)| listed);
+        all.any(|function| {
+            function.listed.bytes.is_empty()
+                && function.listed.told.as_ref().is_some_and(|told| told.lacks_ids())
+        })
     }
 
     /// Takes in the functions that a running system shows.
@@ -251,22 +392,27 @@ impl Collector {
         let firmware = self.firmware()?;
         let has_topology = !self.listings.is_empty();
         self.join_listings()?;
-        let functions: Vec<(Bdf, Function)> =
-            self.functions.iter().map(|(bdf, listed)| (*bdf, listed.function)).collect();
-        let links = |bdf| self.functions.get(&bdf).map_or_else(Links::default, |listed| listed.links);
-        let devices = of_functions(&functions, links);
+        self.join_words();
+        let place = |listed: &Listed| Placed::of(&listed.listed, listed.facts, listed.links);
+        let devices = of_functions(self.functions.values().map(place).collect());
+        let told = |(bdf, listed): (&Bdf, &Listed)| {
+            let told = listed.listed.told.as_ref()?;
+            let name = Name { device: told.name.clone(), class: told.class_name.clone() };
+            (name != Name::default()).then_some((*bdf, name))
+        };
+        let names = self.functions.iter().filter_map(told).collect();
         let mut machine = Machine {
             firmware,
             devices,
             kernel: self.kernel,
             model: self.model,
+            names,
             evidence: self.evidence,
             unread: self.unread,
             hidden: self.hidden,
             has_ivrs: self.has_ivrs,
             has_intel_pch_acs: false,
             has_topology,
-            lists_groups: self.lists_groups,
         };
         machine.note_unknown_vmd();
         Ok(machine)
@@ -426,6 +572,68 @@ impl Collector {
         MachineError::TwoMachines { what: what.to_owned(), first, second }
     }
 
+    /// What the kernel decided, by the best of what says so: `/sys`, then what lists groups, then logs. A piece that contradicts what is
+    /// known by then is of another boot, or another machine, and left out.
+    fn join_words(&mut self) {
+        let words = core::mem::take(&mut self.words);
+        for of_log in [false, true] {
+            for (at, words) in &words {
+                let groups = if of_log { &words.boot.groups } else { &words.listed };
+                let known = &mut self.kernel.groups;
+                let clash = groups.iter().find_map(|(device, group)| {
+                    let there = known.get(device).filter(|there| *there != group)?;
+                    Some(format!(
+                        "not all of it is used: it has {device} in group {group}, other evidence in {there}"
+                    ))
+                });
+                match clash {
+                    Some(note) => self.note(*at, &note),
+                    None => known.extend(groups.iter().map(|(device, group)| (device.clone(), *group))),
+                }
+            }
+        }
+        for (_, Words { boot, .. }) in words {
+            self.kernel.command_line = self.kernel.command_line.take().or(boot.command_line);
+            self.kernel.release = self.kernel.release.take().or(boot.release);
+        }
+    }
+
+    /// Says at the listings what words say otherwise than bytes, and what they do not say.
+    fn note_what_texts_lack(&mut self, from: &BTreeMap<Bdf, usize>) {
+        let mut lacks: BTreeMap<usize, Lacks> = BTreeMap::new();
+        for (bdf, listed) in &self.functions {
+            let (Some(told), Some(at)) = (&listed.listed.told, from.get(bdf)) else { continue };
+            let lacks = lacks.entry(*at).or_default();
+            lacks.functions = lacks.functions.saturating_add(1);
+            match Function::read(&listed.listed.bytes) {
+                Ok(read) => {
+                    lacks.contradictions.extend(told.contradicts(&read).into_iter().map(|what| (*bdf, what)))
+                }
+                Err(_) => {
+                    lacks.names_only = lacks.names_only.saturating_add(usize::from(told.is_name_only()));
+                    lacks.ids = lacks.ids.saturating_add(usize::from(told.lacks_ids()));
+                    let unread =
+                        listed.facts.pcie.is_unknown() && !told.is_name_only() && !listed.listed.is_silent();
+                    lacks.capabilities = lacks.capabilities.saturating_add(usize::from(unread));
+                }
+            }
+            lacks.silent = lacks.silent.saturating_add(usize::from(listed.listed.is_silent()));
+        }
+        for (at, lacks) in lacks {
+            lacks.notes().iter().for_each(|note| self.note(at, note));
+        }
+    }
+
+    /// Adds to what there is to know about a piece of evidence.
+    fn note(&mut self, at: usize, note: &str) {
+        if let Some(evidence) = self.evidence.get_mut(at) {
+            evidence.note = Some(match evidence.note.take() {
+                Some(there) => format!("{there}; {note}"),
+                None => note.to_owned(),
+            });
+        }
+    }
+
     /// One entry for each function: of two that agree, the one of which more was read.
     fn join_listings(&mut self) -> Result<(), MachineError> {
         let mut listings = core::mem::take(&mut self.listings);
@@ -434,9 +642,9 @@ impl Collector {
         let mut from: BTreeMap<Bdf, usize> = BTreeMap::new();
         for (at, listed) in listings {
             let clash = listed.iter().find_map(|new| {
-                let there = self.functions.get(&new.config.bdf)?;
-                let other = from.get(&new.config.bdf)?;
-                (identity(&there.config) != identity(&new.config)).then_some((new.config.bdf, *other))
+                let there = self.functions.get(&new.listed.bdf)?;
+                let other = from.get(&new.listed.bdf)?;
+                there.is_other_than(new).then_some((new.listed.bdf, *other))
             });
             if let Some((function, other)) = clash {
                 if self.decide(other, at).is_some() {
@@ -446,7 +654,7 @@ impl Collector {
                 return Err(MachineError::TwoTopologies { function, first, second });
             }
             for new in listed {
-                let bdf = new.config.bdf;
+                let bdf = new.listed.bdf;
                 from.entry(bdf).or_insert(at);
                 match self.functions.get_mut(&bdf) {
                     Some(there) => there.join(new),
@@ -456,14 +664,58 @@ impl Collector {
                 }
             }
         }
+        self.note_what_texts_lack(&from);
         Ok(())
     }
 }
 
-/// What tells two functions apart wherever they are read: vendor, device, class. That of a virtual function is not in its own config
-/// space alone, but read twice it is the same.
-fn identity(config: &ConfigDump) -> (Option<&[u8]>, Option<&[u8]>) {
-    (config.bytes.get(..4), config.bytes.get(8..12))
+/// What a listing in words does not say, in numbers of functions.
+#[derive(Default)]
+struct Lacks {
+    functions: usize,
+    names_only: usize,
+    ids: usize,
+    capabilities: usize,
+    silent: usize,
+    contradictions: Vec<(Bdf, &'static str)>,
+}
+
+impl Lacks {
+    /// One sentence each.
+    fn notes(&self) -> Vec<String> {
+        let of = |count: usize| {
+            if count == self.functions { "all".to_owned() } else { format!("{count} of {}", self.functions) }
+        };
+        let mut notes = Vec::new();
+        if self.names_only > 0 {
+            notes.push(format!(
+                "names only of {} functions: which bridge a bus is behind, and what isolates, is not in it; lspci -nnvvv as root shows both",
+                of(self.names_only)
+            ));
+        }
+        if self.capabilities > 0 {
+            notes.push(format!(
+                "the capabilities of {} functions are not in it: run lspci as root",
+                of(self.capabilities)
+            ));
+        }
+        if self.ids > 0 {
+            notes.push(format!(
+                "{} functions have a name without ids: rules about single devices that need them are not applied; lspci -nn, or the machine's \
+                 pci.ids given beside it, tells them",
+                of(self.ids)
+            ));
+        }
+        if self.silent > 0 {
+            notes.push(format!("{} functions do not answer (powered down): what the listing and the bridge above say stands for them", of(self.silent)));
+        }
+        if let Some((bdf, what)) = self.contradictions.first() {
+            let more = self.contradictions.len().saturating_sub(1);
+            let more = if more > 0 { format!(", and {more} more such") } else { String::new() };
+            notes.push(format!("its words and its bytes differ: {what} of {bdf}{more}; the bytes count"));
+        }
+        notes
+    }
 }
 
 /// Whether Linux takes a device tree for a stub beside ACPI tables (linux arch/arm64/kernel/acpi.c `dt_is_stub`): below the root it has

@@ -1,12 +1,12 @@
-//! From dumped config space to the events of devices being added, in the order in which Linux enumerates them.
+//! From listed functions to the events of devices being added, in the order in which Linux enumerates them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::pci::{Fact, Function};
-use crate::{Bdf, Device, DeviceKey, Error};
+use crate::pci::{Fact, Function, Header, PortType};
+use crate::{Bdf, Device, DeviceKey};
 
-use super::ConfigDumps;
+use super::{ListedFunction, Listing, TextError, TextErrorKind};
 
 /// Endpoints of Intel Volume Management Devices (linux drivers/pci/controller/vmd.c `vmd_ids`).
 const VMD: [u16; 11] =
@@ -16,7 +16,7 @@ const VMD: [u16; 11] =
 const FIRST_VMD_SEGMENT: u32 = 0x1_0000;
 
 /// The devices of a machine, in the order in which Linux adds them: buses ascending, each function after the bridges above it,
-/// virtual functions last; and what of the dumps could not be read.
+/// virtual functions last; and what of the listing could not be read.
 ///
 /// Which functions are virtual is not in their own config space: the SR-IOV capability of their physical function says where
 /// they are (PCIe 6.0 §9.3.3), and what their ids are (linux drivers/pci/iov.c `pci_iov_add_virtfn`).
@@ -27,24 +27,45 @@ const FIRST_VMD_SEGMENT: u32 = 0x1_0000;
 ///
 /// ```
 /// use fwspec::machine::{devices, lspci};
-/// let dumps = lspci::parse(b"00:01.0 Host bridge\n00: 36 1b 08 00 00 00 00 00 00 00 00 06 00 00 00 00\n\
+/// let listing = lspci::parse(b"00:01.0 Host bridge\n00: 36 1b 08 00 00 00 00 00 00 00 00 06 00 00 00 00\n\
 /// 10: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n20: 00 00 00 00 00 00 00 00 00 00 00 00 f4 1a 00 11\n\
 /// 30: 00 00 00 00 00 00 00 00 00 00 00 00 ff 00 00 00\n")?;
-/// let (found, skipped) = devices(&dumps);
+/// let (found, skipped) = devices(&listing);
 /// assert_eq!((found.len(), skipped.len()), (1, 0));
-/// # Ok::<(), fwspec::Error>(())
+/// # Ok::<(), fwspec::machine::TextError>(())
 /// ```
-pub fn devices(dumps: &ConfigDumps) -> (Vec<Device>, Vec<Error>) {
-    let mut skipped = dumps.skipped.clone();
-    let mut functions: Vec<(Bdf, Function)> = Vec::with_capacity(dumps.functions.len());
-    for dump in &dumps.functions {
-        match Function::read(&dump.bytes) {
-            Ok(function) => functions.push((dump.bdf, function)),
-            Err(error) => skipped.push(Error { at: dump.at, ..error }),
+pub fn devices(listing: &Listing) -> (Vec<Device>, Vec<TextError>) {
+    let mut skipped = listing.skipped.clone();
+    let mut functions: Vec<Placed> = Vec::with_capacity(listing.functions.len());
+    for function in &listing.functions {
+        match function.facts() {
+            Ok(facts) => functions.push(Placed::of(function, facts, Links::default())),
+            Err(error) => {
+                let kind = TextErrorKind::Config(error.kind);
+                skipped.push(TextError { kind, place: function.place, function: Some(function.bdf) });
+            }
         }
     }
-    functions.sort_unstable_by_key(|(bdf, _)| *bdf);
-    (of_functions(&functions, |_| Links::default()), skipped)
+    functions.sort_unstable_by_key(|function| function.bdf);
+    (of_functions(functions), skipped)
+}
+
+/// A function, its facts, and how they are known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    bdf: Bdf,
+    facts: Function,
+    links: Links,
+    /// Its header was not read: a text tells of it.
+    is_told: bool,
+    is_silent: bool,
+}
+
+impl Placed {
+    pub(super) fn of(listed: &ListedFunction, facts: Function, links: Links) -> Self {
+        let is_silent = listed.is_silent();
+        Placed { bdf: listed.bdf, facts, links, is_told: listed.bytes.is_empty() || is_silent, is_silent }
+    }
 }
 
 /// What a running system tells of a function by its links.
@@ -57,43 +78,74 @@ pub(super) struct Links {
 }
 
 /// The devices of a machine from its functions, which ascend by address.
-pub(super) fn of_functions(functions: &[(Bdf, Function)], links: impl Fn(Bdf) -> Links) -> Vec<Device> {
+pub(super) fn of_functions(mut functions: Vec<Placed>) -> Vec<Device> {
+    let index =
+        |functions: &[Placed], bdf: Bdf| functions.binary_search_by_key(&bdf, |function| function.bdf).ok();
     let mut physical: BTreeMap<Bdf, (Bdf, u16, u16)> = BTreeMap::new();
-    for (bdf, function) in functions {
-        let Fact::Present(sriov) = function.sriov else { continue };
-        let its = (*bdf, function.vendor, sriov.vf_device);
-        physical.extend(sriov.virtual_functions(bdf.rid).map(|rid| (Bdf { rid, ..*bdf }, its)));
+    for Placed { bdf, facts, .. } in &functions {
+        let Fact::Present(sriov) = facts.sriov else { continue };
+        let its = (*bdf, facts.vendor, sriov.vf_device);
+        let all = sriov.virtual_functions(bdf.rid).map(|rid| Bdf { rid, ..*bdf });
+        physical.extend(all.filter(|vf| index(&functions, *vf).is_some()).map(|vf| (vf, its)));
     }
-    let vendor_of = |bdf: Bdf| {
-        let at = functions.binary_search_by_key(&bdf, |(bdf, _)| *bdf).ok()?;
-        functions.get(at).map(|(_, function)| function.vendor)
-    };
-    let device = |(bdf, function): &(Bdf, Function)| match (physical.get(bdf), links(*bdf).physical) {
+    complete(&mut functions, |bdf| physical.contains_key(&bdf));
+    let vendor_of = |bdf: Bdf| functions.get(index(&functions, bdf)?).map(|function| function.facts.vendor);
+    let device = |placed: &Placed| match (physical.get(&placed.bdf), placed.links.physical) {
         (Some((pf, vendor, device)), _) => {
-            let function = Function { vendor: *vendor, device: *device, ..*function };
-            Device::function(*bdf, function).virtual_function_of(*pf)
+            let function = Function { vendor: *vendor, device: *device, ..placed.facts };
+            Device::function(placed.bdf, function).virtual_function_of(*pf)
         }
         // Without root the SR-IOV capability of the physical function is not to be seen, but the link is.
         (None, Some(pf)) => {
-            let function = Function { vendor: vendor_of(pf).unwrap_or(function.vendor), ..*function };
-            Device::function(*bdf, function).virtual_function_of(pf)
+            let function = Function { vendor: vendor_of(pf).unwrap_or(placed.facts.vendor), ..placed.facts };
+            Device::function(placed.bdf, function).virtual_function_of(pf)
         }
-        (None, None) => Device::function(*bdf, *function),
+        (None, None) => Device::function(placed.bdf, placed.facts),
     };
     let mut devices: Vec<Device> = functions.iter().map(device).collect();
     devices.sort_by_key(Device::is_virtual_function);
-    let is_vmd = |(bdf, function): &&(Bdf, Function)| {
-        bdf.segment.0 < FIRST_VMD_SEGMENT && function.vendor == 0x8086 && VMD.contains(&function.device)
+    let is_vmd = |function: &&Placed| {
+        let Placed { bdf, facts, .. } = function;
+        bdf.segment.0 < FIRST_VMD_SEGMENT && facts.vendor == 0x8086 && VMD.contains(&facts.device)
     };
-    let mut vmds = functions.iter().filter(is_vmd).map(|(bdf, _)| *bdf);
+    let mut vmds = functions.iter().filter(is_vmd).map(|function| function.bdf);
     let only = vmds.next().filter(|_| vmds.next().is_none());
     for device in &mut devices {
         let DeviceKey::Pci(bdf) = device.key() else { continue };
-        if let Some(vmd) = links(bdf).real_dma.or(only.filter(|_| is_behind_vmd(device))) {
+        let link = || functions.get(index(&functions, bdf)?).and_then(|function| function.links.real_dma);
+        if let Some(vmd) = link().or(only.filter(|_| is_behind_vmd(device))) {
             *device = device.real_dma(vmd);
         }
     }
     devices
+}
+
+/// Adds what words do not say of a function and its neighbours do: that its slot has others (the header bit that function 0 has then), and
+/// that what is right below a PCI Express port and does not answer is an endpoint.
+fn complete(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
+    let slot = |bdf: Bdf| (bdf.segment, bdf.rid.0 >> 3);
+    let mut shared: BTreeSet<_> = BTreeSet::new();
+    let mut ports: BTreeMap<_, PortType> = BTreeMap::new();
+    for Placed { bdf, facts, links, .. } in functions.iter() {
+        if bdf.rid.0 & 7 > 0 && !is_virtual(*bdf) && links.physical.is_none() {
+            shared.insert(slot(*bdf));
+        }
+        if let (Some(bus), Fact::Present(port)) = (facts.secondary(), facts.pcie) {
+            ports.insert((bdf.segment, bus), port);
+        }
+    }
+    for Placed { bdf, facts, is_told, is_silent, .. } in functions {
+        let is_virtual = facts.virtual_function || is_virtual(*bdf);
+        facts.multifunction |= *is_told && !is_virtual && shared.contains(&slot(*bdf));
+        let above = ports.get(&(bdf.segment, bdf.rid.bus()));
+        if *is_silent
+            && facts.header == Header::Device
+            && facts.pcie.is_unknown()
+            && matches!(above, Some(PortType::RootPort | PortType::DownstreamPort))
+        {
+            facts.pcie = Fact::Present(PortType::Endpoint);
+        }
+    }
 }
 
 /// The functions behind Intel VMDs of which nobody has said whose requester ID their DMA carries ([`Device::real_dma`]).

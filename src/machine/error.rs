@@ -2,6 +2,8 @@
 
 use alloc::string::{String, ToString};
 
+use super::refused::Refused;
+use super::text::{TextError, TextErrorKind};
 use crate::Error;
 use crate::dt::Tree;
 
@@ -26,6 +28,22 @@ pub enum MachineError {
         error: Error,
         /// What stands there, in a device tree: node, property, cell.
         place: Option<String>,
+    },
+    /// A text that cannot be read, or is not what it should be.
+    #[error("{name}{line}: {kind}", line = Line(error), kind = error.kind)]
+    Text {
+        /// What the evidence is called.
+        name: String,
+        /// What is wrong, and in which line.
+        error: TextError,
+    },
+    /// A text that is recognised and not read.
+    #[error("{name}: {refused}")]
+    Refused {
+        /// What the evidence is called.
+        name: String,
+        /// What it is, and what to type instead.
+        refused: Refused,
     },
     /// No bytes at all: an empty file, a pipe through which nothing came.
     #[error("{name}: the file is empty")]
@@ -77,6 +95,16 @@ pub enum MachineError {
     },
 }
 
+/// `:12` where a line is known.
+struct Line<'a>(&'a TextError);
+
+impl core::fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.place.map_or(Ok(()), |place| write!(f, ":{}", place.line))?;
+        self.0.function.map_or(Ok(()), |function| write!(f, " ({function})"))
+    }
+}
+
 /// An error with what stands at its place; one about the blob as a whole without.
 struct Placed<'a>(&'a Error, Option<&'a str>);
 
@@ -93,6 +121,16 @@ impl MachineError {
     /// Bytes that cannot be read.
     pub(super) fn bytes(name: &str, error: Error) -> Self {
         MachineError::Bytes { name: name.to_string(), error, place: None }
+    }
+
+    /// A text that cannot be read.
+    pub(super) fn text(name: &str, error: TextError) -> Self {
+        MachineError::Text { name: name.to_string(), error }
+    }
+
+    /// A text that as a whole is not what it should be.
+    pub(super) fn wrong_text(name: &str, kind: TextErrorKind) -> Self {
+        MachineError::text(name, TextError::whole(kind))
     }
 
     /// A tree that cannot be read.

@@ -1,11 +1,12 @@
 //! What a user had in hand, piece by piece: what each was taken for, and what of it could not be read.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 
-use super::{Kind, lspci};
-use crate::{Bdf, Error, bytes};
+use super::kind::Kind;
+use super::text::{TextError, TextErrorKind};
+use super::unwrap::Place as LinePlace;
+use crate::{Bdf, ErrorKind};
 
 /// A piece of evidence: a file, a running system, what a pipe gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +30,18 @@ pub struct Evidence {
 pub struct Unread {
     /// What the evidence is called.
     pub name: String,
-    /// The line of a text, from 1; `None` where the evidence has no lines.
-    pub line: Option<usize>,
+    /// The line of a text; `None` where the evidence has no lines.
+    pub line: Option<LinePlace>,
     /// The function that the record belongs to.
     pub function: Option<Bdf>,
     /// What is wrong with it.
-    pub error: Error,
+    pub kind: TextErrorKind,
 }
 
 impl fmt::Display for Unread {
     /// `lspci.txt:6123 (0000:03:00.0): …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place(), self.error.kind)
+        write!(f, "{}: {}", self.place(), self.kind)
     }
 }
 
@@ -50,23 +51,14 @@ impl Unread {
         Place(self)
     }
 
-    /// What could not be read of a listing of functions: errors by their offsets in the text, in any order.
-    pub(super) fn of_listing(name: &str, text: &[u8], mut errors: Vec<Error>) -> Vec<Self> {
-        errors.sort_by_key(|error| error.at.offset);
-        let mut lines = text.split_inclusive(|byte| *byte == b'\n');
-        let (mut line, mut next, mut function) = (0_usize, 0_usize, None);
-        let mut unread = Vec::with_capacity(errors.len());
-        for error in errors {
-            while next <= bytes::index(error.at.offset)
-                && let Some(text) = lines.next()
-            {
-                line = line.saturating_add(1);
-                next = next.saturating_add(text.len());
-                function = lspci::function_of_line(text.trim_ascii_end()).unwrap_or(function);
-            }
-            unread.push(Unread { name: name.into(), line: Some(line), function, error });
-        }
-        unread
+    /// A line of a text.
+    pub(super) fn of_text(name: &str, error: TextError) -> Self {
+        Unread { name: name.into(), line: error.place, function: error.function, kind: error.kind }
+    }
+
+    /// Config space that cannot be read.
+    pub(super) fn of_config(name: &str, line: Option<LinePlace>, function: Bdf, kind: ErrorKind) -> Self {
+        Unread { name: name.into(), line, function: Some(function), kind: TextErrorKind::Config(kind) }
     }
 }
 
@@ -77,7 +69,7 @@ impl fmt::Display for Place<'_> {
         let Unread { name, line, function, .. } = self.0;
         f.write_str(name)?;
         if let Some(line) = line {
-            write!(f, ":{line}")?;
+            write!(f, ":{}", line.line)?;
         }
         function.map_or(Ok(()), |function| write!(f, " ({function})"))
     }

@@ -7,7 +7,8 @@ use std::vec::Vec;
 
 use crate::limits::{MAX_FILE_BYTES, MAX_GLANCE_BYTES};
 
-use super::recognise::{Kind, recognise};
+use super::kind::Kind;
+use super::recognise::recognise;
 
 /// The first size that is too large.
 const TOO_LARGE: u64 = MAX_FILE_BYTES.saturating_add(1);
@@ -49,7 +50,7 @@ fn room(length: u64) -> usize {
     usize::try_from(length.min(16 << 20)).map_or(0, |length| length.saturating_add(1))
 }
 
-/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: [`Kind::LspciText`],
+/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: a text about functions or groups,
 /// [`Kind::Empty`] or [`Kind::Unknown`].
 ///
 /// ```
@@ -61,12 +62,12 @@ fn room(length: u64) -> usize {
 /// # Errors
 /// As those of [`read`].
 pub fn read_recognised(path: impl AsRef<Path>) -> io::Result<Result<Vec<u8>, Kind>> {
-    read_if(path.as_ref(), |kind| !matches!(kind, Kind::LspciText | Kind::Empty | Kind::Unknown))
+    read_if(path.as_ref(), Kind::is_firmware)
 }
 
 /// The same for evidence of any kind.
 pub(super) fn read_evidence(path: &Path) -> io::Result<Result<Vec<u8>, Kind>> {
-    read_if(path, |kind| !matches!(kind, Kind::Empty | Kind::Unknown))
+    read_if(path, |kind| !matches!(kind, Kind::Empty | Kind::Unknown | Kind::Refused(_)))
 }
 
 fn read_if(path: &Path, wanted: impl Fn(Kind) -> bool) -> io::Result<Result<Vec<u8>, Kind>> {

@@ -16,7 +16,9 @@ use crate::limits::MAX_PLACES;
 use crate::model::{IommuIndex, Requester, RequesterIndex, RequesterKind};
 use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, Source};
 
-use super::recognise::{Kind, recognise};
+use super::dumps;
+use super::kind::Kind;
+use super::recognise::recognise;
 
 /// One opened firmware: its facts, and the bytes they were read from.
 #[derive(Clone, Debug)]
@@ -78,12 +80,29 @@ impl Firmware {
                 Ok(platform) => (platform, Bytes::DeviceTree(bytes)),
                 Err(error) => return Err((error, Some(bytes))),
             },
-            Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText => {
-                return acpi(file, &bytes).map_err(|error| (error, None));
+            Kind::AcpiTable(_) | Kind::AcpiTables(_) => {
+                let opened = container::tables(&bytes).and_then(|tables| Firmware::of_tables(file, tables));
+                return opened.map_err(|error| (error, None));
             }
-            Kind::LspciText => return Err((refused(ErrorKind::TopologyNotFirmware), None)),
+            Kind::AcpidumpText => {
+                let opened = Firmware::of_tables(file, dumps::tables(&bytes).0);
+                return opened.map_err(|error| (error, None));
+            }
+            Kind::Hexdump => {
+                let blob = dumps::blocks(&bytes).into_iter().find(|block| block.fault.is_none());
+                let blob = blob.map(|block| block.bytes).filter(|blob| recognise(blob) != Kind::Hexdump);
+                return Self::open_or_return(file, blob.unwrap_or_default());
+            }
             Kind::Empty => return Err((refused(ErrorKind::Empty), None)),
-            Kind::Sysfs | Kind::Folder | Kind::Unknown => {
+            Kind::LspciText
+            | Kind::LspciVerbose
+            | Kind::KernelLog
+            | Kind::GroupList
+            | Kind::PciIds
+            | Kind::Refused(_)
+            | Kind::Sysfs
+            | Kind::Folder
+            | Kind::Unknown => {
                 let start = bytes.first_chunk().copied().unwrap_or_default();
                 return Err((refused(ErrorKind::Unrecognised(start)), None));
             }
@@ -300,11 +319,6 @@ impl Firmware {
     }
 }
 
-/// The tables of a file that are read here.
-fn acpi(file: &str, bytes: &[u8]) -> Result<Firmware, Error> {
-    Firmware::of_tables(file, container::tables(bytes)?)
-}
-
 impl Firmware {
     /// What the ACPI tables of one machine say. The first of each name counts, as it does for Linux (`acpi_get_table`); an MCFG may
     /// have any number of others beside it.
@@ -389,6 +403,22 @@ impl Firmware {
         found.platform.skipped.append(&mut rest.skipped);
         found.platform.skipped.append(&mut refused);
         Ok(found)
+    }
+}
+
+/// The ACPI tables of a file, whatever it is: binary, or a text that spells them out. `None` where there are none.
+///
+/// ```
+/// use fwspec::machine::tables_in;
+/// let table = fwspec::acpi::iort::Builder::new(6).finish();
+/// assert_eq!(tables_in(&table).map(|found| found.tables.len()), Some(1));
+/// assert!(tables_in(b"00:00.0 Host bridge: Example").is_none());
+/// ```
+pub fn tables_in(file: &[u8]) -> Option<Tables<'_>> {
+    match recognise(file) {
+        Kind::AcpiTable(_) | Kind::AcpiTables(_) => container::tables(file).ok(),
+        Kind::AcpidumpText | Kind::Hexdump => Some(dumps::tables(file).0),
+        _ => None,
     }
 }
 

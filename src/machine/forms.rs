@@ -1,8 +1,11 @@
 //! The forms of evidence: how each is recognised by what is in it, and what reads it. A form more is a row more.
 
+use super::Refused;
 use super::collect::{Collector, Piece};
 use super::error::MachineError;
-use super::recognise::{self, Kind};
+use super::kind::Kind;
+use super::recognise;
+use super::unwrap::{self, Lines};
 
 /// A form of evidence.
 pub(super) struct Form {
@@ -25,8 +28,14 @@ pub(super) const FORMS: &[Form] = &[
     Form { sign: Sign::Start(recognise::empty), read: Collector::read_nothing },
     Form { sign: Sign::Start(recognise::device_tree), read: Collector::read_tree },
     Form { sign: Sign::Start(recognise::tables), read: Collector::read_tables },
-    Form { sign: Sign::Line(recognise::acpidump_line), read: Collector::read_tables },
-    Form { sign: Sign::Line(recognise::lspci_line), read: Collector::read_listing },
+    Form { sign: Sign::Line(recognise::acpidump_line), read: Collector::read_dump },
+    Form { sign: Sign::Line(recognise::disassembly_line), read: Collector::refuse },
+    Form { sign: Sign::Line(recognise::refused_line), read: Collector::refuse },
+    Form { sign: Sign::Line(recognise::groups_line), read: Collector::read_text },
+    Form { sign: Sign::Line(recognise::log_line), read: Collector::read_text },
+    Form { sign: Sign::Line(recognise::lspci_line), read: Collector::read_text },
+    Form { sign: Sign::Line(recognise::hexdump_line), read: Collector::read_hexdump },
+    Form { sign: Sign::Line(recognise::database_line), read: Collector::read_database },
 ];
 
 /// The form of some bytes, and what they are.
@@ -36,11 +45,21 @@ pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
         Sign::Line(_) => None,
     };
     FORMS.iter().find_map(at_start).or_else(|| {
-        bytes.split(|byte| *byte == b'\n').find_map(|line| {
-            FORMS.iter().find_map(|form| match form.sign {
+        let text = unwrap::as_utf8(bytes);
+        let mut lines = Lines::of(&text);
+        // What a text is refused for counts where nothing of it can be read.
+        let mut refused = None;
+        while let Some((_, line)) = lines.next() {
+            let found = FORMS.iter().find_map(|form| match form.sign {
                 Sign::Line(shows) => Some((form, shows(line)?)),
                 Sign::Start(_) => None,
-            })
-        })
+            });
+            match found {
+                Some((_, Kind::Refused(Refused::Disassembly))) => refused = refused.or(found),
+                Some(_) => return found,
+                None => {}
+            }
+        }
+        refused
     })
 }

@@ -1,5 +1,7 @@
-//! Config space from the text of `lspci -x`, `-xxx` or `-xxxx`, decorated by `-v` or not.
+//! PCI functions from the text of `lspci`: config space in hexadecimal (`-x`, `-xxx`, `-xxxx`), what `-v`, `-vv` and `-vvv` make of it, and
+//! names.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -10,8 +12,11 @@ use nom::combinator::{eof, map_opt, opt};
 use nom::sequence::terminated;
 use nom::{AsChar, IResult, Parser};
 
-use super::{ConfigDump, ConfigDumps};
-use crate::{At, Bdf, Error, ErrorKind, Segment, Source, bytes};
+use super::decoded::Told;
+use super::text::{TextError, TextErrorKind};
+use super::unwrap::{self, Lines, Place};
+use crate::pci::Function;
+use crate::{Bdf, Error, Segment, bytes};
 
 /// Bytes in the config space of a conventional PCI function.
 const CONVENTIONAL: usize = 0x100;
@@ -20,44 +25,116 @@ const EXTENDED: usize = 0x1000;
 /// Bytes in a line.
 const LINE: usize = 16;
 
-/// Reads the text: for each function a line that starts with its address, then lines `10: 01 02 …`, up to an empty line or
-/// the next function (pciutils `lib/dump.c`). Everything else in between is decoration, and passed over.
+/// One PCI function, as far as a listing or `/sys` shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ListedFunction {
+    /// Which function.
+    pub bdf: Bdf,
+    /// The bytes of its config space that were read, from the first on: usually 64 (what an unprivileged user sees), 256 (conventional
+    /// PCI) or 4,096 (PCI Express). What lies past the end is unknown, not zero. None where a text says what is in it in words.
+    pub bytes: Vec<u8>,
+    /// Where it is listed; `None` where it is not from a text.
+    pub place: Option<Place>,
+    /// What a text says of it in words.
+    pub(super) told: Option<Box<Told>>,
+}
+
+impl core::fmt::Debug for ListedFunction {
+    /// Without the bytes, of which only the number is shown.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let told = if self.told.is_some() { ", told" } else { "" };
+        write!(f, "ListedFunction({}, {} bytes{told})", self.bdf, self.bytes.len())
+    }
+}
+
+impl ListedFunction {
+    /// A function of which these bytes of config space were read.
+    pub fn new(bdf: Bdf, bytes: Vec<u8>) -> Self {
+        ListedFunction { bdf, bytes, place: None, told: None }
+    }
+
+    /// Its facts: those that its bytes show, and for the others what the text says.
+    ///
+    /// # Errors
+    /// [`Truncated`](crate::ErrorKind::Truncated) where there are less than 64 bytes, and no text tells of it.
+    pub fn facts(&self) -> Result<Function, Error> {
+        match (&self.told, Function::read(&self.bytes)) {
+            (Some(told), Ok(read)) => Ok(told.beside(read)),
+            (None, Ok(read)) => Ok(read),
+            (Some(told), Err(_)) => Ok(told.silent_if(self.is_silent()).function()),
+            (None, Err(_)) if self.is_silent() => Ok(Told::default().silent_if(true).function()),
+            (None, Err(error)) => Err(error),
+        }
+    }
+
+    /// Whether it does not answer: powered down, or gone since it was found. Its bytes are all `0xff` then.
+    pub fn is_silent(&self) -> bool {
+        let silent = !self.bytes.is_empty() && self.bytes.iter().all(|byte| *byte == 0xff);
+        silent || self.told.as_ref().is_some_and(|told| told.is_silent())
+    }
+
+    /// Takes in what another listing says of the same function: more bytes replace less, and what neither shows in bytes is told by
+    /// whichever text does.
+    pub(super) fn join(&mut self, other: ListedFunction) {
+        let is_better = |new: &[u8], old: &[u8]| {
+            new.len() > old.len() && (old.is_empty() || !new.iter().all(|byte| *byte == 0xff))
+        };
+        if is_better(&other.bytes, &self.bytes) {
+            self.bytes = other.bytes;
+        }
+        match (&mut self.told, other.told) {
+            (Some(mine), Some(theirs)) => mine.join(*theirs),
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+/// Every function that could be read, in the order of the text, and what could not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The functions; no [`Bdf`] occurs twice.
+    pub functions: Vec<ListedFunction>,
+    /// Lines that could not be read. One of config space costs the bytes of its function.
+    pub skipped: Vec<TextError>,
+}
+
+/// Reads the text: for each function a line that starts with its address, then lines `10: 01 02 …`, and lines in which `-v` tells of
+/// it, up to the next function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `lib/dump.c`). Quotation marks, indentation, colours
+/// and what else stands around a text are passed over. A function that is listed again, by another call of `lspci`, is one function.
 ///
-/// Two things differ from pciutils. Lines may be left out only behind the first 256 bytes, and then mean zeros: a function
-/// with any line there has all its 4,096 bytes. (Elsewhere a missing line is an error, and pciutils fills it with `ff`.)
-/// And a line that cannot be read costs the function that it belongs to, not the whole text.
+/// Two things differ from what pciutils reads of its dumps. Lines may be left out only behind the first 256 bytes, and then mean
+/// zeros: a function with any line there has all its 4,096 bytes. (Elsewhere a missing line is an error, and pciutils fills it with
+/// `ff`.) And a line that cannot be read costs the bytes of the function that it belongs to, not the whole text.
 ///
 /// ```
 /// let text = b"0000:00:01.0 PCI bridge: Example\n\
 ///              00: 36 1b 0c 00 07 04 10 00 00 00 04 06 00 00 01 00\n\
 ///              10: 00 00 70 10 00 00 00 00 00 01 0d 00 10 70 00 00\n";
-/// let dumps = fwspec::machine::lspci::parse(text)?;
-/// let bridge = &dumps.functions[0];
+/// let listing = fwspec::machine::lspci::parse(text)?;
+/// let bridge = &listing.functions[0];
 /// assert_eq!(bridge.bdf.to_string(), "0000:00:01.0");
 /// assert_eq!((bridge.bytes.len(), bridge.bytes[0x19]), (32, 1));
-/// # Ok::<(), fwspec::Error>(())
+/// # Ok::<(), fwspec::machine::TextError>(())
 /// ```
 ///
 /// # Errors
-/// [`ErrorKind::TooLarge`] beyond 4 GiB and [`ErrorKind::NoFunctions`] when no line starts with a PCI address. What costs
-/// only one function is in [`ConfigDumps::skipped`].
-pub fn parse(text: &[u8]) -> Result<ConfigDumps, Error> {
-    let fails = |kind| Err(Error { kind, at: Source::FILE.at(0) });
+/// [`TextErrorKind::TooLarge`] beyond 4 GiB and [`TextErrorKind::NoFunctions`] when no line starts with a PCI address. What costs
+/// less is in [`Listing::skipped`].
+pub fn parse(text: &[u8]) -> Result<Listing, TextError> {
     if u32::try_from(text.len()).is_err() {
-        return fails(ErrorKind::TooLarge);
+        return Err(TextError::whole(TextErrorKind::TooLarge));
     }
+    let text = unwrap::as_utf8(text);
+    let mut lines = Lines::of(&text);
     let mut reader = Reader::default();
-    let mut offset: usize = 0;
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        reader.line(line.trim_ascii_end(), Source::FILE.at(bytes::saturate(offset)));
-        offset = offset.saturating_add(line.len());
+    while let Some((place, line)) = lines.next() {
+        reader.line(line, place);
     }
-    reader.close();
-    match reader.dumps {
-        ConfigDumps { functions, skipped } if functions.is_empty() && skipped.is_empty() => {
-            fails(ErrorKind::NoFunctions)
-        }
-        dumps => Ok(dumps),
+    let listing = reader.finish();
+    match listing.functions.is_empty() && listing.skipped.is_empty() {
+        true => Err(TextError::whole(TextErrorKind::NoFunctions)),
+        false => Ok(listing),
     }
 }
 
@@ -66,104 +143,160 @@ pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
 
-/// For a line that starts a function, which: `None` inside for an address that no function can have.
-pub(super) fn function_of_line(line: &[u8]) -> Option<Option<Bdf>> {
-    address(line).ok().map(|(_, address)| address.bdf())
-}
-
+/// Reads a listing line by line.
 #[derive(Default)]
-struct Reader {
-    dumps: ConfigDumps,
-    /// Where each function was listed.
-    listed: BTreeMap<Bdf, u32>,
+pub(super) struct Reader {
+    listing: Listing,
+    /// Where in the listing each function is.
+    listed: BTreeMap<Bdf, usize>,
     current: Current,
+    /// Bytes of a function without any line before them were told.
+    stray: bool,
 }
 
 /// The function whose lines are being read.
 #[derive(Default)]
 enum Current {
-    /// Before the first, or behind an empty line.
+    /// Before the first.
     #[default]
     None,
     /// This one.
-    Open(ConfigDump),
+    Open(Box<Open>),
     /// One that is left out already.
     Skipped,
 }
 
+/// A function whose lines are being read.
+struct Open {
+    function: ListedFunction,
+    told: Told,
+    /// Lines of config space are not read any more.
+    cut: bool,
+    /// An empty line came: lines of config space do not belong to it any more.
+    ended: bool,
+}
+
 impl Reader {
-    fn line(&mut self, line: &[u8], at: At) {
+    /// Takes a line in that has nothing around it.
+    pub(super) fn line(&mut self, line: &[u8], place: Place) {
         if line.is_empty() {
+            if let Current::Open(open) = &mut self.current {
+                open.ended = true;
+            }
+        } else if let Ok((rest, address)) = address(line) {
             self.close();
-        } else if let Ok((_, address)) = address(line) {
-            self.close();
-            self.open(address, at);
+            self.open(address, rest, place);
         } else if let Ok((digits, offset)) = line_offset(line) {
-            self.config_line(offset, digits, at);
+            self.config_line(offset, digits, place);
+        } else if let Current::Open(open) = &mut self.current {
+            open.told.line(line);
         }
     }
 
-    fn open(&mut self, address: Address, at: At) {
-        let kind = match address.bdf() {
-            None => ErrorKind::PciAddress { device: address.device, function: address.function },
-            Some(bdf) => match self.listed.get(&bdf) {
-                Some(first) => ErrorKind::ListedTwice { first: *first },
-                None => {
-                    self.listed.insert(bdf, at.offset);
-                    self.current = Current::Open(ConfigDump { bdf, bytes: Vec::new(), at });
-                    return;
+    /// Whether the lines that come belong to a function.
+    pub(super) fn is_in_function(&self) -> bool {
+        matches!(self.current, Current::Open(_))
+    }
+
+    pub(super) fn finish(mut self) -> Listing {
+        self.close();
+        self.listing.functions.shrink_to_fit();
+        self.listing
+    }
+
+    fn open(&mut self, address: Address, rest: &[u8], place: Place) {
+        self.stray = false;
+        let Some(bdf) = address.bdf() else {
+            let kind = TextErrorKind::PciAddress { device: address.device, function: address.function };
+            self.listing.skipped.push(TextError::at(kind, place));
+            self.current = Current::Skipped;
+            return;
+        };
+        let function = ListedFunction { place: Some(place), ..ListedFunction::new(bdf, Vec::new()) };
+        let told = Told::of_header(rest);
+        self.current = Current::Open(Box::new(Open { function, told, cut: false, ended: false }));
+    }
+
+    fn config_line(&mut self, offset: u32, digits: &[u8], place: Place) {
+        match &mut self.current {
+            Current::Open(open) if open.ended => {
+                self.close();
+                self.config_line(offset, digits, place);
+            }
+            Current::Open(open) if open.cut => {}
+            Current::Open(open) => {
+                if let Err(kind) = append_line(&mut open.function.bytes, bytes::index(offset), digits) {
+                    self.listing.skipped.push(TextError::at(kind, place).of(open.function.bdf));
+                    open.function.bytes.clear();
+                    open.cut = true;
                 }
-            },
-        };
-        self.skip(Error { kind, at });
-    }
-
-    fn config_line(&mut self, offset: u32, digits: &[u8], at: At) {
-        let read = match &mut self.current {
-            Current::Open(dump) => append_line(&mut dump.bytes, bytes::index(offset), digits),
-            Current::Skipped => Ok(()),
-            Current::None => Err(ErrorKind::StrayBytes),
-        };
-        if let Err(kind) = read {
-            self.skip(Error { kind, at });
+            }
+            Current::Skipped => {}
+            Current::None if self.stray => {}
+            Current::None => {
+                self.stray = true;
+                self.listing.skipped.push(TextError::at(TextErrorKind::StrayBytes, place));
+            }
         }
-    }
-
-    /// Leaves the function out, and what follows up to the next one.
-    fn skip(&mut self, error: Error) {
-        self.dumps.skipped.push(error);
-        self.current = Current::Skipped;
     }
 
     fn close(&mut self) {
-        let Current::Open(mut dump) = core::mem::take(&mut self.current) else { return };
-        match dump.bytes.len() {
-            0 => return self.dumps.skipped.push(Error { kind: ErrorKind::NoConfigBytes, at: dump.at }),
-            length if may_leave_out(length) => dump.bytes.resize(EXTENDED, 0),
-            _ => {}
+        let Current::Open(open) = core::mem::take(&mut self.current) else { return };
+        let Open { mut function, told, cut, .. } = *open;
+        if may_leave_out(function.bytes.len()) {
+            function.bytes.resize(EXTENDED, 0);
         }
-        self.dumps.functions.push(dump);
+        if told.says_anything() {
+            function.told = Some(Box::new(told));
+        }
+        if function.bytes.is_empty() && function.told.is_none() {
+            // What is wrong with its bytes has been told.
+            if let Some(place) = function.place.filter(|_| !cut) {
+                self.listing.skipped.push(TextError::at(TextErrorKind::NoFacts, place).of(function.bdf));
+            }
+            return;
+        }
+        let there = self.listed.get(&function.bdf).and_then(|at| self.listing.functions.get_mut(*at));
+        let Some(there) = there else {
+            self.listed.insert(function.bdf, self.listing.functions.len());
+            self.listing.functions.push(function);
+            return;
+        };
+        let shared = there.bytes.len().min(function.bytes.len()).min(HEADER_THAT_STAYS);
+        if there.bytes.get(..shared) == function.bytes.get(..shared) {
+            there.join(function);
+        } else if let (Some(first), Some(place)) = (there.place, function.place) {
+            let kind = TextErrorKind::ListedTwice { first: first.line };
+            self.listing.skipped.push(TextError::at(kind, place).of(function.bdf));
+        }
     }
 }
+
+/// Bytes of config space that are the same whenever they are read: the ids.
+const HEADER_THAT_STAYS: usize = 4;
 
 /// Whether the lines that follow `length` bytes may be missing because they are all zero.
 fn may_leave_out(length: usize) -> bool {
     length > CONVENTIONAL && length.is_multiple_of(LINE)
 }
 
-/// Takes the bytes of a line that starts at `offset` in config space.
-fn append_line(config: &mut Vec<u8>, offset: usize, mut digits: &[u8]) -> Result<(), ErrorKind> {
+/// Takes the bytes of a line that starts at `offset` in config space. What follows 16 bytes is not of `lspci`.
+fn append_line(config: &mut Vec<u8>, offset: usize, mut digits: &[u8]) -> Result<(), TextErrorKind> {
     let next = config.len();
     if offset > next && (next == CONVENTIONAL || may_leave_out(next)) && offset < EXTENDED {
         config.resize(offset, 0);
     } else if offset != next {
-        return Err(ErrorKind::ConfigOffset { next: bytes::saturate(next), found: bytes::saturate(offset) });
+        return Err(TextErrorKind::ConfigOffset {
+            next: bytes::saturate(next),
+            found: bytes::saturate(offset),
+        });
     }
-    while !digits.is_empty() {
+    let end = config.len().saturating_add(LINE);
+    while !digits.is_empty() && config.len() < end {
         let found = || [0, 1].map(|n| digits.get(n).copied().unwrap_or(b' '));
-        let (rest, byte) = config_byte(digits).map_err(|_| ErrorKind::ConfigDigits(found()))?;
+        let (rest, byte) = config_byte(digits).map_err(|_| TextErrorKind::ConfigDigits(found()))?;
         if config.len() >= EXTENDED {
-            return Err(ErrorKind::ConfigEnd);
+            return Err(TextErrorKind::ConfigEnd);
         }
         config.push(byte);
         digits = rest;
@@ -187,12 +320,12 @@ impl Address {
     }
 }
 
-/// `0000:01:00.0` or `01:00.0`, followed by a space or the end of the line.
+/// `0000:01:00.0` or `01:00.0`, followed by white space or the end of the line.
 fn address(line: &[u8]) -> IResult<&[u8], Address> {
     let segment = opt(terminated(hex::<u32>(4, 8), char(':')));
     let bus = terminated(hex(2, 2), char(':'));
     let device = terminated(hex(2, 2), char('.'));
-    let function = terminated(hex(1, 1), alt((tag(" "), eof)));
+    let function = terminated(hex(1, 1), alt((tag(" "), tag("\t"), eof)));
     (segment, bus, device, function)
         .map(|(segment, bus, device, function)| Address { segment, bus, device, function })
         .parse(line)
@@ -200,12 +333,12 @@ fn address(line: &[u8]) -> IResult<&[u8], Address> {
 
 /// `1f0: `, and no more.
 fn line_offset(line: &[u8]) -> IResult<&[u8], u32> {
-    terminated(hex(2, 4), tag(": ")).parse(line)
+    terminated(hex(2, 4), alt((tag(": "), tag(":\t")))).parse(line)
 }
 
 /// Two digits and the space that divides them from the next two.
 fn config_byte(digits: &[u8]) -> IResult<&[u8], u8> {
-    terminated(hex(2, 2), alt((tag(" "), eof))).parse(digits)
+    terminated(hex(2, 2), alt((tag(" "), tag("\t"), eof))).parse(digits)
 }
 
 /// A hexadecimal number of `min` to `max` digits.

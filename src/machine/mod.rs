@@ -14,8 +14,9 @@
 //! ```
 
 mod collect;
+mod decoded;
 mod devices;
-mod dump;
+mod dumps;
 mod error;
 mod evidence;
 #[cfg(feature = "std")]
@@ -24,40 +25,53 @@ mod firmware;
 mod forms;
 mod hidden;
 mod kernel;
+mod kind;
 mod log;
 pub mod lspci;
+mod names;
 #[cfg(feature = "std")]
 mod open;
 mod parameters;
 mod query;
 mod recognise;
+mod refused;
+mod ruled;
 pub mod schedule;
 #[cfg(feature = "std")]
 pub mod sysfs;
+mod text;
+mod textual;
+mod unwrap;
+mod words;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::group::{BusError, GroupsBuilder, Policy};
 use crate::model::{RequesterIndex, RequesterKind};
-use crate::{Device, Dialect, Groups, IdMap, Segment};
+use crate::{Bdf, Device, Dialect, Groups, IdMap, Segment};
 
 pub use collect::Collector;
 pub use devices::{devices, of_unknown_vmd};
-pub use dump::{ConfigDump, ConfigDumps};
 pub use error::MachineError;
 pub use evidence::{Evidence, Unread};
 #[cfg(feature = "std")]
 pub use file::{read, read_recognised};
-pub use firmware::Firmware;
+pub use firmware::{Firmware, tables_in};
 pub use hidden::Hidden;
 pub use kernel::Kernel;
+pub use kind::Kind;
 pub use log::{LogLine, log_line};
+pub use lspci::{ListedFunction, Listing};
+pub use names::Name;
 pub use parameters::{AcsOverride, Effect, Parameter};
 pub use query::{ParseQueryError, Query};
-pub use recognise::{Kind, READ_HERE, recognise};
+pub use recognise::{READ_HERE, recognise};
+pub use refused::Refused;
+pub use text::{TextError, TextErrorKind};
+pub use unwrap::Place;
 
 /// Everything that is known of one machine, and where it comes from.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +85,8 @@ pub struct Machine {
     pub kernel: Kernel,
     /// What its maker calls it (SMBIOS, as `/sys/class/dmi/id` shows it).
     pub model: Option<String>,
+    /// The names of its functions, as a listing prints them.
+    pub names: BTreeMap<Bdf, Name>,
     /// What all of this comes from, in the order in which it was given.
     pub evidence: Vec<Evidence>,
     /// What of the listings of functions could not be read. What of the firmware could not is in
@@ -85,7 +101,6 @@ pub struct Machine {
     /// Unless its LPC bridge says that it cannot be, it is taken for on anyway: see [`GroupsBuilder::listed`].
     pub has_intel_pch_acs: bool,
     has_topology: bool,
-    lists_groups: bool,
 }
 
 impl Machine {
@@ -98,7 +113,7 @@ impl Machine {
     /// of IOMMUs. Such a kernel asked for ACS as its firmware has it do, and the registers are as it left them.
     pub fn uses_iommu(&self) -> bool {
         let firmware = self.firmware.as_ref().is_some_and(Firmware::speaks_of_iommus);
-        self.lists_groups || !self.kernel.groups.is_empty() || firmware
+        !self.kernel.groups.is_empty() || firmware
     }
 
     /// What its firmware makes of ids; `None` where nothing says what its IOMMUs translate.
@@ -159,8 +174,10 @@ impl Machine {
                 )
             })
             .collect();
-        let listing =
-            self.evidence.iter_mut().find(|e| e.used && matches!(e.kind, Kind::LspciText | Kind::Sysfs));
+        let listing = self
+            .evidence
+            .iter_mut()
+            .find(|e| e.used && matches!(e.kind, Kind::LspciText | Kind::LspciVerbose | Kind::Sysfs));
         if let Some(listing) = listing.filter(|_| !notes.is_empty()) {
             listing.note = Some(notes.join("; "));
         }

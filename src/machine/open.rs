@@ -110,6 +110,9 @@ impl Collector {
                     Ok(()) => taken = taken.saturating_add(1),
                     // Most tables of a machine say nothing of its IOMMUs.
                     Err(error) if error.is_other_table() => other = other.saturating_add(1),
+                    Err(MachineError::Refused { refused, .. }) => {
+                        self.note_unused(&name(&file), Kind::Refused(refused), &refused.to_string());
+                    }
                     Err(error) => return Err(error),
                 },
                 Ok(Err(_)) => other = other.saturating_add(1),
@@ -159,7 +162,7 @@ impl Collector {
             let links = Links { real_dma: function.real_dma, physical: function.physical };
             match Listed::new(function.config, links) {
                 Ok(function) => listed.push(function),
-                Err(error) => self.leave(Unread { name: name(sys), line: None, function: Some(bdf), error }),
+                Err(error) => self.leave(Unread::of_config(&name(sys), None, bdf, error.kind)),
             }
         }
         self.running(&name(sys), listed);

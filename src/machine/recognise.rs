@@ -1,54 +1,10 @@
 //! Tells formats apart by what is in them, never by a file's name.
 
-use core::fmt;
-
-use super::{forms, lspci};
+use super::kind::Kind;
+use super::refused::{self, Refused};
+use super::{dumps, forms, lspci, names, words};
 use crate::bytes;
 use crate::limits::MAX_TABLE_BYTES;
-
-/// What some bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Kind {
-    /// A flattened device tree: a blob, an overlay too.
-    DeviceTree,
-    /// One ACPI table, with this signature.
-    AcpiTable([u8; 4]),
-    /// ACPI tables one behind the other; the first has this signature.
-    AcpiTables([u8; 4]),
-    /// The text of `acpidump`.
-    AcpidumpText,
-    /// The text of `lspci`.
-    LspciText,
-    /// The functions that a running Linux shows in `/sys`, and what its kernel says of them.
-    Sysfs,
-    /// A folder, of which files are read.
-    Folder,
-    /// No bytes at all.
-    Empty,
-    /// Nothing that is read here.
-    Unknown,
-}
-
-impl fmt::Display for Kind {
-    /// One word: `dtb`, `iort`, `acpi`, `acpidump`, `lspci`, `sysfs`, `folder`, `empty`, `unknown`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::DeviceTree => "dtb",
-            Kind::AcpiTable(signature) => {
-                let shown = signature.iter().map(|byte| char::from(byte.to_ascii_lowercase()));
-                return shown.filter(char::is_ascii_graphic).try_for_each(|c| fmt::Write::write_char(f, c));
-            }
-            Kind::AcpiTables(_) => "acpi",
-            Kind::AcpidumpText => "acpidump",
-            Kind::LspciText => "lspci",
-            Kind::Sysfs => "sysfs",
-            Kind::Folder => "folder",
-            Kind::Empty => "empty",
-            Kind::Unknown => "unknown",
-        })
-    }
-}
 
 /// The signatures of the ACPI tables that are read here. Such a table is taken for what it says it is, however damaged the rest of its
 /// header is.
@@ -91,16 +47,43 @@ pub(super) fn tables(bytes: &[u8]) -> Option<Kind> {
 }
 
 pub(super) fn acpidump_line(line: &[u8]) -> Option<Kind> {
-    starts_acpidump_table(line).then_some(Kind::AcpidumpText)
+    (starts_acpidump_table(line) || line.starts_with(b"Raw Table Data")).then_some(Kind::AcpidumpText)
+}
+
+/// The first line of a dump without a title.
+pub(super) fn hexdump_line(line: &[u8]) -> Option<Kind> {
+    dumps::starts_dump(line).then_some(Kind::Hexdump)
 }
 
 pub(super) fn lspci_line(line: &[u8]) -> Option<Kind> {
     lspci::starts_function(line).then_some(Kind::LspciText)
 }
 
+pub(super) fn log_line(line: &[u8]) -> Option<Kind> {
+    core::str::from_utf8(line).is_ok_and(words::is_log).then_some(Kind::KernelLog)
+}
+
+pub(super) fn groups_line(line: &[u8]) -> Option<Kind> {
+    core::str::from_utf8(line).is_ok_and(words::lists_groups).then_some(Kind::GroupList)
+}
+
+pub(super) fn database_line(line: &[u8]) -> Option<Kind> {
+    names::is_database(line).then_some(Kind::PciIds)
+}
+
+pub(super) fn refused_line(line: &[u8]) -> Option<Kind> {
+    refused::of_line(line).map(Kind::Refused)
+}
+
+/// The first lines of what `iasl -d` makes of a table: `[000h 0000 004h]`; the bytes come at the end, if they do.
+pub(super) fn disassembly_line(line: &[u8]) -> Option<Kind> {
+    let is_field = line.starts_with(b"[000h 0000") || line.starts_with(b"DefinitionBlock (");
+    is_field.then_some(Kind::Refused(Refused::Disassembly))
+}
+
 /// `IORT @ 0x0000000000000000`, the line above the bytes of a table (ACPICA `ap_dump_table_buffer`).
 fn starts_acpidump_table(line: &[u8]) -> bool {
-    line.get(..4).is_some_and(is_signature) && line.get(4..).is_some_and(|rest| rest.starts_with(b" @ 0x"))
+    line.get(..4).is_some_and(is_signature) && line.get(4..).is_some_and(|rest| rest.starts_with(b" @ "))
 }
 
 /// The signature of the table that seems to start here.

@@ -4,12 +4,10 @@ use crate::model::IommuIndex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::words::{self, Decision};
 use crate::Bdf;
 use crate::group::Groups;
 use crate::simulate::Event;
-
-/// What Linux says when it gives a device its group (drivers/iommu/iommu.c `iommu_group_add_device`).
-const ADDED: &str = ": Adding to iommu group ";
 
 /// A line of a schedule that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,8 +61,8 @@ pub enum ScheduleErrorKind {
 /// ```
 ///
 /// `all` stands for every function, in bus order; `#` starts a comment. IOMMUs are called as in the output of `fwspec groups`. A
-/// line of a kernel log that says `Adding to iommu group` is a function's turn in a recorded order; of several turns of one
-/// function the last counts.
+/// line of a kernel log that says `Adding to iommu group` (before Linux 5.2 `Adding device … to group`) is a function's turn in a
+/// recorded order; of several turns of one function the last counts.
 ///
 /// ```
 /// use fwspec::simulate::Event;
@@ -98,11 +96,15 @@ pub fn parse(text: &str, groups: &Groups) -> Result<Vec<Event>, ScheduleError> {
 
 fn events_of(line: &str, groups: &Groups, events: &mut Vec<Event>) -> Result<(), ScheduleErrorKind> {
     let turn = |device| Event::Turn { device, scanned_late: false };
-    if let Some((before, _)) = line.split_once(ADDED) {
-        // A platform device has no place in this world.
-        let device = before.split_whitespace().next_back().and_then(|word| word.parse::<Bdf>().ok());
-        events.extend(device.map(|device| there(device, groups)).transpose()?.map(turn));
-        return Ok(());
+    match words::decision(line) {
+        Some(Decision::Added(device, _)) => {
+            // A platform device has no place in this world.
+            let device = device.parse::<Bdf>().ok();
+            events.extend(device.map(|device| there(device, groups)).transpose()?.map(turn));
+            return Ok(());
+        }
+        Some(Decision::Removed(_)) => return Ok(()),
+        None => {}
     }
     let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
     let Some(verb) = words.next() else { return Ok(()) };

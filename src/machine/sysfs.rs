@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::string::String;
 use std::vec::Vec;
 
-use super::{ConfigDump, Kernel};
-use crate::{Bdf, Source};
+use super::{Kernel, ListedFunction};
+use crate::Bdf;
 
 /// One entry of `/sys/bus/pci/devices`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SysfsFunction {
     /// Its config space: 64 bytes for an unprivileged user. That of a virtual function has `0xffff` as its vendor.
-    pub config: ConfigDump,
+    pub config: ListedFunction,
     /// The bridge it is behind; `None` on a root bus. A virtual function has its physical function's.
     pub parent: Option<Bdf>,
     /// Behind an Intel VMD, the VMD's endpoint, whose requester ID all DMA carries.
@@ -161,7 +161,7 @@ fn function(bdf: Bdf, path: &Path) -> io::Result<SysfsFunction> {
     // The entry itself is a link, …/pci0000:00/0000:00:01.0/0000:01:00.0: the folder above is the bridge.
     let home = fs::read_link(path).ok();
     Ok(SysfsFunction {
-        config: ConfigDump { bdf, bytes, at: Source::FILE.at(0) },
+        config: ListedFunction::new(bdf, bytes),
         parent: home.as_deref().and_then(Path::parent).and_then(last_name).and_then(|name| name.parse().ok()),
         real_dma: home.as_deref().and_then(host_of_domain),
         physical: target("physfn").as_deref().and_then(last_name).and_then(|name| name.parse().ok()),

@@ -48,6 +48,17 @@ fn has_wide_acs(function: &Function) -> bool {
         && quirk::acs(function).any(|row| row.effect == AcsEffect::IntelSunrisePoint)
 }
 
+impl Acs {
+    /// The control register of ports whose registers are 32 bits wide. Where it was not read, what Linux sets in it
+    /// (`pci_quirk_enable_intel_spt_pch_acs`).
+    fn wide_control(&self) -> AcsFlags {
+        self.next_dword.map_or(self.capability & AcsFlags::ISOLATED, |next| {
+            let [low, high, ..] = next.to_le_bytes();
+            AcsFlags(u16::from_le_bytes([low, high]))
+        })
+    }
+}
+
 impl Function {
     /// The function as Linux leaves it when it asks for ACS, which it does where it uses an IOMMU (linux drivers/pci/pci.c
     /// `pci_enable_acs`): of what the function can do, SV, RR, CR and UF are on, and the rest is as it was. Translation
@@ -73,9 +84,10 @@ impl Function {
         if let Fact::Present(acs) = &mut self.acs {
             let set = acs.capability & usable;
             match (on, wide) {
-                (true, true) => acs.next_dword |= u32::from(set.0),
+                // What was not read is taken as Linux sets it.
+                (true, true) => acs.next_dword = acs.next_dword.map(|on| on | u32::from(set.0)),
                 (true, false) => acs.control = acs.control | set,
-                (false, true) => acs.next_dword = 0,
+                (false, true) => acs.next_dword = Some(0),
                 (false, false) => acs.control = AcsFlags::NONE,
             }
         }
@@ -85,8 +97,7 @@ impl Function {
     /// The ACS bits that are switched on; `None` where it has none, or they were not read.
     pub fn acs_in_force(&self) -> Option<AcsFlags> {
         let acs = self.acs.present()?;
-        let [low, high, ..] = acs.next_dword.to_le_bytes();
-        Some(if has_wide_acs(self) { AcsFlags(u16::from_le_bytes([low, high])) } else { acs.control })
+        Some(if has_wide_acs(self) { acs.wide_control() } else { acs.control })
     }
 
     /// The ACS bits that it can be switched to and that isolation lacks.
@@ -252,9 +263,9 @@ fn specific(
         }
         AcsEffect::IntelPch => root_port.then(|| around.intel_pch && as_root_port()),
         AcsEffect::IntelSunrisePoint => {
-            let Acs { capability, next_dword, .. } = *function.acs.present().filter(|_| root_port)?;
-            let tested = wanted & (capability | AcsFlags::EC);
-            Some(u32::from(tested.0) & !next_dword == 0)
+            let acs = *function.acs.present().filter(|_| root_port)?;
+            let tested = wanted & (acs.capability | AcsFlags::EC);
+            Some((tested & !acs.wide_control()).is_empty())
         }
         AcsEffect::PortsIfListed(ranges) => {
             (root_port || function.is(PortType::DownstreamPort)).then(|| listed(ranges) && as_root_port())

@@ -132,7 +132,7 @@ impl Space<'_> {
         Some(Acs {
             capability: AcsFlags(self.word(at.checked_add(4)?)?),
             control: AcsFlags(self.word(at.checked_add(6)?)?),
-            next_dword: self.dword(at.checked_add(8)?).unwrap_or_default(),
+            next_dword: self.dword(at.checked_add(8)?),
         })
     }
 

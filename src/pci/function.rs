@@ -26,6 +26,14 @@ impl<T> Fact<T> {
         }
     }
 
+    /// This fact, or another source's where this one is unknown.
+    pub(crate) fn or(self, other: Self) -> Self {
+        match self {
+            Fact::Unknown => other,
+            Fact::Present(_) | Fact::Absent => self,
+        }
+    }
+
     /// Whether the bytes that would tell were not read.
     pub fn is_unknown(&self) -> bool {
         matches!(self, Fact::Unknown)
@@ -155,8 +163,9 @@ pub struct Acs {
     pub capability: AcsFlags,
     /// What is switched on.
     pub control: AcsFlags,
-    /// The 32 bits after the two registers: where Intel's Sunrise Point ports keep their control bits.
-    pub next_dword: u32,
+    /// The 32 bits after the two registers: where Intel's Sunrise Point ports keep their control bits. `None` where they were not read:
+    /// `lspci -vv` does not print them.
+    pub next_dword: Option<u32>,
 }
 
 /// Bits of the ACS capability and control registers (PCIe 6.0 §7.7.11).

@@ -129,7 +129,7 @@ fn owner(line: &str) -> Option<&str> {
 
 /// Types of parameters that bytes, text or files come in by.
 const TAKEN: [&str; 8] =
-    ["[u8]", "Vec<u8>", "str", "String", "Path", "*const c_void", "*const c_char", "ConfigDumps"];
+    ["[u8]", "Vec<u8>", "str", "String", "Path", "*const c_void", "*const c_char", "Listing"];
 
 /// `Owner::function` for every public function that takes bytes or text, methods too, and `Owner::from_str` for what text is
 /// parsed into.

@@ -183,11 +183,16 @@ fn nothing_that_a_verb_needs_is_no_answer() {
         assert_eq!(code, 2, "{words}: {said}");
         assert!(said.contains(lacks), "{words}: {said}");
     }
-    // Functions without their config space, as lspci -nn prints them.
+    // Names only, as lspci -nn prints them: what is not in them is said.
     let output = fed("groups -", b"00:00.0 Host bridge [0600]: Example [1b36:0008]\n01:00.0 Ethernet\n");
     let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("names only of all functions") && said.contains("lspci -nnvvv"), "{said}");
+    // Addresses only.
+    let output = fed("groups -", b"01:00.0 Ethernet\n");
+    let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
-    assert!(said.contains("standard input:1 (0000:00:00.0): "), "{said}");
+    assert!(said.contains("standard input:1 (0000:01:00.0): "), "{said}");
 }
 
 #[test]

@@ -1,6 +1,4 @@
-//! What holds tables: the header gate, concatenations, acpidump text; and MCFG.
-
-use std::fmt::Write;
+//! What holds tables: the header gate, concatenations; and MCFG.
 
 use fwspec::acpi::container::{self, Tables};
 use fwspec::acpi::iort::{Builder, Iort};
@@ -21,18 +19,6 @@ fn sdt(signature: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = [&signature[..], &length.to_le_bytes(), &[1, 0], &[b'x'; 26], body].concat();
     bytes[9] = bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)).wrapping_neg();
     bytes
-}
-
-/// A block as `acpidump` prints it.
-fn dump(title: &str, bytes: &[u8]) -> String {
-    let mut text = format!("{title}\n");
-    for (row, line) in bytes.chunks(16).enumerate() {
-        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02X}")).collect();
-        let characters = line.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' });
-        writeln!(text, "    {:04X}: {:<47}  {}", row * 16, hex.join(" "), characters.collect::<String>())
-            .unwrap();
-    }
-    text + "\n"
 }
 
 fn read(file: &[u8]) -> Tables<'_> {
@@ -92,59 +78,6 @@ fn what_is_no_table_is_refused() {
     for file in [&b""[..], b"\xd0\x0d\xfe\xed", b"\0\0\0\0\0\0\0\0", b"hello, world @ home\n"] {
         let error = container::tables(file).unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Unrecognised(_)), "{error}");
-    }
-}
-
-#[test]
-fn acpidump_text_holds_tables() {
-    let text = [
-        "# a comment line\n".to_string(),
-        dump("IORT @ 0x00000000FEDC0000", &table(6)),
-        dump("RSD PTR @ 0xf6cd0", b"RSD PTR \0BOCHS \0\0\0\0\0"),
-        dump("MCFG @ (nil)", &sdt(b"MCFG", &[0; 24])),
-        dump("IORT @ 0x0000000000000000", &table(5)),
-    ]
-    .concat();
-    for text in [text.clone(), text.replace('\n', "\r\n"), text.trim_end().to_string()] {
-        let found = read(text.as_bytes());
-        assert_eq!(found.skipped, []);
-        assert_eq!(names(&found), ["IORT", "MCFG", "IORT#1"]);
-        assert_eq!(&*found.tables[0].bytes, &table(6)[..]);
-        assert_eq!(&*found.tables[2].bytes, &table(5)[..]);
-    }
-}
-
-#[test]
-fn characters_that_look_like_hexadecimal_are_no_bytes() {
-    let text = "ABCD @ 0x0\n    0000: 41 42 43 44 26 00 00 00 01 00 41 41 41 41 41 41  AB CD EF\n    \
-                0010: 42 42 42 42 42 42 42 42 00 00 00 00 43 43 43 43  41 42 43 44 45 46\n    \
-                0020: 00 00 00 00 20 20                                  41\n";
-    let found = read(text.as_bytes());
-    assert_eq!(found.skipped, []);
-    assert_eq!(found.tables[0].bytes.len(), 0x26);
-}
-
-#[test]
-fn a_broken_block_costs_one_table() {
-    let good = dump("IORT @ 0x0", &table(6));
-    let gap: Vec<&str> =
-        good.lines().enumerate().filter(|(row, _)| *row != 2).map(|(_, line)| line).collect();
-    let line = good.replacen(": ", ":-", 1);
-    let short: Vec<&str> = good.lines().take(4).collect();
-    for (broken, wanted) in [
-        (gap.join("\n") + "\n\n", ErrorKind::DumpGap { offset: 0x20, have: 0x10 }),
-        (line, ErrorKind::DumpLine),
-        (
-            short.join("\n") + "\n\n",
-            ErrorKind::Truncated { need: u32::try_from(table(6).len()).unwrap(), have: 48 },
-        ),
-    ] {
-        let text = broken + &dump("IORT @ 0x0", &table(5));
-        let found = read(text.as_bytes());
-        let kinds: Vec<_> = found.skipped.iter().map(|error| error.kind).collect();
-        assert_eq!(kinds, [wanted]);
-        assert_eq!(names(&found), ["IORT"]);
-        assert_eq!(&*found.tables[0].bytes, &table(5)[..]);
     }
 }
 

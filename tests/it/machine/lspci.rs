@@ -5,9 +5,9 @@ use crate::support::outside::shared;
 use std::fmt::Write;
 use std::fs;
 
+use fwspec::Bdf;
 use fwspec::machine::lspci;
-use fwspec::machine::{ConfigDump, ConfigDumps};
-use fwspec::{Bdf, ErrorKind};
+use fwspec::machine::{ListedFunction, Listing, TextErrorKind};
 
 /// The lines of config space that `lspci` prints for these bytes.
 fn lines(bytes: &[u8]) -> String {
@@ -39,21 +39,21 @@ fn bdf(text: &str) -> Bdf {
 }
 
 /// The one function in the text, and nothing skipped.
-fn only(text: &str) -> ConfigDump {
-    let ConfigDumps { mut functions, skipped } = lspci::parse(text.as_bytes()).unwrap();
+fn only(text: &str) -> ListedFunction {
+    let Listing { mut functions, skipped } = lspci::parse(text.as_bytes()).unwrap();
     assert_eq!(skipped, []);
     assert_eq!(functions.len(), 1);
     functions.remove(0)
 }
 
 /// The error that costs the first of two functions, and where it is; the second function must be there.
-fn first_is_skipped(first: &str) -> (ErrorKind, u32) {
+fn first_is_skipped(first: &str) -> (TextErrorKind, u32) {
     let text = format!("{first}\n{}", function("01:00.0", &config(64)));
     let dumps = lspci::parse(text.as_bytes()).unwrap();
     let found: Vec<Bdf> = dumps.functions.iter().map(|dump| dump.bdf).collect();
     assert_eq!(found, [bdf("01:00.0")]);
     assert_eq!(dumps.skipped.len(), 1, "{:?}", dumps.skipped);
-    (dumps.skipped[0].kind, dumps.skipped[0].at.offset)
+    (dumps.skipped[0].kind, dumps.skipped[0].place.unwrap().offset)
 }
 
 #[test]
@@ -125,13 +125,13 @@ fn a_last_line_that_is_cut_ends_what_is_known() {
 fn a_line_missing_below_0x100_costs_the_function() {
     let text = format!("00:00.0 A\n{}30: ff\n", lines(&config(32)));
     let at = u32::try_from(text.find("30: ").unwrap()).unwrap();
-    assert_eq!(first_is_skipped(&text), (ErrorKind::ConfigOffset { next: 0x20, found: 0x30 }, at));
+    assert_eq!(first_is_skipped(&text), (TextErrorKind::ConfigOffset { next: 0x20, found: 0x30 }, at));
 }
 
 #[test]
 fn a_line_that_stands_twice_costs_the_function() {
     let text = format!("00:00.0 A\n{}10: 00\n", lines(&config(32)));
-    assert_eq!(first_is_skipped(&text).0, ErrorKind::ConfigOffset { next: 0x20, found: 0x10 });
+    assert_eq!(first_is_skipped(&text).0, TextErrorKind::ConfigOffset { next: 0x20, found: 0x10 });
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn digits_that_are_none_cost_the_function() {
     {
         assert_eq!(
             first_is_skipped(&format!("00:00.0 A\n{line}\n")).0,
-            ErrorKind::ConfigDigits(found),
+            TextErrorKind::ConfigDigits(found),
             "{line}"
         );
     }
@@ -149,50 +149,59 @@ fn digits_that_are_none_cost_the_function() {
 
 #[test]
 fn bytes_past_config_space_cost_the_function() {
-    let text = format!("00:00.0 A\n{} 00\n", lines(&config(4096)).trim_end());
-    assert_eq!(first_is_skipped(&text).0, ErrorKind::ConfigEnd);
     let text = format!("00:00.0 A\n{}1000: 00\n", lines(&config(4096)));
-    assert_eq!(first_is_skipped(&text).0, ErrorKind::ConfigEnd);
+    assert_eq!(first_is_skipped(&text).0, TextErrorKind::ConfigEnd);
 }
 
 #[test]
 fn an_address_past_the_end_of_the_bus_costs_the_function() {
     assert_eq!(
         first_is_skipped(&function("00:20.0", &config(64))),
-        (ErrorKind::PciAddress { device: 0x20, function: 0 }, 0)
+        (TextErrorKind::PciAddress { device: 0x20, function: 0 }, 0)
     );
     assert_eq!(
         first_is_skipped(&function("00:1f.8", &config(64))).0,
-        ErrorKind::PciAddress { device: 0x1f, function: 8 }
+        TextErrorKind::PciAddress { device: 0x1f, function: 8 }
     );
 }
 
 #[test]
 fn a_function_without_bytes_is_reported() {
-    assert_eq!(first_is_skipped("00:00.0 Host bridge\n"), (ErrorKind::NoConfigBytes, 0));
+    assert_eq!(first_is_skipped("00:00.0 Host bridge\n"), (TextErrorKind::NoFacts, 0));
 }
 
 #[test]
 fn bytes_without_a_function_are_reported_once() {
-    assert_eq!(first_is_skipped(&lines(&config(64))), (ErrorKind::StrayBytes, 0));
+    assert_eq!(first_is_skipped(&lines(&config(64))), (TextErrorKind::StrayBytes, 0));
 }
 
 #[test]
 fn the_first_of_two_listings_counts() {
     let text = function("00:00.0", &config(64)) + &function("0000:00:00.0", &config(16));
+    assert_eq!(only(&text).bytes.len(), 64);
+    let text = function("00:00.0", &config(64)) + &function("0000:00:00.0", &config(32)[1..]);
     let dumps = lspci::parse(text.as_bytes()).unwrap();
     assert_eq!(dumps.functions.len(), 1);
     assert_eq!(dumps.functions[0].bytes.len(), 64);
     assert_eq!(
         dumps.skipped.iter().map(|error| error.kind).collect::<Vec<_>>(),
-        [ErrorKind::ListedTwice { first: 0 }]
+        [TextErrorKind::ListedTwice { first: 1 }]
     );
+}
+
+#[test]
+fn a_short_listing_and_a_long_one_are_one() {
+    let text = format!(
+        "$ lspci\n00:00.0 Ethernet controller: Example\n$ lspci -xxxx\n{}",
+        function("00:00.0", &config(4096))
+    );
+    assert_eq!(only(&text).bytes, config(4096));
 }
 
 #[test]
 fn text_without_any_address_is_refused() {
     for text in ["", "\n\n", "hello\n", "Slot:\t00:00.0\n"] {
-        assert_eq!(lspci::parse(text.as_bytes()).unwrap_err().kind, ErrorKind::NoFunctions, "{text:?}");
+        assert_eq!(lspci::parse(text.as_bytes()).unwrap_err().kind, TextErrorKind::NoFunctions, "{text:?}");
     }
 }
 

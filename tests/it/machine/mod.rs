@@ -2,6 +2,8 @@
 
 mod boot;
 mod decode;
+mod decoded;
+mod dumps;
 mod input;
 mod lspci;
 mod pile;

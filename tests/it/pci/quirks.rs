@@ -149,10 +149,10 @@ fn sunrise_point_ports_have_their_control_bits_in_the_next_dword() {
     for device in ids("a110-a11f a167-a16a a290-a29f a2e7-a2ee 9d10-9d1b") {
         let mut port = named(0x8086, device, PortType::RootPort);
         assert_eq!(verdict(&port, MULTIFUNCTION), (false, false), "no capability, no opinion");
-        let acs = Acs { capability: AcsFlags(0x1d), control: AcsFlags::NONE, next_dword: 0x1d };
+        let acs = Acs { capability: AcsFlags(0x1d), control: AcsFlags::NONE, next_dword: Some(0x1d) };
         port.acs = Fact::Present(acs);
         assert_eq!(verdict(&port, MULTIFUNCTION), (true, true), "{device:04x}");
-        port.acs = Fact::Present(Acs { next_dword: 0, control: AcsFlags::ISOLATED, ..acs });
+        port.acs = Fact::Present(Acs { next_dword: Some(0), control: AcsFlags::ISOLATED, ..acs });
         assert_eq!(verdict(&port, MULTIFUNCTION), (false, true), "{device:04x}");
     }
 }
@@ -174,8 +174,11 @@ fn zhaoxin_ports_that_are_not_listed_do_not_isolate() {
             assert_eq!(verdict(&named(0x1d17, device, port), MULTIFUNCTION), (true, true));
         }
         let mut other = named(0x1d17, 0x0720, port);
-        other.acs =
-            Fact::Present(Acs { capability: AcsFlags::ISOLATED, control: AcsFlags::ISOLATED, next_dword: 0 });
+        other.acs = Fact::Present(Acs {
+            capability: AcsFlags::ISOLATED,
+            control: AcsFlags::ISOLATED,
+            next_dword: Some(0),
+        });
         assert_eq!(verdict(&other, MULTIFUNCTION), (false, true), "whatever its bits say");
     }
     assert_eq!(verdict(&named(0x1d17, 0x0710, PortType::Endpoint), MULTIFUNCTION), (false, false));
@@ -211,7 +214,8 @@ fn idt_switches_need_no_source_validation() {
     for device in [0x80b5, 0x8090] {
         let mut port = named(0x111d, device, PortType::DownstreamPort);
         let without = AcsFlags::RR | AcsFlags::CR | AcsFlags::UF;
-        port.acs = Fact::Present(Acs { capability: AcsFlags::ISOLATED, control: without, next_dword: 0 });
+        port.acs =
+            Fact::Present(Acs { capability: AcsFlags::ISOLATED, control: without, next_dword: Some(0) });
         assert!(acs::enabled(&port, AcsFlags::ISOLATED, MULTIFUNCTION).isolates);
         port.device = 0x80b6;
         let verdict = acs::enabled(&port, AcsFlags::ISOLATED, MULTIFUNCTION);

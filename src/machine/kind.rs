@@ -1,0 +1,83 @@
+//! What a piece of evidence can be.
+
+use core::fmt;
+
+use super::refused::Refused;
+
+/// What some bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A flattened device tree: a blob, an overlay too.
+    DeviceTree,
+    /// One ACPI table, with this signature.
+    AcpiTable([u8; 4]),
+    /// ACPI tables one behind the other; the first has this signature.
+    AcpiTables([u8; 4]),
+    /// The text of `acpidump`.
+    AcpidumpText,
+    /// The text of `lspci`, with config space in hexadecimal.
+    LspciText,
+    /// The text of `lspci` in words: `-v` and more, or names only.
+    LspciVerbose,
+    /// The log of a kernel.
+    KernelLog,
+    /// What a script or `find` prints of the kernel's IOMMU groups.
+    GroupList,
+    /// A blob in the text of `hexdump -C` or `xxd`.
+    Hexdump,
+    /// The PCI ID database (`pci.ids`).
+    PciIds,
+    /// A text that is not read, and what to type instead.
+    Refused(Refused),
+    /// The functions that a running Linux shows in `/sys`, and what its kernel says of them.
+    Sysfs,
+    /// A folder, of which files are read.
+    Folder,
+    /// No bytes at all.
+    Empty,
+    /// Nothing that is read here.
+    Unknown,
+}
+
+impl Kind {
+    /// Whether it is a blob or a text that firmware is read from.
+    pub fn is_firmware(self) -> bool {
+        matches!(
+            self,
+            Kind::DeviceTree | Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText | Kind::Hexdump
+        )
+    }
+
+    /// Whether it lists PCI functions, or the groups that a kernel has them in.
+    pub fn is_listing(self) -> bool {
+        matches!(self, Kind::LspciText | Kind::LspciVerbose | Kind::KernelLog | Kind::GroupList)
+    }
+}
+
+impl fmt::Display for Kind {
+    /// One word: `dtb`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
+    /// `empty`, `unknown`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::DeviceTree => "dtb",
+            Kind::AcpiTable(signature) => {
+                let shown = signature.iter().map(|byte| char::from(byte.to_ascii_lowercase()));
+                return shown.filter(char::is_ascii_graphic).try_for_each(|c| fmt::Write::write_char(f, c));
+            }
+            Kind::AcpiTables(_) => "acpi",
+            Kind::AcpidumpText => "acpidump",
+            Kind::LspciText => "lspci",
+            Kind::LspciVerbose => "lspci-verbose",
+            Kind::KernelLog => "log",
+            Kind::GroupList => "groups",
+            Kind::Hexdump => "hexdump",
+            Kind::PciIds => "pci.ids",
+            Kind::Refused(refused) => refused.word(),
+            Kind::Sysfs => "sysfs",
+            Kind::Folder => "folder",
+            Kind::Empty => "empty",
+            Kind::Unknown => "unknown",
+        })
+    }
+}

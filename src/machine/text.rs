@@ -1,0 +1,131 @@
+//! What cannot be read of a text, and in which line: the errors of listings, dumps and logs. Those of firmware's bytes are
+//! [`Error`](crate::Error).
+
+use core::fmt;
+
+use super::unwrap::Place;
+use crate::{Bdf, ErrorKind};
+
+/// A line of a text that cannot be read, or a text that as a whole is not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{}{kind}", At(*place, *function))]
+pub struct TextError {
+    /// What is wrong, with what was found.
+    pub kind: TextErrorKind,
+    /// The line; `None` for a text as a whole.
+    pub place: Option<Place>,
+    /// The function that the line is about.
+    pub function: Option<Bdf>,
+}
+
+impl TextError {
+    pub(super) const fn at(kind: TextErrorKind, place: Place) -> Self {
+        TextError { kind, place: Some(place), function: None }
+    }
+
+    pub(super) const fn of(self, function: Bdf) -> Self {
+        TextError { function: Some(function), ..self }
+    }
+
+    pub(super) const fn whole(kind: TextErrorKind) -> Self {
+        TextError { kind, place: None, function: None }
+    }
+}
+
+struct At(Option<Place>, Option<Bdf>);
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Some(place), Some(function)) => write!(f, "line {} ({function}): ", place.line),
+            (Some(place), None) => write!(f, "line {}: ", place.line),
+            (None, Some(function)) => write!(f, "{function}: "),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// What is wrong with a text. Each kind carries what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum TextErrorKind {
+    /// Larger than the 4 GiB that places count.
+    #[error("larger than 4 GiB")]
+    TooLarge,
+    /// A listing of functions where firmware is wanted.
+    #[error("this is lspci text, not firmware: give it to --pci, and a DTB or ACPI tables here")]
+    NotFirmware,
+    /// Firmware where a listing of functions is wanted.
+    #[error(
+        "this is firmware, not a listing of functions: give it to --firmware, and the text of lspci here"
+    )]
+    NotListing,
+
+    // -- lspci --
+    /// No line starts with a PCI address.
+    #[error("no line starts with a PCI address such as 0000:01:00.0: this is not lspci text")]
+    NoFunctions,
+    /// An address that no PCI function can have.
+    #[error("no PCI function is device {device:#x}, function {function:#x}: they end at 0x1f and 7")]
+    PciAddress {
+        /// The device number found.
+        device: u8,
+        /// The function number found.
+        function: u8,
+    },
+    /// A function whose config space is listed again, with other bytes: the first listing counts.
+    #[error(
+        "the config space of this function is in line {first} already, with other bytes: that one counts"
+    )]
+    ListedTwice {
+        /// The line of the first listing.
+        first: u32,
+    },
+    /// A function of which nothing but the address is there.
+    #[error(
+        "nothing is said of the function but its address: list the functions with lspci -nnvvv or lspci -xxxx, as root"
+    )]
+    NoFacts,
+    /// A line of config space that belongs to no function.
+    #[error("config-space bytes before any line with a PCI address")]
+    StrayBytes,
+    /// A line of config space is missing, or stands twice.
+    #[error("a line for config-space offset {found:#x} where that for {next:#x} should come")]
+    ConfigOffset {
+        /// The offset that comes next.
+        next: u32,
+        /// The offset found.
+        found: u32,
+    },
+    /// No byte.
+    #[error("\"{}\" where the two hexadecimal digits of a config-space byte should stand", .0.escape_ascii())]
+    ConfigDigits([u8; 2]),
+    /// More bytes than a config space has.
+    #[error("the bytes go on past offset 0xfff, where config space ends")]
+    ConfigEnd,
+    /// Config space whose bytes cannot be read.
+    #[error("{0}")]
+    Config(ErrorKind),
+
+    /// A PCI ID database without a vendor.
+    #[error("no vendor is in this PCI ID database")]
+    NoIds,
+
+    // -- dumps of tables --
+    /// A line inside a dump that is none of its lines.
+    #[error("not a line of a dump: an offset, and up to 16 bytes in hexadecimal")]
+    DumpLine,
+    /// A line of a dump that does not follow the one before it.
+    #[error(
+        "the line's bytes belong at offset {offset:#x}, but there are {have:#x} before it: lines are missing"
+    )]
+    DumpGap {
+        /// What the line says.
+        offset: u32,
+        /// Bytes that the lines before it gave.
+        have: u32,
+    },
+    /// The bytes of a dump are not a table.
+    #[error("the table that starts here: {0}")]
+    Table(ErrorKind),
+}

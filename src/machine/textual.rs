@@ -1,0 +1,75 @@
+//! One pass over a text about a machine: the functions that it lists, and what its kernel said.
+
+use alloc::string::ToString;
+
+use super::kind::Kind;
+use super::lspci::{Listing, Reader};
+use super::refused::{self, Refused};
+use super::unwrap::{self, Lines};
+use super::words::{Line, Words};
+
+/// What a text says.
+#[derive(Debug, Default)]
+pub(super) struct Textual {
+    pub(super) listing: Listing,
+    pub(super) words: Words,
+    /// It has addresses of a kind that is not read.
+    pub(super) refused: Option<Refused>,
+}
+
+impl Textual {
+    pub(super) fn read(text: &[u8]) -> Self {
+        let text = unwrap::as_utf8(text);
+        let mut lines = Lines::of(&text);
+        let (mut reader, mut words) = (Reader::default(), Words::default());
+        let mut refused = None;
+        while let Some((place, line)) = lines.next() {
+            // Names need not be UTF-8; what the kernel says is.
+            let Ok(line) = core::str::from_utf8(line) else {
+                reader.line(line, place);
+                continue;
+            };
+            if refused.is_none() && refused::is_path(line) {
+                refused = Some(Refused::LspciPath);
+            }
+            // What `lspci -v` says of the function above, not the title of a group.
+            if line.starts_with("IOMMU group: ") && reader.is_in_function() && !words.is_in_group() {
+                reader.line(line.as_bytes(), place);
+                continue;
+            }
+            match words.line(line) {
+                Line::Taken => {}
+                Line::Other("") if !line.is_empty() => {}
+                Line::Other(rest) => reader.line(rest.as_bytes(), place),
+            }
+        }
+        let listing = reader.finish();
+        for function in &listing.functions {
+            let group = function.told.as_ref().and_then(|told| told.group);
+            if let Some(group) = group {
+                words.listed.insert(function.bdf.to_string(), group);
+            }
+        }
+        Textual { listing, words, refused }
+    }
+
+    /// What such a text is.
+    pub(super) fn kind(&self) -> Kind {
+        let functions = &self.listing.functions;
+        let has_bytes = functions.iter().any(|function| !function.bytes.is_empty());
+        let is_decoded =
+            functions.iter().filter_map(|function| function.told.as_ref()).any(|told| !told.is_name_only());
+        match () {
+            () if has_bytes || functions.is_empty() && !self.listing.skipped.is_empty() => Kind::LspciText,
+            () if is_decoded || !functions.is_empty() && !self.words.tells_groups() => Kind::LspciVerbose,
+            () if !self.words.listed.is_empty() => Kind::GroupList,
+            () if functions.is_empty() => Kind::KernelLog,
+            () => Kind::LspciVerbose,
+        }
+    }
+
+    /// Whether nothing of use is in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.listing.functions.is_empty() && !self.words.tells_groups()
+    }
+}

@@ -1,0 +1,303 @@
+//! Listings in words: what of them is read, and that real machines come out in the groups that their kernels printed.
+
+use crate::support::outside::shared;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use fwspec::machine::{Collector, Kind, Machine, MachineError, Refused, schedule};
+use fwspec::simulate::Event;
+use fwspec::{Bdf, Dialect, Policy};
+
+fn machine(text: &[u8]) -> Machine {
+    let mut collector = Collector::new();
+    collector.add("lspci.txt", text.to_vec()).unwrap();
+    collector.finish().unwrap()
+}
+
+fn field(file: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/field").join(file)).unwrap()
+}
+
+/// The members of each group, of the functions that `of` names.
+fn partition<G: Ord>(groups: impl Iterator<Item = (Bdf, G)>) -> BTreeSet<BTreeSet<Bdf>> {
+    let mut members: BTreeMap<G, BTreeSet<Bdf>> = BTreeMap::new();
+    for (bdf, group) in groups {
+        members.entry(group).or_default().insert(bdf);
+    }
+    members.into_values().collect()
+}
+
+/// Ours, of all functions or those that pass.
+fn ours(machine: &Machine, counts: impl Fn(Bdf) -> bool) -> BTreeSet<BTreeSet<Bdf>> {
+    let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    assert_eq!(refused, []);
+    let bdf = |device: &fwspec::Device| match device.key() {
+        fwspec::DeviceKey::Pci(bdf) => Some(bdf),
+        _ => None,
+    };
+    let all = machine.devices.iter().filter_map(bdf).filter(|bdf| counts(*bdf));
+    partition(all.map(|bdf| (bdf, groups.group_of(bdf.into()).unwrap())))
+}
+
+fn kernels(machine: &Machine) -> BTreeSet<BTreeSet<Bdf>> {
+    partition(machine.kernel.groups.iter().filter_map(|(device, group)| Some((device.parse().ok()?, *group))))
+}
+
+fn show(partition: &BTreeSet<BTreeSet<Bdf>>) -> String {
+    let group =
+        |members: &BTreeSet<Bdf>| members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    partition.iter().map(group).collect::<Vec<_>>().join(" | ")
+}
+
+#[test]
+fn real_machines_have_the_groups_that_their_kernels_printed() {
+    let Some(folder) = shared("corpus/lspci-vvv") else { return };
+    let mut machines = 0;
+    let mut wrong = Vec::new();
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if !name.starts_with("machine-") {
+            continue;
+        }
+        let machine = machine(&fs::read(&path).unwrap());
+        assert_eq!(machine.unread, [], "{name}");
+        assert_eq!(machine.evidence[0].kind, Kind::LspciVerbose, "{name}");
+        let (kernels, ours) =
+            (kernels(&machine), ours(&machine, |bdf| machine.kernel.group_of(bdf).is_some()));
+        println!(
+            "{name}: {} functions, {} groups; {:?}",
+            machine.devices.len(),
+            kernels.len(),
+            machine.evidence[0].note
+        );
+        assert!(kernels.len() > 5, "{name}");
+        if kernels != ours {
+            let [kernel, we] = [kernels.difference(&ours), ours.difference(&kernels)]
+                .map(|only| show(&only.cloned().collect()));
+            wrong.push(format!("{name}\n  kernel: {kernel}\n  ours:   {we}"));
+        }
+        machines += 1;
+    }
+    assert!(machines >= 6);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn all(machine: &Machine) -> String {
+    show(&ours(machine, |_| true))
+}
+
+#[test]
+fn listings_that_people_posted_have_the_right_groups() {
+    for file in ["pci/decoded-vvv.txt", "pci/decoded-vvv-xxx.txt"] {
+        let machine = machine(&field(file));
+        assert_eq!(all(&machine), "0000:00:1c.0 | 0000:01:00.0", "{file}");
+        assert_eq!(kernels(&machine), ours(&machine, |_| true), "{file}");
+        assert_eq!(machine.names[&"01:00.0".parse().unwrap()].device, "Example card", "{file}");
+    }
+    let gpu = machine(&field("pci/gpu-powered-down.txt"));
+    assert_eq!(gpu.unread, []);
+    assert_eq!(all(&gpu), "0000:00:01.0 0000:01:00.0");
+    let facts = gpu
+        .devices
+        .iter()
+        .find(|device| device.key() == "01:00.0".parse::<Bdf>().unwrap().into())
+        .unwrap()
+        .facts();
+    assert_eq!((facts.vendor, facts.device, facts.class), (0x10de, 0x1c8d, 0x03_02_00));
+    assert_eq!(
+        all(&machine(&field("suites/cardbus.lspci"))),
+        "0000:00:1e.0 0000:02:03.0 0000:02:04.0 0000:03:00.0"
+    );
+    let mut collector = Collector::new();
+    let refused = collector.add("cardbus-vmm.lspci", field("suites/cardbus-vmm.lspci")).unwrap_err();
+    let right = MachineError::Refused { name: "cardbus-vmm.lspci".into(), refused: Refused::LspciRecords };
+    assert_eq!(refused, right);
+}
+
+/// linux before 5.2: "Adding device … to group"
+#[test]
+fn the_log_of_an_old_kernel_is_an_order_and_its_word() {
+    let mut collector = Collector::new();
+    collector.add("dump.txt", field("pci/dump.txt")).unwrap();
+    let log = field("pci/old-kernel-log.txt");
+    collector.add("dmesg.txt", log.clone()).unwrap();
+    let machine = collector.finish().unwrap();
+    assert_eq!(machine.evidence[1].kind, Kind::KernelLog);
+    assert_eq!(kernels(&machine), ours(&machine, |_| true));
+    let (groups, _) = machine.groups(Dialect::LINUX, Policy::Linux);
+    let events = schedule::parse(std::str::from_utf8(&log).unwrap(), &groups).unwrap();
+    let turn = |bdf: &str| Event::Turn { device: bdf.parse().unwrap(), scanned_late: false };
+    assert_eq!(events, [turn("00:1c.0"), turn("01:00.0")]);
+}
+
+/// A listing of a switch and of cards below it, in words.
+const SWITCH: &str = "\
+00:01.0 PCI bridge [0604]: Intel Corporation Example Root Port [8086:1901] (rev 07) (prog-if 00 [Normal decode])
+\tControl: I/O+ Mem+ BusMaster+ SpecCycle- MemWINV- VGASnoop- ParErr- Stepping- SERR- FastB2B- DisINTx+
+\tStatus: Cap+ 66MHz- UDF- FastB2B- ParErr- DEVSEL=fast >TAbort- <TAbort- <MAbort- >SERR- <PERR- INTx-
+\tIOMMU group: 1
+\tBus: primary=00, secondary=01, subordinate=03, sec-latency=0
+\tCapabilities: [88] Subsystem: Intel Corporation Device [8086:2010]
+\tCapabilities: [a0] Express (v2) Root Port (Slot+), MSI 00
+\tCapabilities: [140 v1] Access Control Services
+\t\tACSCap:\tSrcValid+ TransBlk+ ReqRedir+ CmpltRedir+ UpstreamFwd+ EgressCtrl- DirectTrans-
+\t\tACSCtl:\tSrcValid+ TransBlk- ReqRedir+ CmpltRedir+ UpstreamFwd+ EgressCtrl- DirectTrans-
+\tKernel driver in use: pcieport
+
+01:00.0 PCI bridge [0604]: Example Switch [10b5:8747] (prog-if 00 [Normal decode])
+\tControl: I/O+ Mem+
+\tStatus: Cap+ 66MHz- UDF-
+\tIOMMU group: 2
+\tBus: primary=01, secondary=02, subordinate=03, sec-latency=0
+\tCapabilities: [68] Express (v2) Upstream Port, MSI 00
+
+02:08.0 PCI bridge [0604]: Example Switch [10b5:8747] (prog-if 00 [Normal decode])
+\tControl: I/O+ Mem+
+\tStatus: Cap+ 66MHz- UDF-
+\tIOMMU group: 3
+\tBus: primary=02, secondary=03, subordinate=03, sec-latency=0
+\tCapabilities: [68] Express (v2) Downstream Port (Slot+), MSI 00
+\tCapabilities: [f24 v1] Access Control Services
+\t\tACSCap:\tSrcValid+ TransBlk+ ReqRedir+ CmpltRedir+ UpstreamFwd+ EgressCtrl+ DirectTrans+
+\t\tACSCtl:\tSrcValid+ TransBlk- ReqRedir+ CmpltRedir- UpstreamFwd+ EgressCtrl- DirectTrans-
+
+03:00.0 VGA compatible controller [0300]: NVIDIA Corporation Example [10de:1c82] (rev a1) (prog-if 00 [VGA controller])
+\tSubsystem: ASUSTeK Computer Inc. Device [1043:8613]
+\tControl: I/O+ Mem+
+\tStatus: Cap+ 66MHz- UDF-
+\tIOMMU group: 3
+\tCapabilities: [78] Express (v2) Legacy Endpoint, MSI 00
+
+03:00.1 Audio device [0403]: NVIDIA Corporation Example [10de:0fb9] (rev a1)
+\tControl: I/O+ Mem+
+\tStatus: Cap+ 66MHz- UDF-
+\tIOMMU group: 3
+\tCapabilities: [78] Express (v2) Endpoint, MSI 00
+
+04:00.0 PCI bridge [0604]: Example PCIe to PCI Bridge [1b21:1080] (rev 03) (prog-if 01 [Subtractive decode])
+\tControl: I/O+ Mem+
+\tStatus: Cap- 66MHz- UDF-
+\tBus: primary=04, secondary=05, subordinate=05, sec-latency=32
+
+05:01.0 Ethernet controller [0200]: Example [8086:1229] (rev 0d)
+\tFlags: bus master, medium devsel, latency 64, IRQ 16
+\tCapabilities: [dc] Power Management version 2
+";
+
+#[test]
+fn words_say_what_bytes_say() {
+    let machine = machine(SWITCH.as_bytes());
+    assert_eq!((&machine.unread[..], machine.evidence[0].kind), (&[][..], Kind::LspciVerbose));
+    assert_eq!(
+        all(&machine),
+        "0000:00:01.0 | 0000:01:00.0 | 0000:02:08.0 0000:03:00.0 0000:03:00.1 | 0000:04:00.0 0000:05:01.0"
+    );
+    assert_eq!(kernels(&machine), ours(&machine, |bdf| machine.kernel.group_of(bdf).is_some()));
+    let facts = |bdf: &str| {
+        machine
+            .devices
+            .iter()
+            .find(|device| device.key() == bdf.parse::<Bdf>().unwrap().into())
+            .unwrap()
+            .facts()
+    };
+    assert_eq!(facts("03:00.0").subsystem, Some(fwspec::pci::Ids { vendor: 0x1043, device: 0x8613 }));
+    assert!(facts("03:00.0").multifunction && !facts("05:01.0").multifunction);
+    assert_eq!(facts("05:01.0").pcie, fwspec::pci::Fact::Absent);
+    assert_eq!(facts("04:00.0").class, 0x06_04_01);
+}
+
+/// What text goes through on its way.
+fn around(text: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let each = |line: &dyn Fn(&str) -> String| text.lines().map(line).collect::<String>().into_bytes();
+    let units: Vec<u16> = text.encode_utf16().collect();
+    let bytes = |unit: fn(u16) -> [u8; 2]| units.iter().flat_map(|at| unit(*at)).collect::<Vec<u8>>();
+    let paged: String = text
+        .lines()
+        .enumerate()
+        .map(
+            |(at, line)| {
+                if at % 23 == 22 { format!("--More--\r        \r{line}\n") } else { format!("{line}\n") }
+            },
+        )
+        .collect();
+    let pagers: String = text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| if at % 23 == 22 { format!("--More--(5%)\n{line}\n") } else { format!("{line}\n") })
+        .collect();
+    vec![
+        ("plain", text.as_bytes().to_vec()),
+        ("CRLF", text.replace('\n', "\r\n").into_bytes()),
+        ("quoted", each(&|line| format!("> {line}\n"))),
+        ("quoted twice", each(&|line| format!(">> {line}\n"))),
+        ("quoted by two", each(&|line| format!("> > {line}\n"))),
+        ("indented", each(&|line| format!("    {line}\n"))),
+        ("indented by tabs", each(&|line| format!("\t{line}\n"))),
+        ("quoted and indented", each(&|line| format!(">     {line}\n"))),
+        ("flat", each(&|line| format!("{}\n", line.trim_start()))),
+        ("tabs gone", text.replace('\t', "        ").into_bytes()),
+        ("spaces for tabs", text.replace("  ", "\t").into_bytes()),
+        ("spaces at the end", each(&|line| format!("{line}   \n"))),
+        ("fence", format!("```\n{text}```\n").into_bytes()),
+        ("fence with a language", format!("Here it is:\n\n```text\n{text}\n```\n\nThanks!\n").into_bytes()),
+        ("HTML", format!("<pre>{text}</pre>\n").into_bytes()),
+        ("prompt", format!("root@host:~# lspci -vvv\n{text}root@host:~# exit\n").into_bytes()),
+        ("prompt of zsh", format!("% sudo lspci -nnvvv | less\n{text}").into_bytes()),
+        ("mail", format!("On Sat, 28 Nov 2026 at 12:00, A. Body <a@example.org> wrote:\n{text}\n-- \nA. Body\n+1 555 0100\n").into_bytes()),
+        ("UTF-8 with its mark", [b"\xef\xbb\xbf", text.as_bytes()].concat()),
+        ("UTF-16LE", [vec![0xff, 0xfe], bytes(u16::to_le_bytes)].concat()),
+        ("UTF-16BE", [vec![0xfe, 0xff], bytes(u16::to_be_bytes)].concat()),
+        ("UTF-16LE without its mark", bytes(u16::to_le_bytes)),
+        ("UTF-16LE with CRLF", [vec![0xff, 0xfe], text.replace('\n', "\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect()].concat()),
+        ("colours", each(&|line| format!("\x1b[0m\x1b[1;32m{line}\x1b[0m\x1b[K\n"))),
+        ("overstrike", each(&|line| match line.char_indices().nth(7) { Some((at, _)) if line.is_ascii() && !line.starts_with('\t') => { let (bold, rest) = line.split_at(at); bold.chars().map(|c| format!("{c}\x08{c}")).collect::<String>() + rest + "\n" } _ => format!("{line}\n") })),
+        ("paged", paged.into_bytes()),
+        ("paged by lines", pagers.into_bytes()),
+        ("no-break spaces", text.replace("  ", "\u{a0}\u{a0}").into_bytes()),
+        ("no line at the end", text.trim_end().as_bytes().to_vec()),
+        ("empty lines", text.replace("\n\n", "\n\n\n\n").into_bytes()),
+    ]
+}
+
+fn same_whatever_is_around(name: &str, text: &str) {
+    let plain = machine(text.as_bytes());
+    for (around, text) in around(text) {
+        let got = machine(&text);
+        assert_eq!(got.unread, plain.unread, "{name}, {around}");
+        assert_eq!(got.devices, plain.devices, "{name}, {around}");
+        assert_eq!(got.kernel, plain.kernel, "{name}, {around}");
+        assert_eq!(got.evidence[0].kind, plain.evidence[0].kind, "{name}, {around}");
+    }
+}
+
+#[test]
+fn what_is_around_a_text_changes_nothing() {
+    same_whatever_is_around("switch", SWITCH);
+    for file in [
+        "decoded-vvv.txt",
+        "decoded-vvv-xxx.txt",
+        "dump.txt",
+        "intel-pch-default.txt",
+        "gpu-powered-down.txt",
+        "old-kernel-log.txt",
+    ] {
+        same_whatever_is_around(file, &String::from_utf8(field(&format!("pci/{file}"))).unwrap());
+    }
+    for line in [
+        "IOMMU Group 1:\n\t00:01.0 PCI bridge [0604]: A [8086:1901]\n",
+        "/sys/kernel/iommu_groups/1/devices/0000:00:01.0\n",
+    ] {
+        same_whatever_is_around(line, line);
+    }
+    let Some(folder) = shared("corpus/lspci-vvv") else { return };
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("machine-") {
+            same_whatever_is_around(path.to_str().unwrap(), &fs::read_to_string(&path).unwrap());
+        }
+    }
+}

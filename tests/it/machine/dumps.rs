@@ -1,0 +1,204 @@
+//! Tables that a text spells out: `acpidump`, `iasl -d`, `hexdump -C`, `xxd`.
+
+use std::fmt::Write;
+
+use fwspec::acpi::iort::Builder;
+use fwspec::machine::{Collector, Firmware, Kind, Machine, MachineError, Refused, TextErrorKind, recognise};
+
+fn table(revision: u8) -> Vec<u8> {
+    let mut table = Builder::new(revision);
+    table.root_complex(0);
+    table.named_component(r"\_SB_.DEV0");
+    table.finish()
+}
+
+/// A table with this signature and body.
+fn sdt(signature: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(36 + body.len()).unwrap();
+    let mut bytes = [&signature[..], &length.to_le_bytes(), &[1, 0], &[b'x'; 26], body].concat();
+    bytes[9] = bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)).wrapping_neg();
+    bytes
+}
+
+/// A block as `acpidump` prints it.
+fn dump(title: &str, bytes: &[u8]) -> String {
+    let mut text = format!("{title}\n");
+    for (row, line) in bytes.chunks(16).enumerate() {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02X}")).collect();
+        let characters = line.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '.' });
+        writeln!(text, "    {:04X}: {:<47}  {}", row * 16, hex.join(" "), characters.collect::<String>())
+            .unwrap();
+    }
+    text + "\n"
+}
+
+fn open(text: &str) -> Result<Machine, MachineError> {
+    let mut collector = Collector::new();
+    collector.add("dump.txt", text.as_bytes().to_vec())?;
+    collector.finish()
+}
+
+/// What is wrong with the first text error of a machine, or with what gives none.
+fn first_error(text: &str) -> (TextErrorKind, u32) {
+    match open(text) {
+        Ok(machine) => (machine.unread[0].kind, machine.unread[0].line.unwrap().line),
+        Err(MachineError::Text { error, .. }) => (error.kind, error.place.unwrap().line),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn is_the_iort(machine: &Machine, revision: u8) {
+    let firmware = machine.firmware.as_ref().unwrap();
+    assert_eq!(firmware.iort().unwrap().revision(), revision);
+    assert_eq!(firmware.table(fwspec::Source::IORT).unwrap(), table(revision));
+}
+
+#[test]
+fn acpidump_text_holds_tables() {
+    let text = [
+        "# a comment line\n".to_string(),
+        dump("IORT @ 0x00000000FEDC0000", &table(6)),
+        dump("RSD PTR @ 0xf6cd0", b"RSD PTR \0BOCHS \0\0\0\0\0"),
+        dump("MCFG @ (nil)", &sdt(b"MCFG", &[0; 24])),
+    ]
+    .concat();
+    let quoted: String = text.lines().map(|line| format!("> {line}\n")).collect();
+    for text in [text.clone(), text.replace('\n', "\r\n"), text.trim_end().to_string(), quoted] {
+        assert_eq!(recognise(text.as_bytes()), Kind::AcpidumpText);
+        let machine = open(&text).unwrap();
+        assert_eq!(machine.unread, []);
+        is_the_iort(&machine, 6);
+        assert_eq!(machine.firmware.unwrap().platform.buses.len(), 1);
+    }
+}
+
+#[test]
+fn characters_that_look_like_hexadecimal_are_no_bytes() {
+    let table = table(6);
+    let text: String = dump("IORT @ 0x0", &table)
+        .lines()
+        .map(|line| match line.rsplit_once("  ") {
+            Some((bytes, _)) if bytes.contains(':') => format!("{bytes}  41 42 43\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    is_the_iort(&open(&text).unwrap(), 6);
+}
+
+#[test]
+fn a_broken_block_costs_one_table() {
+    let good = dump("MCFG @ 0x0", &sdt(b"MCFG", &[0; 40]));
+    let gap: Vec<&str> =
+        good.lines().enumerate().filter(|(row, _)| *row != 2).map(|(_, line)| line).collect();
+    let line = good.replacen(": ", ":-", 1);
+    let short: Vec<&str> = good.lines().take(4).collect();
+    for (broken, wanted) in [
+        (gap.join("\n") + "\n\n", (TextErrorKind::DumpGap { offset: 0x20, have: 0x10 }, 3)),
+        (line, (TextErrorKind::DumpLine, 2)),
+        (
+            short.join("\n") + "\n\n",
+            (TextErrorKind::Table(fwspec::ErrorKind::Truncated { need: 76, have: 48 }), 2),
+        ),
+    ] {
+        let text = broken.clone() + &dump("IORT @ 0x0", &table(5));
+        assert_eq!(first_error(&text), wanted);
+        is_the_iort(&open(&text).unwrap(), 5);
+        assert_eq!(first_error(&broken), wanted);
+    }
+}
+
+/// The bytes as `hexdump -C` prints them, equal lines left out.
+fn hexdump(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let rows: Vec<&[u8]> = bytes.chunks(16).collect();
+    for (row, line) in rows.iter().enumerate() {
+        if row > 0 && rows[row - 1] == *line && line.len() == 16 {
+            if row == 1 || rows[row - 2] != *line {
+                text.push_str("*\n");
+            }
+            continue;
+        }
+        let half = |half: &[u8]| half.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+        let (first, second) = line.split_at(line.len().min(8));
+        writeln!(
+            text,
+            "{:08x}  {:<23}  {:<23}  |{}|",
+            row * 16,
+            half(first),
+            half(second),
+            ".".repeat(line.len())
+        )
+        .unwrap();
+    }
+    text + &format!("{:08x}\n", bytes.len())
+}
+
+fn xxd(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for (row, line) in bytes.chunks(16).enumerate() {
+        let pairs: Vec<String> =
+            line.chunks(2).map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+        writeln!(text, "{:08x}: {:<39}  {}", row * 16, pairs.join(" "), "ab cd".get(..5).unwrap()).unwrap();
+    }
+    text
+}
+
+#[test]
+fn hexdumps_and_disassemblies_are_read_as_the_bytes() {
+    let mut padded = Builder::new(6);
+    padded.root_complex(0);
+    padded.named_component(r"\_SB_.A_NAME_THAT_IS_LONG_ENOUGH_FOR_LINES");
+    let table = table(6);
+    let listing = format!(
+        "/*\n * Intel ACPI Component Architecture\n * Disassembly of iort.bin\n */\n\n[000h 0000 004h]   Signature : \"IORT\"\n\nRaw Table Data: Length {} (0x80)\n\n{}",
+        table.len(),
+        dump("", &table)
+            .trim_start_matches('\n')
+            .lines()
+            .map(|line| format!(
+                "{}  // IORT\n",
+                line.split("   ").find(|part| part.contains(':')).unwrap_or(line)
+            ))
+            .collect::<String>()
+    );
+    for text in [hexdump(&table), xxd(&table), listing] {
+        let machine = open(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        is_the_iort(&machine, 6);
+        assert!(Firmware::open("dump", text.into_bytes()).is_ok());
+    }
+    let zeros = sdt(b"MCFG", &[0; 8 + 16 * 20]);
+    assert!(hexdump(&zeros).contains('*'));
+    assert_eq!(open(&hexdump(&zeros)).unwrap().firmware.unwrap().platform.buses.len(), 20);
+    let tree =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/firmware-samples/qemu-virt-dt/fdt.dtb")).unwrap();
+    for text in [hexdump(&tree), xxd(&tree)] {
+        assert!(open(&text).unwrap().firmware.unwrap().tree().is_some());
+    }
+}
+
+#[test]
+fn what_is_recognised_and_not_read_says_what_to_type() {
+    for (text, refused, typed) in [
+        ("0000000 4f49 5452 0080 0000 0301 4f42 4843\n0000020 2053\n", Refused::Words, "hexdump -C"),
+        ("0000000 047511 052122 000200 000000\n0000020 020123\n", Refused::Words, "hexdump -C"),
+        ("/dts-v1/;\n\n/ {\n\tmodel = \"x\";\n};\n", Refused::TreeSource, "dtc -I dts -O dtb"),
+        ("[000h 0000 004h]   Signature : \"IORT\"\n", Refused::Disassembly, "acpidump"),
+        ("Slot:\t00:1e.0\nClass:\t0604\n", Refused::LspciRecords, "lspci -nnvvv"),
+        (
+            "00:00.0 \"Host bridge\" \"Intel\" \"440FX\" -r02 \"\" \"\"\n",
+            Refused::LspciMachine,
+            "lspci -nnvvv",
+        ),
+        ("-[0000:00]-+-00.0\n           +-01.0\n", Refused::LspciTree, "lspci -nnvvv"),
+        ("00:00.0 Host bridge: A\n00:1c.0/00.0 Network controller: B\n", Refused::LspciPath, "leave out -P"),
+        (
+            "00:00.0 Host bridge: A\n00:1c.0/02:00.0 Network controller: B\n",
+            Refused::LspciPath,
+            "leave out -P",
+        ),
+    ] {
+        let error = open(text).unwrap_err();
+        assert_eq!(error, MachineError::Refused { name: "dump.txt".into(), refused });
+        assert!(error.to_string().contains(typed), "{error}");
+    }
+}
