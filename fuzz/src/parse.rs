@@ -9,7 +9,7 @@ use fwspec::acpi::rimt::{self, Rimt};
 use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
-use fwspec::lint::audit::audit;
+use fwspec::lint::{self, audit::audit};
 use fwspec::machine::{Collector, Firmware, ListedFunction, devices, lspci, recognise, tables_in};
 use fwspec::pci::Function;
 use fwspec::{
@@ -72,6 +72,12 @@ pub fn acpi_rimt(bytes: &[u8]) {
             body => show::debug(&body),
         }
     }
+    for node in table.nodes().map_while(Result::ok) {
+        show::debug(&(node.parts(), node.iommu_fault(), node.bytes().len()));
+        node.reserved_set().for_each(|field| show::debug(&field));
+    }
+    show::debug(&table.after_nodes());
+    show::debug(&lint::rimt(&table, &table.platform()));
     answer(&table.platform());
 }
 
@@ -79,13 +85,20 @@ pub fn acpi_viot(bytes: &[u8]) {
     show::debug(&Viot::parse_as(bytes, Source { index: 1, ..Source::VIOT }));
     let Ok(table) = Viot::parse(bytes) else { return };
     table.nodes().for_each(|node| show::debug(&node));
+    table.unread().for_each(|unread| show::debug(&unread));
+    show::debug(&table.after_nodes());
     let platform = table.platform();
+    show::debug(&lint::viot(&table, &platform));
     answer(&platform);
-    // Of the ranges that hold a function the last usable one gives its endpoint ID.
+    // Of the ranges that hold a function the last usable one gives its endpoint ID; an endpoint that is too short ends Linux's reading.
     let map = IdMap::build(&platform, Dialect::LINUX);
     let iommus: Vec<u32> = platform.iommus.iter().map(|iommu| iommu.origin.at.offset).collect();
     let ranges: Vec<viot::PciRange> = table
         .nodes()
+        .take_while(|node| match node {
+            Err(error) => !matches!(bytes.get(error.at.offset as usize), Some(1 | 2)),
+            Ok(_) => true,
+        })
         .filter_map(|node| match node {
             Ok((_, viot::Node::PciRange(range))) if iommus.contains(&range.output_node.into()) => Some(range),
             _ => None,
@@ -254,6 +267,7 @@ pub fn input_firmware(bytes: &[u8]) {
             show::debug(&firmware.requesters_named("/pcie@10000000"));
             show::debug(&firmware.requesters_named("\\_SB_.DEV0"));
             show::debug(&firmware.pci_function_named("/pcie@10000000/device@1,0"));
+            show::debug(&firmware.iommu_named("IORT+0x30"));
             fwspec::answer::findings(&firmware).iter().for_each(show::display);
             audited(&firmware.platform);
         }

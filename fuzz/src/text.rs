@@ -87,6 +87,7 @@ pub fn input_named(bytes: &[u8]) {
             show::debug(&tree.find(question).map(|node| (node.child(b"a"), node.property(question))));
         }
         show::debug(&firmware.pci_function_named(question));
+        show::debug(&firmware.iommu_named(question));
         ask(question, &firmware, &map);
     }
     show::debug(&firmware.places());

@@ -4,6 +4,8 @@ use alloc::vec::Vec;
 
 use crate::acpi::dmar::Dmar;
 use crate::acpi::ivrs::Ivrs;
+use crate::acpi::rimt::Rimt;
+use crate::acpi::viot::Viot;
 use crate::lint::{self, Finding};
 use crate::machine::Firmware;
 use crate::{Error, ErrorKind, Format, Platform};
@@ -57,7 +59,9 @@ fn beside(firmware: &Firmware) -> Vec<Finding> {
         let of_format = bytes.and_then(|(bytes, source)| match source.format()? {
             Format::Dmar => Some(lint::dmar(&Dmar::parse_as(bytes, source).ok()?, &part)),
             Format::Ivrs => Some(lint::ivrs(&Ivrs::parse_as(bytes, source).ok()?, &part)),
-            Format::DeviceTree | Format::Iort | Format::Rimt | Format::Viot => None,
+            Format::Rimt => Some(lint::rimt(&Rimt::parse_as(bytes, source).ok()?, &part)),
+            Format::Viot => Some(lint::viot(&Viot::parse_as(bytes, source).ok()?, &part)),
+            Format::DeviceTree | Format::Iort => None,
         });
         of_format.unwrap_or_else(|| lint::platform(&part))
     });

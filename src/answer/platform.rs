@@ -61,6 +61,9 @@ pub struct IommuRecord {
     pub kind: &'static str,
     /// Physical address of its registers.
     pub base: Option<u64>,
+    /// The PCI function that it is, where an ACPI table says it: `0000:00:01.0`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub bdf: Option<String>,
     /// Whether the firmware enables it.
     pub available: bool,
     /// How many cells a specifier has (`#iommu-cells`).
@@ -179,10 +182,10 @@ pub struct RequesterRecord {
     /// Whether its transactions may stall at a fault.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub can_stall: Option<bool>,
-    /// For buses: inputs and their StreamIDs, ascending.
+    /// For buses, and for named components whose bus gives ids: inputs and their StreamIDs, ascending.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub stream_ranges: Option<Vec<StreamRangeRecord>>,
-    /// For buses: inputs and their DeviceIDs, ascending.
+    /// For buses, and for named components whose bus gives ids: inputs and their DeviceIDs, ascending.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub device_ranges: Option<Vec<DeviceRange>>,
     /// For other requesters: the StreamIDs that Linux gives it.
@@ -531,7 +534,8 @@ impl View<'_> {
             grouping: iommu.group_rule.word(),
             own_msi: mapped.and_then(|mapped| mapped.own_msi).map(|request| self.msi_id(request)),
             usable: mapped.is_none_or(|mapped| mapped.available),
-            function: iommu.function.map(|function| function.rid),
+            function: iommu.function.map(|function| function.rid).filter(|_| iommu.address.is_none()),
+            bdf: iommu.address.map(|address| address.to_string()),
             binding: iommu.specifier(),
         }
     }
@@ -577,6 +581,9 @@ impl View<'_> {
                 record.path = Some(component.path.to_string());
                 record.streams = Some(self.own_streams(at));
                 record.devices = Some(self.own_devices(at));
+                if component.narrow_ranges().next().is_some() {
+                    self.ranges_of_component(at, room, truncated, &mut record);
+                }
             }
             RequesterKind::WireBridge(bridge) => {
                 record.kind = "wire-bridge";
@@ -637,6 +644,33 @@ impl View<'_> {
         let past = past.take(self.most.min(shown.len().saturating_add(streams.len())));
         record.past_iommus = past.map(|range| self.device_range(&range)).collect();
         record.device_ranges = Some(shown);
+    }
+
+    /// The ranges of a component that translate what its bus gives; its single mappings are ids of its own.
+    fn ranges_of_component(
+        &self,
+        at: RequesterIndex,
+        room: &mut usize,
+        truncated: &mut bool,
+        record: &mut RequesterRecord,
+    ) {
+        let of_bus = |range: &InputRange| {
+            !matches!(
+                range.output,
+                RangeOutput::Stream { constant: true, .. } | RangeOutput::Msi { constant: true, .. }
+            )
+        };
+        let last = InputIds::REQUESTER_IDS.last;
+        let mut streams = self.map.stream_ranges(at, last).filter(of_bus);
+        let shown = streams.by_ref().take(self.most).map(|range| self.stream_range(at, &range)).collect();
+        let mut devices = self.map.device_ranges(at, last).filter(of_bus);
+        let shown_devices: Vec<DeviceRange> =
+            devices.by_ref().take(self.most.min(*room)).map(|range| self.device_range(&range)).collect();
+        *room = room.saturating_sub(shown_devices.len());
+        let more = devices.take(MAX_DEVICE_RANGES).count();
+        *truncated |= more > 0 && shown_devices.len() < self.most;
+        record.left_out = streams.count().saturating_add(more);
+        (record.stream_ranges, record.device_ranges) = (Some(shown), Some(shown_devices));
     }
 
     fn stream_range(&self, at: RequesterIndex, range: &InputRange) -> StreamRangeRecord {

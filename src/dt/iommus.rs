@@ -152,6 +152,7 @@ pub(super) fn master(
         cells: Vec::with_capacity(cells),
         msi: parents(index, node, targets, skipped),
         cut_short: false,
+        past_short_node: false,
         base: None,
     };
     for entry in entries() {
@@ -177,6 +178,7 @@ pub(super) fn legacy_master(streams: &[(IommuIndex, Argument<'_>)]) -> PlatformM
         cells: Vec::with_capacity(count),
         msi: Vec::new(),
         cut_short: false,
+        past_short_node: false,
         base: None,
     };
     for (iommu, entry) in streams {

@@ -195,6 +195,7 @@ fn iommu(index: &Index<'_>, inherited: &Inherited, node: NodeId, origin: Origin)
         base: None,
         available: inherited.available(node),
         function: None,
+        address: None,
         cells: index.cell(node, Known::IommuCells),
         stream_match_mask: mask.and_then(|mask| u16::try_from(mask).ok()),
         driver: binding.map(|binding| binding.driver),

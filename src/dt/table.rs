@@ -83,6 +83,7 @@ impl<'a> Index<'a> {
             mappings: Vec::with_capacity(most),
             classic: None,
             cells: Vec::new(),
+            past_short_node: 0,
         };
         // Nothing is in it so far that kernels before 7.3 read otherwise.
         let mut plain = !value.is_empty();

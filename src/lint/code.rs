@@ -324,7 +324,7 @@ rules! {
         "A segment of the namespace path has less than four characters."
         "Linux compares byte for byte with a path whose segments are padded with underscores: it finds no device."
         seen "1,108 of 1,119 named components of 64 published Qualcomm tables (\\_SB.GPU0)"
-        help "Write \\_SB_.GPU0 for \\_SB.GPU0."
+        help "Pad each segment of this path to four characters with underscores, as \\_SB_ for \\_SB."
         see "linux iort_match_node_callback, ACPICA ACPI_FULL_PATHNAME"
     }
     ComponentNoSingle "IORT034" "component-no-single" Warn [MappingsNowhere MappingsOutside] {
@@ -440,10 +440,10 @@ rules! {
         see "DEN0049 §3.1.1.7; linux iort_rmr_desc_check_overlap"
     }
     RmrOverlap "IORT050" "rmr-overlap" Warn [RmrCount] {
-        "Two reserved memory ranges overlap."
-        "Linux warns, and maps the common part for both owners with the attributes of the later one."
+        "Two reserved memory ranges of one node overlap."
+        "Linux warns of a firmware bug, and goes on with both."
         seen ""
-        help "Describe common memory once, in a node that is mapped to all StreamIDs that need it."
+        help "Let each range of the node begin where the one before it has ended. Nodes of several devices may name the same memory."
         see "linux iort_rmr_desc_check_overlap"
     }
     RmrTableRevision "IORT051" "rmr-table-revision" Warn [] {
@@ -483,10 +483,10 @@ rules! {
     }
     SmmuModel "IORT056" "smmu-model" Error [] {
         "The model of an SMMU is a number that nobody defined."
-        "Linux does not drive an SMMUv1/v2 of an unknown model: the devices behind it are not translated."
+        "Linux does not drive an SMMUv1/v2 of an unknown model: the devices behind it are not translated. An SMMUv3 it drives all the same, without the work-arounds of a model."
         seen ""
         help "Use a model of DEN0049 table 9 (SMMUv1/v2, 0 to 5) or table 10 (SMMUv3, 0 to 2)."
-        see "linux acpi_smmu_get_data"
+        see "linux acpi_smmu_get_data, acpi_smmu_iort_probe_model"
     }
     IdentifierRepeated "IORT057" "identifier-repeated" Warn [] {
         "Several nodes have the same identifier."
@@ -544,10 +544,10 @@ rules! {
         help "Cut the file at the table's length."
         see "ACPI 6.5 §5.2.6"
     }
-    UncountedRecord "IORT065" "uncounted-record" Warn [MappingsOutside MappingsNowhere MappingsOnFields] {
-        "A node has room for another ID mapping behind those that it counts."
+    UncountedRecord "IORT065" "uncounted-record" Warn [MappingsOutside MappingsNowhere MappingsOnFields RmrCount ItsCount] {
+        "A node has room for another ID mapping behind those that it counts, and bytes there are not zero."
         "If it is meant to be a mapping, nobody reads it."
-        seen "CIX Sky1: named components with one blank record"
+        seen ""
         help "Count it, or shorten the node."
         see "DEN0049 §3.1"
     }
@@ -586,6 +586,42 @@ rules! {
         seen ""
         help "Write the GSIV of the interrupt, or a single mapping to an ITS group."
         see "DEN0049 §3.1.1.6; linux smmu_pmu_setup_irq, iort_get_id_mapping_index"
+    }
+
+    NodeRevision "IORT071" "node-revision" Warn [] {
+        "A node is of a revision, or of a type, that tables of this revision do not have."
+        "Operating systems go by the node's own revision and mostly read it; tools that compare the two refuse or misread the node."
+        seen "CIX Sky1 and QEMU, whose nodes are older than their table"
+        help "Give nodes the revisions that belong to the table's: for 5 ITS groups 1, named components and root complexes 4, SMMUv1/v2 3, SMMUv3 4 (for 6: 5), PMCG 2, RMR 3."
+        see "DEN0049 §3.1; EDK2 IortGenerator.c; linux iort.c compares none"
+    }
+    ReservedValue "IORT072" "reserved-value" Warn [] {
+        "A field has a value that the specification reserves."
+        "Systems guess: Linux takes HTTU override 3 for more than value 2, and an unknown memory attribute for memory that is not cacheable."
+        seen ""
+        help "Use one of the values that the message names."
+        see "DEN0049E.d §3.1.1.2, §3.1.1.7; linux arm_smmu_device_acpi_probe, iort_rmr_alloc"
+    }
+    IwbIndexRepeated "IORT073" "iwb-index-repeated" Error [] {
+        "Two interrupt wire bridges have one index."
+        "An interrupt number names its bridge by the index: the wires of the second are looked for at the first."
+        seen ""
+        help "Use the index that the interrupt numbers of the bridge's devices have in bits 16 to 28."
+        see "DEN0049E.g; linux iort_iwb_handle"
+    }
+    RmrSingleId "IORT074" "rmr-single-id" Info [RmrTableRevision] {
+        "An RMR node has ID mappings of one StreamID."
+        "The kernels of Linux 5.19 to 6.4 took a count of 0 for no ID, and mapped nothing: the device that relies on the memory faults there."
+        seen "most tables with RMR nodes"
+        help "Nothing: the table is right. Use a kernel with the correction."
+        see "linux 003e6b56d780 \"ACPI/IORT: Remove erroneous id_count check in iort_node_get_rmr_info()\""
+    }
+    StrayBytes "IORT075" "stray-bytes" Warn [MappingsOutside MappingsNowhere MappingsOnFields RmrCount ItsCount PathUnterminated] {
+        "Bytes of a node that neither a field of its revision nor a mapping has are not zero."
+        "Nobody reads them: the node is of another revision or layout than it says, or a count or offset is wrong."
+        seen ""
+        help "Compare the node's revision, counts and offsets with what stands there; fill padding with zeros."
+        see "DEN0049 §3.1"
     }
 
     // -- MADT and MCFG beside an IORT --
@@ -946,7 +982,7 @@ rules! {
     }
     MsiHole "MAP005" "msi-hole" Warn [MappingsNowhere MappingsOutside MsiIndexTarget ReferenceNull ReferenceDangling ReferenceType InputWraps SingleNotAllowed] {
         "StreamIDs of an SMMUv3 that devices have do not lead on to an ITS group."
-        "These devices have no MSI domain: their drivers fall back to wires or fail."
+        "These devices have no MSI domain: drivers of PCI functions fall back to wires or fail; platform devices with wires lose nothing."
         seen "CIX Sky1: the second SMMUv3 has no mapping to the ITS"
         help "Map the StreamIDs of the SMMU to DeviceIDs of the ITS group."
         see "linux iort_get_msi_domain"
@@ -958,7 +994,7 @@ rules! {
         help "Ask `fwspec lookup --dialect all` for the ids in question; mend overlaps, dangling references and counts."
         see "linux iort_id_map, FreeBSD acpi_iort.c, OpenBSD acpiiort.c"
     }
-    BusUntranslated "MAP007" "bus-untranslated" Info [MappingsNowhere MappingsOutside ReferenceNull ReferenceDangling ReferenceType HostIommus] {
+    BusUntranslated "MAP007" "bus-untranslated" Info [RimtLayout MappingsNowhere MappingsOutside ReferenceNull ReferenceDangling ReferenceType HostIommus] {
         "No function of a PCI host goes through an IOMMU, although the platform has some."
         "All of its devices reach all of memory."
         seen "most trees of Linux: hosts of which no IOMMU translates anything"
@@ -1090,10 +1126,10 @@ rules! {
     }
     ViotUnreadable "VIOT001" "viot-unreadable" Error [] {
         "A node of the VIOT cannot be read as what it should be: cut short, or of an unknown type."
-        "What the node is about has no IOMMU; a node that is too short ends Linux's reading of the table."
+        "What the node is about has no IOMMU; an endpoint's node that is too short ends Linux's reading of the table, and what comes after it has none either."
         seen ""
         help "Set the length and type of the node to what is there."
-        see "ACPI 6.5 §5.2.36; linux drivers/acpi/viot.c viot_check_bounds"
+        see "ACPI 6.5 §5.2.36; linux drivers/acpi/viot.c viot_check_bounds, viot_parse_node"
     }
     ViotOutputNode "VIOT002" "viot-output-node" Error [] {
         "The output node of an endpoint is no virtio-iommu."
@@ -1115,6 +1151,34 @@ rules! {
         seen ""
         help "Cut the ranges so that each function is in one."
         see "linux viot_parse_node, which puts each endpoint in front of its list"
+    }
+    RimtLayout "RIMT005" "rimt-layout" Error [] {
+        "A node of the RIMT is not laid out as the specification 1.0 has it: bytes that no field or mapping has are not zero, or fields hold what they cannot."
+        "What the node should say is not read: Linux finds no mapping, and the devices have no IOMMU."
+        seen "tables written after a draft of the specification, in which the fields stand at other places; a published crate still does"
+        help "Write the node as in the ratified specification: reserved and identifier after the length; segment, mapping offset and mapping count at bytes 14, 16 and 18 of a root complex."
+        see "RISC-V IO Mapping Table specification 1.0 §2; linux include/acpi/actbl2.h struct acpi_rimt_pcie_rc"
+    }
+    RimtReserved "RIMT006" "rimt-reserved" Info [RimtLayout] {
+        "A reserved field or bit of the RIMT is not zero."
+        "A later revision may give it a meaning."
+        seen ""
+        help "Clear it."
+        see "RISC-V IO Mapping Table specification 1.0 §2"
+    }
+    ViotReserved "VIOT005" "viot-reserved" Info [] {
+        "A reserved field of the VIOT is not zero."
+        "A later revision may give it a meaning."
+        seen ""
+        help "Clear it."
+        see "ACPI 6.5 §5.2.36"
+    }
+    ViotStrayBytes "VIOT006" "viot-stray-bytes" Warn [] {
+        "Bytes behind the fields of a VIOT node, or behind the last node, are not zero."
+        "Nobody reads them: a type, a length or the number of nodes is wrong."
+        seen ""
+        help "Set type, length and number of nodes to what is there."
+        see "ACPI 6.5 §5.2.36; linux acpi_viot_init, viot_parse_node"
     }
     // -- DMAR --
     DmarUnreadable "DMAR001" "dmar-unreadable" Error [] {

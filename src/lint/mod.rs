@@ -14,6 +14,7 @@ mod fix;
 mod groups;
 mod interval;
 mod iort;
+mod layout;
 mod msi;
 mod platform;
 mod skipped;
@@ -31,6 +32,8 @@ pub use fix::Fix;
 use crate::acpi::dmar::Dmar;
 use crate::acpi::iort::Iort;
 use crate::acpi::ivrs::Ivrs;
+use crate::acpi::rimt::Rimt;
+use crate::acpi::viot::Viot;
 use crate::dt::Tree;
 use crate::group::DeviceKey;
 use crate::{At, Error, ErrorKind, Groups, Platform, Source};
@@ -135,6 +138,11 @@ pub fn tree(tree: &Tree<'_>, platform: &Platform) -> Vec<Finding> {
 /// ```
 pub fn platform(platform: &Platform) -> Vec<Finding> {
     let mut findings = Findings::new(platform.source.unwrap_or(Source::FILE), u32::MAX);
+    facts(platform, &mut findings);
+    findings.finish()
+}
+
+fn facts(platform: &Platform, findings: &mut Findings) {
     let mut origins: Vec<u32> = platform
         .iommus
         .iter()
@@ -145,8 +153,48 @@ pub fn platform(platform: &Platform) -> Vec<Finding> {
         .map(|origin| origin.at.offset)
         .collect();
     origins.sort_unstable();
-    skipped::check(platform, |at| last_before(&origins, at), &mut findings);
-    platform::check(platform, &mut findings);
+    skipped::check(platform, |at| last_before(&origins, at), findings);
+    platform::check(platform, findings);
+}
+
+/// Everything that is to be said of a RIMT, bytes and meaning; `platform` was lowered from it.
+///
+/// ```
+/// use fwspec::acpi::rimt::Rimt;
+/// use fwspec::lint::{self, Code};
+/// let mut bytes = b"RIMT\x54\0\0\0\x01\0".to_vec();
+/// bytes.resize(36, 0);
+/// bytes.extend([1, 0, 0, 0, 48, 0, 0, 0, 0, 0, 0, 0]); // one node, at byte 48
+/// bytes.extend([1, 1, 36, 0, 2, 0, 0, 0, 0, 0, 0, 0, 16, 0, 1, 0]); // a root complex as in a draft: its mapping is at byte 16
+/// bytes.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 48, 0, 0, 0, 0, 0, 0, 0]);
+/// let rimt = Rimt::parse(&bytes)?;
+/// assert!(lint::rimt(&rimt, &rimt.platform()).iter().any(|finding| finding.code == Code::RimtLayout));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn rimt(rimt: &Rimt<'_>, platform: &Platform) -> Vec<Finding> {
+    let mut findings = Findings::new(rimt.sdt().source(), rimt.sdt().length());
+    layout::rimt(rimt, &mut findings);
+    facts(platform, &mut findings);
+    findings.finish()
+}
+
+/// Everything that is to be said of a VIOT, bytes and meaning; `platform` was lowered from it.
+///
+/// ```
+/// use fwspec::acpi::viot::Viot;
+/// use fwspec::lint::{self, Code};
+/// let mut bytes = b"VIOT\x40\0\0\0\0".to_vec();
+/// bytes.resize(36, 0);
+/// bytes.extend([1, 0, 48, 0, 0, 0, 0, 0, 0, 0, 0, 0]); // one node, at byte 48
+/// bytes.extend([3, 0, 16, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1]); // a virtio-iommu, with a reserved byte set
+/// let viot = Viot::parse(&bytes)?;
+/// assert!(lint::viot(&viot, &viot.platform()).iter().any(|finding| finding.code == Code::ViotReserved));
+/// # Ok::<(), fwspec::Error>(())
+/// ```
+pub fn viot(viot: &Viot<'_>, platform: &Platform) -> Vec<Finding> {
+    let mut findings = Findings::new(viot.sdt().source(), viot.sdt().length());
+    layout::viot(viot, &mut findings);
+    facts(platform, &mut findings);
     findings.finish()
 }
 

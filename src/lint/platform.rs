@@ -12,11 +12,11 @@ use super::companion;
 use super::interval::{Ids, Span, common, gaps, next_within, union};
 use super::msi;
 use super::streams::{self, Produced};
-use crate::map::NoStream;
+use crate::map::{NoStream, RangeOutput};
 use crate::model::{
     BusKind, HostedFunction, IdBus, IdMapping, MsiRoute, Requester, RequesterIndex, RequesterKind, Target,
 };
-use crate::{CountRule, Dialect, Format, IdMap, InputIds, Platform, RequesterId};
+use crate::{CountRule, Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, RequesterId};
 
 /// Whose reading is compared with Linux's. That FreeBSD loses the last ID of every range is no news of one table.
 const COMPARED: [Dialect; 3] =
@@ -30,7 +30,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
     beside::check(platform, findings);
     msi::holes(platform, &map, &produced, findings);
     msi::shared(platform, &map, &produced, findings);
-    stranded(platform, &produced, findings);
+    stranded(platform, &map, &produced, findings);
     let functions = platform.iommus.iter().filter_map(|iommu| iommu.function);
     let mut functions: Vec<HostedFunction> = functions.collect();
     functions.sort_unstable();
@@ -52,12 +52,17 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
                     host.check(findings);
                 }
             }
-            RequesterKind::Master(_) if map.fwspec_of(at).refused == Some(NoStream::TwoKinds) => {
+            RequesterKind::Master(_) | RequesterKind::Component(_)
+                if map.fwspec_of(at).refused == Some(NoStream::TwoKinds) =>
+            {
                 let message = format_args!(
                     "{} is wired to IOMMUs of two kinds: Linux refuses that",
                     platform.label(requester.origin)
                 );
                 findings.add(Code::SeveralKinds, node(requester), message);
+            }
+            RequesterKind::Master(_) | RequesterKind::Component(_) => {
+                several(platform, &map, at, requester, findings);
             }
             _ => {}
         }
@@ -167,13 +172,55 @@ impl Host<'_> {
     }
 }
 
+/// A record that names several instances of an SMMU driver, which looks at the first only.
+fn several(
+    platform: &Platform,
+    linux: &IdMap,
+    position: RequesterIndex,
+    requester: &Requester,
+    findings: &mut Findings,
+) {
+    let Some(record) = linux.fwspec_of(position).fwspec else { return };
+    let kind = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| iommu.kind);
+    let smmu = matches!(kind(record.iommu), Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
+    let Some(other) = record.ids.iter().find(|stream| smmu && stream.iommu != record.iommu) else { return };
+    let name = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| platform.label(iommu.origin));
+    let (Some(first), Some(second)) = (name(record.iommu), name(other.iommu)) else { return };
+    let message = format_args!(
+        "{} names {first} and {second}: Linux programs all its ids on the first",
+        platform.label(requester.origin)
+    );
+    findings.add(Code::SeveralInstances, node(requester), message);
+}
+
 pub(super) fn span(record: &IdMapping) -> Span<()> {
     Span { first: record.first, last: record.last, of: () }
 }
 
 /// RMR nodes for StreamIDs that nobody has.
-fn stranded(platform: &Platform, produced: &Produced, findings: &mut Findings) {
-    let unions: Vec<Vec<(u32, u32)>> = produced.ids.iter().map(|ids| union(ids)).collect();
+fn stranded(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
+    if platform.reserved.iter().all(|reserved| reserved.streams.is_empty()) {
+        return;
+    }
+    let spans = produced.ids.iter().map(|ids| ids.iter().map(|ids| (ids.first, ids.last)));
+    let mut spans: Vec<Vec<Span<()>>> =
+        spans.map(|ids| ids.map(|(first, last)| Span { first, last, of: () }).collect()).collect();
+    // Whatever ids the bus of a component gives, some of its devices have these.
+    for (at, requester) in RequesterIndex::number(&platform.requesters) {
+        if !matches!(requester.kind, RequesterKind::Component(_)) {
+            continue;
+        }
+        for range in map.counted_ranges(at, u32::MAX) {
+            if let RangeOutput::Stream { first: stream, constant: false, .. } = range.output
+                && let (Some(first), Some(list)) =
+                    (stream.fwspec_id(), spans.get_mut(stream.iommu.position()))
+            {
+                let last = first.saturating_add(range.last.wrapping_sub(range.first));
+                list.push(Span { first, last, of: () });
+            }
+        }
+    }
+    let unions: Vec<Vec<(u32, u32)>> = spans.iter().map(|ids| union(ids)).collect();
     for reserved in platform.reserved.iter().filter(|reserved| !reserved.streams.is_empty()) {
         let reaches = |range: &crate::model::StreamRange| {
             let ids = range.iommu.entry(&unions);

@@ -85,6 +85,19 @@ impl Produced {
                     }
                 }
                 RequesterKind::Component(component) => {
+                    if component.is_bus() {
+                        for mapping in map.stream_records(at) {
+                            let Target::Iommu(iommu) = mapping.target else { continue };
+                            if matches!(mapping.output, Output::Constant(_)) {
+                                continue;
+                            }
+                            let Some((first, last)) = outputs(mapping, mapping.last, &[]) else { continue };
+                            let record = (mapping.offset, 20);
+                            let owner =
+                                Owner { requester: at, input: Some(mapping.first), record, constant: false };
+                            produced.add(iommu, Span { first, last, of: owner });
+                        }
+                    }
                     // The streams are in the order of the mappings that say them.
                     let mut mappings = component.table.mappings.iter();
                     for stream in map.own_streams(at) {

@@ -174,6 +174,7 @@ impl IdMap {
         };
         let mut streams = Vec::with_capacity(master.streams.len());
         let counted = match self.dialect.masters {
+            _ if master.past_short_node && self.dialect.stops_at_short_node => &[],
             MasterRule::EveryEntry => master.streams.as_slice(),
             MasterRule::FirstEntry => master.streams.get(..1).unwrap_or_default(),
         };
@@ -325,6 +326,9 @@ impl Rules {
     fn reading(self, table: &IdTable) -> &[IdMapping] {
         match (self.dialect.map_cells, &table.classic) {
             (MapCells::AlwaysFour, Some(classic)) => classic,
+            _ if self.dialect.stops_at_short_node => {
+                table.mappings.get(table.past_short_node..).unwrap_or_default()
+            }
             _ => &table.mappings,
         }
     }

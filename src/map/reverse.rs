@@ -1,6 +1,6 @@
 //! Backwards: who produces this StreamID or DeviceID?
 
-use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex};
+use crate::model::{BusKind, IommuIndex, MsiControllerIndex, RequesterIndex};
 use crate::{DeviceId, InputIds, StreamId};
 
 use super::{IdMap, InputRange, RangeOutput, Stream};
@@ -37,14 +37,12 @@ impl IdMap {
         self.each_requester().flat_map(move |requester| {
             let meets = move |s: &&Stream| s.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(s.mask) == 0);
             let own = self.own_streams(requester).iter().filter(meets).map(|stream| stream.iommu);
-            let bus = self.stream_ranges(requester, InputIds::REQUESTER_IDS.last).filter_map(move |range| {
-                match range.output {
-                    RangeOutput::Stream { first, constant, .. } if self.is_bus(requester, constant) => {
-                        let ids = Counted { first: first.id?.0, constant, ignored: first.mask.into() };
-                        Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.iommu)))
-                    }
-                    _ => None,
+            let bus = self.ranges_back(requester).filter_map(move |range| match range.output {
+                RangeOutput::Stream { first, constant, .. } if self.is_bus(requester, constant) => {
+                    let ids = Counted { first: first.id?.0, constant, ignored: first.mask.into() };
+                    Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.iommu)))
                 }
+                _ => None,
             });
             let bus = bus.flatten();
             sources(requester, own, bus)
@@ -59,15 +57,16 @@ impl IdMap {
                 .iter()
                 .filter(move |own| own.id == id)
                 .map(|own| own.controller);
-            let bus = self.device_ranges(requester, InputIds::REQUESTER_IDS.last).filter_map(move |range| {
-                match range.output {
-                    RangeOutput::Msi { first, constant } if self.is_bus(requester, constant) => {
-                        let ids = Counted { first: first.id.0, constant, ignored: 0 };
-                        Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.controller)))
-                    }
-                    _ => None,
-                }
-            });
+            let bus =
+                self.device_ranges(requester, self.last_input(requester)).filter_map(
+                    move |range| match range.output {
+                        RangeOutput::Msi { first, constant } if self.is_bus(requester, constant) => {
+                            let ids = Counted { first: first.id.0, constant, ignored: 0 };
+                            Some(inputs(range, ids, id.0).map(move |inputs| (inputs, first.controller)))
+                        }
+                        _ => None,
+                    },
+                );
             let bus = bus.flatten();
             sources(requester, own, bus)
         })
@@ -93,6 +92,35 @@ impl IdMap {
             let own = iommu.own_msi.filter(|own| own.id == id)?;
             Some((at, own.controller))
         })
+    }
+
+    /// The last input that the bus of a requester can give: 16 bits on PCI, 32 elsewhere.
+    fn last_input(&self, requester: RequesterIndex) -> u32 {
+        match self.bus(requester).and_then(|bus| bus.kind) {
+            Some(BusKind::Pci { .. }) => InputIds::REQUESTER_IDS.last,
+            Some(BusKind::Other) | None => u32::MAX,
+        }
+    }
+
+    /// The StreamIDs of a requester's inputs: those of 16 bits mask by mask, the others in as many ranges as firmware has records.
+    fn ranges_back(&self, requester: RequesterIndex) -> impl Iterator<Item = InputRange> + '_ {
+        let (narrow, limit) = (InputIds::REQUESTER_IDS.last, self.last_input(requester));
+        let wide = (limit > narrow).then(|| self.counted_ranges(requester, limit)).into_iter().flatten();
+        let wide = wide.filter(move |range| range.last > narrow);
+        self.stream_ranges(requester, narrow).chain(wide.filter_map(move |range| {
+            let first = range.first.max(narrow.saturating_add(1));
+            let moved = first.saturating_sub(range.first);
+            let output = match range.output {
+                RangeOutput::Stream { first: stream, constant: false, cells: None } => {
+                    let id = stream.fwspec_id()?.wrapping_add(moved);
+                    let first = self.iommu(stream.iommu)?.stream(stream.iommu, &[id]);
+                    RangeOutput::Stream { first, constant: false, cells: None }
+                }
+                RangeOutput::Stream { cells: Some(_), .. } if moved > 0 => return None,
+                other => other,
+            };
+            Some(InputRange { first, output, ..range })
+        }))
     }
 
     /// Whether a range is one of a bus. The single mappings of a component, constant ranges, count as its own ids.

@@ -1,7 +1,7 @@
 //! IOMMUs as firmware describes them.
 
 use super::{IdMapping, Origin, RequesterIndex};
-use crate::{MsiIndexRule, RequesterId};
+use crate::{Bdf, MsiIndexRule, RequesterId};
 use alloc::vec::Vec;
 
 /// An IOMMU: an IORT SMMU node or a device-tree node with `#iommu-cells`.
@@ -17,6 +17,8 @@ pub struct Iommu {
     pub available: bool,
     /// The PCI function that the IOMMU is, where the device tree has it as a child of a PCI bus. A map of that bus leaves it out.
     pub function: Option<HostedFunction>,
+    /// The PCI function that the IOMMU is, as an ACPI table says it, whether or not a host of its segment is described.
+    pub address: Option<Bdf>,
     /// `#iommu-cells`; `None` in IORT.
     pub cells: Option<u32>,
     /// SMR mask for one-cell specifiers (`stream-match-mask` of an SMMUv1/v2 node).
@@ -285,6 +287,7 @@ impl Iommu {
             base,
             available: true,
             function: None,
+            address: None,
             cells: None,
             stream_match_mask: None,
             driver: kind.driver(),

@@ -77,6 +77,9 @@ pub struct IdTable {
     pub classic: Option<Box<[IdMapping]>>,
     /// The cells that [`Output::Cells`] points into.
     pub cells: Vec<u32>,
+    /// How many of the first entries are of VIOT nodes that come after one that is too short for its type, where some readers stop: the
+    /// last node of a VIOT is the first entry here. See [`Dialect::stops_at_short_node`](crate::Dialect::stops_at_short_node).
+    pub past_short_node: usize,
 }
 
 /// The error numbers that Linux's map look-up ends with (include/uapi/asm-generic/errno-base.h).

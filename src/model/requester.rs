@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{IdTable, IommuIndex, MsiControllerIndex, MsiIndex, Origin, RequesterIndex};
-use crate::{DeviceId, Segment};
+use super::{IdMapping, IdTable, IommuIndex, MsiControllerIndex, MsiIndex, Origin, Output, RequesterIndex};
+use crate::{DeviceId, InputIds, Segment};
 
 /// Something that sends transactions: an IORT root complex or named component, a device-tree host bridge or master.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +128,36 @@ pub struct NamedComponent {
     pub table: IdTable,
 }
 
+impl NamedComponent {
+    /// Whether its mappings translate ids that its bus gives, as those of an fsl-mc bus, and not ids of its own: one of them takes
+    /// several ids of 16 bits, which is how wide an ICID is (linux drivers/bus/fsl-mc `mc_icid`).
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::{Builder, Iort};
+    /// use fwspec::model::RequesterKind;
+    /// let mut table = Builder::new(5);
+    /// let smmu = table.smmu_v2(0x500_0000).id();
+    /// table.named_component(r"\_SB_.MCE0").maps(0x17..=0x36, 0x17, smmu);
+    /// let platform = Iort::parse(&table.finish())?.platform();
+    /// let RequesterKind::Component(component) = &platform.requesters[0].kind else { panic!() };
+    /// assert!(component.is_bus());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn is_bus(&self) -> bool {
+        self.narrow_ranges().any(|mapping| mapping.first < mapping.last)
+    }
+
+    /// Its ranges of inputs that a bus may give.
+    pub(crate) fn narrow_ranges(&self) -> impl Iterator<Item = &IdMapping> {
+        let linear = |mapping: &&IdMapping| matches!(mapping.output, Output::Linear(_));
+        self.table
+            .mappings
+            .iter()
+            .filter(linear)
+            .filter(|mapping| mapping.last <= InputIds::REQUESTER_IDS.last)
+    }
+}
+
 /// A platform device whose ids the firmware lists: a device-tree node with `iommus`, a VIOT endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformMaster {
@@ -139,6 +169,9 @@ pub struct PlatformMaster {
     pub msi: Vec<MasterMsi>,
     /// The map ended early: an entry could not be read. Linux keeps what came before.
     pub cut_short: bool,
+    /// A VIOT endpoint that comes after a node that is too short for its type, where some readers stop
+    /// ([`Dialect::stops_at_short_node`](crate::Dialect::stops_at_short_node)).
+    pub past_short_node: bool,
     /// Physical address of its registers: a VIOT endpoint is named by it, and Linux names the device of a device-tree node by it (the
     /// first `reg`, translated to the root).
     pub base: Option<u64>,

@@ -61,11 +61,11 @@ impl Picture {
         let name = requester.path.clone().unwrap_or_else(|| short(&requester.id).to_string());
         let row = Row { what: what + state, path: requester.id.clone(), ..Row::root(name) };
         match &requester.stream_ranges {
-            Some(streams) => {
+            Some(streams) if requester.own.is_empty() => {
                 let head = self.push(row);
                 self.ranges(document, requester, streams, head);
             }
-            None => self.own(document, requester, row),
+            _ => self.own(document, requester, row),
         }
     }
 

@@ -77,6 +77,9 @@ impl View<'_> {
         if let Some(mask) = iommu.stream_match_mask {
             notes.push(format!("stream-match-mask {mask:#x}"));
         }
+        if let Some(bdf) = &iommu.bdf {
+            notes.push(format!("PCI function {bdf}"));
+        }
         if let Some(function) = iommu.function {
             notes.push(format!("PCI function {function}"));
         }
@@ -111,8 +114,17 @@ impl View<'_> {
         let mut table =
             self.style.table(&["requester", "inputs", "StreamID", "IOMMU", "DeviceID", "MSI controller"]);
         for requester in &self.document.requesters {
+            let has_own = requester.streams.as_ref().is_some_and(|streams| !streams.is_empty())
+                || requester.devices.as_ref().is_some_and(|devices| !devices.is_empty());
             match (&requester.stream_ranges, &requester.device_ranges) {
-                (Some(streams), Some(devices)) => self.bus(requester, streams, devices, &mut table),
+                // A component whose bus gives ids may have ids of its own as well.
+                (Some(streams), Some(devices)) if !has_own => {
+                    self.bus(requester, Some(self.title(requester)), streams, devices, &mut table);
+                }
+                (Some(streams), Some(devices)) => {
+                    self.own(requester, &mut table);
+                    self.bus(requester, Some(String::new()), streams, devices, &mut table);
+                }
                 _ => self.own(requester, &mut table),
             }
         }
@@ -155,6 +167,7 @@ impl View<'_> {
     fn bus(
         &self,
         requester: &RequesterRecord,
+        mut title: Option<String>,
         streams: &[StreamRangeRecord],
         devices: &[DeviceRange],
         table: &mut Table,
@@ -166,7 +179,6 @@ impl View<'_> {
         let inputs = |first: u32, last: u32| {
             if first == last { show(first) } else { format!("{}{GLUE}-{GLUE}{}", show(first), show(last)) }
         };
-        let mut title = Some(self.title(requester));
         let mut row = |cells: [String; 5]| {
             table.add_row(core::iter::once(title.take().unwrap_or_default()).chain(cells));
         };

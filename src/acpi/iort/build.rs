@@ -268,18 +268,17 @@ impl Builder {
     }
 }
 
-/// The node revision that belongs to a table revision (EDK2 `IortGenerator.c`).
+/// The node revision that belongs to a table revision (EDK2 `IortGenerator.c`; for 3 QEMU `hw/arm/virt-acpi-build.c`).
 fn node_revision(table_revision: u8, node_type: u8) -> u8 {
     match (NodeType::from(node_type), table_revision) {
-        (NodeType::ItsGroup, 0..5) => 0,
+        (NodeType::ItsGroup, 0) => 0,
         (NodeType::ItsGroup, _) => 1,
-        (NodeType::NamedComponent, 0..5) => 2,
-        (NodeType::RootComplex | NodeType::SmmuV2 | NodeType::Pmcg, 0..5) => 1,
-        (NodeType::SmmuV3, 0..5) => 2,
-        (NodeType::NamedComponent | NodeType::RootComplex, _) | (NodeType::SmmuV3, 5) => 4,
+        (NodeType::NamedComponent | NodeType::SmmuV3, 0) => 2,
+        (NodeType::RootComplex | NodeType::SmmuV2 | NodeType::Pmcg, 0) | (NodeType::Rmr, 0..4) => 1,
+        (NodeType::Rmr, 4) | (NodeType::Pmcg, _) => 2,
+        (NodeType::RootComplex, 1..5) | (NodeType::SmmuV2 | NodeType::Rmr, _) => 3,
+        (NodeType::NamedComponent | NodeType::RootComplex, _) | (NodeType::SmmuV3, 1..6) => 4,
         (NodeType::SmmuV3, _) => 5,
-        (NodeType::SmmuV2 | NodeType::Rmr, _) => 3,
-        (NodeType::Pmcg, _) => 2,
         (NodeType::Iwb | NodeType::Unknown(_), _) => 0,
     }
 }

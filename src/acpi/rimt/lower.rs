@@ -91,7 +91,8 @@ impl Lowering {
         match body {
             Body::Iommu { function, base, .. } => {
                 self.functions.push(function);
-                self.platform.iommus.push(Iommu::new(Origin::acpi(Format::Rimt, at), IommuKind::RiscV, base));
+                let iommu = Iommu::new(Origin::acpi(Format::Rimt, at), IommuKind::RiscV, base);
+                self.platform.iommus.push(Iommu { address: function, ..iommu });
             }
             Body::RootComplex { segment, ats, pri, mappings } => {
                 let table = self.table(mappings);

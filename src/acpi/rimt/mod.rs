@@ -79,6 +79,13 @@ impl<'a> Rimt<'a> {
         self.node_count
     }
 
+    /// What follows the last node that the header counts; empty in a well-formed table.
+    pub fn after_nodes(&self) -> &'a [u8] {
+        let mut nodes = self.nodes();
+        while let Some(Ok(_)) = nodes.next() {}
+        nodes.0.rest()
+    }
+
     /// The nodes, in table order: as many as the header counts and the table holds.
     ///
     /// An error ends the iteration: past it nobody knows where a node starts. Fields of a node are read by [`Node::body`],

@@ -56,6 +56,10 @@ pub enum Body<'a> {
     Unknown(u8),
 }
 
+/// Reserved bits: the type of node where not any, where the field is, and which bits of the 32 from there on.
+const RESERVED: [(Option<u8>, u32, u32); 4] =
+    [(None, 4, 0xffff), (Some(0), 24, !3), (Some(1), 8, !3), (Some(1), 12, 0xffff)];
+
 /// A wired interrupt of an IOMMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wire {
@@ -205,6 +209,63 @@ impl<'a> Node<'a> {
             }
             other => Body::Unknown(other),
         })
+    }
+
+    /// All its bytes, mappings included.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Reserved fields, and fields with reserved bits, that are not zero there: offset in the node and length in bytes.
+    pub fn reserved_set(&self) -> impl Iterator<Item = (u32, u32)> + 'a {
+        let (bytes, kind) = (self.bytes, self.node_type());
+        let set = move |offset: u32, mask: u32| {
+            let field: Option<&zerocopy::little_endian::U32> = bytes::at(bytes, offset);
+            field.is_some_and(|field| field.get() & mask != 0)
+        };
+        RESERVED
+            .iter()
+            .filter(move |(of, offset, mask)| of.is_none_or(|of| of == kind) && set(*offset, *mask))
+            .map(|(_, offset, mask)| (*offset, if *mask > 0xffff { 4 } else { 2 }))
+    }
+
+    /// Offset and length of the parts of the node that mean something: its fields, and the array that they name.
+    pub fn parts(&self) -> [(u32, u32); 3] {
+        let at = |offset: u32| -> u32 {
+            let field: Option<&zerocopy::little_endian::U16> = bytes::at(self.bytes, offset);
+            field.map_or(0, |field| field.get().into())
+        };
+        let whole = bytes::saturate(self.bytes.len());
+        match self.body() {
+            Ok(Body::Iommu { wires, .. }) => {
+                [(0, 40), (at(38), bytes::saturate(wires.0.len()).saturating_mul(8)), (0, 0)]
+            }
+            Ok(Body::RootComplex { mappings, .. }) => {
+                [(0, 20), (at(16), bytes::saturate(mappings.len()).saturating_mul(20)), (0, 0)]
+            }
+            Ok(Body::PlatformDevice { path, mappings }) => {
+                let text = bytes::saturate(path.bytes().len()).saturating_add(1);
+                [(0, 12), (at(8), bytes::saturate(mappings.len()).saturating_mul(20)), (12, text)]
+            }
+            Ok(Body::Unknown(_)) | Err(_) => [(0, whole), (0, 0), (0, 0)],
+        }
+    }
+
+    /// Why the fields of an IOMMU cannot be what they are said to be; `None` for other nodes and where nothing is odd.
+    pub fn iommu_fault(&self) -> Option<&'static str> {
+        let Ok(Body::Iommu { function, hardware_id, .. }) = self.body() else { return None };
+        let raw: &raw::Iommu = self.fields().ok()?;
+        // Text, and zeros behind it.
+        let mut text = hardware_id.iter().skip_while(|byte| byte.is_ascii_graphic());
+        let is_text = text.all(|byte| *byte == 0);
+        let (count, offset) = (usize::from(raw.wire_count.get()), usize::from(raw.wire_offset.get()));
+        let end = count.saturating_mul(size_of::<raw::Wire>()).saturating_add(offset);
+        match function {
+            None if !is_text => Some("its hardware ID is not text"),
+            _ if count > 0 && offset < size_of::<raw::Iommu>() => Some("its wires stand on its own fields"),
+            _ if count > 0 && end > self.bytes.len() => Some("its wires run out of it"),
+            _ => None,
+        }
     }
 
     fn fields<T>(&self) -> Result<&'a T, Error>

@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{Node, PciRange, Viot};
+use crate::bytes::index;
 use crate::limits::{MAX_VIOT_SEGMENTS, MAX_VIOT_SPARE_MAPPINGS};
 use crate::model::{
     BusKind, Errno, HostedFunction, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
@@ -39,27 +40,38 @@ impl Viot<'_> {
             spare: usize::from(self.node_count()).saturating_mul(2).saturating_add(MAX_VIOT_SPARE_MAPPINGS),
         };
         lowering.platform.skipped.extend(self.sdt().checksum_error());
-        let mut endpoints = Vec::new();
+        let (mut endpoints, mut past_short_node) = (Vec::new(), false);
         for node in self.nodes() {
             match node {
                 Ok((at, Node::PciIommu(function))) => lowering.iommu(at, Some(function), None),
                 Ok((at, Node::MmioIommu(base))) => lowering.iommu(at, None, Some(base)),
                 Ok((at, Node::Unknown(number))) => lowering.skip(ErrorKind::NodeType(number), at),
-                Ok(endpoint) => endpoints.push(endpoint),
-                Err(error) => lowering.platform.skipped.push(error),
+                Ok((at, endpoint)) => endpoints.push((at, endpoint, past_short_node)),
+                Err(error) => {
+                    // An IOMMU is looked at when an endpoint names it (linux `viot_get_iommu`).
+                    past_short_node |= self.is_endpoint(error.at);
+                    lowering.platform.skipped.push(error);
+                }
             }
         }
         // The last range counts, and the first mapping of a table answers.
-        for (at, node) in endpoints.into_iter().rev() {
+        for (at, node, past_short_node) in endpoints.into_iter().rev() {
             match node {
-                Node::PciRange(range) => lowering.range(at, &range),
+                Node::PciRange(range) => lowering.range(at, &range, past_short_node),
                 Node::MmioEndpoint { endpoint, base, output_node } => {
-                    lowering.master(at, endpoint, base, output_node);
+                    let streams = lowering.target(output_node, at).map(|(iommu, _)| (iommu, endpoint));
+                    lowering.master(at, streams, base, past_short_node);
                 }
                 _ => {}
             }
         }
         lowering.finish()
+    }
+
+    /// Whether the node there is of a type whose fields say what an endpoint is.
+    fn is_endpoint(&self, at: At) -> bool {
+        let node_type = self.sdt().bytes().get(index(at.offset));
+        matches!(node_type, Some(1 | 2))
     }
 }
 
@@ -67,8 +79,8 @@ struct Lowering {
     platform: Platform,
     /// Offset of each IOMMU in the table, ascending, and the PCI function that it is.
     places: Vec<(u32, Option<Bdf>)>,
-    /// The host of each segment: its place, and its mappings.
-    hosts: BTreeMap<u16, (At, Vec<IdMapping>)>,
+    /// The host of each segment: its place, its mappings, and how many of them come after a node that is too short.
+    hosts: BTreeMap<u16, (At, Vec<IdMapping>, usize)>,
     /// Mappings that may still be made.
     spare: usize,
 }
@@ -80,7 +92,8 @@ impl Lowering {
 
     fn iommu(&mut self, at: At, function: Option<Bdf>, base: Option<u64>) {
         self.places.push((at.offset, function));
-        self.platform.iommus.push(Iommu::new(Origin::acpi(Format::Viot, at), IommuKind::Virtio, base));
+        let iommu = Iommu::new(Origin::acpi(Format::Viot, at), IommuKind::Virtio, base);
+        self.platform.iommus.push(Iommu { address: function, ..iommu });
     }
 
     /// The IOMMU whose node starts there, and the function that it is.
@@ -93,7 +106,7 @@ impl Lowering {
         Some((IommuIndex::at(place.ok()?), function))
     }
 
-    fn range(&mut self, at: At, range: &PciRange) {
+    fn range(&mut self, at: At, range: &PciRange, past_short_node: bool) {
         let PciRange { segment_start, segment_end, first, last, .. } = *range;
         if last < first || segment_end < segment_start {
             let kind = ErrorKind::EndpointRange { segment_start, segment_end, first, last };
@@ -114,7 +127,7 @@ impl Lowering {
                 target: Target::Iommu(iommu),
                 offset: at.offset,
             };
-            let (place, mappings) = self.hosts.entry(segment).or_insert_with(|| (at, Vec::new()));
+            let (place, mappings, past) = self.hosts.entry(segment).or_insert_with(|| (at, Vec::new(), 0));
             *place = at;
             if let Some(own) =
                 function.filter(|own| range.endpoint_of(*own).is_some() && *own == bdf(own.rid))
@@ -123,16 +136,20 @@ impl Lowering {
             }
             let endpoint = range.endpoint_of(bdf(first)).unwrap_or_default();
             mappings.push(mapping(first.0, last.0, Output::Linear(endpoint)));
+            if past_short_node {
+                *past = mappings.len();
+            }
         }
     }
 
-    fn master(&mut self, at: At, endpoint: u32, base: u64, output_node: u16) {
-        let Some((iommu, _)) = self.target(output_node, at) else { return };
+    fn master(&mut self, at: At, stream: Option<(IommuIndex, u32)>, base: u64, past_short_node: bool) {
+        let Some((iommu, endpoint)) = stream else { return };
         let master = PlatformMaster {
             streams: alloc::vec![Specifier { iommu, index: 0, count: 1, offset: at.offset }],
             cells: alloc::vec![endpoint],
             msi: Vec::new(),
             cut_short: false,
+            past_short_node,
             base: Some(base),
         };
         self.platform
@@ -144,7 +161,7 @@ impl Lowering {
         let mut platform = self.platform;
         // Back into the order of the table.
         platform.requesters.reverse();
-        for (segment, (at, mappings)) in self.hosts {
+        for (segment, (at, mappings, past_short_node)) in self.hosts {
             let segment = Segment(u32::from(segment));
             let host = RequesterIndex::at(platform.requesters.len());
             for (iommu, (_, function)) in platform.iommus.iter_mut().zip(&self.places) {
@@ -154,7 +171,7 @@ impl Lowering {
             }
             let bus = IdBus {
                 kind: BusKind::Pci { segment, assumed: false, first_bus: 0, last_bus: u8::MAX },
-                streams: Some(IdTable { mappings, ..IdTable::default() }),
+                streams: Some(IdTable { mappings, past_short_node, ..IdTable::default() }),
                 msi: MsiRoute::Absent,
                 ats: false,
                 pri: None,

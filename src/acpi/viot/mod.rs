@@ -57,6 +57,35 @@ pub enum Node {
     Unknown(u8),
 }
 
+/// Bytes of a node that mean nothing by the specification, and are not zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The node.
+    pub node: At,
+    /// The first byte that is not zero.
+    pub at: At,
+    /// Number of bytes, up to the last that is not zero.
+    pub len: u32,
+    /// It is a reserved field; otherwise it stands behind the fields.
+    pub is_reserved: bool,
+}
+
+/// How a node is laid out, as far as it has no meaning.
+struct Layout {
+    node_type: u8,
+    /// Offset and length of reserved fields.
+    reserved: [(u32, u32); 2],
+    /// Bytes of all fields.
+    length: u32,
+}
+
+const LAYOUTS: [Layout; 4] = [
+    Layout { node_type: 1, reserved: [(1, 1), (18, 6)], length: 24 },
+    Layout { node_type: 2, reserved: [(1, 1), (18, 6)], length: 24 },
+    Layout { node_type: 3, reserved: [(1, 1), (8, 8)], length: 16 },
+    Layout { node_type: 4, reserved: [(1, 1), (4, 4)], length: 16 },
+];
+
 /// PCI functions of some segments, the same requester IDs in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PciRange {
@@ -128,6 +157,38 @@ impl<'a> Viot<'a> {
     /// How many nodes the header says there are.
     pub fn node_count(&self) -> u16 {
         self.node_count
+    }
+
+    /// What follows the last node that the header counts; empty in a well-formed table.
+    pub fn after_nodes(&self) -> &'a [u8] {
+        let mut nodes = self.nodes();
+        while nodes.next().is_some() {}
+        nodes.0.rest()
+    }
+
+    /// Bytes of nodes that mean nothing and are not zero: reserved fields, and what stands behind the fields.
+    pub fn unread(&self) -> impl Iterator<Item = Unread> + 'a {
+        let Nodes(mut walk) = self.nodes();
+        let length = |rest: &[u8]| bytes::at::<raw::NodeHeader>(rest, 0).map(|header| header.length.get());
+        let nodes = core::iter::from_fn(move || walk.next(NODE_HEADER, length)).map_while(Result::ok);
+        nodes.flat_map(|(node, bytes)| {
+            let layout = LAYOUTS.iter().find(|layout| Some(&layout.node_type) == bytes.first());
+            let parts = layout.map(|layout| {
+                let reserved = layout.reserved.into_iter().map(|(offset, len)| (offset, len, true));
+                reserved.chain([(layout.length, u32::MAX, false)])
+            });
+            parts.into_iter().flatten().filter_map(move |(offset, len, is_reserved)| {
+                let rest = bytes.get(bytes::index(offset)..)?;
+                let part = rest.get(..bytes::index(len)).unwrap_or(rest);
+                let first = bytes::saturate(part.iter().position(|byte| *byte != 0)?);
+                let last = bytes::saturate(part.iter().rposition(|byte| *byte != 0)?);
+                let at = At {
+                    source: node.source,
+                    offset: node.offset.saturating_add(offset).saturating_add(first),
+                };
+                Some(Unread { node, at, len: last.saturating_sub(first).saturating_add(1), is_reserved })
+            })
+        })
     }
 
     /// The nodes and where they stand, in table order: as many as the header counts and the table holds.

@@ -96,6 +96,16 @@ pub(super) fn check(platform: &Platform, map: &IdMap, groups: Option<&Groups>, a
                     .then(|| map.stream_from(at, first).err())
                     .flatten()
             }
+            // Its children have ids, and it has no DMA.
+            RequesterKind::Component(component) if component.is_bus() => {
+                let first = component.narrow_ranges().next().map_or(0, |range| range.first);
+                let translates = |range: crate::map::InputRange| {
+                    matches!(range.output, RangeOutput::Stream { constant: false, .. })
+                };
+                (!map.counted_ranges(at, InputIds::REQUESTER_IDS.last).any(translates))
+                    .then(|| map.stream_from(at, first).err())
+                    .flatten()
+            }
             RequesterKind::Component(_) | RequesterKind::Master(_) => {
                 let outcome = map.fwspec_of(at);
                 outcome.refused.filter(|_| outcome.fwspec.is_none())

@@ -15,8 +15,8 @@ use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};
 use crate::map::RangeOutput;
 use crate::model::{
-    Admission, BusKind, HostedFunction, IdBus, Iommu, IommuIndex, IommuKind, MsiRoute, PlatformMaster,
-    Requester, RequesterIndex, RequesterKind, Target,
+    Admission, BusKind, HostedFunction, IdBus, Iommu, IommuIndex, MsiRoute, PlatformMaster, Requester,
+    RequesterIndex, RequesterKind, Target,
 };
 use crate::{Dialect, IdMap, MapCells, Platform};
 
@@ -143,7 +143,6 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
                     (specifier.iommu, (specifier.offset, length))
                 });
                 idle.wire(platform, requester, targets);
-                several(platform, &linux, position, requester, findings);
                 repeated(platform, requester, master, findings);
                 // The bus of a node comes directly before its master.
                 let host =
@@ -265,27 +264,6 @@ fn disabled_at<'a>(index: &Index<'a>, offset: u32) -> crate::dt::Place<'a> {
         next = index.parent(node);
     }
     index.place(offset)
-}
-
-/// A record that names several instances of an SMMU driver, which looks at the first only.
-fn several(
-    platform: &Platform,
-    linux: &IdMap,
-    position: RequesterIndex,
-    requester: &Requester,
-    findings: &mut Findings,
-) {
-    let Some(record) = linux.fwspec_of(position).fwspec.filter(|_| requester.available) else { return };
-    let kind = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| iommu.kind);
-    let smmu = matches!(kind(record.iommu), Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
-    let Some(other) = record.ids.iter().find(|stream| smmu && stream.iommu != record.iommu) else { return };
-    let name = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| platform.label(iommu.origin));
-    let (Some(first), Some(second)) = (name(record.iommu), name(other.iommu)) else { return };
-    let message = format_args!(
-        "{} names {first} and {second}: Linux programs all its ids on the first",
-        platform.label(requester.origin)
-    );
-    findings.add(Code::SeveralInstances, node(requester), message);
 }
 
 /// Regions to be mapped one to one for masters whose driver maps none.

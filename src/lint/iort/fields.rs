@@ -1,9 +1,9 @@
 //! The fields of one node, by its type.
 
-use super::{Nodes, field};
+use super::{Nodes, bytes_of, field};
 use crate::acpi::iort::{Body, MemoryAccess, Node, NodeType, RootComplex};
-use crate::lint::Code;
-use crate::lint::collect::Findings;
+use crate::lint::collect::{Findings, at_most};
+use crate::lint::{Code, Severity};
 
 pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
     match body {
@@ -26,8 +26,10 @@ pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, fin
         }
         Body::SmmuV3(smmu) => {
             if smmu.model > 2 {
-                let message = format_args!("no SMMUv3 is of model {}", smmu.model);
-                field(findings, Code::SmmuModel, node, (40, 4), message);
+                let message =
+                    format_args!("no SMMUv3 is of model {}: Linux drives it as a generic one", smmu.model);
+                let place = bytes_of(node, 40, 4);
+                at_most(findings.add(Code::SmmuModel, place, message), Severity::Warn);
             }
             if node.revision() < 5 && smmu.flags & 1 << 4 != 0 {
                 let message = format_args!(
@@ -35,6 +37,12 @@ pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, fin
                     node.revision()
                 );
                 field(findings, Code::FieldWithoutRevision, node, (24, 4), message);
+            }
+            if smmu.flags >> 1 & 3 == 3 {
+                let message = format_args!(
+                    "HTTU override 3 is reserved: 0 is none, 1 the access flag, 2 that and the dirty state"
+                );
+                field(findings, Code::ReservedValue, node, (24, 4), message);
             }
             reserved(node, (24, 4), "flags", smmu.flags & !0x1f, findings);
             reserved(node, (28, 4), "field at byte 28", smmu.reserved, findings);
@@ -109,6 +117,11 @@ fn root_complex(nodes: &Nodes<'_, '_>, node: &Node<'_>, root: &RootComplex, find
         }
     }
     reserved(node, (24, 4), "ATS attribute", root.ats_attribute & !7, findings);
+    if root.pasid_capabilities.is_some() {
+        let capabilities = u32::from(root.pasid_capabilities.unwrap_or(0) & !0x1f);
+        reserved(node, (33, 2), "PASID capabilities", capabilities, findings);
+        reserved(node, (35, 1), "byte before the flags", byte(35).into(), findings);
+    }
     let (Some(capabilities), Some(flags)) = (root.pasid_capabilities, root.flags) else { return };
     let width = capabilities & 0x1f;
     let fault = match (flags, width) {

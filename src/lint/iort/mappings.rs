@@ -38,7 +38,6 @@ pub(super) fn check(
         }
         return;
     }
-    uncounted(node, findings);
     let own_msi = node.own_msi(MsiIndexRule::ValidFlag);
     own(nodes, node, body, own_msi, findings);
     ranges.clear();
@@ -170,23 +169,6 @@ fn overlap(node: &Node<'_>, a: &Mapping, b: &Mapping, findings: &mut Findings) {
     );
     let finding = findings.add(code, place(b), message);
     relate(finding, place(a), format_args!("mapping {} takes {:#x} to {a_last:#x}", a.index, a.input_base));
-}
-
-/// Room for more mappings than are counted. The records of an RMR and the interrupts of an SMMUv1/v2 may stand there.
-fn uncounted(node: &Node<'_>, findings: &mut Findings) {
-    if node.mapping_count() == 0 || matches!(node.node_type(), NodeType::Rmr | NodeType::SmmuV2) {
-        return;
-    }
-    let end = node.mapping_count().saturating_mul(MAPPING).saturating_add(node.mapping_offset());
-    let room = u32::from(node.length()).saturating_sub(end);
-    if room >= MAPPING {
-        let message = format_args!(
-            "{room} bytes follow the {} ID mappings of the node: room for {} more",
-            node.mapping_count(),
-            room.checked_div(MAPPING).unwrap_or(0)
-        );
-        findings.add(Code::UncountedRecord, bytes_of(node, end, MAPPING), message);
-    }
 }
 
 /// A single mapping that translates nothing (linux `iort_id_map`) and is not the one for the node's own MSIs either.

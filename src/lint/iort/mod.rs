@@ -1,11 +1,15 @@
 //! Checks of an IORT's bytes: what the table, its nodes and its mappings say, before anybody makes sense of it together.
 
+mod cover;
 mod cycle;
 mod fields;
 mod mappings;
 mod paths;
+mod revision;
 mod rmr;
 mod table;
+
+pub(super) use cover::stray;
 
 use alloc::vec::Vec;
 
@@ -36,11 +40,13 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
         if !matches!(body, Body::Unknown(_)) {
             mappings::check(&known, node, &body, &mut ranges, findings);
             fields::check(&known, node, &body, findings);
+            cover::check(node, &body, findings);
         }
     }
     cycle::check(nodes, findings);
     paths::check(nodes, findings);
     rmr::check(iort, nodes, findings);
+    revision::check(iort, nodes, findings);
 }
 
 /// Nodes by their offset.

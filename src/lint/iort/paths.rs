@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Nodes, bytes_of, field};
+use crate::InputIds;
 use crate::acpi::iort::{Body, Node, NodeType, Path};
 use crate::bytes::saturate;
 use crate::lint::Code;
@@ -27,8 +28,10 @@ pub(super) fn check(nodes: &[Node<'_>], findings: &mut Findings) {
         if let Some(fault) = path.fault() {
             field(findings, Code::PathMalformed, node, place, format_args!("{path}: {fault}"));
         } else if !path.is_padded() {
+            let padded = padded(path);
             let message = format_args!(
-                "{path} does not have four characters in every segment: Linux finds no device of that name"
+                "{path} does not have four characters in every segment: Linux finds no device of that name, but one of {}",
+                Path::new(&padded)
             );
             field(findings, Code::PathUnpadded, node, place, message);
         }
@@ -40,7 +43,7 @@ pub(super) fn check(nodes: &[Node<'_>], findings: &mut Findings) {
     for same in paths.chunk_by(|a, b| a.0 == b.0) {
         let [(_, first), others @ ..] = same else { continue };
         for (path, other) in others {
-            let message = format_args!("{} has a node already, at {}", path.escape_ascii(), first.at());
+            let message = format_args!("{} has a node already, at {}", Path::new(path), first.at());
             let finding =
                 findings.add(Code::PathRepeated, bytes_of(other, 29, saturate(path.len())), message);
             relate(finding, bytes_of(first, 29, saturate(path.len())), format_args!("the one that is used"));
@@ -66,6 +69,15 @@ fn ids(nodes: &Nodes<'_, '_>, node: &Node<'_>, findings: &mut Findings) {
     let gives =
         |mapping: &crate::acpi::iort::Mapping| mapping.is_single() && to_smmu(mapping.output_reference);
     let Some(first) = node.mappings().next() else { return };
+    // As `NamedComponent::is_bus` of the model.
+    let of_bus = |mapping: &crate::acpi::iort::Mapping| {
+        !mapping.is_single()
+            && mapping.count_minus_one > 0
+            && mapping.input_last().is_some_and(|last| last <= InputIds::REQUESTER_IDS.last)
+    };
+    if node.mappings().any(|mapping| of_bus(&mapping)) {
+        return;
+    }
     if !node.mappings().any(|mapping| mapping.is_single()) {
         let message = format_args!(
             "none of its {} mappings is single: as a platform device it gets no StreamID",

@@ -3,11 +3,14 @@
 
 use std::fs;
 
-use fwspec::answer::{Answer, Explained, LookupResult};
+use fwspec::answer::{Answer, Explained, LookupResult, PlatformDocument};
 use fwspec::diff::{Change, Side, diff};
-use fwspec::lint::{Finding, Severity};
+use fwspec::lint::audit::audit;
+use fwspec::lint::{Code, Finding, Severity};
 use fwspec::machine::Firmware;
-use fwspec::{DeviceId, Dialect, IdMap, IommuIndex};
+use fwspec::{DeviceId, Dialect, IdMap, IommuIndex, RequesterIndex};
+
+use crate::support::write::Viot;
 
 fn bytes(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/field/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -121,4 +124,156 @@ fn an_smmus_own_device_id_may_be_the_host_bridges() {
     let message =
         "DeviceID 0x0 at IORT+0x30 has two sources: the own MSIs of IORT+0x48 and StreamID 0x0 of IORT+0x48";
     assert_eq!(one.message, message);
+}
+
+// -- buses that are not PCI --
+
+/// fsl-mc's devices have ids of their bus, 16 bits wide.
+#[test]
+fn a_component_whose_bus_gives_ids_is_no_device_without_them() {
+    let bus = firmware("iort/rmr-bus-range.bin");
+    assert_eq!(said(&bus), ["info IORT074"]);
+    assert_eq!(sources(&bus, "sid:0x4000"), ["IORT+0xc4"]);
+    let map = linux(&bus);
+    let document = PlatformDocument::new(&bus, &map);
+    let ranges = document.requesters[0].stream_ranges.as_ref().unwrap();
+    let ranges: Vec<_> = ranges.iter().map(|range| (range.first, range.last, range.output)).collect();
+    assert_eq!(ranges, [(0x17, 0x36, Some(0x17)), (0x4000, 0x4000, Some(0x4000))]);
+    assert_eq!(document.requesters[0].device_ranges.as_ref().unwrap().len(), 2);
+    assert!(!audit(&bus.platform, &map, None).has_untranslated());
+}
+
+// -- reserved memory and revisions --
+
+#[test]
+fn revisions_and_reserved_values_of_nodes_are_judged_by_those_of_the_table() {
+    let odd = firmware("iort/node-revisions.bin");
+    let all = said(&odd);
+    let revisions: Vec<_> = findings(&odd).into_iter().filter(|one| one.code == Code::NodeRevision).collect();
+    assert_eq!(
+        revisions.iter().map(|one| one.severity).collect::<Vec<_>>(),
+        [Severity::Info, Severity::Warn]
+    );
+    assert!(
+        revisions[1].message.starts_with("RMR node revision 2 was withdrawn"),
+        "{}",
+        revisions[1].message
+    );
+    let values = findings(&odd).into_iter().filter(|one| one.code == Code::ReservedValue);
+    let values: Vec<_> = values.map(|one| one.message).collect();
+    assert!(values[0].starts_with("HTTU override 3"), "{all:?}");
+    assert!(values[1].starts_with("memory access attribute 7"), "{all:?}");
+}
+
+// -- more than one IOMMU --
+
+#[test]
+fn one_component_behind_two_smmus_is_programmed_on_the_first() {
+    let two = firmware("iort/nc-two-smmus.bin");
+    let one = finding(&two, "MAP012");
+    assert_eq!(
+        one.message,
+        "IORT+0xd8 names IORT+0x30 and IORT+0x84: Linux programs all its ids on the first"
+    );
+}
+
+// -- platform tables beside an IORT --
+
+#[test]
+fn an_its_group_is_held_against_the_madt_whatever_it_has() {
+    let above_info = |firmware: &Firmware| {
+        said(firmware).into_iter().filter(|one| !one.starts_with("info")).collect::<Vec<_>>()
+    };
+    for folder in ["iort/madt-no-its", "suites/no-its"] {
+        assert_eq!(above_info(&joined(folder, ["IORT", "APIC"])), ["error IORT067"], "{folder}");
+    }
+    assert_eq!(above_info(&firmware("suites/both-in-one.bin")), ["error IORT067"]);
+    assert_eq!(said(&joined("iort/madt-gicv5", ["IORT", "APIC"])), [""; 0]);
+    for both in ["iort/madt-gicv5.bin", "kernel/gicv5.bin"] {
+        assert!(findings(&firmware(both)).iter().all(|one| one.code != Code::ItsUnknown), "{both}");
+    }
+}
+
+#[test]
+fn an_mcfg_is_held_against_the_root_complexes() {
+    let without = joined("iort/mcfg-segment-without-host", ["IORT", "MCFG"]);
+    assert_eq!(said(&without), ["warn MCFG001"]);
+    let reversed = finding(&firmware("iort/iort-then-mcfg-reversed-bus-range.bin"), "MCFG002");
+    assert_eq!(reversed.message, "buses 0x20 to 0x10: the last one is before the first");
+}
+
+// -- RIMT and VIOT --
+
+/// The layout of a draft has the fields of a root complex at other places.
+#[test]
+fn a_rimt_of_the_drafts_layout_is_not_read_to_nonsense_in_silence() {
+    for draft in ["iort/rimt-draft-layout.bin", "suites/rimt-draft.bin"] {
+        let firmware = firmware(draft);
+        let errors = findings(&firmware).into_iter().filter(|one| one.severity == Severity::Error);
+        let codes: Vec<_> = errors.map(|one| one.code).collect();
+        assert!(
+            !codes.is_empty() && codes.iter().all(|code| *code == Code::RimtLayout),
+            "{draft}: {codes:?}"
+        );
+    }
+    assert_eq!(said(&firmware("suites/rimt-right.bin")), [""; 0]);
+}
+
+/// Linux's `viot_parse_node` gives up at a PCI range or endpoint that is too short, and keeps what came before.
+#[test]
+fn linux_reads_a_viot_up_to_an_endpoint_that_is_too_short() {
+    let short = firmware("kernel/viot_short.bin");
+    let stream = |dialect, bdf: &str| {
+        IdMap::build(&short.platform, dialect).resolve(bdf.parse().unwrap()).ok().and_then(|stream| stream.id)
+    };
+    assert_eq!(stream(Dialect::LINUX, "01:00.0"), None);
+    assert_eq!(stream(Dialect::SPEC, "01:00.0").unwrap().0, 0x100);
+    let mut viot = Viot::default();
+    let iommu = viot.mmio_iommu(0x1000_0000);
+    viot.pci_range(0..=0, 0..=0xff, 0x7000, iommu);
+    viot.mmio_endpoint(8, 0x2000_0000, iommu);
+    viot.raw(4, 12);
+    viot.pci_range(0..=0, 0x100..=0x1ff, 0x100, iommu);
+    viot.raw(1, 20);
+    viot.pci_range(0..=0, 0..=0xff, 0x9000, iommu);
+    viot.mmio_endpoint(7, 0x3000_0000, iommu);
+    let firmware = Firmware::open("viot.bin", viot.bytes()).unwrap();
+    let map = linux(&firmware);
+    let stream =
+        |bdf: &str| map.resolve(bdf.parse().unwrap()).ok().and_then(|stream| stream.id).map(|id| id.0);
+    // An IOMMU that is too short is looked at only when an endpoint names it.
+    assert_eq!((stream("00:01.0"), stream("01:00.0")), (Some(0x7008), Some(0x100)));
+    let masters = RequesterIndex::number(&firmware.platform.requesters);
+    let own: Vec<usize> = masters.map(|(at, _)| map.own_streams(at).len()).collect();
+    assert_eq!(own, [1, 0, 0]);
+}
+
+#[test]
+fn a_virtio_iommu_that_is_a_function_says_which() {
+    let elsewhere = firmware("suites/viot-segment.bin");
+    let document = PlatformDocument::new(&elsewhere, &linux(&elsewhere));
+    assert_eq!(document.iommus[0].bdf.as_deref(), Some("0001:01:01.0"));
+}
+
+// -- how OpenBSD reads --
+
+#[test]
+fn openbsd_takes_a_components_first_single_mapping_and_sets_none_of_an_smmu_aside() {
+    let component = firmware("kernel/nc2.bin");
+    let ids = |firmware: &Firmware, dialect| {
+        let map = IdMap::build(&firmware.platform, dialect);
+        map.own_streams(RequesterIndex(0))
+            .iter()
+            .filter_map(|stream| stream.id)
+            .map(|id| id.0)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&component, Dialect::OPENBSD), [0x10]);
+    assert_eq!(ids(&component, Dialect::LINUX), [0x10, 0x11]);
+    let own = firmware("kernel/ownmsi.bin");
+    let msi = |dialect| {
+        let map = IdMap::build(&own.platform, dialect);
+        map.device_id_of("01:00.0".parse().unwrap()).map(|request| request.id.0)
+    };
+    assert_eq!((msi(Dialect::OPENBSD), msi(Dialect::LINUX)), (Some(0x2_0000), Some(0x100)));
 }

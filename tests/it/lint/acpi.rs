@@ -161,7 +161,7 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
             but(|t, [_, smmu, _]| done(t.named_component(r"\_SB.GPU0").single(0x10007, smmu)))
         }
         Code::ComponentNoSingle => {
-            but(|t, [_, smmu, _]| done(t.named_component(GPU).maps(0..=3, 0x10000, smmu)))
+            but(|t, [_, smmu, _]| done(t.named_component(GPU).maps(7..=7, 0x10007, smmu)))
         }
         Code::ComponentOrder => but(|t, [its, smmu, _]| {
             t.named_component(GPU).single(0x20007, its).single(0x10007, smmu);
@@ -222,6 +222,21 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
         Code::TrailingBytes => but(|t, _| done(t.trailing(&[1, 2, 3, 4, 5]))),
         Code::UncountedRecord => but(|t, [_, smmu, root]| {
             t.edit(root).mapping(0, 0, 0, smmu, 0).claim_mapping_count(1);
+        }),
+        Code::NodeRevision => but(|t, [_, smmu, _]| {
+            t.rmr().revision(2).range(0x8000_0000, 0x10000).maps(8..=9, 8, smmu);
+        }),
+        Code::ReservedValue => but(|t, [_, smmu, _]| done(t.edit(smmu).flags(3 << 1))),
+        Code::IwbIndexRepeated => with(7, |t, its, smmu| {
+            t.root_complex(0).maps(0..=0xffff, 0, smmu);
+            t.iwb(0x2f00_0000, 3, r"\_SB_.IWB0").single(0x30000, its);
+            t.iwb(0x2f10_0000, 3, r"\_SB_.IWB1").single(0x30001, its);
+        }),
+        Code::RmrSingleId => {
+            but(|t, [_, smmu, _]| done(t.rmr().range(0x8000_0000, 0x10000).maps(0..=0, 8, smmu)))
+        }
+        Code::StrayBytes => but(|t, [_, smmu, _]| {
+            t.named_component(GPU).put(40, &[0, 0, 9, 9]).single(0x10007, smmu);
         }),
         Code::TableRepeated => [healthy().0.finish(), healthy().0.finish()].concat(),
         Code::MsiIndexFlag => {

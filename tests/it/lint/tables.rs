@@ -41,6 +41,23 @@ pub fn recipe(code: Code) -> Option<(&'static str, Vec<u8>)> {
             let iommus = [rimt.iommu(0x301_0000), rimt.iommu(0x302_0000)];
             rimt.root_complex(0, 0, &[(0, 0x100, 0, iommus[0]), (0x100, 0xff00, 0, iommus[1])]);
         }
+        // As in a draft: the mappings stand where the segment does.
+        Code::RimtLayout => {
+            rimt = healthy_rimt();
+            rimt.raw_body(1, &[0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 9, 0, 0, 0]);
+        }
+        Code::RimtReserved => {
+            rimt = healthy_rimt();
+            rimt.raw_body(1, &[4, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+        }
+        Code::ViotReserved => {
+            viot = healthy_viot();
+            viot.raw_body(4, &[1, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0]);
+        }
+        Code::ViotStrayBytes => {
+            viot = healthy_viot();
+            viot.raw_body(4, &[0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 9, 9, 9, 9]);
+        }
         Code::ViotUnreadable => {
             viot = healthy_viot();
             viot.raw(1, 12);

@@ -337,6 +337,7 @@ fn master(ids: &[(u32, u32)]) -> Requester {
         cells: ids.iter().flat_map(|(id, mask)| [*id, *mask]).collect(),
         msi: Vec::new(),
         cut_short: false,
+        past_short_node: false,
         base: None,
     }))
 }

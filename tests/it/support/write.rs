@@ -63,6 +63,11 @@ impl Viot {
         self.node(number, &vec![0; length - 4]);
     }
 
+    /// A node of this type, with these bytes behind its header.
+    pub(crate) fn raw_body(&mut self, number: u8, body: &[u8]) {
+        self.node(number, body);
+    }
+
     pub(crate) fn bytes(&self) -> Vec<u8> {
         table(b"VIOT", 0, &[self.count.to_le_bytes(), 48_u16.to_le_bytes()].concat(), &self.nodes)
     }
@@ -128,6 +133,11 @@ impl Rimt {
     /// A node of this type and length, all else zero.
     pub(crate) fn raw(&mut self, number: u8, length: usize) {
         self.node(number, &vec![0; length - 8]);
+    }
+
+    /// A node of this type, with these bytes behind its header.
+    pub(crate) fn raw_body(&mut self, number: u8, body: &[u8]) {
+        self.node(number, body);
     }
 
     /// Makes the last node, a root complex, say that it has so many mappings.

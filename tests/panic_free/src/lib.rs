@@ -152,10 +152,12 @@ ways_in! {
     read_rimt: |bytes, _| {
         black_box(Rimt::parse_as(bytes, Source::RIMT).ok());
         let Ok(table) = Rimt::parse(bytes) else { return };
-        black_box((table.sdt(), table.node_count()));
+        black_box((table.sdt(), table.node_count(), table.after_nodes()));
         for node in table.nodes() {
             let Ok(node) = node else { continue };
             black_box((node.at(), node.length(), node.node_type(), node.revision(), node.id()));
+            black_box((node.bytes(), node.parts(), node.iommu_fault()));
+            node.reserved_set().for_each(|field| { black_box(field); });
             match node.body() {
                 Ok(rimt::Body::RootComplex { mappings, .. } | rimt::Body::PlatformDevice { mappings, .. }) => {
                     black_box(mappings.error());
@@ -216,7 +218,8 @@ ways_in! {
     read_viot: |bytes, id| {
         black_box(Viot::parse_as(bytes, Source::VIOT).ok());
         let Ok(table) = Viot::parse(bytes) else { return };
-        black_box((table.sdt(), table.node_count()));
+        black_box((table.sdt(), table.node_count(), table.after_nodes()));
+        table.unread().for_each(|unread| { black_box(unread); });
         for node in table.nodes() {
             if let Ok((at, viot::Node::PciRange(range))) = node {
                 black_box((at, range.endpoint_of(Bdf::new(Segment(id), 1, 2, 3))));
