@@ -8,7 +8,7 @@ use fwspec::answer::SimulateDocument;
 use fwspec::group::Policy;
 use fwspec::machine::schedule;
 use fwspec::simulate::{Algorithm, Event, World};
-use fwspec::{Bdf, Dialect, Groups};
+use fwspec::{Bdf, Dialect, Format, Groups};
 use fwspec_report::text;
 
 use super::evidence::{self, Evidence};
@@ -21,6 +21,7 @@ use super::{Failure, Outcome, complain, name, print, print_json, read, style};
     after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
 bus order. Played is what PCI makes of groups; what the drivers of IOMMUs add, as for shared StreamIDs, is not.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
 device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
+device-add-race the same, while the IOMMU registers in another thread than that of the scan: ACPI on RISC-V\n  \
 closure         groups as the closure of the ties: fwspec\n  \
 rejected        what the thread of 2020 rejected, all on top of driver-probe:\n    \
 device-links    a device link from each device to the bridge above it\n    \
@@ -34,6 +35,7 @@ remove FUNCTION...  leaves\n  \
 probe FUNCTION...   a driver is matched with each, and binds; what no line names has no driver\n  \
 fail FUNCTION...    a driver is matched with each, and its probe fails\n  \
 ready [IOMMU...]    registered: these, or all; what no line names is ready from the beginning\n  \
+walk FUNCTION...    the walk of an IOMMU that registers has come to each; at the end it comes to all (device-add-race)\n  \
 retry               deferred drivers try again; at the end they do so anyway\n  \
 FUNCTION            is given its group now: a recorded order\n\n\
 Lines of a kernel log that say `Adding to iommu group` are a recorded order, too: dmesg | grep 'Adding to iommu group'.\n\n\
@@ -45,7 +47,7 @@ fwspec simulate --pci lspci.txt --algorithm rejected --fail 000a:10:00.0"
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
-    /// Which, see below; several with commas. The first three if not said; rejected, all
+    /// Which, see below; several with commas. If not said driver-probe, device-add and closure, and by a RIMT device-add-race; rejected, all
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names_of_algorithms(), hide_possible_values = true)]
     algorithm: Vec<Algorithms>,
     /// What happens, see below; - is standard input
@@ -100,7 +102,9 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let world = World::of(&groups);
     let events = events(arguments, &groups, &world)?;
     let (mut documents, mut breaks) = (Vec::new(), false);
-    for algorithm in arguments.algorithms() {
+    let is_rimt =
+        machine.firmware.as_ref().is_some_and(|firmware| firmware.platform.format() == Some(Format::Rimt));
+    for algorithm in arguments.algorithms(is_rimt) {
         let breaking = arguments.find.then(|| world.breaking(algorithm));
         breaks |= breaking.as_ref().is_some_and(|breaking| breaking.schedule.is_some());
         let tried = breaking.as_ref().map(|breaking| breaking.tried);
@@ -148,9 +152,13 @@ fn boot(arguments: &Options, groups: &Groups, world: &World<'_>) -> Result<Vec<E
 }
 
 impl Options {
-    fn algorithms(&self) -> Vec<Algorithm> {
+    /// Those that are named; else those that no thread rejected, and that this firmware can come to.
+    fn algorithms(&self, is_rimt: bool) -> Vec<Algorithm> {
         if self.algorithm.is_empty() {
-            return Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_rejected()).collect();
+            let played = |algorithm: &Algorithm| {
+                !algorithm.is_rejected() && (is_rimt || *algorithm != Algorithm::DeviceAddRace)
+            };
+            return Algorithm::ALL.into_iter().filter(played).collect();
         }
         self.algorithm.iter().flat_map(|algorithms| algorithms.0.iter().copied()).collect()
     }

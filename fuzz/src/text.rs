@@ -56,7 +56,9 @@ pub fn input_schedule(bytes: &[u8]) {
     // Every event is played over all functions: a text of thousands says no more than one of some.
     if events.len() < 64 {
         let world = World::of(&groups);
-        for algorithm in ["driver-probe", "device-add", "closure"].into_iter().filter_map(Algorithm::by_name)
+        for algorithm in ["driver-probe", "device-add", "device-add-race", "closure"]
+            .into_iter()
+            .filter_map(Algorithm::by_name)
         {
             let play = world.play(algorithm, &events);
             show::debug(&(world.is_broken(&play), &play));

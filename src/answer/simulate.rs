@@ -31,6 +31,12 @@ pub struct SimulateDocument {
     /// For `--find`, how many schedules were tried until this one, or in vain.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub tried: Option<usize>,
+    /// Functions that an IOMMU translates and that never get a group.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub lost: Vec<String>,
+    /// The kernel functions at fault where the groups are not those of the closure, in words.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub faults: Vec<&'static str>,
     /// What the closure gives, where that is something else.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub closure: Vec<MemberList>,
@@ -67,7 +73,7 @@ pub struct ScheduleEntry {
     /// It was enumerated after its IOMMU was registered.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub late: bool,
-    /// `nothing`, `new`, `joins`, `has`, `waits`, `no-fwspec`, `untranslated`, `absent`.
+    /// `nothing`, `new`, `joins`, `has`, `waits`, `no-fwspec`, `lost`, `untranslated`, `absent`.
     pub outcome: &'static str,
     /// For `new`, `joins` and `has`, the group, in the order in which they are made.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -128,10 +134,71 @@ impl SimulateDocument {
             as_closure,
             never_probed: names(&play),
             tried,
+            lost: play.lost.iter().map(Bdf::to_string).collect(),
+            faults: if world.is_broken(&play) {
+                faults(world, groups, algorithm, &play, &late)
+            } else {
+                Vec::new()
+            },
             closure: if as_closure { Vec::new() } else { lists(&closure) },
             flaw: algorithm.flaw(),
         }
     }
+}
+
+/// The kernel functions at fault in a play that came to other groups than the closure.
+fn faults(
+    world: &World<'_>,
+    groups: &Groups,
+    algorithm: Algorithm,
+    play: &Play,
+    late: &dyn Fn(Bdf) -> bool,
+) -> Vec<&'static str> {
+    let mut faults = Vec::new();
+    let mut said = |fault| {
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    };
+    if !play.lost.is_empty() {
+        said(
+            "iommu_init_device() takes a device whose driver is being matched (really_probe()) for one that was configured, and gives it up; \
+             acpi_iommu_configure_id() reads its ids for the driver, and has no iommu_probe_device() at its end, as of_iommu_configure() has",
+        );
+    }
+    let closure = world.closure(play.groups.iter().flatten().copied());
+    let torn = |device: &Bdf| {
+        let of = |groups: &[Vec<Bdf>]| groups.iter().find(|group| group.contains(device)).cloned();
+        of(&play.groups) != of(&closure)
+    };
+    let grouped =
+        play.steps.iter().filter(|step| matches!(step.outcome, Outcome::New(_) | Outcome::Joins(_)));
+    let order: Vec<&Step> = grouped.collect();
+    for (place, step) in order.iter().enumerate() {
+        let Some(device) = step.device.filter(torn).filter(|_| matches!(step.outcome, Outcome::New(_)))
+        else {
+            continue;
+        };
+        let before = order.get(..place).unwrap_or_default();
+        let has = |other: Bdf| before.iter().any(|step| step.device == Some(other));
+        let mut above = groups.topology().bridges(device).map(|(bridge, _)| bridge);
+        if above.any(|bridge| !has(bridge) && world.closure([device, bridge]).len() == 1) {
+            said(match algorithm {
+                Algorithm::DeviceAdd | Algorithm::DeviceAddRace => {
+                    "pci_device_group() looks upward only: iommu_bus_notifier() grouped a function before bus_iommu_probe() came to \
+                     the bridges above it, which were added before the IOMMU registered"
+                }
+                _ => {
+                    "pci_device_group() looks upward only, and really_probe() gave a function its group before a bridge above it"
+                }
+            });
+        } else if late(device) || step.what == What::Add {
+            said(
+                "pci_scan_slot() marks a function multifunction after it was added, and pci_device_group() looks at it before",
+            );
+        }
+    }
+    faults
 }
 
 fn names(play: &Play) -> Vec<String> {
@@ -164,6 +231,7 @@ fn entry(step: &Step, groups: &Groups) -> ScheduleEntry {
         Outcome::Joins(group) => ("joins", Some(group), None),
         Outcome::Has(group) => ("has", Some(group), None),
         Outcome::NoFwspec => ("no-fwspec", None, None),
+        Outcome::Lost => ("lost", None, None),
         Outcome::Untranslated => ("untranslated", None, None),
         Outcome::Absent => ("absent", None, None),
         Outcome::Waits(Wait::Iommu(iommu)) => ("waits", None, Some(called(iommu))),

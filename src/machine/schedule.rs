@@ -25,7 +25,7 @@ pub struct ScheduleError {
 pub enum ScheduleErrorKind {
     /// The first word is no event.
     #[error(
-        "{0:?} is no event (add, remove, probe, fail, ready, retry) and no PCI function, as in 0000:01:00.0"
+        "{0:?} is no event (add, remove, probe, fail, ready, walk, retry) and no PCI function, as in 0000:01:00.0"
     )]
     NoEvent(String),
     /// The event needs a function.
@@ -56,6 +56,8 @@ pub enum ScheduleErrorKind {
 /// probe FUNCTION…     a driver is matched with each, and binds
 /// fail FUNCTION…      a driver is matched with each, and its probe fails
 /// ready [IOMMU…]      registered: these, or all (what no line names is ready from the beginning)
+/// walk FUNCTION…      the walk of an IOMMU that registers has come to each (device-add-race; at the end it
+///                     comes to all)
 /// retry               deferred drivers try again (at the end they do so anyway)
 /// FUNCTION            is given its group now: a recorded order
 /// ```
@@ -113,6 +115,7 @@ fn events_of(line: &str, groups: &Groups, events: &mut Vec<Event>) -> Result<(),
         "remove" => Event::Remove,
         "probe" => Event::Probe,
         "fail" => Event::Fail,
+        "walk" => Event::Walk,
         "retry" => {
             events.push(Event::Retry);
             return Ok(());

@@ -8,6 +8,10 @@ pub enum Algorithm {
     DriverProbe,
     /// The addition to the bus, or the registration of the IOMMU: Linux since v6.15.
     DeviceAdd,
+    /// `DeviceAdd` while an IOMMU registers in another thread than that which scans the buses: Linux since v6.15 by ACPI on RISC-V. Once
+    /// the IOMMU is on the list, what the scan adds is given its group at once (linux drivers/iommu/iommu.c
+    /// `iommu_bus_notifier`), and what was there before when the walk of the registration comes to it (`bus_iommu_probe`).
+    DeviceAddRace,
     /// The ties alone: groups are their closure, in whatever order devices are added. This library.
     Closure,
     /// Rejected in 2020: `DriverProbe`, with a device link from each device to the bridge above it.
@@ -24,9 +28,10 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All, in the order of the enum.
-    pub const ALL: [Algorithm; 8] = [
+    pub const ALL: [Algorithm; 9] = [
         Algorithm::DriverProbe,
         Algorithm::DeviceAdd,
+        Algorithm::DeviceAddRace,
         Algorithm::Closure,
         Algorithm::DeviceLinks,
         Algorithm::Replay,
@@ -50,6 +55,7 @@ impl Algorithm {
         match self {
             Algorithm::DriverProbe => "driver-probe",
             Algorithm::DeviceAdd => "device-add",
+            Algorithm::DeviceAddRace => "device-add-race",
             Algorithm::Closure => "closure",
             Algorithm::DeviceLinks => "device-links",
             Algorithm::Replay => "replay",
@@ -64,6 +70,9 @@ impl Algorithm {
         match self {
             Algorithm::DriverProbe => "groups made when drivers are matched (Linux before 6.15)",
             Algorithm::DeviceAdd => "groups made when devices are added (Linux since 6.15)",
+            Algorithm::DeviceAddRace => {
+                "groups made when devices are added, while their IOMMU registers in another thread (Linux since 6.15, ACPI on RISC-V)"
+            }
             Algorithm::Closure => "groups as the closure of the ties",
             Algorithm::DeviceLinks => {
                 "driver-probe, and a device link from each device to the bridge above it"
@@ -87,7 +96,9 @@ impl Algorithm {
     /// Why it was rejected; `None` for the others.
     pub fn flaw(self) -> Option<&'static str> {
         Some(match self {
-            Algorithm::DriverProbe | Algorithm::DeviceAdd | Algorithm::Closure => return None,
+            Algorithm::DriverProbe | Algorithm::DeviceAdd | Algorithm::DeviceAddRace | Algorithm::Closure => {
+                return None;
+            }
             Algorithm::DeviceLinks => {
                 "device_links_check_suppliers() defers a device until the driver of its supplier is bound: where the port's \
                  driver fails or does not exist, nothing below the port is ever probed"
@@ -114,6 +125,11 @@ impl Algorithm {
 
     /// Whether groups are made when drivers are matched.
     pub(super) fn follows_drivers(self) -> bool {
-        !matches!(self, Algorithm::DeviceAdd | Algorithm::Closure)
+        !self.follows_additions() && self != Algorithm::Closure
+    }
+
+    /// Whether groups are made when devices are added, or their IOMMU registers.
+    pub(super) fn follows_additions(self) -> bool {
+        matches!(self, Algorithm::DeviceAdd | Algorithm::DeviceAddRace)
     }
 }

@@ -28,7 +28,8 @@ impl World<'_> {
     /// Where drivers decide: they are matched with children before parents, with each device last, with one bridge failing or
     /// without a driver, with the bridges before an IOMMU is ready; then in orders shuffled at random (the same ones each time),
     /// with some drivers that fail or do not exist. Devices are always added in bus order; what differs is how far the scan has
-    /// come when an IOMMU registers, and which device is added again later. [`Algorithm::Closure`] has to stand both, and
+    /// come when an IOMMU registers, and which device is added again later; where both go on at one time
+    /// ([`Algorithm::DeviceAddRace`]), also how far each is, and which driver is being matched when the walk comes. [`Algorithm::Closure`] has to stand both, and
     /// devices in any order.
     ///
     /// ```
@@ -47,6 +48,9 @@ impl World<'_> {
     pub fn breaking(&self, algorithm: Algorithm) -> Breaking {
         let schedules: Box<dyn Iterator<Item = Vec<Event>> + '_> = match algorithm {
             Algorithm::DeviceAdd => Box::new(self.scans()),
+            Algorithm::DeviceAddRace => {
+                Box::new(self.races().chain(self.seeds().map(|seed| self.shuffled_race(seed))))
+            }
             Algorithm::Closure => Box::new(self.scans().chain(self.orders())),
             _ => Box::new(self.driver_orders().chain(self.seeds().map(|seed| self.shuffled_drivers(seed)))),
         };
@@ -85,6 +89,48 @@ impl World<'_> {
             events
         };
         scans.map(scan).chain(self.functions.iter().take(self.most()).map(|device| self.back(*device)))
+    }
+
+    /// The scan of the buses with the IOMMUs on the list after each of its steps, and the walk of the registration after the next one, or
+    /// after all; and the scan at its end, with the walk coming to a device of which the driver is being matched.
+    fn races(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
+        let steps = self.functions.len().min(self.most());
+        let scan = move |step: usize, last: bool| {
+            let mut events: Vec<Event> = self.functions.iter().copied().map(Event::Add).collect();
+            let walk_to = self.functions.get(step.saturating_sub(1)).copied().map(Event::Walk);
+            if let Some(walk) = walk_to.filter(|_| last) {
+                events.insert(step.saturating_add(1).min(events.len()), walk);
+            }
+            events.insert(step.min(events.len()), Event::Ready(None));
+            events
+        };
+        let matched = move |device: Bdf| {
+            let scanned = self.functions.iter().copied().map(Event::Add);
+            scanned.chain([Event::Ready(None), Event::Probe(device), Event::Walk(device)]).collect()
+        };
+        let scans = (0..=steps).flat_map(move |step| [(step, true), (step, false)]);
+        let scans = scans.map(move |(step, last)| scan(step, last));
+        scans.chain(self.functions.iter().take(steps).map(move |device| matched(*device)))
+    }
+
+    /// Scan and walk in steps that only `seed` decides, with some drivers that are matched.
+    fn shuffled_race(&self, seed: u64) -> Vec<Event> {
+        let mut dice = Dice::new(seed);
+        let ready = dice.below(self.functions.len().saturating_add(1));
+        let mut events = Vec::new();
+        for (step, device) in self.functions.iter().enumerate() {
+            if step == ready {
+                events.push(Event::Ready(None));
+            }
+            let before = self.functions.get(dice.below(step.max(1))).copied();
+            match (dice.below(4), before) {
+                (0, Some(before)) => events.push(Event::Walk(before)),
+                (1, Some(before)) => events.extend([Event::Probe(before), Event::Walk(before)]),
+                _ => {}
+            }
+            events.push(Event::Add(*device));
+        }
+        events
     }
 
     /// A device that leaves with all that is below it, and comes back.

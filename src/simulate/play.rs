@@ -18,6 +18,9 @@ pub struct Play {
     pub groups: Vec<Vec<Bdf>>,
     /// Functions with a driver that was matched and never got to probe them, although their IOMMU is ready.
     pub starved: Vec<Bdf>,
+    /// Functions that an IOMMU translates and that never get a group: the walk came while their driver was being matched
+    /// ([`Algorithm::DeviceAddRace`]).
+    pub lost: Vec<Bdf>,
 }
 
 /// One thing that happened.
@@ -71,6 +74,9 @@ pub enum Outcome {
     Waits(Wait),
     /// The IOMMU's driver turns it away: its firmware has not been read yet.
     NoFwspec,
+    /// It is given up: its driver is being matched, which the walk takes for a firmware that was read (linux
+    /// `iommu_init_device`).
+    Lost,
     /// No IOMMU translates it: it has no group.
     Untranslated,
     /// It is not there.
@@ -104,9 +110,11 @@ impl World<'_> {
         stage.end()
     }
 
-    /// Whether a play came to other groups than the closure, or left a device without its driver.
+    /// Whether a play came to other groups than the closure, or left a device without its driver or its group.
     pub fn is_broken(&self, play: &Play) -> bool {
-        !play.starved.is_empty() || play.groups != self.closure(play.groups.iter().flatten().copied())
+        !play.starved.is_empty()
+            || !play.lost.is_empty()
+            || play.groups != self.closure(play.groups.iter().flatten().copied())
     }
 
     /// Functions that are there from the beginning under these events, and IOMMUs that are ready.
@@ -144,7 +152,7 @@ impl World<'_> {
                 Event::Turn { device, .. } => (What::Turn, Some(device)),
                 Event::Remove(device) => (What::Remove, Some(device)),
                 Event::Ready(iommu) => (What::Ready(iommu), None),
-                Event::Probe(_) | Event::Fail(_) | Event::Retry => continue,
+                Event::Probe(_) | Event::Fail(_) | Event::Retry | Event::Walk(_) => continue,
             };
             match (what, device) {
                 (What::Add | What::Turn, Some(device)) => self.add_to(&mut groups, device),
@@ -183,6 +191,11 @@ struct Stage<'a> {
     deferred: Vec<(Bdf, bool)>,
     search: Search<'a>,
     made: usize,
+    /// What the walk of the IOMMU that registered last has come past; `None` before the first registers.
+    walked: Option<BTreeSet<Bdf>>,
+    /// The device of which the driver is being matched.
+    matching: Option<Bdf>,
+    lost: BTreeSet<Bdf>,
     play: Play,
 }
 
@@ -209,6 +222,9 @@ impl<'a> Stage<'a> {
                 absent,
             },
             made: 0,
+            walked: None,
+            matching: None,
+            lost: BTreeSet::new(),
             play: Play::default(),
         }
     }
@@ -230,12 +246,15 @@ impl<'a> Stage<'a> {
 
     /// What is there before anything happens, on IOMMUs that are ready, has its groups.
     fn begin(&mut self) {
-        if self.algorithm == Algorithm::DeviceAdd {
+        if self.algorithm.follows_additions() {
             self.walk();
         }
     }
 
     fn event(&mut self, event: Event) {
+        if !matches!(event, Event::Walk(_)) {
+            self.matching = None;
+        }
         match event {
             Event::Add(device) => self.add(device),
             Event::Remove(device) => self.remove(device),
@@ -243,17 +262,26 @@ impl<'a> Stage<'a> {
                 let fails = matches!(event, Event::Fail(_));
                 if self.algorithm.follows_drivers() {
                     self.probe(device, fails, if fails { What::Fail } else { What::Probe });
+                } else if self.walked.is_some() && self.is_there(device) {
+                    // really_probe() has set its driver, and comes to its DMA next.
+                    self.matching = Some(device);
+                    self.note(What::Probe, device, Outcome::Nothing);
                 }
             }
             Event::Ready(iommu) => {
                 let all = self.world.iommus.iter().filter(|at| iommu.is_none_or(|iommu| iommu == **at));
                 self.ready.extend(all);
                 self.note(What::Ready(iommu), None, Outcome::Nothing);
-                self.walk();
+                if self.algorithm == Algorithm::DeviceAddRace {
+                    self.walked = Some(BTreeSet::new());
+                } else {
+                    self.walk();
+                }
             }
+            Event::Walk(device) => self.walk_to(Some(device)),
             Event::Retry if self.algorithm.follows_drivers() => self.retry(),
             Event::Retry => {}
-            Event::Turn { device, scanned_late } if self.algorithm == Algorithm::DeviceAdd => {
+            Event::Turn { device, scanned_late } if self.algorithm.follows_additions() => {
                 self.arrive(device);
                 let outcome = self.assign(device, scanned_late);
                 self.note(What::Turn, device, outcome);
@@ -270,7 +298,7 @@ impl<'a> Stage<'a> {
             return self.note(What::Add, device, Outcome::Nothing);
         }
         let outcome = match self.iommu_missing(device) {
-            _ if self.algorithm != Algorithm::DeviceAdd => Outcome::Nothing,
+            _ if !self.algorithm.follows_additions() => Outcome::Nothing,
             Some(iommu) => Outcome::Waits(Wait::Iommu(iommu)),
             None => self.assign(device, true),
         };
@@ -282,6 +310,8 @@ impl<'a> Stage<'a> {
         self.there.retain(|other| *other != device);
         self.search.absent.insert(device);
         self.search.groups.remove(&device);
+        self.lost.remove(&device);
+        self.walked.iter_mut().for_each(|walked| _ = walked.remove(&device));
         self.bound.remove(&device);
         self.deferred.retain(|(other, _)| *other != device);
         self.note(What::Remove, device, if was_there { Outcome::Nothing } else { Outcome::Absent });
@@ -294,7 +324,7 @@ impl<'a> Stage<'a> {
 
     /// The registration of an IOMMU visits the devices without a group, in the order in which they were added.
     fn walk(&mut self) {
-        if !matches!(self.algorithm, Algorithm::DeviceAdd | Algorithm::Replay) {
+        if !self.algorithm.follows_additions() && self.algorithm != Algorithm::Replay {
             return;
         }
         for device in self.there.clone() {
@@ -302,12 +332,43 @@ impl<'a> Stage<'a> {
                 continue;
             }
             // Before v6.15 a fwspec is made in the match with a driver, which gives the group as well.
-            let outcome = match self.algorithm {
-                Algorithm::DeviceAdd => self.assign(device, false),
-                _ => Outcome::NoFwspec,
+            let outcome = if self.algorithm.follows_additions() {
+                self.assign(device, false)
+            } else {
+                Outcome::NoFwspec
             };
             self.note(What::Walk, device, outcome);
         }
+    }
+
+    /// The walk that goes on comes to this function, and past all that were added before it; `None` to all.
+    fn walk_to(&mut self, last: Option<Bdf>) {
+        let Some(mut walked) = self.walked.take() else { return };
+        // What is not there, or behind it, does not move it.
+        if last.is_some_and(|last| !self.there.contains(&last) || walked.contains(&last)) {
+            self.walked = Some(walked);
+            return;
+        }
+        for device in self.there.clone() {
+            if walked.insert(device)
+                && !self.search.groups.contains_key(&device)
+                && self.iommu_missing(device).is_none()
+            {
+                // By device tree the driver that reads the ids calls iommu_probe_device() next.
+                let outcome = if self.world.is_acpi && self.matching == Some(device) {
+                    self.lost.insert(device);
+                    Outcome::Lost
+                } else {
+                    self.assign(device, false)
+                };
+                self.note(What::Walk, device, outcome);
+            }
+            if last == Some(device) {
+                break;
+            }
+        }
+        self.matching = None;
+        self.walked = last.map(|_| walked);
     }
 
     /// Linux drivers/base/dd.c `really_probe`: suppliers, then DMA and with it the group, then the driver's probe.
@@ -394,8 +455,10 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn end(self) -> Play {
+    fn end(mut self) -> Play {
+        self.walk_to(None);
         let mut play = self.play;
+        play.lost = self.lost.into_iter().filter(|device| !self.search.groups.contains_key(device)).collect();
         play.starved = self
             .deferred
             .iter()

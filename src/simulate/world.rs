@@ -3,10 +3,10 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use crate::Bdf;
 use crate::group::{Device, DeviceKey, Groups};
 use crate::model::IommuIndex;
 use crate::pci::Topology;
+use crate::{Bdf, Format};
 
 /// What happens while the machine boots, or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +25,11 @@ pub enum Event {
     /// The IOMMU is registered; `None` for all. IOMMUs that no
     /// event names are ready from the beginning.
     Ready(Option<IommuIndex>),
+    /// The walk of an IOMMU that registers has come to the function, and past all that were added before it ([`Algorithm::DeviceAddRace`];
+    /// under the others a walk is one event). At the end it comes to all.
+    ///
+    /// [`Algorithm::DeviceAddRace`]: super::Algorithm::DeviceAddRace
+    Walk(Bdf),
     /// Drivers that were deferred try again. At the end they do so without being told.
     Retry,
     /// The function is given its group now, whatever the cause: a line of a recorded order. Where there are such events, functions
@@ -42,9 +47,11 @@ impl Event {
     /// The function that it is about.
     pub fn device(&self) -> Option<Bdf> {
         match *self {
-            Event::Add(device) | Event::Remove(device) | Event::Probe(device) | Event::Fail(device) => {
-                Some(device)
-            }
+            Event::Add(device)
+            | Event::Remove(device)
+            | Event::Probe(device)
+            | Event::Fail(device)
+            | Event::Walk(device) => Some(device),
             Event::Turn { device, .. } => Some(device),
             Event::Ready(_) | Event::Retry => None,
         }
@@ -79,6 +86,9 @@ pub struct World<'a> {
     pub(super) iommus: BTreeSet<IommuIndex>,
     /// Functions whose DMA goes out as another function's.
     pub(super) real: BTreeMap<Bdf, Bdf>,
+    /// The firmware is ACPI: where a driver reads a device's ids, nothing gives the device a group then (linux drivers/acpi/scan.c
+    /// `acpi_iommu_configure_id`, drivers/iommu/of_iommu.c `of_iommu_configure`).
+    pub(super) is_acpi: bool,
     /// The class of each in the closure of the ties.
     class: BTreeMap<Bdf, usize>,
 }
@@ -108,7 +118,10 @@ impl<'a> World<'a> {
             Some((*bdf, Bdf { rid: real.rid, ..real.by })).filter(|(bdf, real)| bdf != real)
         });
         let real = real.collect();
-        let mut world = World { topology, functions, needs, iommus, real, class: BTreeMap::new() };
+        let mut formats =
+            groups.map().into_iter().flat_map(|map| map.iommus()).map(|iommu| iommu.origin.format);
+        let is_acpi = formats.any(|format| format != Format::DeviceTree);
+        let mut world = World { topology, functions, needs, iommus, real, is_acpi, class: BTreeMap::new() };
         let mut closed = world.empty();
         world.functions.iter().for_each(|bdf| world.add_to(&mut closed, *bdf));
         closed.settle();

@@ -29,7 +29,7 @@ pub fn simulate(documents: &[SimulateDocument], style: Style) -> String {
 
 fn one(document: &SimulateDocument, style: Style) -> String {
     let mut text = format!("{}: {}\n", style.heading(document.algorithm), document.idea);
-    let broken = !document.as_closure || !document.never_probed.is_empty();
+    let broken = !document.as_closure || !document.never_probed.is_empty() || !document.lost.is_empty();
     match (document.tried, broken) {
         (Some(tried), false) => {
             text.push_str(&format!(
@@ -49,6 +49,7 @@ fn one(document: &SimulateDocument, style: Style) -> String {
         .filter(|group| wrong(group))
         .flat_map(|group| &group.members)
         .chain(&document.never_probed)
+        .chain(&document.lost)
         .map(String::as_str)
         .collect();
     for line in Lines::of(&document.schedule, &torn) {
@@ -68,6 +69,16 @@ fn one(document: &SimulateDocument, style: Style) -> String {
             "  never   {}\n",
             style.alarm(&format!("{devices}  <- not probed, and without a group"))
         ));
+    }
+    if !document.lost.is_empty() {
+        let devices = document.lost.join(", ");
+        text.push_str(&format!(
+            "  lost    {}\n",
+            style.alarm(&format!("{devices}  <- has ids, and no group"))
+        ));
+    }
+    for fault in &document.faults {
+        text.push_str(&wrapped("  fault   ", fault));
     }
     if let Some(flaw) = document.flaw {
         text.push_str(&wrapped("  why not ", flaw));
@@ -146,6 +157,7 @@ fn came(entry: &ScheduleEntry) -> String {
             format!(": deferred, for want of {waits_for}")
         }
         "waits" => format!(": deferred, {waits_for} is not ready"),
+        "lost" => ": given up, its driver is being matched".to_string(),
         "no-fwspec" => ": turned away, nobody has read its firmware".to_string(),
         "untranslated" => ": untranslated".to_string(),
         "absent" => ": is not there".to_string(),

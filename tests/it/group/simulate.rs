@@ -295,6 +295,104 @@ fn what_the_log_of_a_kernel_says_is_reproduced() {
     }
 }
 
+/// The machine of the sample, by its RIMT.
+fn racing() -> Groups {
+    let file = |name: &str| {
+        std::fs::read(format!("{}/firmware-samples/qemu-riscv-race/{name}", env!("CARGO_MANIFEST_DIR")))
+            .unwrap()
+    };
+    let firmware = Firmware::open("rimt.bin", file("rimt.bin")).unwrap();
+    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX));
+    for device in devices(&lspci::parse(&file("lspci.txt")).unwrap()).0 {
+        groups.add(device).unwrap();
+    }
+    groups.settle();
+    groups
+}
+
+/// linux drivers/iommu/iommu.c: what the scan adds while `bus_iommu_probe` goes on is grouped by `iommu_bus_notifier`, at once.
+#[test]
+fn an_iommu_that_registers_during_the_scan_tears_groups_apart() {
+    let groups = racing();
+    let world = World::of(&groups);
+    let play = |order: &str| {
+        let events = schedule::parse(order, &groups).unwrap();
+        world.play(Algorithm::DeviceAddRace, &events)
+    };
+    let scan = "add 00:00.0 00:01.0 01:00.0 02:00.0 02:01.0 03:00.0 04:00.0 04:00.1\n";
+    let names = |play: &Play| -> Vec<String> {
+        let group =
+            |group: &Vec<Bdf>| group.iter().map(|bdf| bdf.rid.to_string()).collect::<Vec<_>>().join(" ");
+        play.groups.iter().map(group).collect()
+    };
+    let together = ["00:00.0", "00:01.0 01:00.0 02:00.0 02:01.0 03:00.0 04:00.0 04:00.1"];
+    // The walk before the scan goes on, or the scan at its end before the walk begins.
+    for order in [
+        scan.to_string() + "ready\n",
+        format!("ready\n{scan}"),
+        scan.replace("02:01.0", "\nready\nwalk 02:00.0\nadd 02:01.0"),
+    ] {
+        let play = play(&order);
+        assert_eq!(names(&play), together, "{order}");
+        assert!(!world.is_broken(&play), "{order}");
+    }
+    // The boots that were recorded, by what the two threads did.
+    for (order, torn) in [
+        (scan.replace("02:00.0", "\nready\nadd 02:00.0\nwalk 01:00.0\nadd"), "02:00.0 03:00.0"),
+        (scan.replace("02:01.0", "\nready\nadd 02:01.0\nwalk 02:00.0\nadd"), "02:01.0 04:00.0 04:00.1"),
+        (scan.replace("04:00.0", "\nready\nadd 04:00.0"), "04:00.0"),
+        (scan.replace("04:00.1", "\nready\nadd 04:00.1"), "04:00.1"),
+    ] {
+        let play = play(&order);
+        assert!(names(&play).contains(&torn.to_string()), "{order}: {:?}", names(&play));
+        assert!(world.is_broken(&play), "{order}");
+        assert_eq!(
+            world.play(Algorithm::Closure, &schedule::parse(&order, &groups).unwrap()).groups,
+            world.closure(world.functions().iter().copied())
+        );
+    }
+    let found = world.breaking(Algorithm::DeviceAddRace);
+    let events = found.schedule.unwrap();
+    assert!(events.len() == 2 && events[0] == Event::Ready(None), "{events:?}");
+}
+
+/// linux `iommu_init_device`, `acpi_iommu_configure_id`, `of_iommu_configure`
+#[test]
+fn a_device_whose_driver_is_matched_when_the_walk_comes_is_lost_by_acpi_alone() {
+    let by_table = racing();
+    let order = "add all\nready\nprobe 00:01.0\nwalk 00:01.0\n";
+    let play = |groups: &Groups, algorithm, order: &str| {
+        World::of(groups).play(algorithm, &schedule::parse(order, groups).unwrap())
+    };
+    let port = bdf("00:01.0");
+    let lost = play(&by_table, Algorithm::DeviceAddRace, order);
+    assert_eq!(lost.lost, [port]);
+    assert_eq!(came(&lost, What::Walk, "00:01.0"), [Outcome::Lost]);
+    assert!(
+        World::of(&by_table).is_broken(&lost) && !lost.groups.iter().flatten().any(|other| *other == port)
+    );
+    // Matched a moment earlier or later, or under another algorithm, it is not.
+    for other in [
+        "add all\nprobe 00:01.0\nready\n",
+        "add all\nready\nprobe 00:01.0\nretry\nwalk 00:01.0\n",
+        "add all\nready\nwalk all\nprobe all",
+    ] {
+        assert_eq!(play(&by_table, Algorithm::DeviceAddRace, other).lost, [], "{other}");
+    }
+    assert_eq!(play(&by_table, Algorithm::DeviceAdd, order).lost, []);
+    let mut by_tree = Groups::without_firmware();
+    by_table
+        .topology()
+        .iter()
+        .for_each(|(bdf, function)| _ = by_tree.add(Device::function(bdf, *function)).unwrap());
+    assert_eq!(play(&by_tree, Algorithm::DeviceAddRace, order).lost, []);
+    // It leaves, and comes back.
+    assert_eq!(
+        play(&by_table, Algorithm::DeviceAddRace, &format!("{order}remove 00:01.0\nadd 00:01.0")).lost,
+        []
+    );
+}
+
 proptest! {
     #![proptest_config(random(300, 2_000))]
 
