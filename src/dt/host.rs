@@ -36,7 +36,7 @@ pub(super) fn segments(index: &Index<'_>, inherited: &Inherited) -> Segments {
         taken.peek() != Some(number)
     });
     for available in [true, false] {
-        for node in hosts.iter().filter(|node| inherited.available(**node) == available) {
+        for node in hosts.iter().filter(|node| inherited.available(index, **node) == available) {
             if let alloc::collections::btree_map::Entry::Vacant(slot) = segments.entry(*node) {
                 slot.insert((Segment(free.next().unwrap_or(u32::MAX)), true));
             }

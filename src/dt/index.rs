@@ -299,7 +299,9 @@ impl<'a> Index<'a> {
     /// Whether `status` lets a node be used (linux `of_device_is_available`).
     pub(super) fn available(&self, node: NodeId) -> bool {
         !self.has(node, Known::Status)
-            || matches!(self.strings(node, Known::Status).next(), Some(b"okay" | b"ok"))
+            || self.value(node, Known::Status).is_some_and(|(value, _)| {
+                value.ends_with(&[0]) && (value.starts_with(b"okay\0") || value.starts_with(b"ok\0"))
+            })
     }
 }
 

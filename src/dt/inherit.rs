@@ -26,11 +26,11 @@ struct Facts {
     ranges: Option<Link>,
     /// The nearest node that routes MSIs by itself.
     msi: Option<Link>,
-    /// Whether the node and all above it may be used: below one that may not be, Linux makes no devices (linux
-    /// `of_platform_bus_create`).
+    /// Whether all nodes above may be used, and of a node with children itself too: below one that may not be, Linux makes no devices
+    /// (linux `of_platform_bus_create`).
     available: bool,
     /// Whether Linux makes the devices of its children at boot (linux `of_platform_default_populate`); those of others are made when
-    /// the driver of the node does so.
+    /// the driver of the node does so. Only said of nodes with children.
     populated: bool,
     /// The PCI host, if the node is a PCI bus (the host or a bridge below it).
     host: Option<Link>,
@@ -78,7 +78,6 @@ const SAYING: u32 = {
     pci | dma
         | Known::InterconnectNames.bit()
         | Known::MsiParent.bit()
-        | Known::Status.bit()
         | Known::AddressCells.bit()
         | Known::SizeCells.bit()
 };
@@ -102,21 +101,24 @@ impl Inherited {
     fn pass(index: &Index<'_>, detours: Vec<(NodeId, NodeId)>, straight: Option<&Inherited>) -> Self {
         let mut all = Inherited { nodes: Vec::with_capacity(index.len()), limits: Vec::new(), detours };
         for (node, parent, set) in index.sets() {
-            let above = all.facts(parent);
+            // The first child comes right after its parent, and few nodes have one.
+            if parent.0.checked_add(1) == Some(node.0) {
+                all.note_bus(index, parent);
+            }
+            let (above, populated) = (all.facts(parent), node == parent);
             // Most nodes say nothing of all this.
             if set & SAYING == 0 {
-                let populated = node == parent;
                 all.nodes.push(Facts { host: None, ranges: None, populated, ..above });
                 continue;
             }
             let beyond = straight.and_then(|straight| Some(straight.facts(all.detour(node)?)));
             let dma = beyond.unwrap_or(above);
             let facts = Facts {
-                available: above.available && index.available(node),
-                populated: node == parent || above.populated && is_simple_bus(index, node),
+                available: above.available,
+                populated,
                 coherent: coherent(index, node).or(dma.coherent),
                 ranges: ranges(index, node, dma),
-                msi: if routes_msis(index, node) { link(node) } else { above.msi },
+                msi: if set & ROUTING != 0 && routes_msis(index, node) { link(node) } else { above.msi },
                 host: if is_pci_bus(index, node) { above.host.or(link(node)) } else { None },
                 address_cells: cells(index, node, Known::AddressCells).unwrap_or(above.address_cells),
                 size_cells: cells(index, node, Known::SizeCells).unwrap_or(above.size_cells),
@@ -124,6 +126,17 @@ impl Inherited {
             all.nodes.push(facts);
         }
         all
+    }
+
+    /// Notes of a node with children whether Linux makes devices of them, and when.
+    fn note_bus(&mut self, index: &Index<'_>, node: NodeId) {
+        let above = index.parent(node).map(|above| self.facts(above));
+        let available = index.available(node);
+        let populated = above.is_none_or(|above| above.populated && is_simple_bus(index, node));
+        if let Some(facts) = self.nodes.get_mut(crate::bytes::index(node.0)) {
+            facts.available &= available;
+            facts.populated = populated;
+        }
     }
 
     fn detour(&self, of: NodeId) -> Option<NodeId> {
@@ -147,8 +160,8 @@ impl Inherited {
     }
 
     /// Whether Linux makes a device of the node: `status` lets it and all nodes above be used.
-    pub(super) fn available(&self, node: NodeId) -> bool {
-        self.facts(node).available
+    pub(super) fn available(&self, index: &Index<'_>, node: NodeId) -> bool {
+        self.facts(node).available && index.available(node)
     }
 
     /// Whether Linux makes the device of a node when the driver of the node above does so, and not at boot.
@@ -255,6 +268,9 @@ impl Inherited {
         limit
     }
 }
+
+/// Nodes without any of these route no MSIs by themselves.
+const ROUTING: u32 = Known::MsiMap.bit() | Known::MsiParent.bit();
 
 /// Whether a node is a bus whose devices Linux makes at boot (`match_table` of linux `of_platform_default_populate`).
 fn is_simple_bus(index: &Index<'_>, node: NodeId) -> bool {

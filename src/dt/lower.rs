@@ -120,7 +120,7 @@ fn lower(mut index: Index<'_>) -> Platform {
         let origin = paths.origin(&mut platform, index, *node);
         let kind = MsiKind::Controller {
             cells: index.cell(*node, Known::MsiCells),
-            available: inherited.available(*node),
+            available: inherited.available(index, *node),
         };
         platform.msi_controllers.push(MsiController { origin, kind });
     }
@@ -193,7 +193,7 @@ fn iommu(index: &Index<'_>, inherited: &Inherited, node: NodeId, origin: Origin)
         origin,
         kind: binding.map_or(IommuKind::Unknown, |binding| binding.kind),
         base: None,
-        available: inherited.available(node),
+        available: inherited.available(index, node),
         function: None,
         address: None,
         cells: index.cell(node, Known::IommuCells),
@@ -214,7 +214,7 @@ fn requester(
 ) -> Requester {
     Requester {
         origin,
-        available: inherited.available(node),
+        available: inherited.available(index, node),
         kind,
         made_by_driver: inherited.made_by_driver(index, node),
         address_bits: None,

@@ -572,6 +572,37 @@ fn a_disabled_iommu_stays_the_target() {
 }
 
 #[test]
+fn devices_of_simple_buses_are_made_at_boot_and_those_of_other_nodes_by_its_driver() {
+    let mut blob = Blob::new();
+    blob.iommu("iommu@1", 1, 1);
+    let on_bus = |blob: &mut Blob, name: &str, compatible: &str, status: Option<&str>| {
+        blob.begin(name).text("compatible", compatible);
+        status.into_iter().for_each(|status| _ = blob.text("status", status));
+        blob.begin("master").cells("iommus", &[1, 2]).end().end();
+    };
+    // Without addresses of its own, and so without any property but the name that makes it a bus.
+    on_bus(&mut blob, "mfd", "simple-mfd", None);
+    on_bus(&mut blob, "engine", "vendor,engine", None);
+    on_bus(&mut blob, "off", "simple-bus", Some("disabled"));
+    on_bus(&mut blob, "odd", "simple-bus", Some("okay too"));
+    on_bus(&mut blob, "on", "simple-bus", Some("ok"));
+    blob.begin("outer").text("compatible", "vendor,engine");
+    on_bus(&mut blob, "inner", "simple-bus", None);
+    blob.end();
+    let platform = platform(&blob.finish());
+    let made = |path: &str| {
+        let requester = requester(&platform, path);
+        (requester.available, requester.made_by_driver)
+    };
+    assert_eq!(made("/mfd/master"), (true, false));
+    assert_eq!(made("/engine/master"), (true, true));
+    assert_eq!(made("/off/master"), (false, false));
+    assert_eq!(made("/odd/master"), (false, false));
+    assert_eq!(made("/on/master"), (true, false));
+    assert_eq!(made("/outer/inner/master"), (true, true));
+}
+
+#[test]
 fn the_binding_names_kind_and_group_rule() {
     let kind = |compatible: &str| {
         let mut blob = Blob::new();
