@@ -81,23 +81,26 @@ impl Groups {
 
     /// What `add` answers: where the device is now, and what the event did besides.
     fn placed(&self, device: DeviceRef, first_group: GroupId) -> Placement {
-        let mut placement = self.placement_of(device);
-        let Some(group) = placement.group else { return placement };
-        let absorbed: Vec<GroupId> = self
-            .changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::Merged { absorbed, into } if *into == group => Some(*absorbed),
-                _ => None,
-            })
-            .collect();
-        let created = group >= first_group || self.assignment.is_only_one(device);
-        placement.how = match (absorbed.is_empty(), created) {
-            (false, _) => How::Merged { absorbed },
-            (true, true) => How::Created,
-            (true, false) => How::Joined,
+        let group = self.assignment.group_of(device);
+        let how = match group {
+            None => self.how(device),
+            Some(group) => {
+                let absorbed: Vec<GroupId> = self
+                    .changes
+                    .iter()
+                    .filter_map(|change| match change {
+                        Change::Merged { absorbed, into } if *into == group => Some(*absorbed),
+                        _ => None,
+                    })
+                    .collect();
+                match absorbed.is_empty() {
+                    false => How::Merged { absorbed },
+                    true if group >= first_group || self.assignment.is_only_one(device) => How::Created,
+                    true => How::Joined,
+                }
+            }
         };
-        placement
+        Placement { group, fwspec: self.devices.firmware(device).fwspec.clone(), how }
     }
 
     /// Removes a device. Its group shrinks or is dissolved; it is never split, whatever the device held together: that is for
@@ -218,7 +221,9 @@ impl Groups {
             return self.devices.set_state(device, Err(Obstacle::Missing(missing)));
         }
         self.scratch.found.clear();
-        self.find(device, key, function);
+        if self.find(device, key, function) {
+            self.devices.set_assumed(device, true);
+        }
         self.unite_found(|_, _| true);
         self.enter(device, Some(device));
         self.reconsider(Some(device));
@@ -268,7 +273,8 @@ impl Groups {
             Some(_) | None => {}
         }
         if missing.is_none() {
-            self.find(device, key, function);
+            let assumed = self.find(device, key, function);
+            self.devices.set_assumed(device, assumed);
         }
         missing.is_none()
     }
@@ -276,7 +282,15 @@ impl Groups {
     /// Looks up what is above a device and, where nothing is missing there, what firmware says of it.
     fn look_up(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) -> Option<Missing> {
         let missing = function.and_then(|function| self.topology.look_up_upstream(function));
-        let Some(map) = self.map.as_ref().filter(|_| missing.is_none()) else { return missing };
+        if missing.is_none() && self.map.is_some() {
+            self.ask_firmware(device, key);
+        }
+        missing
+    }
+
+    /// Looks up what firmware says of a device to which nothing above it is missing.
+    fn ask_firmware(&mut self, device: DeviceRef, key: DeviceKey) {
+        let Some(map) = &self.map else { return };
         let scoped = map.has_scopes() || map.may_give_up();
         let path = match key {
             DeviceKey::Pci(bdf) if scoped => self.path_of(bdf).map(|path| (bdf, path)),
@@ -313,12 +327,19 @@ impl Groups {
         let firmware = FwspecState { fwspec, dropped, refused: outcome.refused };
         let rules = Rules { policy: self.policy, map: self.map.as_ref() };
         self.devices.set_firmware(device, firmware, rules);
-        None
     }
 
     /// Looks at every device again, where the driver of the units gives up now and did not before, or the other way round.
+    #[inline]
     fn reconsider(&mut self, newcomer: Option<DeviceRef>) {
-        let now = self.offenders.iter().next().map(|(function, why)| (*function, *why));
+        // On nearly every machine it never does.
+        if !self.offenders.is_empty() || self.given_up.is_some() {
+            self.look_again(newcomer);
+        }
+    }
+
+    fn look_again(&mut self, newcomer: Option<DeviceRef>) {
+        let now = self.offenders.first_key_value().map(|(function, why)| (*function, *why));
         if core::mem::replace(&mut self.given_up, now) == now {
             return;
         }
@@ -334,12 +355,12 @@ impl Groups {
         }
     }
 
-    /// Collects the ties of a device.
-    fn find(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) {
+    /// Collects the ties of a device. Returns whether one of them rests on something that was not read.
+    #[inline]
+    fn find(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) -> bool {
         let rules = Rules { policy: self.policy, map: self.map.as_ref() };
         let finder = Finder { topology: &self.topology, devices: &self.devices, rules };
-        let assumed = finder.find(device, key, function, &mut self.scratch.found);
-        self.devices.set_assumed(device, assumed);
+        finder.find(device, key, function, &mut self.scratch.found)
     }
 
     /// Decides which of the attached devices are tied, where some groups have owners or parts of groups have heirs, and puts in
@@ -371,13 +392,13 @@ impl Groups {
 
     /// Gives a device its class's group, if an IOMMU translates it and is ready, and tells so unless it is the `newcomer`.
     fn enter(&mut self, device: DeviceRef, newcomer: Option<DeviceRef>) {
-        let Some(&Entry { key, state, .. }) = self.devices.entry(device) else { return };
+        let Some(entry) = self.devices.entry(device) else { return };
         let fwspec = self.devices.firmware(device).fwspec.as_ref();
         if self.map.is_some() && fwspec.is_none() {
             self.assignment.leave(device);
             return;
         }
-        if state != State::Tied || self.assignment.is_grouped(device) {
+        if entry.state != State::Tied || self.assignment.is_grouped(device) {
             return;
         }
         if let Some(iommu) = self.readiness.missing(fwspec) {
@@ -386,7 +407,7 @@ impl Groups {
         if let Some(group) = self.assignment.enter(device)
             && newcomer != Some(device)
         {
-            self.changes.push(Change::Placed { device: key, group });
+            self.changes.push(Change::Placed { device: entry.key, group });
         }
     }
 

@@ -172,12 +172,15 @@ impl Groups {
     /// [`BusError::Unknown`].
     pub fn placement(&self, device: DeviceKey) -> Result<Placement, BusError> {
         let device = self.device(device).ok_or(BusError::Unknown(device))?;
-        Ok(self.placement_of(device))
+        let (group, fwspec) =
+            (self.assignment.group_of(device), self.devices.firmware(device).fwspec.clone());
+        Ok(Placement { group, fwspec, how: self.how(device) })
     }
 
-    pub(super) fn placement_of(&self, device: DeviceRef) -> Placement {
+    /// How a device stands, whatever event it came with.
+    pub(super) fn how(&self, device: DeviceRef) -> How {
         let firmware = self.devices.firmware(device);
-        let how = match (self.devices.obstacle(device), &firmware.fwspec, firmware.refused) {
+        match (self.devices.obstacle(device), &firmware.fwspec, firmware.refused) {
             (Some(Obstacle::Missing(missing)), ..) => How::Held { missing },
             (Some(Obstacle::Owned(owner)), ..) => How::Refused { owner },
             (None, None, Some(why)) => How::Untranslated { why },
@@ -185,8 +188,7 @@ impl Groups {
                 let missing = self.readiness.missing(fwspec.as_ref());
                 missing.map_or(How::Joined, |iommu| How::Waiting { iommu })
             }
-        };
-        Placement { group: self.assignment.group_of(device), fwspec: firmware.fwspec.clone(), how }
+        }
     }
 
     /// Why no IOMMU translates a device; `None` for one that is translated, held, or not there.

@@ -142,7 +142,8 @@ impl Partition {
         if class_a == class_b {
             return None;
         }
-        let smaller = self.classes.get(class_a)?.size < self.classes.get(class_b)?.size;
+        // Of two of one size the second stays: it mostly is the older one, and has a group.
+        let smaller = self.classes.get(class_a)?.size <= self.classes.get(class_b)?.size;
         let (class, gone) = if smaller { (class_b, class_a) } else { (class_a, class_b) };
         let moved = core::mem::take(self.classes.get_mut(gone)?);
         self.classes.release(gone);

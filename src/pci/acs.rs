@@ -187,6 +187,12 @@ pub fn enabled(function: &Function, wanted: AcsFlags, around: Surroundings) -> A
     if let Some((row, isolates)) = opinion {
         return AcsVerdict { isolates, reason: AcsReason::Quirk(row) };
     }
+    by_type(function, wanted, around)
+}
+
+/// As [`enabled`] of a function which no row names.
+#[inline]
+pub(super) fn by_type(function: &Function, wanted: AcsFlags, around: Surroundings) -> AcsVerdict {
     let verdict = |isolates, reason| AcsVerdict { isolates, reason };
     let port = match function.pcie {
         Fact::Present(port) => port,

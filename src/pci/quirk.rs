@@ -233,6 +233,12 @@ impl Vendors {
         Vendors(words)
     }
 
+    /// The vendors of two tables.
+    const fn and(self, other: Vendors) -> Vendors {
+        let (Vendors([a, b, c, d]), Vendors([e, f, g, h])) = (self, other);
+        Vendors([a | e, b | f, c | g, d | h])
+    }
+
     fn may_have(&self, vendor: u16) -> bool {
         let [low, _] = vendor.to_le_bytes();
         self.0.get(usize::from(low >> 6)).is_some_and(|word| word >> (low & 63) & 1 == 1)
@@ -247,6 +253,12 @@ fn rows<Effect>(
 ) -> impl Iterator<Item = &'static Row<Effect>> {
     let table = if vendors.may_have(function.vendor) { table } else { &[] };
     table.iter().filter(move |row| row.names(function))
+}
+
+/// Whether [`alias`] or [`acs`] may have a row about this function: false of nearly every one.
+pub(super) fn may_name(function: &Function) -> bool {
+    const VENDORS: Vendors = Vendors::of(ALIASES).and(Vendors::of(ACS));
+    VENDORS.may_have(function.vendor)
 }
 
 /// The alias row of this function. The Switchtec rows are about its NTB functions (class 0680) only.

@@ -3,7 +3,7 @@
 use super::placed::PlacedFunction;
 use super::store::{Bus, Node, Store};
 use super::upstream::Tag;
-use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, PortType};
+use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, Header, PortType};
 use crate::slab::Key;
 use crate::{Bdf, RequesterId, Segment};
 use alloc::vec::Vec;
@@ -104,12 +104,11 @@ impl Topology {
             None => self.store.open_bus(bdf.segment, own).ok_or(PciError::Absent(bdf))?,
         };
         let node = self.store.put(bus, bdf.rid, function, tag);
-        let as_told = function;
-        let corrected = Function { pcie: as_told.pcie.below(self.bridge_of(bus)), ..*as_told };
-        let function = &corrected;
-        if function.pcie != as_told.pcie {
+        let corrected = self.corrected(bus, function);
+        if let Some(corrected) = corrected {
             self.store.rewrite(bdf, corrected);
         }
+        let function = corrected.as_ref().unwrap_or(function);
         if !leaf {
             self.claim(bdf, node, function);
             self.correct_below(bdf.segment, function);
@@ -121,6 +120,16 @@ impl Topology {
         Ok(node)
     }
 
+    /// A function on this bus with the type that it has there, where that is not the one that it says.
+    fn corrected(&self, bus: Key<Bus>, function: &Function) -> Option<Function> {
+        // Nearly no function is a switch port.
+        if !function.is(PortType::UpstreamPort) && !function.is(PortType::DownstreamPort) {
+            return None;
+        }
+        let pcie = function.pcie.below(self.bridge_of(bus));
+        (pcie != function.pcie).then_some(Function { pcie, ..*function })
+    }
+
     /// The bridge that a bus is right below.
     fn bridge_of(&self, bus: Key<Bus>) -> Option<&Function> {
         let bridge = self.store.bus_at(bus).and_then(|bus| self.store.node_at(bus.bridge));
@@ -130,8 +139,8 @@ impl Topology {
     /// Corrects the types of the ports below a bridge that came, left or changed, see [`Fact::below`]. Bridges number
     /// downwards, so it ends.
     fn correct_below(&mut self, segment: Segment, bridge: &Function) {
-        let mut buses: Vec<u8> = bridge.secondary().into_iter().collect();
-        while let Some(number) = buses.pop() {
+        let (mut first, mut buses) = (bridge.secondary(), Vec::new());
+        while let Some(number) = first.take().or_else(|| buses.pop()) {
             let Some(bus) = self.store.bus_key(segment, number) else { continue };
             let bridge = self.bridge_of(bus).copied();
             let ports = self.store.on_bus(self.store.bus_at(bus)).filter_map(|node| {
@@ -153,8 +162,10 @@ impl Topology {
 
     /// Notes what a function says of the bus that it is on.
     fn tell_root(&mut self, bus: Key<Bus>, function: &Function) {
-        let only_there = function.only_on_root_bus();
-        let bus = self.store.bus_at_mut(bus).filter(|bus| only_there && !bus.root && bus.bridge.is_none());
+        if !function.only_on_root_bus() {
+            return;
+        }
+        let bus = self.store.bus_at_mut(bus).filter(|bus| !bus.root && bus.bridge.is_none());
         if let Some(bus) = bus {
             bus.root = true;
             let segment = bus.segment;
@@ -373,7 +384,8 @@ impl Topology {
 impl Function {
     /// Whether no bus can be right below the function.
     pub(crate) fn is_leaf(&self) -> bool {
-        self.secondary().is_none() && !matches!(self.sriov, Fact::Present(_))
+        let is_bridge = !matches!(self.header, Header::Device) && self.secondary().is_some();
+        !is_bridge && !matches!(self.sriov, Fact::Present(_))
     }
 
     /// The buses right below the function at `rid`: that of a bridge, those of virtual functions elsewhere.

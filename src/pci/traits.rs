@@ -30,17 +30,22 @@ const HIDDEN_ALIASES: u16 = 1 << 6;
 impl Traits {
     pub(super) fn of(function: &Function, devfn: u8) -> Traits {
         let around = Surroundings { multifunction: true, ..Surroundings::default() };
-        let beside = acs::enabled(function, AcsFlags::ISOLATED, around);
+        let may_be_named = quirk::may_name(function);
+        let beside = if may_be_named {
+            acs::enabled(function, AcsFlags::ISOLATED, around)
+        } else {
+            acs::by_type(function, AcsFlags::ISOLATED, around)
+        };
         let alone = acs::alone(function, beside);
         let told = |verdict: AcsVerdict, open, assumed| {
             bit(!verdict.isolates, open) | bit(verdict.assumed(), assumed)
         };
-        let row = quirk::alias(function);
+        let row = if may_be_named { quirk::alias(function) } else { None };
         let hidden = row.is_some_and(|row| row.effect == AliasEffect::Dynamic);
         let poses = row.is_some_and(|row| AliasMask::by_row(row, function, devfn).is_some());
         let bits = told(alone, OPEN_ALONE, ASSUMED_ALONE)
             | told(beside, OPEN_BESIDE, ASSUMED_BESIDE)
-            | bit(acs::depends_on_place(function), ASK)
+            | bit(may_be_named && acs::depends_on_place(function), ASK)
             | bit(poses, POSES)
             | bit(hidden, HIDDEN_ALIASES);
         Traits { bits, tag: BridgeTag::of(function, row.map(|row| row.effect)) }
