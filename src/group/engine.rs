@@ -114,6 +114,7 @@ impl Groups {
             self.topology.remove(bdf)?;
         }
         self.changes.clear();
+        self.predictions.forget();
         self.forget_fwspec(leaver);
         let group = self.assignment.remove(leaver, device);
         self.devices.remove(leaver);
@@ -175,6 +176,7 @@ impl Groups {
     /// partition does not change.
     pub fn iommu_ready(&mut self, iommu: IommuIndex) -> &[Change] {
         self.changes.clear();
+        self.predictions.forget();
         let waited = self.readiness.ready(iommu).into_iter();
         let mut waited: Vec<(DeviceKey, DeviceRef)> =
             waited.filter_map(|device| Some((self.devices.entry(device)?.key, device))).collect();
@@ -218,6 +220,7 @@ impl Groups {
     fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) {
         self.assignment.insert(device);
         if let Some(missing) = self.look_up(device, key, function) {
+            self.predictions.add(device);
             return self.devices.set_state(device, Err(Obstacle::Missing(missing)));
         }
         self.scratch.found.clear();
@@ -226,12 +229,18 @@ impl Groups {
         }
         self.unite_found(|_, _| true);
         self.enter(device, Some(device));
+        if self.changes.is_empty() {
+            self.predictions.add(device);
+        } else {
+            self.predictions.forget();
+        }
         self.reconsider(Some(device));
     }
 
     /// Finds the ties of the devices in the batch, puts them in force and gives the devices their groups. The changes do not
     /// tell of the `newcomer`. `heirs` are devices which take a group's name with them.
     pub(super) fn tie_batch(&mut self, newcomer: Option<DeviceRef>, heirs: &Heirs) {
+        self.predictions.forget();
         let batch = core::mem::take(&mut self.scratch.batch);
         let mut attached = core::mem::take(&mut self.scratch.attached);
         self.scratch.found.clear();

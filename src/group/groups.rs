@@ -9,6 +9,7 @@ use super::devices::Devices;
 use super::entry::{DeviceRef, Obstacle, State};
 use super::event::{BusError, Change, How, Placement};
 use super::find::Found;
+use super::kernel::Predictions;
 use super::policy::Rules;
 use super::readiness::Readiness;
 use super::view::reason;
@@ -65,6 +66,7 @@ pub struct Groups {
     /// The first of them, as the devices' records know it.
     pub(super) given_up: Option<(Bdf, GivesUp)>,
     pub(super) changes: Vec<Change>,
+    pub(super) predictions: Predictions,
     pub(super) scratch: Scratch,
 }
 
@@ -160,7 +162,9 @@ impl Groups {
         &self.changes
     }
 
-    /// The group of a device; `None` where it has none, or is not there.
+    /// The group of a device: which devices have to go together because nothing isolates them. `None` where it has none, or is not there.
+    ///
+    /// Linux may refuse a device that has a group here: [`Groups::kernel_answer`] says so.
     pub fn group_of(&self, device: DeviceKey) -> Option<GroupId> {
         self.assignment.group_of(self.device(device)?)
     }

@@ -8,6 +8,7 @@ use super::groups::Groups;
 use super::{DeviceKey, GroupId};
 use crate::map::{StreamMap, StreamRefusal, StreamVerdict, entries_of};
 use crate::model::{IommuIndex, IommuKind};
+use crate::slab::Beside;
 use crate::{Bdf, StreamId};
 
 /// The most StreamID bits that the kernel's two-level SMMUv3 stream table covers: 2^17 entries of 2^8 (linux
@@ -77,48 +78,159 @@ enum Shared {
     New(DeviceKey),
 }
 
+/// What a current kernel does with the devices, in the order in which they came. It is worked out when it is asked for first, kept, and
+/// goes on with those that came since: see [`Groups::kernel_answer`].
+///
+/// Where it is `known`, every device but those of `newer` has an answer, and it is that which [`Groups::kernel_answers`] gives.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Predictions {
+    known: bool,
+    /// Devices that came since, in their order.
+    newer: Vec<DeviceRef>,
+    /// The first device of each StreamID.
+    owners: BTreeMap<(IommuIndex, StreamId), DeviceKey>,
+    stream_maps: BTreeMap<IommuIndex, StreamMap<DeviceKey, Shared>>,
+    /// IOMMUs that fail to register.
+    failing: BTreeSet<IommuIndex>,
+    /// By themselves: without what becomes of the IOMMU.
+    answers: Beside<Option<Entry>, Option<KernelAnswer>>,
+    /// An answer rests on the absence of a function.
+    rests_on_absent: bool,
+}
+
+impl Predictions {
+    /// A device came, which changed nothing of those before it.
+    pub(super) fn add(&mut self, device: DeviceRef) {
+        if self.rests_on_absent {
+            self.forget();
+        } else if self.known {
+            self.newer.push(device);
+        }
+    }
+
+    /// Something changed besides.
+    pub(super) fn forget(&mut self) {
+        if self.known {
+            *self = Predictions::default();
+        }
+    }
+
+    /// Goes on with a device.
+    fn go_on(&mut self, groups: &Groups, device: DeviceRef) {
+        let Some(entry) = groups.devices.entry(device) else { return };
+        let firmware = groups.devices.firmware(device);
+        let answer = match groups.answer(entry, firmware, self) {
+            KernelAnswer::Grouped => groups.admitted(entry.key, firmware, &mut self.stream_maps),
+            other => other,
+        };
+        self.answers.set(device, Some(answer));
+        let Some(fwspec) = &firmware.fwspec else { return };
+        let fails = match answer {
+            KernelAnswer::RefusedOverlap { .. } | KernelAnswer::RefusedTwoGroups { .. } => {
+                groups.is_early(entry.key)
+            }
+            KernelAnswer::RefusedAlias { .. } | KernelAnswer::SmmuFails => {
+                groups.kind(fwspec.iommu) == Some(IommuKind::Virtio)
+            }
+            KernelAnswer::Grouped
+            | KernelAnswer::Untranslated
+            | KernelAnswer::GroupLost { .. }
+            | KernelAnswer::RefusedMap => false,
+        };
+        if fails {
+            self.failing.insert(fwspec.iommu);
+        }
+    }
+
+    /// The answer about a device.
+    fn of(&self, groups: &Groups, device: DeviceRef) -> Option<KernelAnswer> {
+        let answer = self.answers.get(device).copied().flatten()?;
+        let fwspec = groups.devices.firmware(device).fwspec.as_ref();
+        let fails = fwspec.is_some_and(|fwspec| self.failing.contains(&fwspec.iommu));
+        let lost = matches!(answer, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. });
+        Some(if fails && lost { KernelAnswer::SmmuFails } else { answer })
+    }
+}
+
 impl Groups {
     /// What a current Linux kernel does with each device, taken in the order in which they were added, by key. `sid_bits` is the
     /// width of the SMMUv3s' StreamIDs (SMMU_IDR1.SIDSIZE), where it is known.
     ///
     /// A device that the kernel refuses has a group here all the same: it can reach memory as the other one.
+    ///
+    /// ```
+    /// use fwspec::group::KernelAnswer;
+    /// use fwspec::{Bdf, Device, Groups, Segment};
+    /// let mut groups = Groups::without_firmware();
+    /// let nic = Bdf::new(Segment(0), 0, 1, 0);
+    /// groups.add(Device::endpoint(nic))?;
+    /// assert_eq!(groups.kernel_answers(None), [(nic.into(), KernelAnswer::Grouped)]);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn kernel_answers(&self, sid_bits: Option<u8>) -> Vec<(DeviceKey, KernelAnswer)> {
-        let mut entries: Vec<(DeviceRef, &Entry)> = self.devices.iter().collect();
-        entries.sort_unstable_by_key(|(_, entry)| entry.order);
-        let mut failing = self.beyond_table(&entries, sid_bits);
-        let mut owners: BTreeMap<(IommuIndex, StreamId), DeviceKey> = BTreeMap::new();
-        let mut stream_maps = BTreeMap::new();
-        let mut answers = Vec::with_capacity(entries.len());
-        for (device, entry) in entries {
-            let firmware = self.devices.firmware(device);
-            let answer = match self.answer(entry, firmware, &mut owners) {
-                KernelAnswer::Grouped => self.admitted(entry.key, firmware, &mut stream_maps),
-                other => other,
-            };
-            let refused =
-                matches!(answer, KernelAnswer::RefusedOverlap { .. } | KernelAnswer::RefusedTwoGroups { .. });
-            if let Some(fwspec) = firmware.fwspec.as_ref().filter(|_| refused && self.is_early(entry.key)) {
-                failing.insert(fwspec.iommu);
-            }
-            if let (KernelAnswer::RefusedAlias { .. } | KernelAnswer::SmmuFails, Some(fwspec)) =
-                (answer, &firmware.fwspec)
-                && self.kind(fwspec.iommu) == Some(IommuKind::Virtio)
-            {
-                failing.insert(fwspec.iommu);
-            }
-            answers.push((entry.key, firmware, answer));
-        }
-        let mut answers: Vec<(DeviceKey, KernelAnswer)> = answers
-            .into_iter()
-            .map(|(key, firmware, answer)| {
-                let fails = firmware.fwspec.as_ref().is_some_and(|fwspec| failing.contains(&fwspec.iommu));
-                let lost = matches!(answer, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. });
-                let answer = if fails && lost { KernelAnswer::SmmuFails } else { answer };
-                (key, answer)
-            })
-            .collect();
+        let entries = self.in_order();
+        let mut all =
+            Predictions { failing: self.beyond_table(&entries, sid_bits), ..Predictions::default() };
+        entries.iter().for_each(|(device, _)| all.go_on(self, *device));
+        let answer = |(device, entry): &(DeviceRef, &Entry)| Some((entry.key, all.of(self, *device)?));
+        let mut answers: Vec<(DeviceKey, KernelAnswer)> = entries.iter().filter_map(answer).collect();
         answers.sort_unstable_by_key(|(key, _)| *key);
         answers
+    }
+
+    /// What a current Linux kernel does with a device: whether it can be assigned there. `None` for a device that is not there.
+    ///
+    /// This is not what [`Groups::group_of`] says. That is which devices have to go together, so that none of them reaches another's memory,
+    /// in whatever order they come; this is what Linux makes of it, which refuses some of them and depends on the order. Only a device of
+    /// which this says [`KernelAnswer::Grouped`] can be assigned, and then with all of its group.
+    ///
+    /// It is [`Groups::kernel_answers`] with wide enough stream tables, for one device. The first question works all out; later ones
+    /// only what came since, as long as it came after the bridges above it and tied no groups together. So asking about each of n devices
+    /// takes n steps, each a search in a tree, and so does asking after each addition.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::{Builder, Iort};
+    /// use fwspec::group::KernelAnswer;
+    /// use fwspec::{Bdf, Device, Dialect, Groups, IdMap};
+    /// // All functions of bus 1 share a StreamID.
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// let mut host = table.root_complex(0);
+    /// for rid in 0x100..=0x108 {
+    ///     host = host.maps(rid..=rid, 0x7, smmu);
+    /// }
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let [port, first, second] = ["00:01.0", "01:00.0", "01:01.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// let mut groups = Groups::new(map);
+    /// for device in [Device::root_port(port, 1..=1), Device::endpoint(first), Device::endpoint(second)] {
+    ///     groups.add(device).unwrap();
+    /// }
+    /// assert_eq!(groups.group_of(first.into()), groups.group_of(second.into()));
+    /// assert_eq!(groups.kernel_answer(first.into()), Some(KernelAnswer::Grouped));
+    /// let refused = KernelAnswer::RefusedAlias { owner: first.into() };
+    /// assert_eq!(groups.kernel_answer(second.into()), Some(refused));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn kernel_answer(&mut self, device: DeviceKey) -> Option<KernelAnswer> {
+        let device = self.device(device)?;
+        let mut predictions = core::mem::take(&mut self.predictions);
+        if !predictions.known {
+            let newer = self.in_order().into_iter().map(|(device, _)| device).collect();
+            predictions = Predictions { known: true, newer, ..Predictions::default() };
+        }
+        for newer in core::mem::take(&mut predictions.newer) {
+            predictions.go_on(self, newer);
+        }
+        let answer = predictions.of(self, device);
+        self.predictions = predictions;
+        answer
+    }
+
+    /// The devices, in the order in which they were added.
+    fn in_order(&self) -> Vec<(DeviceRef, &Entry)> {
+        let mut entries: Vec<(DeviceRef, &Entry)> = self.devices.iter().collect();
+        entries.sort_unstable_by_key(|(_, entry)| entry.order);
+        entries
     }
 
     /// What an SMMUv1/v2 does with a master, after those that came before it.
@@ -180,12 +292,7 @@ impl Groups {
             .collect()
     }
 
-    fn answer(
-        &self,
-        entry: &Entry,
-        firmware: &FwspecState,
-        owners: &mut BTreeMap<(IommuIndex, StreamId), DeviceKey>,
-    ) -> KernelAnswer {
+    fn answer(&self, entry: &Entry, firmware: &FwspecState, so_far: &mut Predictions) -> KernelAnswer {
         if self.map.is_none() {
             return KernelAnswer::Grouped;
         }
@@ -196,6 +303,7 @@ impl Groups {
         // The endpoint of an alias that no function has is not there (linux `viommu_attach_dev` fails with ENOENT).
         let virtio = self.kind(fwspec.iommu) == Some(IommuKind::Virtio);
         if virtio && self.has_absent_alias(entry.key) {
+            so_far.rests_on_absent = true;
             return KernelAnswer::SmmuFails;
         }
         if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. } | IommuKind::Virtio)) {
@@ -203,11 +311,11 @@ impl Groups {
         }
         // The kernel ascribes every id to the IOMMU of the first.
         let ids = || fwspec.ids.iter().filter_map(|stream| Some((fwspec.iommu, stream.id?)));
-        let other = ids().find_map(|id| owners.get(&id).copied().filter(|owner| *owner != entry.key));
+        let other = ids().find_map(|id| so_far.owners.get(&id).copied().filter(|owner| *owner != entry.key));
         if let Some(owner) = other {
             return KernelAnswer::RefusedAlias { owner };
         }
-        owners.extend(ids().map(|id| (id, entry.key)));
+        so_far.owners.extend(ids().map(|id| (id, entry.key)));
         KernelAnswer::Grouped
     }
 }

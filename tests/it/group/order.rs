@@ -126,6 +126,39 @@ proptest! {
     }
 
     #[test]
+    fn what_the_kernel_does_with_a_device_is_said_of_one_as_of_all(
+        (machine, order) in machines(16).prop_flat_map(shuffled), asked in any::<u64>(), seed in any::<u8>(),
+    ) {
+        fn ask(groups: &mut Groups) -> Result<(), TestCaseError> {
+            for (device, answer) in groups.kernel_answers(None) {
+                prop_assert_eq!(groups.kernel_answer(device), Some(answer), "{}", device);
+            }
+            Ok(())
+        }
+        let mut groups = Groups::builder().map(map(seed)).awaiting_iommus(asked & 1 == 0).build();
+        let is_asked = |at: usize| asked >> (at & 63) & 1 == 1;
+        for (at, device) in machine.in_order(&order).into_iter().enumerate() {
+            groups.add(device).unwrap();
+            if is_asked(at) {
+                ask(&mut groups)?;
+            }
+        }
+        groups.iommu_ready(IommuIndex(1));
+        ask(&mut groups)?;
+        for (at, device) in machine.devices.iter().enumerate().filter(|(at, _)| is_asked(at + 32)) {
+            groups.remove(device.key()).unwrap();
+            prop_assert_eq!(groups.kernel_answer(device.key()), None);
+            if is_asked(at) {
+                ask(&mut groups)?;
+            }
+        }
+        for device in machine.devices.iter().filter(|device| groups.group_of(device.key()).is_none()).copied().collect::<Vec<_>>() {
+            _ = groups.add(device);
+            ask(&mut groups)?;
+        }
+    }
+
+    #[test]
     fn groups_only_merge_and_the_older_name_stays(
         (machine, order) in machines(16).prop_flat_map(shuffled), policy in policies(), seed in any::<u8>(),
     ) {

@@ -249,7 +249,7 @@ pub fn map(seed: u8) -> IdMap {
     let platform = Platform {
         source: Some(Source::IORT),
         iommus: vec![
-            iommu(0x30, IommuKind::SmmuV3 { model: 0 }),
+            iommu(0x30, if seed & 64 == 0 { IommuKind::SmmuV3 { model: 0 } } else { IommuKind::Virtio }),
             iommu(0x60, IommuKind::SmmuV2(SmmuModel::Mmu500)),
         ],
         requesters: vec![host],
