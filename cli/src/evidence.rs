@@ -57,11 +57,17 @@ impl Evidence {
         let questions = [more.questions, words.questions, firmware.questions].concat();
         let evidence = [words.evidence, more.evidence].concat();
         let machine = self.named.open(&evidence, &firmware.evidence, &questions)?;
+        tell_hidden(&machine);
         Ok(Asked { machine, questions })
     }
 
     /// Opens the evidence of a verb to which there are no questions.
     pub(super) fn open(&self) -> Result<Machine, Failure> {
+        self.open_shown().inspect(tell_hidden)
+    }
+
+    /// As `open`, for a verb that itself says what only root may read.
+    pub(super) fn open_shown(&self) -> Result<Machine, Failure> {
         let paths = |words: &[OsString]| words.iter().map(PathBuf::from).collect::<Vec<_>>();
         self.named.open(&paths(&self.words), &paths(&self.named.firmware), &[])
     }
@@ -75,6 +81,16 @@ impl Evidence {
     pub(super) fn is_a_system(&self) -> bool {
         let named = sort(self.words()).evidence.len().saturating_add(self.named.firmware.len());
         named == 0 && self.named.pci.is_none()
+    }
+
+    /// What names the same machine to another verb, as a shell takes it; nothing for the one that this runs on.
+    pub(super) fn again(&self) -> String {
+        let option = |option: &'static str, value: &OsStr| [option.to_owned(), quoted(value)];
+        let mut words: Vec<String> = self.words().map(quoted).collect();
+        words.extend(self.named.pci.iter().flat_map(|pci| option("--pci", pci.as_os_str())));
+        words.extend(self.named.root.iter().flat_map(|root| option("--root", root.as_os_str())));
+        words.extend(self.named.firmware.iter().flat_map(|file| option("--firmware", file)));
+        words.join(" ")
     }
 
     pub(super) fn named(&self) -> &Named {
@@ -168,6 +184,13 @@ pub(super) fn told(machine: Machine) -> Result<Machine, Failure> {
     }
 }
 
+/// Tells the user what only root may read.
+fn tell_hidden(machine: &Machine) {
+    if !machine.hidden.is_empty() {
+        complain(&machine.hidden);
+    }
+}
+
 /// Why this machine, or that of a root folder, tells nothing; and what the user may have meant.
 fn not_here(error: &MachineError, is_root: bool, questions: &[String]) -> Failure {
     if is_root {
@@ -236,6 +259,17 @@ pub(super) fn firmware(machine: &Machine) -> Result<&Firmware, Failure> {
             "nothing says what IOMMUs translate: this needs a device tree (DTB), an IORT, RIMT, VIOT, DMAR or IVRS",
         )
     })
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// A listing of PCI functions, for a verb that needs one.

@@ -138,7 +138,8 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         document.suppose(&now, what_if.is_real());
     }
     if !why.is_empty() {
-        return why::run(&why, arguments.format(), &groups, &document, machine.firmware.as_ref());
+        let rules = (arguments.dialect, arguments.policy.policy());
+        return why::run(&why, arguments.format(), &machine, rules, (&groups, &document));
     }
     let drawing = || Picture::of_groups(&document);
     match arguments.format() {
@@ -165,6 +166,7 @@ fn assign(machine: &Machine, arguments: &Options) -> (Groups, GroupsDocument) {
     let (groups, refused) = machine.groups(arguments.dialect, arguments.policy.policy());
     let skipped = refused.iter().map(Problem::from).chain(machine.unread.iter().map(Problem::from)).collect();
     let platform = machine.firmware.as_ref().map(|firmware| &firmware.platform);
-    let document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    let mut document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
+    document.note_kernel(&machine.kernel);
     (groups, document)
 }

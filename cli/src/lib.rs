@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod check;
 mod diff;
 mod evidence;
 mod explain;
@@ -16,7 +17,9 @@ mod options;
 mod schema;
 mod show;
 mod simulate;
+mod snapshot;
 mod waiver;
+mod watch;
 mod what_if;
 mod why;
 
@@ -25,7 +28,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use fwspec_report::text::Style;
 
@@ -38,7 +41,8 @@ use fwspec_report::text::Style;
     arg_required_else_help = true,
     subcommand_required = true
 )]
-#[command(after_help = "fwspec VERB [EVIDENCE...] [QUESTION...]\n\n\
+#[command(after_help = "fwspec VERB [EVIDENCE...] [QUESTION...]\n\
+fwspec EVIDENCE...                 is fwspec check EVIDENCE...\n\n\
 An argument that is a file, a folder or - (standard input) is evidence of a machine, in any order: a device tree (DTB), ACPI tables \
 (IORT, RIMT, VIOT, MCFG, MADT; one by one or several in a file), acpidump text, `lspci -xxxx` text, a folder of these, the root of an \
 unpacked system. Every other argument is a question. Without evidence it is this machine. show and lint take the firmware of many \
@@ -52,6 +56,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    Check(check::Options),
     Show(show::Options),
     Lookup(lookup::Options),
     Groups(groups::Options),
@@ -60,6 +65,8 @@ enum Verb {
     Lint(lint::Options),
     Diff(diff::Options),
     Explain(explain::Options),
+    Watch(watch::Options),
+    Snapshot(snapshot::Options),
     Schema(schema::Options),
     Completions(manual::Completions),
     Man(manual::Manual),
@@ -158,7 +165,7 @@ impl From<io::Error> for Failure {
 /// Prints to standard output and standard error, and returns the exit code: 0 fine, 1 the answer is no, 2 evidence that cannot be
 /// read or lacks what the verb needs, 64 usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match Arguments::try_parse_from(with_verb(arguments.into_iter().collect())) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
@@ -166,6 +173,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match &arguments.verb {
+        Verb::Check(check) => check::run(check),
         Verb::Show(show) => show::run(show),
         Verb::Lookup(lookup) => lookup::run(lookup),
         Verb::Lint(lint) => lint::run(lint),
@@ -174,6 +182,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Audit(audit) => audit::run(audit),
         Verb::Groups(groups) => groups::run(groups),
         Verb::Simulate(simulate) => simulate::run(simulate),
+        Verb::Watch(watch) => watch::run(watch),
+        Verb::Snapshot(snapshot) => snapshot::run(snapshot),
         Verb::Schema(schema) => schema::run(schema),
         Verb::Completions(completions) => manual::completions(completions),
         Verb::Man(manual) => manual::man(manual),
@@ -187,6 +197,25 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             failure.outcome().into()
         }
     }
+}
+
+/// The arguments, with the verb `check` where evidence stands in its place.
+fn with_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let Some(first) = arguments.get(1) else { return arguments };
+    let names = ["--root", "--firmware", "--pci"];
+    let is_option = |word: &str| names.iter().any(|name| word.split('=').next() == Some(name));
+    let is_evidence = match first.to_str() {
+        Some(word) if word.starts_with("--") => is_option(word),
+        Some(word) => {
+            let is_verb = Arguments::command().get_subcommands().any(|verb| verb.get_name() == word);
+            !is_verb && word != "help" && !evidence::sort([first.as_os_str()].into_iter()).evidence.is_empty()
+        }
+        None => true,
+    };
+    if is_evidence {
+        arguments.insert(1, "check".into());
+    }
+    arguments
 }
 
 /// Reads text that the command takes besides firmware: the waivers of `lint`, what `groups --what-if` supposes. No part of the

@@ -1,8 +1,8 @@
 //! `fwspec groups --why`: the chain of reasons between two devices, or what holds one device in its group.
 
-use fwspec::answer::{GroupsDocument, WhyDocument};
-use fwspec::machine::Firmware;
-use fwspec::{Bdf, DeviceKey, Groups};
+use fwspec::answer::{Conclusion, GroupsDocument, WhyDocument};
+use fwspec::machine::{Firmware, Machine};
+use fwspec::{Bdf, DeviceKey, Dialect, Groups, Policy};
 use fwspec_report::text;
 
 use super::groups::GroupsFormat;
@@ -11,10 +11,11 @@ use super::{Failure, Outcome, complain, print, print_json, style};
 pub(super) fn run(
     devices: &[String],
     format: GroupsFormat,
-    groups: &Groups,
-    document: &GroupsDocument,
-    firmware: Option<&Firmware>,
+    machine: &Machine,
+    rules: (Dialect, Policy),
+    (groups, document): (&Groups, &GroupsDocument),
 ) -> Result<Outcome, Failure> {
+    let firmware = machine.firmware.as_ref();
     let mut asked = Vec::new();
     for name in devices {
         let meant = firmware.map(|firmware| firmware.meant(name)).unwrap_or_default();
@@ -31,7 +32,11 @@ pub(super) fn run(
     }
     let why = match asked.as_slice() {
         [a, b] => WhyDocument::between(groups, document, *a, *b),
-        [a, ..] => WhyDocument::alone(groups, document, *a),
+        [a, ..] => {
+            let mut why = WhyDocument::alone(groups, document, *a);
+            why.conclusion = Conclusion::new(machine, rules, (groups, document), *a);
+            why
+        }
         [] => return Err(Failure::usage("--why needs a device")),
     };
     if format == GroupsFormat::Json {

@@ -11,7 +11,7 @@ use fwspec::acpi::{Madt, Mcfg, Sdt, container};
 use fwspec::dt::{Binding, Cells, Tree};
 use fwspec::lint::{self, audit::audit};
 use fwspec::machine::{Collector, Firmware, ListedFunction, devices, lspci, recognise, tables_in};
-use fwspec::pci::Function;
+use fwspec::pci::{self, Function};
 use fwspec::{
     Bdf, Dialect, ErrorKind, IdMap, Platform, Policy, RequesterId, RequesterIndex, Segment, Source,
 };
@@ -194,7 +194,10 @@ pub fn acpi_iort(bytes: &[u8]) {
 
 pub fn dt_tree(bytes: &[u8]) {
     show::debug(&(Cells::of(bytes), Binding::of([bytes]).map(|(driver, _)| driver.name)));
+    let mut cleared = bytes.to_vec();
+    show::debug(&fwspec::dt::clear_identity(&mut cleared));
     let Ok(tree) = Tree::parse(bytes) else { return };
+    assert!(Tree::parse(&cleared).is_ok());
     for node in tree.nodes().map_while(Result::ok) {
         show::debug(&(node.name(), node.offset(), node.phandle(), node.cell("reg")));
         for property in node.properties() {
@@ -228,6 +231,9 @@ pub fn pci_config(bytes: &[u8]) {
     if let Err(error) = function {
         show::display(&error);
     }
+    let mut cleared = bytes.to_vec();
+    show::debug(&pci::clear_identity(&mut cleared));
+    assert_eq!(cleared.len(), bytes.len());
 }
 
 /// A text as a listing of functions, and as a piece of evidence of whatever kind: the two agree on what is listed.

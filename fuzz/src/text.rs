@@ -1,9 +1,10 @@
 //! The targets that read text, and names that people give.
 
+use fwspec::answer::Watch;
 use fwspec::dt::Tree;
 use fwspec::lint::Code;
 use fwspec::machine::{
-    AcsOverride, Firmware, Kernel, Machine, Query, devices, log_line, lspci, schedule, sysfs,
+    AcsOverride, Firmware, Kernel, Machine, Query, Uevent, devices, log_line, lspci, schedule, sysfs,
 };
 use fwspec::simulate::{Algorithm, World};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Policy, Segment};
@@ -30,7 +31,12 @@ pub fn input_query(bytes: &[u8]) {
 }
 
 pub fn input_log(bytes: &[u8]) {
+    show::debug(&Uevent::parse(bytes));
     let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let mut watch = Watch::new(Machine::default());
+    for event in Uevent::recorded(text).iter().take(16) {
+        show::debug(&(event.function(), event.group(), watch.event(event)));
+    }
     for line in text.lines().chain([text]) {
         show::debug(&log_line(line));
     }

@@ -8,12 +8,12 @@ use serde_json::json;
 
 use fwspec::answer::DiffDocument;
 use fwspec::answer::{
-    AuditDocument, ExplainDocument, GroupsDocument, LintDocument, LookupDocument, PlatformDocument,
-    SimulateDocument, WhyDocument,
+    AuditDocument, CheckDocument, ExplainDocument, GroupsDocument, LintDocument, LookupDocument,
+    PlatformDocument, SimulateDocument, WatchRecord, WhyDocument,
 };
 
 /// The kinds of documents: the name in `schema`, the verb that prints it.
-pub const DOCUMENTS: [(&str, &str); 9] = [
+pub const DOCUMENTS: [(&str, &str); 11] = [
     ("fwspec.platform/1", "show"),
     ("fwspec.lookup/1", "lookup"),
     ("fwspec.groups/1", "groups"),
@@ -21,6 +21,8 @@ pub const DOCUMENTS: [(&str, &str); 9] = [
     ("fwspec.simulate/1", "simulate"),
     ("fwspec.lint/1", "lint"),
     ("fwspec.audit/1", "audit"),
+    ("fwspec.check/1", "check"),
+    ("fwspec.watch/1", "watch"),
     ("fwspec.explain/1", "explain"),
     ("fwspec.diff/1", "diff"),
 ];
@@ -44,6 +46,8 @@ pub fn schema(name: &str) -> Option<String> {
         "simulate" => of::<SimulateDocument>(),
         "lint" => of::<LintDocument>(),
         "audit" => of::<AuditDocument>(),
+        "check" => of::<CheckDocument>(),
+        "watch" => of::<WatchRecord>(),
         "explain" => of::<ExplainDocument>(),
         _ => of::<DiffDocument>(),
     };

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::diff::regrouped;
 use crate::group::{How, Reason};
 use crate::limits::MAX_MEMBERS_NAMED;
+use crate::machine::Kernel;
 use crate::model::{IommuIndex, Label, RequesterIndex, RequesterKind};
 use crate::pci::quirk::AcsEffect;
 use crate::pci::{AcsFlags, AcsReason, AcsVerdict, Function, PortType};
@@ -194,6 +195,11 @@ pub struct DeviceRecord {
     pub why_none: Option<String>,
     /// What a current Linux kernel does with it.
     pub kernel: &'static str,
+    /// The number of the group that the machine's own kernel gave it; null where it gave none, or the evidence does not say.
+    pub kernel_group: Option<u32>,
+    /// What the machine's own kernel calls it, where it has it in a group. Not in JSON.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub kernel_name: Option<String>,
     /// For `refused-alias`, the device that has the StreamID.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub refused_for: Option<String>,
@@ -317,6 +323,75 @@ impl GroupsDocument {
             iommus: view.iommus(),
             msi_controllers: view.msi_controllers(),
             hosts: view.hosts(),
+        }
+    }
+
+    /// Notes in which groups the machine's own kernel has the devices.
+    ///
+    /// ```
+    /// use fwspec::answer::GroupsDocument;
+    /// use fwspec::machine::Kernel;
+    /// use fwspec::{Device, Groups};
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint("0000:00:02.0".parse().unwrap()))?;
+    /// let mut document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// let mut kernel = Kernel::default();
+    /// kernel.groups.insert("0000:00:02.0".into(), 7);
+    /// document.note_kernel(&kernel);
+    /// assert_eq!(document.devices[0].kernel_group, Some(7));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    pub fn note_kernel(&mut self, kernel: &Kernel) {
+        if kernel.groups.is_empty() {
+            return;
+        }
+        for device in &mut self.devices {
+            let name = if device.bdf.is_some() {
+                Some(device.device.as_str())
+            } else {
+                kernel.name_of(&device.device)
+            };
+            device.kernel_name = name.filter(|name| kernel.groups.contains_key(*name)).map(ToOwned::to_owned);
+        }
+        self.note_only_nodes(kernel);
+        for device in &mut self.devices {
+            let number = device.kernel_name.as_ref().and_then(|name| kernel.groups.get(name));
+            device.kernel_group = number.copied();
+        }
+    }
+
+    /// The kernel names a device-tree node by the address that a processor sees. Where that is not the node's own, the only node of a name
+    /// is the only device of it.
+    fn note_only_nodes(&mut self, kernel: &Kernel) {
+        let taken: BTreeSet<&String> = self.devices.iter().filter_map(|d| d.kernel_name.as_ref()).collect();
+        let mut theirs: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+        for name in
+            kernel.groups.keys().filter(|name| !taken.contains(name) && !kernel.paths.contains_key(*name))
+        {
+            if let Some((address, node)) = name.split_once('.')
+                && u64::from_str_radix(address, 16).is_ok()
+            {
+                theirs.entry(node).or_default().push(name);
+            }
+        }
+        let mut only: BTreeMap<String, String> = BTreeMap::new();
+        let mut several: BTreeSet<&str> = BTreeSet::new();
+        for device in
+            self.devices.iter().filter(|device| device.bdf.is_none() && device.kernel_name.is_none())
+        {
+            let node = device.device.rsplit('/').next().filter(|_| device.device.starts_with('/'));
+            let Some((node, _)) = node.and_then(|node| node.split_once('@')) else { continue };
+            let Some([name]) = theirs.get(node).map(Vec::as_slice) else { continue };
+            if only.insert((*name).clone(), device.device.clone()).is_some() {
+                several.insert(name.as_str());
+            }
+        }
+        only.retain(|name, _| !several.contains(name.as_str()));
+        let names: BTreeMap<String, String> = only.into_iter().map(|(name, device)| (device, name)).collect();
+        for device in &mut self.devices {
+            if let Some(name) = names.get(&device.device) {
+                device.kernel_name = Some(name.clone());
+            }
         }
     }
 
@@ -501,6 +576,8 @@ impl View<'_> {
             group: placement.as_ref().and_then(|placement| placement.group).map(|GroupId(id)| id),
             why_none,
             kernel,
+            kernel_group: None,
+            kernel_name: None,
             refused_for,
             placed: bdf.and_then(|bdf| self.placed(bdf)),
             streams: fwspec.iter().flat_map(|f| &f.ids).filter_map(|stream| self.stream(stream)).collect(),

@@ -5,6 +5,9 @@
 //! are stable, and more may be added.
 
 mod audit;
+mod check;
+mod compare;
+mod conclusion;
 mod diff;
 mod explain;
 mod findings;
@@ -16,6 +19,7 @@ mod named;
 mod platform;
 mod simulate;
 mod summary;
+mod watch;
 mod why;
 
 pub use audit::{
@@ -23,6 +27,12 @@ pub use audit::{
     IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, SharedGroupRecord, SharedIdRecord,
     UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
 };
+pub use check::{
+    BecauseRecord, CheckDocument, CodeCount, EvidenceRecord, FirmwareRecord, IommuState, KernelRecord,
+    ParameterRecord, SeverityCounts,
+};
+pub use compare::DifferRecord;
+pub use conclusion::{Conclusion, SettingRecord};
 pub use diff::{AnswerRecord, ChangeRecord, DiffDocument};
 pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
 pub use findings::findings;
@@ -41,4 +51,5 @@ pub use platform::{
 
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
 pub use summary::{IortSummary, Summary};
+pub use watch::{Watch, WatchRecord};
 pub use why::{Obstacle, Reached, Ungrouped, WhyDocument};

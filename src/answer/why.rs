@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use crate::group::{IsolationBlocker, Relation};
 use crate::{DeviceKey, Groups};
 
+use super::conclusion::Conclusion;
 use super::groups::{GroupRecord, GroupsDocument, RemarkRecord, TieRecord};
 
 /// What `fwspec groups --why --json` prints.
@@ -36,6 +37,9 @@ pub struct WhyDocument {
     /// That nothing asks for the ACS which these reasons miss.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub remarks: Vec<RemarkRecord>,
+    /// For one device: what follows of its group, where that was asked for.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub conclusion: Option<Conclusion>,
 }
 
 /// A device without group.
@@ -155,6 +159,7 @@ impl WhyDocument {
             reached: Vec::new(),
             obstacles: Vec::new(),
             remarks: Vec::new(),
+            conclusion: None,
         }
     }
 }

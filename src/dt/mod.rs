@@ -14,6 +14,8 @@ mod bindings;
 #[cfg(feature = "alloc")]
 mod host;
 #[cfg(feature = "alloc")]
+mod identity;
+#[cfg(feature = "alloc")]
 mod index;
 #[cfg(feature = "alloc")]
 mod inherit;
@@ -43,6 +45,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 pub use bindings::{Binding, DRIVERS, Driver, NOT_DRIVEN};
 #[cfg(feature = "alloc")]
 pub use host::PciNode;
+#[cfg(feature = "alloc")]
+pub use identity::clear_identity;
 #[cfg(feature = "alloc")]
 pub use index::{Index, NodeId};
 pub use map::{MapEntry, MapKind, Resolved, resolve};

@@ -137,6 +137,18 @@ impl Device {
         self
     }
 
+    /// For a virtual function, its physical function.
+    pub const fn physical_function(&self) -> Option<Bdf> {
+        self.physical
+    }
+
+    /// With these ACS bits switched on.
+    #[must_use]
+    pub(crate) fn acs_enabled(mut self, bits: AcsFlags) -> Device {
+        self.function = self.function.acs_enabled(bits);
+        self
+    }
+
     /// With the multifunction bit in its header.
     pub const fn multifunction(mut self) -> Device {
         self.function.multifunction = true;

@@ -17,7 +17,9 @@ use super::lspci::ListedFunction;
 use super::names::{Name, PciIds};
 use super::textual::Textual;
 use super::words::Words;
-use super::{Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms, recognise};
+use super::{
+    Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms, recognise,
+};
 
 /// Whether a table says what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
 fn speaks(table: &Table<'_>) -> bool {

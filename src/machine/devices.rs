@@ -66,6 +66,11 @@ impl Placed {
         let is_silent = listed.is_silent();
         Placed { bdf: listed.bdf, facts, links, is_told: listed.bytes.is_empty() || is_silent, is_silent }
     }
+
+    /// A function of which these facts are known; `is_told` where its header was not read.
+    pub(super) fn known(bdf: Bdf, facts: Function, links: Links, is_told: bool) -> Self {
+        Placed { bdf, facts, links, is_told, is_silent: false }
+    }
 }
 
 /// What a running system tells of a function by its links.

@@ -19,6 +19,19 @@ impl Hidden {
     pub fn is_empty(&self) -> bool {
         *self == Hidden::default()
     }
+
+    /// Whether anything of it says what IOMMUs translate: the names of tables are there for everybody.
+    ///
+    /// ```
+    /// let mut hidden = fwspec::machine::Hidden::default();
+    /// hidden.firmware.push("MCFG".into());
+    /// assert!(!hidden.speaks_of_iommus());
+    /// hidden.firmware.push("IORT".into());
+    /// assert!(hidden.speaks_of_iommus());
+    /// ```
+    pub fn speaks_of_iommus(&self) -> bool {
+        self.firmware.iter().any(|name| !matches!(name.as_str(), "MCFG" | "APIC"))
+    }
 }
 
 impl fmt::Display for Hidden {
@@ -26,22 +39,24 @@ impl fmt::Display for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.firmware.is_empty() {
             let names = self.firmware.join(", ");
-            write!(
-                f,
-                "only root may read {names}: without, nothing is known of StreamIDs and of who is translated"
-            )?;
+            let unknown = if self.speaks_of_iommus() {
+                "what ids devices have, and who is translated"
+            } else {
+                "which buses and interrupt controllers firmware describes"
+            };
+            write!(f, "only root may read {names}, which say {unknown}")?;
         }
         if self.functions > 0 {
             let between = if self.firmware.is_empty() { "" } else { "; " };
-            let of = if self.functions == 1 {
+            let functions = if self.functions == 1 {
                 "1 function"
             } else {
                 &alloc::format!("{} functions", self.functions)
             };
             write!(
                 f,
-                "{between}only root may read more than 64 bytes of the config space of {of}: without, \
-                 nothing is known of their ACS, and groups are wider than they may have to be"
+                "{between}only root may read more than 64 bytes of the config space of {functions}: ACS is not known, and groups \
+                 are wider than they may have to be"
             )?;
         }
         Ok(())

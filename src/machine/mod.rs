@@ -18,6 +18,7 @@ mod decoded;
 mod devices;
 mod dumps;
 mod error;
+mod events;
 mod evidence;
 #[cfg(feature = "std")]
 mod file;
@@ -41,6 +42,7 @@ pub mod schedule;
 pub mod sysfs;
 mod text;
 mod textual;
+mod uevent;
 mod unwrap;
 mod words;
 
@@ -71,6 +73,7 @@ pub use query::{ParseQueryError, Query};
 pub use recognise::{READ_HERE, recognise};
 pub use refused::Refused;
 pub use text::{TextError, TextErrorKind};
+pub use uevent::Uevent;
 pub use unwrap::Place;
 
 /// Everything that is known of one machine, and where it comes from.

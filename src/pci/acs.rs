@@ -94,6 +94,25 @@ impl Function {
         self
     }
 
+    /// With these ACS bits switched on.
+    #[must_use]
+    pub(crate) fn acs_enabled(mut self, bits: AcsFlags) -> Function {
+        let wide = has_wide_acs(&self);
+        match &mut self.acs {
+            Fact::Present(acs) if wide => {
+                acs.next_dword = Some(acs.next_dword.unwrap_or_default() | u32::from(bits.0))
+            }
+            Fact::Present(acs) => acs.control = acs.control | bits,
+            Fact::Absent | Fact::Unknown => {}
+        }
+        self
+    }
+
+    /// Whether its ACS registers are 32 bits wide, each at twice the distance.
+    pub(crate) fn has_wide_acs(&self) -> bool {
+        has_wide_acs(self)
+    }
+
     /// The ACS bits that are switched on; `None` where it has none, or they were not read.
     pub fn acs_in_force(&self) -> Option<AcsFlags> {
         let acs = self.acs.present()?;

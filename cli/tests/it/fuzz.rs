@@ -17,9 +17,12 @@ const NO_READERS: &[&str] = &[
     // Titles and names on their way out.
     "report/src/",
     "src/answer/audit.rs new",
+    "src/answer/check.rs new",
     "src/answer/diff.rs new",
     "src/answer/diff.rs note_acs",
     "src/answer/lookup.rs new",
+    // Takes names in.
+    "src/answer/watch.rs kernel_groups",
     // The command as a whole, see mutants.rs.
     "cli/src/lib.rs run",
     // Makes tables.

@@ -15,6 +15,7 @@ mod acs;
 mod audit;
 #[path = "../../../tests/it/support/cases.rs"]
 mod cases;
+mod check;
 #[path = "../../../tests/it/support/dt.rs"]
 mod dt;
 mod dt_show;

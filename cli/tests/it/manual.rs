@@ -20,9 +20,10 @@ fn said(arguments: &[&str]) -> String {
 fn each_shell_completes_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = said(&["completions", shell]);
-        for verb in
-            ["show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain", "schema", "man"]
-        {
+        for verb in [
+            "check", "show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain", "schema",
+            "man",
+        ] {
             assert!(script.contains(verb), "{shell} does not know {verb}");
         }
     }
@@ -31,7 +32,10 @@ fn each_shell_completes_every_verb() {
 #[test]
 fn each_verb_has_a_manual_page_with_its_examples() {
     assert!(said(&["man"]).contains(".TH fwspec 1"));
-    for verb in ["show", "lookup", "groups", "simulate", "lint", "audit", "diff", "explain", "schema"] {
+    for verb in [
+        "check", "watch", "snapshot", "show", "lookup", "groups", "simulate", "lint", "audit", "diff",
+        "explain", "schema",
+    ] {
         let page = said(&["man", verb]);
         assert!(page.contains(&format!(".TH fwspec-{verb} 1")), "{page}");
         for part in [".SH SYNOPSIS", ".SH EXAMPLES", ".SH \"EXIT STATUS\"", ".SH \"SEE ALSO\"", ".SH OPTIONS"]

@@ -120,9 +120,11 @@ fn every_document_of_every_sample_is_valid() {
             check(&["audit", "--json", blob]);
             check(&["diff", "--json", blob, "broken/IORT003-checksum/iort.bin"]);
             check(&["groups", "--json", blob, "d05-2020/lspci.txt"]);
+            check(&["check", "--json", blob]);
         }
         if let (Some(blob), true) = (blobs.first(), there(&"lspci.txt")) {
             check(&["groups", "--json", "--firmware", blob, "--pci", &lspci]);
+            check(&["check", "--json", blob, &lspci]);
             check(&[
                 "groups",
                 "--json",
@@ -159,6 +161,16 @@ fn every_document_of_every_sample_is_valid() {
     );
     published.check(&["explain", "--json"], &mut seen);
     published.check(&["diff", "--json", "d05-2020/iort.bin", "d05-2020/fdt.dtb"], &mut seen);
+    let recording = Path::new(env!("CARGO_TARGET_TMPDIR")).join("schema-events.txt");
+    let event = "KERNEL[5.1] add /devices/pci000a:10/000a:10:00.0/000a:11:00.0 (pci)\nIOMMU_GROUP=9\n\n";
+    let twice = format!("{event}{}{}", event.replace(":00.0 (", ":00.1 ("), event.replace("add", "remove"));
+    fs::write(&recording, twice.replace("11:00.1 (pci)\nIOMMU_GROUP=9", "11:00.1 (pci)\nIOMMU_GROUP=8"))
+        .unwrap();
+    let recording = recording.to_str().unwrap();
+    published.check(
+        &["watch", "--json", "--replay", recording, "d05-2020/iort.bin", "d05-2020/lspci.txt"],
+        &mut seen,
+    );
     println!("{seen:?}");
     assert_eq!(seen.len(), DOCUMENTS.len(), "every kind was seen: {seen:?}");
 }

@@ -29,7 +29,9 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
         document.devices.iter().map(|d| (d.device.as_str(), d)).collect();
     let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
     let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
-    let titles = [&["group", "device", "what it is"][..], ids, &["shares it because"]].concat();
+    let kernel = document.devices.iter().any(|device| device.kernel_group.is_some());
+    let theirs = if kernel { &["kernel"][..] } else { &[] };
+    let titles = [&["group"][..], theirs, &["device", "what it is"], ids, &["shares it because"]].concat();
     let mut table = style.table(&titles).with_prose();
     for group in &document.groups {
         for (line, member) in group.members.iter().enumerate() {
@@ -39,8 +41,10 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
             let refused = refused(device).map(|words| style.alarm(&words));
             let because: Vec<String> = reason.into_iter().chain(refused).collect();
             let ids = if firmware { ids_of(device) } else { Vec::new() };
-            let left = [number, member.clone(), what(device)];
-            table.add_row(left.into_iter().chain(ids).chain([because.join("\n")]));
+            let theirs =
+                kernel.then(|| device.kernel_group.map_or("-".to_string(), |number| number.to_string()));
+            let left = [number].into_iter().chain(theirs).chain([member.clone(), what(device)]);
+            table.add_row(left.chain(ids).chain([because.join("\n")]));
         }
     }
     let mut text = remarks(document, style);

@@ -1,6 +1,7 @@
 //! Text for people: aligned, without borders, coloured only where the caller says so.
 
 mod audit;
+mod check;
 mod explain;
 mod groups;
 mod lint;
@@ -11,11 +12,13 @@ mod simulate;
 mod table;
 mod title;
 mod tree;
+mod watch;
 mod why;
 
 use alloc::string::{String, ToString};
 
 pub use audit::audit;
+pub use check::check;
 pub use explain::{code, codes, explained};
 pub use groups::groups;
 pub use lint::{lint, lint_summary};
@@ -26,6 +29,7 @@ pub use simulate::simulate;
 use table::Table;
 pub use title::title;
 pub use tree::tree;
+pub use watch::watch;
 pub use why::why;
 
 /// Ranges of each kind of one requester that [`platform`] shows a reader: a terminal holds no more. `--json` has all of them.

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use fwspec::answer::{Reached, WhyDocument};
+use fwspec::answer::{Conclusion, Reached, WhyDocument};
 
 use super::Style;
 
@@ -79,7 +79,67 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
     for remark in &document.remarks {
         text.push_str(&format!("{}\n", style.alarm(&remark.text)));
     }
+    if let Some(found) = &document.conclusion {
+        text.push_str(&conclusion(found, document.members.len(), style));
+    }
     text
+}
+
+/// Others that are named in a sentence.
+const MAX_NAMED: usize = 8;
+
+/// The smallest group that the device can have, what to type for it, and who is given away along with it.
+fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
+    if members < 2 {
+        return String::new();
+    }
+    let mut text = String::from("\n");
+    let mut say = |line: &str| text.push_str(&format!("{}\n", style.sentence(line, 0)));
+    if found.smallest.len() == members {
+        say(&style.heading("Its group cannot be smaller:"));
+    } else {
+        let set = if found.smallest.len() == 1 {
+            "It can stand alone, with ACS switched on:".to_string()
+        } else {
+            format!("The smallest group that it can have is {}, with ACS switched on:", few(&found.smallest))
+        };
+        say(&style.heading(&set));
+        for setting in &found.settings {
+            text.push_str(&format!("  {}  {}\n", setting.line, style.faint(&setting.acs)));
+        }
+        if let Some(parameter) = &found.parameter {
+            let parameter =
+                if parameter.contains(';') { format!("'{parameter}'") } else { parameter.clone() };
+            text.push_str(&format!("or on the command line of Linux 6.11 or later:\n  {parameter}\n"));
+        }
+        let mut notes = String::new();
+        if found.linux_sets_it {
+            notes.push_str("Linux sets this by itself where it uses an IOMMU. ");
+        }
+        notes.push_str(
+            "A group is made when its devices are added: after setpci they have to be removed and scanned again.",
+        );
+        text.push_str(&format!("{}\n", style.sentence(&notes, 0)));
+        if !found.fixed_by.is_empty() {
+            text.push_str("No smaller group can be had:\n");
+        }
+    }
+    for fixed in &found.fixed_by {
+        text.push_str(&format!("  {}\n", style.sentence(fixed, 4)));
+    }
+    if !found.along.is_empty() {
+        let along = format!("As it is, whoever is given it is given {} too.", few(&found.along));
+        text.push_str(&format!("{}\n", style.sentence(&along, 0)));
+    }
+    text
+}
+
+fn few(names: &[String]) -> String {
+    let shown = names.get(..MAX_NAMED).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(MAX_NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// Every other member, and how it comes to be one.

@@ -1,0 +1,69 @@
+//! `fwspec check`: one machine on one screen, and its kernel held against what was predicted.
+
+use clap::{Args, ValueEnum};
+
+use fwspec::answer::CheckDocument;
+use fwspec::machine::Machine;
+use fwspec_report::text;
+
+use super::evidence::Evidence;
+use super::options::Output;
+use super::{Failure, Outcome, print, print_json, style};
+
+/// Tell one machine on one screen: its IOMMUs, its devices and groups, and whether its kernel did as predicted
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Groups are compared as sets of devices, never by their numbers. The firmware is read as the machine's kernel reads it, where its\n\
+version is known.\n\n\
+Exit codes: 0 the machine was looked at, 1 there is something that --fail-on names, 2 nothing could be looked at, 64 usage.\n\n\
+Examples:\n  fwspec check                             this machine\n  fwspec check iort.bin lspci.txt\n  \
+fwspec check --root /mnt/board\n  fwspec check --fail-on differs,untranslated"
+)]
+pub(super) struct Options {
+    #[command(flatten)]
+    evidence: Evidence,
+    /// Exit with 1 when there is any of these
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    fail_on: Vec<Fault>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Fault {
+    /// The kernel has a device in other company than was predicted
+    Differs,
+    /// A device that no IOMMU translates
+    Untranslated,
+    /// A finding of severity error
+    Error,
+}
+
+pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
+    let machine = arguments.evidence.open_shown()?;
+    looked_at(&machine)?;
+    let document = CheckDocument::new(&machine, &arguments.evidence.again());
+    if arguments.output.is_json() {
+        print_json(&document)?;
+    } else {
+        print(&text::check(&document, style()))?;
+    }
+    let there = |fault: &Fault| match fault {
+        Fault::Differs => !document.kernel.differ.is_empty(),
+        Fault::Untranslated => !document.untranslated.is_empty(),
+        Fault::Error => document.findings.error > 0,
+    };
+    Ok(if arguments.fail_on.iter().any(there) { Outcome::NotFound } else { Outcome::Fine })
+}
+
+/// Whether anything of the machine is known.
+fn looked_at(machine: &Machine) -> Result<(), Failure> {
+    let speaks = machine.firmware.as_ref().is_some_and(fwspec::machine::Firmware::speaks_of_iommus);
+    if speaks || machine.has_topology() || !machine.kernel.is_silent() || !machine.hidden.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::lacks(
+        machine,
+        "nothing to look at: this needs what firmware says of IOMMUs, or PCI functions",
+    ))
+}

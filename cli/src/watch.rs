@@ -1,0 +1,183 @@
+//! `fwspec watch`: where a device that is added, removed or bound lands, the moment it does, and what was predicted.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use fwspec::answer::{Watch, WatchRecord};
+use fwspec::machine::{Machine, Uevent};
+use fwspec_report::text;
+
+use super::evidence::Evidence;
+use super::options::Output;
+use super::{Failure, Outcome, print, print_json, read, style};
+
+/// Follow the devices of this machine: where each that is added, removed or bound lands, and what was predicted
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It listens to the kernel's uevents, which needs no root; without root ACS is not known of what comes. --replay reads a recording\n\
+instead: what `udevadm monitor --kernel --property` prints, or what --record wrote, which also has the kernel's groups and config spaces.\n\
+The evidence of a replay is the machine as it is with all of its devices; those that the recording adds first come when it adds them.\n\n\
+Examples:\n  fwspec watch                             this machine, until Ctrl-C\n  fwspec watch --record events.txt --count 20\n  \
+fwspec watch --replay events.txt iort.bin lspci.txt\n  fwspec watch --json --replay events.txt --root /mnt/board"
+)]
+pub(super) struct Options {
+    #[command(flatten)]
+    evidence: Evidence,
+    /// Read events from a recording; - is standard input
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Write the events down, for --replay
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    record: Option<PathBuf>,
+    /// End after so many events of devices
+    #[arg(long, value_name = "NUMBER")]
+    count: Option<usize>,
+    /// Exit with 1 when the kernel did otherwise than predicted
+    #[arg(long, value_enum, value_name = "WHAT")]
+    fail_on: Option<Fault>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Fault {
+    /// The kernel has a device in other company than was predicted
+    Differs,
+}
+
+/// What was said so far.
+struct Told<'a> {
+    arguments: &'a Options,
+    events: usize,
+    differs: bool,
+}
+
+impl Told<'_> {
+    /// Says what an event comes to. Whether more are wanted.
+    fn say(&mut self, record: &WatchRecord) -> Result<bool, Failure> {
+        if self.arguments.output.is_json() {
+            print_json(record)?;
+        } else {
+            print(&text::watch(record, style()))?;
+        }
+        self.events = self.events.saturating_add(1);
+        self.differs |= record.agrees == Some(false);
+        Ok(self.arguments.count.is_none_or(|count| self.events < count))
+    }
+
+    fn outcome(&self) -> Outcome {
+        let failed = self.differs && self.arguments.fail_on == Some(Fault::Differs);
+        if failed { Outcome::NotFound } else { Outcome::Fine }
+    }
+}
+
+pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
+    let mut told = Told { arguments, events: 0, differs: false };
+    if let Some(recording) = &arguments.replay {
+        let text = read(recording)?;
+        let events = Uevent::recorded(&String::from_utf8_lossy(&text));
+        if events.is_empty() {
+            let name = super::name(recording);
+            return Err(Failure::Unreadable(format!(
+                "{name}: no event in it: this needs what `udevadm monitor --kernel --property` prints"
+            )));
+        }
+        let mut watch = Watch::before(arguments.evidence.open()?, &events);
+        for record in events.iter().filter_map(|event| watch.event(event)) {
+            if !told.say(&record)? {
+                break;
+            }
+        }
+        return Ok(told.outcome());
+    }
+    if !arguments.evidence.is_a_system() || arguments.evidence.named().root.is_some() {
+        return Err(Failure::usage("only this machine can be watched; other evidence goes with --replay"));
+    }
+    let record = arguments.record.as_ref().map(File::create).transpose();
+    let record =
+        record.map_err(|error| Failure::Unreadable(format!("the recording cannot be written: {error}")))?;
+    follow(arguments.evidence.open()?, record, &mut told)?;
+    Ok(told.outcome())
+}
+
+/// Follows the kernel's events until no more are wanted.
+#[cfg(target_os = "linux")]
+fn follow(machine: Machine, mut record: Option<File>, told: &mut Told<'_>) -> Result<(), Failure> {
+    use fwspec::machine::sysfs;
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with};
+    let failed =
+        |error: Errno| Failure::Unreadable(format!("the kernel's events cannot be listened to: {error}"));
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        Some(netlink::KOBJECT_UEVENT),
+    )
+    .map_err(failed)?;
+    // Group 1 has the events of the kernel, group 2 what udev makes of them.
+    bind(&socket, &netlink::SocketAddrNetlink::new(0, 1)).map_err(failed)?;
+    let functions = machine.devices.len();
+    super::complain(&format_args!("watching a machine of {functions} PCI functions, until Ctrl-C"));
+    let mut watch = Watch::new(machine);
+    let mut message = vec![0_u8; 64 * 1024];
+    loop {
+        let length = match recv(&socket, message.as_mut_slice(), RecvFlags::empty()) {
+            Ok((length, _)) => length,
+            Err(Errno::INTR) => continue,
+            Err(Errno::NOBUFS) => {
+                super::complain(&"events were lost: they came faster than they were looked at");
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let Some(mut event) = message.get(..length).and_then(Uevent::parse) else { continue };
+        complete(&mut event);
+        if let Some(record) = &mut record {
+            record.write_all(event.to_record().as_bytes())?;
+        }
+        watch.kernel_groups(sysfs::groups(Path::new("/sys")));
+        if let Some(found) = watch.event(&event)
+            && !told.say(&found)?
+        {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn follow(_: Machine, _: Option<File>, _: &mut Told<'_>) -> Result<(), Failure> {
+    Err(Failure::usage("only Linux tells its events: --replay reads a recording"))
+}
+
+/// Adds to an event what `/sys` says of the device at this moment.
+#[cfg(target_os = "linux")]
+fn complete(event: &mut Uevent) {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok();
+    event.time = uptime.and_then(|text| text.split_whitespace().next().map(str::to_owned));
+    let home = Path::new("/sys").join(event.path.trim_start_matches('/'));
+    let target = |link: &str| {
+        let target = std::fs::read_link(home.join(link)).ok()?;
+        target.file_name()?.to_str().map(str::to_owned)
+    };
+    let mut add = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            event.properties.insert(key.to_owned(), value);
+        }
+    };
+    add("IOMMU_GROUP", target("iommu_group"));
+    add("PHYSFN", target("physfn"));
+    if event.action == "add" && event.subsystem == "pci" {
+        let config = std::fs::read(home.join("config")).ok().filter(|config| !config.is_empty());
+        let hex = config.map(|config| config.iter().map(|byte| format!("{byte:02x}")).collect());
+        add_config(event, hex);
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn add_config(event: &mut Uevent, hex: Option<String>) {
+    event.properties.extend(hex.map(|hex| ("CONFIG".to_owned(), hex)));
+}

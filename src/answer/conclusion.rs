@@ -1,0 +1,199 @@
+//! What follows of a device's group: the smallest that it can have, what would have to be set for it, and what has to be known before
+//! it is given away.
+
+use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::group::{Policy, Relation, Remedy};
+use crate::machine::Machine;
+use crate::pci::{AcsFlags, AcsReason};
+use crate::{Bdf, DeviceKey, Dialect, Groups};
+
+use super::GroupsDocument;
+
+/// Settings of which each is tried without; of more all are told.
+const MAX_TRIED: usize = 32;
+
+/// What follows of a device's group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Conclusion {
+    /// The members of the smallest group that it can have, whatever is set.
+    pub smallest: Vec<String>,
+    /// What has to be set for it; nothing where it has that group now, or nothing can be set.
+    pub settings: Vec<SettingRecord>,
+    /// The kernel parameter that sets all of it at boot (linux Documentation/admin-guide/kernel-parameters.txt `config_acs`, since 6.11).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub parameter: Option<String>,
+    /// Linux makes these settings by itself where it uses an IOMMU, and nothing says that it does.
+    pub linux_sets_it: bool,
+    /// Why nothing can make the group smaller, where it has other members.
+    pub fixed_by: Vec<String>,
+    /// What has to be given away together with it.
+    pub along: Vec<String>,
+}
+
+/// ACS bits of a function that have to be switched on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SettingRecord {
+    /// The function.
+    pub device: String,
+    /// The bits, `RR+CR+UF`.
+    pub acs: String,
+    /// The line to type.
+    pub line: String,
+}
+
+impl Conclusion {
+    /// What follows of the group of `device`. `groups` and `document` are those of the machine under these rules. Nothing for a device
+    /// without group.
+    ///
+    /// ```
+    /// use fwspec::answer::{Conclusion, GroupsDocument};
+    /// use fwspec::machine::Machine;
+    /// use fwspec::{AcsFlags, Bdf, Device, Dialect, Policy};
+    /// let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// let mut machine = Machine::default();
+    /// machine.devices.push(Device::root_port(port, 1..=1).acs_control(AcsFlags::ISOLATED, AcsFlags::SV));
+    /// machine.devices.push(Device::endpoint(nic));
+    /// let (groups, _) = machine.groups(Dialect::LINUX, Policy::Linux);
+    /// let document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// let found = Conclusion::new(&machine, (Dialect::LINUX, Policy::Linux), (&groups, &document), nic.into()).unwrap();
+    /// assert_eq!(found.smallest, ["0000:01:00.0"]);
+    /// assert_eq!(found.settings[0].line, "setpci -s 0000:00:01.0 ECAP_ACS+6.w=001c:001c");
+    /// assert_eq!(found.parameter.as_deref(), Some("pci=config_acs=111xx@0000:00:01.0"));
+    /// ```
+    pub fn new(
+        machine: &Machine,
+        (dialect, policy): (Dialect, Policy),
+        (groups, document): (&Groups, &GroupsDocument),
+        device: DeviceKey,
+    ) -> Option<Self> {
+        let group = groups.group_of(device)?;
+        let members: BTreeSet<DeviceKey> = groups.members(group).collect();
+        let name = |key: DeviceKey| document.name_of(groups, key);
+        let wanted = settable(groups, &members, device, policy);
+        let with = |set: &[(Bdf, AcsFlags)]| -> BTreeSet<DeviceKey> {
+            let mut supposed = machine.clone();
+            for function in &mut supposed.devices {
+                let bits = set.iter().find(|(bdf, _)| function.key() == DeviceKey::Pci(*bdf));
+                if let Some((_, bits)) = bits {
+                    *function = function.acs_enabled(*bits);
+                }
+            }
+            let (groups, _) = supposed.groups(dialect, policy);
+            groups.group_of(device).map(|group| groups.members(group).collect()).unwrap_or_default()
+        };
+        let smallest = if wanted.is_empty() { members.clone() } else { with(&wanted) };
+        let mut needed = if smallest.len() < members.len() { wanted } else { Vec::new() };
+        if needed.len() <= MAX_TRIED {
+            for (bdf, _) in needed.clone() {
+                let without: Vec<_> = needed.iter().copied().filter(|(other, _)| *other != bdf).collect();
+                if with(&without) == smallest {
+                    needed = without;
+                }
+            }
+        }
+        let fixed = |blocker: &crate::group::IsolationBlocker| {
+            let is_left = smallest.contains(&blocker.by) || blocker.by == device;
+            is_left && !matches!(blocker.remedy, Remedy::Enable(_))
+        };
+        let blockers = groups.isolation_blockers(device);
+        let mut fixed_by: Vec<String> = Vec::new();
+        for blocker in blockers.iter().filter(|blocker| smallest.len() > 1 && fixed(blocker)) {
+            let hint = match (blocker.remedy, blocker.relation) {
+                (Remedy::Nothing(AcsReason::NoCapability), Relation::Above) => {
+                    ". Some firmware shows ACS only with a setting of that name switched on; pcie_acs_override makes a patched kernel \
+                     believe in isolation that is not there"
+                }
+                _ => "",
+            };
+            fixed_by.push(alloc::format!("{}: {}{hint}", name(blocker.by), blocker.remedy));
+        }
+        if fixed_by.is_empty() && smallest.len() > 1 {
+            let others = smallest.iter().filter(|other| **other != device).take(3).map(|other| name(*other));
+            let others: Vec<String> = others.collect();
+            fixed_by.push(alloc::format!("what ties it to {} cannot be set", others.join(", ")));
+        }
+        let is_bridge = |key: &DeviceKey| match key {
+            DeviceKey::Pci(bdf) => groups.topology().get(*bdf).is_some_and(|f| f.secondary().is_some()),
+            _ => false,
+        };
+        let along = members.iter().filter(|other| **other != device && !is_bridge(other));
+        Some(Conclusion {
+            parameter: parameter(&needed),
+            linux_sets_it: !needed.is_empty()
+                && !machine.uses_iommu()
+                && needed.iter().all(|(_, bits)| AcsFlags::ISOLATED.contains(*bits)),
+            settings: needed.iter().filter_map(|(bdf, bits)| setting(groups, *bdf, *bits)).collect(),
+            smallest: smallest.into_iter().map(name).collect(),
+            fixed_by,
+            along: along.map(|other| name(*other)).collect(),
+        })
+    }
+}
+
+/// The functions around a group whose ACS could be switched on further, with the bits that isolation lacks.
+fn settable(
+    groups: &Groups,
+    members: &BTreeSet<DeviceKey>,
+    device: DeviceKey,
+    policy: Policy,
+) -> Vec<(Bdf, AcsFlags)> {
+    let topology = groups.topology();
+    let mut around: BTreeSet<Bdf> = BTreeSet::new();
+    for key in members {
+        if let DeviceKey::Pci(bdf) = key {
+            around.insert(*bdf);
+            around.extend(topology.bridges(*bdf).map(|(bridge, _)| bridge));
+        }
+    }
+    let mut found: Vec<(Bdf, AcsFlags)> =
+        around.into_iter().filter_map(|bdf| Some((bdf, topology.get(bdf)?.acs_to_enable()?))).collect();
+    // By the strict rules there are more bits, which the blockers name.
+    if policy == Policy::Strict {
+        for blocker in groups.isolation_blockers(device) {
+            if let (DeviceKey::Pci(bdf), Remedy::Enable(bits)) = (blocker.by, blocker.remedy) {
+                match found.iter_mut().find(|(known, _)| *known == bdf) {
+                    Some((_, known)) => *known = *known | bits,
+                    None => found.push((bdf, bits)),
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The line that switches bits on in the ACS control register, which stands at +6 of the capability, at +8 where an Intel chipset has
+/// registers of 32 bits (linux drivers/pci/quirks.c `INTEL_SPT_ACS_CTRL`).
+fn setting(groups: &Groups, bdf: Bdf, bits: AcsFlags) -> Option<SettingRecord> {
+    let function = groups.topology().get(bdf)?;
+    let line = if function.has_wide_acs() {
+        alloc::format!("setpci -s {bdf} ECAP_ACS+8.l={:08x}:{:08x}", bits.0, bits.0)
+    } else {
+        alloc::format!("setpci -s {bdf} ECAP_ACS+6.w={:04x}:{:04x}", bits.0, bits.0)
+    };
+    Some(SettingRecord { device: bdf.to_string(), acs: bits.to_string(), line })
+}
+
+/// Functions with the same bits stand behind one flag each: from the highest bit on `1` to switch it on, `x` to leave it.
+fn parameter(needed: &[(Bdf, AcsFlags)]) -> Option<String> {
+    // The parameter knows the seven bits of the first edition.
+    if needed.is_empty() || needed.iter().any(|(_, bits)| bits.0 > 0x7f) {
+        return None;
+    }
+    let one = |(bdf, bits): &(Bdf, AcsFlags)| {
+        let highest = u16::BITS.saturating_sub(bits.0.leading_zeros());
+        let flags: String =
+            (0..highest).rev().map(|bit| if bits.0 & 1 << bit != 0 { '1' } else { 'x' }).collect();
+        alloc::format!("{flags}@{bdf}")
+    };
+    let all: Vec<String> = needed.iter().map(one).collect();
+    Some(alloc::format!("pci=config_acs={}", all.join(";")))
+}
