@@ -182,6 +182,9 @@ pub enum ErrorKind {
     #[error("neither a device tree, nor an ACPI table, nor a text that is read here: it starts with {start:?}", start = Signature(*.0))]
     Unrecognised([u8; 4]),
 
+    /// Firmware that went through something that takes it for text.
+    #[error("{0}")]
+    Mangled(Mangling),
     /// ACPI tables, but none of those that are read here.
     #[error("no IORT, RIMT, VIOT, DMAR, IVRS or MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
     NoFirmwareTable([u8; 4]),
@@ -616,12 +619,49 @@ impl fmt::Debug for Signature {
     }
 }
 
+/// What was done to firmware that is no text, as if it were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mangling {
+    /// Bytes that are no UTF-8 were replaced by U+FFFD.
+    #[error(
+        "the file was converted to UTF-8: where EF BF BD stands, other bytes were, which are lost; copy the original as it is, or as hex or base64"
+    )]
+    Utf8,
+    /// Bytes of 0x0d are gone, as where line ends become those of Unix.
+    #[error(
+        "bytes of 0x0d are missing{}: a pager, or a copy as text, took them for line ends; copy the original as it is, or as hex or base64",
+        Count(*bytes)
+    )]
+    ReturnsLost {
+        /// How many, where the table's length says it.
+        bytes: Option<u32>,
+    },
+    /// A 0x0d stands before every 0x0a, as where line ends become those of Windows.
+    #[error(
+        "there is a 0x0d before every 0x0a, {bytes} more than the table has: a copy as text took them for line ends; copy the original as it is, or as hex or base64"
+    )]
+    ReturnsAdded {
+        /// How many.
+        bytes: u32,
+    },
+}
+
+/// A number in brackets, where it is known.
+struct Count(Option<u32>);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |count| write!(f, " ({count})"))
+    }
+}
+
 /// One error of each kind, for tests that go over all of them.
 #[cfg(test)]
 pub(crate) mod every {
     use alloc::vec::Vec;
 
-    use crate::{ErrorKind, RefusedFor, RequesterId};
+    use crate::{ErrorKind, Mangling, RefusedFor, RequesterId};
 
     pub(crate) fn kinds() -> Vec<ErrorKind> {
         core::iter::successors(Some(ErrorKind::Truncated { need: 1, have: 1 }), |kind| next(*kind)).collect()
@@ -633,7 +673,8 @@ pub(crate) mod every {
             ErrorKind::Truncated { .. } => ErrorKind::TooLarge,
             ErrorKind::TooLarge => ErrorKind::Empty,
             ErrorKind::Empty => ErrorKind::Unrecognised(*b"TEST"),
-            ErrorKind::Unrecognised(..) => ErrorKind::NoFirmwareTable(*b"TEST"),
+            ErrorKind::Unrecognised(..) => ErrorKind::Mangled(Mangling::Utf8),
+            ErrorKind::Mangled(..) => ErrorKind::NoFirmwareTable(*b"TEST"),
             ErrorKind::NoFirmwareTable(..) => ErrorKind::TableTwice,
             ErrorKind::TableTwice => ErrorKind::Signature { found: *b"TEST", wanted: *b"TEST" },
             ErrorKind::Signature { .. } => ErrorKind::TableLength(1),

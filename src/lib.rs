@@ -105,7 +105,7 @@ pub use dialect::{
     AliasRule, ComponentRule, CountRule, Dialect, DriverRule, LastIdRule, MapCells, MasterRule, MsiIndexRule,
     RootComplexRule, SingleRule,
 };
-pub use error::{At, Error, ErrorKind, Format, RefusedFor, Source};
+pub use error::{At, Error, ErrorKind, Format, Mangling, RefusedFor, Source};
 #[cfg(feature = "alloc")]
 pub use group::{BusError, Device, DeviceKey, GroupId, Groups, How, IommuGroup, Placement, Policy, Tie};
 pub use id::{Bdf, DeviceId, InputIds, ParseBdfError, Phandle, RequesterId, Segment, StreamId};

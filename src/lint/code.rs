@@ -287,10 +287,10 @@ rules! {
     }
     RootSingle "IORT028" "root-single" Warn [] {
         "A root complex has a single mapping: every function gets the one output ID."
-        "On an SMMUv3 the second function with that StreamID is refused (\"Aliasing StreamID unsupported\") and has no IOMMU."
+        "On an SMMUv3 the second function with that StreamID is refused (\"Aliasing StreamID unsupported\") and has no IOMMU; with one DeviceID all functions share what the ITS has for one device, and its owner can raise the interrupts of the others."
         seen ""
         help "Map the range of requester IDs, or of the one function that is there."
-        see "linux iort_id_map, arm_smmu_insert_master"
+        see "linux iort_id_map, arm_smmu_insert_master, its_msi_prepare"
     }
     SegmentRepeated "IORT029" "segment-repeated" Warn [] {
         "Several root complexes have the same segment."
@@ -973,7 +973,7 @@ rules! {
         help "Give each requester ID and component a StreamID of its own; move the output base of one of the two ranges."
         see "linux arm_smmu_insert_master: \"Aliasing StreamID unsupported\"; Arm BSA"
     }
-    DeviceShared "MAP004" "device-id-shared" Error [StreamShared SegmentRepeated OutputWraps RangeOverlap RangeRepeat CountIsN] {
+    DeviceShared "MAP004" "device-id-shared" Error [RootSingle StreamShared SegmentRepeated OutputWraps RangeOverlap RangeRepeat CountIsN] {
         "Two sources have the same DeviceID at one MSI controller."
         "The interrupts of one device can be remapped by the owner of the other, and their event numbers collide."
         seen ""
@@ -987,7 +987,7 @@ rules! {
         help "Map the StreamIDs of the SMMU to DeviceIDs of the ITS group."
         see "linux iort_get_msi_domain"
     }
-    DialectsDisagree "MAP006" "dialects-disagree" Info [] {
+    DialectsDisagree "MAP006" "dialects-disagree" Info [CountIsN] {
         "Operating systems read different maps here."
         "A device has another StreamID, or none, when another system or kernel version boots."
         seen ""

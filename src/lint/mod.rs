@@ -261,8 +261,10 @@ pub fn groups(groups: &Groups, platform: &Platform, sid_bits: Option<u8>) -> Vec
 /// assert_eq!(lint::unreadable(&error).map(|finding| finding.code), Some(Code::TableCut));
 /// ```
 pub fn unreadable(error: &Error) -> Option<Finding> {
-    let about_input = matches!(error.kind, ErrorKind::Unrecognised(_) | ErrorKind::NoFirmwareTable(_))
-        || error.at.source == Source::FILE;
+    let about_input = matches!(
+        error.kind,
+        ErrorKind::Unrecognised(_) | ErrorKind::Mangled(_) | ErrorKind::NoFirmwareTable(_)
+    ) || error.at.source == Source::FILE;
     let tree = error.at.source == Source::DTB;
     let (code, len) = skipped::code(error).or((!about_input).then_some(match tree {
         true => (Code::TreeCut, 4),

@@ -67,6 +67,8 @@ pub(super) struct Source {
     pub(super) from: Sender,
     /// The input that becomes the first id; `None` for ids that the node has by itself.
     pub(super) input: Option<u32>,
+    /// The last input of the record.
+    pub(super) input_last: u32,
     /// All inputs of the record have the one id.
     pub(super) constant: bool,
     /// Offset of the node, offset and length of the record.
@@ -92,6 +94,7 @@ pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> 
         let of = Source {
             from,
             input: part.map(|(first, _)| first),
+            input_last: last,
             constant: matches!(mapping.output, Output::Constant(_)),
             record: (node, mapping.offset, record_length(platform, mapping)),
         };

@@ -159,6 +159,7 @@ fn row(kind: &ErrorKind) -> Row {
         ErrorKind::TooLarge
         | ErrorKind::Empty
         | ErrorKind::Unrecognised(_)
+         | ErrorKind::Mangled(_)
         | ErrorKind::NoFirmwareTable(_)
         | ErrorKind::NobodyAnswers => Row::INPUT,
     }
@@ -171,7 +172,7 @@ mod tests {
     use crate::lint::platform;
 
     /// What keeps an input as a whole from being opened is told by the error itself, and never in [`Platform::skipped`].
-    const OF_INPUTS: &str = "TooLarge Empty Unrecognised NoFirmwareTable NobodyAnswers";
+    const OF_INPUTS: &str = "TooLarge Empty Unrecognised Mangled NoFirmwareTable NobodyAnswers";
 
     fn name(kind: &ErrorKind) -> alloc::string::String {
         alloc::format!("{kind:?}").chars().take_while(char::is_ascii_alphanumeric).collect()

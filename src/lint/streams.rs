@@ -19,6 +19,8 @@ pub(super) struct Owner {
     pub(super) requester: RequesterIndex,
     /// The input that becomes the first id; `None` for ids that the requester has by itself.
     pub(super) input: Option<u32>,
+    /// The last input of the record.
+    pub(super) input_last: u32,
     /// Offset and length of the record that says so.
     pub(super) record: (u32, u32),
     /// All inputs of the record have the one id.
@@ -76,11 +78,12 @@ impl Produced {
                     let cells = bus.streams.as_ref().map_or(&[][..], |table| &table.cells);
                     for mapping in map.stream_records(at).filter(|m| asked && m.first <= limit) {
                         let Target::Iommu(iommu) = mapping.target else { continue };
-                        let last = mapping.last.min(limit);
-                        let Some((first, last)) = outputs(mapping, last, cells) else { continue };
+                        let input_last = mapping.last.min(limit);
+                        let Some((first, last)) = outputs(mapping, input_last, cells) else { continue };
                         let record = (mapping.offset, record_length(platform, mapping));
                         let constant = matches!(mapping.output, Output::Constant(_));
-                        let owner = Owner { requester: at, input: Some(mapping.first), record, constant };
+                        let input = Some(mapping.first);
+                        let owner = Owner { requester: at, input, input_last, record, constant };
                         produced.add(iommu, Span { first, last, of: owner });
                     }
                 }
@@ -93,8 +96,13 @@ impl Produced {
                             }
                             let Some((first, last)) = outputs(mapping, mapping.last, &[]) else { continue };
                             let record = (mapping.offset, 20);
-                            let owner =
-                                Owner { requester: at, input: Some(mapping.first), record, constant: false };
+                            let owner = Owner {
+                                requester: at,
+                                input: Some(mapping.first),
+                                input_last: mapping.last,
+                                record,
+                                constant: false,
+                            };
                             produced.add(iommu, Span { first, last, of: owner });
                         }
                     }
@@ -104,7 +112,10 @@ impl Produced {
                         let id = stream.id.map_or(0, |id| id.0);
                         let mapping = mappings.find(|m| m.output == Output::Constant(id));
                         let record = mapping.map_or((requester.origin.at.offset, 0), |m| (m.offset, 20));
-                        produced.own(*stream, Owner { requester: at, input: None, record, constant: true });
+                        produced.own(
+                            *stream,
+                            Owner { requester: at, input: None, input_last: 0, record, constant: true },
+                        );
                     }
                 }
                 // What names several instances is told of elsewhere (several-instances).
@@ -112,7 +123,8 @@ impl Produced {
                     for (stream, said) in map.own_streams(at).iter().zip(&master.streams) {
                         let length = u32::from(said.count).saturating_add(1).saturating_mul(4);
                         let record = (said.offset, length);
-                        let owner = Owner { requester: at, input: None, record, constant: true };
+                        let owner =
+                            Owner { requester: at, input: None, input_last: 0, record, constant: true };
                         produced.own(*stream, owner);
                     }
                 }

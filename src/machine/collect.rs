@@ -14,6 +14,7 @@ use crate::{Bdf, Error, ErrorKind, Format, Source};
 use super::devices::{Links, Placed, of_functions};
 use super::error::MachineError;
 use super::lspci::ListedFunction;
+use super::mangled::mangled;
 use super::names::{Name, PciIds};
 use super::textual::Textual;
 use super::words::Words;
@@ -154,6 +155,9 @@ impl Collector {
     }
 
     fn take(&mut self, name: &str, bytes: Vec<u8>, picked: bool) -> Result<(), MachineError> {
+        if let Some(mangling) = mangled(&bytes) {
+            return Err(MachineError::bytes(name, whole(ErrorKind::Mangled(mangling))));
+        }
         let Some((form, kind)) = forms::form(&bytes) else {
             let start = bytes.first_chunk().copied().unwrap_or_default();
             return Err(MachineError::bytes(name, whole(ErrorKind::Unrecognised(start))));

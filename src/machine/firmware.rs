@@ -18,6 +18,7 @@ use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, Source};
 
 use super::dumps;
 use super::kind::Kind;
+use super::mangled::mangled;
 use super::recognise::recognise;
 
 /// One opened firmware: its facts, and the bytes they were read from.
@@ -74,6 +75,9 @@ impl Firmware {
     /// # Errors
     /// As [`open`](Firmware::open).
     pub fn open_or_return(file: &str, bytes: Vec<u8>) -> Result<Self, (Error, Option<Vec<u8>>)> {
+        if let Some(mangling) = mangled(&bytes) {
+            return Err((refused(ErrorKind::Mangled(mangling)), None));
+        }
         let kind = recognise(&bytes);
         let (platform, table) = match kind {
             Kind::DeviceTree => match Tree::parse(&bytes).and_then(|tree| tree.platform()) {

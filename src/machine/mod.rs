@@ -29,6 +29,7 @@ mod kernel;
 mod kind;
 mod log;
 pub mod lspci;
+mod mangled;
 mod names;
 #[cfg(feature = "std")]
 mod open;

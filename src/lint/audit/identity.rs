@@ -93,7 +93,11 @@ pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
         let spans = spans.iter().map(|span| Span {
             first: span.first,
             last: span.last,
-            of: (Sender::Requester(span.of.requester), span.of.input, span.of.constant),
+            of: Of {
+                from: Sender::Requester(span.of.requester),
+                inputs: span.of.input.map(|first| (first, span.of.input_last)),
+                constant: span.of.constant,
+            },
         });
         shared(IdsAt::Iommu(at), spans.collect(), audit);
     }
@@ -113,7 +117,11 @@ pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
         let spans = spans.into_iter().map(|span| Span {
             first: span.first,
             last: span.last,
-            of: (span.of.from, span.of.input, span.of.constant),
+            of: Of {
+                from: span.of.from,
+                inputs: span.of.input.map(|first| (first, span.of.input_last)),
+                constant: span.of.constant,
+            },
         });
         shared(IdsAt::Controller(at), spans.collect(), audit);
     }
@@ -134,8 +142,23 @@ pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
     }
 }
 
-/// A source of a range: where from, its first input, and whether all inputs become one id.
-type Of = (Sender, Option<u32>, bool);
+/// A source of a range.
+#[derive(Clone, Copy)]
+struct Of {
+    from: Sender,
+    /// Its first and last input; `None` for an id that it has by itself.
+    inputs: Option<(u32, u32)>,
+    /// All inputs become the one id.
+    constant: bool,
+}
+
+impl Of {
+    /// Whether it is several by itself, and nothing else tells of that: of StreamIDs [`Audit::constants`] does.
+    fn is_several(self, at: IdsAt) -> bool {
+        let inputs = self.inputs.is_some_and(|(first, last)| first < last);
+        inputs && self.constant && at.kind() == IdKind::Device
+    }
+}
 
 /// Sweeps over the ids, ascending, with the spans that are open in a set.
 fn shared(at: IdsAt, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
@@ -157,18 +180,20 @@ fn shared(at: IdsAt, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
             open.remove(&position);
         }
         let next = edges.peek().map(|(id, ..)| *id);
-        if next == Some(first) || open.len() < 2 || listed == MAX_SHARED_IDS {
+        let several = |position: &usize| spans.get(*position).is_some_and(|span| span.of.is_several(at));
+        let shared = open.len() > 1 || open.iter().any(several);
+        if next == Some(first) || !shared || listed == MAX_SHARED_IDS {
             continue;
         }
         listed = listed.saturating_add(1);
         let last = next.map_or(u32::MAX, |next| next.saturating_sub(1));
         let sources = open.iter().take(MAX_SOURCES_NAMED).filter_map(|position| {
             let span = spans.get(*position)?;
-            let (from, input, constant) = span.of;
-            let moved = |id: u32| if constant { 0 } else { id.saturating_sub(span.first) };
-            let inputs = input.map(|input| InputIds {
-                first: input.saturating_add(moved(first)),
-                last: input.saturating_add(moved(last)),
+            let Of { from, inputs, constant } = span.of;
+            let moved = |input: u32, id: u32| input.saturating_add(id.saturating_sub(span.first));
+            let inputs = inputs.map(|(one, other)| match constant {
+                true => InputIds { first: one, last: other },
+                false => InputIds { first: moved(one, first), last: moved(one, last) },
             });
             Some(IdSource { from, inputs })
         });
@@ -181,21 +206,26 @@ fn shared(at: IdsAt, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
 
 /// Makes neighbours of one source whose ids go on one span, and repeats one.
 fn joined(spans: &mut Vec<Span<Of>>) {
-    spans.sort_unstable_by_key(|span| (span.of.0, span.first, span.last, span.of.1));
+    spans.sort_unstable_by_key(|span| (span.of.from, span.first, span.last, span.of.inputs));
     spans.dedup_by(|next, span| {
-        if next.of.0 != span.of.0 {
+        if next.of.from != span.of.from {
             return false;
         }
-        if (next.of.1, span.of.1) == (None, None) {
-            return next.first == span.first;
-        }
-        let length = span.last.saturating_sub(span.first);
-        let goes_on = span.last.checked_add(1) == Some(next.first)
-            && span.of.1.and_then(|input| input.checked_add(length)?.checked_add(1)) == next.of.1
-            && !span.of.2
-            && !next.of.2;
+        let (Some(before), Some(after)) = (span.of.inputs, next.of.inputs) else {
+            return (next.of.inputs, span.of.inputs) == (None, None) && next.first == span.first;
+        };
+        let adjoins = before.1.checked_add(1) == Some(after.0);
+        let goes_on = match (span.of.constant, next.of.constant) {
+            (true, true) => span.first == next.first && (adjoins || before == after),
+            (false, false) => {
+                adjoins && span.last.checked_add(1) == Some(next.first)
+                    || (before, span.first, span.last) == (after, next.first, next.last)
+            }
+            _ => false,
+        };
         if goes_on {
             span.last = next.last;
+            span.of.inputs = Some((before.0, after.1));
         }
         goes_on
     });

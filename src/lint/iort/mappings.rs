@@ -98,8 +98,11 @@ fn one(
             single(nodes, node, body, mapping, findings);
         }
         if kind == NodeType::RootComplex {
-            let message =
-                format_args!("every requester ID of the root complex becomes {:#x}", mapping.output_base);
+            let what = if is_its_group(nodes, mapping.output_reference) { "DeviceID" } else { "StreamID" };
+            let message = format_args!(
+                "every requester ID of the root complex becomes {what} {:#x}",
+                mapping.output_base
+            );
             findings.add(Code::RootSingle, bytes(node, mapping, 0, MAPPING), message);
         }
         return;

@@ -3,12 +3,13 @@
 
 use std::fs;
 
+use fwspec::acpi::iort::Builder;
 use fwspec::answer::{Answer, Explained, LookupResult, PlatformDocument};
 use fwspec::diff::{Change, Side, diff};
 use fwspec::lint::audit::audit;
 use fwspec::lint::{Code, Finding, Severity};
 use fwspec::machine::Firmware;
-use fwspec::{DeviceId, Dialect, IdMap, IommuIndex, RequesterIndex};
+use fwspec::{DeviceId, Dialect, ErrorKind, IdMap, IommuIndex, Mangling, RequesterIndex};
 
 use crate::support::write::Viot;
 
@@ -276,4 +277,104 @@ fn openbsd_takes_a_components_first_single_mapping_and_sets_none_of_an_smmu_asid
         map.device_id_of("01:00.0".parse().unwrap()).map(|request| request.id.0)
     };
     assert_eq!((msi(Dialect::OPENBSD), msi(Dialect::LINUX)), (Some(0x2_0000), Some(0x100)));
+}
+
+// -- what all share --
+
+/// Both root complexes have a single mapping, so that every function of either has the one DeviceID.
+#[test]
+fn every_function_of_a_root_complex_of_one_single_mapping_shares() {
+    let single = firmware("iort/rc-single-its.bin");
+    assert!(!said(&single).iter().any(|one| one.starts_with("error")), "{:?}", said(&single));
+    let sources = |firmware: &Firmware| {
+        let all = audit(&firmware.platform, &linux(firmware), None).shared_ids;
+        let each = all.into_iter().map(|shared| {
+            let inputs = shared.sources.iter().filter_map(|source| source.inputs);
+            ((shared.first, shared.last), inputs.map(|ids| (ids.first, ids.last)).collect::<Vec<_>>())
+        });
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(sources(&single), [((0, 0), vec![(0, 0xffff); 2])]);
+    // One alone is enough, and a range beside it is cut where it meets the id.
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    table.root_complex(0).single(0x107, its);
+    let alone = Firmware::open("alone", table.finish()).unwrap();
+    assert_eq!(sources(&alone), [((0x107, 0x107), vec![(0, 0xffff)])]);
+    table.root_complex(1).maps(0x100..=0x1ff, 0x100, its);
+    let beside = Firmware::open("beside", table.finish()).unwrap();
+    assert_eq!(sources(&beside), [((0x107, 0x107), vec![(0, 0xffff), (0x107, 0x107)])]);
+}
+
+/// What follows from a count of N for N - 1 is told at the count.
+#[test]
+fn a_count_of_ids_is_one_finding_with_what_follows_from_it() {
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0x3_0000, 0, its).id();
+    table.root_complex(0).maps(0..=0x1_0000, 0, smmu);
+    table.root_complex(1).maps(0..=0xffff, 0x1_0000, smmu);
+    table.root_complex(2).maps(0..=0x8000, 0x2_0000, smmu).maps(0x8000..=0xffff, 0x2_8000, smmu);
+    table.named_component(r"\_SB_.GPU0").single(0x3_0000, smmu);
+    let counts = Firmware::open("counts", table.finish()).unwrap();
+    let all = findings(&counts);
+    let codes: Vec<_> = all.iter().map(|one| one.code).collect();
+    assert!(codes.iter().all(|code| *code == Code::CountIsN), "{:?}", said(&counts));
+    assert_eq!(codes.len(), 2, "{:?}", said(&counts));
+    // Narrow StreamIDs have 16 bits: an id too many is none of the table's.
+    let mut table = Builder::new(5);
+    let old = table.smmu_v2(0x2c00_0000).id();
+    table.root_complex(0).maps(0..=0x1_0000, 0, old);
+    let narrow = Firmware::open("narrow", table.finish()).unwrap();
+    assert_eq!(said(&narrow), ["error IORT006"]);
+}
+
+// -- dumps that were taken for text --
+
+#[test]
+fn a_dump_that_was_taken_for_text_is_told_of_as_such() {
+    let mangling = |bytes: &[u8]| match Firmware::open("dump", bytes.to_vec()).map_err(|error| error.kind) {
+        Err(ErrorKind::Mangled(mangling)) => Some(mangling),
+        _ => None,
+    };
+    let with = |text: &[u8]| {
+        let mut table = Builder::new(6);
+        table.oem(*b"ACME  ", *b"TABLE   ", 1);
+        let smmu = table.smmu_v3(0x2b40_0d0a).id();
+        table.root_complex(0).maps(0..=0xffff, 0, smmu);
+        // A table of 0x10d bytes: 0x0d is in its length, too.
+        let length = table.finish().len();
+        table.node(9, 0x10d - length).put(16, text);
+        table.finish()
+    };
+    let without = |bytes: &[u8]| bytes.iter().copied().filter(|byte| *byte != 0x0d).collect::<Vec<u8>>();
+    let line_ends = |bytes: &[u8], from: &[u8], to: &[u8]| {
+        let mut out = Vec::new();
+        let mut rest = bytes;
+        while let Some((first, behind)) = rest.split_first() {
+            match rest.strip_prefix(from) {
+                Some(behind) => (rest, _) = (behind, out.extend(to)),
+                None => (rest, _) = (behind, out.push(*first)),
+            }
+        }
+        out
+    };
+    let table = with(b"one\r\ntwo\r\nthree\r\n\xff\xfe");
+    assert_eq!(mangling(&table), None);
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned().into_bytes();
+    assert_eq!(mangling(&lossy(&table)), Some(Mangling::Utf8));
+    let lost = table.len() - without(&table).len();
+    let lost = Some(u32::try_from(lost).unwrap());
+    assert_eq!(mangling(&without(&table)), Some(Mangling::ReturnsLost { bytes: lost }));
+    assert_eq!(mangling(&line_ends(&table, b"\r\n", b"\n")), Some(Mangling::ReturnsLost { bytes: Some(3) }));
+    assert_eq!(
+        mangling(&line_ends(&with(b"one\ntwo\n"), b"\n", b"\r\n")),
+        Some(Mangling::ReturnsAdded { bytes: 3 })
+    );
+    // One that was cut short is not.
+    assert_eq!(mangling(table.get(..table.len() - 4).unwrap()), None);
+    let tree = bytes("dt/01-tegra234-smmu.dtb");
+    assert_eq!(mangling(&tree), None);
+    assert_eq!(mangling(&lossy(&tree)), Some(Mangling::Utf8));
+    assert_eq!(mangling(&without(&tree)), Some(Mangling::ReturnsLost { bytes: None }));
 }
