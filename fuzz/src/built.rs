@@ -37,6 +37,7 @@ struct Mapping {
     output: Id,
     target: u8,
     single: bool,
+    round: bool,
     dangling: Option<u32>,
 }
 
@@ -44,11 +45,11 @@ struct Mapping {
 enum Node {
     Its(u8),
     SmmuV2 { model: u8, global: bool },
-    SmmuV3 { model: u8, flags: u8, interrupts: [u8; 4], own_msi: Option<u8> },
+    SmmuV3 { model: u8, flags: u8, interrupts: [u8; 4], index: u8, own_msi: Option<u8> },
     Root { segment: u8, ats: bool, bits: u8, pasid: Option<u8> },
-    Component { name: u8, bits: u8, flags: u8 },
-    Pmcg { measures: u8 },
-    Rmr { base: u16, pages: u8, second: Option<u16> },
+    Component { name: u8, bits: u8, flags: u8, padding: Option<u8> },
+    Pmcg { measures: u8, gsiv: u8 },
+    Rmr { base: u16, pages: u8, flags: u16, second: Option<u16> },
     Iwb { index: u8 },
     Unknown { kind: u8, length: u8 },
 }
@@ -85,7 +86,12 @@ impl Table {
             for mapping in mappings.iter().take(MOST_MAPPINGS) {
                 let target = nodes[usize::from(mapping.target) % nodes.len()];
                 let to = mapping.dangling.map_or(Reference::Node(target), Reference::Offset);
-                let count = if mapping.single { 0 } else { mapping.count.value() };
+                // A count of the ids, as some firmware has it, is one too many.
+                let count = match mapping.round {
+                    true => mapping.count.value().checked_next_power_of_two().unwrap_or(u32::MAX),
+                    false => mapping.count.value(),
+                };
+                let count = if mapping.single { 0 } else { count };
                 let flags = u32::from(mapping.single);
                 table.edit(*id).mapping(mapping.first.value(), count, mapping.output.value(), to, flags);
             }
@@ -118,10 +124,11 @@ impl Node {
                 }
                 smmu.id()
             }
-            Node::SmmuV3 { model, flags, interrupts, own_msi } => {
+            Node::SmmuV3 { model, flags, interrupts, index, own_msi } => {
                 let mut smmu = table.smmu_v3(0x1000_0000);
                 smmu.model(u32::from(model % 4)).flags(flags.into());
-                smmu.interrupts(interrupts.map(|gsiv| u32::from(gsiv % 3)));
+                // An index without the flag that makes it valid, too.
+                smmu.interrupts(interrupts.map(|gsiv| u32::from(gsiv % 3))).put_u32(64, u32::from(index % 4));
                 if let Some(index) = own_msi {
                     smmu.own_msi(u32::from(index % 4));
                 }
@@ -138,24 +145,28 @@ impl Node {
                 }
                 root.id()
             }
-            Node::Component { name, bits, flags } => {
+            Node::Component { name, bits, flags, padding } => {
                 let mut component = table.named_component(NAMES[usize::from(name) % NAMES.len()]);
                 component.address_limit(bits % 66).flags(flags.into());
+                if let Some(byte) = padding {
+                    component.put(48, &[byte, 0, 0, byte]);
+                }
                 component.id()
             }
-            Node::Pmcg { measures } => match earlier(measures) {
-                Some(node) => table.pmcg(0x3000_0000, node).id(),
-                None => table.pmcg(0x3000_0000, Reference::Offset(0)).id(),
-            },
-            Node::Rmr { base, pages, second } => {
+            Node::Pmcg { measures, gsiv } => {
+                let measured = earlier(measures).map_or(Reference::Offset(0), Reference::Node);
+                table.pmcg(0x3000_0000, measured).interrupts([u32::from(gsiv % 3); 4]).id()
+            }
+            Node::Rmr { base, pages, flags, second } => {
                 let mut rmr = table.rmr();
+                rmr.flags(flags.into());
                 for base in [Some(base), second].into_iter().flatten() {
                     rmr.range(u64::from(base) << 12, u64::from(pages) << 16);
                 }
                 rmr.id()
             }
             Node::Iwb { index } => {
-                table.iwb(0x4000_0000, index.into(), NAMES[usize::from(index) % NAMES.len()]).id()
+                table.iwb(0x4000_0000, u16::from(index % 4), NAMES[usize::from(index) % NAMES.len()]).id()
             }
             Node::Unknown { kind, length } => table.node(kind, 16 + usize::from(length % 64)).id(),
         }

@@ -9,13 +9,39 @@ const EDGES: [u32; 12] =
 /// One thing that goes wrong; places are taken modulo the length.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Damage {
-    Flip { at: u16, bit: u8 },
-    Byte { at: u16, value: u8 },
-    Word { at: u16, edge: u8, big_endian: bool },
-    Copy { from: u16, to: u16, length: u8 },
-    Double { at: u16, length: u8 },
-    Remove { at: u16, length: u8 },
-    Cut { at: u16 },
+    Flip {
+        at: u16,
+        bit: u8,
+    },
+    Byte {
+        at: u16,
+        value: u8,
+    },
+    Word {
+        at: u16,
+        edge: u8,
+        big_endian: bool,
+    },
+    Copy {
+        from: u16,
+        to: u16,
+        length: u8,
+    },
+    Double {
+        at: u16,
+        length: u8,
+    },
+    Remove {
+        at: u16,
+        length: u8,
+    },
+    Cut {
+        at: u16,
+    },
+    /// Taken for text: converted to UTF-8, or with line ends of another system.
+    Text {
+        how: u8,
+    },
 }
 
 /// Applies the first few of them.
@@ -56,5 +82,23 @@ fn apply(bytes: &mut Vec<u8>, damage: Damage) {
         }
         Damage::Remove { at, length: count } => drop(bytes.drain(span(at, count))),
         Damage::Cut { at } => bytes.truncate(place(at)),
+        Damage::Text { how } => {
+            *bytes = match how % 4 {
+                0 => String::from_utf8_lossy(bytes).into_owned().into_bytes(),
+                1 => bytes.iter().copied().filter(|byte| *byte != b'\r').collect(),
+                2 => without_returns(bytes),
+                _ => bytes
+                    .iter()
+                    .flat_map(|byte| if *byte == b'\n' { vec![b'\r', b'\n'] } else { vec![*byte] })
+                    .collect(),
+            }
+        }
     }
+}
+
+/// Line ends of Unix in place of those of Windows.
+fn without_returns(bytes: &[u8]) -> Vec<u8> {
+    let after = bytes.iter().skip(1).copied().map(Some).chain([None]);
+    let kept = bytes.iter().zip(after).filter(|(byte, after)| **byte != b'\r' || *after != Some(b'\n'));
+    kept.map(|(byte, _)| *byte).collect()
 }

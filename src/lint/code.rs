@@ -618,8 +618,8 @@ rules! {
     }
     StrayBytes "IORT075" "stray-bytes" Warn [MappingsOutside MappingsNowhere MappingsOnFields RmrCount ItsCount PathUnterminated] {
         "Bytes of a node that neither a field of its revision nor a mapping has are not zero."
-        "Nobody reads them: the node is of another revision or layout than it says, or a count or offset is wrong."
-        seen ""
+        "Nobody reads them: the node is of another revision or layout than it says, or a count or offset is wrong. Behind a path it is padding that was not cleared."
+        seen "tables compiled by iasl, which left parts of the header behind paths"
         help "Compare the node's revision, counts and offsets with what stands there; fill padding with zeros."
         see "DEN0049 §3.1"
     }

@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 use super::bytes_of;
 use crate::acpi::iort::{Body, Node};
 use crate::bytes::{index, saturate};
-use crate::lint::Code;
-use crate::lint::collect::Findings;
+use crate::lint::collect::{Findings, at_most};
+use crate::lint::{Code, Severity};
 
 /// Bytes of a mapping.
 const MAPPING: u32 = 20;
@@ -34,7 +34,13 @@ pub(super) fn check(node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
         node.node_type(),
         node.revision()
     );
-    findings.add(Code::StrayBytes, bytes_of(node, first, len), message);
+    let finding = findings.add(Code::StrayBytes, bytes_of(node, first, len), message);
+    // Behind a path stands padding, in which compilers leave what was in their memory.
+    let is_padding =
+        matches!(body, Body::NamedComponent(_) | Body::Iwb(_)) && (count == 0 || last < mappings.0);
+    if is_padding {
+        at_most(finding, Severity::Info);
+    }
 }
 
 /// Offset and length of what the node's type and revision define.

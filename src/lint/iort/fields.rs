@@ -1,7 +1,7 @@
 //! The fields of one node, by its type.
 
 use super::{Nodes, bytes_of, field};
-use crate::acpi::iort::{Body, MemoryAccess, Node, NodeType, RootComplex};
+use crate::acpi::iort::{Body, MemoryAccess, Node, NodeType, RootComplex, SmmuV2};
 use crate::lint::collect::{Findings, at_most};
 use crate::lint::{Code, Severity};
 
@@ -23,6 +23,7 @@ pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, fin
                 field(findings, Code::SmmuModel, node, (32, 4), message);
             }
             reserved(node, (36, 4), "flags", smmu.flags & !3, findings);
+            interrupts(node, smmu, findings);
         }
         Body::SmmuV3(smmu) => {
             if smmu.model > 2 {
@@ -79,6 +80,20 @@ pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, fin
         }
         _ => {}
     }
+}
+
+/// Flags of an SMMUv1/v2's interrupts: only bit 0, edge-triggered, has a meaning.
+fn interrupts(node: &Node<'_>, smmu: &SmmuV2<'_>, findings: &mut Findings) {
+    let all = smmu.global_interrupts().chain(smmu.context_interrupts()).chain(smmu.pmu_interrupts());
+    let mut odd = all.filter(|interrupt| interrupt.flags & !1 != 0);
+    let Some(first) = odd.next() else { return };
+    let at = first.at.offset.saturating_sub(node.offset()).saturating_add(4);
+    let message = format_args!(
+        "reserved bits of the flags of {} interrupts are set, {:#x} of the first",
+        odd.count().saturating_add(1),
+        first.flags
+    );
+    field(findings, Code::Reserved, node, (at, 4), message);
 }
 
 fn root_complex(nodes: &Nodes<'_, '_>, node: &Node<'_>, root: &RootComplex, findings: &mut Findings) {

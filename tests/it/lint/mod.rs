@@ -6,5 +6,6 @@ mod devices;
 mod dtb;
 mod fix;
 mod samples;
+mod shipped;
 mod tables;
 mod x86;
