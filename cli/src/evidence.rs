@@ -166,8 +166,17 @@ fn collect(evidence: &[PathBuf], firmware: &[PathBuf], pci: Option<&Path>) -> Re
     evidence.iter().try_for_each(|path| collector.open(path))?;
     firmware.iter().try_for_each(|path| collector.open_firmware(path))?;
     pci.map_or(Ok(()), |path| collector.open_topology(path))?;
+    // Names without ids: lspci has them from the database of the machine it runs on, which need not be this one's but is mostly alike.
+    if collector.lacks_ids()
+        && let Some(database) = DATABASES.iter().map(Path::new).find(|path| path.is_file())
+    {
+        collector.open(database)?;
+    }
     collector.finish()
 }
+
+/// Where the PCI ID database is.
+const DATABASES: [&str; 2] = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"];
 
 /// Tells the user what of the evidence is not used, or lacks something. A listing of which nothing can be read is no evidence.
 pub(super) fn told(machine: Machine) -> Result<Machine, Failure> {
@@ -176,7 +185,10 @@ pub(super) fn told(machine: Machine) -> Result<Machine, Failure> {
             complain(&format_args!("{}: {note}", evidence.name));
         }
     }
-    match machine.unread.first() {
+    let (of_firmware, of_functions): (Vec<_>, Vec<_>) =
+        machine.unread.iter().partition(|unread| unread.kind.is_of_firmware());
+    of_firmware.iter().for_each(|unread| complain(unread));
+    match of_functions.first() {
         Some(unread) if machine.devices.is_empty() => {
             Err(Failure::Unreadable(format!("{unread}; no function of {} can be read", unread.name)))
         }

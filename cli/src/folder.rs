@@ -268,6 +268,7 @@ impl Input {
             Input::Found { .. } => Closed::if_found(error),
             _ => Closed::Machine(error),
         })?;
+        machine.unread.iter().for_each(|unread| notes.say(unread.to_string()));
         match (&mut machine.firmware, self) {
             (Some(firmware), Input::Machine { folder, .. }) => firmware.file = name(folder),
             (Some(_), _) => {}

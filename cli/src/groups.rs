@@ -131,6 +131,10 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     if groups.devices().next().is_none() {
         evidence::functions(&machine)?;
     }
+    // Who asks for what Linux sets, or supposes something, supposes an IOMMU.
+    if !machine.has_iommu() && arguments.what_if.is_none() && arguments.acs == Acs::Dumped {
+        document.note_no_iommu();
+    }
     if let Some(what_if) = &arguments.what_if {
         what_if.apply(&mut machine.devices).iter().for_each(|impossible| complain(impossible));
         let now = document;

@@ -126,6 +126,11 @@ fn events(arguments: &Options, groups: &Groups, world: &World<'_>) -> Result<Vec
     let bytes = read(path)?;
     let mut events = schedule::parse(&String::from_utf8_lossy(&bytes), groups)
         .map_err(|error| Failure::Unreadable(format!("{}: {error}", name(path))))?;
+    if events.is_empty() {
+        let what =
+            if bytes.trim_ascii().is_empty() { "the order is empty" } else { "no event is in this order" };
+        return Err(Failure::Unreadable(format!("{}: {what}", name(path))));
+    }
     for event in &mut events {
         if let Event::Turn { scanned_late, .. } = event {
             *scanned_late = arguments.late;

@@ -58,7 +58,7 @@ pub struct GroupsDocument {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RemarkRecord {
-    /// `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
+    /// `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
     /// Linux uses an IOMMU and does not ask for ACS; these devices have it off. `taken-as-linux-sets-it`: what isolates these devices
     /// is taken as Linux sets it.
     pub kind: &'static str,
@@ -106,10 +106,19 @@ impl RemarkRecord {
                 AcsEffect::AmdSouthbridge,
                 "functions of an AMD southbridge are taken for isolating, for the machine has an AMD IOMMU (pci_quirk_amd_sb_acs): configuration space does not show it",
             ),
+            (
+                AcsEffect::IntelSunrisePoint,
+                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_spt_pch_acs): their control bits are not in the listing",
+            ),
         ];
         let topology = groups.topology();
         let of = |(effect, words): (AcsEffect, &str)| {
             let decided = |bdf: &Bdf| {
+                // With the bytes in hand nothing is taken for granted.
+                let acs = topology.get(*bdf).and_then(|function| function.acs.present());
+                if effect == AcsEffect::IntelSunrisePoint && acs.is_none_or(|acs| acs.next_dword.is_some()) {
+                    return false;
+                }
                 let verdict = topology.acs(*bdf, AcsFlags::ISOLATED);
                 verdict.is_some_and(|AcsVerdict { isolates, reason }| {
                     isolates && matches!(reason, AcsReason::Quirk(row) if row.effect == effect)
@@ -422,6 +431,26 @@ impl GroupsDocument {
         );
         let remark = RemarkRecord { kind: "acs-off", devices: Vec::new(), groups: Some(groups), text };
         self.remarks.insert(0, remark);
+    }
+
+    /// Says above all groups that nothing shows an IOMMU: then the groups are those that there would be with one.
+    ///
+    /// ```
+    /// use fwspec::answer::GroupsDocument;
+    /// use fwspec::{Device, Groups};
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint("00:01.0".parse()?))?;
+    /// let mut document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// document.note_no_iommu();
+    /// assert_eq!(document.remarks[0].kind, "no-iommu");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn note_no_iommu(&mut self) {
+        let text = "nothing here shows an IOMMU: no firmware that describes one, no IOMMU among the functions, no group of the machine's kernel. \
+                    These are the groups if there were one";
+        let remark =
+            RemarkRecord { kind: "no-iommu", devices: Vec::new(), groups: None, text: text.to_owned() };
+        self.remarks.push(remark);
     }
 
     /// Notes what this document, made under a supposition, changes against what is so `now`. `real` where the hardware would

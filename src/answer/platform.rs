@@ -386,7 +386,7 @@ impl From<&Unread> for Problem {
         Problem {
             at: unread.place().to_string(),
             offset: unread.line.map_or(0, |line| line.offset),
-            error: unread.kind.to_string(),
+            error: unread.fault().to_string(),
             place: None,
         }
     }

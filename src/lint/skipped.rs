@@ -159,7 +159,7 @@ fn row(kind: &ErrorKind) -> Row {
         ErrorKind::TooLarge
         | ErrorKind::Empty
         | ErrorKind::Unrecognised(_)
-         | ErrorKind::Mangled(_)
+        | ErrorKind::Mangled(_)
         | ErrorKind::NoFirmwareTable(_)
         | ErrorKind::NobodyAnswers => Row::INPUT,
     }

@@ -414,7 +414,7 @@ impl Collector {
             model: self.model,
             names,
             evidence: self.evidence,
-            unread: self.unread,
+            unread: Unread::gathered(self.unread),
             hidden: self.hidden,
             has_ivrs: self.has_ivrs,
             has_intel_pch_acs: false,

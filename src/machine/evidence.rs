@@ -1,6 +1,8 @@
 //! What a user had in hand, piece by piece: what each was taken for, and what of it could not be read.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::kind::Kind;
@@ -36,12 +38,17 @@ pub struct Unread {
     pub function: Option<Bdf>,
     /// What is wrong with it.
     pub kind: TextErrorKind,
+    /// Records after it of which the same is to be said, and which are not listed.
+    pub more: usize,
 }
+
+/// Records with one fault that are listed one by one; of more the first stands for all.
+const MAX_ALIKE: usize = 4;
 
 impl fmt::Display for Unread {
     /// `lspci.txt:6123 (0000:03:00.0): …`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place(), self.kind)
+        write!(f, "{}: {}", self.place(), self.fault())
     }
 }
 
@@ -51,14 +58,60 @@ impl Unread {
         Place(self)
     }
 
+    /// What is wrong, and of how many records more.
+    pub fn fault(&self) -> impl fmt::Display + '_ {
+        Fault(self)
+    }
+
+    /// One record for many of one piece of evidence that have one fault.
+    pub(super) fn gathered(unread: Vec<Unread>) -> Vec<Unread> {
+        let mut count: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let fault = |unread: &Unread| {
+            let kind = alloc::format!("{:?}", unread.kind);
+            let end = kind.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(kind.len());
+            (unread.name.clone(), kind.get(..end).unwrap_or_default().into())
+        };
+        for unread in &unread {
+            let count = count.entry(fault(unread)).or_default();
+            *count = count.saturating_add(1);
+        }
+        let one_for_all = |mut unread: Unread| match count.get_mut(&fault(&unread)) {
+            Some(0) => None,
+            Some(many) if *many > MAX_ALIKE => {
+                unread.more = core::mem::take(many).saturating_sub(1);
+                Some(unread)
+            }
+            _ => Some(unread),
+        };
+        unread.into_iter().filter_map(one_for_all).collect()
+    }
+
     /// A line of a text.
     pub(super) fn of_text(name: &str, error: TextError) -> Self {
-        Unread { name: name.into(), line: error.place, function: error.function, kind: error.kind }
+        Unread { name: name.into(), line: error.place, function: error.function, kind: error.kind, more: 0 }
     }
 
     /// Config space that cannot be read.
     pub(super) fn of_config(name: &str, line: Option<LinePlace>, function: Bdf, kind: ErrorKind) -> Self {
-        Unread { name: name.into(), line, function: Some(function), kind: TextErrorKind::Config(kind) }
+        Unread {
+            name: name.into(),
+            line,
+            function: Some(function),
+            kind: TextErrorKind::Config(kind),
+            more: 0,
+        }
+    }
+}
+
+struct Fault<'a>(&'a Unread);
+
+impl fmt::Display for Fault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.kind)?;
+        match self.0.more {
+            0 => Ok(()),
+            more => write!(f, " (and {more} more like this one)"),
+        }
     }
 }
 

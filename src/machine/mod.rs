@@ -120,6 +120,13 @@ impl Machine {
         !self.kernel.groups.is_empty() || firmware
     }
 
+    /// Whether anything shows that it has an IOMMU: as [`uses_iommu`](Machine::uses_iommu), or an IOMMU that is a function itself
+    /// (class 0806: AMD's).
+    pub fn has_iommu(&self) -> bool {
+        let is_iommu = |device: &Device| device.facts().class >> 8 == 0x0806;
+        self.uses_iommu() || self.has_ivrs || self.devices.iter().any(is_iommu)
+    }
+
     /// What its firmware makes of ids; `None` where nothing says what its IOMMUs translate.
     ///
     /// ```

@@ -4,6 +4,7 @@ use crate::model::IommuIndex;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::unwrap::Lines;
 use super::words::{self, Decision};
 use crate::Bdf;
 use crate::group::Groups;
@@ -62,7 +63,7 @@ pub enum ScheduleErrorKind {
 /// FUNCTION            is given its group now: a recorded order
 /// ```
 ///
-/// `all` stands for every function, in bus order; `#` starts a comment. IOMMUs are called as in the output of `fwspec groups`. A
+/// `all` stands for every function, in bus order; `#` starts a comment. Other lines of a log are passed over. IOMMUs are called as in the output of `fwspec groups`. A
 /// line of a kernel log that says `Adding to iommu group` (before Linux 5.2 `Adding device … to group`) is a function's turn in a
 /// recorded order; of several turns of one function the last counts.
 ///
@@ -85,9 +86,19 @@ pub enum ScheduleErrorKind {
 /// The first line that cannot be understood.
 pub fn parse(text: &str, groups: &Groups) -> Result<Vec<Event>, ScheduleError> {
     let mut events = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let line_number = number.saturating_add(1);
-        events_of(line, groups, &mut events).map_err(|kind| ScheduleError { line: line_number, kind })?;
+    // Most lines of a log say nothing of groups.
+    let is_log = text.lines().any(|line| words::decision(line).is_some());
+    let mut lines = Lines::of(text.as_bytes());
+    while let Some((place, line)) = lines.next() {
+        let line = String::from_utf8_lossy(line);
+        match events_of(&line, groups, &mut events) {
+            Err(ScheduleErrorKind::NoEvent(_)) if is_log => {}
+            Err(kind) => {
+                let line = usize::try_from(place.line).unwrap_or(usize::MAX);
+                return Err(ScheduleError { line, kind });
+            }
+            Ok(()) => {}
+        }
     }
     let mut seen = alloc::collections::BTreeSet::new();
     events.reverse();

@@ -129,3 +129,10 @@ pub enum TextErrorKind {
     #[error("the table that starts here: {0}")]
     Table(ErrorKind),
 }
+
+impl TextErrorKind {
+    /// Whether it is about firmware that a text spells out, and not about functions.
+    pub fn is_of_firmware(self) -> bool {
+        matches!(self, TextErrorKind::DumpLine | TextErrorKind::DumpGap { .. } | TextErrorKind::Table(_))
+    }
+}

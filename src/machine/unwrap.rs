@@ -180,7 +180,7 @@ mod tests {
             "> > 00:01.0 Bridge  ",
             "\t    00:01.0 Bridge\r",
             "\x1b[1m00:01.0\x1b[0m \x1b[32mBridge\x1b[K",
-            "0\x080\x080:01.0 B\x08Bridge\x08e",
+            "0\x0800\x080:01.0 B\x08Bridge\x08e",
             "_\x080_\x080:01.0 Bridge",
             "--More--\x08\x08\x08\x08\x08\x08\x08\x08        \x08\x08\x08\x08\x08\x08\x08\x0800:01.0 Bridge",
             "--More--\r\x1b[K00:01.0 Bridge",

@@ -301,3 +301,99 @@ fn what_is_around_a_text_changes_nothing() {
         }
     }
 }
+
+#[test]
+fn a_hundred_equal_losses_are_one_sentence() {
+    let mut text = String::from("00:1f.0 ISA bridge [0601]: Example [8086:0001]\n\n");
+    for at in 0..100 {
+        text += &format!("01:{:02x}.{} Ethernet controller: A\n00: 86 80 zz\n\n", at / 8, at % 8);
+    }
+    let machine = machine(text.as_bytes());
+    assert_eq!(machine.devices.len(), 101);
+    let told: Vec<String> = machine.unread.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("lspci.txt:4 (0000:01:00.0): ")
+            && told[0].ends_with("(and 99 more like this one)"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_better_source_wins_and_a_contradiction_is_told() {
+    let words = "00:1c.0 PCI bridge [0604]: Example [8086:7ab8]\n\tStatus: Cap+\n\tBus: primary=00, secondary=02, subordinate=02\n\
+                 \tCapabilities: [40] Express (v2) Downstream Port (Slot+), MSI 00\n\n";
+    let bytes = String::from_utf8(field("pci/dump.txt")).unwrap();
+    for pieces in [[words, &bytes], [&bytes, words]] {
+        let mut collector = Collector::new();
+        for piece in pieces {
+            collector.add("piece.txt", piece.as_bytes().to_vec()).unwrap();
+        }
+        let machine = collector.finish().unwrap();
+        let facts = machine.devices[0].facts();
+        assert_eq!((facts.secondary(), facts.is(fwspec::pci::PortType::RootPort)), (Some(1), true));
+        let notes: Vec<&str> =
+            machine.evidence.iter().filter_map(|evidence| evidence.note.as_deref()).collect();
+        assert!(
+            notes.iter().any(|note| note
+                .contains("differ: the buses below of 0000:00:1c.0, and 1 more such; the bytes count")),
+            "{notes:?}"
+        );
+    }
+    // What the kernel decided in another boot is not mixed with this one's.
+    let mut collector = Collector::new();
+    collector.add("groups.txt", b"/sys/kernel/iommu_groups/5/devices/0000:00:1c.0\n".to_vec()).unwrap();
+    collector.add("dmesg.txt", field("pci/old-kernel-log.txt")).unwrap();
+    let machine = collector.finish().unwrap();
+    assert_eq!(machine.kernel.groups.len(), 1);
+    assert!(
+        machine.evidence[1].note.as_deref().unwrap().contains("0000:00:1c.0 in group 0, other evidence in 5")
+    );
+}
+
+/// linux pci_quirk_intel_spt_pch_acs: the registers are dwords, of which lspci prints the wrong halves
+#[test]
+fn ports_of_the_100_series_are_taken_as_linux_sets_them() {
+    for name in [
+        "PCI bridge [0604]: Intel Corporation Port [8086:a118] (rev f1)",
+        "PCI bridge: Intel Corporation 100 Series/C230 Series Chipset Family PCI Express Root Port #9 (rev f1)",
+    ] {
+        let text = format!(
+            "00:1d.0 {name} (prog-if 00 [Normal decode])\n\tStatus: Cap+\n\tBus: primary=00, secondary=01, subordinate=01, sec-latency=0\n\
+             \tCapabilities: [40] Express (v2) Root Port (Slot+), MSI 00\n\tCapabilities: [140 v1] Access Control Services\n\
+             \t\tACSCap:\tSrcValid+ TransBlk- ReqRedir+ CmpltRedir+ UpstreamFwd- EgressCtrl- DirectTrans-\n\
+             \t\tACSCtl:\tSrcValid- TransBlk- ReqRedir- CmpltRedir- UpstreamFwd- EgressCtrl- DirectTrans-\n\n\
+             01:00.0 Non-Volatile memory controller [0108]: Example [144d:a804]\n\tCapabilities: [70] Express (v2) Endpoint, MSI 00\n"
+        );
+        assert_eq!(all(&machine(text.as_bytes())), "0000:00:1d.0 | 0000:01:00.0", "{name}");
+    }
+}
+
+#[test]
+fn names_get_their_ids_from_the_machines_database() {
+    let text = b"00:01.0 PCI bridge: Example Inc. Port (rev 01)\n\tFlags: fast\n\tBus: primary=00, secondary=01, subordinate=01\n";
+    let mut collector = Collector::new();
+    collector.add("lspci.txt", text.to_vec()).unwrap();
+    assert!(collector.lacks_ids());
+    collector
+        .add("pci.ids", b"#\n#\tList of PCI ID's\n#\n1af4  Example Inc.\n\t0001  Port\n".to_vec())
+        .unwrap();
+    assert!(!collector.lacks_ids());
+    let machine = collector.finish().unwrap();
+    let facts = machine.devices[0].facts();
+    assert_eq!((facts.vendor, facts.device), (0x1af4, 1));
+    assert_eq!((machine.evidence[1].kind, machine.evidence[0].note.as_deref()), (Kind::PciIds, None));
+}
+
+/// What a mail breaks at its 72nd column is one line.
+#[test]
+fn lines_that_a_mail_broke_are_joined() {
+    let text = "> 00:1c.0 PCI bridge [0604]: Intel Corporation Some Chipset Family PCI\n> Express Root Port #1 [8086:7ab8] (rev 11) (prog-if 00\n> [Normal decode])\n\
+                > \tStatus: Cap+\n> \tBus: primary=00, secondary=01, subordinate=01, sec-latency=0\n> \tCapabilities: [40] Express (v2) Root Port (Slot+), MSI\n> 00\n\
+                > \tCapabilities: [220 v1] Access Control Services\n> \t\tACSCap:\tSrcValid+ TransBlk- ReqRedir+\n> CmpltRedir+ UpstreamFwd+ EgressCtrl- DirectTrans-\n\
+                > \t\tACSCtl:\tSrcValid+ TransBlk- ReqRedir+\n> CmpltRedir+ UpstreamFwd+ EgressCtrl- DirectTrans-\n>\n> 01:00.0 Ethernet controller [0200]: Example [8086:15f3]\n\
+                > \tCapabilities: [a0] Express (v2) Endpoint, MSI 00\n";
+    let machine = machine(text.as_bytes());
+    assert_eq!(machine.devices[0].facts().device, 0x7ab8);
+    assert_eq!(all(&machine), "0000:00:1c.0 | 0000:01:00.0");
+}
