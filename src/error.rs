@@ -185,6 +185,9 @@ pub enum ErrorKind {
     /// Firmware that went through something that takes it for text.
     #[error("{0}")]
     Mangled(Mangling),
+    /// Something that holds other files where firmware is wanted.
+    #[error("this holds other files: `Machine::open` and `Collector::add` look into it")]
+    Container,
     /// ACPI tables, but none of those that are read here.
     #[error("no IORT, RIMT, VIOT, DMAR, IVRS or MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
     NoFirmwareTable([u8; 4]),
@@ -474,9 +477,7 @@ pub enum ErrorKind {
     #[error("the property stands behind a child node, where no operating system looks for it")]
     PropertyAfterChild,
     /// An overlay.
-    #[error(
-        "this is an overlay (.dtbo): apply it to its base first, as in fdtoverlay -i base.dtb -o out.dtb this.dtbo"
-    )]
+    #[error("this is an overlay (.dtbo), which changes a base: name the base's DTB, too")]
     Overlay,
     /// Two nodes with one phandle.
     #[error("phandle {0:#x} belongs to another node already, which keeps it")]
@@ -674,7 +675,8 @@ pub(crate) mod every {
             ErrorKind::TooLarge => ErrorKind::Empty,
             ErrorKind::Empty => ErrorKind::Unrecognised(*b"TEST"),
             ErrorKind::Unrecognised(..) => ErrorKind::Mangled(Mangling::Utf8),
-            ErrorKind::Mangled(..) => ErrorKind::NoFirmwareTable(*b"TEST"),
+            ErrorKind::Mangled(..) => ErrorKind::Container,
+            ErrorKind::Container => ErrorKind::NoFirmwareTable(*b"TEST"),
             ErrorKind::NoFirmwareTable(..) => ErrorKind::TableTwice,
             ErrorKind::TableTwice => ErrorKind::Signature { found: *b"TEST", wanted: *b"TEST" },
             ErrorKind::Signature { .. } => ErrorKind::TableLength(1),

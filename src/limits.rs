@@ -7,6 +7,10 @@ pub const MAX_FILE_BYTES: u64 = u32::MAX as u64;
 /// Bytes of a file of unknown kind that are read before it is passed over: the image of a disk is not read to its end.
 pub const MAX_GLANCE_BYTES: u64 = 64 * 1024;
 
+/// Containers in one another that are opened: a compressed archive with an image with a kernel with a tree in it takes five.
+#[cfg(feature = "alloc")]
+pub const MAX_CONTAINER_DEPTH: usize = 8;
+
 /// Bytes of an ACPI table: four characters of text, taken for a length, make at least 150 MB.
 pub const MAX_TABLE_BYTES: u32 = 0x08ff_ffff;
 

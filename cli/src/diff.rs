@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::Args;
 
 use fwspec::answer::DiffDocument;
 use fwspec::diff::{Side, diff, regrouped};
 use fwspec::group::{DeviceKey, Policy};
-use fwspec::machine::{Collector, Machine};
+use fwspec::machine::{Machine, MachineError};
 use fwspec::{Bdf, Device, Dialect, IdMap, Segment};
 use fwspec_report::changes;
 
-use super::evidence::{self, Evidence};
+use super::evidence::{self, Evidence, Named};
 use super::options::{Output, dialect};
 use super::{Failure, Outcome, complain, print, print_json};
 
@@ -82,6 +83,12 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     Ok(if equal { Outcome::Fine } else { Outcome::NotFound })
 }
 
+fn one(named: &Named, path: &Path) -> Result<Machine, MachineError> {
+    let mut collector = named.collector();
+    collector.open(path)?;
+    collector.finish()
+}
+
 /// What is compared: two firmwares, and the functions of the machine that both are for.
 struct Sides {
     before: Machine,
@@ -94,7 +101,7 @@ fn sides(evidence: &Evidence) -> Result<Sides, Failure> {
     let (mut firmwares, mut functions) = (Vec::new(), None);
     let named = evidence.named();
     for path in evidence.words().chain(named.firmware.iter().map(OsString::as_os_str)) {
-        let machine = evidence::told(Machine::open([path]).map_err(Failure::unreadable)?)?;
+        let machine = evidence::told(one(named, Path::new(path)).map_err(Failure::unreadable)?)?;
         if machine.firmware.is_some() {
             firmwares.push(machine);
         } else {
@@ -103,7 +110,7 @@ fn sides(evidence: &Evidence) -> Result<Sides, Failure> {
         }
     }
     if let Some(path) = &named.pci {
-        let mut collector = Collector::new();
+        let mut collector = named.collector();
         collector.open_topology(path).map_err(Failure::unreadable)?;
         let machine = evidence::told(collector.finish().map_err(Failure::unreadable)?)?;
         machine.unread.iter().for_each(|unread| complain(unread));

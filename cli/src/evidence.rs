@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use fwspec::Device;
-use fwspec::machine::{Collector, Firmware, Machine, MachineError};
+use fwspec::machine::{Collector, Firmware, Machine, MachineError, container_of};
 
 use super::folder::Inputs;
 use super::{Failure, complain};
@@ -21,7 +21,8 @@ pub(super) struct Evidence {
     /// What is known of the machine, and what is asked
     ///
     /// An argument that is a file, a folder or - (standard input) is evidence: a device tree (DTB), ACPI tables, acpidump text, `lspci -xxxx`
-    /// text, a folder of these, the root of an unpacked system. Every other one is a question. Without evidence it is this machine.
+    /// text, a FIT or Android image, a kernel with a tree appended, a folder of these, the root of an unpacked system. FILE!PIECE is one piece
+    /// of a file that holds others. Overlays are applied to the tree, in their order. Every other one is a question. Without evidence it is this machine.
     #[arg(value_name = "EVIDENCE|QUESTION")]
     words: Vec<OsString>,
     #[command(flatten)]
@@ -40,6 +41,9 @@ pub(super) struct Named {
     /// The machine whose root folder this is: one with sys in it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["firmware", "pci"])]
     pub(super) root: Option<PathBuf>,
+    /// The configuration that counts of a FIT image, instead of its default
+    #[arg(long, value_name = "NAME", conflicts_with = "root")]
+    pub(super) config: Option<String>,
 }
 
 /// A machine, and what is asked about it.
@@ -141,6 +145,27 @@ impl Named {
         self.open(files, &firmware, &[])
     }
 
+    fn collect(&self, evidence: &[PathBuf], firmware: &[PathBuf]) -> Result<Machine, MachineError> {
+        let mut collector = self.collector();
+        evidence.iter().try_for_each(|path| collector.open(path))?;
+        firmware.iter().try_for_each(|path| collector.open_firmware(path))?;
+        self.pci.as_deref().map_or(Ok(()), |path| collector.open_topology(path))?;
+        // Names without ids: lspci has them from the database of the machine it runs on, which need not be this one's but is mostly alike.
+        if collector.lacks_ids()
+            && let Some(database) = DATABASES.iter().map(Path::new).find(|path| path.is_file())
+        {
+            collector.open(database)?;
+        }
+        collector.finish()
+    }
+
+    /// What takes evidence in as the options want it.
+    pub(super) fn collector(&self) -> Collector {
+        let mut collector = Collector::new();
+        self.config.iter().for_each(|name| collector.pick_configuration(name));
+        collector
+    }
+
     fn open(
         &self,
         evidence: &[PathBuf],
@@ -152,27 +177,13 @@ impl Named {
             return Err(Failure::usage(ROOT_ALONE));
         }
         let machine = if is_named {
-            collect(evidence, firmware, self.pci.as_deref()).map_err(Failure::unreadable)?
+            self.collect(evidence, firmware).map_err(Failure::unreadable)?
         } else {
             let root = self.root.as_deref().unwrap_or(Path::new("/"));
             Machine::of_root(root).map_err(|error| not_here(&error, self.root.is_some(), questions))?
         };
         told(machine)
     }
-}
-
-fn collect(evidence: &[PathBuf], firmware: &[PathBuf], pci: Option<&Path>) -> Result<Machine, MachineError> {
-    let mut collector = Collector::new();
-    evidence.iter().try_for_each(|path| collector.open(path))?;
-    firmware.iter().try_for_each(|path| collector.open_firmware(path))?;
-    pci.map_or(Ok(()), |path| collector.open_topology(path))?;
-    // Names without ids: lspci has them from the database of the machine it runs on, which need not be this one's but is mostly alike.
-    if collector.lacks_ids()
-        && let Some(database) = DATABASES.iter().map(Path::new).find(|path| path.is_file())
-    {
-        collector.open(database)?;
-    }
-    collector.finish()
 }
 
 /// Where the PCI ID database is.
@@ -225,7 +236,12 @@ pub(super) fn sort<'a>(words: impl Iterator<Item = &'a OsStr>) -> Sorted {
     for word in words {
         let path = Path::new(word);
         match word.to_str() {
-            Some(text) if text != "-" && !path.exists() && !looks_like_a_file(text) => {
+            Some(text)
+                if text != "-"
+                    && !path.exists()
+                    && container_of(path).is_none()
+                    && !looks_like_a_file(text) =>
+            {
                 sorted.questions.push(text.to_owned());
             }
             _ => sorted.evidence.push(path.to_owned()),

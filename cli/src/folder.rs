@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
+use fwspec::dt::Tree;
 use fwspec::machine::{self, Collector, Firmware, Kind, Machine, MachineError, READ_HERE, recognise};
 use fwspec::{Error, ErrorKind, Source};
 
@@ -230,6 +231,16 @@ impl Input {
         }
     }
 
+    /// Whether it is an overlay that the user named.
+    fn is_overlay(&self) -> bool {
+        let bytes = match (self, self.kind()) {
+            (Input::Named(path), Some(Kind::DeviceTree)) => machine::read(path).map(Cow::Owned),
+            (Input::Read(_, bytes), Some(Kind::DeviceTree)) => Ok(Cow::Borrowed(bytes.as_slice())),
+            _ => return false,
+        };
+        bytes.is_ok_and(|bytes| Tree::parse(&bytes).is_ok_and(|tree| tree.is_overlay()))
+    }
+
     /// The names of the tables in it that are read here, if it is a file of tables that the user named.
     fn tables(&self) -> Option<BTreeSet<[u8; 4]>> {
         let bytes = match (self, self.kind()?) {
@@ -244,8 +255,7 @@ impl Input {
     }
 
     /// Opens it. What keeps single tables of a machine from being read is noted.
-    pub(super) fn open(&self, notes: &mut Notes) -> Result<Machine, Closed> {
-        let mut collector = Collector::new();
+    pub(super) fn open(&self, mut collector: Collector, notes: &mut Notes) -> Result<Machine, Closed> {
         match self {
             Input::Named(_) | Input::Read(..) => self.collect(&mut collector)?,
             Input::Several(files) => files.iter().try_for_each(|file| file.collect(&mut collector))?,
@@ -269,6 +279,11 @@ impl Input {
             _ => Closed::Machine(error),
         })?;
         machine.unread.iter().for_each(|unread| notes.say(unread.to_string()));
+        if !matches!(self, Input::Machine { .. } | Input::Found { .. }) {
+            let noted =
+                machine.evidence.iter().filter_map(|evidence| Some((evidence, evidence.note.as_ref()?)));
+            noted.for_each(|(evidence, note)| notes.say(format!("{}: {note}", evidence.name)));
+        }
         match (&mut machine.firmware, self) {
             (Some(firmware), Input::Machine { folder, .. }) => firmware.file = name(folder),
             (Some(_), _) => {}
@@ -313,6 +328,7 @@ impl Inputs {
     pub(super) fn of_files(files: &[PathBuf]) -> Self {
         let mut inputs = Inputs::of(files);
         inputs.join_tables();
+        inputs.join_overlays();
         inputs
     }
 
@@ -352,6 +368,33 @@ impl Inputs {
                 files.extend(others.iter().cloned());
             }
         }
+        self.all = all;
+    }
+
+    /// Overlays that the user named are applied to the one tree that is named. Beside several, each is by itself: nothing says which is its
+    /// base.
+    fn join_overlays(&mut self) {
+        let is_tree = |input: &Input| input.kind() == Some(Kind::DeviceTree);
+        let of: Vec<Option<bool>> =
+            self.all.iter().map(|input| is_tree(input).then(|| input.is_overlay())).collect();
+        let count = |overlay: bool| of.iter().filter(|is_overlay| **is_overlay == Some(overlay)).count();
+        if count(false) != 1 || count(true) == 0 {
+            return;
+        }
+        let (mut base, mut overlays, mut place) = (Vec::new(), Vec::new(), None);
+        let mut all: Vec<Input> = Vec::with_capacity(self.all.len());
+        for (input, is_overlay) in std::mem::take(&mut self.all).into_iter().zip(of) {
+            match is_overlay {
+                None => all.push(input),
+                Some(true) => overlays.push(input),
+                Some(false) => {
+                    place = Some(all.len());
+                    base.push(input);
+                }
+            }
+        }
+        base.append(&mut overlays);
+        all.insert(place.unwrap_or_default(), Input::Several(base));
         self.all = all;
     }
 

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use fwspec::answer::{LintDocument, Linted, Tally, findings};
 use fwspec::group::Policy;
 use fwspec::lint::{self, Code, Finding, Fix, Severity};
-use fwspec::machine::{Firmware, Machine, MachineError};
+use fwspec::machine::{Collector, Firmware, Machine, MachineError};
 use fwspec::{Dialect, Source};
 use fwspec_report::text::Style;
 use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit, text};
@@ -136,7 +136,7 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
     }
     let (format, style) = (lint.format(), style());
     let work = |input: &Input, notes: &mut Notes| {
-        let (mut machine, mut linted) = open(input, notes)?;
+        let (mut machine, mut linted) = open(input, lint.named.collector(), notes)?;
         if let Some(firmware) = &linted.firmware {
             linted.findings.extend(findings(firmware));
         }
@@ -295,8 +295,8 @@ fn among_devices(machine: &Machine, sid_bits: Option<u8>, notes: &mut Notes) -> 
 }
 
 /// Opens an input; one that is firmware but cannot be read is a finding, and not an unreadable input.
-fn open(input: &Input, notes: &mut Notes) -> Result<(Option<Machine>, Linted), Closed> {
-    let (machine, findings) = match input.open(notes) {
+fn open(input: &Input, collector: Collector, notes: &mut Notes) -> Result<(Option<Machine>, Linted), Closed> {
+    let (machine, findings) = match input.open(collector, notes) {
         Ok(machine) => (Some(machine), Vec::new()),
         Err(Closed::Machine(MachineError::Bytes { name, error, place })) => match lint::unreadable(&error) {
             Some(finding) => (None, vec![finding]),

@@ -97,7 +97,7 @@ pub(super) fn run(show: &Options) -> Result<Outcome, Failure> {
     }
     let (style, format) = (style(), show.format());
     let work = |input: &Input, notes: &mut Notes| {
-        let machine = input.open(notes)?;
+        let machine = input.open(show.named.collector(), notes)?;
         let Some(firmware) = &machine.firmware else { return Err(Closed::NoFirmware(String::new())) };
         let map = IdMap::build(&firmware.platform, show.dialect);
         Ok(written(show, format, style, firmware, &map))

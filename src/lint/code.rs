@@ -659,7 +659,7 @@ rules! {
         "This is an overlay: its wiring only shows in the tree it is applied to."
         "Phandles of the base are missing, so nothing can be checked."
         seen ""
-        help "Apply it first: fdtoverlay -i base.dtb -o out.dtb this.dtbo."
+        help "Name its base, too: fwspec lint base.dtb this.dtbo."
         see "linux Documentation/devicetree/overlay-notes.rst"
     }
     PropertyName "DT003" "property-name" Error [] {

@@ -263,7 +263,10 @@ pub fn groups(groups: &Groups, platform: &Platform, sid_bits: Option<u8>) -> Vec
 pub fn unreadable(error: &Error) -> Option<Finding> {
     let about_input = matches!(
         error.kind,
-        ErrorKind::Unrecognised(_) | ErrorKind::Mangled(_) | ErrorKind::NoFirmwareTable(_)
+        ErrorKind::Unrecognised(_)
+            | ErrorKind::Mangled(_)
+            | ErrorKind::Container
+            | ErrorKind::NoFirmwareTable(_)
     ) || error.at.source == Source::FILE;
     let tree = error.at.source == Source::DTB;
     let (code, len) = skipped::code(error).or((!about_input).then_some(match tree {

@@ -160,6 +160,7 @@ fn row(kind: &ErrorKind) -> Row {
         | ErrorKind::Empty
         | ErrorKind::Unrecognised(_)
         | ErrorKind::Mangled(_)
+        | ErrorKind::Container
         | ErrorKind::NoFirmwareTable(_)
         | ErrorKind::NobodyAnswers => Row::INPUT,
     }
@@ -172,7 +173,7 @@ mod tests {
     use crate::lint::platform;
 
     /// What keeps an input as a whole from being opened is told by the error itself, and never in [`Platform::skipped`].
-    const OF_INPUTS: &str = "TooLarge Empty Unrecognised Mangled NoFirmwareTable NobodyAnswers";
+    const OF_INPUTS: &str = "TooLarge Empty Unrecognised Mangled Container NoFirmwareTable NobodyAnswers";
 
     fn name(kind: &ErrorKind) -> alloc::string::String {
         alloc::format!("{kind:?}").chars().take_while(char::is_ascii_alphanumeric).collect()

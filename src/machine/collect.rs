@@ -5,12 +5,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::acpi::container::{self, Table, Tables};
 use crate::dt::Tree;
 use crate::pci::Function;
 use crate::{Bdf, Error, ErrorKind, Format, Source};
 
+use super::container::{self as unpack, Choice, Item, Unpacked};
 use super::devices::{Links, Placed, of_functions};
 use super::error::MachineError;
 use super::lspci::ListedFunction;
@@ -19,7 +21,8 @@ use super::names::{Name, PciIds};
 use super::textual::Textual;
 use super::words::Words;
 use super::{
-    Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms, recognise,
+    ContainerError, Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms,
+    recognise,
 };
 
 /// Whether a table says what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
@@ -48,6 +51,11 @@ fn is_kept(table: &Table<'_>) -> bool {
 pub struct Collector {
     evidence: Vec<Evidence>,
     trees: Vec<(usize, Vec<u8>)>,
+    /// In the order in which they are applied.
+    overlays: Vec<(usize, Vec<u8>)>,
+    choice: Choice,
+    /// The containers, each with what is listed of it.
+    opened: Vec<Range<usize>>,
     tables: Vec<(usize, Table<'static>)>,
     /// What of the files around the tables could not be read.
     skipped: Vec<Error>,
@@ -67,6 +75,22 @@ pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
     /// Its place in the evidence.
     pub(super) at: usize,
+}
+
+/// What is taken of the evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Anything,
+    /// Firmware that counts where other evidence contradicts it.
+    Firmware,
+    /// Functions that count.
+    Functions,
+}
+
+impl Wanted {
+    fn is_picked(self) -> bool {
+        self != Wanted::Anything
+    }
 }
 
 /// A function as one piece of evidence shows it.
@@ -127,7 +151,7 @@ impl Collector {
     /// [`MachineError::Bytes`] for bytes that are nothing which is read here, or cannot be read, [`Empty`](MachineError::Empty) for none. The
     /// collector stays as it was.
     pub fn add(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), MachineError> {
-        self.take(name, bytes, false)
+        self.take(name, bytes, Wanted::Anything)
     }
 
     /// As [`add`](Collector::add), for firmware that counts where other evidence contradicts it.
@@ -135,10 +159,7 @@ impl Collector {
     /// # Errors
     /// As those of [`add`](Collector::add), and [`TextErrorKind::NotFirmware`] for a listing of functions.
     pub fn pick_firmware(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), MachineError> {
-        if recognise(&bytes).is_listing() {
-            return Err(MachineError::wrong_text(name, TextErrorKind::NotFirmware));
-        }
-        self.take(name, bytes, true)
+        self.take(name, bytes, Wanted::Firmware)
     }
 
     /// Takes in a listing of functions, that counts where other listings contradict it.
@@ -147,22 +168,105 @@ impl Collector {
     /// [`TextErrorKind::NotListing`] for firmware, [`TextErrorKind::NoFunctions`] for what is not a listing either, and as those of
     /// [`add`](Collector::add).
     pub fn pick_topology(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), MachineError> {
-        match recognise(&bytes) {
-            kind if kind.is_firmware() => Err(MachineError::wrong_text(name, TextErrorKind::NotListing)),
-            Kind::Unknown | Kind::PciIds => Err(MachineError::wrong_text(name, TextErrorKind::NoFunctions)),
-            _ => self.take(name, bytes, true),
+        self.take(name, bytes, Wanted::Functions)
+    }
+
+    /// Picks the configuration of FIT images; without, the default one of each counts.
+    pub fn pick_configuration(&mut self, name: &str) {
+        self.choice.configuration = Some(name.to_owned());
+    }
+
+    /// Takes in one piece of a container: `piece` as this library calls it, `boot.img!dtb`.
+    ///
+    /// # Errors
+    /// As those of `add`, and [`MachineError::Container`] where the piece is not in it.
+    #[cfg(feature = "std")]
+    pub(super) fn take_piece_of(
+        &mut self,
+        piece: &str,
+        add: impl FnOnce(&mut Self) -> Result<(), MachineError>,
+    ) -> Result<(), MachineError> {
+        self.choice.piece = Some(piece.to_owned());
+        let taken = add(self);
+        self.choice.piece = None;
+        taken
+    }
+
+    fn take(&mut self, name: &str, bytes: Vec<u8>, wanted: Wanted) -> Result<(), MachineError> {
+        let failed = |error| MachineError::Container { name: name.to_owned(), error };
+        match unpack::unpack(name, bytes, &self.choice).map_err(failed)? {
+            Unpacked::Plain(bytes) => self.read(name, bytes, wanted),
+            Unpacked::Items(items) => self.read_items(name, items, wanted),
         }
     }
 
-    fn take(&mut self, name: &str, bytes: Vec<u8>, picked: bool) -> Result<(), MachineError> {
+    /// Reads what came out of a container. A piece that cannot be read does not cost the others.
+    fn read_items(&mut self, name: &str, items: Vec<Item>, wanted: Wanted) -> Result<(), MachineError> {
+        let before = self.evidence.len();
+        let (mut kept, mut failed, mut looked_at) = (0_usize, None, Vec::new());
+        let picked = wanted.is_picked();
+        for item in items {
+            match item {
+                Item::Opened { name, kind, note } => {
+                    looked_at.extend(note.clone());
+                    self.evidence.push(Evidence { name, kind, used: true, note, picked });
+                }
+                Item::Unused { name, kind, note } => {
+                    self.evidence.push(Evidence { name, kind, used: false, note, picked: false });
+                }
+                Item::Piece { name, bytes } => match self.read(&name, bytes, wanted) {
+                    Ok(()) => kept = kept.saturating_add(1),
+                    Err(error) => {
+                        let note =
+                            error.is_about_content().then(|| format!("not used: {}", error.without_name()));
+                        if note.is_some() {
+                            failed.get_or_insert(error);
+                        } else {
+                            looked_at.push(format!("{name} is nothing that is read here"));
+                        }
+                        let kind = Kind::Unknown;
+                        self.evidence.push(Evidence { name, kind, used: false, note, picked: false });
+                    }
+                },
+            }
+        }
+        if kept > 0 {
+            self.opened.push(before..self.evidence.len());
+            return Ok(());
+        }
+        self.evidence.truncate(before);
+        let nothing = || MachineError::Container {
+            name: name.to_owned(),
+            error: ContainerError::NothingInside(looked_at.join("; ")),
+        };
+        Err(failed.unwrap_or_else(nothing))
+    }
+
+    fn read(&mut self, name: &str, bytes: Vec<u8>, wanted: Wanted) -> Result<(), MachineError> {
         if let Some(mangling) = mangled(&bytes) {
             return Err(MachineError::bytes(name, whole(ErrorKind::Mangled(mangling))));
         }
         let Some((form, kind)) = forms::form(&bytes) else {
+            if wanted == Wanted::Functions {
+                return Err(MachineError::wrong_text(name, TextErrorKind::NoFunctions));
+            }
             let start = bytes.first_chunk().copied().unwrap_or_default();
             return Err(MachineError::bytes(name, whole(ErrorKind::Unrecognised(start))));
         };
+        match wanted {
+            Wanted::Firmware if kind.is_listing() => {
+                return Err(MachineError::wrong_text(name, TextErrorKind::NotFirmware));
+            }
+            Wanted::Functions if kind.is_firmware() => {
+                return Err(MachineError::wrong_text(name, TextErrorKind::NotListing));
+            }
+            Wanted::Functions if kind == Kind::PciIds => {
+                return Err(MachineError::wrong_text(name, TextErrorKind::NoFunctions));
+            }
+            Wanted::Anything | Wanted::Firmware | Wanted::Functions => {}
+        }
         let at = self.evidence.len();
+        let picked = wanted.is_picked();
         self.evidence.push(Evidence { name: name.to_owned(), kind, used: true, note: None, picked });
         let read = (form.read)(self, Piece { bytes, at });
         if read.is_err() {
@@ -184,8 +288,15 @@ impl Collector {
 
     pub(super) fn read_tree(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         // What a whole tree cannot be read for is found when it is lowered.
-        Tree::parse(&bytes).map_err(|error| MachineError::tree(self.name(at), error, &bytes))?;
-        self.trees.push((at, bytes));
+        let tree = Tree::parse(&bytes).map_err(|error| MachineError::tree(self.name(at), error, &bytes))?;
+        if tree.is_overlay() {
+            if let Some(evidence) = self.evidence.get_mut(at) {
+                evidence.kind = Kind::Overlay;
+            }
+            self.overlays.push((at, bytes));
+        } else {
+            self.trees.push((at, bytes));
+        }
         Ok(())
     }
 
@@ -399,6 +510,7 @@ impl Collector {
         let has_topology = !self.listings.is_empty();
         self.join_listings()?;
         self.join_words();
+        self.close();
         let place = |listed: &Listed| Placed::of(&listed.listed, listed.facts, listed.links);
         let devices = of_functions(self.functions.values().map(place).collect());
         let told = |(bdf, listed): (&Bdf, &Listed)| {
@@ -422,6 +534,18 @@ impl Collector {
         };
         machine.note_unknown_vmd();
         Ok(machine)
+    }
+
+    /// A container of which no piece counts is not used itself.
+    fn close(&mut self) {
+        for range in core::mem::take(&mut self.opened) {
+            let is_container = |evidence: &Evidence| evidence.kind.is_container();
+            let Some(all) = self.evidence.get_mut(range) else { continue };
+            let used = all.iter().any(|evidence| evidence.used && !is_container(evidence));
+            all.iter_mut()
+                .filter(|evidence| is_container(evidence))
+                .for_each(|evidence| evidence.used &= used);
+        }
     }
 
     fn name(&self, at: usize) -> &str {
@@ -454,10 +578,25 @@ impl Collector {
 
     fn firmware(&mut self) -> Result<Option<Firmware>, MachineError> {
         let tree = self.one_tree()?;
+        let overlays = core::mem::take(&mut self.overlays);
         self.one_set_of_tables()?;
         let speaking = self.tables.iter().find(|(_, table)| speaks(table));
         let speaking = speaking.map(|(at, _)| *at);
-        let Some((at, blob)) = tree else { return self.of_tables() };
+        let tree = match (tree, overlays.first(), speaking) {
+            (Some(tree), ..) => Some(tree),
+            (None, Some((alone, _)), None) => {
+                let error = Error { kind: ErrorKind::Overlay, at: Source::DTB.at(0) };
+                return Err(MachineError::bytes(self.name(*alone), error));
+            }
+            (None, _, _) => None,
+        };
+        let no_tree = |collector: &mut Self| {
+            for (overlay, _) in &overlays {
+                collector.leave_out(*overlay, "not used: the firmware is ACPI tables".to_owned());
+            }
+            collector.of_tables()
+        };
+        let Some((at, blob)) = tree else { return no_tree(self) };
         if let Some(tables) = speaking {
             let out = if is_stub(&blob) {
                 self.leave_out(
@@ -469,7 +608,7 @@ impl Collector {
                 self.decide(at, tables)
             };
             match out {
-                Some(out) if out == at => return self.of_tables(),
+                Some(out) if out == at => return no_tree(self),
                 Some(_) => {}
                 None => {
                     let (tree, tables) = (self.name(at).to_owned(), self.name(tables).to_owned());
@@ -478,11 +617,27 @@ impl Collector {
             }
         }
         let name = self.name(at).to_owned();
+        let blob =
+            overlays.into_iter().try_fold(blob, |blob, overlay| self.overlaid(&name, blob, overlay))?;
         for (tables, _) in core::mem::take(&mut self.tables) {
             self.leave_out(tables, format!("not used: the firmware is the device tree {name}"));
         }
         let opened = Firmware::open_or_return(&name, blob);
         opened.map(Some).map_err(|(error, blob)| MachineError::tree(&name, error, &blob.unwrap_or_default()))
+    }
+
+    /// The tree that comes of a base and an overlay.
+    fn overlaid(
+        &self,
+        base: &str,
+        blob: Vec<u8>,
+        (at, overlay): (usize, Vec<u8>),
+    ) -> Result<Vec<u8>, MachineError> {
+        let name = self.name(at);
+        let tree = Tree::parse(&blob).map_err(|error| MachineError::tree(base, error, &blob))?;
+        let over = Tree::parse(&overlay).map_err(|error| MachineError::tree(name, error, &overlay))?;
+        let merged = tree.with_overlay(&over);
+        merged.map_err(|error| MachineError::Overlay { name: name.to_owned(), base: base.to_owned(), error })
     }
 
     /// The tree that counts.

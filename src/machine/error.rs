@@ -2,10 +2,11 @@
 
 use alloc::string::{String, ToString};
 
+use super::ContainerError;
 use super::refused::Refused;
 use super::text::{TextError, TextErrorKind};
-use crate::Error;
-use crate::dt::Tree;
+use crate::dt::{OverlayError, Tree};
+use crate::{Error, ErrorKind};
 
 /// Why a pile of evidence gives no machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,24 @@ pub enum MachineError {
     Empty {
         /// What the evidence is called.
         name: String,
+    },
+    /// What holds other evidence cannot be opened, or has none in it.
+    #[error("{name}: {error}")]
+    Container {
+        /// What the container is called.
+        name: String,
+        /// What is wrong with it.
+        error: ContainerError,
+    },
+    /// An overlay that does not fit its base.
+    #[error("{name} cannot be applied to {base}: {error}")]
+    Overlay {
+        /// What the overlay is called.
+        name: String,
+        /// What its base is called.
+        base: String,
+        /// Why.
+        error: OverlayError,
     },
     /// A folder in which nothing is read here.
     #[error(
@@ -118,6 +137,23 @@ impl core::fmt::Display for Placed<'_> {
 }
 
 impl MachineError {
+    /// Whether the bytes are of a kind that is read here, and something is wrong with them.
+    pub(super) fn is_about_content(&self) -> bool {
+        !matches!(self, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::Unrecognised(_)))
+    }
+
+    /// What it says, without what the evidence is called.
+    pub(super) fn without_name(&self) -> String {
+        let said = self.to_string();
+        match self {
+            MachineError::Bytes { name, .. } | MachineError::Container { name, .. } => said
+                .strip_prefix(name.as_str())
+                .and_then(|rest| rest.strip_prefix(": "))
+                .map_or(said.clone(), String::from),
+            _ => said,
+        }
+    }
+
     /// Bytes that cannot be read.
     pub(super) fn bytes(name: &str, error: Error) -> Self {
         MachineError::Bytes { name: name.to_string(), error, place: None }

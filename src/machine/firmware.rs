@@ -80,7 +80,7 @@ impl Firmware {
         }
         let kind = recognise(&bytes);
         let (platform, table) = match kind {
-            Kind::DeviceTree => match Tree::parse(&bytes).and_then(|tree| tree.platform()) {
+            Kind::DeviceTree | Kind::Overlay => match Tree::parse(&bytes).and_then(|tree| tree.platform()) {
                 Ok(platform) => (platform, Bytes::DeviceTree(bytes)),
                 Err(error) => return Err((error, Some(bytes))),
             },
@@ -98,6 +98,9 @@ impl Firmware {
                 return Self::open_or_return(file, blob.unwrap_or_default());
             }
             Kind::Empty => return Err((refused(ErrorKind::Empty), None)),
+            Kind::Fit | Kind::AndroidBoot | Kind::VendorBoot | Kind::TreeTable | Kind::Image => {
+                return Err((refused(ErrorKind::Container), None));
+            }
             Kind::LspciText
             | Kind::LspciVerbose
             | Kind::KernelLog

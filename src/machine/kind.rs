@@ -10,6 +10,18 @@ use super::refused::Refused;
 pub enum Kind {
     /// A flattened device tree: a blob, an overlay too.
     DeviceTree,
+    /// A device tree that changes another, its base.
+    Overlay,
+    /// A FIT image of U-Boot.
+    Fit,
+    /// An Android boot image.
+    AndroidBoot,
+    /// An Android vendor_boot image.
+    VendorBoot,
+    /// A table of device trees, or of overlays (Android's dtb and dtbo images).
+    TreeTable,
+    /// Bytes of any kind in which firmware was found: a kernel with a tree appended, a firmware image.
+    Image,
     /// One ACPI table, with this signature.
     AcpiTable([u8; 4]),
     /// ACPI tables one behind the other; the first has this signature.
@@ -41,12 +53,23 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is a blob or a text that firmware is read from.
+    /// Whether it is a blob or a text that firmware is read from, or holds such.
     pub fn is_firmware(self) -> bool {
-        matches!(
-            self,
-            Kind::DeviceTree | Kind::AcpiTable(_) | Kind::AcpiTables(_) | Kind::AcpidumpText | Kind::Hexdump
-        )
+        self.is_container()
+            || matches!(
+                self,
+                Kind::DeviceTree
+                    | Kind::Overlay
+                    | Kind::AcpiTable(_)
+                    | Kind::AcpiTables(_)
+                    | Kind::AcpidumpText
+                    | Kind::Hexdump
+            )
+    }
+
+    /// Whether it holds other evidence.
+    pub(super) fn is_container(self) -> bool {
+        matches!(self, Kind::Fit | Kind::AndroidBoot | Kind::VendorBoot | Kind::TreeTable | Kind::Image)
     }
 
     /// Whether it lists PCI functions, or the groups that a kernel has them in.
@@ -56,11 +79,17 @@ impl Kind {
 }
 
 impl fmt::Display for Kind {
-    /// One word: `dtb`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
+    /// One word: `dtb`, `overlay`, `fit`, `android-boot`, `vendor-boot`, `dt-table`, `image`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
     /// `empty`, `unknown`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Kind::DeviceTree => "dtb",
+            Kind::Overlay => "overlay",
+            Kind::Fit => "fit",
+            Kind::AndroidBoot => "android-boot",
+            Kind::VendorBoot => "vendor-boot",
+            Kind::TreeTable => "dt-table",
+            Kind::Image => "image",
             Kind::AcpiTable(signature) => {
                 let shown = signature.iter().map(|byte| char::from(byte.to_ascii_lowercase()));
                 return shown.filter(char::is_ascii_graphic).try_for_each(|c| fmt::Write::write_char(f, c));

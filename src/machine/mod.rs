@@ -14,6 +14,7 @@
 //! ```
 
 mod collect;
+mod container;
 mod decoded;
 mod devices;
 mod dumps;
@@ -57,6 +58,7 @@ use crate::model::{RequesterIndex, RequesterKind};
 use crate::{Bdf, Device, Dialect, Groups, IdMap, Segment};
 
 pub use collect::Collector;
+pub use container::ContainerError;
 pub use devices::{devices, of_unknown_vmd};
 pub use error::MachineError;
 pub use evidence::{Evidence, Unread};
@@ -69,6 +71,8 @@ pub use kind::Kind;
 pub use log::{LogLine, log_line};
 pub use lspci::{ListedFunction, Listing};
 pub use names::Name;
+#[cfg(feature = "std")]
+pub use open::container_of;
 pub use parameters::{AcsOverride, Effect, Parameter};
 pub use query::{ParseQueryError, Query};
 pub use recognise::{READ_HERE, recognise};

@@ -12,6 +12,7 @@ use super::collect::{Listed, is_stub};
 use super::devices::Links;
 use super::kernel::release_in;
 use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, file::read_evidence, read, sysfs};
+use crate::dt::Tree;
 use crate::{ErrorKind, Format, Source};
 
 impl Machine {
@@ -53,7 +54,7 @@ impl Machine {
 }
 
 impl Collector {
-    /// Takes in a file, all that is evidence in a folder, or standard input (`-`). A folder that has `sys`, or is a copy of one, is a
+    /// Takes in a file, a piece of one that holds others (`boot.img!dtb`), all that is evidence in a folder, or standard input (`-`). A folder that has `sys`, or is a copy of one, is a
     /// running system's.
     ///
     /// # Errors
@@ -80,6 +81,10 @@ impl Collector {
     }
 
     fn open_as(&mut self, path: &Path, add: Add) -> Result<(), MachineError> {
+        if let Some(container) = container_of(path) {
+            let bytes = read(container).map_err(|error| unreadable(container, &error))?;
+            return self.take_piece_of(&name(path), |this| add(this, &name(container), bytes));
+        }
         if !path.is_dir() {
             let bytes = read(path).map_err(|error| unreadable(path, &error))?;
             return add(self, &name(path), bytes);
@@ -106,6 +111,10 @@ impl Collector {
         let (mut taken, mut other) = (0_usize, 0_usize);
         for file in files {
             match read_evidence(&file) {
+                Ok(Ok(bytes)) if is_overlay(&bytes) => {
+                    let note = "not used: an overlay, which only counts where it is named";
+                    self.note_unused(&name(&file), Kind::Overlay, note);
+                }
                 Ok(Ok(bytes)) => match add(self, &name(&file), bytes) {
                     Ok(()) => taken = taken.saturating_add(1),
                     // Most tables of a machine say nothing of its IOMMUs.
@@ -244,6 +253,24 @@ fn is_denied(error: &io::Error) -> bool {
 }
 
 /// Whether a file is called as a table is that says what IOMMUs translate.
+/// The file that a piece is in: `boot.img` for `boot.img!dtb`. `None` where the whole name is one of the file system.
+///
+/// ```
+/// use std::path::Path;
+/// use fwspec::machine::container_of;
+/// assert_eq!(container_of(Path::new("Cargo.toml!dtb@0x40")), Some(Path::new("Cargo.toml")));
+/// assert_eq!(container_of(Path::new("Cargo.toml")), None);
+/// ```
+pub fn container_of(piece: &Path) -> Option<&Path> {
+    let text = piece.to_str().filter(|_| !piece.exists())?;
+    let ends = text.match_indices('!').map(|(end, _)| end);
+    ends.filter_map(|end| text.get(..end)).map(Path::new).find(|file| file.is_file())
+}
+
+fn is_overlay(bytes: &[u8]) -> bool {
+    Tree::parse(bytes).is_ok_and(|tree| tree.is_overlay())
+}
+
 fn is_needed(file: &Path) -> bool {
     let name = file.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
     name.first_chunk().is_some_and(|name| Source::table(*name).format().is_some()) && name.len() == 4

@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::refused::{self, Refused};
-use super::{dumps, forms, lspci, names, words};
+use super::{container, dumps, forms, lspci, names, words};
 use crate::bytes;
 use crate::limits::MAX_TABLE_BYTES;
 
@@ -25,7 +25,7 @@ const HEADER: usize = 36;
 /// assert_eq!(recognise(b"#!/bin/sh\n"), Kind::Unknown);
 /// ```
 pub fn recognise(bytes: &[u8]) -> Kind {
-    forms::form(bytes).map_or(Kind::Unknown, |(_, kind)| kind)
+    container::kind(bytes).or_else(|| forms::form(bytes).map(|(_, kind)| kind)).unwrap_or(Kind::Unknown)
 }
 
 pub(super) fn empty(bytes: &[u8]) -> Option<Kind> {
@@ -98,6 +98,16 @@ fn has_header(bytes: &[u8]) -> bool {
     bytes.get(..4).is_some_and(is_signature)
         && length(bytes).is_some_and(|length| (bytes::saturate(HEADER)..=MAX_TABLE_BYTES).contains(&length))
         && bytes.get(10..24).is_some_and(|oem| oem.iter().all(names))
+}
+
+/// The table of one of these names that seems to start here: its name, and its length if it is all there.
+pub(super) fn header_of(bytes: &[u8], names: &[&[u8; 4]]) -> Option<([u8; 4], usize)> {
+    let signature: &[u8; 4] = bytes.first_chunk()?;
+    if !names.contains(&signature) || !has_header(bytes) {
+        return None;
+    }
+    let length = bytes::index(length(bytes)?);
+    (length <= bytes.len()).then_some((*signature, length))
 }
 
 fn is_signature(four: &[u8]) -> bool {

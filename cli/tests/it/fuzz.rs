@@ -36,7 +36,10 @@ const NO_READERS: &[&str] = &[
     // Bytes of a file, as they are.
     "src/machine/file.rs read",
     "src/machine/file.rs read_recognised",
+    // Keeps a name.
+    "src/machine/collect.rs pick_configuration",
     // Files by their paths; their bytes go to `Collector::add` and its likes.
+    "src/machine/open.rs container_of",
     "src/machine/open.rs open_firmware",
     "src/machine/open.rs open_topology",
 ];

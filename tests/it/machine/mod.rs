@@ -1,6 +1,7 @@
 //! What people hold: recognised, opened, sampled, booted.
 
 mod boot;
+mod containers;
 mod decode;
 mod decoded;
 mod dumps;

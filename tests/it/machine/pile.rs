@@ -8,7 +8,7 @@ use fwspec::answer::findings;
 use fwspec::machine::{Collector, Firmware, Kind, Machine, MachineError};
 use fwspec::{Dialect, ErrorKind, Policy, RequesterIndex};
 
-fn sample(file: &str) -> Vec<u8> {
+pub(super) fn sample(file: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples").join(file)).unwrap()
 }
 
@@ -31,7 +31,7 @@ fn madt(units: &[u32]) -> Vec<u8> {
 }
 
 /// An IORT whose root complex on this segment sends its MSIs to an ITS.
-fn iort(segment: u32) -> Vec<u8> {
+pub(super) fn iort(segment: u32) -> Vec<u8> {
     let mut table = Builder::new(6);
     let its = table.its_group([0]).id();
     let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0, its).id();
@@ -99,10 +99,10 @@ fn a_table_that_may_not_be_read_is_told_and_the_rest_is_taken() {
 }
 
 /// A folder that is gone when the test is over.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn with(name: &str, files: &[(&str, &[u8])]) -> Self {
+    pub(super) fn with(name: &str, files: &[(&str, &[u8])]) -> Self {
         let path = std::env::temp_dir().join(format!("fwspec-pile-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         for (file, bytes) in files {

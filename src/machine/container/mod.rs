@@ -1,0 +1,270 @@
+//! What holds other evidence: bytes with a name become pieces with names, `report.tar.xz!sys/firmware/fdt`.
+
+mod android;
+mod blob;
+mod fit;
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::limits::MAX_CONTAINER_DEPTH;
+
+use super::Kind;
+
+/// Why what holds other evidence cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContainerError {
+    /// It ends before its own headers say.
+    #[error("{what} is said to be {need} bytes at {at:#x}, and the file has {have}")]
+    Truncated {
+        /// Which part.
+        what: String,
+        /// Where it is said to start.
+        at: u64,
+        /// How many bytes it is said to have.
+        need: u64,
+        /// How many the file has.
+        have: u64,
+    },
+    /// What its headers say does not hold.
+    #[error("{0}")]
+    Damaged(String),
+    /// A FIT without the configuration that was asked for.
+    #[error("it has no configuration {wanted:?}; it has {known}")]
+    NoConfiguration {
+        /// The name that was asked for.
+        wanted: String,
+        /// Those that it has.
+        known: String,
+    },
+    /// A FIT that does not say which of its configurations is the default.
+    #[error("it has several configurations and no default: {known}; pick one with --config NAME")]
+    SeveralConfigurations {
+        /// Those that it has.
+        known: String,
+    },
+    /// Overlays of which a board takes one.
+    #[error("it has {count} overlays, and a boot loader picks by the board: name one, as in {example}")]
+    SeveralOverlays {
+        /// How many.
+        count: usize,
+        /// What to type.
+        example: String,
+    },
+    /// One in another in another.
+    #[error("more than {MAX_CONTAINER_DEPTH} containers in one another: unpack it and name what is in it")]
+    TooDeep,
+    /// More bytes than are held.
+    #[error("it unpacks to more than {0} MiB, which is as much as is read: unpack it and name what is in it")]
+    TooLarge(u64),
+    /// A piece that was asked for and is not there.
+    #[error("{0:?} is not in it")]
+    NoPiece(String),
+    /// Nothing in it is evidence.
+    #[error("nothing in it is evidence: {0}")]
+    NothingInside(String),
+}
+
+/// What a user wants of containers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choice {
+    /// The configuration of a FIT.
+    pub(super) configuration: Option<String>,
+    /// The whole name of the only piece that counts.
+    pub(super) piece: Option<String>,
+}
+
+impl Choice {
+    /// Whether a piece of this name may be, hold, or belong to what was asked for.
+    fn wants(&self, name: &str) -> bool {
+        let below = |outer: &str, inner: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['!', '/']))
+        };
+        self.piece.as_deref().is_none_or(|piece| below(name, piece) || below(piece, name))
+    }
+}
+
+/// What came out of a container, in the order in which it stands there.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// A container; what follows, up to the next, is from it.
+    Opened { name: String, kind: Kind, note: Option<String> },
+    /// What is not read, or not used.
+    Unused { name: String, kind: Kind, note: Option<String> },
+    /// Bytes that hold nothing else.
+    Piece { name: String, bytes: Vec<u8> },
+}
+
+/// What is inside a container.
+struct Contents<'a> {
+    /// What the container is called.
+    name: &'a str,
+    choice: &'a Choice,
+    /// Bytes that may still be held.
+    left: &'a mut usize,
+    children: Vec<Child>,
+    notes: Vec<String>,
+}
+
+enum Child {
+    Bytes { name: String, bytes: Vec<u8> },
+    Unused { name: String, kind: Kind, note: Option<String> },
+}
+
+impl Contents<'_> {
+    /// The name of something inside.
+    fn name_of(&self, inner: &str) -> String {
+        format!("{}!{inner}", self.name)
+    }
+
+    /// Takes a piece out, if it is wanted.
+    fn piece(&mut self, inner: &str, bytes: &[u8]) -> Result<(), ContainerError> {
+        let name = self.name_of(inner);
+        if !self.choice.wants(&name) {
+            return Ok(());
+        }
+        // Real containers hold each of their bytes once.
+        *self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
+            ContainerError::Damaged("its headers count the same bytes again and again".to_owned())
+        })?;
+        self.children.push(Child::Bytes { name, bytes: bytes.to_vec() });
+        Ok(())
+    }
+
+    /// Lists what is inside and does not count.
+    fn unused(&mut self, inner: &str, kind: Kind, note: Option<String>) {
+        let name = self.name_of(inner);
+        if self.choice.wants(&name) {
+            self.children.push(Child::Unused { name, kind, note });
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+}
+
+/// A form of container: how it shows, and what opens it. A form more is a row more.
+struct Form {
+    shows: fn(&[u8]) -> Option<Kind>,
+    open: fn(&[u8], &mut Contents<'_>) -> Result<(), ContainerError>,
+}
+
+/// All forms; the first that shows counts.
+const FORMS: &[Form] = &[
+    Form { shows: fit::shows, open: fit::open },
+    Form { shows: android::shows_boot, open: android::open_boot },
+    Form { shows: android::shows_vendor_boot, open: android::open_vendor_boot },
+    Form { shows: android::shows_table, open: android::open_table },
+    Form { shows: blob::shows, open: blob::open },
+];
+
+fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
+    FORMS.iter().find_map(|form| Some((form, (form.shows)(bytes)?)))
+}
+
+/// What container the bytes are, if they are one.
+pub(super) fn kind(bytes: &[u8]) -> Option<Kind> {
+    form(bytes).map(|(_, kind)| kind)
+}
+
+/// Takes a container apart, and those that are in it. Bytes that are none are given back.
+pub(super) fn unpack(name: &str, bytes: Vec<u8>, choice: &Choice) -> Result<Unpacked, ContainerError> {
+    if form(&bytes).is_none() {
+        return match &choice.piece {
+            Some(piece) if piece != name => Err(ContainerError::NoPiece(piece.clone())),
+            _ => Ok(Unpacked::Plain(bytes)),
+        };
+    }
+    let mut left = bytes.len().saturating_mul(MAX_CONTAINER_DEPTH);
+    let mut open = alloc::vec![(0_usize, Child::Bytes { name: name.to_owned(), bytes })];
+    let mut items = Vec::new();
+    while let Some((depth, child)) = open.pop() {
+        let (name, bytes) = match child {
+            Child::Bytes { name, bytes } => (name, bytes),
+            Child::Unused { name, kind, note } => {
+                items.push(Item::Unused { name, kind, note });
+                continue;
+            }
+        };
+        let Some((form, kind)) = form(&bytes) else {
+            items.push(Item::Piece { name, bytes });
+            continue;
+        };
+        if depth >= MAX_CONTAINER_DEPTH {
+            return Err(ContainerError::TooDeep);
+        }
+        let mut contents =
+            Contents { name: &name, choice, left: &mut left, children: Vec::new(), notes: Vec::new() };
+        match (form.open)(&bytes, &mut contents) {
+            Ok(()) => {
+                let Contents { children, notes, .. } = contents;
+                let note = Some(notes.join("; ")).filter(|note| !note.is_empty());
+                let below = depth.saturating_add(1);
+                open.extend(children.into_iter().rev().map(|child| (below, child)));
+                items.push(Item::Opened { name, kind, note });
+            }
+            // What is wrong with a part of it does not cost the rest.
+            Err(error) if depth > 0 && !error.is_a_bound() => {
+                items.push(Item::Unused { name, kind, note: Some(format!("not used: {error}")) });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Unpacked::Items(items))
+}
+
+/// What a file turned out to be.
+pub(super) enum Unpacked {
+    /// It holds nothing else.
+    Plain(Vec<u8>),
+    /// A container, itself the first of the items.
+    Items(Vec<Item>),
+}
+
+impl ContainerError {
+    /// Whether it says that more is there than is read, or that the user has to choose.
+    fn is_a_bound(&self) -> bool {
+        match self {
+            ContainerError::TooDeep
+            | ContainerError::TooLarge(_)
+            | ContainerError::NoConfiguration { .. }
+            | ContainerError::SeveralConfigurations { .. }
+            | ContainerError::SeveralOverlays { .. } => true,
+            ContainerError::Truncated { .. }
+            | ContainerError::Damaged(_)
+            | ContainerError::NoPiece(_)
+            | ContainerError::NothingInside(_) => false,
+        }
+    }
+}
+
+/// So many bytes at a place of a file, which its headers call `what`.
+fn part<'a>(bytes: &'a [u8], at: u64, length: u64, what: &str) -> Result<&'a [u8], ContainerError> {
+    let have = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let found = usize::try_from(at).ok().zip(usize::try_from(length).ok());
+    found.and_then(|(at, length)| bytes.get(at..)?.get(..length)).ok_or_else(|| ContainerError::Truncated {
+        what: what.to_string(),
+        at,
+        need: length,
+        have,
+    })
+}
+
+/// Names one after the other, the first few, and how many more there are.
+fn listed(names: &[String]) -> String {
+    const NAMED: usize = 8;
+    let shown = names.get(..NAMED).unwrap_or(names).join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// `1 tree`, `2 trees`.
+fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
