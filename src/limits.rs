@@ -11,6 +11,28 @@ pub const MAX_GLANCE_BYTES: u64 = 64 * 1024;
 #[cfg(feature = "alloc")]
 pub const MAX_CONTAINER_DEPTH: usize = 8;
 
+/// Bytes that compressed files and archives may unpack to and that are held, in all: a bomb costs no more than this beside its own size. A
+/// kernel image unpacks to 60 MB.
+#[cfg(feature = "alloc")]
+pub const MAX_UNPACKED_BYTES: usize = 256 << 20;
+
+/// Bytes of an archive that are gone through to find what is useful in it; most are not held. Reports of large servers unpack to some
+/// hundred MB.
+#[cfg(feature = "alloc")]
+pub const MAX_STREAMED_BYTES: u64 = 1 << 30;
+
+/// Bytes of a name in an archive (linux `PATH_MAX`).
+#[cfg(feature = "archives")]
+pub const MAX_NAME_BYTES: u64 = 4096;
+
+/// Bytes of a file of a running system that is kept by its place in an archive: tables and trees have some hundred KB.
+#[cfg(feature = "archives")]
+pub const MAX_SYSTEM_FILE_BYTES: u64 = 16 << 20;
+
+/// Links that are followed on one path (linux `MAXSYMLINKS`).
+#[cfg(feature = "std")]
+pub const MAX_LINKS_FOLLOWED: usize = 40;
+
 /// Bytes of an ACPI table: four characters of text, taken for a length, make at least 150 MB.
 pub const MAX_TABLE_BYTES: u32 = 0x08ff_ffff;
 

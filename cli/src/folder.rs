@@ -64,6 +64,7 @@ pub(super) enum Reason {
     NotFirmware,
     Topology,
     OtherTables,
+    Archive,
     Link,
     Special,
 }
@@ -92,7 +93,9 @@ impl Inputs {
         let mut inputs = Inputs::default();
         for path in paths {
             let kind = fs::metadata(path).map(|data| data.file_type());
-            if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+            if machine::is_device_tree_folder(path) {
+                inputs.all.push(Input::Named(path.clone()));
+            } else if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
                 inputs.folder(path);
                 inputs.folders.push(path.clone());
             } else if path == Path::new("-") || kind.is_ok_and(|kind| !kind.is_file()) {
@@ -442,6 +445,7 @@ fn other(path: &Path, kind: Kind) -> Closed {
     let promised = path.extension().is_some_and(|extension| extension == "dtb" || extension == "dtbo");
     match kind {
         kind if kind.is_listing() => Closed::PassedOver(Reason::Topology),
+        archive if archive.is_archive() => Closed::PassedOver(Reason::Archive),
         Kind::Empty if promised => Closed::Machine(MachineError::Empty { name: name(path) }),
         _ if promised => {
             let mut start = [0; 4];
@@ -501,6 +505,10 @@ impl Reason {
             Reason::OtherTables => (
                 "ACPI table or set of tables without IORT, RIMT, VIOT and MCFG",
                 "ACPI tables or sets of tables without IORT, RIMT, VIOT and MCFG",
+            ),
+            Reason::Archive => (
+                "compressed file or archive, which is opened where it is named",
+                "compressed files or archives, which are opened where they are named",
             ),
             Reason::Link => ("symbolic link", "symbolic links"),
             Reason::Special => ("device, socket or pipe", "devices, sockets or pipes"),

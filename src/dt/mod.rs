@@ -55,6 +55,8 @@ pub use node::{Cells, Node, Nodes, Properties, Property};
 pub use overlay::OverlayError;
 pub use place::Place;
 pub use token::{Token, Tokens};
+#[cfg(feature = "std")]
+pub(crate) use write::Writer;
 
 /// The number every flattened device tree starts with.
 const MAGIC: u32 = 0xd00d_feed;

@@ -79,7 +79,7 @@ pub(super) struct Piece {
 
 /// What is taken of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     Anything,
     /// Firmware that counts where other evidence contradicts it.
     Firmware,
@@ -192,7 +192,7 @@ impl Collector {
         taken
     }
 
-    fn take(&mut self, name: &str, bytes: Vec<u8>, wanted: Wanted) -> Result<(), MachineError> {
+    pub(super) fn take(&mut self, name: &str, bytes: Vec<u8>, wanted: Wanted) -> Result<(), MachineError> {
         let failed = |error| MachineError::Container { name: name.to_owned(), error };
         match unpack::unpack(name, bytes, &self.choice).map_err(failed)? {
             Unpacked::Plain(bytes) => self.read(name, bytes, wanted),
@@ -213,6 +213,14 @@ impl Collector {
                 }
                 Item::Unused { name, kind, note } => {
                     self.evidence.push(Evidence { name, kind, used: false, note, picked: false });
+                }
+                #[cfg(feature = "archives")]
+                Item::System { system, files } => {
+                    let there = self.evidence.len();
+                    self.system(&files, system, wanted)?;
+                    let used =
+                        self.evidence.get(there..).is_some_and(|new| new.iter().any(|piece| piece.used));
+                    kept = kept.saturating_add(usize::from(used));
                 }
                 Item::Piece { name, bytes } => match self.read(&name, bytes, wanted) {
                     Ok(()) => kept = kept.saturating_add(1),
@@ -273,6 +281,19 @@ impl Collector {
             self.evidence.pop();
         }
         read
+    }
+
+    /// How many pieces of evidence are listed.
+    #[cfg(feature = "std")]
+    pub(super) fn listed(&self) -> usize {
+        self.evidence.len()
+    }
+
+    /// Says of what was listed since that it was named to count.
+    #[cfg(feature = "std")]
+    pub(super) fn mark(&mut self, since: usize, wanted: Wanted) {
+        let new = self.evidence.get_mut(since..).unwrap_or_default();
+        new.iter_mut().for_each(|evidence| evidence.picked |= wanted.is_picked());
     }
 
     /// Lists evidence that is not used, and why.

@@ -142,6 +142,11 @@ impl MachineError {
         !matches!(self, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::Unrecognised(_)))
     }
 
+    /// Whether these are ACPI tables that say nothing of IOMMUs.
+    pub(super) fn is_other_table(&self) -> bool {
+        matches!(self, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::NoFirmwareTable(_)))
+    }
+
     /// What it says, without what the evidence is called.
     pub(super) fn without_name(&self) -> String {
         let said = self.to_string();

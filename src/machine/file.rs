@@ -50,8 +50,8 @@ fn room(length: u64) -> usize {
     usize::try_from(length.min(16 << 20)).map_or(0, |length| length.saturating_add(1))
 }
 
-/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: a text about functions or groups,
-/// [`Kind::Empty`] or [`Kind::Unknown`].
+/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: a text about functions or groups, an
+/// archive, [`Kind::Empty`] or [`Kind::Unknown`].
 ///
 /// ```
 /// use fwspec::machine::{Kind, read_recognised};

@@ -98,7 +98,19 @@ impl Firmware {
                 return Self::open_or_return(file, blob.unwrap_or_default());
             }
             Kind::Empty => return Err((refused(ErrorKind::Empty), None)),
-            Kind::Fit | Kind::AndroidBoot | Kind::VendorBoot | Kind::TreeTable | Kind::Image => {
+            Kind::Fit
+            | Kind::AndroidBoot
+            | Kind::VendorBoot
+            | Kind::TreeTable
+            | Kind::Image
+            | Kind::Gzip
+            | Kind::Xz
+            | Kind::Zstd
+            | Kind::Lz4
+            | Kind::Lzma
+            | Kind::Bzip2
+            | Kind::Tar
+            | Kind::Zip => {
                 return Err((refused(ErrorKind::Container), None));
             }
             Kind::LspciText

@@ -22,6 +22,22 @@ pub enum Kind {
     TreeTable,
     /// Bytes of any kind in which firmware was found: a kernel with a tree appended, a firmware image.
     Image,
+    /// A file compressed by gzip.
+    Gzip,
+    /// A file compressed by xz.
+    Xz,
+    /// A file compressed by zstd.
+    Zstd,
+    /// A file compressed by lz4, in its frames of today or of the Linux kernel.
+    Lz4,
+    /// A file compressed by LZMA alone.
+    Lzma,
+    /// A file compressed by bzip2.
+    Bzip2,
+    /// A tar archive.
+    Tar,
+    /// A zip archive.
+    Zip,
     /// One ACPI table, with this signature.
     AcpiTable([u8; 4]),
     /// ACPI tables one behind the other; the first has this signature.
@@ -53,23 +69,39 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is a blob or a text that firmware is read from, or holds such.
+    /// Whether it is a blob or a text that firmware is read from, or holds such. What is in an archive shows only when it is unpacked.
     pub fn is_firmware(self) -> bool {
-        self.is_container()
-            || matches!(
-                self,
-                Kind::DeviceTree
-                    | Kind::Overlay
-                    | Kind::AcpiTable(_)
-                    | Kind::AcpiTables(_)
-                    | Kind::AcpidumpText
-                    | Kind::Hexdump
-            )
+        matches!(
+            self,
+            Kind::DeviceTree
+                | Kind::Overlay
+                | Kind::Fit
+                | Kind::AndroidBoot
+                | Kind::VendorBoot
+                | Kind::TreeTable
+                | Kind::Image
+                | Kind::AcpiTable(_)
+                | Kind::AcpiTables(_)
+                | Kind::AcpidumpText
+                | Kind::Hexdump
+        )
+    }
+
+    /// Whether it is compressed, or an archive.
+    pub fn is_archive(self) -> bool {
+        matches!(
+            self,
+            Kind::Gzip | Kind::Xz | Kind::Zstd | Kind::Lz4 | Kind::Lzma | Kind::Bzip2 | Kind::Tar | Kind::Zip
+        )
     }
 
     /// Whether it holds other evidence.
     pub(super) fn is_container(self) -> bool {
-        matches!(self, Kind::Fit | Kind::AndroidBoot | Kind::VendorBoot | Kind::TreeTable | Kind::Image)
+        self.is_archive()
+            || matches!(
+                self,
+                Kind::Fit | Kind::AndroidBoot | Kind::VendorBoot | Kind::TreeTable | Kind::Image
+            )
     }
 
     /// Whether it lists PCI functions, or the groups that a kernel has them in.
@@ -79,7 +111,7 @@ impl Kind {
 }
 
 impl fmt::Display for Kind {
-    /// One word: `dtb`, `overlay`, `fit`, `android-boot`, `vendor-boot`, `dt-table`, `image`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
+    /// One word: `dtb`, `overlay`, `fit`, `android-boot`, `vendor-boot`, `dt-table`, `image`, `gzip`, `xz`, `zstd`, `lz4`, `lzma`, `bzip2`, `tar`, `zip`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
     /// `empty`, `unknown`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -90,6 +122,14 @@ impl fmt::Display for Kind {
             Kind::VendorBoot => "vendor-boot",
             Kind::TreeTable => "dt-table",
             Kind::Image => "image",
+            Kind::Gzip => "gzip",
+            Kind::Xz => "xz",
+            Kind::Zstd => "zstd",
+            Kind::Lz4 => "lz4",
+            Kind::Lzma => "lzma",
+            Kind::Bzip2 => "bzip2",
+            Kind::Tar => "tar",
+            Kind::Zip => "zip",
             Kind::AcpiTable(signature) => {
                 let shown = signature.iter().map(|byte| char::from(byte.to_ascii_lowercase()));
                 return shown.filter(char::is_ascii_graphic).try_for_each(|c| fmt::Write::write_char(f, c));

@@ -23,6 +23,8 @@ mod events;
 mod evidence;
 #[cfg(feature = "std")]
 mod file;
+#[cfg(feature = "std")]
+mod files;
 mod firmware;
 mod forms;
 mod hidden;
@@ -72,7 +74,7 @@ pub use log::{LogLine, log_line};
 pub use lspci::{ListedFunction, Listing};
 pub use names::Name;
 #[cfg(feature = "std")]
-pub use open::container_of;
+pub use open::{container_of, is_device_tree_folder};
 pub use parameters::{AcsOverride, Effect, Parameter};
 pub use query::{ParseQueryError, Query};
 pub use recognise::{READ_HERE, recognise};

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use super::collect::{Listed, is_stub};
+use super::collect::{Listed, Wanted, is_stub};
 use super::devices::Links;
+use super::files::{self, Files, Folder, join};
 use super::kernel::release_in;
 use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, file::read_evidence, read, sysfs};
 use crate::dt::Tree;
-use crate::{ErrorKind, Format, Source};
+use crate::{Format, Source};
 
 impl Machine {
     /// The machine that some files and folders are of; `-` is standard input.
@@ -40,7 +41,7 @@ impl Machine {
     /// As [`Collector::open`] and [`Collector::finish`].
     pub fn of_root(root: &Path) -> Result<Self, MachineError> {
         let mut collector = Collector::new();
-        collector.root(root)?;
+        collector.system(&Folder(root), "sys", Wanted::Anything)?;
         collector.finish()
     }
 
@@ -61,7 +62,7 @@ impl Collector {
     /// [`MachineError::Unreadable`] where the operating system does not give the bytes; as [`Collector::add`] for a file. A file of a
     /// folder that is no evidence is only counted.
     pub fn open(&mut self, path: &Path) -> Result<(), MachineError> {
-        self.open_as(path, Collector::add)
+        self.open_as(path, Wanted::Anything)
     }
 
     /// As [`open`](Collector::open), for firmware that counts where other evidence contradicts it.
@@ -69,7 +70,7 @@ impl Collector {
     /// # Errors
     /// As those of [`open`](Collector::open) and [`pick_firmware`](Collector::pick_firmware).
     pub fn open_firmware(&mut self, path: &Path) -> Result<(), MachineError> {
-        self.open_as(path, Collector::pick_firmware)
+        self.open_as(path, Wanted::Firmware)
     }
 
     /// As [`open`](Collector::open), for a listing of functions that counts where other evidence contradicts it.
@@ -77,29 +78,35 @@ impl Collector {
     /// # Errors
     /// As those of [`open`](Collector::open) and [`pick_topology`](Collector::pick_topology).
     pub fn open_topology(&mut self, path: &Path) -> Result<(), MachineError> {
-        self.open_as(path, Collector::pick_topology)
+        self.open_as(path, Wanted::Functions)
     }
 
-    fn open_as(&mut self, path: &Path, add: Add) -> Result<(), MachineError> {
+    fn open_as(&mut self, path: &Path, wanted: Wanted) -> Result<(), MachineError> {
         if let Some(container) = container_of(path) {
             let bytes = read(container).map_err(|error| unreadable(container, &error))?;
-            return self.take_piece_of(&name(path), |this| add(this, &name(container), bytes));
+            return self.take_piece_of(&name(path), |this| this.take(&name(container), bytes, wanted));
         }
         if !path.is_dir() {
             let bytes = read(path).map_err(|error| unreadable(path, &error))?;
-            return add(self, &name(path), bytes);
+            return self.take(&name(path), bytes, wanted);
         }
         if path.join("sys/bus/pci").is_dir() || path.join("sys/firmware").is_dir() {
-            return self.root(path);
+            return self.system(&Folder(path), "sys", wanted);
         }
-        if path.join("bus/pci/devices").is_dir() || path.join("firmware/acpi/tables").is_dir() {
-            return self.sys(path);
+        if ["bus/pci/devices", "firmware/acpi/tables", "firmware/devicetree"]
+            .iter()
+            .any(|inner| path.join(inner).is_dir())
+        {
+            return self.system(&Folder(path), "", wanted);
         }
-        self.folder(path, add)
+        if is_device_tree_folder(path) {
+            return self.tree_folder(&Folder(path), "", wanted);
+        }
+        self.folder(path, wanted)
     }
 
     /// Takes in the files of a folder, in the order of their names.
-    fn folder(&mut self, folder: &Path, add: Add) -> Result<(), MachineError> {
+    fn folder(&mut self, folder: &Path, wanted: Wanted) -> Result<(), MachineError> {
         let mut files: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
             let path = entry.map_err(|error| unreadable(folder, &error))?.path();
@@ -115,12 +122,20 @@ impl Collector {
                     let note = "not used: an overlay, which only counts where it is named";
                     self.note_unused(&name(&file), Kind::Overlay, note);
                 }
-                Ok(Ok(bytes)) => match add(self, &name(&file), bytes) {
+                Ok(Ok(bytes)) => match self.take(&name(&file), bytes, wanted) {
                     Ok(()) => taken = taken.saturating_add(1),
                     // Most tables of a machine say nothing of its IOMMUs.
                     Err(error) if error.is_other_table() => other = other.saturating_add(1),
                     Err(MachineError::Refused { refused, .. }) => {
                         self.note_unused(&name(&file), Kind::Refused(refused), &refused.to_string());
+                    }
+                    // An archive of something else.
+                    Err(error @ MachineError::Container { .. }) => {
+                        self.note_unused(
+                            &name(&file),
+                            Kind::Unknown,
+                            &format!("not used: {}", error.without_name()),
+                        );
                     }
                     Err(error) => return Err(error),
                 },
@@ -140,28 +155,47 @@ impl Collector {
         Ok(())
     }
 
-    /// Takes in what a running Linux shows below its root, or a copy of it.
-    fn root(&mut self, root: &Path) -> Result<(), MachineError> {
-        self.sys(&root.join("sys"))?;
-        let line = |file: &str| sysfs::line(&root.join(file));
-        let release = || Some(release_in(&line("proc/version")?)?.to_owned());
-        self.say(Kernel {
-            command_line: line("proc/cmdline"),
-            release: line("proc/sys/kernel/osrelease").or_else(release),
-            ..Kernel::default()
-        });
+    /// Takes in what a running Linux shows below its root, or a copy of it. `sys` is where its `sys` is.
+    pub(super) fn system(
+        &mut self,
+        files: &dyn Files,
+        sys: &str,
+        wanted: Wanted,
+    ) -> Result<(), MachineError> {
+        let before = self.listed();
+        let nodes = nodes_of(files, sys);
+        let shows = |what: &str| files.exists(&join(sys, what));
+        let there = ["bus/pci/devices", "firmware/acpi/tables", "firmware/fdt"].into_iter().any(shows);
+        let functions = sysfs::functions_in(files, sys).map_err(|error| {
+            let name = files.name(&join(sys, "bus/pci/devices"));
+            MachineError::Unreadable { name, why: error.to_string() }
+        })?;
+        if !there && nodes.is_none() && functions.functions.is_empty() {
+            let why = "it shows neither PCI functions (bus/pci/devices) nor what firmware says (firmware/acpi/tables, firmware/fdt)";
+            return Err(MachineError::Unreadable { name: files.name(sys), why: why.to_owned() });
+        }
+        if wanted != Wanted::Firmware {
+            self.functions_of(files, sys, functions);
+        }
+        if wanted != Wanted::Functions {
+            self.firmware_of(files, sys, nodes)?;
+        }
+        if !sys.is_empty() {
+            let line = |file: &str| sysfs::line(files, file);
+            let release = || Some(release_in(&line("proc/version")?)?.to_owned());
+            self.say(Kernel {
+                command_line: line("proc/cmdline"),
+                release: line("proc/sys/kernel/osrelease").or_else(release),
+                ..Kernel::default()
+            });
+        }
+        self.mark(before, wanted);
         Ok(())
     }
 
-    fn sys(&mut self, sys: &Path) -> Result<(), MachineError> {
-        let list = sys.join("bus/pci/devices");
-        let found = sysfs::functions(sys).map_err(|error| unreadable(&list, &error))?;
-        let shows = |what: &str| sys.join(what).exists();
-        if !["bus/pci/devices", "firmware/acpi/tables", "firmware/fdt"].into_iter().any(shows) {
-            let why = "it shows neither PCI functions (bus/pci/devices) nor what firmware says (firmware/acpi/tables, firmware/fdt)";
-            return Err(MachineError::Unreadable { name: name(sys), why: why.to_owned() });
-        }
-        let mut kernel = sysfs::kernel(sys, &name(sys));
+    /// The functions of a running system, and what its kernel says of them.
+    fn functions_of(&mut self, files: &dyn Files, sys: &str, found: sysfs::SysfsFunctions) {
+        let mut kernel = sysfs::kernel(files, sys);
         self.hide_functions(found.functions.iter().filter(|function| function.is_cut()).count());
         let mut listed = Vec::with_capacity(found.functions.len());
         for function in found.functions {
@@ -171,38 +205,43 @@ impl Collector {
             let links = Links { real_dma: function.real_dma, physical: function.physical };
             match Listed::new(function.config, links) {
                 Ok(function) => listed.push(function),
-                Err(error) => self.leave(Unread::of_config(&name(sys), None, bdf, error.kind)),
+                Err(error) => self.leave(Unread::of_config(&files.name(sys), None, bdf, error.kind)),
             }
         }
-        self.running(&name(sys), listed);
+        self.running(&files.name(sys), listed);
         self.say(kernel);
-        self.call(sysfs::model(sys));
+        self.call(sysfs::model(files, sys));
         for (path, error) in &found.skipped {
             self.note_unused(&name(path), Kind::Sysfs, &error.to_string());
         }
-        self.firmware_of(sys)
     }
 
     /// The firmware that a running kernel goes by. One that shows ACPI tables was started with them, and with no more than the stub of
-    /// a device tree, or has not looked at it (linux drivers/acpi/sysfs.c `acpi_sysfs_init` follows `acpi_disabled`).
-    fn firmware_of(&mut self, sys: &Path) -> Result<(), MachineError> {
-        let (folder, tree) = (sys.join("firmware/acpi/tables"), sys.join("firmware/fdt"));
+    /// a device tree, or has not looked at it (linux drivers/acpi/sysfs.c `acpi_sysfs_init` follows `acpi_disabled`). `nodes` is where it shows
+    /// the nodes that it made of a tree.
+    fn firmware_of(
+        &mut self,
+        files: &dyn Files,
+        sys: &str,
+        nodes: Option<String>,
+    ) -> Result<(), MachineError> {
+        let (folder, tree) = (join(sys, "firmware/acpi/tables"), join(sys, "firmware/fdt"));
         let mut speaks = false;
         let formats = Format::ALL.into_iter().filter(|format| *format != Format::DeviceTree);
         for source in formats.map(Format::source).chain([Source::MADT, Source::MCFG]) {
-            let file = folder.join(source.to_string());
-            if !file.exists() {
+            let file = join(&folder, &source.to_string());
+            if !files.exists(&file) {
                 continue;
             }
-            match read(&file) {
-                Ok(bytes) => self.add(&name(&file), bytes)?,
+            match files.read(&file) {
+                Ok(bytes) => self.add(&files.name(&file), bytes)?,
                 // That an IVRS is there says something already.
                 Err(error) => {
                     if is_denied(&error) {
                         self.hide_firmware(&source.to_string());
                     } else {
                         let note = format!("not used: {error}{}", without(source));
-                        self.note_unused(&name(&file), Kind::AcpiTable(source.name), &note);
+                        self.note_unused(&files.name(&file), Kind::AcpiTable(source.name), &note);
                     }
                     if source.format() == Some(Format::Ivrs) {
                         self.has_ivrs();
@@ -211,35 +250,40 @@ impl Collector {
             }
             speaks |= source.format().is_some();
         }
-        if !tree.exists() {
-            return Ok(());
-        }
         if speaks {
             // The stub that UEFI hands on says nothing, and nobody needs to hear of it.
-            if !read(&tree).is_ok_and(|blob| is_stub(&blob)) {
+            if files.exists(&tree) && !files.read(&tree).is_ok_and(|blob| is_stub(&blob)) {
                 let note = "not used: the kernel goes by its ACPI tables";
-                self.note_unused(&name(&tree), Kind::DeviceTree, note);
+                self.note_unused(&files.name(&tree), Kind::DeviceTree, note);
             }
             return Ok(());
         }
-        match read(&tree) {
-            Ok(bytes) => self.add(&name(&tree), bytes),
-            Err(error) if is_denied(&error) => {
+        let blob = files.exists(&tree).then(|| files.read(&tree));
+        match (blob, nodes) {
+            (Some(Ok(blob)), _) => self.add(&files.name(&tree), blob),
+            // Everyone may read the nodes, and only root the blob.
+            (_, Some(nodes)) => self.tree_folder(files, &nodes, Wanted::Anything),
+            (Some(Err(error)), None) if is_denied(&error) => {
                 self.hide_firmware("device tree");
                 Ok(())
             }
-            Err(error) => Err(unreadable(&tree, &error)),
+            (Some(Err(error)), None) => {
+                Err(MachineError::Unreadable { name: files.name(&tree), why: error.to_string() })
+            }
+            (None, None) => Ok(()),
         }
     }
-}
 
-/// How a file's bytes are taken in.
-type Add = fn(&mut Collector, &str, Vec<u8>) -> Result<(), MachineError>;
-
-impl MachineError {
-    /// Whether these are ACPI tables that say nothing of IOMMUs.
-    fn is_other_table(&self) -> bool {
-        matches!(self, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::NoFirmwareTable(_)))
+    /// Takes in the tree that a folder of nodes shows.
+    fn tree_folder(&mut self, files: &dyn Files, folder: &str, wanted: Wanted) -> Result<(), MachineError> {
+        let name = files.name(folder);
+        let (blob, unread) = files::device_tree(files, folder)
+            .map_err(|error| MachineError::Unreadable { name: name.clone(), why: error.to_string() })?;
+        self.take(&name, blob, wanted)?;
+        if unread > 0 {
+            self.note_unused(&name, Kind::Folder, &format!("{unread} properties may not be read"));
+        }
+        Ok(())
     }
 }
 
@@ -248,11 +292,16 @@ fn without(source: Source) -> &'static str {
     if source.format().is_some() { "; without it nothing says what IOMMUs translate" } else { "" }
 }
 
+/// Where a running system shows the nodes of its device tree.
+fn nodes_of(files: &dyn Files, sys: &str) -> Option<String> {
+    let folders = [join(sys, "firmware/devicetree/base"), "proc/device-tree".to_owned()];
+    folders.into_iter().find(|folder| files::is_device_tree(files, folder))
+}
+
 fn is_denied(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// Whether a file is called as a table is that says what IOMMUs translate.
 /// The file that a piece is in: `boot.img` for `boot.img!dtb`. `None` where the whole name is one of the file system.
 ///
 /// ```
@@ -267,10 +316,20 @@ pub fn container_of(piece: &Path) -> Option<&Path> {
     ends.filter_map(|end| text.get(..end)).map(Path::new).find(|file| file.is_file())
 }
 
+/// Whether a folder is what Linux makes of a device tree: `/proc/device-tree`, `/sys/firmware/devicetree/base`, or a copy of one.
+///
+/// ```
+/// assert!(!fwspec::machine::is_device_tree_folder("src".as_ref()));
+/// ```
+pub fn is_device_tree_folder(folder: &Path) -> bool {
+    folder.is_dir() && files::is_device_tree(&Folder(folder), "")
+}
+
 fn is_overlay(bytes: &[u8]) -> bool {
     Tree::parse(bytes).is_ok_and(|tree| tree.is_overlay())
 }
 
+/// Whether a file is called as a table is that says what IOMMUs translate.
 fn is_needed(file: &Path) -> bool {
     let name = file.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
     name.first_chunk().is_some_and(|name| Source::table(*name).format().is_some()) && name.len() == 4

@@ -2,12 +2,12 @@
 
 use std::borrow::ToOwned;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::string::String;
 use std::vec::Vec;
 
+use super::files::{Files, Folder, join, last};
 use super::{Kernel, ListedFunction};
 use crate::Bdf;
 
@@ -54,30 +54,51 @@ pub struct SysfsFunctions {
 /// ```
 ///
 /// # Errors
-/// When `bus/pci/devices` is there and cannot be listed; a machine without it has no functions. One entry that cannot be read is in [`SysfsFunctions::skipped`].
+/// When `bus/pci/devices` is there and cannot be listed; a machine without it has the functions that `devices` shows. One entry that cannot be
+/// read is in [`SysfsFunctions::skipped`].
 pub fn functions(sys: &Path) -> io::Result<SysfsFunctions> {
-    let mut entries = Vec::new();
-    let list = match fs::read_dir(sys.join("bus/pci/devices")) {
-        Ok(list) => list,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(SysfsFunctions::default()),
+    functions_in(&Folder(sys), "")
+}
+
+/// The same of a `sys` among files. Without the list of the bus the folders of the host bridges are gone through.
+pub(super) fn functions_in(files: &dyn Files, sys: &str) -> io::Result<SysfsFunctions> {
+    let bus = join(sys, "bus/pci/devices");
+    let mut entries: Vec<(Bdf, String)> = match files.names(&bus) {
+        Ok(names) => names.iter().filter_map(|name| Some((name.parse().ok()?, join(&bus, name)))).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => below_hosts(files, sys),
         Err(error) => return Err(error),
     };
-    // What cannot be listed is leaving.
-    for entry in list.flatten() {
-        let path = entry.path();
-        if let Some(bdf) = last_name(&path).and_then(|name| name.parse().ok()) {
-            entries.push((bdf, path));
-        }
-    }
     entries.sort_unstable();
     let mut found = SysfsFunctions::default();
     for (bdf, path) in entries {
-        match function(bdf, &path) {
+        match function(files, bdf, &path) {
             Ok(function) => found.functions.push(function),
-            Err(error) => found.skipped.push((path, error)),
+            Err(error) => found.skipped.push((PathBuf::from(files.name(&path)), error)),
         }
     }
     Ok(found)
+}
+
+/// The functions in `devices/pci0000:00` and its likes, bridges first.
+fn below_hosts(files: &dyn Files, sys: &str) -> Vec<(Bdf, String)> {
+    let devices = join(sys, "devices");
+    let hosts = files.names(&devices).unwrap_or_default().into_iter();
+    let mut ahead: Vec<String> =
+        hosts.filter(|name| name.starts_with("pci")).map(|name| join(&devices, &name)).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = ahead.pop() {
+        for name in files.names(&folder).unwrap_or_default() {
+            let path = join(&folder, &name);
+            let function = name.parse::<Bdf>().ok();
+            // A host below a function is that of a VMD.
+            let goes_on = function.is_some() || name.starts_with("pci");
+            if goes_on && files.target(&path).is_none() && files.is_folder(&path) {
+                found.extend(function.map(|bdf| (bdf, path.clone())));
+                ahead.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// Where `sys` holds the firmware's description of the IOMMUs: the IORT if there is one, since a kernel that boots by ACPI
@@ -92,59 +113,65 @@ pub fn firmware(sys: &Path) -> Option<PathBuf> {
 /// The groups that the kernel made, of devices of any bus: each device by its name, with the number of its group
 /// (linux Documentation/ABI/testing/sysfs-kernel-iommu_groups). Empty where it made none, or does not show them.
 pub fn groups(sys: &Path) -> BTreeMap<String, u32> {
+    groups_in(&Folder(sys), "")
+}
+
+fn groups_in(files: &dyn Files, sys: &str) -> BTreeMap<String, u32> {
     let mut groups = BTreeMap::new();
-    for (number, group) in numbered_groups(sys) {
-        let devices = entries(&group.join("devices")).filter_map(|device| last_name(&device));
-        groups.extend(devices.map(|device| (device, number)));
+    for (number, group) in numbered_groups(files, sys) {
+        let devices = files.names(&join(&group, "devices")).unwrap_or_default();
+        groups.extend(devices.into_iter().map(|device| (device, number)));
     }
     groups
 }
 
-/// What the kernel says of its IOMMUs and groups; nothing where it does not show them. `name` is what `sys` is called.
-pub(super) fn kernel(sys: &Path, name: &str) -> Kernel {
-    let mut kernel = Kernel { groups: groups(sys), ..Kernel::default() };
-    kernel.groups_from = sys.join("kernel/iommu_groups").is_dir().then(|| name.to_owned());
-    for (number, group) in numbered_groups(sys) {
-        kernel.domains.extend(line(&group.join("type")).map(|domain| (number, domain)));
-        for device in entries(&group.join("devices")) {
-            let Some(name) = last_name(&device).filter(|name| name.parse::<Bdf>().is_err()) else { continue };
-            kernel.paths.extend(firmware_path(&device).map(|path| (name, path)));
+/// What the kernel says of its IOMMUs and groups; nothing where it does not show them.
+pub(super) fn kernel(files: &dyn Files, sys: &str) -> Kernel {
+    let mut kernel = Kernel { groups: groups_in(files, sys), ..Kernel::default() };
+    let shows = files.is_folder(&join(sys, "kernel/iommu_groups"));
+    kernel.groups_from = shows.then(|| files.name(sys));
+    for (number, group) in numbered_groups(files, sys) {
+        kernel.domains.extend(line(files, &join(&group, "type")).map(|domain| (number, domain)));
+        let devices = join(&group, "devices");
+        for name in files.names(&devices).unwrap_or_default() {
+            if name.parse::<Bdf>().is_err() {
+                let path = firmware_path(files, &join(&devices, &name));
+                kernel.paths.extend(path.map(|path| (name, path)));
+            }
         }
     }
-    kernel.iommus = entries(&sys.join("class/iommu")).filter_map(|iommu| last_name(&iommu)).collect();
+    kernel.iommus = files.names(&join(sys, "class/iommu")).unwrap_or_default().into_iter().collect();
     kernel
 }
 
 /// What the maker calls the machine (linux drivers/firmware/dmi-id.c).
-pub(super) fn model(sys: &Path) -> Option<String> {
-    let names = ["sys_vendor", "product_name"].map(|file| line(&sys.join("class/dmi/id").join(file)));
+pub(super) fn model(files: &dyn Files, sys: &str) -> Option<String> {
+    let file = |name| line(files, &join(sys, &join("class/dmi/id", name)));
+    let names = ["sys_vendor", "product_name"].map(file);
     let names: Vec<String> = names.into_iter().flatten().filter(|name| !name.trim().is_empty()).collect();
     (!names.is_empty()).then(|| names.join(" "))
 }
 
-fn numbered_groups(sys: &Path) -> impl Iterator<Item = (u32, PathBuf)> + use<> {
-    let number = |group: PathBuf| Some((last_name(&group)?.parse().ok()?, group));
-    entries(&sys.join("kernel/iommu_groups")).filter_map(number)
-}
-
-/// What is in a folder; nothing where it cannot be listed.
-fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+fn numbered_groups(files: &dyn Files, sys: &str) -> Vec<(u32, String)> {
+    let folder = join(sys, "kernel/iommu_groups");
+    let names = files.names(&folder).unwrap_or_default().into_iter();
+    names.filter_map(|name| Some((name.parse().ok()?, join(&folder, &name)))).collect()
 }
 
 /// The first line of a file, where it can be read.
-pub(super) fn line(file: &Path) -> Option<String> {
-    fs::read_to_string(file).ok().map(|text| text.lines().next().unwrap_or_default().trim_end().to_owned())
+pub(super) fn line(files: &dyn Files, file: &str) -> Option<String> {
+    let text = String::from_utf8(files.read(file).ok()?).ok()?;
+    Some(text.lines().next().unwrap_or_default().trim_end().to_owned())
 }
 
 /// What firmware calls a device: the node that its `of_node` leads to, or what its `firmware_node` says that its path is
 /// (linux Documentation/ABI/testing/sysfs-devices, drivers/acpi/device_sysfs.c `path_show`).
-fn firmware_path(device: &Path) -> Option<String> {
-    if let Ok(node) = fs::read_link(device.join("of_node")) {
-        let (_, path) = node.to_str()?.split_once("/devicetree/base")?;
+fn firmware_path(files: &dyn Files, device: &str) -> Option<String> {
+    if let Some(node) = files.target(&join(device, "of_node")) {
+        let (_, path) = node.split_once("/devicetree/base")?;
         return Some(if path.is_empty() { "/".to_owned() } else { path.to_owned() });
     }
-    line(&device.join("firmware_node/path")).filter(|path| path.starts_with('\\'))
+    line(files, &join(device, "firmware_node/path")).filter(|path| path.starts_with('\\'))
 }
 
 /// Whether the firmware has an ACPI table of this signature: one that isolation depends on need not be read to count.
@@ -152,30 +179,27 @@ pub fn has_table(sys: &Path, signature: &str) -> bool {
     sys.join("firmware/acpi/tables").join(signature).exists()
 }
 
-fn function(bdf: Bdf, path: &Path) -> io::Result<SysfsFunction> {
-    let bytes = fs::read(path.join("config"))?;
+fn function(files: &dyn Files, bdf: Bdf, path: &str) -> io::Result<SysfsFunction> {
+    let bytes = files.read(&join(path, "config"))?;
     if bytes.is_empty() {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the config file is empty"));
     }
-    let target = |link: &str| fs::read_link(path.join(link)).ok();
+    let target = |link: &str| files.target(&join(path, link));
     // The entry itself is a link, …/pci0000:00/0000:00:01.0/0000:01:00.0: the folder above is the bridge.
-    let home = fs::read_link(path).ok();
+    let home = files.target(path).unwrap_or_else(|| path.to_owned());
+    let above = home.rsplit_once('/').map(|(above, _)| last(above));
     Ok(SysfsFunction {
         config: ListedFunction::new(bdf, bytes),
-        parent: home.as_deref().and_then(Path::parent).and_then(last_name).and_then(|name| name.parse().ok()),
-        real_dma: home.as_deref().and_then(host_of_domain),
-        physical: target("physfn").as_deref().and_then(last_name).and_then(|name| name.parse().ok()),
-        iommu_group: target("iommu_group").as_deref().and_then(last_name).and_then(|name| name.parse().ok()),
+        parent: above.and_then(|above| above.parse().ok()),
+        real_dma: host_of_domain(&home),
+        physical: target("physfn").and_then(|link| last(&link).parse().ok()),
+        iommu_group: target("iommu_group").and_then(|link| last(&link).parse().ok()),
     })
 }
 
 /// The function that a PCI domain hangs on: in …/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0 it is 0000:00:0e.0.
-fn host_of_domain(home: &Path) -> Option<Bdf> {
-    let bus =
-        home.ancestors().find(|folder| last_name(folder).is_some_and(|name| name.starts_with("pci")))?;
-    last_name(bus.parent()?)?.parse().ok()
-}
-
-fn last_name(path: &Path) -> Option<String> {
-    path.file_name()?.to_str().map(ToOwned::to_owned)
+fn host_of_domain(home: &str) -> Option<Bdf> {
+    let steps: Vec<&str> = home.split('/').collect();
+    let bus = steps.iter().rposition(|step| step.starts_with("pci"))?;
+    steps.get(bus.checked_sub(1)?)?.parse().ok()
 }

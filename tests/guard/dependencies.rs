@@ -11,10 +11,33 @@ use crate::outside::run;
 use crate::program::{cargo, lock, root, scratch};
 
 /// What each feature pulls in beside what comes without any.
-const PULLED_IN: [(&str, &[&str]); 7] = [
+const PULLED_IN: [(&str, &[&str]); 8] = [
     ("default", &[]),
     ("alloc", &[]),
     ("std", &[]),
+    (
+        "archives",
+        &[
+            "adler2",
+            "bzip2",
+            "cfg-if",
+            "cpufeatures",
+            "crc32fast",
+            "digest",
+            "filetime",
+            "flate2",
+            "libbz2-rs-sys",
+            "libc",
+            "lz4_flex",
+            "lzma-rust2",
+            "miniz_oxide",
+            "ruzstd",
+            "sha2",
+            "simd-adler32",
+            "tar",
+            "twox-hash",
+        ],
+    ),
     ("serde", &["serde", "serde_core", "serde_derive"]),
     (
         "schema",

@@ -1,5 +1,5 @@
-//! Firmware in bytes of any kind: trees appended to a kernel, several one behind the other, tables and trees in a firmware image. Found
-//! by magic, signature, length and checksum; each has its offset in its name.
+//! Firmware in bytes of any kind: trees appended to a kernel, several one behind the other, tables and trees in a firmware image, in
+//! compressed sections of a UEFI volume, too. Found by magic, signature, length and checksum; each has its offset in its name.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -17,13 +17,67 @@ const TABLES: [&[u8; 4]; 7] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS", b"MC
 struct Found<'a> {
     what: What,
     at: usize,
+    /// Where what follows it starts.
+    end: usize,
     bytes: &'a [u8],
+}
+
+/// How a section of a UEFI volume is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Section {
+    /// What it is called.
+    name: &'static str,
+    /// The GUID of what unpacks it (UEFI PI 1.8 volume 3, 3.2.4.7 `EFI_SECTION_GUID_DEFINED`), as it stands in the section.
+    guid: [u8; 16],
+    /// Whether it is unpacked here.
+    is_read: bool,
+}
+
+/// Compressed sections, by the GUIDs that EDK II gives them (MdeModulePkg, BrotliCustomDecompressLib; IntelFrameworkModulePkg).
+const SECTIONS: [Section; 5] = [
+    Section { name: "lzma", guid: guid(0xee4e_5898_3914_4259_9d6e_dc7b_d794_03cf), is_read: true },
+    Section { name: "gzip", guid: guid(0x1d30_1fe9_be79_4353_91c2_d23b_c959_ae0c), is_read: true },
+    Section { name: "lzma-x86", guid: guid(0xd42a_e6bd_1352_4bfb_909a_ca72_a6ea_e889), is_read: false },
+    Section { name: "brotli", guid: guid(0x3d53_2050_5cda_4fd0_879e_0f7f_630d_5afb), is_read: false },
+    Section { name: "tiano", guid: guid(0xa312_80ad_481e_41b6_95e8_127f_4c98_4779), is_read: false },
+];
+
+/// A GUID as it is written, in the order of its bytes: the first three fields are little-endian.
+const fn guid(written: u128) -> [u8; 16] {
+    let [a, b, c, d, e, f, g, h, rest @ ..] = written.to_be_bytes();
+    let [i, j, k, l, m, n, o, p] = rest;
+    [d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p]
+}
+
+/// The compressed section whose GUID starts here: its compression, its start, its end, its data. In front of the GUID stand the size, 24 bits
+/// wide or in a word of its own behind all ones, and the type; behind it the offset of the data.
+fn section(bytes: &[u8], at: usize) -> Option<(Section, usize, usize, &[u8])> {
+    const GUID_DEFINED: u8 = 2;
+    let guid = bytes.get(at..)?.first_chunk::<16>()?;
+    let section = *SECTIONS.iter().find(|section| section.guid == *guid)?;
+    let word = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
+    let short = at.checked_sub(4)?;
+    let type_of = |header: u32| header.to_le_bytes()[3] == GUID_DEFINED;
+    let header = word(short)?;
+    let long = at
+        .checked_sub(8)
+        .filter(|long| word(*long) == Some(u32::from_le_bytes([0xff, 0xff, 0xff, GUID_DEFINED])));
+    let (start, size) = match long {
+        Some(long) => (long, header),
+        None if type_of(header) => (short, header & 0x00ff_ffff),
+        None => return None,
+    };
+    let end = start.checked_add(index(size))?;
+    let offset = bytes.get(at.checked_add(16)?..)?.first_chunk().copied().map(u16::from_le_bytes)?;
+    let data = start.checked_add(usize::from(offset)).filter(|data| *data > at)?;
+    Some((section, start, end, bytes.get(data..end)?))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     Tree,
     Table([u8; 4]),
+    Section(Section),
 }
 
 /// Everything in the bytes, in one pass: what is found is stepped over.
@@ -33,7 +87,10 @@ fn find(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
     core::iter::from_fn(move || {
         loop {
             let rest = bytes.get(at..)?;
-            let step = rest.iter().position(|byte| matches!(byte, 0xd0 | b'A'..=b'Z'))?;
+            // The first bytes of a tree, of signatures, of the GUIDs of sections.
+            let step = rest
+                .iter()
+                .position(|byte| matches!(byte, 0xd0 | b'A'..=b'Z' | 0x98 | 0xe9 | 0xbd | 0xad))?;
             let place = at.saturating_add(step);
             let rest = bytes.get(place..)?;
             let found = tree(rest).map(|bytes| (What::Tree, bytes)).or_else(|| {
@@ -44,11 +101,21 @@ fn find(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
             });
             if let Some((what, bytes)) = found {
                 at = place.saturating_add(bytes.len());
-                return Some(Found { what, at: place, bytes });
+                return Some(Found { what, at: place, end: at, bytes });
+            }
+            if let Some((section, start, end, data)) = section(bytes, place) {
+                at = end.max(place.saturating_add(1));
+                return Some(Found { what: What::Section(section), at: start, end: at, bytes: data });
             }
             at = place.saturating_add(1);
         }
     })
+}
+
+/// The trees in the bytes, each with its offset.
+#[cfg(feature = "archives")]
+pub(super) fn trees(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    find(bytes).filter(|found| found.what == What::Tree).map(|found| (found.at, found.bytes))
 }
 
 /// The sum of the bytes before each place: what a table's bytes add up to is then one subtraction, however many tables claim them.
@@ -77,13 +144,16 @@ pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
     }
     // A tree with nothing behind it is only one.
     let first = find(bytes).next()?;
-    let is_all = first.at == 0 && find(bytes.get(first.bytes.len()..)?).next().is_none();
+    if let What::Section(_) = first.what {
+        return Some(Kind::Image);
+    }
+    let is_all = first.at == 0 && find(bytes.get(first.end..)?).next().is_none();
     (!is_all).then_some(Kind::Image)
 }
 
 pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
-    let (mut trees, mut tables) = (0_usize, 0_usize);
-    for Found { what, at, bytes } in find(bytes) {
+    let (mut trees, mut tables, mut sections) = (0_usize, 0_usize, 0_usize);
+    for Found { what, at, bytes, .. } in find(bytes) {
         let at = saturate(at);
         let name: String = match what {
             What::Tree => {
@@ -94,9 +164,25 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
                 tables = tables.saturating_add(1);
                 format!("{}@{at:#x}", name.escape_ascii().to_string().trim_end())
             }
+            What::Section(section) => {
+                sections = sections.saturating_add(1);
+                let name = format!("{}@{at:#x}", section.name);
+                if !section.is_read {
+                    contents.unused(
+                        &name,
+                        Kind::Unknown,
+                        Some(format!("not read: a section compressed by {}", section.name)),
+                    );
+                    continue;
+                }
+                name
+            }
         };
         contents.piece(&name, bytes)?;
     }
     contents.note(format!("{} and {} in it", count(trees, "device tree"), count(tables, "ACPI table")));
+    if sections > 0 {
+        contents.note(count(sections, "compressed section"));
+    }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! What holds other evidence: bytes with a name become pieces with names, `report.tar.xz!sys/firmware/fdt`.
 
 mod android;
+#[cfg(feature = "archives")]
+mod archive;
 mod blob;
+mod compressed;
 mod fit;
 
 use alloc::borrow::ToOwned;
@@ -9,9 +12,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::limits::MAX_CONTAINER_DEPTH;
+use crate::limits::{MAX_CONTAINER_DEPTH, MAX_STREAMED_BYTES, MAX_UNPACKED_BYTES};
 
 use super::Kind;
+#[cfg(feature = "archives")]
+use super::files::Memory;
 
 /// Why what holds other evidence cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,8 +63,16 @@ pub enum ContainerError {
     #[error("more than {MAX_CONTAINER_DEPTH} containers in one another: unpack it and name what is in it")]
     TooDeep,
     /// More bytes than are held.
-    #[error("it unpacks to more than {0} MiB, which is as much as is read: unpack it and name what is in it")]
-    TooLarge(u64),
+    #[error("it unpacks to more than {} MiB, which is as much as is read: unpack it and name what is in it", MAX_UNPACKED_BYTES >> 20)]
+    TooLarge,
+    /// More bytes than are gone through.
+    #[error("it unpacks to more than {} MiB, which is as much as is looked at: unpack it and name what is in it", MAX_STREAMED_BYTES >> 20)]
+    TooLong,
+    /// The library was built without what unpacks it.
+    #[error(
+        "it is compressed or an archive, and this build does not unpack (feature `archives`): unpack it and name what is in it"
+    )]
+    NotBuilt,
     /// A piece that was asked for and is not there.
     #[error("{0:?} is not in it")]
     NoPiece(String),
@@ -94,6 +107,9 @@ pub(super) enum Item {
     Opened { name: String, kind: Kind, note: Option<String> },
     /// What is not read, or not used.
     Unused { name: String, kind: Kind, note: Option<String> },
+    /// The files of a running system; `system` is where its `sys` is.
+    #[cfg(feature = "archives")]
+    System { system: &'static str, files: Memory },
     /// Bytes that hold nothing else.
     Piece { name: String, bytes: Vec<u8> },
 }
@@ -103,15 +119,38 @@ struct Contents<'a> {
     /// What the container is called.
     name: &'a str,
     choice: &'a Choice,
-    /// Bytes that may still be held.
-    left: &'a mut usize,
+    left: &'a mut Left,
     children: Vec<Child>,
     notes: Vec<String>,
 }
 
+/// How many bytes may still be taken out.
+struct Left {
+    /// Of what is not compressed.
+    plain: usize,
+    /// Held of what is unpacked.
+    #[cfg(feature = "archives")]
+    held: usize,
+    /// Gone through.
+    #[cfg(feature = "archives")]
+    streamed: u64,
+}
+
 enum Child {
-    Bytes { name: String, bytes: Vec<u8> },
-    Unused { name: String, kind: Kind, note: Option<String> },
+    #[cfg(feature = "archives")]
+    System {
+        system: &'static str,
+        files: Memory,
+    },
+    Bytes {
+        name: String,
+        bytes: Vec<u8>,
+    },
+    Unused {
+        name: String,
+        kind: Kind,
+        note: Option<String>,
+    },
 }
 
 impl Contents<'_> {
@@ -127,11 +166,57 @@ impl Contents<'_> {
             return Ok(());
         }
         // Real containers hold each of their bytes once.
-        *self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| {
+        self.left.plain = self.left.plain.checked_sub(bytes.len()).ok_or_else(|| {
             ContainerError::Damaged("its headers count the same bytes again and again".to_owned())
         })?;
         self.children.push(Child::Bytes { name, bytes: bytes.to_vec() });
         Ok(())
+    }
+
+    /// Counts bytes that are held.
+    #[cfg(feature = "archives")]
+    fn keep(&mut self, bytes: usize) -> Result<(), ContainerError> {
+        self.left.held = self.left.held.checked_sub(bytes).ok_or(ContainerError::TooLarge)?;
+        Ok(())
+    }
+
+    /// Reads the rest of something unpacked behind the bytes that are there.
+    #[cfg(feature = "archives")]
+    fn read_on(&mut self, source: &mut dyn std::io::Read, bytes: &mut Vec<u8>) -> Result<(), ContainerError> {
+        use std::io::Read;
+        // One byte more shows that there are more.
+        let most = u64::try_from(self.left.held).unwrap_or(u64::MAX).saturating_add(1);
+        source.take(most).read_to_end(bytes).map_err(compressed::damaged)?;
+        self.keep(bytes.len())?;
+        self.left.plain = self.left.plain.saturating_add(bytes.len().saturating_mul(2));
+        Ok(())
+    }
+
+    /// What a compressed file unpacks to, which has its name.
+    #[cfg(feature = "archives")]
+    fn unpacked(&mut self, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
+        let mut bytes = Vec::new();
+        self.read_on(source, &mut bytes)?;
+        self.children.push(Child::Bytes { name: self.name.to_owned(), bytes });
+        Ok(())
+    }
+
+    /// A piece that was read already.
+    #[cfg(feature = "archives")]
+    fn found(&mut self, inner: &str, bytes: Vec<u8>) {
+        let name = self.name_of(inner);
+        if self.choice.piece.is_none() && crate::dt::Tree::parse(&bytes).is_ok_and(|tree| tree.is_overlay()) {
+            let note = Some("not used: an overlay, which only counts where it is named".to_owned());
+            self.children.push(Child::Unused { name, kind: Kind::Overlay, note });
+        } else {
+            self.children.push(Child::Bytes { name, bytes });
+        }
+    }
+
+    /// The files of a running system.
+    #[cfg(feature = "archives")]
+    fn system(&mut self, system: &'static str, files: Memory) {
+        self.children.push(Child::System { system, files });
     }
 
     /// Lists what is inside and does not count.
@@ -159,6 +244,9 @@ const FORMS: &[Form] = &[
     Form { shows: android::shows_boot, open: android::open_boot },
     Form { shows: android::shows_vendor_boot, open: android::open_vendor_boot },
     Form { shows: android::shows_table, open: android::open_table },
+    Form { shows: compressed::shows, open: compressed::open },
+    Form { shows: compressed::shows_tar, open: compressed::open_tar },
+    Form { shows: compressed::shows_zip, open: compressed::open_zip },
     Form { shows: blob::shows, open: blob::open },
 ];
 
@@ -179,12 +267,23 @@ pub(super) fn unpack(name: &str, bytes: Vec<u8>, choice: &Choice) -> Result<Unpa
             _ => Ok(Unpacked::Plain(bytes)),
         };
     }
-    let mut left = bytes.len().saturating_mul(MAX_CONTAINER_DEPTH);
+    let mut left = Left {
+        plain: bytes.len().saturating_mul(MAX_CONTAINER_DEPTH),
+        #[cfg(feature = "archives")]
+        held: MAX_UNPACKED_BYTES,
+        #[cfg(feature = "archives")]
+        streamed: MAX_STREAMED_BYTES,
+    };
     let mut open = alloc::vec![(0_usize, Child::Bytes { name: name.to_owned(), bytes })];
     let mut items = Vec::new();
     while let Some((depth, child)) = open.pop() {
         let (name, bytes) = match child {
             Child::Bytes { name, bytes } => (name, bytes),
+            #[cfg(feature = "archives")]
+            Child::System { system, files } => {
+                items.push(Item::System { system, files });
+                continue;
+            }
             Child::Unused { name, kind, note } => {
                 items.push(Item::Unused { name, kind, note });
                 continue;
@@ -230,11 +329,13 @@ impl ContainerError {
     fn is_a_bound(&self) -> bool {
         match self {
             ContainerError::TooDeep
-            | ContainerError::TooLarge(_)
             | ContainerError::NoConfiguration { .. }
             | ContainerError::SeveralConfigurations { .. }
             | ContainerError::SeveralOverlays { .. } => true,
             ContainerError::Truncated { .. }
+            | ContainerError::TooLarge
+            | ContainerError::TooLong
+            | ContainerError::NotBuilt
             | ContainerError::Damaged(_)
             | ContainerError::NoPiece(_)
             | ContainerError::NothingInside(_) => false,

@@ -1,5 +1,7 @@
 //! What people hold: recognised, opened, sampled, booted.
 
+#[cfg(feature = "archives")]
+mod archives;
 mod boot;
 mod containers;
 mod decode;

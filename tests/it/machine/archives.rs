@@ -1,0 +1,379 @@
+//! Compressed files and archives: each gives the answer of what is in it, and a bomb costs what the bounds say.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder};
+use fwspec::machine::{Collector, ContainerError, Kind, Machine, MachineError, recognise};
+use fwspec::{Dialect, Policy};
+
+use super::pile::{Scratch, iort, sample};
+use crate::support::cases::cases;
+use crate::support::outside::{installed, run, shared};
+
+/// An entry of an archive.
+enum Entry<'a> {
+    File(&'a [u8]),
+    Link(&'a str),
+    /// Any other, by its type.
+    Other(u8, &'a [u8]),
+}
+
+/// The header of a tar entry (POSIX.1-2001 ustar).
+fn header(path: &str, size: usize, kind: u8, target: &str) -> [u8; 512] {
+    let mut header = [0_u8; 512];
+    header[..path.len()].copy_from_slice(path.as_bytes());
+    header[100..108].copy_from_slice(b"0000644\0");
+    header[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
+    header[136..148].copy_from_slice(b"00000000000\0");
+    header[156] = kind;
+    header[157..157 + target.len()].copy_from_slice(target.as_bytes());
+    header[257..265].copy_from_slice(b"ustar\x0000");
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
+}
+
+fn tar(entries: &[(&str, Entry<'_>)]) -> Vec<u8> {
+    let mut file = Vec::new();
+    for (path, entry) in entries {
+        let (kind, target, bytes) = match entry {
+            Entry::File(bytes) => (b'0', "", *bytes),
+            Entry::Link(target) => (b'2', *target, &[][..]),
+            Entry::Other(kind, bytes) => (*kind, "", *bytes),
+        };
+        file.extend(header(path, bytes.len(), kind, target));
+        file.extend(bytes);
+        file.resize(file.len().next_multiple_of(512), 0);
+    }
+    file.resize(file.len() + 1_024, 0);
+    file
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A zip of these files, stored or deflated.
+fn zip(files: &[(&str, &[u8], bool)]) -> Vec<u8> {
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (path, bytes, deflated) in files {
+        let data = if *deflated {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        } else {
+            bytes.to_vec()
+        };
+        let at = file.len() as u32;
+        let method: [u8; 2] = if *deflated { [8, 0] } else { [0, 0] };
+        let sizes = [data.len() as u32, bytes.len() as u32].map(u32::to_le_bytes).concat();
+        let name = (path.len() as u16).to_le_bytes();
+        file.extend([b"PK\x03\x04", &[20, 0, 0, 0][..], &method, &[0; 8], &sizes, &name, &[0, 0]].concat());
+        file.extend(path.as_bytes());
+        file.extend(data);
+        directory.extend(
+            [b"PK\x01\x02", &[20, 3, 20, 0, 0, 0][..], &method, &[0; 8], &sizes, &name, &[0; 12]].concat(),
+        );
+        directory.extend(at.to_le_bytes());
+        directory.extend(path.as_bytes());
+    }
+    let (at, count) = (file.len() as u32, files.len() as u16);
+    let count = [count, count].map(u16::to_le_bytes).concat();
+    let end = [
+        b"PK\x05\x06",
+        &[0; 4][..],
+        &count,
+        &(directory.len() as u32).to_le_bytes(),
+        &at.to_le_bytes(),
+        &[0, 0],
+    ]
+    .concat();
+    [file, directory, end].concat()
+}
+
+fn open(name: &str, bytes: &[u8]) -> Result<Machine, MachineError> {
+    let mut collector = Collector::new();
+    collector.add(name, bytes.to_vec())?;
+    collector.finish()
+}
+
+/// What is known of a machine, without what its pieces are called.
+fn answer(machine: &Machine) -> impl PartialEq + std::fmt::Debug + use<> {
+    let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    let numbers: Vec<String> = groups.groups().map(|group| format!("{group:?}")).collect();
+    let platform = machine.firmware.as_ref().map(|firmware| format!("{:?}", firmware.platform));
+    (numbers, refused.len(), platform, machine.kernel.clone(), machine.has_ivrs, machine.unread.len())
+}
+
+#[test]
+fn a_compressed_tree_is_that_tree() {
+    let tree = sample("d05-2020/fdt.dtb");
+    let plain = answer(&open("fdt.dtb", &tree).unwrap());
+    for (tool, arguments, kind) in [
+        ("gzip", &["-c"][..], Kind::Gzip),
+        ("xz", &["-c", "--check=crc32"], Kind::Xz),
+        ("xz", &["-c", "-9e"], Kind::Xz),
+        ("xz", &["-c", "--format=lzma"], Kind::Lzma),
+        ("zstd", &["-c"], Kind::Zstd),
+        ("zstd", &["-c", "-19", "--long=27"], Kind::Zstd),
+        ("lz4", &["-c"], Kind::Lz4),
+        ("lz4", &["-c", "-l"], Kind::Lz4),
+        ("bzip2", &["-c"], Kind::Bzip2),
+    ] {
+        if !installed(tool) {
+            continue;
+        }
+        let mut child =
+            Command::new(tool).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let bytes = tree.clone();
+        let writer = std::thread::spawn(move || pipe.write_all(&bytes).unwrap());
+        let compressed = child.wait_with_output().unwrap().stdout;
+        writer.join().unwrap();
+        assert_eq!(recognise(&compressed), kind, "{tool} {arguments:?}");
+        let machine =
+            open("fdt.dtb.z", &compressed).unwrap_or_else(|error| panic!("{tool} {arguments:?}: {error}"));
+        assert_eq!(answer(&machine), plain, "{tool} {arguments:?}");
+        assert_eq!((machine.evidence[0].kind, machine.evidence[1].kind), (kind, Kind::DeviceTree));
+        // A kernel with a tree behind it, compressed without it.
+        let appended = [&compressed[..], &tree].concat();
+        let machine =
+            open("Image.z-dtb", &appended).unwrap_or_else(|error| panic!("{tool} {arguments:?}: {error}"));
+        assert_eq!(answer(&machine), plain, "{tool} {arguments:?}");
+        for cut in [compressed.len() / 2, compressed.len() - 9] {
+            assert!(open("cut", &compressed[..cut]).is_err(), "{tool} {arguments:?} cut at {cut}");
+        }
+    }
+    let twice = [gzip(&tree[..100]), gzip(&tree[100..])].concat();
+    assert_eq!(answer(&open("two.gz", &twice).unwrap()), plain);
+    assert_eq!(answer(&open("padded.gz", &[gzip(&tree), vec![0; 2_000]].concat()).unwrap()), plain);
+}
+
+#[test]
+fn useful_files_are_found_in_an_archive_and_the_rest_is_counted() {
+    let (tables, listing) = (sample("d05-2020/iort.bin"), sample("d05-2020/lspci.txt"));
+    let deep = format!("{}/lspci", "n".repeat(120));
+    let long = [deep.as_bytes(), &[0]].concat();
+    let pax = format!("{} path={deep}\n", deep.len() + 10);
+    let expected = Machine::open(
+        ["iort.bin", "lspci.txt"]
+            .map(|file| Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples/d05-2020").join(file)),
+    );
+    let expected = answer(&expected.unwrap());
+    for name in [Entry::Other(b'L', &long), Entry::Other(b'x', pax.as_bytes())] {
+        let archive = tar(&[
+            ("r/", Entry::Other(b'5', b"")),
+            ("r/etc/passwd", Entry::File(b"root:x:0:0")),
+            ("r/var/empty", Entry::File(b"")),
+            ("r/acpi/iort.dat", Entry::File(&tables)),
+            if matches!(name, Entry::Other(b'L', _)) { ("././@LongLink", name) } else { ("PaxHeader", name) },
+            ("r/short", Entry::File(&listing)),
+            ("r/fifo", Entry::Other(b'6', b"")),
+            ("../../outside/iort", Entry::File(&tables)),
+        ]);
+        let machine = open("report.tar.gz", &gzip(&archive)).unwrap();
+        assert_eq!(answer(&machine), expected);
+        let used: Vec<&str> = machine.evidence.iter().map(|piece| piece.name.as_str()).collect();
+        assert_eq!(
+            used,
+            ["report.tar.gz", "report.tar.gz!r/acpi/iort.dat", &format!("report.tar.gz!{deep}")]
+        );
+        assert_eq!(
+            machine.evidence[0].note.as_deref().unwrap(),
+            "1 device, socket or pipe; 1 empty file; 1 file outside of the archive; 1 file that is nothing which is read here"
+        );
+    }
+    let zipped = zip(&[("a/iort", &tables, false), ("a/lspci.txt", &listing, true), ("a/notes", b"?", true)]);
+    assert_eq!(recognise(&zipped), Kind::Zip);
+    assert_eq!(answer(&open("report.zip", &zipped).unwrap()), expected);
+    // Two machines in an archive are two machines, and a piece of it can be named.
+    let two = tar(&[("a/iort", Entry::File(&iort(0))), ("b/iort", Entry::File(&iort(1)))]);
+    let error = open("two.tar", &two).unwrap_err().to_string();
+    assert!(error.contains("two.tar!a/iort and two.tar!b/iort are both IORT"), "{error}");
+    let scratch = Scratch::with("archive-piece", &[("two.tar", &two)]);
+    let machine = Machine::open([scratch.0.join("two.tar!b/iort")]).unwrap();
+    assert_eq!(answer(&machine), answer(&open("iort", &iort(1)).unwrap()));
+    // Nothing is no machine.
+    let error = open("no.tar", &tar(&[("notes", Entry::File(b"nothing"))])).unwrap_err();
+    assert!(
+        matches!(&error, MachineError::Container { error: ContainerError::NothingInside(_), .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_system_in_an_archive_is_that_system() {
+    let (tables, config) =
+        (sample("d05-2020/iort.bin"), [0x86_u8, 0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0].repeat(4));
+    let home = "sys/devices/pci0000:00/0000:00:01.0";
+    for prefix in ["", "./", "sosreport-x/"] {
+        let at = |path: &str| format!("{prefix}{path}");
+        let paths = [
+            at("sys/firmware/acpi/tables/IORT"),
+            at(&format!("{home}/config")),
+            at(&format!("{home}/iommu_group")),
+            at("sys/bus/pci/devices/0000:00:01.0"),
+            at("sys/kernel/iommu_groups/7/devices/0000:00:01.0"),
+            at("proc/cmdline"),
+            at("sys/bus/pci/devices/0000:00:02.0"),
+            at("sys/bus/pci/devices/0000:00:03.0"),
+        ];
+        let entries = [
+            Entry::File(&tables),
+            Entry::File(&config),
+            Entry::Link("../../../kernel/iommu_groups/7"),
+            Entry::Link("../../../devices/pci0000:00/0000:00:01.0"),
+            Entry::Link("../../../../devices/pci0000:00/0000:00:01.0"),
+            Entry::File(b"ro iommu=pt\n"),
+            // A circle, and a way out.
+            Entry::Link("0000:00:02.0"),
+            Entry::Link("../../../../../../../../etc"),
+        ];
+        let archive: Vec<(&str, Entry<'_>)> = paths.iter().map(String::as_str).zip(entries).collect();
+        let machine = open("sys.tar", &tar(&archive)).unwrap();
+        assert_eq!(machine.devices.len(), 1);
+        assert_eq!(machine.kernel.group_of("00:01.0".parse().unwrap()), Some(7));
+        assert_eq!(machine.kernel.command_line.as_deref(), Some("ro iommu=pt"));
+        assert!(machine.map(Dialect::LINUX).is_some());
+        let skipped =
+            machine.evidence.iter().filter(|piece| !piece.used && piece.kind == Kind::Sysfs).count();
+        assert_eq!(skipped, 2);
+        // Without the bus's list of links.
+        let machine = open("sys.tar", &tar(&archive[..2])).unwrap();
+        assert_eq!(machine.devices.len(), 1);
+    }
+}
+
+#[test]
+fn a_folder_of_nodes_is_the_tree_that_it_shows() {
+    let blob = sample("d05-2020/fdt.dtb");
+    let tree = fwspec::dt::Tree::parse(&blob).unwrap();
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut path = vec!["proc/device-tree".to_owned()];
+    for token in tree.tokens() {
+        match token.unwrap() {
+            fwspec::dt::Token::BeginNode { name: b"", .. } => {}
+            fwspec::dt::Token::BeginNode { name, .. } => {
+                path.push(String::from_utf8(name.to_vec()).unwrap());
+                files.push((format!("{}/name", path.join("/")), name.to_vec()));
+            }
+            fwspec::dt::Token::EndNode => drop(path.pop()),
+            fwspec::dt::Token::Property { name, value, .. } => {
+                let name = String::from_utf8(tree.string(name).unwrap().to_vec()).unwrap();
+                files.push((format!("{}/{name}", path.join("/")), value.to_vec()));
+            }
+        }
+    }
+    let facts = |machine: &Machine| {
+        let platform = &machine.firmware.as_ref().unwrap().platform;
+        (platform.iommus.len(), platform.requesters.len(), platform.skipped.len())
+    };
+    let expected = facts(&open("fdt", &blob).unwrap());
+    assert!(expected.0 > 0);
+    let entries: Vec<(&str, &[u8])> =
+        files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let scratch = Scratch::with("nodes", &entries);
+    assert_eq!(facts(&Machine::open([scratch.0.join("proc/device-tree")]).unwrap()), expected);
+    let entries: Vec<(&str, Entry<'_>)> =
+        entries.iter().map(|(path, bytes)| (*path, Entry::File(bytes))).collect();
+    assert_eq!(facts(&open("nodes.tar", &tar(&entries)).unwrap()), expected);
+}
+
+#[test]
+fn an_archive_of_a_recorded_boot_gives_the_answer_of_its_parts() {
+    let (Some(runs), Some(script)) = (shared("linux-truth/runs"), shared("linux-truth/harness/sysfs.py"))
+    else {
+        return;
+    };
+    if !installed("python3") || !installed("tar") {
+        return;
+    }
+    let mut boots: Vec<_> = fs::read_dir(runs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    boots.retain(|boot| boot.join("devices.json").exists());
+    boots.sort();
+    let step = boots.len() / cases(4, boots.len()).max(1);
+    let mut compared = 0;
+    for boot in boots.iter().step_by(step.max(1)) {
+        let scratch = Scratch::with(&format!("boot-{compared}"), &[]);
+        fs::create_dir_all(&scratch.0).unwrap();
+        run(Command::new("python3").arg(&script).arg(boot).arg(scratch.0.join("root")));
+        let folder = Machine::open([scratch.0.join("root")])
+            .unwrap_or_else(|error| panic!("{}: {error}", boot.display()));
+        for (file, folder_of, what) in
+            [("all.tar.gz", "root", "."), ("sys.tar", "root/sys", "."), ("host.tar.xz", ".", "root")]
+        {
+            let file = scratch.0.join(file);
+            run(Command::new("tar")
+                .arg("-C")
+                .arg(scratch.0.join(folder_of))
+                .arg("-caf")
+                .arg(&file)
+                .arg(what));
+            let archive =
+                Machine::open([&file]).unwrap_or_else(|error| panic!("{}: {error}", boot.display()));
+            let mut expected = folder.clone();
+            if what == "." && folder_of == "root/sys" {
+                // Its command line is in /proc.
+                expected.kernel.command_line = None;
+            }
+            assert_eq!(answer(&archive), answer(&expected), "{} {}", boot.display(), file.display());
+        }
+        compared += 1;
+    }
+    println!("{compared} boots");
+    assert!(compared > 0);
+}
+
+#[test]
+fn bombs_end_at_the_bounds() {
+    // 300 MiB of zeros, and the same inside of a tar.
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let zeros = vec![0; 1 << 20];
+    (0..300).for_each(|_| encoder.write_all(&zeros).unwrap());
+    let bomb = encoder.finish().unwrap();
+    let error = open("bomb.gz", &bomb).unwrap_err();
+    assert!(matches!(&error, MachineError::Container { error: ContainerError::TooLarge, .. }), "{error}");
+    assert!(error.to_string().ends_with(
+        "it unpacks to more than 256 MiB, which is as much as is read: unpack it and name what is in it"
+    ));
+    // In an archive it does not cost the rest.
+    let machine =
+        open("x.tar", &tar(&[("bomb.gz", Entry::File(&bomb)), ("iort", Entry::File(&iort(0)))])).unwrap();
+    let note = machine.evidence.iter().find(|piece| piece.name == "x.tar!bomb.gz").unwrap();
+    assert!(!note.used && note.note.as_ref().unwrap().contains("256 MiB"));
+    // Zip entries that share their bytes.
+    let mut shared_bytes = zip(&[("a", &zeros, false)]);
+    let end = shared_bytes.len() - 22;
+    let start = end - 47;
+    let entry = shared_bytes[start..end].to_vec();
+    let mut many = shared_bytes.split_off(start);
+    many.drain(..47);
+    let directory = entry.repeat(10_000);
+    let bomb = [shared_bytes, directory, many].concat();
+    let error = open("bomb.zip", &bomb).unwrap_err();
+    assert!(error.to_string().contains("again and again"), "{error}");
+}
+
+#[test]
+fn a_million_entries_are_gone_through() {
+    let entries = cases(50_000, 1_000_000);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let links = header("sys/bus/pci/devices/0000:00:00.0", 0, b'2', "0000:00:00.0");
+    let files = header("some/file", 0, b'0', "");
+    for _ in 0..entries / 2 {
+        encoder.write_all(&links).unwrap();
+        encoder.write_all(&files).unwrap();
+    }
+    let table = iort(0);
+    encoder.write_all(&tar(&[("iort", Entry::File(&table))])).unwrap();
+    let machine = open("many.tar.gz", &encoder.finish().unwrap()).unwrap();
+    assert!(machine.map(Dialect::LINUX).is_some());
+    assert!(machine.evidence[0].note.as_ref().unwrap().contains(&format!("{} empty files", entries / 2)));
+}
