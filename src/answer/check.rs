@@ -399,6 +399,13 @@ impl IommuState {
         } else {
             ("unknown", "nothing here says what IOMMUs there are".to_string())
         };
+        let registered = kernel.iommus.len();
+        let fewer = !numbers.is_empty() && registered > 0 && registered < usable;
+        let why = if fewer {
+            alloc::format!("{why}; its drivers have registered {registered} of {usable} IOMMUs")
+        } else {
+            why
+        };
         let record = |found: &crate::machine::Parameter<'_>| ParameterRecord {
             text: found.text.to_string(),
             says: found.says,

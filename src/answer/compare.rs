@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::group::Policy;
 use crate::machine::{Effect, Machine};
+use crate::model::IommuKind;
 use crate::simulate::{Algorithm, Event, World};
 use crate::{Bdf, Dialect, Groups};
 
@@ -84,7 +85,11 @@ pub(super) fn compare(
             (None, _) => {
                 if let Some(agrees) = ungrouped(machine, groups, device) {
                     compared.known = compared.known.saturating_add(1);
-                    let why = "the kernel has it in no group, though an IOMMU would translate it".to_string();
+                    let missing = unregistered(machine, device);
+                    let why = alloc::format!(
+                        "the kernel has it in no group, though an IOMMU would translate it{}",
+                        missing.unwrap_or_default()
+                    );
                     let differs = (!agrees).then(|| record(machine, document, device, why, "unknown"));
                     compared.differ.extend(differs);
                 }
@@ -113,6 +118,22 @@ pub(super) fn compare(
         }
     }
     compared
+}
+
+/// That the IOMMU of a device is not among those which the kernel's drivers registered, where their names tell their addresses (linux
+/// drivers/iommu/arm `arm_smmu_device_probe`: `smmu3.` or `smmu.` and the address).
+fn unregistered(machine: &Machine, device: &DeviceRecord) -> Option<String> {
+    let iommu = device.iommu.as_ref()?;
+    let platform = &machine.firmware.as_ref()?.platform;
+    let found = platform.iommu(iommu.index)?;
+    let name = match found.kind {
+        IommuKind::SmmuV3 { .. } => alloc::format!("smmu3.{:#018x}", found.base?),
+        IommuKind::SmmuV2(_) => alloc::format!("smmu.{:#018x}", found.base?),
+        _ => return None,
+    };
+    let registered = &machine.kernel.iommus;
+    let is_missing = !registered.is_empty() && !registered.contains(&name);
+    is_missing.then(|| alloc::format!(": no driver has registered {}, its IOMMU ({name})", iommu.name))
 }
 
 /// Whether a difference is one of what was read: our groups rest on something that was not, and the kernel's are parts of them.

@@ -137,6 +137,25 @@ fn a_difference_has_its_cause() {
     }
 }
 
+/// A kernel in which the driver of one of two IOMMUs did not get far.
+#[cfg(unix)]
+#[test]
+fn an_iommu_that_no_driver_registered_is_named() {
+    let sample = "firmware-samples/qemu-two-smmus";
+    let of_first = group_in(sample);
+    let of_first = |device: &str| of_first(device).filter(|_| device.starts_with("0000:0"));
+    let more = [
+        ("proc/version", b"Linux version 6.18.15 (tests)\n".as_slice()),
+        ("sys/class/iommu/smmu3.0x000000000c000000/name", b""),
+    ];
+    let root = system("unregistered", sample, of_first, &more);
+    let check = document(&["--root", root.to_str().unwrap()]);
+    assert_eq!((&check["kernel"]["known"], &check["kernel"]["agree"]), (&7.into(), &4.into()), "{check}");
+    let why = check["kernel"]["differ"][0]["why"].as_str().unwrap();
+    assert!(why.contains("no driver has registered IORT+0xa0"), "{why}");
+    assert!(check["iommu"]["why"].as_str().unwrap().contains("registered 1 of 2 IOMMUs"), "{check}");
+}
+
 #[cfg(unix)]
 #[test]
 fn machines_that_show_little_are_told_so() {

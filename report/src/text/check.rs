@@ -119,18 +119,19 @@ fn machine(document: &CheckDocument, page: &mut Page) {
 
 fn iommu(document: &CheckDocument, page: &mut Page) {
     let kinds = document.firmware.iter().flat_map(|firmware| &firmware.iommus);
-    let mut kinds: Vec<String> = kinds.map(|(kind, number)| format!("{number} × {kind}")).collect();
+    let mut kinds: Vec<String> = kinds.map(|(kind, number)| format!("{number} {kind}")).collect();
+    let usable = document.firmware.iter().flat_map(|firmware| firmware.iommus.values()).sum();
+    let unusable = document.firmware.as_ref().map(|firmware| firmware.unusable_iommus);
     kinds.extend(
-        document
-            .firmware
-            .as_ref()
-            .map(|f| f.unusable_iommus)
-            .filter(|n| *n > 0)
-            .map(|n| format!("{n} unusable")),
+        unusable.filter(|number| *number > 0).map(|number| format!("{number} that Linux does not use")),
     );
-    let state = &document.iommu;
-    let said =
-        if kinds.is_empty() { state.why.clone() } else { format!("{}; {}", kinds.join(", "), state.why) };
+    let (state, kinds) = (&document.iommu, kinds.join(", "));
+    let described = format!("firmware describes {}", counted(usable, "IOMMU"));
+    let said = match (kinds.is_empty(), state.why.strip_prefix(&described)) {
+        (true, _) => state.why.clone(),
+        (false, Some(rest)) => format!("{kinds}{rest}"),
+        (false, None) => format!("{kinds}; {}", state.why),
+    };
     match state.state {
         "translates" | "described" | "unknown" => page.say("IOMMU", &said),
         _ => page.alarm("IOMMU", &said),
