@@ -219,6 +219,23 @@ fn group(input: &[u8]) {
     drop(lint::groups(&groups, &Platform::default(), None));
 }
 
+/// A listing of names has little text for what is kept of a function: 64 times its size, and as much again for its groups.
+#[test]
+fn a_listing_of_names_stays_in_bounds() {
+    let mut text = String::new();
+    for at in 0..20_000_u32 {
+        text += &format!("{:02x}:{:02x}.{} IOMMU: x\n", at >> 8 & 0xff, at >> 3 & 0x1f, at & 7);
+    }
+    let text = text.into_bytes();
+    let (read, judged) = (peak(&text, read), judged(&text));
+    println!("{} bytes: {read} to read, {judged} to judge", text.len());
+    assert!(
+        read <= 64 * text.len() && judged <= 128 * text.len(),
+        "{read} and {judged} bytes for {}",
+        text.len()
+    );
+}
+
 #[test]
 fn the_worst_of_every_family_stay_in_bounds() {
     let mut beyond = Vec::new();

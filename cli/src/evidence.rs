@@ -20,9 +20,10 @@ const ROOT_ALONE: &str = "--root is all the evidence of a machine: leave the oth
 pub(super) struct Evidence {
     /// What is known of the machine, and what is asked
     ///
-    /// An argument that is a file, a folder or - (standard input) is evidence: a device tree (DTB), ACPI tables, acpidump text, `lspci -xxxx`
-    /// text, a FIT or Android image, a kernel with a tree appended, a folder of these, the root of an unpacked system. FILE!PIECE is one piece
-    /// of a file that holds others. Overlays are applied to the tree, in their order. Every other one is a question. Without evidence it is this machine.
+    /// An argument that is a file, a folder or - (standard input) is evidence: a device tree (DTB), ACPI tables, acpidump text, the text
+    /// of `lspci -xxxx` or `lspci -nnvvv`, a kernel log, a FIT or Android image, a kernel with a tree appended, an archive, a folder of
+    /// these, the root of an unpacked system. FILE!PIECE is one piece of a file that holds others. Overlays are applied to the tree, in
+    /// their order. Every other one is a question. Without evidence it is this machine.
     #[arg(value_name = "EVIDENCE|QUESTION")]
     words: Vec<OsString>,
     #[command(flatten)]
@@ -302,8 +303,7 @@ fn quoted(word: &OsStr) -> String {
 
 /// A listing of PCI functions, for a verb that needs one.
 pub(super) fn functions(machine: &Machine) -> Result<(), Failure> {
-    let needs =
-        "no PCI functions: this needs the text of `lspci -xxxx`, taken as root, or a system's root folder";
+    let needs = "no PCI functions: this needs the text of `lspci -xxxx` or `lspci -nnvvv`, taken as root, or a system's root folder";
     if machine.devices.is_empty() { Err(Failure::lacks(machine, needs)) } else { Ok(()) }
 }
 

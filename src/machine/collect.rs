@@ -365,24 +365,30 @@ impl Collector {
     /// Any blob that a text spells out.
     pub(super) fn read_hexdump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
-        let mut read = false;
-        for dumps::Block { bytes, fault, place } in dumps::blocks(&bytes) {
+        let blocks = dumps::blocks(&bytes);
+        let mut readers: Vec<fn(&mut Self, Piece) -> Result<(), MachineError>> =
+            Vec::with_capacity(blocks.len());
+        for dumps::Block { bytes, fault, place } in &blocks {
             if let Some(fault) = fault {
-                return Err(MachineError::text(&name, fault));
+                return Err(MachineError::text(&name, *fault));
             }
-            let piece = Piece { bytes, at };
-            match recognise(&piece.bytes) {
-                Kind::DeviceTree => self.read_tree(piece)?,
-                Kind::AcpiTable(_) | Kind::AcpiTables(_) => self.read_tables(piece)?,
+            match recognise(bytes) {
+                Kind::DeviceTree => readers.push(Self::read_tree),
+                Kind::AcpiTable(_) | Kind::AcpiTables(_) => readers.push(Self::read_tables),
                 _ => {
-                    let start = piece.bytes.first_chunk().copied().unwrap_or_default();
+                    let start = bytes.first_chunk().copied().unwrap_or_default();
                     let kind = TextErrorKind::Table(ErrorKind::Unrecognised(start));
-                    return Err(MachineError::text(&name, super::TextError::at(kind, place)));
+                    return Err(MachineError::text(&name, super::TextError::at(kind, *place)));
                 }
             }
-            read = true;
         }
-        if read { Ok(()) } else { Err(MachineError::Empty { name }) }
+        if blocks.is_empty() {
+            return Err(MachineError::Empty { name });
+        }
+        for (read, dumps::Block { bytes, .. }) in readers.into_iter().zip(blocks) {
+            read(self, Piece { bytes, at })?;
+        }
+        Ok(())
     }
 
     /// A text that is recognised and not read.

@@ -29,7 +29,8 @@ pub fn recognise(bytes: &[u8]) -> Kind {
 }
 
 pub(super) fn empty(bytes: &[u8]) -> Option<Kind> {
-    bytes.is_empty().then_some(Kind::Empty)
+    // White space is what an empty answer of a command leaves.
+    bytes.trim_ascii_start().is_empty().then_some(Kind::Empty)
 }
 
 pub(super) fn device_tree(bytes: &[u8]) -> Option<Kind> {

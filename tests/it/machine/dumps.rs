@@ -202,3 +202,28 @@ fn what_is_recognised_and_not_read_says_what_to_type() {
         assert!(error.to_string().contains(typed), "{error}");
     }
 }
+
+#[test]
+fn a_table_that_went_through_utf8_is_said_to_have() {
+    let mangled = String::from_utf8_lossy(&table(6)).into_owned().into_bytes();
+    let mut table = table(6);
+    // An address that is no UTF-8.
+    table[24..28].copy_from_slice(&[0xff, 0xfe, 0x80, 0xc0]);
+    for bytes in [String::from_utf8_lossy(&table).into_owned().into_bytes(), mangled] {
+        let lost = bytes.windows(3).filter(|three| *three == [0xef, 0xbf, 0xbd]).count();
+        let mut collector = Collector::new();
+        let said = match collector.add("iort.bin", bytes) {
+            Err(error) => error.to_string(),
+            Ok(()) => collector.finish().unwrap().evidence[0].note.clone().unwrap_or_default(),
+        };
+        assert_eq!(lost > 0, said.contains("UTF-8"), "{said}");
+    }
+    assert!(String::from_utf8_lossy(&table).contains('\u{fffd}'));
+}
+
+#[test]
+fn white_space_is_empty() {
+    for text in ["", "\n", " \r\n\t\n"] {
+        assert!(open(text).unwrap_err().to_string().ends_with("the file is empty"), "{text:?}");
+    }
+}
