@@ -19,7 +19,8 @@ use super::{Failure, Outcome, complain, name, print, print_json, read, style};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
-bus order. Played is what PCI makes of groups; what the drivers of IOMMUs add, as for shared StreamIDs, is not.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
+bus order. Played is what PCI makes of groups; what the drivers of IOMMUs add, as for shared StreamIDs, is only for devices on no PCI bus: how an \
+SMMUv1/v2 hands out its stream map.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
 device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
 device-add-race the same, while the IOMMU registers in another thread than that of the scan: ACPI on RISC-V\n  \
 closure         groups as the closure of the ties: fwspec\n  \
@@ -95,9 +96,14 @@ fn algorithms(name: &str) -> Result<Algorithms, String> {
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let machine = arguments.evidence.open()?;
-    evidence::functions(&machine)?;
-    machine.unread.iter().for_each(|unread| complain(unread));
     let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    let plays_masters = |map: &fwspec::IdMap| {
+        map.iommus().iter().any(|iommu| matches!(iommu.kind, fwspec::IommuKind::SmmuV2(_)))
+    };
+    if machine.platform_devices().next().is_none() || !groups.map().is_some_and(plays_masters) {
+        evidence::functions(&machine)?;
+    }
+    machine.unread.iter().for_each(|unread| complain(unread));
     refused.iter().for_each(|refused| complain(refused));
     let world = World::of(&groups);
     let events = events(arguments, &groups, &world)?;

@@ -36,6 +36,7 @@ fn change(change: &ChangeRecord) -> String {
         ChangeRecord::OwnMsi { name, device_id, added } => {
             format!("{} {name}: own MSIs carry DeviceID {device_id:#x}\n", sign(added))
         }
+        ChangeRecord::Fact { name, before, after, .. } => format!("  {name}\n-   {before}\n+   {after}\n"),
         ChangeRecord::Reserved { base, length, region, streams, added } => {
             let streams = streams.iter();
             let streams = streams.map(|s| format!("StreamID {} of {}", ids(s.first, s.last), s.iommu));

@@ -4,11 +4,12 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::group::{DeviceKey, Policy, Reason, Tie};
+use crate::group::{DeviceKey, KernelAnswer, Policy, Reason, Tie};
 use crate::lint::audit::{Audit, FunctionRun, IdSource, IdsAt, Member, Sender, SharedId, Untranslated};
 use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind, ReservedIndex};
 use crate::{Dialect, NoStream, Platform};
 
+use super::groups::kernel_detail;
 use super::{Problem, StreamSpan};
 
 /// What `fwspec audit --json` prints.
@@ -51,6 +52,9 @@ pub struct AuditDocument {
     pub groups: Vec<SharedGroupRecord>,
     /// Groups that Linux keeps apart although the hardware does not.
     pub joined: Vec<JoinedRecord>,
+    /// Devices that Linux refuses, or puts elsewhere than where they belong.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub refused: Vec<RefusedRecord>,
     /// What of the inputs could not be read: more may be open than is told here.
     pub skipped: Vec<Problem>,
 }
@@ -168,6 +172,20 @@ pub struct AlwaysMappedRecord {
     pub requester: Option<String>,
     /// Which memory.
     pub regions: Vec<super::RegionRecord>,
+}
+
+/// A device that a current Linux refuses, or puts elsewhere than where it belongs.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RefusedRecord {
+    /// The device.
+    pub device: String,
+    /// In a word, as `kernel` of `fwspec.groups/1`.
+    pub kernel: &'static str,
+    /// In a sentence.
+    pub detail: String,
 }
 
 /// Ids that several sources produce.
@@ -392,6 +410,11 @@ impl AuditDocument {
             alike: alike.collect(),
             groups: groups.collect(),
             joined: joined.collect(),
+            refused: audit
+                .refused
+                .iter()
+                .filter_map(|(device, answer)| view.refused(*device, *answer))
+                .collect(),
             skipped,
         }
     }
@@ -483,6 +506,11 @@ impl View<'_> {
             DeviceKey::OnBus { bus, id } => format!("{}#{id:#x}", self.requester(bus)),
             other => other.to_string(),
         }
+    }
+
+    fn refused(&self, device: DeviceKey, answer: KernelAnswer) -> Option<RefusedRecord> {
+        let detail = kernel_detail(answer, device, |device| self.device(device))?;
+        Some(RefusedRecord { device: self.device(device), kernel: answer.word(), detail })
     }
 
     fn always_mapped(&self, at: ReservedIndex) -> Option<AlwaysMappedRecord> {

@@ -91,6 +91,17 @@ pub enum ChangeRecord {
         /// Whether it is the second side that has it.
         added: bool,
     },
+    /// What firmware says of the DMA of a device that both sides have, beside where it goes.
+    Fact {
+        /// What the first side calls it; for a PCI host its segment.
+        name: String,
+        /// What it is about: `coherent`, `dma-limit`, `pasid-bits`, `can-stall`.
+        fact: &'static str,
+        /// On the first side, in words.
+        before: String,
+        /// On the second.
+        after: String,
+    },
     /// Reserved memory that one side has only.
     Reserved {
         /// First address.
@@ -207,6 +218,9 @@ fn record(change: &Change) -> ChangeRecord {
         },
         Change::OwnMsi { name, id, added } => {
             ChangeRecord::OwnMsi { name: name.clone(), device_id: id.0, added: *added }
+        }
+        Change::Fact { name, fact, before, after } => {
+            ChangeRecord::Fact { name: name.clone(), fact, before: before.clone(), after: after.clone() }
         }
         Change::Reserved { base, length, kind, streams, added } => {
             let streams = streams.iter();

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::diff::regrouped;
-use crate::group::{How, Reason};
+use crate::group::{How, KernelAnswer, Reason};
 use crate::limits::MAX_MEMBERS_NAMED;
 use crate::machine::Kernel;
 use crate::model::{IommuIndex, Label, RequesterIndex, RequesterKind};
@@ -209,9 +209,12 @@ pub struct DeviceRecord {
     /// What the machine's own kernel calls it, where it has it in a group. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub kernel_name: Option<String>,
-    /// For `refused-alias`, the device that has the StreamID.
+    /// For `refused-alias` and `refused-overlap`, the device that has the StreamID; for `group-lost`, the one that it is torn from.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub refused_for: Option<String>,
+    /// What the kernel does, in a sentence, where it is not what has to be done.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub kernel_detail: Option<String>,
     /// The function and its surroundings. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub placed: Option<PlacedFunction>,
@@ -299,15 +302,10 @@ impl GroupsDocument {
         let view = View { groups, platform, iommus: iommus.collect(), physical: physical.collect() };
         let answers: BTreeMap<_, _> = groups.kernel_answers(sid_bits).into_iter().collect();
         let device = |key: DeviceKey| {
-            let answer = answers.get(&key);
-            let refused_for = match answer {
-                Some(crate::group::KernelAnswer::RefusedAlias { owner }) => Some(view.name(*owner)),
-                _ => None,
-            };
-            view.device(key, answer.map_or("untranslated", |answer| answer.word()), refused_for)
+            view.device(key, answers.get(&key).copied().unwrap_or(KernelAnswer::Untranslated))
         };
         let shared = answers.iter().filter_map(|(device, answer)| match answer {
-            crate::group::KernelAnswer::RefusedAlias { owner } => Some((*device, *owner)),
+            KernelAnswer::RefusedAlias { owner } => Some((*device, *owner)),
             _ => None,
         });
         let mut tainted: BTreeMap<GroupId, BTreeSet<DeviceKey>> = BTreeMap::new();
@@ -578,7 +576,7 @@ impl View<'_> {
         }
     }
 
-    fn device(&self, key: DeviceKey, kernel: &'static str, refused_for: Option<String>) -> DeviceRecord {
+    fn device(&self, key: DeviceKey, kernel: KernelAnswer) -> DeviceRecord {
         let placement = self.groups.placement(key).ok();
         let fwspec = placement.as_ref().and_then(|placement| placement.fwspec.as_ref());
         let bdf = match key {
@@ -604,10 +602,20 @@ impl View<'_> {
             flags: flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect(),
             group: placement.as_ref().and_then(|placement| placement.group).map(|GroupId(id)| id),
             why_none,
-            kernel,
             kernel_group: None,
             kernel_name: None,
-            refused_for,
+            kernel: kernel.word(),
+            refused_for: match kernel {
+                KernelAnswer::RefusedAlias { owner: other }
+                | KernelAnswer::RefusedOverlap { owner: other }
+                | KernelAnswer::GroupLost { with: other } => Some(self.name(other)),
+                KernelAnswer::Grouped
+                | KernelAnswer::Untranslated
+                | KernelAnswer::RefusedTwoGroups { .. }
+                | KernelAnswer::RefusedMap
+                | KernelAnswer::SmmuFails => None,
+            },
+            kernel_detail: kernel_detail(kernel, key, |device| self.name(device)),
             placed: bdf.and_then(|bdf| self.placed(bdf)),
             streams: fwspec.iter().flat_map(|f| &f.ids).filter_map(|stream| self.stream(stream)).collect(),
             msi: self.msi(key),
@@ -651,6 +659,44 @@ impl View<'_> {
         let [a, b] = [reason.a.min(reason.b), reason.a.max(reason.b)];
         TieRecord { a: self.name(a), b: self.name(b), kind: reason.tie.word(), detail }
     }
+}
+
+/// What a current Linux does with a device, in a sentence; `None` where that is what has to be done.
+pub(super) fn kernel_detail(
+    answer: KernelAnswer,
+    device: DeviceKey,
+    name: impl Fn(DeviceKey) -> String,
+) -> Option<String> {
+    let whose = |other: DeviceKey| {
+        if other == device {
+            "another of its own".to_string()
+        } else {
+            alloc::format!("one of {}", name(other))
+        }
+    };
+    Some(match answer {
+        KernelAnswer::Grouped | KernelAnswer::Untranslated => return None,
+        KernelAnswer::RefusedAlias { owner } => {
+            alloc::format!("Linux refuses it: {} has its StreamID", name(owner))
+        }
+        KernelAnswer::RefusedOverlap { owner } => {
+            alloc::format!(
+                "Linux refuses it (EINVAL): a StreamID of it meets {} without being inside",
+                whose(owner)
+            )
+        }
+        KernelAnswer::RefusedTwoGroups { one, other } => alloc::format!(
+            "Linux refuses it (EINVAL): it shares StreamIDs with {} and with {}, which are two groups",
+            name(one),
+            name(other)
+        ),
+        KernelAnswer::GroupLost { with } => alloc::format!(
+            "Linux gives it a group of its own, although it shares a StreamID with {}: the last id decides",
+            name(with)
+        ),
+        KernelAnswer::RefusedMap => "Linux refuses it: one of its aliases or specifiers fails".to_string(),
+        KernelAnswer::SmmuFails => "Linux gives up its IOMMU".to_string(),
+    })
 }
 
 fn why_none(how: &How) -> String {

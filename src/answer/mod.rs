@@ -24,8 +24,8 @@ mod why;
 
 pub use audit::{
     AlikeRecord, AlwaysMappedRecord, AuditDocument, AuditSummary, ConstantRecord, FunctionsRecord,
-    IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, SharedGroupRecord, SharedIdRecord,
-    UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
+    IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, RefusedRecord, SharedGroupRecord,
+    SharedIdRecord, UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
 };
 pub use check::{
     BecauseRecord, CheckDocument, CodeCount, EvidenceRecord, FirmwareRecord, IommuState, KernelRecord,

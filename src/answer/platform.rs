@@ -328,6 +328,9 @@ pub struct ReservedRecord {
     pub streams: Vec<StreamSpan>,
     /// The addresses.
     pub regions: Vec<RegionRecord>,
+    /// The driver of the device's IOMMU, where it does not look at reserved regions: Linux neither maps them nor keeps them free.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub ignored_by: Option<&'static str>,
 }
 
 /// StreamIDs of one IOMMU.
@@ -761,6 +764,7 @@ impl View<'_> {
                 .iter()
                 .map(|r| RegionRecord { base: r.base, length: r.length })
                 .collect(),
+            ignored_by: self.platform.ignores_region(reserved).map(|driver| driver.name),
         }
     }
 

@@ -1,11 +1,13 @@
 //! `fwspec.simulate/1`: the groups that come of devices that are given theirs one after the other.
 
-use crate::model::IommuIndex;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::group::{KernelAnswer, KernelGroup, KernelTurn};
+use crate::model::{IommuIndex, IommuKind};
 use crate::simulate::{Algorithm, Event, Outcome, Play, Step, Wait, What, World};
-use crate::{Bdf, Groups};
+use crate::{Bdf, DeviceKey, GroupId, Groups};
 
 /// What `fwspec simulate --json` prints of an algorithm.
 #[derive(Clone, Debug)]
@@ -46,7 +48,7 @@ pub struct SimulateDocument {
 }
 
 /// The members of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -64,7 +66,7 @@ pub struct ScheduleEntry {
     /// `add`, `remove`, `probe`, `fail`, `retry`, `ready`, `walk` (the registration of an IOMMU visits the device), `recurse`,
     /// `turn` (a line of a recorded order).
     pub event: &'static str,
-    /// To which function.
+    /// To which function, or device on no PCI bus.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub device: Option<String>,
     /// Which IOMMU is ready; left out: all.
@@ -73,7 +75,8 @@ pub struct ScheduleEntry {
     /// It was enumerated after its IOMMU was registered.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub late: bool,
-    /// `nothing`, `new`, `joins`, `has`, `waits`, `no-fwspec`, `lost`, `untranslated`, `absent`.
+    /// `nothing`, `new`, `joins`, `has`, `waits`, `no-fwspec`, `lost`, `untranslated`, `absent`; of a device on no PCI bus also a word of `kernel` of
+    /// `fwspec.groups/1`, as `refused-overlap`.
     pub outcome: &'static str,
     /// For `new`, `joins` and `has`, the group, in the order in which they are made.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -118,19 +121,22 @@ impl SimulateDocument {
             },
             ..entry(step, groups)
         };
-        let as_closure = play.groups == closure;
+        let made = play.steps.iter().filter(|step| matches!(step.outcome, Outcome::New(_))).count();
+        let masters = Masters::of(groups, algorithm, made);
+        let mut all = lists(&play.groups);
+        all.extend(masters.groups.clone());
+        let mut should = lists(&closure);
+        should.extend(masters.closure.clone());
+        let as_closure = all == should;
+        let schedule = play.steps.iter().filter(|_| tried.is_none() || world.is_broken(&play)).map(entry);
+        let masters_schedule = masters.schedule.into_iter().filter(|_| tried.is_none());
         SimulateDocument {
             schema: "fwspec.simulate/1",
             algorithm: algorithm.word(),
             idea: algorithm.idea(),
-            groups: lists(&play.groups),
+            groups: all,
             // A search in vain has no schedule to show.
-            schedule: play
-                .steps
-                .iter()
-                .filter(|_| tried.is_none() || world.is_broken(&play))
-                .map(entry)
-                .collect(),
+            schedule: schedule.chain(masters_schedule).collect(),
             as_closure,
             never_probed: names(&play),
             tried,
@@ -140,7 +146,7 @@ impl SimulateDocument {
             } else {
                 Vec::new()
             },
-            closure: if as_closure { Vec::new() } else { lists(&closure) },
+            closure: if as_closure { Vec::new() } else { should },
             flaw: algorithm.flaw(),
         }
     }
@@ -199,6 +205,98 @@ fn faults(
         }
     }
     faults
+}
+
+/// What becomes of the devices on no PCI bus, in the order of their turns: those of IOMMUs at which Linux does otherwise than the closure;
+/// where the machine has no functions, all of SMMUv1/v2s.
+#[derive(Default)]
+struct Masters {
+    schedule: Vec<ScheduleEntry>,
+    groups: Vec<MemberList>,
+    closure: Vec<MemberList>,
+}
+
+impl Masters {
+    /// `made` is the number of groups that there are already.
+    fn of(groups: &Groups, algorithm: Algorithm, made: usize) -> Self {
+        let turns = groups.kernel_turns(None);
+        let is_node = |turn: &&KernelTurn| matches!(turn.device, DeviceKey::Node(_));
+        let odd =
+            |turn: &KernelTurn| !matches!(turn.answer, KernelAnswer::Grouped | KernelAnswer::Untranslated);
+        let alone = groups.topology().iter().next().is_none();
+        let is_v2 = |iommu| {
+            let iommu = groups.map().and_then(|map| map.iommu(iommu));
+            iommu.is_some_and(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)))
+        };
+        let concerned: BTreeSet<IommuIndex> = turns
+            .iter()
+            .filter(is_node)
+            .filter(|turn| odd(turn) || (alone && turn.iommu.is_some_and(is_v2)))
+            .filter_map(|turn| turn.iommu)
+            .collect();
+        let name = |device: DeviceKey| match device {
+            DeviceKey::Node(node) => groups
+                .map()
+                .and_then(|map| Some(map.label(map.requester_origin(node)?).to_string()))
+                .unwrap_or_else(|| device.to_string()),
+            _ => device.to_string(),
+        };
+        let mut masters = Masters::default();
+        let mut numbers: BTreeMap<KernelGroup, (usize, MemberList)> = BTreeMap::new();
+        let mut should: BTreeMap<GroupId, MemberList> = BTreeMap::new();
+        let event = if algorithm == Algorithm::DeviceAdd { "walk" } else { "probe" };
+        for turn in turns.iter().filter(is_node) {
+            if turn.iommu.is_none_or(|iommu| !concerned.contains(&iommu)) {
+                continue;
+            }
+            let device = name(turn.device);
+            if let Some(group) = groups.group_of(turn.device) {
+                should.entry(group).or_default().members.push(device.clone());
+            }
+            // Before v6.15 a device that is refused fails alone.
+            let answer = if algorithm == Algorithm::DeviceAdd { turn.answer } else { turn.alone };
+            let given = turn
+                .group
+                .filter(|_| matches!(answer, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. }));
+            let (mut outcome, mut group) = (answer.word(), None);
+            if let Some(given) = given {
+                let next = made.saturating_add(numbers.len());
+                let is_new = !numbers.contains_key(&given);
+                let (number, list) = numbers.entry(given).or_insert((next, MemberList::default()));
+                list.members.push(device.clone());
+                group = Some(*number);
+                if answer == KernelAnswer::Grouped {
+                    outcome = if is_new { "new" } else { "joins" };
+                }
+            }
+            let device = Some(device);
+            let (iommu, waits_for) = (None, None);
+            masters.schedule.push(ScheduleEntry {
+                event,
+                device,
+                iommu,
+                late: false,
+                outcome,
+                group,
+                waits_for,
+            });
+        }
+        masters.closure = sorted(should.into_values());
+        if algorithm == Algorithm::Closure {
+            masters.groups = masters.closure.clone();
+            masters.schedule.clear();
+        } else {
+            masters.groups = sorted(numbers.into_values().map(|(_, list)| list));
+        }
+        masters
+    }
+}
+
+fn sorted(lists: impl Iterator<Item = MemberList>) -> Vec<MemberList> {
+    let mut all: Vec<MemberList> = lists.collect();
+    all.iter_mut().for_each(|list| list.members.sort_unstable());
+    all.sort_unstable_by(|a, b| a.members.cmp(&b.members));
+    all
 }
 
 fn names(play: &Play) -> Vec<String> {

@@ -5,12 +5,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::model::{
-    BusKind, IdBus, IdTable, IommuIndex, MsiController, MsiControllerIndex, MsiKind, MsiRoute,
+    BusKind, IdBus, IdTable, IommuIndex, MsiController, MsiControllerIndex, MsiKind, MsiRoute, Requester,
     RequesterIndex, RequesterKind,
 };
 use crate::{Bdf, DeviceId, IdMap, InputIds, Platform, RequesterId, Segment, Stream, StreamId};
 
-use crate::map::MsiRequest;
+use crate::map::{Fwspec, MsiRequest};
 
 /// One firmware of a comparison: its facts, and the map built from them.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +123,17 @@ pub enum Change {
         /// Whether it is the second side that has it.
         added: bool,
     },
+    /// What firmware says of the DMA of a device that both sides have, beside where it goes.
+    Fact {
+        /// What the first side calls it; for a PCI host its segment.
+        name: String,
+        /// What it is about: `coherent`, `dma-limit`, `pasid-bits`, `can-stall`.
+        fact: &'static str,
+        /// On the first side, in words.
+        before: String,
+        /// On the second.
+        after: String,
+    },
     /// Reserved memory that one side has only.
     Reserved {
         /// First address.
@@ -204,6 +215,7 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
     }
     buses(before, after, &mut controllers, &mut changes);
     own_msis(before, after, &controllers, &mut changes);
+    facts(before, after, &mut changes);
     for ((base, length, kind, streams), added) in only(before.reserved(), after.reserved()) {
         changes.push(Change::Reserved { base, length, kind, streams, added });
     }
@@ -418,6 +430,54 @@ fn own_msis(before: Side<'_>, after: Side<'_>, controllers: &Controllers, change
     }
 }
 
+/// A device, as both sides may know it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Device {
+    /// The PCI host of a segment.
+    Host(Segment),
+    /// A platform device by its name.
+    Name(String),
+    /// A platform device by its ids.
+    Streams(Vec<StreamAt>),
+}
+
+/// What is said of the DMA of devices: coherence, the highest address, PASIDs, stalls. Between two kinds of firmware only where both say it.
+fn facts(before: Side<'_>, after: Side<'_>, changes: &mut Vec<Change>) {
+    let by_name = before.platform.format() == after.platform.format();
+    let mut theirs = after.said(by_name);
+    for (device, (name, ours)) in before.said(by_name) {
+        let Some((_, theirs)) = theirs.remove(&device) else { continue };
+        let yes = |said: Option<bool>, is: &str| match said {
+            Some(true) => Some(is.to_string()),
+            Some(false) => Some(alloc::format!("not {is}")),
+            None => None,
+        };
+        let limit = |one: &Requester| {
+            // An IORT says how many bits (linux `acpi_dma_get_range`, `iort_dma_get_ranges`).
+            let bits = one.address_bits.filter(|bits| (1..64).contains(bits));
+            let limit =
+                one.dma_limit.or_else(|| 1_u64.checked_shl(bits?.into()).map(|end| end.saturating_sub(1)));
+            limit.map(|limit| alloc::format!("DMA up to {limit:#x}"))
+        };
+        let pasids = |one: &Requester| one.pasid_bits.map(|bits| alloc::format!("{bits} bits of PASID"));
+        let coherent = |one: &Requester| yes(one.coherency.coherent, "coherent");
+        let stalls = |one: &Requester| yes(one.can_stall, "stalled on faults");
+        let facts = [
+            ("coherent", "not said to be coherent", coherent(ours), coherent(theirs)),
+            ("dma-limit", "DMA without limit", limit(ours), limit(theirs)),
+            ("pasid-bits", "no PASIDs", pasids(ours), pasids(theirs)),
+            ("can-stall", "not said to be stalled on faults", stalls(ours), stalls(theirs)),
+        ];
+        for (fact, absent, before, after) in facts {
+            if before == after || !by_name && (before.is_none() || after.is_none()) {
+                continue;
+            }
+            let [before, after] = [before, after].map(|said| said.unwrap_or_else(|| absent.to_string()));
+            changes.push(Change::Fact { name: name.clone(), fact, before, after });
+        }
+    }
+}
+
 /// The maximal runs of ids that are wanted.
 fn runs(first: u32, last: u32, mut wanted: impl FnMut(u32) -> bool) -> Vec<(u32, u32)> {
     let mut runs: Vec<(u32, u32)> = Vec::new();
@@ -502,13 +562,55 @@ impl Side<'_> {
         }
     }
 
+    /// The ids that a platform device is translated by: none where its IOMMU is not there, or takes no device.
+    fn used(&self, at: RequesterIndex) -> Vec<StreamAt> {
+        let record = self.map.fwspec_of(at).fwspec;
+        record.iter().flat_map(Fwspec::streams).map(|stream| self.stream(stream)).collect()
+    }
+
+    /// Every device, by what both sides may call it, with what is said of its DMA. Two kinds of firmware have the segments of PCI hosts and the
+    /// ids of platform devices in common.
+    fn said(&self, by_name: bool) -> BTreeMap<Device, (String, &Requester)> {
+        let mut said = BTreeMap::new();
+        for (at, requester) in RequesterIndex::number(&self.platform.requesters) {
+            if !requester.available {
+                continue;
+            }
+            let label = || match &requester.kind {
+                RequesterKind::Component(component) => component.path.to_string(),
+                _ => self.platform.label(requester.origin).to_string(),
+            };
+            let device = match &requester.kind {
+                RequesterKind::Bus(IdBus { kind: BusKind::Pci { segment, .. }, .. }) => {
+                    Device::Host(*segment)
+                }
+                RequesterKind::Bus(_) | RequesterKind::WireBridge(_) | RequesterKind::MsiOnly { .. } => {
+                    continue;
+                }
+                RequesterKind::Component(_) | RequesterKind::Master(_) if by_name => Device::Name(label()),
+                RequesterKind::Component(_) | RequesterKind::Master(_) => {
+                    let streams = self.used(at);
+                    if streams.is_empty() {
+                        continue;
+                    }
+                    Device::Streams(streams)
+                }
+            };
+            let name = match &device {
+                Device::Host(segment) => alloc::format!("segment {segment}"),
+                _ => label(),
+            };
+            said.entry(device).or_insert((name, requester));
+        }
+        said
+    }
+
     /// StreamIDs of each platform device that has some, with its name.
     fn masters(&self) -> Vec<Named> {
         let each =
             RequesterIndex::number(&self.platform.requesters).filter(|(_, requester)| requester.available);
         let streams = |(at, requester): (RequesterIndex, &crate::model::Requester)| {
-            let own = self.map.own_streams(at);
-            let mut streams: Vec<_> = own.iter().map(|stream| self.stream(*stream)).collect();
+            let mut streams = self.used(at);
             streams.sort();
             let name = match &requester.kind {
                 RequesterKind::Component(component) => component.path.to_string(),

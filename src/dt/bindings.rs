@@ -91,6 +91,17 @@ const IPMMU_ALLOWED: &LinuxDriver = &LinuxDriver {
 /// All drivers that bind to nodes with `#iommu-cells`, in the order in which they are linked (`drivers/iommu/Makefile`).
 pub const DRIVERS: &[Driver] = &[
     Driver {
+        name: "qcom-iommu",
+        table: "iommu/arm/arm-smmu/qcom_iommu.c qcom_iommu_of_match",
+        bindings: &[other(
+            &LinuxDriver::silent("qcom-iommu", &[whole("context-bank")]),
+            &["qcom,msm-iommu-v1", "qcom,msm-iommu-v2"],
+            "qcom",
+            GroupRule::PerDevice,
+            "iommu/qcom,iommu.yaml; qcom_iommu_of_xlate, generic_device_group",
+        )],
+    },
+    Driver {
         name: "arm-smmu",
         table: "iommu/arm/arm-smmu/arm-smmu.c arm_smmu_of_match",
         bindings: &[
@@ -101,17 +112,6 @@ pub const DRIVERS: &[Driver] = &[
             smmu(&["arm,mmu-500", "nvidia,smmu-500"], SmmuModel::Mmu500),
             smmu(&["cavium,smmu-v2"], SmmuModel::CaviumThunderX),
         ],
-    },
-    Driver {
-        name: "qcom-iommu",
-        table: "iommu/arm/arm-smmu/qcom_iommu.c qcom_iommu_of_match",
-        bindings: &[other(
-            &LinuxDriver::silent("qcom-iommu", &[whole("context-bank")]),
-            &["qcom,msm-iommu-v1", "qcom,msm-iommu-v2"],
-            "qcom",
-            GroupRule::PerDevice,
-            "iommu/qcom,iommu.yaml; qcom_iommu_of_xlate, generic_device_group",
-        )],
     },
     Driver {
         name: "arm-smmu-v3",

@@ -225,6 +225,19 @@ impl<'a> Index<'a> {
         (node.0 != 0).then_some(NodeId(parent))
     }
 
+    /// Whether a node and all above it are available: below one that is not there are no devices (linux
+    /// `of_platform_bus_create`).
+    pub(crate) fn reachable(&self, node: NodeId) -> bool {
+        let mut next = Some(node);
+        while let Some(node) = next {
+            if !self.available(node) {
+                return false;
+            }
+            next = self.parent(node);
+        }
+        true
+    }
+
     /// Byte offset of a node in the blob.
     pub fn offset(&self, node: NodeId) -> u32 {
         self.nodes.get(index(node.0)).map_or(0, |node| node.offset)

@@ -71,9 +71,9 @@ impl KernelAnswer {
     }
 }
 
-/// A group of the stream map: one of PCI, or one that begins with a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shared {
+/// A group of a current Linux: one that is here, too, or one that a stream map begins with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KernelGroup {
     Group(GroupId),
     New(DeviceKey),
 }
@@ -89,11 +89,11 @@ pub(super) struct Predictions {
     newer: Vec<DeviceRef>,
     /// The first device of each StreamID.
     owners: BTreeMap<(IommuIndex, StreamId), DeviceKey>,
-    stream_maps: BTreeMap<IommuIndex, StreamMap<DeviceKey, Shared>>,
+    stream_maps: BTreeMap<IommuIndex, StreamMap<DeviceKey, KernelGroup>>,
     /// IOMMUs that fail to register.
     failing: BTreeSet<IommuIndex>,
     /// By themselves: without what becomes of the IOMMU.
-    answers: Beside<Option<Entry>, Option<KernelAnswer>>,
+    answers: Beside<Option<Entry>, Option<(KernelAnswer, Option<KernelGroup>)>>,
     /// An answer rests on the absence of a function.
     rests_on_absent: bool,
 }
@@ -119,11 +119,11 @@ impl Predictions {
     fn go_on(&mut self, groups: &Groups, device: DeviceRef) {
         let Some(entry) = groups.devices.entry(device) else { return };
         let firmware = groups.devices.firmware(device);
-        let answer = match groups.answer(entry, firmware, self) {
+        let (answer, group) = match groups.answer(entry, firmware, self) {
             KernelAnswer::Grouped => groups.admitted(entry.key, firmware, &mut self.stream_maps),
-            other => other,
+            other => (other, None),
         };
-        self.answers.set(device, Some(answer));
+        self.answers.set(device, Some((answer, group)));
         let Some(fwspec) = &firmware.fwspec else { return };
         let fails = match answer {
             KernelAnswer::RefusedOverlap { .. } | KernelAnswer::RefusedTwoGroups { .. } => {
@@ -142,14 +142,30 @@ impl Predictions {
         }
     }
 
-    /// The answer about a device.
-    fn of(&self, groups: &Groups, device: DeviceRef) -> Option<KernelAnswer> {
-        let answer = self.answers.get(device).copied().flatten()?;
+    /// What becomes of a device.
+    fn of(&self, groups: &Groups, device: DeviceRef) -> Option<KernelTurn> {
+        let (alone, group) = self.answers.get(device).copied().flatten()?;
+        let key = groups.devices.entry(device)?.key;
         let fwspec = groups.devices.firmware(device).fwspec.as_ref();
         let fails = fwspec.is_some_and(|fwspec| self.failing.contains(&fwspec.iommu));
-        let lost = matches!(answer, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. });
-        Some(if fails && lost { KernelAnswer::SmmuFails } else { answer })
+        let lost = matches!(alone, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. });
+        let answer = if fails && lost { KernelAnswer::SmmuFails } else { alone };
+        Some(KernelTurn { device: key, iommu: fwspec.map(|fwspec| fwspec.iommu), answer, alone, group })
     }
+}
+
+/// A device on its turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KernelTurn {
+    pub(crate) device: DeviceKey,
+    /// Its IOMMU.
+    pub(crate) iommu: Option<IommuIndex>,
+    /// What becomes of it.
+    pub(crate) answer: KernelAnswer,
+    /// What would if its IOMMU did not fail because of another device, as before v6.15.
+    pub(crate) alone: KernelAnswer,
+    /// The group that it is given, if its IOMMU does not fail.
+    pub(crate) group: Option<KernelGroup>,
 }
 
 impl Groups {
@@ -168,14 +184,19 @@ impl Groups {
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn kernel_answers(&self, sid_bits: Option<u8>) -> Vec<(DeviceKey, KernelAnswer)> {
+        let mut answers: Vec<(DeviceKey, KernelAnswer)> =
+            self.kernel_turns(sid_bits).into_iter().map(|turn| (turn.device, turn.answer)).collect();
+        answers.sort_unstable_by_key(|(key, _)| *key);
+        answers
+    }
+
+    /// What a current Linux does with each device, in the order in which they were added, and which of its groups each is in.
+    pub(crate) fn kernel_turns(&self, sid_bits: Option<u8>) -> Vec<KernelTurn> {
         let entries = self.in_order();
         let mut all =
             Predictions { failing: self.beyond_table(&entries, sid_bits), ..Predictions::default() };
         entries.iter().for_each(|(device, _)| all.go_on(self, *device));
-        let answer = |(device, entry): &(DeviceRef, &Entry)| Some((entry.key, all.of(self, *device)?));
-        let mut answers: Vec<(DeviceKey, KernelAnswer)> = entries.iter().filter_map(answer).collect();
-        answers.sort_unstable_by_key(|(key, _)| *key);
-        answers
+        entries.iter().filter_map(|(device, _)| all.of(self, *device)).collect()
     }
 
     /// What a current Linux kernel does with a device: whether it can be assigned there. `None` for a device that is not there.
@@ -221,7 +242,7 @@ impl Groups {
         for newer in core::mem::take(&mut predictions.newer) {
             predictions.go_on(self, newer);
         }
-        let answer = predictions.of(self, device);
+        let answer = predictions.of(self, device).map(|turn| turn.answer);
         self.predictions = predictions;
         answer
     }
@@ -238,22 +259,26 @@ impl Groups {
         &self,
         key: DeviceKey,
         firmware: &FwspecState,
-        maps: &mut BTreeMap<IommuIndex, StreamMap<DeviceKey, Shared>>,
-    ) -> KernelAnswer {
-        let Some(fwspec) = &firmware.fwspec else { return KernelAnswer::Grouped };
+        maps: &mut BTreeMap<IommuIndex, StreamMap<DeviceKey, KernelGroup>>,
+    ) -> (KernelAnswer, Option<KernelGroup>) {
+        let ours = self.group_of(key).map(KernelGroup::Group);
+        let Some(fwspec) = &firmware.fwspec else { return (KernelAnswer::Grouped, ours) };
         if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV2(_))) {
-            return KernelAnswer::Grouped;
+            return (KernelAnswer::Grouped, ours);
         }
         // PCI says which group a function without shared entries gets; any other device gets a new one.
         let fresh = || match key {
-            DeviceKey::Pci(_) => self.group_of(key).map_or(Shared::New(key), Shared::Group),
-            _ => Shared::New(key),
+            DeviceKey::Pci(_) => ours.unwrap_or(KernelGroup::New(key)),
+            _ => KernelGroup::New(key),
         };
         match maps.entry(fwspec.iommu).or_default().admit(key, entries_of(&fwspec.ids), fresh) {
-            Ok(StreamVerdict { lost: Some(with), .. }) => KernelAnswer::GroupLost { with },
-            Ok(_) | Err(StreamRefusal::Full) => KernelAnswer::Grouped,
-            Err(StreamRefusal::Overlap { with, .. }) => KernelAnswer::RefusedOverlap { owner: with },
-            Err(StreamRefusal::TwoGroups { one, other }) => KernelAnswer::RefusedTwoGroups { one, other },
+            Ok(StreamVerdict { lost: Some(with), group }) => (KernelAnswer::GroupLost { with }, Some(group)),
+            Ok(StreamVerdict { group, .. }) => (KernelAnswer::Grouped, Some(group)),
+            Err(StreamRefusal::Full) => (KernelAnswer::Grouped, ours),
+            Err(StreamRefusal::Overlap { with, .. }) => (KernelAnswer::RefusedOverlap { owner: with }, None),
+            Err(StreamRefusal::TwoGroups { one, other }) => {
+                (KernelAnswer::RefusedTwoGroups { one, other }, None)
+            }
         }
     }
 

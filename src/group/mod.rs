@@ -35,6 +35,7 @@ pub use event::{BusError, Change, Departure, GroupId, How, Placement};
 pub use groups::Groups;
 pub use isolation::{IsolationBlocker, Relation, Remedy};
 pub use kernel::KernelAnswer;
+pub(crate) use kernel::{KernelGroup, KernelTurn};
 pub use policy::Policy;
 pub use tie::{Reason, Tie};
 pub use view::IommuGroup;

@@ -932,7 +932,7 @@ rules! {
     MapStride "DT042" "map-stride" Warn [] {
         "The map of a PCI host has entries of five cells, and the host's Linux driver reads four."
         "It fills its BDF-to-SID table with the wrong cells from the second entry on: functions send with StreamIDs that their IOMMU does not expect."
-        seen "41 trees of Linux 7.3 with Qualcomm hosts of version 1.9.0"
+        seen "trees of Linux with Qualcomm hosts of version 1.9.0, since their maps have five cells an entry"
         help "Nothing in the tree; the driver has to step as of_map_id does."
         see "linux drivers/pci/controller/dwc/pcie-qcom.c qcom_pcie_config_sid_1_9_0"
     }
@@ -942,6 +942,13 @@ rules! {
         seen ""
         help "Nothing in the tree; the driver has to list reserved regions."
         see "linux of_iommu_get_resv_regions, iommu_dma_get_resv_regions"
+    }
+    SiblingWired "DT044" "sibling-wired" Info [] {
+        "A device has no iommus, although another of its kind on the same bus has."
+        "It masters memory as well as the other does, and no IOMMU translates it."
+        seen ""
+        help "Wire it to the IOMMU, if one is before it; nothing, if the SoC has none there."
+        see "linux of_iommu_configure"
     }
     BootRefused "DT039" "boot-refused" Error [] {
         "Linux refuses the tree when it boots: its header does not pass libfdt's check."
@@ -987,7 +994,7 @@ rules! {
         help "Map the StreamIDs of the SMMU to DeviceIDs of the ITS group."
         see "linux iort_get_msi_domain"
     }
-    DialectsDisagree "MAP006" "dialects-disagree" Info [CountIsN] {
+    DialectsDisagree "MAP006" "dialects-disagree" Info [CountIsN ClassicReading] {
         "Operating systems read different maps here."
         "A device has another StreamID, or none, when another system or kernel version boots."
         seen ""

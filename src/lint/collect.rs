@@ -86,6 +86,12 @@ impl Findings {
         self.list.retain(|finding| finding.code != code || finding.at.offset != offset);
     }
 
+    /// The findings of these codes about a node, as far as they are kept.
+    pub(super) fn about(&mut self, codes: &[Code], subject: u32) -> impl Iterator<Item = &mut Finding> {
+        let is_one = move |one: &&mut Finding| codes.contains(&one.code) && one.subject.offset == subject;
+        self.list.iter_mut().filter(is_one)
+    }
+
     /// What is left: in the order of the bytes, the worst first where several are about the same.
     pub(super) fn finish(mut self) -> Vec<Finding> {
         let mut present: Vec<(Code, u32)> =

@@ -111,6 +111,7 @@ impl Machine<'_> {
                 let message = format_args!("{} has a StreamID of {}", self.name(device), self.name(owner));
                 self.add(findings, Code::DevicesShareStream, device, message);
             }
+            self.stream_map(device, answer, findings);
             let Some((bits, fwspec)) =
                 sid_bits.zip(self.groups.placement(device).ok().and_then(|placement| placement.fwspec))
             else {
@@ -125,6 +126,44 @@ impl Machine<'_> {
                 let message = format_args!("{} has StreamID {id}, beyond {bits} bits", self.name(device));
                 self.add(findings, Code::StreamBeyondTable, device, message);
             }
+        }
+    }
+
+    /// What an SMMUv1/v2 refuses where a PCI function takes part; of masters alone the firmware tells, see `streams::conflicts`.
+    fn stream_map(&self, device: DeviceKey, answer: KernelAnswer, findings: &mut Findings) {
+        let is_pci = |others: &[DeviceKey]| others.iter().any(|key| !matches!(key, DeviceKey::Node(_)));
+        let name = self.name(device);
+        match answer {
+            KernelAnswer::RefusedOverlap { owner } if is_pci(&[device, owner]) => {
+                let message = format_args!(
+                    "a StreamID of {name} meets one of {} without being inside: Linux refuses the device (EINVAL)",
+                    self.name(owner)
+                );
+                self.add(findings, Code::StreamMaskConflict, device, message);
+            }
+            KernelAnswer::RefusedTwoGroups { one, other } if is_pci(&[device, one, other]) => {
+                let message = format_args!(
+                    "{name} shares StreamIDs with {} and with {}, which are two groups: Linux refuses the device (EINVAL)",
+                    self.name(one),
+                    self.name(other)
+                );
+                self.add(findings, Code::StreamTwoGroups, device, message);
+            }
+            KernelAnswer::GroupLost { with } if is_pci(&[device, with]) => {
+                let message = format_args!(
+                    "{name} shares a StreamID with {}, and Linux gives it a group of its own: the last id decides",
+                    self.name(with)
+                );
+                self.add(findings, Code::StreamGroupLost, device, message);
+            }
+            KernelAnswer::RefusedOverlap { .. }
+            | KernelAnswer::RefusedTwoGroups { .. }
+            | KernelAnswer::GroupLost { .. }
+            | KernelAnswer::Grouped
+            | KernelAnswer::Untranslated
+            | KernelAnswer::RefusedAlias { .. }
+            | KernelAnswer::RefusedMap
+            | KernelAnswer::SmmuFails => {}
         }
     }
 

@@ -4,7 +4,6 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::Code;
 use super::beside;
 use super::bus::{buses, last_input, mask};
 use super::collect::{Bytes, Findings};
@@ -12,6 +11,7 @@ use super::companion;
 use super::interval::{Ids, Span, common, gaps, next_within, union};
 use super::msi;
 use super::streams::{self, Produced};
+use super::{Code, Severity};
 use crate::map::{NoStream, RangeOutput};
 use crate::model::{
     BusKind, HostedFunction, IdBus, IdMapping, MsiRoute, Requester, RequesterIndex, RequesterKind, Target,
@@ -135,18 +135,27 @@ impl Host<'_> {
             untranslated.iter().flat_map(|(first, last)| gaps(&routed, *first, *last)).collect();
         let (bypass, holes) = (self.real(bypass), self.real(holes));
         if !bypass.is_empty() {
-            let message = format_args!(
-                "requester ID{} of {name} reach the MSI controller past every IOMMU",
-                Ids(&bypass)
-            );
+            let (ids, s) = self.named(&bypass);
+            let message = format_args!("{ids} of {name} reach{s} the MSI controller past every IOMMU");
             findings.add(Code::Bypass, node(self.requester), message);
         }
         if !holes.is_empty() {
-            let message = format_args!(
-                "requester ID{} of {name} reach neither an IOMMU nor an MSI controller",
-                Ids(&holes)
-            );
-            findings.add(Code::DmaHole, node(self.requester), message);
+            let (ids, s) = self.named(&holes);
+            let message = format_args!("{ids} of {name} reach{s} neither an IOMMU nor an MSI controller");
+            let finding = findings.add(Code::DmaHole, node(self.requester), message);
+            // A tree is written for one board, and its map for what is on it: only the machine shows whether a device has such an id.
+            if let Some(finding) = finding.filter(|_| self.requester.origin.format == Format::DeviceTree) {
+                finding.severity = Severity::Info;
+            }
+        }
+    }
+
+    /// What these ids are called, and the end of the verb that goes with them: behind a mask they are no requester IDs any more.
+    fn named(&self, ids: &[(u32, u32)]) -> (String, &'static str) {
+        let s = if matches!(ids, [(first, last)] if first == last) { "es" } else { "" };
+        match mask(self.bus) {
+            0xffff => (alloc::format!("requester ID{}", Ids(ids)), s),
+            mask => (alloc::format!("id{}, after the mask {mask:#x},", Ids(ids)), s),
         }
     }
 
@@ -293,7 +302,8 @@ pub(super) fn first_difference(
     Some((id, answer(a, requester, id), answer(b, requester, id)))
 }
 
-fn answer(map: &IdMap, requester: RequesterIndex, id: u32) -> String {
+/// What an id on a bus becomes, in words.
+pub(super) fn answer(map: &IdMap, requester: RequesterIndex, id: u32) -> String {
     let stream = match map.stream_from(requester, id) {
         Ok(stream) => stream,
         Err(NoStream::Errno { errno, .. }) => return errno.to_string(),

@@ -1,14 +1,14 @@
 //! Who produces which StreamIDs: shared ones, and stream mappings that get into each other's way.
 
 use alloc::collections::BTreeMap;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Code;
 use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, overlaps};
 use crate::bytes::index;
-use crate::map::{StreamMap, StreamRefusal, StreamVerdict, entries_of};
+use crate::map::{StreamRefusal, StreamVerdict, play};
 use crate::model::{IdMapping, IommuIndex, Output, Requester, RequesterIndex, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform, Stream};
 
@@ -161,7 +161,7 @@ fn bytes(platform: &Platform, owner: Owner) -> Bytes {
     Bytes { subject, offset: owner.record.0, len: owner.record.1 }
 }
 
-/// Two sources of one StreamID.
+/// Two sources of one StreamID. At an SMMUv1/v2, which puts them into one group, two requesters are told of once.
 pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mut Findings) {
     for (iommu, ids) in platform.iommus.iter().zip(&mut produced.ids).filter(|(iommu, _)| iommu.available) {
         let code = match iommu.kind {
@@ -169,16 +169,16 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
             IommuKind::SmmuV2(_) => Code::StreamSharedV2,
             _ => continue,
         };
+        let mut more: BTreeMap<(RequesterIndex, RequesterIndex), u32> = BTreeMap::new();
+        let mut told: Vec<(Span<Owner>, Span<Owner>)> = Vec::new();
         overlaps(ids, |a, b| {
-            let same_requester =
-                a.of.requester == b.of.requester && a.of.input.is_none() && b.of.input.is_none();
+            let (one, other) = (a.of.requester, b.of.requester);
             // What a device lists twice is one device's; specifier-repeated tells of it.
-            if same_requester {
+            if one == other && a.of.input.is_none() && b.of.input.is_none() {
                 return;
             }
-            let (first, last) = (b.first, a.last.min(b.last));
-            let name = platform.label(iommu.origin);
-            if first == last
+            let first = b.first;
+            if first == a.last.min(b.last)
                 && is_surplus([(a, a.of.record.0), (b, b.of.record.0)], first, |offset| {
                     let also = whose(platform, if offset == a.of.record.0 { b } else { a }, first);
                     let place = bytes(platform, if offset == a.of.record.0 { b.of } else { a.of });
@@ -189,24 +189,33 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
             {
                 return;
             }
-            let message = if first == last {
-                format_args!(
-                    "StreamID {first:#x} of {name} belongs to {} and to {}",
-                    whose(platform, a, first),
-                    whose(platform, b, first)
-                )
-                .to_string()
-            } else {
-                format_args!(
-                    "StreamIDs {first:#x} to {last:#x} of {name} belong to {} and to {}",
-                    whose(platform, a, first),
-                    whose(platform, b, first)
-                )
-                .to_string()
-            };
-            let finding = findings.add(code, bytes(platform, b.of), format_args!("{message}"));
-            relate(finding, bytes(platform, a.of), format_args!("the other source of {first:#x}"));
+            let count = more.entry((one.min(other), one.max(other))).or_default();
+            if *count == 0 || code == Code::StreamShared {
+                told.push((*a, *b));
+            }
+            *count = count.saturating_add(1);
         });
+        for (a, b) in &told {
+            let (first, last) = (b.first, a.last.min(b.last));
+            let name = platform.label(iommu.origin);
+            let pair = (a.of.requester.min(b.of.requester), a.of.requester.max(b.of.requester));
+            let more = more.get(&pair).map_or(0, |count| count.saturating_sub(1));
+            let more = match (code, more) {
+                (Code::StreamShared, _) | (_, 0) => String::new(),
+                (_, more) => alloc::format!(", and {more} more of the two"),
+            };
+            let (ids, verb) = match first == last {
+                true => (alloc::format!("StreamID {first:#x}"), "belongs"),
+                false => (alloc::format!("StreamIDs {first:#x} to {last:#x}"), "belong"),
+            };
+            let message = format_args!(
+                "{ids} of {name} {verb} to {} and to {}{more}",
+                whose(platform, a, first),
+                whose(platform, b, first)
+            );
+            let finding = findings.add(code, bytes(platform, b.of), message);
+            relate(finding, bytes(platform, a.of), format_args!("the other source of {first:#x}"));
+        }
     }
 }
 
@@ -228,28 +237,13 @@ fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::Str
     }
 }
 
-/// What Linux refuses of the masters of SMMUv1/v2, in the order in which it makes their devices: those made at boot in the order of
-/// the firmware, then those that drivers make (linux `arm_smmu_master_alloc_smes`, `arm_smmu_device_group`). Functions on a bus are
-/// not among them: which there are only the machine shows.
+/// What Linux refuses of the masters of SMMUv1/v2.
 pub(super) fn conflicts(platform: &Platform, map: &IdMap, findings: &mut Findings) {
-    let mut maps: BTreeMap<IommuIndex, StreamMap<RequesterIndex, RequesterIndex>> = BTreeMap::new();
-    let is_v2 = |iommu: IommuIndex| {
-        let iommu = platform.iommu(iommu);
-        iommu.is_some_and(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)))
-    };
-    for late in [false, true] {
-        let each = RequesterIndex::number(&platform.requesters);
-        for (at, requester) in each.filter(|(_, one)| one.available && one.made_by_driver == late) {
-            let Some(record) = map.fwspec_of(at).fwspec.filter(|record| is_v2(record.iommu)) else {
-                continue;
-            };
-            let entries = maps.entry(record.iommu).or_default();
-            let verdict = entries.admit(at, entries_of(&record.ids), || at);
-            let smmu = platform.iommu(record.iommu).map(|iommu| iommu.origin);
-            let Some(smmu) = smmu.map(|origin| platform.label(origin)) else { continue };
-            Refused { platform, requester, smmu, late }.tell(verdict, findings);
-        }
-    }
+    play(platform, map, |turn| {
+        let Some(smmu) = platform.iommu(turn.iommu).map(|iommu| platform.label(iommu.origin)) else { return };
+        let (requester, late) = (turn.requester, turn.requester.made_by_driver);
+        Refused { platform, requester, smmu, late }.tell(turn.verdict, findings);
+    });
 }
 
 /// A master, and what becomes of it.

@@ -57,7 +57,7 @@ use alloc::vec::Vec;
 
 use crate::group::{BusError, GroupsBuilder, Policy};
 use crate::model::{RequesterIndex, RequesterKind};
-use crate::{Bdf, Device, Dialect, Groups, IdMap, Segment};
+use crate::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Segment};
 
 pub use collect::Collector;
 pub use container::ContainerError;
@@ -160,13 +160,29 @@ impl Machine {
     }
 
     /// The groups of all its devices, those that are on no PCI bus included, and what could not be added.
+    ///
+    /// They are added in the order in which Linux meets them when an IOMMU registers: devices on the platform bus before PCI functions (linux
+    /// `iommu_buses`), those last that a driver makes later.
     pub fn groups(&self, dialect: Dialect, policy: Policy) -> (Groups, Vec<BusError>) {
         let mut groups = self.groups_builder(dialect, policy).build();
-        let devices = self.devices.iter().copied().chain(self.platform_devices());
+        let devices =
+            self.boot_devices(false).chain(self.devices.iter().copied()).chain(self.boot_devices(true));
         let refused = devices.filter_map(|device| groups.add(device).err()).collect();
         // The list is complete: what has no bridge above it is on a root bus.
         groups.settle();
         (groups, refused)
+    }
+
+    /// Devices on no PCI bus: those that drivers make `late`, or the others.
+    fn boot_devices(&self, late: bool) -> impl Iterator<Item = Device> + '_ {
+        let platform = self.firmware.as_ref().map(|firmware| &firmware.platform);
+        let is_late = move |device: &Device| match device.key() {
+            DeviceKey::Node(node) => {
+                platform.and_then(|platform| platform.requester(node)).is_some_and(|one| one.made_by_driver)
+            }
+            _ => false,
+        };
+        self.platform_devices().filter(move |device| is_late(device) == late)
     }
 
     /// Named components and device-tree masters: devices on no PCI bus.

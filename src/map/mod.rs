@@ -23,8 +23,8 @@ pub use reserved::{ReservedRegion, joined, reserved_for_function, reserved_regio
 pub use reverse::Producer;
 pub(crate) use reverse::next_alike;
 pub use scope::{FunctionPath, Scoped};
-pub(crate) use stream_map::entries_of;
-pub use stream_map::{StreamMap, StreamRefusal, StreamVerdict};
+pub use stream_map::{StreamEntry, StreamMap, StreamRefusal, StreamVerdict};
+pub(crate) use stream_map::{entries_of, play};
 
 use crate::model::{
     BusKind, GroupRule, IdMapping, IommuIndex, IommuKind, Label, MsiControllerIndex, Origin, Output, Paths,

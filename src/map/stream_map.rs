@@ -1,8 +1,11 @@
 //! The stream mapping registers of an SMMUv1/v2, handed out as Linux hands them out: master by master, in the order of their probe.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::Stream;
+use super::{IdMap, Stream};
+use crate::Platform;
+use crate::model::{IommuIndex, IommuKind, Requester, RequesterIndex};
 
 /// The most registers that an SMMU can have (`SMMU_IDR0.NUMSMRG`, Arm IHI 0062 §9.6.1). Which number an SMMU has no firmware tells.
 const MAX_ENTRIES: usize = 128;
@@ -68,6 +71,20 @@ pub struct StreamVerdict<O, G> {
     pub lost: Option<O>,
 }
 
+/// An entry of the stream map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct StreamEntry<O> {
+    /// Its number: that of its registers.
+    pub number: usize,
+    /// The StreamID that it matches.
+    pub id: u16,
+    /// Bits that do not count.
+    pub mask: u16,
+    /// The master that it was made for; others may share it.
+    pub owner: O,
+}
+
 impl<O, G> Default for StreamMap<O, G> {
     fn default() -> Self {
         StreamMap { entries: Vec::new() }
@@ -124,6 +141,13 @@ impl<O: Copy, G: Copy + PartialEq> StreamMap<O, G> {
         Ok(StreamVerdict { group, lost: found.map(|(_, owner)| owner) })
     }
 
+    /// The entry that an id is inside of: its number, its id and mask, and the master that it was made for.
+    pub fn entry(&self, id: u16, mask: u16) -> Option<StreamEntry<O>> {
+        let number = self.find(id, mask).ok()?;
+        let entry = self.entries.get(number)?.as_ref()?;
+        Some(StreamEntry { number, id: entry.id, mask: entry.mask, owner: entry.owner })
+    }
+
     /// The entry for an id: one that it is inside of, or the first that is free.
     fn find(&self, id: u16, mask: u16) -> Result<usize, StreamRefusal<O>> {
         let mut free = None;
@@ -163,6 +187,39 @@ impl<O: Copy, G: Copy + PartialEq> StreamMap<O, G> {
                     *slot = None;
                 }
             }
+        }
+    }
+}
+
+/// A master of an SMMUv1/v2 on its turn.
+pub(crate) struct Turn<'a> {
+    /// Which.
+    pub(crate) at: RequesterIndex,
+    /// What firmware says of it.
+    pub(crate) requester: &'a Requester,
+    /// Its SMMU.
+    pub(crate) iommu: IommuIndex,
+    /// The stream map of the SMMU after it.
+    pub(crate) entries: &'a StreamMap<RequesterIndex, RequesterIndex>,
+    /// What becomes of it.
+    pub(crate) verdict: Result<StreamVerdict<RequesterIndex, RequesterIndex>, StreamRefusal<RequesterIndex>>,
+}
+
+/// Plays what Linux does with the masters of SMMUv1/v2s in the order in which it makes their devices: those made at boot in the order
+/// of the firmware, then those that drivers make (linux `arm_smmu_master_alloc_smes`, `arm_smmu_device_group`). Functions on a bus are
+/// not among them: which there are only the machine shows.
+pub(crate) fn play(platform: &Platform, map: &IdMap, mut each: impl FnMut(Turn<'_>)) {
+    let mut maps: BTreeMap<IommuIndex, StreamMap<RequesterIndex, RequesterIndex>> = BTreeMap::new();
+    let is_v2 = |iommu| map.iommu(iommu).is_some_and(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)));
+    for late in [false, true] {
+        let all = RequesterIndex::number(&platform.requesters);
+        for (at, requester) in all.filter(|(_, one)| one.available && one.made_by_driver == late) {
+            let Some(record) = map.fwspec_of(at).fwspec.filter(|record| is_v2(record.iommu)) else {
+                continue;
+            };
+            let entries = maps.entry(record.iommu).or_default();
+            let verdict = entries.admit(at, entries_of(&record.ids), || at);
+            each(Turn { at, requester, iommu: record.iommu, entries, verdict });
         }
     }
 }

@@ -106,6 +106,15 @@ impl Platform {
         }
     }
 
+    /// The driver that does not look at a region of a device-tree master, which is to be mapped or kept free: it lists no reserved regions
+    /// (no `get_resv_regions` that calls linux `iommu_dma_get_resv_regions`). `None` where one lists them, and where nothing says which it is.
+    pub fn ignores_region(&self, region: &Reserved) -> Option<&'static LinuxDriver> {
+        let requester = self.requester(region.requester?).filter(|requester| requester.available)?;
+        let RequesterKind::Master(master) = &requester.kind else { return None };
+        let iommu = self.iommu(master.streams.first()?.iommu).filter(|iommu| iommu.available)?;
+        iommu.driver.filter(|driver| driver.admission != Admission::Nobody && !driver.lists_regions)
+    }
+
     /// An IOMMU by its name.
     pub fn iommu(&self, index: IommuIndex) -> Option<&Iommu> {
         index.entry(&self.iommus)

@@ -1,11 +1,13 @@
 //! One page for a security reader.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use fwspec::answer::{
-    AuditDocument, FunctionsRecord, IdSourceRecord, MembersRecord, ReasonRecord, SharedIdRecord, Summary,
+    AlikeRecord, AuditDocument, FunctionsRecord, IdSourceRecord, MembersRecord, ReasonRecord, SharedIdRecord,
+    Summary, UntranslatedRecord,
 };
 use fwspec::{RequesterId, Segment};
 
@@ -18,6 +20,8 @@ const WIDTH: usize = 100;
 const MAX_NAMED: usize = 12;
 /// Records that could not be read and are told.
 const MAX_UNREAD: usize = 8;
+/// Ways in which Linux refuses devices that are told.
+const MAX_REFUSED: usize = 16;
 
 /// The text of `fwspec audit`; `summary` says what the firmware is.
 ///
@@ -50,6 +54,10 @@ pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> Strin
         ("Shares a group", groups(document)),
     ] {
         text.push_str(&format!("\n{}\n{}", style.heading(heading), section(&entries, style)));
+    }
+    if !document.refused.is_empty() {
+        let heading = style.heading("Linux refuses, or puts elsewhere");
+        text.push_str(&format!("\n{heading}\n{}", section(&refused(document), style)));
     }
     if !document.skipped.is_empty() {
         let heading =
@@ -118,20 +126,38 @@ fn wrapped(text: &str, margin: usize, style: Style) -> Vec<String> {
 
 fn untranslated(document: &AuditDocument) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for range in &document.untranslated {
-        let what = format!("segment {} {}", Segment(range.segment), rids(range.first, range.last));
-        let nobody = document.functions_known && range.functions.is_empty();
-        let said = if nobody { format!("{}; nobody there", range.detail) } else { range.detail.clone() };
-        let count: u64 = range.functions.iter().map(|run| u64::from(run.count)).sum();
-        let there = (count > 0).then(|| {
-            format!(
-                "{} there: {}",
-                counted(usize::try_from(count).unwrap_or(usize::MAX), "function"),
-                runs(&range.functions)
-            )
-        });
-        entries.push(Entry { alarm: there, ..Entry::new(what, said) });
+    let alike = |a: &UntranslatedRecord, b: &UntranslatedRecord| {
+        (a.segment, &a.host, &a.detail, a.functions.is_empty())
+            == (b.segment, &b.host, &b.detail, b.functions.is_empty())
+    };
+    let mut ranges: Vec<&UntranslatedRecord> = document.untranslated.iter().collect();
+    ranges.sort_by_key(|range| {
+        (range.segment, &range.host, &range.detail, range.functions.is_empty(), range.first)
+    });
+    let mut untold: Vec<(u32, u16, Entry)> = Vec::new();
+    for ranges in ranges.chunk_by(|a, b| alike(a, b)) {
+        let Some(first) = ranges.first() else { continue };
+        for (ranges, place) in places(document, ranges) {
+            let at = ranges.first().map_or(first.first, |range| range.first);
+            let there: Vec<FunctionsRecord> =
+                ranges.iter().flat_map(|range| range.functions.iter().cloned()).collect();
+            let what = format!("segment {} {place}", Segment(first.segment));
+            let nobody = document.functions_known && there.is_empty();
+            let said = if nobody { format!("{}; nobody there", first.detail) } else { first.detail.clone() };
+            let count: u64 = there.iter().map(|run| u64::from(run.count)).sum();
+            let there = (count > 0).then(|| {
+                format!(
+                    "{} there: {}",
+                    counted(usize::try_from(count).unwrap_or(usize::MAX), "function"),
+                    runs(&there)
+                )
+            });
+            let entry = Entry { alarm: there, ..Entry::new(what, said) };
+            untold.push((first.segment, at, entry));
+        }
     }
+    untold.sort_by_key(|(segment, first, _)| (*segment, *first));
+    entries.extend(untold.into_iter().map(|(.., entry)| entry));
     for devices in &document.untranslated_devices {
         let said = if devices.entirely {
             format!("without IOMMU at all: {}", devices.detail)
@@ -144,6 +170,93 @@ fn untranslated(document: &AuditDocument) -> Vec<Entry> {
         entries.push(Entry::new(node.requester.clone(), node.detail.clone()));
     }
     entries
+}
+
+/// Ranges of one host and reason that are told one by one; more are folded.
+const MAX_RANGES: usize = 6;
+
+/// What to call ranges that are alike but for their requester IDs: each by itself where they are few. Else by what repeats: the ids that
+/// the mask of the map leaves, or the same functions of many buses.
+fn places<'a>(
+    document: &AuditDocument,
+    ranges: &[&'a UntranslatedRecord],
+) -> Vec<(Vec<&'a UntranslatedRecord>, String)> {
+    let alone = |range: &&'a UntranslatedRecord| (alloc::vec![*range], rids(range.first, range.last));
+    if ranges.len() <= MAX_RANGES {
+        return ranges.iter().map(alone).collect();
+    }
+    let host = ranges.first().and_then(|range| range.host.as_deref());
+    let mask = document.masks.iter().find(|masked| Some(masked.host.as_str()) == host);
+    if let Some(mask) = mask.and_then(|masked| u16::try_from(masked.mask & 0xffff).ok()) {
+        let left: BTreeSet<u16> =
+            ranges.iter().flat_map(|range| range.first..=range.last).map(|rid| rid & mask).collect();
+        let mut spans: Vec<(u16, u16)> = Vec::new();
+        for id in left {
+            match spans.last_mut() {
+                // Ids that the mask leaves follow each other where it leaves none between them.
+                Some((_, last)) if next_left(mask, *last) == Some(id) => *last = id,
+                _ => spans.push((id, id)),
+            }
+        }
+        let spans: Vec<String> =
+            spans.iter().map(|(first, last)| ids((*first).into(), (*last).into())).collect();
+        let place = format!("ids {} after the mask {mask:#x}", few(&spans, "ranges"));
+        return alloc::vec![(ranges.to_vec(), place)];
+    }
+    let mut places = Vec::new();
+    let mut alike: BTreeMap<(u8, u8), Vec<&UntranslatedRecord>> = BTreeMap::new();
+    for range in ranges {
+        let (first, last) = (RequesterId(range.first), RequesterId(range.last));
+        match first.bus() == last.bus() {
+            true => alike.entry((first.devfn(), last.devfn())).or_default().push(range),
+            false => places.push(alone(range)),
+        }
+    }
+    let mut most = alike.into_iter().collect::<Vec<_>>();
+    most.sort_by_key(|(_, ranges)| core::cmp::Reverse(ranges.len()));
+    let rest = most.split_off(most.len().min(MAX_NAMED));
+    for ((first, last), ranges) in most {
+        let on = |devfn: u8| format!("{:02x}.{}", devfn >> 3, devfn & 7);
+        let functions = if first == last { on(first) } else { format!("{}-{}", on(first), on(last)) };
+        let buses = ranges.iter().map(|range| format!("{:02x}", RequesterId(range.first).bus()));
+        let buses: Vec<String> = buses.collect();
+        let place = format!(
+            "{functions} of bus{} {}",
+            if buses.len() == 1 { "" } else { "es" },
+            few(&buses, "buses")
+        );
+        places.push((ranges, place));
+    }
+    let rest: Vec<&UntranslatedRecord> = rest.into_iter().flat_map(|(_, ranges)| ranges).collect();
+    if !rest.is_empty() {
+        let place = format!("{} more ranges of functions", rest.len());
+        places.push((rest, place));
+    }
+    places
+}
+
+/// The next id after `id` that has no bit outside of a mask.
+fn next_left(mask: u16, id: u16) -> Option<u16> {
+    (id | !mask).checked_add(1).map(|next| next & mask)
+}
+
+/// What Linux does otherwise; what it says of many devices alike stands once.
+fn refused(document: &AuditDocument) -> Vec<Entry> {
+    let mut entries: Vec<(String, Vec<String>)> = Vec::new();
+    for refused in &document.refused {
+        match entries.iter_mut().find(|(detail, _)| *detail == refused.detail) {
+            Some((_, devices)) => devices.push(refused.device.clone()),
+            None => entries.push((refused.detail.clone(), alloc::vec![refused.device.clone()])),
+        }
+    }
+    let left_out = entries.len().saturating_sub(MAX_REFUSED);
+    entries.truncate(MAX_REFUSED);
+    let mut told: Vec<Entry> =
+        entries.into_iter().map(|(detail, devices)| Entry::new(few(&devices, "devices"), detail)).collect();
+    if left_out > 0 {
+        told.push(Entry::new(format!("{left_out} more"), "see --json".to_string()));
+    }
+    told
 }
 
 fn open(document: &AuditDocument) -> Vec<Entry> {
@@ -190,12 +303,25 @@ fn identities(document: &AuditDocument) -> Vec<Entry> {
         let what = format!("{kind}{several} {}{mask}", ids(shared.first, shared.last));
         entries.push(Entry::new(what, format!("at {}: {}", shared.at, sources(shared))));
     }
-    for alike in &document.alike {
+    for alike in document.alike.iter().filter(|alike| !is_told(document, alike)) {
         let what = format!("StreamID{} {}", s(alike.first != alike.last), ids(alike.first, alike.last));
         let said = format!("at {}, there: {}", alike.iommu, named(&alike.members));
         entries.push(Entry { what, alarm: Some(said), ..Entry::default() });
     }
     entries
+}
+
+/// Whether devices that are on no PCI bus share an id for reasons that were told already, as sources of it.
+fn is_told(document: &AuditDocument, alike: &AlikeRecord) -> bool {
+    let tells = |shared: &SharedIdRecord| {
+        let is_source = |device: &String| shared.sources.iter().any(|source| source.from == *device);
+        shared.kind == "stream"
+            && shared.at == alike.iommu
+            && (shared.first..=shared.last).contains(&alike.first)
+            && (shared.first..=shared.last).contains(&alike.last)
+            && alike.members.devices.iter().all(is_source)
+    };
+    alike.members.functions.is_empty() && document.shared_ids.iter().any(tells)
 }
 
 fn sources(shared: &SharedIdRecord) -> String {

@@ -141,15 +141,7 @@ fn reason(group: &GroupRecord, member: &str, leads: bool) -> Option<String> {
 }
 
 pub(super) fn refused(device: &DeviceRecord) -> Option<String> {
-    match device.kernel {
-        "refused-alias" => {
-            let owner = device.refused_for.as_deref().unwrap_or("another device");
-            Some(format!("Linux refuses it: {owner} has its StreamID"))
-        }
-        "refused-map" => Some("Linux refuses it: one of its aliases or specifiers fails".to_string()),
-        "smmu-fails" => Some("Linux gives up its IOMMU".to_string()),
-        _ => None,
-    }
+    device.kernel_detail.clone()
 }
 
 pub(super) fn ids_of(device: &DeviceRecord) -> Vec<String> {

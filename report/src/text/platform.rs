@@ -273,7 +273,10 @@ impl View<'_> {
             let regions = reserved.regions.iter().map(|r| format!("{:#x} length {:#x}", r.base, r.length));
             table.add_row([
                 reserved.id.clone(),
-                kind.to_string(),
+                match reserved.ignored_by {
+                    Some(driver) => format!("{kind}, ignored by {driver}"),
+                    None => kind.to_string(),
+                },
                 whom.join("\n"),
                 regions.collect::<Vec<_>>().join("\n"),
             ]);

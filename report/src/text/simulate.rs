@@ -138,7 +138,11 @@ impl Iterator for Lines<'_> {
         let late = if first.late { ", scanned late" } else { "" };
         let name = first.device.as_deref().or(first.iommu.as_deref()).unwrap_or("every IOMMU");
         let what = match last {
-            Some(last) => format!("{} functions, {name} to {last}", run.saturating_add(1)),
+            Some(last) => {
+                let of_pci = !name.starts_with(['/', '\\']) && !name.contains('+');
+                let devices = if of_pci { "functions" } else { "devices" };
+                format!("{} {devices}, {name} to {last}", run.saturating_add(1))
+            }
             None => name.to_string(),
         };
         Some(format!("{:<7} {what}{late}{came}", first.event))
@@ -161,6 +165,16 @@ fn came(entry: &ScheduleEntry) -> String {
         "no-fwspec" => ": turned away, nobody has read its firmware".to_string(),
         "untranslated" => ": untranslated".to_string(),
         "absent" => ": is not there".to_string(),
+        "refused-alias" => ": refused, another device has its StreamID".to_string(),
+        "refused-overlap" => {
+            ": refused (EINVAL), a StreamID of it meets another without being inside".to_string()
+        }
+        "refused-two-groups" => ": refused (EINVAL), its StreamIDs are of two groups".to_string(),
+        "refused-map" => ": refused, one of its specifiers fails".to_string(),
+        "group-lost" => {
+            format!(": makes group {group} and forgets the one that it found, for the last id decides")
+        }
+        "smmu-fails" => ": not translated, its IOMMU fails to register".to_string(),
         _ => String::new(),
     }
 }

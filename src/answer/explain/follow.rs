@@ -6,15 +6,17 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::bytes::index;
+use crate::group::{DeviceKey, KernelAnswer};
 use crate::machine::{Firmware, ParseQueryError, Query, log_line};
-use crate::map::{IdMap, NoStream, Producer, Step, StepAt};
+use crate::map::{IdMap, NoStream, Producer, Step, StepAt, StreamRefusal, StreamVerdict, play};
 use crate::model::{
     BusKind, IdMapping, IommuIndex, MsiIndex, Origin, Output, Requester, RequesterIndex, RequesterKind,
     Target,
 };
 use crate::pci::Topology;
-use crate::{At, Bdf, DeviceId, Format, InputIds, RequesterId, Source, Stream, StreamId};
+use crate::{At, Bdf, DeviceId, DriverRule, Format, InputIds, RequesterId, Source, Stream, StreamId};
 
+use super::super::groups::kernel_detail;
 use super::super::lookup::several;
 use super::{Explained, HopRecord, HopStep, WayRecord};
 
@@ -27,6 +29,12 @@ pub(super) struct Follower<'a> {
     pub(super) firmware: &'a Firmware,
     pub(super) map: &'a IdMap,
     pub(super) topology: Option<&'a Topology>,
+}
+
+/// The stream map entries of a master's ids, one for each id, and what Linux does otherwise.
+struct Allocated {
+    entries: Vec<Option<String>>,
+    otherwise: Option<String>,
 }
 
 impl Follower<'_> {
@@ -143,7 +151,8 @@ impl Follower<'_> {
         for requester in self.firmware.requesters_named(name) {
             let Some(found) = self.firmware.platform.requester(requester) else { continue };
             let label = self.firmware.platform.label(found.origin);
-            for stream in self.map.own_streams(requester) {
+            let allocated = self.allocated(requester);
+            for (number, stream) in self.map.own_streams(requester).iter().enumerate() {
                 let id =
                     stream.id.map_or_else(|| "no id of its own".to_string(), |id| format!("StreamID {id}"));
                 let iommu = self.map.iommu_label(stream.iommu).map(|label| label.to_string());
@@ -151,8 +160,17 @@ impl Follower<'_> {
                 let lead = format!("{label}{record} has {id} at {}", iommu.unwrap_or_default());
                 let steps =
                     stream.fwspec_id().map(|id| self.map.trace_from_iommu(stream.iommu, StreamId(id)));
-                let hops = numbered(alloc::vec![lead], self.steps(&steps.unwrap_or_default()));
+                let entry =
+                    allocated.as_ref().and_then(|allocated| allocated.entries.get(number).cloned()).flatten();
+                let lead: Vec<String> = core::iter::once(lead).chain(entry).collect();
+                let hops = numbered(lead, self.steps(&steps.unwrap_or_default()));
                 ways.push(WayRecord { hops, ..WayRecord::default() });
+            }
+            if let Some(otherwise) = allocated.and_then(|allocated| allocated.otherwise) {
+                ways.push(WayRecord {
+                    reason: Some(format!("{label}: {otherwise}")),
+                    ..WayRecord::default()
+                });
             }
             if let RequesterKind::MsiOnly { table, own_msi } = &found.kind {
                 ways.extend(self.own_msi(found.origin, "PMCG", &table.mappings, own_msi));
@@ -161,6 +179,65 @@ impl Follower<'_> {
             }
         }
         ways
+    }
+
+    /// What Linux makes of the ids of a master of an SMMUv1/v2, after those of the masters that come before it.
+    fn allocated(&self, requester: RequesterIndex) -> Option<Allocated> {
+        if self.map.dialect().drivers != DriverRule::Linux {
+            return None;
+        }
+        let iommu = self.map.fwspec_of(requester).fwspec?.iommu;
+        let mut found: Option<Allocated> = None;
+        let mut fails: Option<RequesterIndex> = None;
+        play(&self.firmware.platform, self.map, |turn| {
+            if turn.iommu != iommu {
+                return;
+            }
+            let key = DeviceKey::Node;
+            let answer = match turn.verdict {
+                Ok(StreamVerdict { lost: Some(with), .. }) => KernelAnswer::GroupLost { with: key(with) },
+                Ok(StreamVerdict { lost: None, .. }) | Err(StreamRefusal::Full) => KernelAnswer::Grouped,
+                Err(StreamRefusal::Overlap { with, .. }) => KernelAnswer::RefusedOverlap { owner: key(with) },
+                Err(StreamRefusal::TwoGroups { one, other }) => {
+                    KernelAnswer::RefusedTwoGroups { one: key(one), other: key(other) }
+                }
+            };
+            let refused = turn.verdict.is_err();
+            if refused && !turn.requester.made_by_driver {
+                fails.get_or_insert(turn.at);
+            }
+            if turn.at == requester {
+                let ids = self.map.own_streams(requester).iter().map(|stream| {
+                    let id = u16::try_from(stream.id?.0).ok().filter(|_| !refused)?;
+                    let entry = turn.entries.entry(id, stream.mask)?;
+                    let mask =
+                        if entry.mask == 0 { String::new() } else { format!(" mask {:#x}", entry.mask) };
+                    let shared = match entry.owner == requester {
+                        true => String::new(),
+                        false => format!(", which {} has", self.name(DeviceKey::Node(entry.owner))),
+                    };
+                    Some(format!("stream map entry {}: {:#x}{mask}{shared}", entry.number, entry.id))
+                });
+                let otherwise = kernel_detail(answer, key(requester), |device| self.name(device));
+                found = Some(Allocated { entries: ids.collect(), otherwise });
+            }
+        });
+        let mut found = found?;
+        if let Some(refused) = fails.filter(|refused| *refused != requester) {
+            let refused = self.name(DeviceKey::Node(refused));
+            let fails = format!("Linux gives up its IOMMU when that registers, because it refuses {refused}");
+            found.otherwise = Some(match found.otherwise {
+                Some(otherwise) => format!("{otherwise}; {fails}"),
+                None => fails,
+            });
+        }
+        Some(found)
+    }
+
+    fn name(&self, device: DeviceKey) -> String {
+        let DeviceKey::Node(node) = device else { return device.to_string() };
+        let origin = self.map.requester_origin(node);
+        origin.map(|origin| self.map.label(origin).to_string()).unwrap_or_default()
     }
 
     /// Where the record of an own id stands.

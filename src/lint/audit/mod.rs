@@ -15,8 +15,9 @@ pub use identity::{ConstantHost, IdKind, IdSource, IdsAt, MaskedHost, SharedId};
 pub use machine::{DevicesAlike, JoinedGroups, Member, SharedGroup, UntranslatedDevices};
 pub use run::FunctionRun;
 
+use crate::group::{DeviceKey, KernelAnswer};
 use crate::model::{RegionKind, RequesterIndex, RequesterKind, ReservedIndex};
-use crate::{Groups, IdMap, Platform};
+use crate::{DriverRule, Groups, IdMap, Platform};
 
 /// Everything that one firmware, and the devices of one machine where they are known, leave open.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +44,8 @@ pub struct Audit {
     pub groups: Vec<SharedGroup>,
     /// Groups that Linux keeps apart although the hardware does not.
     pub joined: Vec<JoinedGroups>,
+    /// Devices that Linux refuses, or puts elsewhere than where they belong, by key.
+    pub refused: Vec<(DeviceKey, KernelAnswer)>,
     /// PCI functions are known: what is said of devices is said of all of the machine.
     pub functions_known: bool,
 }
@@ -75,10 +78,18 @@ pub fn audit(platform: &Platform, map: &IdMap, groups: Option<&Groups>) -> Audit
     }
     let opens = |kind| matches!(kind, RegionKind::Direct | RegionKind::DirectRelaxable);
     let reserved = ReservedIndex::number(&platform.reserved);
-    audit.always_mapped = reserved.filter(|(_, reserved)| opens(reserved.kind)).map(|(at, _)| at).collect();
+    let mapped = reserved.filter(|(_, one)| opens(one.kind) && platform.ignores_region(one).is_none());
+    audit.always_mapped = mapped.map(|(at, _)| at).collect();
     identity::check(platform, map, &mut audit);
     if let Some(groups) = groups {
         machine::check(groups, &mut audit);
+        let otherwise = |(_, answer): &(DeviceKey, KernelAnswer)| {
+            !matches!(answer, KernelAnswer::Grouped | KernelAnswer::Untranslated)
+        };
+        // What Linux does is said of its own reading only.
+        if map.dialect().drivers == DriverRule::Linux {
+            audit.refused = groups.kernel_answers(None).into_iter().filter(otherwise).collect();
+        }
     }
     audit
 }

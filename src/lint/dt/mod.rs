@@ -2,15 +2,15 @@
 
 mod maps;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-use super::Code;
 use super::bus::last_input;
 use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, union};
-use super::platform::{first_difference, span};
+use super::platform::{answer, first_difference, span};
 use super::streams::record_length;
+use super::{Code, Severity};
 use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};
 use crate::map::RangeOutput;
@@ -18,7 +18,7 @@ use crate::model::{
     Admission, BusKind, HostedFunction, IdBus, Iommu, IommuIndex, MsiRoute, PlatformMaster, Requester,
     RequesterIndex, RequesterKind, Target,
 };
-use crate::{Dialect, IdMap, MapCells, Platform};
+use crate::{Dialect, DriverRule, IdMap, MapCells, Platform};
 
 pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     for node in index.nodes().filter_map(|id| Some((id, index.node(id)?))) {
@@ -41,7 +41,6 @@ pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findi
             }
         }
         on_pci(index, id, &node, findings);
-        stride(index, id, &node, findings);
         let legacy = || Binding::of(strings(&node)).is_some_and(|(driver, _)| driver.name == "arm-smmu");
         if let Some(property) = node.property("mmu-masters").filter(|_| legacy()) {
             let place = bytes(&node, property.offset(), saturate(property.value().len()));
@@ -72,38 +71,93 @@ fn on_pci(index: &Index<'_>, id: crate::dt::NodeId, node: &Node<'_>, findings: &
     }
 }
 
-/// Hosts whose Linux driver reads their map in strides of four cells (linux drivers/pci/controller/dwc/pcie-qcom.c, `ops_1_9_0`).
-const FOUR_CELL_DRIVERS: [&[u8]; 11] = [
-    b"qcom,hawi-pcie",
-    b"qcom,pcie-sc7280",
-    b"qcom,pcie-sc8180x",
-    b"qcom,pcie-sdx55",
-    b"qcom,pcie-sm8150",
-    b"qcom,pcie-sm8250",
-    b"qcom,pcie-sm8350",
-    b"qcom,pcie-sm8450-pcie0",
-    b"qcom,pcie-sm8450-pcie1",
-    b"qcom,pcie-sm8550",
-    b"qcom,pcie-sa8255p",
+/// What the driver `qcom-pcie` binds to (linux drivers/pci/controller/dwc/pcie-qcom.c `qcom_pcie_match`), and whether it reads the map
+/// of such a host in strides of four cells (`ops_1_9_0`).
+const QCOM_PCIE: &[(bool, &[&str])] = &[
+    (
+        true,
+        &[
+            "qcom,hawi-pcie",
+            "qcom,pcie-sa8775p",
+            "qcom,pcie-sc7280",
+            "qcom,pcie-sc8180x",
+            "qcom,pcie-sdx55",
+            "qcom,pcie-sm8150",
+            "qcom,pcie-sm8250",
+            "qcom,pcie-sm8350",
+            "qcom,pcie-sm8450-pcie0",
+            "qcom,pcie-sm8450-pcie1",
+            "qcom,pcie-sm8550",
+        ],
+    ),
+    (
+        false,
+        &[
+            "qcom,pcie-apq8064",
+            "qcom,pcie-apq8084",
+            "qcom,pcie-ipq4019",
+            "qcom,pcie-ipq5018",
+            "qcom,pcie-ipq6018",
+            "qcom,pcie-ipq8064",
+            "qcom,pcie-ipq8064-v2",
+            "qcom,pcie-ipq8074",
+            "qcom,pcie-ipq8074-gen3",
+            "qcom,pcie-ipq9574",
+            "qcom,pcie-msm8996",
+            "qcom,pcie-qcs404",
+            // Set up by firmware: the driver does not look at the map.
+            "qcom,pcie-sa8255p",
+            "qcom,pcie-sa8540p",
+            "qcom,pcie-sc8280xp",
+            "qcom,pcie-sdm845",
+            "qcom,pcie-x1e80100",
+        ],
+    ),
 ];
 
-/// A map with entries of five cells at a host whose driver reads four.
-fn stride(index: &Index<'_>, id: crate::dt::NodeId, node: &Node<'_>, findings: &mut Findings) {
-    let Some(map) = node.property("iommu-map") else { return };
-    if !strings(node).any(|name| FOUR_CELL_DRIVERS.contains(&name)) {
-        return;
+/// Whether the driver of a host reads its map in strides of four cells: the first string that the driver knows decides (linux
+/// `of_match_node`).
+fn strides(node: &Node<'_>) -> bool {
+    let known = |name: &[u8]| {
+        let is_it = |own: &&str| own.as_bytes().eq_ignore_ascii_case(name);
+        QCOM_PCIE.iter().find(|(_, names)| names.iter().any(|own| is_it(&own))).map(|(strides, _)| *strides)
+    };
+    strings(node).find_map(known).unwrap_or(false)
+}
+
+/// Hosts whose driver reads their map in strides of four cells although the entries have more: one finding a tree, for it is one
+/// fault of the driver.
+fn stride(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
+    let mut first: Option<(Bytes, usize)> = None;
+    let mut others: Vec<Bytes> = Vec::new();
+    for requester in platform.requesters.iter().filter(|requester| requester.available) {
+        let RequesterKind::Bus(IdBus { kind: BusKind::Pci { .. }, .. }) = &requester.kind else { continue };
+        let Some(id) = index.at(requester.origin.at.offset) else { continue };
+        let Some(node) = index.node(id).filter(|node| strides(node)) else { continue };
+        let Some(map) = node.property("iommu-map") else { continue };
+        let entries = index.map(id, MapKind::Iommu, MapCells::FromTarget).map_while(Result::ok);
+        let entries: Vec<_> = entries.take(2).collect();
+        let [entry, _] = entries.as_slice() else { continue };
+        if entry.cells.len() == 1 {
+            continue;
+        }
+        let place = bytes(&node, map.offset(), saturate(map.value().len()));
+        match first {
+            None => first = Some((place, entry.cells.len().saturating_add(3))),
+            Some(_) => others.push(place),
+        }
     }
-    let entries: Vec<_> =
-        index.map(id, MapKind::Iommu, MapCells::FromTarget).map_while(Result::ok).take(2).collect();
-    if let [first, _] = entries.as_slice()
-        && first.cells.len() != 1
-    {
-        let place = bytes(node, map.offset(), saturate(map.value().len()));
-        let message = format_args!(
-            "the entries have {} cells, and the host's Linux driver fills its BDF-to-SID table in strides of four",
-            first.cells.len().saturating_add(3)
-        );
-        findings.add(Code::MapStride, place, message);
+    let Some((place, cells)) = first else { return };
+    let more = match others.len() {
+        0 => alloc::string::String::new(),
+        more => alloc::format!(", as for {more} more"),
+    };
+    let message = format_args!(
+        "the entries have {cells} cells, and the host's Linux driver fills its BDF-to-SID table in strides of four{more}"
+    );
+    let mut finding = findings.add(Code::MapStride, place, message);
+    for other in others {
+        relate(finding.as_deref_mut(), other, format_args!("another such host"));
     }
 }
 
@@ -114,7 +168,14 @@ fn bytes(node: &Node<'_>, offset: u32, len: u32) -> Bytes {
 /// What only shows when the wiring is understood.
 fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     let linux = IdMap::build(platform, Dialect::LINUX);
-    let classic = IdMap::build(platform, Dialect::LINUX_CLASSIC);
+    // What the cells of a map say has nothing to do with drivers.
+    let of_any = |dialect| IdMap::build(platform, Dialect { drivers: DriverRule::Any, ..dialect });
+    let has_two = |requester: &Requester| match &requester.kind {
+        RequesterKind::Bus(bus) => bus.streams.as_ref().is_some_and(|table| table.classic.is_some()),
+        _ => false,
+    };
+    let readings = platform.requesters.iter().any(has_two);
+    let readings = readings.then(|| (of_any(Dialect::LINUX), of_any(Dialect::LINUX_CLASSIC)));
     let memory_end = memory_end(index);
     let mut idle = Idle::default();
     let mut previous: Option<&Requester> = None;
@@ -123,8 +184,8 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
             RequesterKind::Bus(bus) => {
                 idle.wire(platform, requester, bus_targets(bus));
                 maps_differ(&linux, position, requester, bus, findings);
-                if bus.streams.as_ref().is_some_and(|table| table.classic.is_some()) {
-                    classic_reading(platform, &linux, &classic, position, requester, bus, findings);
+                if let Some((now, before)) = readings.as_ref().filter(|_| has_two(requester)) {
+                    classic_reading(platform, now, before, position, requester, bus, findings);
                 }
                 let reach = requester.dma_limit.filter(|_| bus.streams.is_none() && requester.available);
                 if let (Some(limit), Some(end), BusKind::Pci { .. }) = (reach, memory_end, bus.kind)
@@ -168,6 +229,8 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         cells(index, platform, iommu, findings);
     }
     idle.tell(index, platform, findings);
+    stride(index, platform, findings);
+    left_out(index, platform, findings);
     ignored_regions(platform, findings);
 }
 
@@ -236,7 +299,12 @@ impl Idle {
                         "{count} are wired to {name}, and its driver {} takes no device on this SoC",
                         driver.name
                     );
-                    findings.add(Code::IommuUndriven, place, message)
+                    // The driver's authors decided so.
+                    let finding = findings.add(Code::IommuUndriven, place, message);
+                    finding.map(|finding| {
+                        finding.severity = Severity::Info;
+                        finding
+                    })
                 }
             };
             relate(finding, first, format_args!("the first of them"));
@@ -269,12 +337,10 @@ fn disabled_at<'a>(index: &Index<'a>, offset: u32) -> crate::dt::Place<'a> {
 /// Regions to be mapped one to one for masters whose driver maps none.
 fn ignored_regions(platform: &Platform, findings: &mut Findings) {
     for reserved in platform.reserved.iter().filter(|one| one.kind == crate::model::RegionKind::Direct) {
-        let requester = reserved.requester.and_then(|requester| platform.requester(requester));
-        let Some(requester) = requester.filter(|requester| requester.available) else { continue };
-        let RequesterKind::Master(master) = &requester.kind else { continue };
-        let first = master.streams.first().and_then(|stream| platform.iommu(stream.iommu));
-        let Some(iommu) = first.filter(|iommu| works(iommu)) else { continue };
-        let Some(driver) = iommu.driver.filter(|driver| !driver.lists_regions) else { continue };
+        let Some(driver) = platform.ignores_region(reserved) else { continue };
+        let Some(requester) = reserved.requester.and_then(|requester| platform.requester(requester)) else {
+            continue;
+        };
         let subject = reserved.origin.at.offset;
         let message = format_args!(
             "{} is to be mapped for {}, and the driver of its IOMMU, {}, maps no reserved region",
@@ -283,6 +349,62 @@ fn ignored_regions(platform: &Platform, findings: &mut Findings) {
             driver.name
         );
         findings.add(Code::RegionIgnored, Bytes { subject, offset: subject, len: 0 }, message);
+    }
+}
+
+/// Devices of which only some kinds master memory, all of one string: the trace memory controller does as an ETR, and has a buffer of its own
+/// as an ETB or ETF (linux drivers/hwtracing/coresight/coresight-tmc-core.c, by the register DEVID).
+const SOMETIMES_MASTERS: [&[u8]; 1] = [b"arm,coresight-tmc"];
+
+/// Devices without `iommus` among others of their first `compatible` string, and of the same bus, that have it: they master memory as
+/// well, past every IOMMU. One finding a string.
+fn left_out(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
+    #[derive(Default)]
+    struct Alike {
+        wired: Option<u32>,
+        bare: Vec<u32>,
+    }
+    let known: BTreeSet<u32> = platform.requesters.iter().map(|one| one.origin.at.offset).collect();
+    let mut alike: BTreeMap<(crate::dt::NodeId, &[u8]), Alike> = BTreeMap::new();
+    for requester in platform.requesters.iter().filter(|requester| requester.available) {
+        let RequesterKind::Master(_) = &requester.kind else { continue };
+        let Some(id) = index.at(requester.origin.at.offset) else { continue };
+        let Some((bus, node)) = index.parent(id).zip(index.node(id)) else { continue };
+        let Some(name) = strings(&node).next().filter(|name| !SOMETIMES_MASTERS.contains(name)) else {
+            continue;
+        };
+        alike.entry((bus, name)).or_default().wired.get_or_insert(node.offset());
+    }
+    if alike.is_empty() {
+        return;
+    }
+    for id in index.nodes() {
+        let Some((bus, node)) = index.parent(id).zip(index.node(id)) else { continue };
+        let Some(name) = strings(&node).next() else { continue };
+        let Some(alike) = alike.get_mut(&(bus, name)) else { continue };
+        if !known.contains(&node.offset()) && index.reachable(id) {
+            alike.bare.push(node.offset());
+        }
+    }
+    for ((_, name), Alike { wired, bare }) in alike {
+        let (Some(wired), Some(first)) = (wired, bare.first().copied()) else { continue };
+        let more = match bare.len() {
+            1 => alloc::string::String::new(),
+            count => alloc::format!(", and {} more,", count.saturating_sub(1)),
+        };
+        let message = format_args!(
+            "{}{more} has no iommus, although {}, which is a {}, too, has: its DMA goes past every IOMMU",
+            index.place(first),
+            index.place(wired),
+            alloc::string::String::from_utf8_lossy(name)
+        );
+        let finding =
+            findings.add(Code::SiblingWired, Bytes { subject: first, offset: first, len: 0 }, message);
+        relate(
+            finding,
+            Bytes { subject: wired, offset: wired, len: 0 },
+            format_args!("the one with an IOMMU"),
+        );
     }
 }
 
@@ -357,9 +479,23 @@ fn classic_reading(
     let first = bus.streams.as_ref().and_then(|table| table.mappings.first());
     let (offset, len) =
         first.map_or((requester.origin.at.offset, 0), |m| (m.offset, record_length(platform, m)));
-    let gives_ids = classic
+    let given = classic
         .counted_ranges(position, last_input(bus))
-        .any(|range| matches!(range.output, RangeOutput::Stream { .. }));
+        .find(|range| matches!(range.output, RangeOutput::Stream { .. }))
+        .map(|range| range.first);
+    let gives_ids = given.is_some();
+    // A map that is written for the readers of four cells, and that 7.3 refuses.
+    let refused =
+        findings.about(Code::ClassicReading.rule().needs_absence_of, requester.origin.at.offset).next();
+    if let Some((finding, given)) = refused.zip(given) {
+        let note = alloc::format!(
+            "kernels before 7.3, and U-Boot, read four cells in every entry, and find a map there: {given:#x} is {} for them",
+            answer(classic, position, given)
+        );
+        let at = finding.subject.source.at(offset);
+        finding.related.push(super::Related { at, len, note });
+        return;
+    }
     let what = if gives_ids { "another map" } else { "no map at all" };
     let message = format_args!("kernels before 7.3 read {what}: {id:#x} is {now} today, {before} then");
     findings.add(Code::ClassicReading, Bytes { offset, len, ..node(requester) }, message);

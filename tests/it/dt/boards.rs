@@ -1,11 +1,15 @@
 //! What boards have and drivers make of it: `tests/field`, small trees that were re-created from public reports, each with the right
 //! value.
 
-use fwspec::answer::{Answer, LookupResult};
+use fwspec::answer::{Answer, AuditDocument, Explained, GroupsDocument, LookupResult, SimulateDocument};
+use fwspec::diff::{Change, Side, diff};
 use fwspec::dt::Tree;
-use fwspec::machine::Firmware;
+use fwspec::group::Policy;
+use fwspec::lint::{self, Code, Finding, Severity, audit};
+use fwspec::machine::{Firmware, Machine};
 use fwspec::map::NoStream;
 use fwspec::model::{IommuKind, RegionKind, RequesterKind, SmmuModel};
+use fwspec::simulate::{Algorithm, World};
 use fwspec::{Device, DeviceKey, Dialect, ErrorKind, Groups, IdMap, IommuIndex, Platform, RequesterIndex};
 
 fn blob(name: &str) -> Vec<u8> {
@@ -169,12 +173,23 @@ fn a_driver_that_lists_no_regions_maps_none() {
     let platform = platform("kernel/resv.dtb");
     let mut lists = platform.iommus.iter().map(|iommu| iommu.driver.unwrap().lists_regions);
     assert_eq!((lists.next(), lists.next()), (Some(true), Some(false)));
+    let ignored = platform.reserved.iter().map(|one| platform.ignores_region(one).map(|driver| driver.name));
+    assert!(ignored.eq([None, Some("rk_iommu")]));
+    // It stays open for nobody.
+    let audit = audit::audit(&platform, &map(&platform), None);
+    assert_eq!(audit.always_mapped.len(), 1);
 }
 
 // -- names --
 
 fn firmware(name: &str) -> Firmware {
     Firmware::open(name, blob(name)).unwrap()
+}
+
+fn machine(name: &str) -> Machine {
+    let mut machine = Machine::default();
+    machine.firmware = Some(firmware(name));
+    machine
 }
 
 #[test]
@@ -229,6 +244,99 @@ fn a_master_without_ids_is_found_at_its_iommu() {
     assert_eq!((streams[0].id, streams[0].iommu.name.as_str()), (None, "/iommu@fdb50800"));
 }
 
+// -- what changed --
+
+/// What differs between a tree and itself with some bytes replaced.
+fn changes(from: &[u8], to: &[u8]) -> Vec<Change> {
+    let before = blob("dt/facts.dtb");
+    let mut after = before.clone();
+    let starts = 0..=after.len() - from.len();
+    for at in starts.filter(|at| before[*at..].starts_with(from)) {
+        after[at..at + to.len()].copy_from_slice(to);
+    }
+    assert!(before != after);
+    let platforms = [&before, &after].map(|blob| Tree::parse(blob).unwrap().platform().unwrap());
+    let [a, b] = [0, 1].map(|at| map(&platforms[at]));
+    let [before, after] = [(0, &a), (1, &b)].map(|(at, map)| Side { platform: &platforms[at], map });
+    diff(before, after, |_| true)
+}
+
+#[test]
+fn a_master_that_loses_its_iommu_is_a_difference() {
+    // A driver no longer binds to its IOMMU; the IOMMU itself is still there.
+    let [Change::Master { name, added: false, .. }] = &changes(b"rockchip,iommu", b"acme-chip,iommu")[..]
+    else {
+        panic!("one master")
+    };
+    assert_eq!(name, "/vop@3000");
+    let lost = changes(b"iommus", b"xommus");
+    let names = lost.iter().filter_map(|change| match change {
+        Change::Master { name, added: false, .. } => Some(name.as_str()),
+        _ => None,
+    });
+    assert!(names.eq(["/bus/dev@1000", "/bus/dev@2000", "/vop@3000"]));
+}
+
+#[test]
+fn a_master_that_loses_its_coherence_or_its_reach_is_a_difference() {
+    let fact = |name: &str, fact, before: &str, after: &str| Change::Fact {
+        name: name.into(),
+        fact,
+        before: before.into(),
+        after: after.into(),
+    };
+    let coherent = |name| fact(name, "coherent", "coherent", "not said to be coherent");
+    assert_eq!(
+        changes(b"dma-coherent", b"xma-coherent"),
+        [coherent("segment 0000"), coherent("/bus/dev@1000")]
+    );
+    // 64 GiB of bus addresses become 4 GiB.
+    let limit = |name| fact(name, "dma-limit", "DMA up to 0xfffffffff", "DMA up to 0xffffffff");
+    let lower = changes(&[0, 0, 0, 0x10, 0, 0, 0, 0], &[0, 0, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(lower, [limit("/bus/dev@1000"), limit("/bus/dev@2000")]);
+}
+
+// -- findings --
+
+fn findings(name: &str) -> Vec<Finding> {
+    let blob = blob(name);
+    let tree = Tree::parse(&blob).unwrap();
+    lint::tree(&tree, &tree.platform().unwrap())
+}
+
+#[test]
+fn what_a_board_leaves_out_on_purpose_is_no_warning() {
+    for name in ["dt/13-disabled-port.dtb", "dt/14-mask-audit-long.dtb"] {
+        let found = findings(name);
+        assert!(found.iter().all(|finding| finding.severity == Severity::Info), "{name}: {found:#?}");
+    }
+    let masked = findings("dt/14-mask-audit-long.dtb");
+    let hole = masked.iter().find(|finding| finding.code == Code::DmaHole).unwrap();
+    assert!(hole.message.starts_with("ids 0x1 to 0xff, 0x107 to 0x1ff, after the mask 0x1ff, of"), "{hole}");
+}
+
+#[test]
+fn a_map_of_four_cells_that_linux_refuses_says_who_reads_it_as_meant() {
+    let found = findings("suites/four-cells-for-zero-cell-iommu.dtb");
+    let cut = found.iter().find(|finding| finding.code == Code::EntryCut).unwrap();
+    let note = &cut.related[0].note;
+    assert!(note.contains("kernels before 7.3, and U-Boot, read four cells"), "{note}");
+    assert!(note.contains("0x10 is StreamID 0x0 of iommu@0"), "{note}");
+}
+
+#[test]
+fn a_record_with_two_smmus_is_the_fault_and_not_what_they_share() {
+    let found = findings("kernel/v3multi.dtb");
+    let codes: Vec<Code> = found.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, [Code::SeveralInstances]);
+}
+
+#[test]
+fn iommus_and_maps_of_pci_functions_are_warned_of() {
+    let ignored = findings("dt/17-iommu-map-below-pci.dtb");
+    assert_eq!(ignored.iter().filter(|finding| finding.code == Code::IgnoredOnPci).count(), 2);
+}
+
 // -- groups of drivers --
 
 #[test]
@@ -271,6 +379,79 @@ fn ids_of_two_groups_are_refused_and_a_group_is_lost_over_a_last_id() {
     platform.requesters[2].made_by_driver = true;
     let alone = ["grouped", "grouped", "refused-two-groups", "grouped", "group-lost"];
     assert_eq!(kernel(&platform), alone);
+}
+
+#[test]
+fn a_master_and_a_function_that_share_a_streamid_come_in_the_order_of_the_buses() {
+    // The platform bus comes first when an SMMU registers, whatever was named first (linux iommu_buses).
+    let mut machine = machine("dt/names.dtb");
+    machine.devices = vec![Device::endpoint("0000:00:02.0".parse().unwrap())];
+    let (groups, _) = machine.groups(Dialect::LINUX, Policy::Linux);
+    let document =
+        GroupsDocument::new(&groups, machine.firmware.as_ref().map(|one| &one.platform), None, vec![]);
+    let of = |name: &str| document.devices.iter().find(|device| device.device == name).unwrap();
+    assert_eq!(of("/soc@1/usb@a00000").kernel, "grouped");
+    assert_eq!(of("0000:00:02.0").kernel, "refused-alias");
+    assert_eq!(of("0000:00:02.0").refused_for.as_deref(), Some("/soc@1/usb@a00000"));
+    let found = lint::groups(
+        &groups,
+        groups.map().map(|_| &machine.firmware.as_ref().unwrap().platform).unwrap(),
+        None,
+    );
+    let shared: Vec<_> = found.iter().filter(|one| one.code == Code::DevicesShareStream).collect();
+    assert_eq!(shared.len(), 1);
+    assert!(
+        shared[0].message.starts_with("0000:00:02.0 has a StreamID of /soc@1/usb@a00000"),
+        "{}",
+        shared[0]
+    );
+}
+
+#[test]
+fn an_audit_tells_what_linux_refuses() {
+    let machine = machine("kernel/s2cr.dtb");
+    let (groups, _) = machine.groups(Dialect::LINUX, Policy::Linux);
+    let platform = &machine.firmware.as_ref().unwrap().platform;
+    let audit = audit::audit(platform, groups.map().unwrap(), Some(&groups));
+    let document = AuditDocument::new("", platform, Dialect::LINUX, Policy::Linux, &audit, vec![]);
+    let refused = document.refused.iter().find(|one| one.device == "/dev@3000").unwrap();
+    assert_eq!(refused.kernel, "refused-two-groups");
+    assert!(refused.detail.contains("/dev@1000 and with /dev@2000"), "{}", refused.detail);
+    assert_eq!(document.refused.iter().filter(|one| one.kernel == "smmu-fails").count(), 4);
+}
+
+#[test]
+fn an_explanation_shows_the_entries_of_the_stream_map() {
+    let firmware = firmware("kernel/s2cr.dtb");
+    let maps = [map(&firmware.platform)];
+    let of = |name: &str| Explained::all(name, &firmware, &maps, None).unwrap().remove(0);
+    let refused = of("/dev@3000");
+    assert!(refused.ways.last().unwrap().reason.as_ref().unwrap().contains("which are two groups"));
+    let lost = of("/dev@5000");
+    let entries: Vec<&str> = lost.ways.iter().filter_map(|way| Some(way.hops.get(1)?.at.as_str())).collect();
+    assert_eq!(entries, ["stream map entry 2: 0x10, which /dev@4000 has", "stream map entry 3: 0x11"]);
+    assert!(lost.ways.last().unwrap().reason.as_ref().unwrap().contains("the last id decides"));
+}
+
+#[test]
+fn a_simulation_hands_out_the_stream_map() {
+    let machine = machine("kernel/s2cr.dtb");
+    let (groups, _) = machine.groups(Dialect::LINUX, Policy::Linux);
+    let world = World::of(&groups);
+    let of = |algorithm| SimulateDocument::new(&world, &groups, algorithm, &[], None);
+    let lists = |document: &SimulateDocument| -> Vec<String> {
+        document.groups.iter().map(|group| group.members.join(" ")).collect()
+    };
+    // Before v6.15 a device that is refused fails alone; since then with the SMMU.
+    let probed = of(Algorithm::DriverProbe);
+    assert_eq!(lists(&probed), ["/dev@1000", "/dev@2000", "/dev@4000", "/dev@5000"]);
+    let outcomes: Vec<_> = probed.schedule.iter().map(|entry| entry.outcome).collect();
+    assert_eq!(outcomes, ["new", "new", "refused-two-groups", "new", "group-lost"]);
+    let added = of(Algorithm::DeviceAdd);
+    assert!(lists(&added).is_empty() && !added.as_closure);
+    let closed = of(Algorithm::Closure);
+    assert_eq!(lists(&closed), ["/dev@1000 /dev@2000 /dev@3000", "/dev@4000 /dev@5000"]);
+    assert!(closed.as_closure);
 }
 
 // -- MSIs --

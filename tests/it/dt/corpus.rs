@@ -405,8 +405,8 @@ fn compare_look_ups(blob: &[u8], path: &Path) -> usize {
     asked
 }
 
-/// The device trees of Debian stable's newest arm64 kernel, or a word on why not.
-fn debian() -> Result<Vec<PathBuf>, String> {
+/// The device trees of Debian's newest arm64 kernel, or a word on why not.
+pub(super) fn debian() -> Result<Vec<PathBuf>, String> {
     if std::env::var_os("FWSPEC_DEBIAN").is_none_or(|wanted| wanted != "1") {
         return Err("FWSPEC_DEBIAN=1 asks for them".into());
     }

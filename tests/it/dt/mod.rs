@@ -3,5 +3,6 @@
 mod boards;
 mod claims;
 mod corpus;
+mod debian;
 mod drivers;
 mod overlay;

@@ -297,6 +297,10 @@ pub fn recipe(code: Code) -> Option<Vec<u8>> {
             other.cells("#iommu-cells", &[1]).cells("phandle", &[5]);
             root.child("gpu").cells("iommus", &[1, 0x10007, 5, 7]);
         }),
+        Code::SiblingWired => but(|root| {
+            root.child("dma@1000").text("compatible", "acme,dma").cells("iommus", &[1, 0x10007]);
+            root.child("dma@2000").text("compatible", "acme,dma");
+        }),
         Code::StreamTwoGroups => two_cells(|root| {
             root.child("gpu").cells("iommus", &[1, 0x400, 0]);
             root.child("video").cells("iommus", &[1, 0x401, 0]);
