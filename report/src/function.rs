@@ -18,7 +18,12 @@ pub(crate) fn what_for(function: &Function) -> String {
 }
 
 fn described(function: &Function, kind: &str) -> String {
-    let ids = format!("{:04x}:{:04x}", function.vendor, function.device);
+    // A listing of names does not tell all ids. No vendor is 0.
+    let ids = match (function.vendor, function.device) {
+        (0, _) => String::new(),
+        (vendor, 0) => format!("{vendor:04x}:???? "),
+        (vendor, device) => format!("{vendor:04x}:{device:04x} "),
+    };
     let buses = match function.header {
         Header::Bridge { secondary, subordinate } if secondary == subordinate => {
             format!(", bus {secondary:02x}")
@@ -26,7 +31,7 @@ fn described(function: &Function, kind: &str) -> String {
         Header::Bridge { secondary, subordinate } => format!(", buses {secondary:02x}-{subordinate:02x}"),
         _ => String::new(),
     };
-    format!("{ids} {kind}{buses}")
+    format!("{ids}{kind}{buses}")
 }
 
 fn kind(function: &Function) -> &'static str {

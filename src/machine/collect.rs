@@ -790,9 +790,11 @@ impl Collector {
     fn note_what_texts_lack(&mut self, from: &BTreeMap<Bdf, usize>) {
         let mut lacks: BTreeMap<usize, Lacks> = BTreeMap::new();
         for (bdf, listed) in &self.functions {
-            let (Some(told), Some(at)) = (&listed.listed.told, from.get(bdf)) else { continue };
+            let Some(at) = from.get(bdf) else { continue };
             let lacks = lacks.entry(*at).or_default();
             lacks.functions = lacks.functions.saturating_add(1);
+            lacks.silent = lacks.silent.saturating_add(usize::from(listed.listed.is_silent()));
+            let Some(told) = &listed.listed.told else { continue };
             match Function::read(&listed.listed.bytes) {
                 Ok(read) => {
                     lacks.contradictions.extend(told.contradicts(&read).into_iter().map(|what| (*bdf, what)))
@@ -805,7 +807,6 @@ impl Collector {
                     lacks.capabilities = lacks.capabilities.saturating_add(usize::from(unread));
                 }
             }
-            lacks.silent = lacks.silent.saturating_add(usize::from(listed.listed.is_silent()));
         }
         for (at, lacks) in lacks {
             lacks.notes().iter().for_each(|note| self.note(at, note));

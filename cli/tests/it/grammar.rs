@@ -196,6 +196,17 @@ fn nothing_that_a_verb_needs_is_no_answer() {
 }
 
 #[test]
+fn ids_that_a_listing_does_not_tell_are_not_made_up() {
+    let text = b"00:00.0 Host bridge: Intel Corporation Unheard Of\n00:01.0 USB controller: Example Inc. Unheard Of\n";
+    let output = fed("groups -", text);
+    let (shown, said) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(shown.contains("8086:???? host bridge"), "{shown}");
+    assert!(!shown.contains("0000:0000 "), "{shown}");
+    assert!(said.contains("all functions have a name without ids"), "{said}");
+}
+
+#[test]
 fn no_is_1_in_every_verb() {
     for words in [
         format!("lookup {D05}/iort.bin 0001:00:00.0"),
