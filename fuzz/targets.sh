@@ -7,10 +7,10 @@ all_targets() { find fuzz_targets -name '*.rs' -printf '%f\n' | sed 's/\.rs$//' 
 dictionary_of() {
     case $1 in
         acpi_* | assert_iort | iort_reference) cat dictionaries/acpi.dict ;;
-        dt_tree | dt_vs_fdt) cat dictionaries/dt.dict ;;
+        dt_overlay | dt_tree | dt_vs_fdt) cat dictionaries/dt.dict ;;
         lspci_text) cat dictionaries/lspci.dict ;;
         cli_text | input_log | input_query | input_schedule | input_sysfs) cat dictionaries/text.dict ;;
-        capi_open | input_firmware | input_named | lint_decode | report_json) cat dictionaries/*.dict ;;
+        capi_open | input_firmware | input_named | lint_decode | machine_container | report_json) cat dictionaries/*.dict ;;
     esac
 }
 

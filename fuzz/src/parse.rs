@@ -288,6 +288,46 @@ pub fn input_firmware(bytes: &[u8]) {
     }
 }
 
+/// What holds other evidence, in a pile by itself: whatever is in it, a machine or an error comes of it, and nothing is read twice.
+pub fn machine_container(bytes: &[u8]) {
+    let mut collector = Collector::new();
+    let added = collector.add("fuzz", bytes.to_vec());
+    added.as_ref().err().iter().for_each(|error| show::display(*error));
+    assert_eq!(collector.clone().add("fuzz", bytes.to_vec()).is_ok(), added.is_ok());
+    let kind = recognise(bytes);
+    show::debug(&(kind, kind.is_archive(), kind.is_firmware()));
+    match collector.finish() {
+        Ok(machine) => {
+            machine.evidence.iter().for_each(show::debug);
+            assert!(
+                added.is_err() || machine.evidence.iter().any(|piece| piece.used || piece.note.is_some())
+            );
+        }
+        Err(error) => show::display(&error),
+    }
+    let mut picked = Collector::new();
+    picked.pick_configuration("conf-1");
+    show::debug(&picked.add("fuzz", bytes.to_vec()));
+}
+
+/// Two bytes say how long the base is; an overlay follows it. What comes of both is a tree that has no less in it than the base.
+pub fn dt_overlay(bytes: &[u8]) {
+    let Some((length, trees)) = bytes.split_first_chunk() else { return };
+    let Some((base, overlay)) = trees.split_at_checked(usize::from(u16::from_be_bytes(*length))) else {
+        return;
+    };
+    let (Ok(base), Ok(overlay)) = (Tree::parse(base), Tree::parse(overlay)) else { return };
+    let merged = match base.with_overlay(&overlay) {
+        Ok(merged) => merged,
+        Err(error) => return show::display(&error),
+    };
+    assert!(overlay.is_overlay());
+    let merged = Tree::parse(&merged).expect("what was written can be read");
+    let nodes = |tree: &Tree<'_>| tree.nodes().map_while(Result::ok).count();
+    assert!(merged.tokens().all(|token| token.is_ok()) && nodes(&merged) >= nodes(&base));
+    show::debug(&merged.platform().map(|platform| platform.iommus.len()));
+}
+
 /// A pile of one piece is that piece, and so is a pile that has it twice.
 fn piled(bytes: &[u8], alone: Option<&Firmware>) {
     let mut pile = Collector::new();

@@ -377,3 +377,77 @@ fn a_million_entries_are_gone_through() {
     assert!(machine.map(Dialect::LINUX).is_some());
     assert!(machine.evidence[0].note.as_ref().unwrap().contains(&format!("{} empty files", entries / 2)));
 }
+
+/// A section of a UEFI volume that is defined by a GUID (UEFI PI 1.8 volume 3, 3.2.5.2), with a size in 24 bits or in a word of its own.
+fn guided(guid: [u8; 16], data: &[u8], long: bool) -> Vec<u8> {
+    let header: u16 = if long { 28 } else { 24 };
+    let size = data.len() as u32 + u32::from(header);
+    let mut section = if long {
+        [vec![0xff, 0xff, 0xff, 2], size.to_le_bytes().to_vec()].concat()
+    } else {
+        (size | 2 << 24).to_le_bytes().to_vec()
+    };
+    section.extend(guid);
+    section.extend(header.to_le_bytes());
+    section.extend([1, 0]);
+    section.extend(data);
+    section.resize(section.len().next_multiple_of(4), 0);
+    section
+}
+
+#[test]
+fn compressed_sections_of_a_uefi_volume_are_looked_into() {
+    const GZIP: [u8; 16] =
+        [0xe9, 0x1f, 0x30, 0x1d, 0x79, 0xbe, 0x53, 0x43, 0x91, 0xc2, 0xd2, 0x3b, 0xc9, 0x59, 0xae, 0x0c];
+    const LZMA: [u8; 16] =
+        [0x98, 0x58, 0x4e, 0xee, 0x14, 0x39, 0x59, 0x42, 0x9d, 0x6e, 0xdc, 0x7b, 0xd7, 0x94, 0x03, 0xcf];
+    const BROTLI: [u8; 16] =
+        [0x50, 0x20, 0x53, 0x3d, 0xda, 0x5c, 0xd0, 0x4f, 0x87, 0x9e, 0x0f, 0x7f, 0x63, 0x0d, 0x5a, 0xfb];
+    let table = iort(0);
+    let volume = [&[0_u8; 40][..], b"_FVH", &[0xff; 28], &table, &[0xff; 64]].concat();
+    for long in [false, true] {
+        let image =
+            [&[0_u8; 32][..], &guided(BROTLI, b"?", false), &guided(GZIP, &gzip(&volume), long), &[0xff; 16]]
+                .concat();
+        let machine = open("uefi.fd", &image).unwrap();
+        assert!(machine.map(Dialect::LINUX).is_some());
+        let names: Vec<(&str, bool)> =
+            machine.evidence.iter().map(|piece| (piece.name.as_str(), piece.used)).collect();
+        let at = 32 + guided(BROTLI, b"?", false).len();
+        let section = format!("uefi.fd!gzip@{at:#x}");
+        let inside = format!("{section}!IORT@0x48");
+        assert_eq!(
+            names,
+            [
+                ("uefi.fd", true),
+                ("uefi.fd!brotli@0x20", false),
+                (&section, true),
+                (&section, true),
+                (&inside, true)
+            ]
+        );
+    }
+    // A volume in a section in a volume, and one with nothing in it.
+    let outer = [
+        &[0_u8; 32][..],
+        &guided(GZIP, &gzip(&[&volume[..40], &guided(GZIP, &gzip(&volume), false)].concat()), false),
+    ]
+    .concat();
+    assert!(open("outer.fd", &outer).unwrap().map(Dialect::LINUX).is_some());
+    let empty =
+        open("empty.fd", &[&[0_u8; 32][..], &guided(GZIP, &gzip(&[0xff; 99]), false)].concat()).unwrap_err();
+    assert!(empty.to_string().contains("nothing in it is evidence"), "{empty}");
+    if !installed("xz") {
+        return;
+    }
+    let scratch = Scratch::with("uefi", &[("volume", &volume)]);
+    let file = scratch.0.join("volume");
+    let done = Command::new("xz").args(["-c", "--format=lzma"]).arg(&file).output().unwrap();
+    let image = [&[0_u8; 32][..], &guided(LZMA, &done.stdout, false)].concat();
+    let machine = open("lzma.fd", &image).unwrap();
+    assert_eq!(machine.evidence.last().unwrap().name, "lzma.fd!lzma@0x20!IORT@0x48");
+    // The sample is an archive, too.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples/containers");
+    let report = Machine::open([folder.join("report.tar.xz")]).unwrap();
+    assert_eq!(report.firmware.unwrap().platform.iommus.len(), 1);
+}

@@ -358,3 +358,27 @@ fn a_container_costs_no_more_than_a_small_multiple() {
     let _ = open("headers", &headers);
     assert!(start.elapsed().as_secs() < 20);
 }
+
+#[test]
+fn the_samples_mean_what_their_parts_do() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples/containers");
+    let facts = |pieces: &[&str], configuration: Option<&str>| {
+        let mut collector = Collector::new();
+        configuration.into_iter().for_each(|name| collector.pick_configuration(name));
+        pieces.iter().for_each(|piece| collector.open(&folder.join(piece)).unwrap());
+        let platform = collector.finish().unwrap().firmware.unwrap().platform;
+        (platform.iommus.len(), platform.requesters.len())
+    };
+    assert_eq!(facts(&["base.dtb"], None), (1, 1));
+    assert_eq!(facts(&["board.itb"], None), (1, 1));
+    // The host, and a DMA controller that the overlay brings.
+    for (pieces, configuration) in [
+        (&["base.dtb", "map.dtbo"][..], None),
+        (&["board.itb"], Some("mapped")),
+        (&["Image-dtb", "dtbo.img"], None),
+        (&["board.itb", "map.dtbo"], None),
+        (&["board.itb!fdt-base", "board.itb!fdt-map"], None),
+    ] {
+        assert_eq!(facts(pieces, configuration), (1, 2), "{pieces:?}");
+    }
+}
