@@ -65,12 +65,11 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
     let mut bare = machine.clone();
     bare.firmware = None;
     let groups = machine.has_topology().then(|| bare.groups(Dialect::LINUX, Policy::Linux).0);
-    let topology = groups.as_ref().map(|groups| groups.topology());
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
     let maps: Vec<_> = explain.dialect.0.iter().map(build).collect();
     let mut all = Vec::new();
     for id in &questions {
-        all.push(Explained::all(id, firmware, &maps, topology).map_err(Failure::usage)?);
+        all.push(Explained::all(id, firmware, &maps, groups.as_ref()).map_err(Failure::usage)?);
     }
     let found = all.iter().all(|answers| answers.iter().any(Explained::found));
     if explain.output.is_json() {

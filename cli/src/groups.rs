@@ -172,5 +172,6 @@ fn assign(machine: &Machine, arguments: &Options) -> (Groups, GroupsDocument) {
     let platform = machine.firmware.as_ref().map(|firmware| &firmware.platform);
     let mut document = GroupsDocument::new(&groups, platform, arguments.sid_bits, skipped);
     document.note_kernel(&machine.kernel);
+    document.note_names(&machine.names);
     (groups, document)
 }

@@ -6,8 +6,10 @@ use alloc::vec::Vec;
 
 use crate::group::{DeviceKey, KernelAnswer, Policy, Reason, Tie};
 use crate::lint::audit::{Audit, FunctionRun, IdSource, IdsAt, Member, Sender, SharedId, Untranslated};
-use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind, ReservedIndex};
-use crate::{Dialect, NoStream, Platform};
+use crate::model::{
+    IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind, Reserved, ReservedIndex, ScopeKind,
+};
+use crate::{Dialect, NoStream, Platform, RequesterId};
 
 use super::groups::kernel_detail;
 use super::{Problem, StreamSpan};
@@ -170,6 +172,9 @@ pub struct AlwaysMappedRecord {
     /// For whom: the device.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub requester: Option<String>,
+    /// For whom: the functions as a DMAR or an IVRS names them.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub functions: Vec<String>,
     /// Which memory.
     pub regions: Vec<super::RegionRecord>,
 }
@@ -527,6 +532,7 @@ impl View<'_> {
                 })
                 .collect(),
             requester: reserved.requester.map(|requester| self.requester(requester)),
+            functions: functions_of(reserved),
             regions: regions
                 .map(|region| super::RegionRecord { base: region.base, length: region.length })
                 .collect(),
@@ -583,4 +589,22 @@ impl View<'_> {
         }
         records
     }
+}
+
+/// The functions that reserved memory is for, as a DMAR or an IVRS names them.
+fn functions_of(reserved: &Reserved) -> Vec<String> {
+    let scoped = reserved.scopes.iter().flat_map(|(segment, scopes)| {
+        scopes.iter().map(move |scope| match scope.kind {
+            ScopeKind::Endpoint => alloc::format!("{segment}:{scope}"),
+            ScopeKind::Bridge => alloc::format!("{segment}:{scope} and all below it"),
+        })
+    });
+    let ranges = reserved.functions.iter().map(|range| match (range.first, range.last) {
+        (RequesterId(0), RequesterId(u16::MAX)) => {
+            alloc::format!("all functions of segment {}", range.segment)
+        }
+        (first, last) if first == last => alloc::format!("{}:{first}", range.segment),
+        (first, last) => alloc::format!("{}:{first} to {last}", range.segment),
+    });
+    scoped.chain(ranges).collect()
 }

@@ -8,13 +8,13 @@ use alloc::vec::Vec;
 use crate::diff::regrouped;
 use crate::group::{How, KernelAnswer, Reason};
 use crate::limits::MAX_MEMBERS_NAMED;
-use crate::machine::Kernel;
-use crate::model::{IommuIndex, Label, RequesterIndex, RequesterKind};
+use crate::machine::{Kernel, Name};
+use crate::model::{IommuIndex, Label, MsiControllerIndex, RequesterIndex, RequesterKind};
 use crate::pci::quirk::AcsEffect;
 use crate::pci::{AcsFlags, AcsReason, AcsVerdict, Function, PortType};
 use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
 
-use super::{MsiId, Named, Problem, StreamRecord};
+use super::{Assignable, MsiId, Named, Problem, StreamRecord};
 
 /// What `fwspec groups --json` prints.
 #[derive(Clone, Debug)]
@@ -202,6 +202,19 @@ pub struct DeviceRecord {
     pub group: Option<u64>,
     /// Why it has no group.
     pub why_none: Option<String>,
+    /// The DeviceID that its MSIs carry, its aliases applied as Linux does; null without a controller.
+    pub device_id: Option<u32>,
+    /// The MSI controller; null without one.
+    #[cfg_attr(feature = "serde", serde(rename = "msi"))]
+    pub msi_controller: Option<Named<MsiControllerIndex>>,
+    /// What people call it; null where no evidence names it.
+    pub name: Option<String>,
+    /// Its class code, `0x030000`; null for what is no PCI function.
+    pub class: Option<String>,
+    /// Whether it may be given to a user, with its group.
+    pub assignable: Assignable,
+    /// Whether firmware lets it cache translations; null where nothing says.
+    pub ats: Option<AtsRecord>,
     /// What a current Linux kernel does with it.
     pub kernel: &'static str,
     /// The number of the group that the machine's own kernel gave it; null where it gave none, or the evidence does not say.
@@ -227,6 +240,20 @@ pub struct DeviceRecord {
     /// Its DMA goes to the MSI controller past every IOMMU. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub bypass: bool,
+}
+
+/// Whether a function may use ATS.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct AtsRecord {
+    /// Whether firmware lets it.
+    pub allowed: bool,
+    /// The record that decides; null where none does.
+    pub by: Option<String>,
+    /// In words.
+    pub why: String,
 }
 
 /// A group.
@@ -480,6 +507,29 @@ impl GroupsDocument {
 }
 
 impl GroupsDocument {
+    /// Notes what a listing calls the functions.
+    ///
+    /// ```
+    /// use fwspec::answer::GroupsDocument;
+    /// use fwspec::machine::Collector;
+    /// use fwspec::{Dialect, Policy};
+    /// let mut collector = Collector::new();
+    /// collector.add("lspci.txt", b"00:02.0 VGA compatible controller: Example GPU\n".to_vec())?;
+    /// let machine = collector.finish()?;
+    /// let (groups, _) = machine.groups(Dialect::LINUX, Policy::Linux);
+    /// let mut document = GroupsDocument::new(&groups, None, None, Vec::new());
+    /// document.note_names(&machine.names);
+    /// assert_eq!(document.devices[0].name.as_deref(), Some("Example GPU"));
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
+    pub fn note_names(&mut self, names: &BTreeMap<Bdf, Name>) {
+        for device in &mut self.devices {
+            let bdf = device.bdf.as_deref().and_then(|bdf| bdf.parse().ok());
+            let name = bdf.and_then(|bdf: Bdf| names.get(&bdf));
+            device.name = name.map(|name| name.device.clone()).filter(|name| !name.is_empty());
+        }
+    }
+
     /// What the document calls a device of the groups that it is of.
     pub(super) fn name_of(&self, groups: &Groups, key: DeviceKey) -> String {
         let position = groups.devices().position(|device| device == key);
@@ -559,6 +609,12 @@ impl View<'_> {
         Some(MsiId { id: request.id.0, msi })
     }
 
+    fn ats(&self, function: Bdf) -> Option<AtsRecord> {
+        let ats = self.groups.ats_of(self.platform?, function)?;
+        let by = ats.by.map(|at| at.to_string());
+        Some(AtsRecord { allowed: ats.allowed, by, why: ats.reason.to_string() })
+    }
+
     fn name(&self, key: DeviceKey) -> String {
         match key {
             DeviceKey::Pci(bdf) => bdf.to_string(),
@@ -585,6 +641,8 @@ impl View<'_> {
         };
         let aliases = bdf.into_iter().flat_map(|bdf| self.groups.aliases(bdf));
         let flags = fwspec.map(|fwspec| fwspec.flags).unwrap_or_default();
+        let msi = self.msi(key);
+        let group = placement.as_ref().and_then(|placement| placement.group).map(|GroupId(id)| id);
         let flags = [(flags.ats, "pci-rc-ats"), (flags.canwbs, "pci-rc-canwbs")];
         let itself = bdf.and_then(|bdf| self.iommus.get(&bdf));
         let why_none = placement.as_ref().filter(|p| p.group.is_none()).map(|p| match (&p.how, itself) {
@@ -593,32 +651,48 @@ impl View<'_> {
             }
             (how, _) => why_none(how),
         });
+        let refused_for = match kernel {
+            KernelAnswer::RefusedAlias { owner: other }
+            | KernelAnswer::RefusedOverlap { owner: other }
+            | KernelAnswer::GroupLost { with: other } => Some(self.name(other)),
+            KernelAnswer::Grouped
+            | KernelAnswer::Untranslated
+            | KernelAnswer::RefusedTwoGroups { .. }
+            | KernelAnswer::RefusedMap
+            | KernelAnswer::SmmuFails => None,
+        };
+        let assignable = match (group, &why_none, &refused_for) {
+            (None, why, _) => Assignable::no(why.as_deref().unwrap_or("it has no group")),
+            (_, _, Some(owner)) => {
+                Assignable::no(alloc::format!("Linux refuses it: its StreamID is that of {owner}"))
+            }
+            (Some(_), ..) => Assignable::of(self.groups, self.platform, key),
+        };
         DeviceRecord {
+            device_id: msi.as_ref().map(|msi| msi.id),
+            msi_controller: msi.as_ref().map(|msi| msi.msi.clone()),
+            name: None,
+            class: bdf
+                .and_then(|bdf| self.groups.topology().get(bdf))
+                .map(|function| alloc::format!("{:#08x}", function.class)),
+            assignable,
+            ats: bdf.and_then(|bdf| self.ats(bdf)),
             device: self.name(key),
             bdf: bdf.as_ref().map(Bdf::to_string),
             aliases: aliases.map(|alias| u32::from(alias.rid.0)).collect(),
             iommu: fwspec.and_then(|fwspec| self.iommu(fwspec.iommu)),
             stream_ids: fwspec.iter().flat_map(|f| &f.ids).filter_map(|stream| stream.fwspec_id()).collect(),
             flags: flags.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect(),
-            group: placement.as_ref().and_then(|placement| placement.group).map(|GroupId(id)| id),
+            group,
             why_none,
             kernel_group: None,
             kernel_name: None,
             kernel: kernel.word(),
-            refused_for: match kernel {
-                KernelAnswer::RefusedAlias { owner: other }
-                | KernelAnswer::RefusedOverlap { owner: other }
-                | KernelAnswer::GroupLost { with: other } => Some(self.name(other)),
-                KernelAnswer::Grouped
-                | KernelAnswer::Untranslated
-                | KernelAnswer::RefusedTwoGroups { .. }
-                | KernelAnswer::RefusedMap
-                | KernelAnswer::SmmuFails => None,
-            },
+            refused_for,
             kernel_detail: kernel_detail(kernel, key, |device| self.name(device)),
             placed: bdf.and_then(|bdf| self.placed(bdf)),
             streams: fwspec.iter().flat_map(|f| &f.ids).filter_map(|stream| self.stream(stream)).collect(),
-            msi: self.msi(key),
+            msi,
             bypass: matches!(self.groups.why_none(key), Some(NoStream::Bypass { .. })),
         }
     }

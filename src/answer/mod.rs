@@ -4,6 +4,7 @@
 //! `0000:01:00.0`. With the feature `serde` the answers are the JSON documents that the command prints, each with its `schema`; keys
 //! are stable, and more may be added.
 
+mod assign;
 mod audit;
 mod check;
 mod compare;
@@ -22,6 +23,7 @@ mod summary;
 mod watch;
 mod why;
 
+pub use assign::Assignable;
 pub use audit::{
     AlikeRecord, AlwaysMappedRecord, AuditDocument, AuditSummary, ConstantRecord, FunctionsRecord,
     IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, RefusedRecord, SharedGroupRecord,
@@ -37,8 +39,8 @@ pub use diff::{AnswerRecord, ChangeRecord, DiffDocument};
 pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
 pub use findings::findings;
 pub use groups::{
-    DeviceRecord, GroupRecord, GroupsDocument, PlacedFunction, RemarkRecord, SinkRecord, TieRecord,
-    WhatIfRecord,
+    AtsRecord, DeviceRecord, GroupRecord, GroupsDocument, PlacedFunction, RemarkRecord, SinkRecord,
+    TieRecord, WhatIfRecord,
 };
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};

@@ -7,6 +7,7 @@
 mod acs;
 mod affected;
 mod assignment;
+mod ats;
 mod builder;
 mod device;
 mod devices;
@@ -29,6 +30,7 @@ mod streams;
 mod tie;
 mod view;
 
+pub use ats::{Ats, AtsReason};
 pub use builder::GroupsBuilder;
 pub use device::{Device, DeviceKey};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};

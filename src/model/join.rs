@@ -44,6 +44,7 @@ impl Platform {
         }
         self.units.append(&mut other.units);
         self.ats.append(&mut other.ats);
+        self.ats_denied.append(&mut other.ats_denied);
         self.aliases.append(&mut other.aliases);
         self.source = self.source.or(other.source);
         self.iommus.append(&mut other.iommus);

@@ -48,6 +48,8 @@ pub struct Platform {
     pub units: Vec<ScopedUnit>,
     /// Which functions may use ATS, where firmware says so by scopes (DMAR), in its order.
     pub ats: Vec<AtsScope>,
+    /// The entries of an IVRS which say that their functions must not use ATS, ascending: where the mapping stands.
+    pub ats_denied: Vec<At>,
     /// Aliases that firmware gives to functions (IVRS). The last one for a function counts.
     pub aliases: Vec<FirmwareAlias>,
     /// Bus ranges of segments, where the firmware tells them apart from the requesters (ACPI MCFG).

@@ -171,10 +171,14 @@ impl World<'_> {
             translated && (turns.is_empty() || turns.contains(bdf))
         };
         let named = self.functions.iter().copied().filter(counts);
-        play.groups = partition(named.filter_map(|bdf| {
+        // Of all that are there: who has no group here can be between those who have.
+        let all = self.functions.iter().copied().filter_map(|bdf| {
             let group = groups.group_of(bdf.into())?;
             Some((bdf, usize::try_from(group.0).unwrap_or(usize::MAX)))
-        }));
+        });
+        let mut class = all.collect();
+        self.unite(&mut class);
+        play.groups = partition(named.filter_map(|bdf| Some((bdf, *class.get(&bdf)?))));
         play
     }
 }
@@ -217,6 +221,7 @@ impl<'a> Stage<'a> {
             search: Search {
                 topology: world.topology,
                 real: &world.real,
+                poses: &world.poses,
                 groups: BTreeMap::new(),
                 late: None,
                 absent,

@@ -11,6 +11,8 @@ pub(super) struct Search<'a> {
     pub(super) topology: &'a Topology,
     /// Functions whose DMA goes out as another function's (linux `pci_real_dma_dev`).
     pub(super) real: &'a BTreeMap<Bdf, Bdf>,
+    /// Functions of which firmware says that they send as another of their bus.
+    pub(super) poses: &'a BTreeMap<Bdf, Bdf>,
     pub(super) groups: BTreeMap<Bdf, usize>,
     /// The device that is judged by its own header bit at the moment.
     pub(super) late: Option<Bdf>,
@@ -92,7 +94,7 @@ impl Search<'_> {
     fn poses(&self, a: Bdf, b: Bdf) -> bool {
         let as_other = |from: Bdf, to: Bdf| {
             let mask = self.topology.get(from).and_then(|function| AliasMask::of(function, from.rid.devfn()));
-            mask.is_some_and(|(mask, _)| mask.contains(to.rid.devfn()))
+            mask.is_some_and(|(mask, _)| mask.contains(to.rid.devfn())) || self.poses.get(&from) == Some(&to)
         };
         as_other(a, b) || as_other(b, a)
     }

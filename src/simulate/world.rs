@@ -86,6 +86,8 @@ pub struct World<'a> {
     pub(super) iommus: BTreeSet<IommuIndex>,
     /// Functions whose DMA goes out as another function's.
     pub(super) real: BTreeMap<Bdf, Bdf>,
+    /// The function that the firmware says that another sends as, on the same bus (linux drivers/iommu/amd/iommu.c `setup_aliases`).
+    pub(super) poses: BTreeMap<Bdf, Bdf>,
     /// The firmware is ACPI: where a driver reads a device's ids, nothing gives the device a group then (linux drivers/acpi/scan.c
     /// `acpi_iommu_configure_id`, drivers/iommu/of_iommu.c `of_iommu_configure`).
     pub(super) is_acpi: bool,
@@ -121,7 +123,13 @@ impl<'a> World<'a> {
         let mut formats =
             groups.map().into_iter().flat_map(|map| map.iommus()).map(|iommu| iommu.origin.format);
         let is_acpi = formats.any(|format| format != Format::DeviceTree);
-        let mut world = World { topology, functions, needs, iommus, real, is_acpi, class: BTreeMap::new() };
+        let poses = functions.iter().filter_map(|bdf| {
+            let (rid, _) = groups.map()?.alias_of(*bdf)?;
+            (rid.bus() == bdf.rid.bus()).then_some((*bdf, Bdf { rid, ..*bdf }))
+        });
+        let poses = poses.collect();
+        let class = BTreeMap::new();
+        let mut world = World { topology, functions, needs, iommus, real, poses, is_acpi, class };
         let mut closed = world.empty();
         world.functions.iter().for_each(|bdf| world.add_to(&mut closed, *bdf));
         closed.settle();
@@ -133,7 +141,22 @@ impl<'a> World<'a> {
                 _ => None,
             })
             .collect();
+        let mut class = core::mem::take(&mut world.class);
+        world.unite(&mut class);
+        world.class = class;
         world
+    }
+
+    /// Puts together the classes of functions of which firmware says that one sends as the other.
+    pub(super) fn unite(&self, class: &mut BTreeMap<Bdf, usize>) {
+        for (one, other) in &self.poses {
+            let (Some(kept), Some(gone)) = (class.get(one).copied(), class.get(other).copied()) else {
+                continue;
+            };
+            if kept != gone {
+                class.values_mut().filter(|class| **class == gone).for_each(|class| *class = kept);
+            }
+        }
     }
 
     /// The functions, in the order in which Linux adds them: parents first, virtual functions last.

@@ -272,7 +272,8 @@ fn open(document: &AuditDocument) -> Vec<Entry> {
             let which: Vec<String> = spans.iter().map(|span| ids(span.first, span.last)).collect();
             Some(format!("StreamID{} {} of {}", s(several), few(&which, "ranges"), spans.first()?.iommu))
         });
-        let whom: Vec<String> = streams.chain(mapped.requester.clone()).collect();
+        let whom: Vec<String> =
+            streams.chain(mapped.requester.clone()).chain(mapped.functions.iter().cloned()).collect();
         let end = |base: u64, length: u64| base.saturating_add(length.saturating_sub(1));
         let memory = mapped.regions.iter();
         let memory: Vec<String> = memory

@@ -84,6 +84,12 @@ pub(super) fn remarks(document: &GroupsDocument, style: Style) -> String {
 pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
     let mut text = String::new();
     let mut notes: Vec<String> = document.groups.iter().flat_map(|group| group_notes(group, style)).collect();
+    let kept =
+        document.devices.iter().filter(|device| device.group.is_some() && device.refused_for.is_none());
+    notes.extend(kept.filter_map(|device| {
+        let why = device.assignable.why_not().filter(|why| why.contains("require_direct"))?;
+        Some(style.alarm(&format!("{} cannot be given to a user: {why}", device.device)))
+    }));
     notes.extend(document.skipped.iter().map(|p| style.alarm(&format!("not read: {}: {}", p.at, p.error))));
     if !notes.is_empty() {
         text.push('\n');

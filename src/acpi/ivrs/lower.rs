@@ -136,6 +136,9 @@ impl Lowering {
                 offset: claim.at.offset,
             };
             self.segment(segment, at).mappings.push(mapping);
+            if claim.ats_disabled {
+                self.platform.ats_denied.push(claim.at);
+            }
         }
         self.acpi_devices(block.block_type(), unit, position);
     }

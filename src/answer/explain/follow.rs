@@ -8,13 +8,12 @@ use alloc::vec::Vec;
 use crate::bytes::index;
 use crate::group::{DeviceKey, KernelAnswer};
 use crate::machine::{Firmware, ParseQueryError, Query, log_line};
-use crate::map::{IdMap, NoStream, Producer, Step, StepAt, StreamRefusal, StreamVerdict, play};
+use crate::map::{FunctionPath, IdMap, NoStream, Producer, Step, StepAt, StreamRefusal, StreamVerdict, play};
 use crate::model::{
     BusKind, IdMapping, IommuIndex, MsiIndex, Origin, Output, Requester, RequesterIndex, RequesterKind,
-    Target,
+    ScopeKind, Target,
 };
-use crate::pci::Topology;
-use crate::{At, Bdf, DeviceId, DriverRule, Format, InputIds, RequesterId, Source, Stream, StreamId};
+use crate::{At, Bdf, DeviceId, DriverRule, Format, Groups, InputIds, RequesterId, Source, Stream, StreamId};
 
 use super::super::groups::kernel_detail;
 use super::super::lookup::several;
@@ -28,7 +27,7 @@ the high half of the first word of an event";
 pub(super) struct Follower<'a> {
     pub(super) firmware: &'a Firmware,
     pub(super) map: &'a IdMap,
-    pub(super) topology: Option<&'a Topology>,
+    pub(super) groups: Option<&'a Groups>,
 }
 
 /// The stream map entries of a master's ids, one for each id, and what Linux does otherwise.
@@ -97,10 +96,23 @@ impl Follower<'_> {
             rid.device(),
             rid.function()
         )];
-        let Some(topology) = self.topology else { return self.requester_id(bdf, lead) };
+        if let Some(groups) = self.groups.filter(|_| self.map.has_scopes()) {
+            return self.scoped(groups, bdf, lead);
+        }
+        let sends_as = self.map.alias_of(bdf).map(|(rid, at)| {
+            let of = format!("sends as {:#x} ({}), says the entry at {at}", rid.0, Bdf { rid, ..bdf });
+            self.requester_id(Bdf { rid, ..bdf }, Vec::new())
+                .into_iter()
+                .map(move |way| WayRecord { of: Some(of.clone()), ..way })
+        });
+        let Some(topology) = self.groups.map(Groups::topology) else {
+            let ways = self.requester_id(bdf, lead);
+            return ways.into_iter().chain(sends_as.into_iter().flatten()).collect();
+        };
         lead.extend(topology.bridges(bdf).map(|(bridge, _)| format!("behind the bridge {bridge}")));
         let above = lead.len();
         let mut ways = self.requester_id(bdf, lead);
+        ways.extend(sends_as.into_iter().flatten());
         for alias in topology.aliases(bdf).filter(|alias| alias.rid != rid) {
             let as_alias = Bdf { rid: alias.rid, ..bdf };
             let of = format!("also seen as {:#x} ({as_alias}), which {} puts there", alias.rid.0, alias.by);
@@ -109,6 +121,95 @@ impl Follower<'_> {
                 way.hops.iter_mut().for_each(|hop| hop.number = hop.number.saturating_add(above));
                 ways.push(WayRecord { of: Some(of.clone()), ..way });
             }
+        }
+        ways
+    }
+
+    /// By the device scopes of a DMAR: the way down to the function, the scope that names it or a bridge above it, and the unit; every
+    /// requester ID that it sends with is on the unit of the function itself (linux drivers/iommu/intel/iommu.c
+    /// `device_lookup_iommu`, `domain_context_mapping`).
+    fn scoped(&self, groups: &Groups, bdf: Bdf, mut lead: Vec<String>) -> Vec<WayRecord> {
+        let Some(path) = groups.path_of(bdf) else {
+            return self.requester_id(bdf, lead);
+        };
+        let asked = path.hops.last().map_or(bdf, |rid| Bdf { rid: *rid, ..bdf });
+        if asked != bdf {
+            lead.push(format!("its unit is that of {asked}, the function that it belongs to or sends as"));
+        }
+        let above = path.hops.len().saturating_sub(1);
+        lead.extend(
+            path.hops.iter().take(above).map(|rid| format!("below the bridge {}", Bdf { rid: *rid, ..bdf })),
+        );
+        let platform = &self.firmware.platform;
+        let Some(found) = self.map.scoped(&path) else {
+            let reason = "untranslated: no device scope names it or a bridge above it, and no unit is for the rest of its segment";
+            return alloc::vec![WayRecord {
+                hops: numbered(lead, Vec::new()),
+                reason: Some(reason.to_string()),
+                of: None
+            }];
+        };
+        let Some(iommu) = platform.iommu(found.iommu) else { return Vec::new() };
+        let unit = platform.label(iommu.origin).to_string();
+        let place = At { source: iommu.origin.at.source, offset: found.offset }.to_string();
+        let mut scopes =
+            platform.units.iter().filter(|unit| unit.iommu == found.iommu).flat_map(|unit| &unit.scopes);
+        let scope = scopes.find(|scope| scope.offset == found.offset);
+        let id = u32::from(bdf.rid.0);
+        let (at, says, arithmetic) = match (scope, found.named) {
+            (Some(scope), Some(named)) => {
+                let whole = match scope.kind {
+                    ScopeKind::Endpoint => "that function",
+                    ScopeKind::Bridge => "that bridge and everything below it",
+                };
+                // The hops that the path follows: it may also start on the bus of the function itself.
+                let end = path.hops.iter().position(|hop| *hop == named).map_or(0, |at| at.saturating_add(1));
+                let way = path.hops.get(end.saturating_sub(scope.path.len())..end).unwrap_or_default();
+                let followed: Vec<String> = scope
+                    .path
+                    .iter()
+                    .zip(way)
+                    .map(|(devfn, hop)| {
+                        format!("{:02x}.{:x} is {}", devfn >> 3, devfn & 7, Bdf { rid: *hop, ..bdf })
+                    })
+                    .collect();
+                (
+                    format!("device scope {} of the unit {unit}", scope.kind.word()),
+                    format!("start bus {:#04x}, path {scope}: {whole}", scope.bus),
+                    followed.join(", then "),
+                )
+            }
+            _ => (
+                format!("the unit {unit}, which is for the rest of its segment"),
+                format!(
+                    "INCLUDE_ALL: every function of segment {} that no scope of another unit names",
+                    bdf.segment
+                ),
+                format!("no scope names {asked} or a bridge above it"),
+            ),
+        };
+        let step = HopStep {
+            place,
+            offset: found.offset,
+            says,
+            input: id,
+            masked: id,
+            output: Some(id),
+            arithmetic,
+        };
+        let base = iommu.base.map(|base| format!(" at {base:#x}")).unwrap_or_default();
+        let steps = alloc::vec![(at, Some(step)), (format!("{} {unit}{base}", iommu.kind.word()), None)];
+        let reason = groups_reason(self.map, &path, bdf);
+        let first = lead.len();
+        let mut ways = alloc::vec![WayRecord { of: None, hops: numbered(lead, steps), reason }];
+        for alias in groups.aliases(bdf).filter(|alias| alias.rid != bdf.rid) {
+            let of = format!("also seen as {:#x}, which {} puts there", alias.rid.0, alias.by);
+            let says = format!(
+                "{unit} has an entry for {:#x} too: aliases go along with the function (domain_context_mapping)",
+                alias.rid.0
+            );
+            let hops = alloc::vec![HopRecord { number: first.saturating_add(1), at: says, record: None }];
+            ways.push(WayRecord { of: Some(of), hops, reason: None });
         }
         ways
     }
@@ -390,6 +491,9 @@ impl Follower<'_> {
             Output::Errno(errno) => format!("{range} fail with {errno}"),
             Output::NeedsTopology => format!("{range} depend on the bridges above them"),
         };
+        let entry = origin.filter(|origin| origin.format == Format::Ivrs);
+        let entry = entry.and_then(|origin| self.ivrs_entry(origin.at.source, step.record.offset));
+        let becomes = entry.map_or_else(|| becomes.clone(), |entry| format!("{entry}: {becomes}"));
         HopStep {
             place: self.place(origin, step.record.offset),
             offset: step.record.offset,
@@ -443,6 +547,20 @@ impl Follower<'_> {
         origin.map(|origin| self.map.label(origin).to_string()).unwrap_or_default()
     }
 
+    /// What the entry of an IVRS there is.
+    fn ivrs_entry(&self, source: Source, offset: u32) -> Option<&'static str> {
+        Some(match self.firmware.table(source)?.get(index(offset))? {
+            1 => "entry for all functions",
+            2 => "entry for one function",
+            4 => "entry that ends a range",
+            0x42 => "entry with an alias",
+            0x46 => "entry with extended data",
+            0x48 => "entry of a special device",
+            0xf0 => "entry of an ACPI device",
+            _ => return None,
+        })
+    }
+
     fn place(&self, origin: Option<Origin>, offset: u32) -> String {
         let source = origin.map_or(Source::FILE, |origin| origin.at.source);
         match self.firmware.tree() {
@@ -450,6 +568,11 @@ impl Follower<'_> {
             None => At { source, offset }.to_string(),
         }
     }
+}
+
+/// Why no unit translates a function that a scope names.
+fn groups_reason(map: &IdMap, path: &FunctionPath, bdf: Bdf) -> Option<String> {
+    map.fwspec_along(path, [bdf]).refused.map(|why| format!("untranslated: {why}"))
 }
 
 fn numbered(lead: Vec<String>, steps: Vec<(String, Option<HopStep>)>) -> Vec<HopRecord> {

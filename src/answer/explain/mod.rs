@@ -5,10 +5,10 @@ mod follow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::Groups;
 use crate::lint::Code;
 use crate::machine::{Firmware, ParseQueryError};
 use crate::map::IdMap;
-use crate::pci::Topology;
 
 use follow::Follower;
 
@@ -200,7 +200,8 @@ impl ExplainDocument {
 
 impl Explained {
     /// Follows an id, or the StreamID in the line of a log, under each of these maps of one firmware; maps that agree share an
-    /// answer. With a topology the aliases of a function are followed as well.
+    /// answer. With groups, whatever firmware they know, the bridges above a function are known: its aliases are followed as well, and the device scopes
+    /// of a DMAR.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -223,12 +224,12 @@ impl Explained {
         query: &str,
         firmware: &Firmware,
         maps: &[IdMap],
-        topology: Option<&Topology>,
+        groups: Option<&Groups>,
     ) -> Result<Vec<Explained>, ParseQueryError> {
         let mut answers: Vec<Explained> = Vec::new();
         for map in maps {
             let dialects = alloc::vec![map.dialect().name];
-            let answer = Follower { firmware, map, topology }.explain(query)?;
+            let answer = Follower { firmware, map, groups }.explain(query)?;
             match answers.iter_mut().find(|known| known.ways == answer.ways && known.reason == answer.reason)
             {
                 Some(known) => known.dialects.extend(dialects),

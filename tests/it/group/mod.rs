@@ -1,5 +1,6 @@
 //! Which devices share a group, in every order.
 
+mod ats;
 mod closure;
 mod exhaustive;
 mod kernel_groups;

@@ -5,9 +5,11 @@ use crate::support::outside::shared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use fwspec::answer::{DeviceRecord, GroupsDocument};
 use fwspec::lint::{Code, Severity};
 use fwspec::machine::Firmware;
 use fwspec::map::{ReservedRegion, joined, reserved_for_function};
+use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Policy};
 use serde_json::Value;
 
@@ -108,6 +110,38 @@ fn every_x86_boot_is_as_the_kernel_had_it() {
         }
         for members in ours.keys().filter(|members| !theirs.contains_key(*members)) {
             said.push(format!("we have a group of {members:?}"));
+        }
+        // Who may not be given to a user: a group in which the kernel maps memory 1:1 (`require_direct`).
+        let document = GroupsDocument::new(&groups, Some(&firmware.platform), None, Vec::new());
+        for (members, regions) in &theirs {
+            let direct = regions.iter().any(|region| region.ends_with(" direct"));
+            let kept = |device: &DeviceRecord| {
+                let why = device.assignable.why_not().is_some_and(|why| why.contains("require_direct"));
+                why && members.iter().any(|member| device.device == member.to_string())
+            };
+            if document.devices.iter().any(kept) != direct {
+                said.push(format!("{members:?} may be given away: {}", !direct));
+            }
+        }
+        // By the search of Linux, in the order of the listing, and by the closure that the orders are compared with.
+        let world = World::of(&groups);
+        let turns: Vec<Event> = theirs
+            .keys()
+            .flatten()
+            .map(|device| Event::Turn { device: *device, scanned_late: false })
+            .collect();
+        for algorithm in [Algorithm::DeviceAdd, Algorithm::Closure] {
+            let mut turns = turns.clone();
+            turns.sort_by_key(Event::device);
+            let played: BTreeSet<BTreeSet<Bdf>> = world
+                .play(algorithm, &turns)
+                .groups
+                .into_iter()
+                .map(|group| group.into_iter().collect())
+                .collect();
+            if played != theirs.keys().cloned().collect() {
+                said.push(format!("{} gives {played:?}", algorithm.word()));
+            }
         }
         // In the reverse order, and under the stricter policy, which is never finer.
         let reversed: Vec<Device> = functions.iter().rev().copied().collect();

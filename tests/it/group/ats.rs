@@ -1,0 +1,180 @@
+//! Who may use ATS, by each kind of table, and who may be given to a user.
+
+use fwspec::acpi::dmar::{Builder as DmarBuilder, Dmar};
+use fwspec::acpi::ivrs::{Builder as IvrsBuilder, Ivrs};
+use fwspec::answer::{Assignable, Explained, GroupsDocument};
+use fwspec::group::AtsReason;
+use fwspec::machine::Firmware;
+use fwspec::pci::{Fact, Function, PortType};
+use fwspec::simulate::{Algorithm, Event, World};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Platform, RequesterId};
+
+fn bdf(text: &str) -> Bdf {
+    text.parse().unwrap()
+}
+
+/// Two root ports, a function below the first, a bridge to conventional PCI with a card below the second, and two functions on the root bus.
+fn machine(platform: &Platform) -> Groups {
+    let mut groups = Groups::new(IdMap::build(platform, Dialect::LINUX));
+    let bridge =
+        Function { pcie: Fact::Present(PortType::PcieToPci), ..Function::port(PortType::PcieToPci, 3, 3) };
+    for device in [
+        Device::root_port(bdf("00:01.0"), 1..=1),
+        Device::root_port(bdf("00:02.0"), 2..=3),
+        Device::endpoint(bdf("00:14.0")),
+        Device::endpoint(bdf("00:15.0")),
+        Device::endpoint(bdf("01:00.0")),
+        Device::function(bdf("02:00.0"), bridge),
+        Device::endpoint(bdf("03:01.0")),
+    ] {
+        groups.add(device).unwrap();
+    }
+    groups.settle();
+    groups
+}
+
+/// linux drivers/iommu/intel/iommu.c `dmar_ats_supported`
+#[test]
+fn a_dmar_lets_functions_use_ats_by_their_root_port_or_by_themselves() {
+    let mut table = DmarBuilder::new(46);
+    table.unit(0, 0xfed9_0000).include_all();
+    table.ats_ports(0).bridge(0, [(1, 0)]).bridge(0, [(2, 0)]);
+    table.ats_ports(1);
+    let bytes = table.finish();
+    let platform = Dmar::parse(&bytes).unwrap().platform();
+    let groups = machine(&platform);
+    let ats = |function: &str| groups.ats_of(&platform, bdf(function)).map(|ats| (ats.allowed, ats.reason));
+    assert_eq!(ats("01:00.0"), Some((true, AtsReason::Port)));
+    assert_eq!(ats("00:14.0"), Some((true, AtsReason::Integrated)));
+    assert_eq!(ats("03:01.0"), Some((false, AtsReason::Conventional)));
+    assert_eq!(ats("02:00.0"), Some((true, AtsReason::Port)));
+    // A SATC that names the function decides before all else; one that requires the cache leaves it to the hardware.
+    let flags = |required: u8| {
+        let mut table = DmarBuilder::new(46);
+        table.unit(0, 0xfed9_0000).include_all();
+        table.structure(5, &[required, 0, 0, 0]).endpoint(0, [(0x14, 0)]);
+        let bytes = table.finish();
+        let platform = Dmar::parse(&bytes).unwrap().platform();
+        machine(&platform).ats_of(&platform, bdf("00:14.0")).map(|ats| (ats.allowed, ats.reason))
+    };
+    assert_eq!([flags(0), flags(1)], [Some((true, AtsReason::Listed)), Some((false, AtsReason::Required))]);
+    // Of another segment's ports, nothing.
+    let mut table = DmarBuilder::new(46);
+    table.unit(0, 0xfed9_0000).include_all();
+    table.ats_ports(1).bridge(0, [(1, 0)]);
+    let bytes = table.finish();
+    let platform = Dmar::parse(&bytes).unwrap().platform();
+    let ats = machine(&platform).ats_of(&platform, bdf("01:00.0")).unwrap();
+    assert_eq!((ats.allowed, ats.reason, ats.by), (false, AtsReason::NoPort, None));
+    assert_eq!(machine(&platform).ats_of(&platform, bdf("0f:00.0")), None);
+}
+
+/// Bit 31 of the extended data, of the entry that decides.
+#[test]
+fn an_ivrs_entry_forbids_ats_and_a_later_one_lifts_it() {
+    let mut table = IvrsBuilder::new();
+    table
+        .unit(0x10, 0, RequesterId(0x10), 0xfeb8_0000)
+        .range(0x8..=0x3ff)
+        .extended(0x100, 1 << 31)
+        .extended(0xa0, 1 << 31)
+        .select(0xa0);
+    let bytes = table.finish();
+    let platform = Ivrs::parse(&bytes).unwrap().platform();
+    let groups = machine(&platform);
+    let ats = |function: &str| groups.ats_of(&platform, bdf(function)).map(|ats| (ats.allowed, ats.reason));
+    assert_eq!(ats("01:00.0"), Some((false, AtsReason::Denied)));
+    assert_eq!(ats("00:14.0"), Some((true, AtsReason::NotDenied)));
+    assert_eq!(ats("00:15.0"), Some((true, AtsReason::NotDenied)));
+    assert_eq!(ats("00:02.0"), None, "the unit itself");
+    let document = GroupsDocument::new(&groups, Some(&platform), None, Vec::new());
+    let of = |name: &str| document.devices.iter().find(|device| device.device == name).unwrap();
+    assert!(!of("0000:01:00.0").ats.as_ref().unwrap().allowed);
+    assert_eq!(of("0000:01:00.0").assignable, Assignable::Yes(true));
+    assert!(of("0000:00:02.0").assignable.why_not().unwrap().contains("IOMMU"));
+    assert!(of("0000:00:01.0").assignable.why_not().unwrap().contains("bridge"));
+}
+
+/// linux drivers/iommu/amd/iommu.c `setup_aliases`: an alias on the function's own bus joins its alias mask.
+#[test]
+fn functions_that_an_ivrs_ties_are_torn_by_no_order() {
+    let mut table = IvrsBuilder::new();
+    table.unit(0x10, 0, RequesterId(0xf0), 0xfeb8_0000).range(0x8..=0x3ff).alias(0xa0, 0xa8);
+    let bytes = table.finish();
+    let platform = Ivrs::parse(&bytes).unwrap().platform();
+    let groups = machine(&platform);
+    let pair = vec![bdf("00:14.0"), bdf("00:15.0")];
+    assert_eq!(groups.group_of(pair[0].into()), groups.group_of(pair[1].into()));
+    let world = World::of(&groups);
+    assert!(world.closure(pair.iter().copied()) == [pair.clone()]);
+    let turn = |device: &Bdf| Event::Turn { device: *device, scanned_late: false };
+    for order in [vec![0, 1], vec![1, 0]] {
+        let turns: Vec<Event> = order.into_iter().map(|at: usize| turn(&pair[at])).collect();
+        for algorithm in [Algorithm::DeviceAdd, Algorithm::DeviceAddRace, Algorithm::Closure] {
+            assert_eq!(world.play(algorithm, &turns).groups, [pair.clone()], "{algorithm:?}");
+        }
+    }
+    assert_eq!(world.breaking(Algorithm::Closure).schedule, None);
+    let firmware = Firmware::open("ivrs.bin", bytes.clone()).unwrap();
+    let maps = [IdMap::build(&firmware.platform, Dialect::LINUX)];
+    let answer = Explained::all("00:14.0", &firmware, &maps, Some(&groups)).unwrap().remove(0);
+    assert!(answer.found());
+    let of: Vec<&str> = answer.ways.iter().filter_map(|way| way.of.as_deref()).collect();
+    assert!(of[0].starts_with("sends as 0xa8 (0000:00:15.0), says the entry at IVRS+0x"), "{of:?}");
+    let says = &answer.ways[0].hops.last().unwrap().record.as_ref().unwrap().says;
+    assert!(says.starts_with("entry with an alias: "), "{says}");
+}
+
+/// Every hop: the bridges, the scope with its offset and path, the unit.
+#[test]
+fn a_function_is_explained_by_the_scopes_of_a_dmar() {
+    let mut table = DmarBuilder::new(46);
+    table.unit(0, 0xfed9_0000).endpoint(0, [(1, 0), (0, 0)]).bridge(0, [(2, 0)]);
+    table.unit(0, 0xfed9_1000).include_all();
+    let firmware = Firmware::open("dmar.bin", table.finish()).unwrap();
+    let groups = machine(&firmware.platform);
+    let maps = [IdMap::build(&firmware.platform, Dialect::LINUX)];
+    let told = |query: &str| {
+        let answer = Explained::all(query, &firmware, &maps, Some(&groups)).unwrap().remove(0);
+        assert!(answer.found(), "{query}");
+        answer.ways
+    };
+    let record =
+        |ways: &[fwspec::answer::WayRecord]| ways[0].hops.iter().find_map(|hop| hop.record.clone()).unwrap();
+    let ways = told("01:00.0");
+    let scope = record(&ways);
+    assert_eq!((scope.place.as_str(), scope.offset), ("DMAR+0x40", 0x40));
+    assert_eq!(scope.says, "start bus 0x00, path 00:01.0/00.0: that function");
+    assert_eq!(scope.arithmetic, "01.0 is 0000:00:01.0, then 00.0 is 0000:01:00.0");
+    let hops: Vec<&str> = ways[0].hops.iter().map(|hop| hop.at.as_str()).collect();
+    assert_eq!(
+        hops[1..],
+        [
+            "below the bridge 0000:00:01.0",
+            "device scope endpoint of the unit DMAR+0x30",
+            "vt-d DMAR+0x30 at 0xfed90000"
+        ]
+    );
+    // Below a bridge that a scope names; its aliases go along.
+    let ways = told("03:01.0");
+    assert_eq!(
+        (record(&ways).place.as_str(), record(&ways).says.as_str()),
+        ("DMAR+0x4a", "start bus 0x00, path 00:02.0: that bridge and everything below it")
+    );
+    assert!(
+        ways[1].of.as_deref().unwrap().starts_with("also seen as 0x300, which 0000:02:00.0 puts there"),
+        "{ways:?}"
+    );
+    // The rest.
+    let rest = record(&told("00:14.0"));
+    assert!(rest.place == "DMAR+0x52" && rest.says.starts_with("INCLUDE_ALL"), "{rest:?}");
+    // Nothing is for it.
+    let mut table = DmarBuilder::new(46);
+    table.unit(0, 0xfed9_0000).endpoint(0, [(0x14, 0)]);
+    let firmware = Firmware::open("dmar.bin", table.finish()).unwrap();
+    let groups = machine(&firmware.platform);
+    let maps = [IdMap::build(&firmware.platform, Dialect::LINUX)];
+    let answer = Explained::all("01:00.0", &firmware, &maps, Some(&groups)).unwrap().remove(0);
+    assert!(!answer.found());
+    assert!(answer.ways[0].reason.as_deref().unwrap().starts_with("untranslated: no device scope names it"));
+}
