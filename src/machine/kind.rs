@@ -150,3 +150,7 @@ impl fmt::Display for Kind {
         })
     }
 }
+
+/// The signatures of the ACPI tables that are read here. Such a table is taken for what it says it is, however damaged the rest of its
+/// header is.
+pub const READ_HERE: [&[u8; 4]; 6] = [b"IORT", b"MCFG", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];

@@ -1,6 +1,6 @@
 //! Firmware that went through something that takes it for text: nothing in it can be trusted then, and the reader is told why.
 
-use super::recognise::READ_HERE;
+use super::kind::READ_HERE;
 use crate::Mangling;
 use crate::bytes::{index, saturate};
 

@@ -1,14 +1,10 @@
 //! Tells formats apart by what is in them, never by a file's name.
 
-use super::kind::Kind;
+use super::kind::{Kind, READ_HERE};
 use super::refused::{self, Refused};
 use super::{container, dumps, forms, lspci, names, words};
 use crate::bytes;
 use crate::limits::MAX_TABLE_BYTES;
-
-/// The signatures of the ACPI tables that are read here. Such a table is taken for what it says it is, however damaged the rest of its
-/// header is.
-pub const READ_HERE: [&[u8; 4]; 6] = [b"IORT", b"MCFG", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];
 
 /// Bytes in the header of an ACPI table (ACPI 6.5 §5.2.6).
 const HEADER: usize = 36;
