@@ -327,7 +327,7 @@ impl Rules {
         match (self.dialect.map_cells, &table.classic) {
             (MapCells::AlwaysFour, Some(classic)) => classic,
             _ if self.dialect.stops_at_short_node => {
-                table.mappings.get(table.past_short_node..).unwrap_or_default()
+                table.mappings.get(crate::bytes::index(table.past_short_node)..).unwrap_or_default()
             }
             _ => &table.mappings,
         }

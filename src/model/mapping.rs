@@ -79,7 +79,7 @@ pub struct IdTable {
     pub cells: Vec<u32>,
     /// How many of the first entries are of VIOT nodes that come after one that is too short for its type, where some readers stop: the
     /// last node of a VIOT is the first entry here. See [`Dialect::stops_at_short_node`](crate::Dialect::stops_at_short_node).
-    pub past_short_node: usize,
+    pub past_short_node: u32,
 }
 
 /// The error numbers that Linux's map look-up ends with (include/uapi/asm-generic/errno-base.h).

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{Node, PciRange, Viot};
-use crate::bytes::index;
+use crate::bytes::{index, saturate};
 use crate::limits::{MAX_VIOT_SEGMENTS, MAX_VIOT_SPARE_MAPPINGS};
 use crate::model::{
     BusKind, Errno, HostedFunction, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
@@ -80,7 +80,7 @@ struct Lowering {
     /// Offset of each IOMMU in the table, ascending, and the PCI function that it is.
     places: Vec<(u32, Option<Bdf>)>,
     /// The host of each segment: its place, its mappings, and how many of them come after a node that is too short.
-    hosts: BTreeMap<u16, (At, Vec<IdMapping>, usize)>,
+    hosts: BTreeMap<u16, (At, Vec<IdMapping>, u32)>,
     /// Mappings that may still be made.
     spare: usize,
 }
@@ -137,7 +137,7 @@ impl Lowering {
             let endpoint = range.endpoint_of(bdf(first)).unwrap_or_default();
             mappings.push(mapping(first.0, last.0, Output::Linear(endpoint)));
             if past_short_node {
-                *past = mappings.len();
+                *past = saturate(mappings.len());
             }
         }
     }
