@@ -25,7 +25,7 @@ const INDEX_IS_VALID: u32 = 1 << 4;
 /// use fwspec::lint::{self, Fix};
 /// let mut table = Builder::new(6).finish();
 /// table[9] ^= 0xff; // The checksum is wrong now.
-/// let findings = lint::iort(&Iort::parse(&table)?, &Iort::parse(&table)?.lower());
+/// let findings = lint::iort(&Iort::parse(&table)?, &Iort::parse(&table)?.platform());
 /// let fixes: Vec<Fix> = findings.iter().filter_map(|finding| Fix::of(finding, &table)).collect();
 /// let mended = Fix::apply(&fixes, Source::IORT, &table).unwrap();
 /// assert_eq!(mended.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)), 0);
