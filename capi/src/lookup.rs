@@ -7,7 +7,7 @@ use super::edge;
 use super::open::fwspec_map;
 use super::types::*;
 use fwspec::map::{Fwspec, FwspecFlags, Stream};
-use fwspec::{Bdf, IommuIndex, RequesterId, RequesterIndex, Segment};
+use fwspec::{Bdf, DeviceKey, IommuIndex, RequesterId, RequesterIndex, Segment};
 
 /// The StreamID that the DMA of a PCI function carries: that of its bare requester ID. A function behind a PCIe-to-PCI
 /// bridge has those of its aliases too; only fwspec_groups_streams() knows them.
@@ -24,7 +24,7 @@ pub extern "C" fn fwspec_stream_of(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        edge::put(out, || map.single(map.map.fwspec([function(segment, rid)]).fwspec))
+        edge::put(out, || map.single(map.map.fwspec(function(segment, rid).into()).fwspec))
     })
 }
 
@@ -61,7 +61,9 @@ pub extern "C" fn fwspec_stream_from(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        edge::put(out, || map.single(map.map.fwspec_on_bus(RequesterIndex(requester), id).fwspec))
+        edge::put(out, || {
+            map.single(map.map.fwspec(DeviceKey::OnBus { bus: RequesterIndex(requester), id }).fwspec)
+        })
     })
 }
 
@@ -82,7 +84,7 @@ pub unsafe extern "C" fn fwspec_streams_of(
 ) -> c_int {
     edge::answer(|| {
         let map = map.ok_or(FWSPEC_ARGUMENT)?;
-        let fwspec = map.map.fwspec_of(RequesterIndex(requester)).fwspec.ok_or(FWSPEC_NO_MAPPING)?;
+        let fwspec = map.map.fwspec(RequesterIndex(requester).into()).fwspec.ok_or(FWSPEC_NO_MAPPING)?;
         let streams = streams(&fwspec, |iommu| map.iommu_node(iommu));
         // SAFETY: the caller's array has `capacity` places.
         unsafe { edge::fill(out, capacity, count, streams) }

@@ -378,12 +378,12 @@ fn answer(platform: &Platform) {
             map.device_ranges(RequesterIndex(requester), 0xffff)
                 .take(ENOUGH)
                 .for_each(|range| show::debug(&range));
-            show::debug(&map.fwspec_of(RequesterIndex(requester)));
+            show::debug(&map.fwspec(RequesterIndex(requester).into()));
         }
         for rid in [0, 8, 0x100, 0xffff].map(RequesterId) {
             let bdf = Bdf { segment: Segment(0), rid };
             show::debug(&(map.resolve(bdf), map.device_id_of(bdf)));
-            show::debug(&map.fwspec([bdf]));
+            show::debug(&map.fwspec(bdf.into()));
         }
     }
 }

@@ -83,7 +83,7 @@ pub fn input_named(bytes: &[u8]) {
     for question in questions.lines().take(8) {
         show::debug(&firmware.meant(question));
         for requester in firmware.requesters_named(question) {
-            show::debug(&map.fwspec_of(requester));
+            show::debug(&map.fwspec(requester.into()));
         }
         if let Some(tree) = tree {
             let found = tree.find(question).map(|node| node.offset());

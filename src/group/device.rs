@@ -29,6 +29,12 @@ impl From<Bdf> for DeviceKey {
     }
 }
 
+impl From<RequesterIndex> for DeviceKey {
+    fn from(node: RequesterIndex) -> Self {
+        DeviceKey::Node(node)
+    }
+}
+
 impl fmt::Display for DeviceKey {
     /// `0000:01:00.0`; nodes, whose names only the firmware knows, as `node 3` and `node 3#0x17`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

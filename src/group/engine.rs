@@ -32,6 +32,16 @@ impl Groups {
     /// A device is held as long as it is not known how it reaches memory; the event that completes the path places it (see
     /// [`Groups::changes`]).
     ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?; // a port without ACS
+    /// let placement = groups.add(Device::endpoint(nic))?;
+    /// assert_eq!((placement.group, placement.how), (Some(GroupId(0)), How::Joined));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BusError::Duplicate`], or [`BusError::Pci`] when the bus numbers of bridges contradict each other; nothing is changed
     /// then.
@@ -106,6 +116,17 @@ impl Groups {
     /// Removes a device. Its group shrinks or is dissolved; it is never split, whatever the device held together: that is for
     /// [`Groups::recompute`].
     ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(port))?;
+    /// let departure = groups.remove(port.into())?;
+    /// assert!(departure.dissolved);
+    /// assert_eq!(groups.group_of(port.into()), None);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BusError::Unknown`].
     pub fn remove(&mut self, device: DeviceKey) -> Result<Departure, BusError> {
@@ -131,6 +152,20 @@ impl Groups {
     /// enabled. Devices which were held because these facts were missing are placed; groups are left as they are until
     /// [`Groups::recompute`].
     ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// // ACS was switched on later: groups change when they are asked to.
+    /// groups.update(Device::root_port(port, 1..=1).acs(AcsFlags::ISOLATED))?;
+    /// assert_eq!(groups.groups().count(), 1);
+    /// groups.recompute();
+    /// assert_eq!(groups.groups().count(), 2);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BusError::Unknown`], or [`BusError::Pci`] when bus numbers contradict each other; nothing is changed then.
     pub fn update(&mut self, device: Device) -> Result<&[Change], BusError> {
@@ -148,11 +183,32 @@ impl Groups {
     }
 
     /// Says that a bus is a root bus, where no function on it reveals it: a PCI expander bus with endpoints only.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// assert!(matches!(groups.add(Device::endpoint(nic))?.how, How::Held { .. }));
+    /// groups.declare_root(Segment(0), 1);
+    /// assert!(groups.group_of(nic.into()).is_some());
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn declare_root(&mut self, segment: Segment, bus: u8) -> &[Change] {
         self.declare_roots(&[(segment, bus)])
     }
 
     /// Says that every bridge is there: a bus without one is a root bus, and nothing is held any more.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(nic))?;
+    /// assert_eq!(groups.group_of(nic.into()), None); // it may be below a bridge that is still to come
+    /// groups.settle();
+    /// assert!(groups.group_of(nic.into()).is_some());
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn settle(&mut self) -> &[Change] {
         let orphans: Vec<(Segment, u8)> = self.topology.orphan_buses().collect();
         self.declare_roots(&orphans)
@@ -174,6 +230,23 @@ impl Groups {
 
     /// Says that an IOMMU is ready: devices that waited for it, and for no other, get their groups, parents first. The
     /// partition does not change.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId, Device, Groups, How};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let mut groups = Groups::builder().map(map).awaiting_iommus(true).build();
+    /// let sas = Device::platform(RequesterIndex(1));
+    /// assert!(matches!(groups.add(sas).unwrap().how, How::Waiting { iommu: IommuIndex(0) }));
+    /// groups.iommu_ready(IommuIndex(0));
+    /// assert!(groups.group_of(sas.key()).is_some());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn iommu_ready(&mut self, iommu: IommuIndex) -> &[Change] {
         self.changes.clear();
         self.predictions.forget();
@@ -190,6 +263,17 @@ impl Groups {
 
     /// Gives a group to a user: from now on it takes no further member.
     ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.own(groups.group_of(port.into()).unwrap())?;
+    /// let refused = groups.add(Device::endpoint(nic))?;
+    /// assert!(matches!(refused.how, How::Refused { .. }));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`BusError::NoGroup`], [`BusError::Owned`].
     pub fn own(&mut self, group: GroupId) -> Result<(), BusError> {
@@ -203,6 +287,19 @@ impl Groups {
     }
 
     /// Takes a group back from its user. What it refused meanwhile is placed now.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// let group = groups.group_of(port.into()).unwrap();
+    /// groups.own(group)?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// groups.release(group)?;
+    /// assert_eq!(groups.group_of(nic.into()), Some(group));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     ///
     /// # Errors
     /// [`BusError::NoGroup`].
@@ -315,7 +412,7 @@ impl Groups {
                 let aliases = self.aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..alias.by });
                 match path.as_ref().filter(|_| map.has_scopes()) {
                     Some((_, path)) => map.fwspec_along(path, aliases),
-                    None => map.fwspec(aliases),
+                    None => map.fwspec_of_aliases(aliases),
                 }
             }
             (DeviceKey::Node(node), None) => map.fwspec_of(node),
@@ -425,5 +522,20 @@ impl Groups {
         if cfg!(debug_assertions) && self.devices.most() <= MAX_CHECKED {
             debug_assert_eq!(self.check(), Ok(()));
         }
+    }
+}
+
+/// Adds devices one after the other. What cannot be added is left out: [`Groups::add`] says why.
+///
+/// ```
+/// use fwspec::{Bdf, Device, Groups};
+/// let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+/// let mut groups = Groups::without_firmware();
+/// groups.extend([Device::root_port(port, 1..=1), Device::endpoint(nic), Device::endpoint(nic)]);
+/// assert_eq!(groups.devices().count(), 2);
+/// ```
+impl Extend<Device> for Groups {
+    fn extend<T: IntoIterator<Item = Device>>(&mut self, devices: T) {
+        devices.into_iter().for_each(|device| _ = self.add(device));
     }
 }

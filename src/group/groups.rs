@@ -9,8 +9,8 @@ use super::devices::Devices;
 use super::entry::{DeviceRef, Obstacle, State};
 use super::event::{BusError, Change, How, Placement};
 use super::find::Found;
-use super::kernel::Predictions;
 use super::policy::Rules;
+use super::predictions::Predictions;
 use super::readiness::Readiness;
 use super::view::reason;
 use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, Policy, Reason};
@@ -83,37 +83,103 @@ pub(super) struct Scratch {
 
 impl Groups {
     /// Groups of a machine whose firmware is known, with the defaults of [`Groups::builder`].
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId, Groups};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let groups = Groups::new(map);
+    /// assert!(groups.map().is_some());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn new(map: IdMap) -> Self {
         Groups::builder().map(map).build()
     }
 
     /// Groups by what PCI says alone, with the defaults of [`Groups::builder`]: every device has one.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// let placement = groups.add(Device::endpoint(port))?;
+    /// assert_eq!((placement.group, placement.fwspec), (Some(GroupId(0)), None));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn without_firmware() -> Self {
         Groups::default()
     }
 
     /// Groups of a machine of which more is known before its first device comes.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// let groups = Groups::builder().policy(Policy::Strict).ivrs(true).build();
+    /// assert_eq!(groups.policy(), Policy::Strict);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn builder() -> GroupsBuilder {
         GroupsBuilder::default()
     }
 
     /// Which ties count.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// assert_eq!(groups.policy(), Policy::Linux);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn policy(&self) -> Policy {
         self.policy
     }
 
     /// What firmware says of the devices; `None` for [`Groups::without_firmware`].
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// assert!(groups.map().is_none());
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn map(&self) -> Option<&IdMap> {
         self.map.as_ref()
     }
 
     /// The PCI functions and their places.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// assert_eq!(groups.topology().bridges(nic).next().map(|(bridge, _)| bridge), Some(port));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
     /// The requester IDs that a function's DMA can carry: those of [`Topology::aliases`], of the function that it comes from
     /// ([`Device::real_dma`](super::Device::real_dma)) where that is another.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(port))?;
+    /// assert!(groups.aliases(port).map(|alias| alias.rid).eq([port.rid]));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn aliases(&self, function: Bdf) -> impl Iterator<Item = Alias> {
         // Nearly no machine has any.
         let proxies = Some(self.devices.proxies()).filter(|proxies| !proxies.is_empty());
@@ -131,6 +197,16 @@ impl Groups {
 
     /// The way down to a function, as the scopes of a DMAR see it: to the function that its DMA comes from, and for a virtual function to its
     /// physical function (linux drivers/iommu/intel/iommu.c `device_lookup_iommu`). `None` for a function that is not there.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// assert_eq!(groups.path_of(nic).unwrap().hops, [port.rid, nic.rid]);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn path_of(&self, function: Bdf) -> Option<FunctionPath> {
         let proxy = self.device(function.into()).and_then(|device| self.devices.proxies().of(device));
         let real = match proxy {
@@ -142,6 +218,16 @@ impl Groups {
     }
 
     /// The way down to a function, whatever its DMA comes from.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// assert_eq!(groups.path_to(nic).unwrap().hops, [port.rid, nic.rid]);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn path_to(&self, function: Bdf) -> Option<FunctionPath> {
         let facts = self.topology.get(function)?;
         let mut hops: Vec<RequesterId> =
@@ -153,11 +239,29 @@ impl Groups {
     }
 
     /// The function because of which the driver of the units gives all of them up at boot, and why.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// assert_eq!(groups.given_up(), None); // only the units of a DMAR are
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn given_up(&self) -> Option<(Bdf, GivesUp)> {
         self.given_up
     }
 
     /// What the last event changed besides the device that it was about.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(nic))?; // held
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// assert_eq!(groups.changes().len(), 1); // it is placed now
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
@@ -165,12 +269,32 @@ impl Groups {
     /// The group of a device: which devices have to go together because nothing isolates them. `None` where it has none, or is not there.
     ///
     /// Linux may refuse a device that has a group here: [`Groups::kernel_answer`] says so.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1).acs(AcsFlags::ISOLATED))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// assert_ne!(groups.group_of(port.into()), groups.group_of(nic.into()));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn group_of(&self, device: DeviceKey) -> Option<GroupId> {
         self.assignment.group_of(self.device(device)?)
     }
 
     /// Where a device is now, as [`Groups::add`] would say it today. `Created` and `Merged` are events: a device with a group
     /// is `Joined`.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(port))?;
+    /// assert_eq!(groups.placement(port.into())?.how, How::Joined);
+    /// assert!(groups.placement(nic.into()).is_err());
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     ///
     /// # Errors
     /// [`BusError::Unknown`].
@@ -196,24 +320,70 @@ impl Groups {
     }
 
     /// Why no IOMMU translates a device; `None` for one that is translated, held, or not there.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId, Device, Groups};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let mut groups = Groups::new(map);
+    /// let other = Device::endpoint("0001:00:01.0".parse().unwrap());
+    /// groups.add(other).unwrap();
+    /// let why = groups.why_none(other.key()).unwrap();
+    /// assert_eq!(why.to_string(), "the firmware describes no PCI host of segment 0001");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn why_none(&self, device: DeviceKey) -> Option<NoStream> {
         let firmware = self.devices.firmware(self.device(device)?);
         firmware.refused.filter(|_| firmware.fwspec.is_none())
     }
 
     /// The devices that are there, in the order of their keys.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(port))?;
+    /// assert!(groups.devices().eq([port.into()]));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn devices(&self) -> impl Iterator<Item = DeviceKey> + '_ {
         let pci = self.topology.iter().map(|(bdf, _)| DeviceKey::Pci(bdf));
         pci.chain(self.devices.others())
     }
 
     /// Every group, oldest first.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(port))?;
+    /// let group = groups.groups().next().unwrap();
+    /// assert_eq!((group.id(), group.leader()), (GroupId(0), Some(port.into())));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn groups(&self) -> impl Iterator<Item = IommuGroup<'_>> {
         let (devices, assignment) = (&self.devices, &self.assignment);
         assignment.groups().map(move |(id, class)| IommuGroup { devices, assignment, id, class })
     }
 
     /// The group of this name.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(port))?;
+    /// assert!(!groups.group(GroupId(0)).unwrap().owned());
+    /// assert!(groups.group(GroupId(1)).is_none());
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn group(&self, group: GroupId) -> Option<IommuGroup<'_>> {
         let (devices, assignment) = (&self.devices, &self.assignment);
         let class = assignment.class_of_group(group)?;
@@ -221,12 +391,31 @@ impl Groups {
     }
 
     /// The members of a group, in no order.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::endpoint(port))?;
+    /// assert!(groups.members(GroupId(0)).eq([port.into()]));
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn members(&self, group: GroupId) -> impl Iterator<Item = DeviceKey> + '_ {
         self.group(group).into_iter().flat_map(|group| group.members())
     }
 
     /// Every set of devices that cannot be isolated from each other, translated or not; no order. What is held back or refused
     /// is alone.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// assert_eq!(groups.classes().next().unwrap().len(), 2);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn classes(&self) -> impl Iterator<Item = Vec<DeviceKey>> + '_ {
         let partition = self.assignment.partition();
         partition.iter().map(|(_, class)| {
@@ -235,6 +424,17 @@ impl Groups {
     }
 
     /// The chain of reasons that holds two devices together, from the one to the other; empty where nothing does.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// let reason = groups.why(nic.into(), port.into()).next().unwrap();
+    /// assert_eq!(reason.to_string(), "0000:01:00.0 - 0000:00:01.0: 0000:00:01.0 on the way to the root does not isolate");
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn why(&self, a: DeviceKey, b: DeviceKey) -> impl Iterator<Item = Reason> + '_ {
         let ends = self.device(a).zip(self.device(b));
         let steps = ends.map(|(a, b)| self.assignment.partition().path(a, b));

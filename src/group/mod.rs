@@ -6,6 +6,7 @@
 
 mod acs;
 mod affected;
+mod asked;
 mod assignment;
 mod ats;
 mod builder;
@@ -22,12 +23,14 @@ mod msi;
 mod names;
 mod partition;
 mod policy;
+mod predictions;
 mod proxies;
 mod readiness;
 mod recompute;
 mod refusal;
 mod streams;
 mod tie;
+mod verdict;
 mod view;
 
 pub use ats::{Ats, AtsReason};
@@ -36,8 +39,8 @@ pub use device::{Device, DeviceKey};
 pub use event::{BusError, Change, Departure, GroupId, How, Placement};
 pub use groups::Groups;
 pub use isolation::{IsolationBlocker, Relation, Remedy};
-pub use kernel::KernelAnswer;
-pub(crate) use kernel::{KernelGroup, KernelTurn};
 pub use policy::Policy;
 pub use tie::{Reason, Tie};
+pub use verdict::KernelAnswer;
+pub(crate) use verdict::{KernelGroup, KernelTurn};
 pub use view::IommuGroup;

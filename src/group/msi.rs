@@ -34,12 +34,11 @@ impl Groups {
         let map = self.map()?;
         let itself = self.device(device)?;
         match device {
-            DeviceKey::Pci(function) => map.device_id_of(self.msi_function(function)),
-            // The first that leads to a controller (linux drivers/acpi/arm64/iort.c `iort_pmsi_get_dev_id`).
-            DeviceKey::Node(node) => map.device_ids_of(node).first().copied(),
-            DeviceKey::OnBus { bus, id } => match self.devices.proxies().of(itself) {
-                Some(Proxy::Container(DeviceKey::OnBus { bus, id })) => map.msi_from(bus, id),
-                _ => map.msi_from(bus, id),
+            DeviceKey::Pci(function) => map.device_id(self.msi_function(function).into()),
+            DeviceKey::Node(_) => map.device_id(device),
+            DeviceKey::OnBus { .. } => match self.devices.proxies().of(itself) {
+                Some(Proxy::Container(container @ DeviceKey::OnBus { .. })) => map.device_id(container),
+                _ => map.device_id(device),
             },
         }
     }

@@ -27,6 +27,17 @@ impl Groups {
     /// Works all ties out anew: groups that only history held together are split, changed ACS control bits take effect. Groups
     /// with an owner stay as they are, and what would widen them now is refused. A group's name stays with the part that
     /// its lowest member is in.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// groups.add(Device::root_port(port, 1..=1))?;
+    /// groups.add(Device::endpoint(nic))?;
+    /// groups.update(Device::root_port(port, 1..=1).acs(AcsFlags::ISOLATED))?;
+    /// assert_eq!(groups.recompute().len(), 1); // one of the two has moved to a group of its own
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
     pub fn recompute(&mut self) -> &[Change] {
         self.changes.clear();
         let mut all: Vec<(DeviceKey, DeviceRef)> =

@@ -115,12 +115,36 @@ pub struct Machine {
 
 impl Machine {
     /// Whether any evidence lists PCI functions. Without, nothing is known of them; that is not the same as a machine that has none.
+    ///
+    /// ```
+    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # let mut table = Builder::new(6);
+    /// # let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let mut collector = Collector::new();
+    /// # collector.add("iort.bin", table.finish())?;
+    /// # let machine = collector.finish()?;
+    /// assert!(!machine.has_topology()); // a table lists no functions
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
     pub fn has_topology(&self) -> bool {
         self.has_topology
     }
 
     /// Whether anything says that its kernel used an IOMMU, or that there is one: groups which it listed, or firmware that speaks
     /// of IOMMUs. Such a kernel asked for ACS as its firmware has it do, and the registers are as it left them.
+    ///
+    /// ```
+    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # let mut table = Builder::new(6);
+    /// # let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let mut collector = Collector::new();
+    /// # collector.add("iort.bin", table.finish())?;
+    /// # let machine = collector.finish()?;
+    /// assert!(machine.uses_iommu());
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
     pub fn uses_iommu(&self) -> bool {
         let firmware = self.firmware.as_ref().is_some_and(Firmware::speaks_of_iommus);
         !self.kernel.groups.is_empty() || firmware
@@ -149,6 +173,19 @@ impl Machine {
     }
 
     /// Groups that know what the machine is before its first device comes.
+    ///
+    /// ```
+    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # let mut table = Builder::new(6);
+    /// # let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let mut collector = Collector::new();
+    /// # collector.add("iort.bin", table.finish())?;
+    /// # let machine = collector.finish()?;
+    /// let groups = machine.groups_builder(Dialect::LINUX, Policy::Strict).awaiting_iommus(true).build();
+    /// assert_eq!(groups.devices().count(), 0);
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
     pub fn groups_builder(&self, dialect: Dialect, policy: Policy) -> GroupsBuilder {
         let builder =
             Groups::builder().policy(policy).ivrs(self.has_ivrs).intel_pch_acs(self.has_intel_pch_acs);
@@ -163,6 +200,19 @@ impl Machine {
     ///
     /// They are added in the order in which Linux meets them when an IOMMU registers: devices on the platform bus before PCI functions (linux
     /// `iommu_buses`), those last that a driver makes later.
+    ///
+    /// ```
+    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # let mut table = Builder::new(6);
+    /// # let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let mut collector = Collector::new();
+    /// # collector.add("iort.bin", table.finish())?;
+    /// # let machine = collector.finish()?;
+    /// let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    /// assert_eq!((groups.groups().count(), refused.len()), (1, 0));
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
     pub fn groups(&self, dialect: Dialect, policy: Policy) -> (Groups, Vec<BusError>) {
         let mut groups = self.groups_builder(dialect, policy).build();
         let devices =
@@ -186,6 +236,18 @@ impl Machine {
     }
 
     /// Named components and device-tree masters: devices on no PCI bus.
+    ///
+    /// ```
+    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # let mut table = Builder::new(6);
+    /// # let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let mut collector = Collector::new();
+    /// # collector.add("iort.bin", table.finish())?;
+    /// # let machine = collector.finish()?;
+    /// assert_eq!(machine.platform_devices().count(), 1);
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
     pub fn platform_devices(&self) -> impl Iterator<Item = Device> + '_ {
         let platform = self.firmware.iter().map(|firmware| &firmware.platform);
         let requesters = platform.flat_map(|platform| RequesterIndex::number(&platform.requesters));

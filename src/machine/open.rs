@@ -19,6 +19,12 @@ use crate::{Format, Source};
 impl Machine {
     /// The machine that some files and folders are of; `-` is standard input.
     ///
+    /// ```no_run
+    /// let machine = fwspec::machine::Machine::open(["iort.bin", "lspci.txt"])?;
+    /// println!("{} functions", machine.devices.len());
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Collector::open`] and [`Collector::finish`].
     pub fn open<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Result<Self, MachineError> {
@@ -46,6 +52,12 @@ impl Machine {
     }
 
     /// The machine that this runs on, as Linux shows it.
+    ///
+    /// ```no_run
+    /// let machine = fwspec::machine::Machine::of_this_machine()?;
+    /// println!("{}", machine.model.as_deref().unwrap_or("of no name"));
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
     ///
     /// # Errors
     /// As [`of_root`](Machine::of_root).

@@ -33,6 +33,17 @@ enum Singles {
 impl IdMap {
     /// Builds the indices of a platform under a dialect. O(n log n) in the number of mappings.
     /// It cannot fail: whatever a [`Platform`] holds can be indexed.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let smmu = table.smmu_v3(0x2b40_0000).id();
+    /// table.root_complex(0).maps(0..=0xffff, 0, smmu);
+    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.iommus().len(), 1);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn build(platform: &Platform, dialect: Dialect) -> IdMap {
         let firmware = match platform.format() {
             Some(Format::DeviceTree) => Firmware::DeviceTree,

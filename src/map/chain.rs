@@ -55,6 +55,20 @@ impl Together {
 impl IdMap {
     /// The StreamID of id `input` on the bus of this requester: a requester ID on a PCI host, an ICID on an fsl-mc bus.
     ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.stream_from(RequesterIndex(0), 0x8)?.id, Some(StreamId(0x108)));
+    /// assert!(map.stream_from(RequesterIndex(0), 0x100).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`NoStream`] says what stands in the way.
     #[inline]
@@ -75,6 +89,20 @@ impl IdMap {
     }
 
     /// The DeviceID that MSIs of id `input` on the bus of this requester carry.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.msi_from(RequesterIndex(0), 0x8).unwrap().id, DeviceId(0x1_0108));
+    /// assert_eq!(map.msi_from(RequesterIndex(0), 0x100), None);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn msi_from(&self, requester: RequesterIndex, input: u32) -> Option<MsiRequest> {
         match self.route_of(requester)? {
             MappedRoute::Absent | MappedRoute::Inherited(_) => None,

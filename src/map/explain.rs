@@ -11,13 +11,27 @@ use super::{IdMap, MappedRoute, MappedTable};
 impl IdMap {
     /// The records that answer for ids on the bus of a requester, each cut to the ids that it really answers for: disjoint
     /// and ascending by (masked) id. Outputs move along with the cut, offsets are those of the whole record.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let record = map.stream_records(RequesterIndex(0)).next().unwrap();
+    /// assert_eq!((record.first, record.last), (0, 0xff));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn stream_records(&self, requester: RequesterIndex) -> impl Iterator<Item = &IdMapping> {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
         table.into_iter().flat_map(|table| table.index.meeting(0, u32::MAX))
     }
 
     /// The same for a requester whose MSIs have a table of their own (`msi-map`), inherited ones followed.
-    pub fn msi_records(&self, requester: RequesterIndex) -> impl Iterator<Item = &IdMapping> {
+    pub(crate) fn msi_records(&self, requester: RequesterIndex) -> impl Iterator<Item = &IdMapping> {
         let table = match self.route_of(requester) {
             Some(MappedRoute::Table(table)) => Some(&table.index),
             _ => None,
@@ -26,7 +40,7 @@ impl IdMap {
     }
 
     /// The same for an IOMMU: from StreamIDs to DeviceIDs (IORT), without the record of its own MSIs.
-    pub fn device_records(&self, iommu: IommuIndex) -> impl Iterator<Item = &IdMapping> {
+    pub(crate) fn device_records(&self, iommu: IommuIndex) -> impl Iterator<Item = &IdMapping> {
         let table = iommu.entry(&self.iommus).map(|iommu| &iommu.device_ids);
         table.into_iter().flat_map(|table| table.meeting(0, u32::MAX))
     }
@@ -86,7 +100,7 @@ impl IdMap {
     }
 
     /// The way of a StreamID from an IOMMU on to the MSI controller (IORT).
-    pub fn trace_from_iommu(&self, iommu: IommuIndex, stream: StreamId) -> Vec<Step> {
+    pub(crate) fn trace_from_iommu(&self, iommu: IommuIndex, stream: StreamId) -> Vec<Step> {
         self.follow_all(StepAt::Iommu(iommu), stream.0)
     }
 

@@ -82,7 +82,7 @@ impl FwspecFlags {
 }
 
 impl IdMap {
-    /// The record of a PCI function: the StreamIDs of its DMA aliases, in the order of the alias walk (its own requester ID
+    /// The record of a PCI function of which the aliases are known: the StreamIDs of all of them, in the order of the alias walk (its own requester ID
     /// first).
     ///
     /// The first alias that fails ends the walk. With ACPI the ids before it stay and the device is translated by them
@@ -91,12 +91,12 @@ impl IdMap {
     /// ```
     /// # use fwspec::{Dialect, IdMap, Platform};
     /// # let map = IdMap::build(&Platform::default(), Dialect::LINUX);
-    /// let outcome = map.fwspec(["0000:05:04.0".parse().unwrap(), "0000:05:00.0".parse().unwrap()]);
+    /// let outcome = map.fwspec_of_aliases(["0000:05:04.0".parse().unwrap(), "0000:05:00.0".parse().unwrap()]);
     /// assert_eq!(outcome.fwspec, None);
     /// assert_eq!(outcome.refused.unwrap().to_string(), "the firmware describes no PCI host of segment 0000");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn fwspec(&self, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
+    pub fn fwspec_of_aliases(&self, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         let most = match self.dialect.aliases {
             AliasRule::Walk => usize::MAX,
@@ -122,7 +122,7 @@ impl IdMap {
     }
 
     /// The record of a named component or device-tree master.
-    pub fn fwspec_of(&self, requester: RequesterIndex) -> FwspecOutcome {
+    pub(crate) fn fwspec_of(&self, requester: RequesterIndex) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         if let Some(refused @ NoStream::NotAdmitted { .. }) = self.own(requester).and_then(|own| own.refused)
         {
@@ -141,7 +141,7 @@ impl IdMap {
     }
 
     /// The record of a device with an id on a bus that is no PCI (fsl-mc, host1x).
-    pub fn fwspec_on_bus(&self, bus: RequesterIndex, id: u32) -> FwspecOutcome {
+    pub(crate) fn fwspec_on_bus(&self, bus: RequesterIndex, id: u32) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         let flags = self.bus(bus).map(|bus| bus.flags).unwrap_or_default();
         outcome.refused =
@@ -151,11 +151,38 @@ impl IdMap {
 
     /// The StreamIDs that a named component or device-tree master has by itself, those on IOMMUs that may not be used
     /// included; [`fwspec_of`](IdMap::fwspec_of) judges them.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.own_streams(RequesterIndex(1))[0].id, Some(StreamId(0x9000)));
+    /// assert!(map.own_streams(RequesterIndex(0)).is_empty());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn own_streams(&self, requester: RequesterIndex) -> &[Stream] {
         self.own(requester).map_or(&[], |own| &own.streams)
     }
 
     /// The MSI DeviceIDs that a named component or device-tree master has by itself.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.device_ids_of(RequesterIndex(1))[0].id, DeviceId(0x1_9000));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn device_ids_of(&self, requester: RequesterIndex) -> &[super::MsiRequest] {
         self.own(requester).map_or(&[], |own| &own.msi)
     }

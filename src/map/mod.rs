@@ -180,47 +180,154 @@ impl fmt::Display for NamedStream<'_> {
 
 impl IdMap {
     /// The dialect that the map was built under.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.dialect(), Dialect::LINUX);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
     /// The IOMMUs, in the order of [`Platform::iommus`](crate::Platform::iommus).
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert!(map.iommus()[0].available);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn iommus(&self) -> &[MappedIommu] {
         &self.iommus
     }
 
     /// The MSI controllers, in the order of [`Platform::msi_controllers`](crate::Platform::msi_controllers).
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.msi_controllers().len(), 1);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn msi_controllers(&self) -> &[MappedMsi] {
         &self.msi_controllers
     }
 
     /// An IOMMU by its name.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert!(map.iommu(IommuIndex(0)).unwrap().driven);
+    /// assert!(map.iommu(IommuIndex(1)).is_none());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn iommu(&self, index: IommuIndex) -> Option<&MappedIommu> {
         index.entry(&self.iommus)
     }
 
     /// An MSI controller by its name.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let its = map.controller(MsiControllerIndex(0)).unwrap();
+    /// assert_eq!(map.label(its.origin).to_string(), "IORT+0x30");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn controller(&self, index: MsiControllerIndex) -> Option<&MappedMsi> {
         index.entry(&self.msi_controllers)
     }
 
     /// What people call an IOMMU, `/soc@0/iommu@5040000` or `IORT+0x48`.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.iommu_label(IommuIndex(0)).unwrap().to_string(), "IORT+0x48");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn iommu_label(&self, iommu: IommuIndex) -> Option<Label<'_>> {
         Some(self.label(self.iommu(iommu)?.origin))
     }
 
     /// What people call the object at `origin`.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.label(map.iommus()[0].origin).to_string(), "IORT+0x48");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn label(&self, origin: Origin) -> Label<'_> {
         self.paths.label(origin)
     }
 
     /// Where a requester stands in the firmware.
-    pub fn requester_origin(&self, requester: RequesterIndex) -> Option<Origin> {
+    pub(crate) fn requester_origin(&self, requester: RequesterIndex) -> Option<Origin> {
         Some(self.requester(requester)?.origin)
     }
 
     /// The PCI hosts that are asked about a segment, in the order in which they are: none, or one, or several where the
     /// dialect tries several or several tables speak of the segment.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert!(map.hosts_of(Segment(0)).eq([RequesterIndex(0)]));
+    /// assert_eq!(map.hosts_of(Segment(1)).next(), None);
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = RequesterIndex> + '_ {
         self.asked(segment).map(|host| host.requester)
     }
@@ -231,12 +338,40 @@ impl IdMap {
     }
 
     /// The StreamID of the bare requester ID; a device's record also holds those of its aliases ([`IdMap::fwspec`]).
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let stream = map.stream_of("00:01.0".parse().unwrap()).unwrap();
+    /// assert_eq!(stream.to_string(), "IORT+0x48 0x108");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn stream_of(&self, bdf: Bdf) -> Option<NamedStream<'_>> {
         let stream = self.resolve(bdf).ok()?;
         Some(NamedStream { stream, label: self.iommu_label(stream.iommu)? })
     }
 
     /// As [`stream_of`](IdMap::stream_of), and why there is none.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let refused = map.resolve("01:00.0".parse().unwrap()).unwrap_err();
+    /// assert_eq!(refused.to_string(), "no mapping contains 0x100");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`NoStream`] says what stands in the way.
@@ -282,6 +417,19 @@ impl IdMap {
     }
 
     /// The DeviceID that an MSI of the bare requester ID carries, and the controller it goes to.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// assert_eq!(map.device_id_of("00:01.0".parse().unwrap()).unwrap().id, DeviceId(0x1_0108));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn device_id_of(&self, bdf: Bdf) -> Option<MsiRequest> {
         self.hosts_of(bdf.segment).find_map(|host| self.msi_from(host, u32::from(bdf.rid.0)))
     }

@@ -49,6 +49,20 @@ impl IdMap {
     /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
     /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed, and neither are those of a
     /// mapping to another requester, which no specification allows, if that one sends them several ways.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let ranges: Vec<_> = map.stream_ranges(RequesterIndex(0), 0xffff).collect();
+    /// assert_eq!((ranges[0].first, ranges[0].last), (0, 0xff));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn stream_ranges(
         &self,
         requester: RequesterIndex,
@@ -103,6 +117,20 @@ impl IdMap {
     /// The DeviceIDs of a requester's inputs, as maximal ranges cut to `0..=limit`. Two maps are composed here, so there can
     /// be many more ranges than mappings: take as many as are wanted. Mappings from IOMMU to IOMMU, which no specification allows,
     /// are listed if the second one sends all their ids one way; those back to a requester are not.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let ranges: Vec<_> = map.device_ranges(RequesterIndex(0), 0xffff).collect();
+    /// assert_eq!((ranges[0].first, ranges[0].last), (0, 0xff));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn device_ranges(
         &self,
         requester: RequesterIndex,
@@ -135,7 +163,7 @@ impl IdMap {
     }
 
     /// The specifier cells of the first input of a range: see [`RangeOutput::Stream`].
-    pub fn specifier_cells(&self, requester: RequesterIndex, cells: (u32, u8)) -> &[u32] {
+    pub(crate) fn specifier_cells(&self, requester: RequesterIndex, cells: (u32, u8)) -> &[u32] {
         let (at, count) = (index(cells.0), usize::from(cells.1));
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
         table.and_then(|table| table.cells.get(at..at.checked_add(count)?)).unwrap_or(&[])

@@ -44,7 +44,7 @@ pub struct ReservedRegion {
 /// table.root_complex(0).maps(0..=0xffff, 0, smmu);
 /// let platform = Iort::parse(&table.finish())?.platform();
 /// let map = IdMap::build(&platform, Dialect::LINUX);
-/// let record = map.fwspec(["0000:01:00.0".parse::<Bdf>().unwrap()]).fwspec.unwrap();
+/// let record = map.fwspec("0000:01:00.0".parse::<Bdf>().unwrap().into()).fwspec.unwrap();
 /// let msi = reserved_regions(&platform, &record, true).next().unwrap();
 /// assert_eq!((msi.base, msi.last), (0x800_0000, 0x80f_ffff));
 /// # Ok::<(), fwspec::Error>(())

@@ -50,6 +50,20 @@ impl IdMap {
     }
 
     /// All requesters whose MSIs carry this DeviceID at any controller, in firmware order.
+    ///
+    /// ```
+    /// # use fwspec::acpi::iort::{Builder, Iort};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
+    /// # let mut table = Builder::new(6);
+    /// # let its = table.its_group([0]).id();
+    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let source = map.device_sources(DeviceId(0x1_0108)).next().unwrap();
+    /// assert_eq!((source.requester, source.inputs.unwrap().to_string()), (RequesterIndex(0), "0x8".into()));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
     pub fn device_sources(&self, id: DeviceId) -> impl Iterator<Item = Producer<MsiControllerIndex>> + '_ {
         self.each_requester().flat_map(move |requester| {
             let own = self

@@ -176,18 +176,22 @@ fn first<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: Sco
 
 impl IdMap {
     /// Whether the unit of a function depends on the bridges above it ([`IdMap::fwspec_along`]).
-    pub fn has_scopes(&self) -> bool {
+    pub(crate) fn has_scopes(&self) -> bool {
         !self.scopes.is_empty()
     }
 
     /// The unit of a function, and the record that says so; `None` where no unit covers it.
-    pub fn scoped(&self, path: &FunctionPath) -> Option<Scoped> {
+    pub(crate) fn scoped(&self, path: &FunctionPath) -> Option<Scoped> {
         self.scopes.unit_of(path)
     }
 
     /// The record of a PCI function whose unit depends on the bridges above it: all aliases are on the unit of the function itself
     /// (linux drivers/iommu/intel/iommu.c `domain_context_mapping`).
-    pub fn fwspec_along(&self, path: &FunctionPath, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {
+    pub(crate) fn fwspec_along(
+        &self,
+        path: &FunctionPath,
+        aliases: impl IntoIterator<Item = Bdf>,
+    ) -> FwspecOutcome {
         let input = path.hops.last().map_or(0, |function| u32::from(function.0));
         let refused = |why| FwspecOutcome { refused: Some(why), ..FwspecOutcome::default() };
         let known = self.hosts_of(path.segment).next().is_some();
@@ -205,7 +209,7 @@ impl IdMap {
     }
 
     /// The requester ID that firmware says that a function sends with besides its own, and the record that says so.
-    pub fn alias_of(&self, function: Bdf) -> Option<(RequesterId, At)> {
+    pub(crate) fn alias_of(&self, function: Bdf) -> Option<(RequesterId, At)> {
         let record = self.scopes.aliases.get(&function.segment)?.get(u32::from(function.rid.0))?;
         let Output::Constant(alias) = record.output else { return None };
         let alias = RequesterId(u16::try_from(alias).ok()?);
@@ -214,12 +218,12 @@ impl IdMap {
     }
 
     /// Whether firmware gives any alias.
-    pub fn has_aliases(&self) -> bool {
+    pub(crate) fn has_aliases(&self) -> bool {
         !self.scopes.aliases.is_empty()
     }
 
     /// Why the driver of the units gives all of them up if this function is there at boot, and the offset of the record that makes it.
-    pub fn gives_up(&self, path: &FunctionPath) -> Option<(GivesUp, u32)> {
+    pub(crate) fn gives_up(&self, path: &FunctionPath) -> Option<(GivesUp, u32)> {
         if let Some(offset) = self.scopes.contradicted(path) {
             return Some((GivesUp::ScopeType, offset));
         }
@@ -233,7 +237,7 @@ impl IdMap {
     }
 
     /// Whether any function can make the driver give up.
-    pub fn may_give_up(&self) -> bool {
+    pub(crate) fn may_give_up(&self) -> bool {
         !self.scopes.is_empty() || !self.scopes.unmappable.is_empty()
     }
 

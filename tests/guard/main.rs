@@ -16,6 +16,7 @@ mod bare_metal;
 mod cases;
 mod circles;
 mod dependencies;
+mod examples;
 mod layering;
 mod no_std;
 #[path = "../it/support/outside.rs"]

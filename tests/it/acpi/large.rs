@@ -24,7 +24,7 @@ fn a_table_of_1476_nodes_answers_for_every_one() {
     assert_eq!(1 + platform.iommus.len() + platform.requesters.len(), 1476);
     let map = IdMap::build(&platform, Dialect::LINUX);
     for (at, component) in (8..).zip(0..1476 - 17) {
-        let record = map.fwspec_of(RequesterIndex(at)).fwspec.unwrap();
+        let record = map.fwspec(RequesterIndex(at).into()).fwspec.unwrap();
         assert_eq!(
             (record.iommu, record.ids[0].id.unwrap().0),
             (IommuIndex(component % 8), 0x8_0000 + component)

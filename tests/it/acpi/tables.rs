@@ -98,7 +98,7 @@ fn a_platform_endpoint_is_named_by_its_address() {
         panic!("a master")
     };
     assert_eq!(master.base, Some(0x1c00_0000));
-    let outcome = map(&platform, Dialect::LINUX).fwspec_of(RequesterIndex(0));
+    let outcome = map(&platform, Dialect::LINUX).fwspec(RequesterIndex(0).into());
     assert_eq!(outcome.fwspec.unwrap().ids[0].fwspec_id(), Some(0x77));
 }
 
@@ -215,7 +215,7 @@ fn a_platform_device_has_an_id_for_every_mapping() {
         &[(0, 1, 0x20, iommu), (0, 4, 0x30, iommu), (0, 1, 0x40, 0x333), (0, 1, 0x50, iommu)],
     );
     let platform = rimt(&table);
-    let record = map(&platform, Dialect::LINUX).fwspec_of(RequesterIndex(0)).fwspec.unwrap();
+    let record = map(&platform, Dialect::LINUX).fwspec(RequesterIndex(0).into()).fwspec.unwrap();
     let ids: Vec<_> = record.ids.iter().filter_map(|stream| stream.fwspec_id()).collect();
     assert_eq!(ids, [0x20, 0x30]);
     assert_eq!(kinds(&platform), [ErrorKind::MappingTarget(0x333)]);
@@ -228,7 +228,7 @@ fn ats_of_the_root_complex_is_in_the_record() {
     let iommu = table.iommu(0x1000);
     table.root_complex(3, 0b11, &[(0, 0x10000, 0, iommu)]);
     let platform = rimt(&table);
-    let outcome = map(&platform, Dialect::LINUX).fwspec([bdf("0003:01:00.0")]);
+    let outcome = map(&platform, Dialect::LINUX).fwspec(bdf("0003:01:00.0").into());
     assert!(outcome.fwspec.unwrap().flags.ats);
 }
 

@@ -33,7 +33,7 @@ fn at(platform: &Platform, path: &str) -> u32 {
 
 /// The ids of a master's record, as Linux keeps them.
 fn ids(platform: &Platform, path: &str) -> Result<Vec<u32>, NoStream> {
-    let outcome = map(platform).fwspec_of(RequesterIndex(at(platform, path)));
+    let outcome = map(platform).fwspec(RequesterIndex(at(platform, path)).into());
     let ids = outcome.fwspec.map(|record| record.ids.iter().filter_map(|id| id.fwspec_id()).collect());
     ids.ok_or_else(|| outcome.refused.unwrap())
 }
@@ -94,7 +94,7 @@ fn nothing_translates_for_an_unknown_binding_or_grant_dma() {
     assert_eq!(ids(&platform, "/dev@2000"), Err(NoStream::NoDriver { iommu: IommuIndex(1) }));
     assert_eq!(groups(&platform), "[dev@1000] | [dev@2000]");
     let spec = IdMap::build(&platform, Dialect::SPEC);
-    assert!(spec.fwspec_of(RequesterIndex(0)).fwspec.is_some(), "the specification knows no drivers");
+    assert!(spec.fwspec(RequesterIndex(0).into()).fwspec.is_some(), "the specification knows no drivers");
 }
 
 // -- what is not there --

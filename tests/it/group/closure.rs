@@ -120,7 +120,7 @@ impl List<'_> {
     fn streams(&self, at: usize, map: &IdMap) -> Vec<Stream> {
         let bridges = self.bridge_aliases(at).into_iter().map(|(rid, _)| rid);
         let rids = self.own_aliases(at).into_iter().chain(bridges);
-        let outcome = map.fwspec(rids.map(|rid| Bdf { rid, ..self.devices[at].0 }));
+        let outcome = map.fwspec_of_aliases(rids.map(|rid| Bdf { rid, ..self.devices[at].0 }));
         outcome.fwspec.or(outcome.dropped).map_or_else(Vec::new, |fwspec| fwspec.ids.to_vec())
     }
 

@@ -243,7 +243,7 @@ fn judge(capture: &Capture) -> Verdict {
         let map = groups.map().unwrap();
         let requesters = 0..u32::try_from(firmware.platform.requesters.len()).unwrap();
         let has_them = |at: u32| {
-            let record = map.fwspec_of(RequesterIndex(at)).fwspec;
+            let record = map.fwspec(RequesterIndex(at).into()).fwspec;
             record.is_some_and(|r| r.ids.iter().filter_map(|s| s.fwspec_id()).eq(wanted.iter().copied()))
         };
         verdict.ids_compared += 1;
@@ -261,7 +261,7 @@ fn judge(capture: &Capture) -> Verdict {
                 let ids = &recorded[&device];
                 let records = (0..)
                     .zip(&firmware.platform.requesters)
-                    .filter_map(|(at, _)| map.fwspec_of(RequesterIndex(at)).fwspec);
+                    .filter_map(|(at, _)| map.fwspec(RequesterIndex(at).into()).fwspec);
                 let same =
                     |r: &fwspec::Fwspec| r.ids.iter().filter_map(|s| s.fwspec_id()).eq(ids.iter().copied());
                 (records.into_iter().find(same), true)

@@ -82,7 +82,7 @@ fn a_path_that_grows_moves_what_stands_after_it() {
         let firmware = linted.firmware.as_ref().unwrap();
         let map = IdMap::build(&firmware.platform, Dialect::LINUX);
         let at = firmware.requesters_named(path)[0];
-        let record = map.fwspec_of(at).fwspec.unwrap();
+        let record = map.fwspec(at.into()).fwspec.unwrap();
         let base = firmware.platform.iommu(record.ids[0].iommu).unwrap().base;
         (record.ids[0].id, base)
     };

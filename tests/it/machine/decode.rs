@@ -74,7 +74,7 @@ fn the_board_of_2020_has_three_segments_and_a_component() {
         let nic: Bdf = "000a:11:00.3".parse().unwrap();
         assert_eq!(map.device_id_of(nic).unwrap().id, DeviceId(0x2_5103));
         let component = u32::try_from(firmware.platform.requesters.len() - 1).unwrap();
-        let record = map.fwspec_of(RequesterIndex(component)).fwspec.unwrap();
+        let record = map.fwspec(RequesterIndex(component).into()).fwspec.unwrap();
         assert_eq!((record.iommu, record.ids[0].id.unwrap().0), (IommuIndex(0), 0x9000));
         assert_eq!(map.device_ids_of(RequesterIndex(component))[0].id, DeviceId(0x9000));
     }
