@@ -152,6 +152,17 @@ impl Machine {
 
     /// Whether anything shows that it has an IOMMU: as [`uses_iommu`](Machine::uses_iommu), or an IOMMU that is a function itself
     /// (class 0806: AMD's).
+    ///
+    /// ```
+    /// use fwspec::{acpi::iort::Builder, machine::Collector};
+    /// let mut collector = Collector::new();
+    /// assert!(!collector.clone().finish()?.has_iommu());
+    /// let mut table = Builder::new(6);
+    /// table.smmu_v3(0x2b40_0000);
+    /// collector.add("iort.bin", table.finish())?;
+    /// assert!(collector.finish()?.has_iommu());
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
     pub fn has_iommu(&self) -> bool {
         let is_iommu = |device: &Device| device.facts().class >> 8 == 0x0806;
         self.uses_iommu() || self.has_ivrs || self.devices.iter().any(is_iommu)
