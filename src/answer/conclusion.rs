@@ -15,6 +15,9 @@ use super::GroupsDocument;
 /// Settings of which each is tried without; of more all are told.
 const MAX_TRIED: usize = 32;
 
+const HINT: &str = "Some firmware shows the ACS of ports only with a setting of that name switched on. pcie_acs_override makes a patched kernel \
+                    believe in isolation that is not there.";
+
 /// What follows of a device's group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -32,6 +35,9 @@ pub struct Conclusion {
     pub linux_sets_it: bool,
     /// Why nothing can make the group smaller, where it has other members.
     pub fixed_by: Vec<String>,
+    /// What may help where ports seem to have no ACS.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub hint: Option<&'static str>,
     /// What has to be given away together with it.
     pub along: Vec<String>,
 }
@@ -106,15 +112,11 @@ impl Conclusion {
         };
         let blockers = groups.isolation_blockers(device);
         let mut fixed_by: Vec<String> = Vec::new();
+        let mut may_be_hidden = false;
         for blocker in blockers.iter().filter(|blocker| smallest.len() > 1 && fixed(blocker)) {
-            let hint = match (blocker.remedy, blocker.relation) {
-                (Remedy::Nothing(AcsReason::NoCapability), Relation::Above) => {
-                    ". Some firmware shows ACS only with a setting of that name switched on; pcie_acs_override makes a patched kernel \
-                     believe in isolation that is not there"
-                }
-                _ => "",
-            };
-            fixed_by.push(alloc::format!("{}: {}{hint}", name(blocker.by), blocker.remedy));
+            let lacks_acs = blocker.remedy == Remedy::Nothing(AcsReason::NoCapability);
+            may_be_hidden |= lacks_acs && blocker.relation == Relation::Above;
+            fixed_by.push(alloc::format!("{}: {}", name(blocker.by), blocker.remedy));
         }
         if fixed_by.is_empty() && smallest.len() > 1 {
             let others = smallest.iter().filter(|other| **other != device).take(3).map(|other| name(*other));
@@ -134,6 +136,7 @@ impl Conclusion {
             settings: needed.iter().filter_map(|(bdf, bits)| setting(groups, *bdf, *bits)).collect(),
             smallest: smallest.into_iter().map(name).collect(),
             fixed_by,
+            hint: may_be_hidden.then_some(HINT),
             along: along.map(|other| name(*other)).collect(),
         })
     }

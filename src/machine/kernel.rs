@@ -91,6 +91,7 @@ impl Kernel {
     }
 
     /// Takes what another piece of evidence says; what was said before counts.
+    #[cfg(feature = "std")]
     pub(super) fn join(&mut self, other: Kernel) {
         let Kernel { groups, groups_from, domains, iommus, paths, command_line, release } = other;
         for (device, group) in groups {
@@ -128,6 +129,7 @@ fn of_node(path: &str) -> Option<String> {
 }
 
 /// The release in the first line that a kernel says: `Linux version 6.1.0-18-arm64 (…) …`, as `/proc/version` has it and the kernel's log.
+#[cfg(feature = "std")]
 pub(super) fn release_in(line: &str) -> Option<&str> {
     line.split_once("Linux version ")?.1.split_whitespace().next()
 }

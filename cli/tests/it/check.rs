@@ -137,6 +137,70 @@ fn a_difference_has_its_cause() {
     }
 }
 
+/// Where the ACS capability of a function stands.
+fn acs(config: &[u8]) -> Option<usize> {
+    let mut at = 0x100;
+    while config.len() >= at + 4 && config[at..at + 4] != [0; 4] {
+        if config[at..at + 2] == [0x0d, 0] {
+            return Some(at);
+        }
+        at = usize::from(config[at + 3]) << 4 | usize::from(config[at + 2] >> 4);
+        if at < 0x100 {
+            break;
+        }
+    }
+    None
+}
+
+#[cfg(unix)]
+#[test]
+fn the_lines_of_a_conclusion_make_the_group_as_small_as_it_says() {
+    let sample = "firmware-samples/qemu-virt-acpi";
+    let root = system("conclusion", sample, |_| None, &[]);
+    let file = |device: &str| root.join(format!("sys/devices/{device}/config"));
+    let devices: Vec<String> = fs::read_dir(root.join("sys/bus/pci/devices"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for device in &devices {
+        let mut config = fs::read(file(device)).unwrap();
+        if let Some(at) = acs(&config) {
+            config[at + 6..at + 8].fill(0);
+            fs::write(file(device), config).unwrap();
+        }
+    }
+    let why = |device: &str| -> Value {
+        let output = fwspec(&["groups", "--json", "--root", root.to_str().unwrap(), "--why", device], b"");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let asked = devices.iter().find(|device| {
+        let found = why(device);
+        found["conclusion"]["settings"].as_array().is_some_and(|settings| !settings.is_empty())
+    });
+    let asked = asked.expect("some device is kept in its group by ACS that is off");
+    let before = why(asked);
+    let conclusion = &before["conclusion"];
+    let count = |list: &Value| list.as_array().unwrap().len();
+    assert!(count(&conclusion["smallest"]) < count(&before["members"]), "{before}");
+    assert!(conclusion["parameter"].as_str().unwrap().starts_with("pci=config_acs="), "{before}");
+    for setting in conclusion["settings"].as_array().unwrap() {
+        // setpci -s 0000:00:01.0 ECAP_ACS+6.w=001d:001d
+        let line = setting["line"].as_str().unwrap();
+        let words: Vec<&str> = line.split(' ').collect();
+        let (register, value) = words[3].split_once('=').unwrap();
+        assert_eq!((words[0], words[1], register), ("setpci", "-s", "ECAP_ACS+6.w"), "{line}");
+        let (value, mask) = value.split_once(':').unwrap();
+        let [value, mask] = [value, mask].map(|text| u16::from_str_radix(text, 16).unwrap());
+        let mut config = fs::read(file(words[2])).unwrap();
+        let at = acs(&config).unwrap() + 6;
+        let now = u16::from_le_bytes([config[at], config[at + 1]]);
+        config[at..at + 2].copy_from_slice(&(now & !mask | value & mask).to_le_bytes());
+        fs::write(file(words[2]), config).unwrap();
+    }
+    let after = why(asked);
+    assert_eq!(after["members"], conclusion["smallest"], "{before} {after}");
+}
+
 /// A kernel in which the driver of one of two IOMMUs did not get far.
 #[cfg(unix)]
 #[test]

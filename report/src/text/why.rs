@@ -127,6 +127,9 @@ fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
     for fixed in &found.fixed_by {
         text.push_str(&format!("  {}\n", style.sentence(fixed, 4)));
     }
+    if let Some(hint) = found.hint {
+        text.push_str(&format!("{}\n", style.sentence(hint, 0)));
+    }
     if !found.along.is_empty() {
         let along = format!("As it is, whoever is given it is given {} too.", few(&found.along));
         text.push_str(&format!("{}\n", style.sentence(&along, 0)));
