@@ -112,3 +112,15 @@ pub const MAX_SCHEDULE_EVENTS: usize = 200_000;
 
 /// Composed DeviceID ranges that one document holds; then it says `truncated`. Small tables can compose to ranges without number.
 pub const MAX_DEVICE_RANGES: usize = 65_536;
+
+/// Different lines of a log that are kept; the others are counted. A log of millions of lines has some hundreds.
+#[cfg(feature = "alloc")]
+pub const MAX_LOG_ENTRIES: usize = 10_000;
+
+/// Bytes of a line of a log that are looked at. The kernel prints up to a thousand at once.
+#[cfg(feature = "alloc")]
+pub const MAX_LOG_LINE_BYTES: usize = 4096;
+
+/// Lines that go on with another one and are kept beside it: the longest dump of a fault has a dozen.
+#[cfg(feature = "alloc")]
+pub const MAX_LOG_LINES_JOINED: usize = 16;

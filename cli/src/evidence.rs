@@ -61,8 +61,24 @@ impl Evidence {
         let more = sort(more.iter().map(OsStr::new));
         let questions = [more.questions, words.questions, firmware.questions].concat();
         let evidence = [words.evidence, more.evidence].concat();
-        let machine = self.named.open(&evidence, &firmware.evidence, &questions)?;
+        let machine = self.named.open(&evidence, &firmware.evidence, &questions, Collector::open)?;
         tell_hidden(&machine);
+        Ok(Asked { machine, questions })
+    }
+
+    /// As [`ask`](Evidence::ask), for a verb to which a log is evidence whatever it looks like, and that can do without firmware where all
+    /// questions are lines of a log.
+    pub(super) fn ask_of_log(&self, is_line: fn(&str) -> bool) -> Result<Asked, Failure> {
+        let (words, firmware) =
+            (sort(self.words()), sort(self.named.firmware.iter().map(OsString::as_os_str)));
+        let questions = [words.questions, firmware.questions].concat();
+        let is_alone = words.evidence.is_empty() && firmware.evidence.is_empty() && !self.named.is_given();
+        if is_alone && !questions.is_empty() && questions.iter().all(|question| is_line(question)) {
+            let machine = Machine::of_this_machine().unwrap_or_default();
+            return Ok(Asked { machine, questions });
+        }
+        let machine =
+            self.named.open(&words.evidence, &firmware.evidence, &questions, Collector::open_or_log)?;
         Ok(Asked { machine, questions })
     }
 
@@ -74,7 +90,7 @@ impl Evidence {
     /// As `open`, for a verb that itself says what only root may read.
     pub(super) fn open_shown(&self) -> Result<Machine, Failure> {
         let paths = |words: &[OsString]| words.iter().map(PathBuf::from).collect::<Vec<_>>();
-        self.named.open(&paths(&self.words), &paths(&self.named.firmware), &[])
+        self.named.open(&paths(&self.words), &paths(&self.named.firmware), &[], Collector::open)
     }
 
     /// All words, as they were given.
@@ -143,12 +159,17 @@ impl Named {
     /// The machine that all of the files are of.
     pub(super) fn machine(&self, files: &[PathBuf]) -> Result<Machine, Failure> {
         let firmware: Vec<PathBuf> = self.firmware.iter().map(PathBuf::from).collect();
-        self.open(files, &firmware, &[])
+        self.open(files, &firmware, &[], Collector::open)
     }
 
-    fn collect(&self, evidence: &[PathBuf], firmware: &[PathBuf]) -> Result<Machine, MachineError> {
+    fn collect(
+        &self,
+        evidence: &[PathBuf],
+        firmware: &[PathBuf],
+        open: Open,
+    ) -> Result<Machine, MachineError> {
         let mut collector = self.collector();
-        evidence.iter().try_for_each(|path| collector.open(path))?;
+        evidence.iter().try_for_each(|path| open(&mut collector, path))?;
         firmware.iter().try_for_each(|path| collector.open_firmware(path))?;
         self.pci.as_deref().map_or(Ok(()), |path| collector.open_topology(path))?;
         // Names without ids: lspci has them from the database of the machine it runs on, which need not be this one's but is mostly alike.
@@ -172,13 +193,14 @@ impl Named {
         evidence: &[PathBuf],
         firmware: &[PathBuf],
         questions: &[String],
+        open: Open,
     ) -> Result<Machine, Failure> {
         let is_named = !evidence.is_empty() || !firmware.is_empty() || self.pci.is_some();
         if self.root.is_some() && is_named {
             return Err(Failure::usage(ROOT_ALONE));
         }
         let machine = if is_named {
-            self.collect(evidence, firmware).map_err(Failure::unreadable)?
+            self.collect(evidence, firmware, open).map_err(Failure::unreadable)?
         } else {
             let root = self.root.as_deref().unwrap_or(Path::new("/"));
             Machine::of_root(root).map_err(|error| not_here(&error, self.root.is_some(), questions))?
@@ -189,6 +211,9 @@ impl Named {
 
 /// Where the PCI ID database is.
 const DATABASES: [&str; 2] = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids"];
+
+/// How a piece of evidence is taken in.
+type Open = fn(&mut Collector, &Path) -> Result<(), MachineError>;
 
 /// Tells the user what of the evidence is not used, or lacks something. A listing of which nothing can be read is no evidence.
 pub(super) fn told(machine: Machine) -> Result<Machine, Failure> {

@@ -1,12 +1,13 @@
-//! `fwspec explain`: every hop of an id, and what findings mean.
+//! `fwspec explain`: every hop of an id, what a kernel's log says, and what findings mean.
 
 use std::ffi::OsStr;
 
 use clap::Args;
 
-use fwspec::answer::{ExplainDocument, Explained};
+use fwspec::answer::{ExplainDocument, Explained, LogDocument};
 use fwspec::group::Policy;
 use fwspec::lint::Code;
+use fwspec::machine::{Machine, log::Log};
 use fwspec::{Dialect, IdMap};
 use fwspec_report::text;
 
@@ -14,13 +15,15 @@ use super::evidence::{self, Asked, Evidence};
 use super::options::{Dialects, Output, dialects};
 use super::{Failure, Outcome, complain, print, print_json, style};
 
-/// Show every hop of an id with the record, its bytes and the arithmetic; or what a finding means
+/// Show every hop of an id with the record, its bytes and the arithmetic; what a kernel's log says of IOMMUs; or what a finding means
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An ID is what `lookup` takes, or a line of a kernel log that names a StreamID. With --pci the aliases of a function are\n\
-followed as well. Without arguments, or with --list, all codes of findings are listed.\n\n\
+    after_help = "An ID is what `lookup` takes. With --pci the aliases of a function are followed as well. A kernel's log is a file, - (standard input),\n\
+or a line of it: what it says of IOMMUs is told, and tied to the firmware where that is given. Without arguments, or with --list, all\n\
+codes of findings are listed.\n\n\
 Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.txt iort.bin 05:01.0\n  fwspec explain iort.bin sid:0x5e200\n  \
-fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  fwspec explain IORT004"
+fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  dmesg | fwspec explain iort.bin lspci.txt -\n  \
+fwspec explain --json boot.log\n  fwspec explain IORT004"
 )]
 pub(super) struct Options {
     #[command(flatten)]
@@ -51,16 +54,63 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
             return of_codes(explain, &codes);
         }
     }
-    let Asked { machine, questions } = explain.evidence.ask(&[])?;
+    let Asked { machine, questions } = explain.evidence.ask_of_log(is_line)?;
     if !questions.is_empty() && questions.len() == codes.len() {
         return of_codes(explain, &codes);
     }
-    if questions.is_empty() {
+    if questions.is_empty() && machine.kernel.logs.is_empty() {
         return Err(Failure::usage(
-            "explain what? Name an id, a line of a kernel log, or the code of a finding",
+            "explain what? Name an id, a kernel's log or a line of one, or the code of a finding",
         ));
     }
-    let firmware = evidence::firmware(&machine)?;
+    let (lines, ids): (Vec<&String>, Vec<&String>) = questions.iter().partition(|question| is_line(question));
+    let mut outcome = Outcome::Fine;
+    if !ids.is_empty() {
+        outcome = of_ids(explain, &machine, &ids)?;
+    }
+    if !lines.is_empty() {
+        let lines: Vec<&str> = lines.into_iter().map(String::as_str).collect();
+        let document = LogDocument::new(&Log::read(lines.join("\n").as_bytes()), &machine, explain.kernel());
+        tell(explain, &document)?;
+        if !document.is_understood() {
+            complain(&"this is no line about IOMMUs that is known here");
+            outcome = Outcome::NotFound;
+        }
+    }
+    if questions.is_empty() {
+        for log in &machine.kernel.logs {
+            tell(explain, &LogDocument::new(log, &machine, explain.kernel()))?;
+        }
+    }
+    Ok(outcome)
+}
+
+impl Options {
+    /// The dialect of the kernel that wrote a log: Linux, unless the user names one.
+    fn kernel(&self) -> Dialect {
+        match self.dialect.0.as_slice() {
+            [one] => *one,
+            _ => Dialect::LINUX,
+        }
+    }
+}
+
+/// Whether a question is a line of a log: no id has blanks in it.
+fn is_line(question: &str) -> bool {
+    question.trim().contains(char::is_whitespace)
+}
+
+fn tell(explain: &Options, document: &LogDocument) -> Result<(), Failure> {
+    if explain.output.is_json() {
+        print_json(document)?;
+    } else {
+        print(&text::log(document, style()))?;
+    }
+    Ok(())
+}
+
+fn of_ids(explain: &Options, machine: &Machine, ids: &[&String]) -> Result<Outcome, Failure> {
+    let firmware = evidence::firmware(machine)?;
     // Which function is behind which bridge does not depend on firmware; what cannot be added has no aliases to follow.
     let mut bare = machine.clone();
     bare.firmware = None;
@@ -68,7 +118,7 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
     let maps: Vec<_> = explain.dialect.0.iter().map(build).collect();
     let mut all = Vec::new();
-    for id in &questions {
+    for id in ids {
         all.push(Explained::all(id, firmware, &maps, groups.as_ref()).map_err(Failure::usage)?);
     }
     let found = all.iter().all(|answers| answers.iter().any(Explained::found));

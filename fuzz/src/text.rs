@@ -1,10 +1,11 @@
 //! The targets that read text, and names that people give.
 
-use fwspec::answer::Watch;
+use fwspec::answer::{LogDocument, Watch};
 use fwspec::dt::Tree;
 use fwspec::lint::Code;
+use fwspec::machine::log::{Log, LogReader};
 use fwspec::machine::{
-    AcsOverride, Firmware, Kernel, Machine, Query, Uevent, devices, log_line, lspci, schedule, sysfs,
+    AcsOverride, Collector, Firmware, Kernel, Machine, Query, Uevent, devices, lspci, schedule, sysfs,
 };
 use fwspec::simulate::{Algorithm, World};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Policy, Segment};
@@ -30,16 +31,40 @@ pub fn input_query(bytes: &[u8]) {
     assert!(Algorithm::by_name(text).is_none_or(|algorithm| algorithm.word() == text));
 }
 
+thread_local! {
+    /// A machine whose SMMUs lines of a log may name.
+    static MACHINE: Machine = {
+        let mut table = fwspec::acpi::iort::Builder::new(6);
+        let smmu = table.smmu_v3(0x2b40_0000).id();
+        table.root_complex(0).maps(0..=0xff, 0x100, smmu);
+        let mut collector = Collector::new();
+        collector.add("iort.bin", table.finish()).expect("a table of ours");
+        collector.finish().expect("one machine")
+    };
+}
+
+/// The log of a kernel, tied to a small machine.
 pub fn input_log(bytes: &[u8]) {
     show::debug(&Uevent::parse(bytes));
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let mut watch = Watch::new(Machine::default());
-    for event in Uevent::recorded(text).iter().take(16) {
-        show::debug(&(event.function(), event.group(), watch.event(event)));
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let mut watch = Watch::new(Machine::default());
+        for event in Uevent::recorded(text).iter().take(16) {
+            show::debug(&(event.function(), event.group(), watch.event(event)));
+        }
     }
-    for line in text.lines().chain([text]) {
-        show::debug(&log_line(line));
+    let log = Log::read(bytes);
+    // Wherever the bytes are cut, the log is the same.
+    let mut reader = LogReader::new();
+    let (start, end) = bytes.split_at(bytes.len() / 2);
+    reader.feed(start);
+    reader.feed(end);
+    assert_eq!(reader.finish(), log);
+    for entry in &log.entries {
+        assert!(!entry.facts.sentence(entry.form).is_empty());
+        assert!(entry.n <= entry.last_n && entry.last_n <= log.lines_read && entry.boot <= log.boots);
     }
+    let machine = MACHINE.with(Clone::clone);
+    show::debug(&LogDocument::new(&log, &machine, Dialect::LINUX));
 }
 
 /// A schedule for a small machine, played under every algorithm.

@@ -8,12 +8,12 @@ use serde_json::json;
 
 use fwspec::answer::DiffDocument;
 use fwspec::answer::{
-    AuditDocument, CheckDocument, ExplainDocument, GroupsDocument, LintDocument, LookupDocument,
+    AuditDocument, CheckDocument, ExplainDocument, GroupsDocument, LintDocument, LogDocument, LookupDocument,
     PlatformDocument, SimulateDocument, WatchRecord, WhyDocument,
 };
 
 /// The kinds of documents: the name in `schema`, the verb that prints it.
-pub const DOCUMENTS: [(&str, &str); 11] = [
+pub const DOCUMENTS: [(&str, &str); 12] = [
     ("fwspec.platform/1", "show"),
     ("fwspec.lookup/1", "lookup"),
     ("fwspec.groups/1", "groups"),
@@ -24,6 +24,7 @@ pub const DOCUMENTS: [(&str, &str); 11] = [
     ("fwspec.check/1", "check"),
     ("fwspec.watch/1", "watch"),
     ("fwspec.explain/1", "explain"),
+    ("fwspec.log/1", "explain LOG"),
     ("fwspec.diff/1", "diff"),
 ];
 
@@ -49,6 +50,7 @@ pub fn schema(name: &str) -> Option<String> {
         "check" => of::<CheckDocument>(),
         "watch" => of::<WatchRecord>(),
         "explain" => of::<ExplainDocument>(),
+        "log" => of::<LogDocument>(),
         _ => of::<DiffDocument>(),
     };
     schema.insert("title".to_string(), json!(full));

@@ -15,6 +15,7 @@ mod findings;
 mod groups;
 mod lint;
 mod linted;
+mod log;
 mod lookup;
 mod named;
 mod platform;
@@ -44,6 +45,7 @@ pub use groups::{
 };
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};
+pub use log::{LogDocument, LogRecord};
 pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
 pub use named::Named;
 pub use platform::{

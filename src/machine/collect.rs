@@ -15,6 +15,7 @@ use crate::{Bdf, Error, ErrorKind, Format, Source};
 use super::container::{self as unpack, Choice, Item, Unpacked};
 use super::devices::{Links, Placed, of_functions};
 use super::error::MachineError;
+use super::log::{Log, LogKind};
 use super::lspci::ListedFunction;
 use super::mangled::mangled;
 use super::names::{Name, PciIds};
@@ -407,6 +408,7 @@ impl Collector {
         if u32::try_from(bytes.len()).is_err() {
             return Err(MachineError::wrong_text(&name, TextErrorKind::TooLarge));
         }
+        let log = Log::read(&bytes);
         let text = Textual::read(&bytes);
         if let Some(refused) = text.refused {
             return Err(MachineError::Refused { name, refused });
@@ -423,6 +425,10 @@ impl Collector {
         }
         self.unread.extend(listing.skipped.into_iter().map(|error| Unread::of_text(&name, error)));
         let has_listing = !listed.is_empty() || kind == Kind::LspciText;
+        let is_log = log.entries.iter().any(|entry| entry.form.kind != LogKind::Other);
+        if kind == Kind::KernelLog || is_log {
+            self.kernel.logs.push(Log { name: name.clone(), ..log });
+        }
         if has_listing {
             self.listings.push((at, listed));
         }
@@ -431,7 +437,7 @@ impl Collector {
         }
         if let Some(evidence) = self.evidence.get_mut(at) {
             evidence.kind = kind;
-            if is_empty && !has_listing {
+            if is_empty && !has_listing && !is_log {
                 evidence.note = Some("it says nothing of IOMMU groups".to_owned());
             } else if boots > 0 {
                 let all = boots.saturating_add(1);
@@ -439,6 +445,21 @@ impl Collector {
             }
         }
         Ok(())
+    }
+
+    /// A log in which no line says a group.
+    pub(super) fn read_log(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+        let name = self.name(at).to_owned();
+        self.kernel.logs.push(Log { name, ..Log::read(&bytes) });
+        Ok(())
+    }
+
+    /// Takes in a log that was read as it came.
+    #[cfg(feature = "std")]
+    pub(super) fn take_log(&mut self, name: &str, log: Log) {
+        let (kind, note) = (Kind::KernelLog, None);
+        self.evidence.push(Evidence { name: name.to_owned(), kind, used: true, note, picked: false });
+        self.kernel.logs.push(Log { name: name.to_owned(), ..log });
     }
 
     /// The PCI ID database: it gives ids to the names of the listings that were taken in before.

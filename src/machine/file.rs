@@ -8,6 +8,7 @@ use std::vec::Vec;
 use crate::limits::{MAX_FILE_BYTES, MAX_GLANCE_BYTES};
 
 use super::kind::Kind;
+use super::log::{Log, LogReader};
 use super::recognise::recognise;
 
 /// The first size that is too large.
@@ -34,6 +35,50 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(room(length));
     read_on(file, &mut bytes, TOO_LARGE)?;
     Ok(bytes)
+}
+
+/// A file, or what a log says of which all but that was let go.
+pub(super) enum Taken {
+    Bytes(Vec<u8>),
+    Log(Log),
+}
+
+/// Reads a whole file, or standard input; a log in constant memory. Text that is nothing else is a log.
+pub(super) fn read_or_follow(path: &Path) -> io::Result<Taken> {
+    if path == Path::new("-") {
+        return take_or_follow(io::stdin().lock(), 0);
+    }
+    // The length of a log does not matter.
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    take_or_follow(file, length)
+}
+
+fn take_or_follow(mut source: impl Read, length: u64) -> io::Result<Taken> {
+    let mut bytes = Vec::with_capacity(room(length.min(MAX_GLANCE_BYTES)));
+    source.by_ref().take(MAX_GLANCE_BYTES).read_to_end(&mut bytes)?;
+    let kind = recognise(&bytes);
+    if kind == Kind::KernelLog || kind == Kind::Unknown && is_text(&bytes) {
+        let mut reader = LogReader::new();
+        while !bytes.is_empty() {
+            reader.feed(&bytes);
+            bytes.clear();
+            source.by_ref().take(MAX_GLANCE_BYTES).read_to_end(&mut bytes)?;
+        }
+        return Ok(Taken::Log(reader.finish()));
+    }
+    if length >= TOO_LARGE {
+        return Err(too_large());
+    }
+    bytes.reserve_exact(room(length).saturating_sub(bytes.len()));
+    read_on(source, &mut bytes, TOO_LARGE)?;
+    Ok(Taken::Bytes(bytes))
+}
+
+/// Whether bytes are text, apart from what a serial line may add.
+fn is_text(bytes: &[u8]) -> bool {
+    let strange = bytes.iter().filter(|byte| **byte == 0 || **byte >= 0x80).count();
+    !bytes.is_empty() && strange <= bytes.len() / 8
 }
 
 /// An open file and the length that it tells. A sparse file of 4 GiB need not be read to learn its size; files that tell none

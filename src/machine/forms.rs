@@ -21,6 +21,8 @@ pub(super) enum Sign {
     Start(fn(&[u8]) -> Option<Kind>),
     /// By a line of text. The first line in which any form shows decides.
     Line(fn(&[u8]) -> Option<Kind>),
+    /// By what most of its lines are, where it is none of the others.
+    Text(fn(&[u8]) -> Option<Kind>),
 }
 
 /// All forms. Of those that show at the start the first counts; of those that show in one line, too.
@@ -36,13 +38,18 @@ pub(super) const FORMS: &[Form] = &[
     Form { sign: Sign::Line(recognise::lspci_line), read: Collector::read_text },
     Form { sign: Sign::Line(recognise::hexdump_line), read: Collector::read_hexdump },
     Form { sign: Sign::Line(recognise::database_line), read: Collector::read_database },
+    Form { sign: Sign::Text(recognise::log), read: Collector::read_log },
 ];
 
 /// The form of some bytes, and what they are.
 pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
     let at_start = |form: &'static Form| match form.sign {
         Sign::Start(shows) => Some((form, shows(bytes)?)),
-        Sign::Line(_) => None,
+        Sign::Line(_) | Sign::Text(_) => None,
+    };
+    let in_text = |form: &'static Form| match form.sign {
+        Sign::Text(shows) => Some((form, shows(bytes)?)),
+        Sign::Start(_) | Sign::Line(_) => None,
     };
     FORMS.iter().find_map(at_start).or_else(|| {
         let text = unwrap::as_utf8(bytes);
@@ -52,7 +59,7 @@ pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
         while let Some((_, line)) = lines.next() {
             let found = FORMS.iter().find_map(|form| match form.sign {
                 Sign::Line(shows) => Some((form, shows(line)?)),
-                Sign::Start(_) => None,
+                Sign::Start(_) | Sign::Text(_) => None,
             });
             match found {
                 Some((_, Kind::Refused(Refused::Disassembly))) => refused = refused.or(found),
@@ -60,6 +67,6 @@ pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
                 None => {}
             }
         }
-        refused
+        refused.or_else(|| FORMS.iter().find_map(in_text))
     })
 }

@@ -2,8 +2,11 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use crate::{Bdf, Dialect};
+
+use super::log::Log;
 
 /// What the evidence says that a machine's kernel decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub struct Kernel {
     pub command_line: Option<String>,
     /// Its release (`uname -r`).
     pub release: Option<String>,
+    /// What its logs say of IOMMUs.
+    pub logs: Vec<Log>,
 }
 
 impl Kernel {
@@ -93,7 +98,8 @@ impl Kernel {
     /// Takes what another piece of evidence says; what was said before counts.
     #[cfg(feature = "std")]
     pub(super) fn join(&mut self, other: Kernel) {
-        let Kernel { groups, groups_from, domains, iommus, paths, command_line, release } = other;
+        let Kernel { groups, groups_from, domains, iommus, paths, command_line, release, logs } = other;
+        self.logs.extend(logs);
         for (device, group) in groups {
             self.groups.entry(device).or_insert(group);
         }

@@ -30,7 +30,7 @@ mod forms;
 mod hidden;
 mod kernel;
 mod kind;
-mod log;
+pub mod log;
 pub mod lspci;
 mod mangled;
 mod names;
@@ -70,7 +70,6 @@ pub use firmware::{Firmware, tables_in};
 pub use hidden::Hidden;
 pub use kernel::Kernel;
 pub use kind::{Kind, READ_HERE};
-pub use log::{LogLine, log_line};
 pub use lspci::{ListedFunction, Listing};
 pub use names::Name;
 #[cfg(feature = "std")]

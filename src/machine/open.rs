@@ -10,9 +10,10 @@ use std::vec::Vec;
 
 use super::collect::{Listed, Wanted, is_stub};
 use super::devices::Links;
+use super::file::{Taken, read_evidence, read_or_follow};
 use super::files::{self, Files, Folder, join};
 use super::kernel::release_in;
-use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, file::read_evidence, read, sysfs};
+use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, read, sysfs};
 use crate::dt::Tree;
 use crate::{Format, Source};
 
@@ -75,6 +76,27 @@ impl Collector {
     /// folder that is no evidence is only counted.
     pub fn open(&mut self, path: &Path) -> Result<(), MachineError> {
         self.open_as(path, Wanted::Anything)
+    }
+
+    /// As [`open`](Collector::open), where a log is what is expected: a log is read in constant memory, whatever its length, and text that
+    /// is no other evidence is one. The groups that it says are not taken in.
+    ///
+    /// # Errors
+    /// As those of [`open`](Collector::open).
+    pub fn open_or_log(&mut self, path: &Path) -> Result<(), MachineError> {
+        let is_input = path == Path::new("-");
+        // What is no plain file may be a folder, or a piece of a file that holds others.
+        if !is_input && !path.is_file() {
+            return self.open(path);
+        }
+        match read_or_follow(path).map_err(|error| unreadable(path, &error))? {
+            Taken::Log(log) => {
+                self.take_log(&name(path), log);
+                Ok(())
+            }
+            Taken::Bytes(bytes) if is_input => self.add(&name(path), bytes),
+            Taken::Bytes(_) => self.open(path),
+        }
     }
 
     /// As [`open`](Collector::open), for firmware that counts where other evidence contradicts it.

@@ -1,6 +1,7 @@
 //! Tells formats apart by what is in them, never by a file's name.
 
 use super::kind::{Kind, READ_HERE};
+use super::log::Log;
 use super::refused::{self, Refused};
 use super::{container, dumps, forms, lspci, names, words};
 use crate::bytes;
@@ -35,7 +36,7 @@ pub(super) fn device_tree(bytes: &[u8]) -> Option<Kind> {
 
 /// One binary table, or several.
 pub(super) fn tables(bytes: &[u8]) -> Option<Kind> {
-    if starts_acpidump_table(bytes) {
+    if starts_text(bytes) || starts_acpidump_table(bytes) {
         return None;
     }
     let signature = table(bytes)?;
@@ -81,6 +82,17 @@ pub(super) fn disassembly_line(line: &[u8]) -> Option<Kind> {
 /// `IORT @ 0x0000000000000000`, the line above the bytes of a table (ACPICA `ap_dump_table_buffer`).
 fn starts_acpidump_table(line: &[u8]) -> bool {
     line.get(..4).is_some_and(is_signature) && line.get(4..).is_some_and(|rest| rest.starts_with(b" @ "))
+}
+
+/// Whether text starts here, and no table with a damaged header: `DMAR: DRHD base …` of a log.
+fn starts_text(bytes: &[u8]) -> bool {
+    let letters = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    bytes.get(4..16).is_some_and(|rest| rest.iter().all(letters) && matches!(rest.first(), Some(b':' | b' ')))
+}
+
+/// Whether most lines are of a log, and none of them shows it alone.
+pub(super) fn log(bytes: &[u8]) -> Option<Kind> {
+    Log::is_log(bytes).then_some(Kind::KernelLog)
 }
 
 /// The signature of the table that seems to start here.

@@ -42,6 +42,7 @@ const NO_READERS: &[&str] = &[
     "src/machine/open.rs container_of",
     "src/machine/open.rs is_device_tree_folder",
     "src/machine/open.rs open_firmware",
+    "src/machine/open.rs open_or_log",
     "src/machine/open.rs open_topology",
 ];
 
@@ -208,7 +209,7 @@ fn every_public_function_that_takes_bytes_or_text_is_in_a_target() {
     for reader in [
         "Tree::parse",
         "Firmware::open",
-        "log::log_line",
+        "Log::read",
         "sysfs::functions",
         "devices::devices",
         "Query::from_str",

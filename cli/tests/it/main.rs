@@ -23,6 +23,7 @@ mod fields;
 mod fuzz;
 mod grammar;
 mod lint;
+mod log;
 mod manual;
 mod many;
 mod mutants;

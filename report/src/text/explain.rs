@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use fwspec::StreamId;
-use fwspec::answer::Explained;
+use fwspec::answer::{Explained, WayRecord};
 use fwspec::lint::Code;
 
 use super::Style;
@@ -50,7 +50,7 @@ pub fn codes() -> String {
 ///
 /// ```
 /// use fwspec::acpi::iort::Builder;
-/// use fwspec::answer::Explained;
+/// use fwspec::answer::{Explained, WayRecord};
 /// use fwspec::machine::Firmware;
 /// use fwspec::{Dialect, IdMap};
 /// use fwspec_report::text::{self, Style};
@@ -72,34 +72,41 @@ pub fn explained(answers: &[Explained], style: Style) -> String {
         if answers.len() > 1 {
             text.push_str(&format!("{}:\n", answer.dialects.join(", ")));
         }
-        if let Some(meaning) = answer.meaning {
+        if let Some(meaning) = &answer.meaning {
             text.push_str(&format!("{}\n", style.sentence(meaning, 0)));
         }
         if let Some(stream) = answer.stream_id {
             text.push_str(&format!("who has StreamID {}:\n", StreamId(stream)));
         }
-        for way in &answer.ways {
-            if let Some(of) = &way.of {
-                let colon = if way.hops.is_empty() { "" } else { ":" };
-                text.push_str(&format!("  {of}{colon}\n"));
-            }
-            for hop in &way.hops {
-                text.push_str(&format!("  {}. {}\n", hop.number, hop.at));
-                if let Some(step) = &hop.record {
-                    text.push_str(&format!(
-                        "     record at {}: {}\n     {}\n",
-                        step.place, step.says, step.arithmetic
-                    ));
-                }
-            }
-            if let Some(reason) = &way.reason {
-                text.push_str(&format!("     {}\n", style.sentence(reason, 5)));
-            }
-        }
+        text.push_str(&ways(&answer.ways, style));
         if let Some(reason) = &answer.reason {
             text.push_str(&format!("  {}\n", style.sentence(reason, 2)));
         }
         text.push('\n');
+    }
+    text
+}
+
+/// Ways through the firmware, hop by hop.
+pub(super) fn ways(ways: &[WayRecord], style: Style) -> String {
+    let mut text = String::new();
+    for way in ways {
+        if let Some(of) = &way.of {
+            let colon = if way.hops.is_empty() { "" } else { ":" };
+            text.push_str(&format!("  {of}{colon}\n"));
+        }
+        for hop in &way.hops {
+            text.push_str(&format!("  {}. {}\n", hop.number, hop.at));
+            if let Some(step) = &hop.record {
+                text.push_str(&format!(
+                    "     record at {}: {}\n     {}\n",
+                    step.place, step.says, step.arithmetic
+                ));
+            }
+        }
+        if let Some(reason) = &way.reason {
+            text.push_str(&format!("     {}\n", style.sentence(reason, 5)));
+        }
     }
     text
 }

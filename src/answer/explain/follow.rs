@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::bytes::index;
 use crate::group::{DeviceKey, KernelAnswer};
-use crate::machine::{Firmware, ParseQueryError, Query, log_line};
+use crate::machine::{Firmware, ParseQueryError, Query};
 use crate::map::{FunctionPath, IdMap, NoStream, Producer, Step, StepAt, StreamRefusal, StreamVerdict, play};
 use crate::model::{
     BusKind, IdMapping, IommuIndex, MsiIndex, Origin, Output, Requester, RequesterIndex, RequesterKind,
@@ -19,15 +19,11 @@ use super::super::groups::kernel_detail;
 use super::super::lookup::several;
 use super::{Explained, HopRecord, HopStep, WayRecord};
 
-/// Why the line of a log has no way.
-const ID_BEHIND: &str = "the line names no StreamID; a line behind it does: behind \"sid\", in the low half of GFSYNR1, or in \
-the high half of the first word of an event";
-
 /// Follows ids under one dialect.
-pub(super) struct Follower<'a> {
-    pub(super) firmware: &'a Firmware,
-    pub(super) map: &'a IdMap,
-    pub(super) groups: Option<&'a Groups>,
+pub(in crate::answer) struct Follower<'a> {
+    pub(in crate::answer) firmware: &'a Firmware,
+    pub(in crate::answer) map: &'a IdMap,
+    pub(in crate::answer) groups: Option<&'a Groups>,
 }
 
 /// The stream map entries of a master's ids, one for each id, and what Linux does otherwise.
@@ -46,45 +42,70 @@ impl Follower<'_> {
             ways: Vec::new(),
             reason: None,
         };
-        if let Some(line) = log_line(query) {
-            answer.meaning = Some(line.meaning);
-            answer.stream_id = line.stream.map(|stream| stream.0);
-            match line.stream {
-                Some(stream) => answer.ways = self.with_stream(stream),
-                None => answer.reason = Some(ID_BEHIND.to_string()),
-            }
-        } else {
-            match query.parse()? {
-                Query::Function(bdf) => answer.ways = self.function(bdf),
-                Query::Requester(id) => match Query::requester_id(id) {
-                    Some(rid) => {
-                        let segment = self.firmware.segment_of_bare_ids();
-                        answer.ways = self.function(Bdf { segment, rid });
-                    }
-                    None => answer.reason = Some(format!("{id:#x} is no requester ID: they end at 0xffff")),
-                },
-                Query::OnBus { node, .. } | Query::Node(node) if several(self.firmware, &node).is_some() => {
-                    answer.reason = several(self.firmware, &node);
+        match query.parse()? {
+            Query::Function(bdf) => answer.ways = self.function(bdf),
+            Query::Requester(id) => match Query::requester_id(id) {
+                Some(rid) => {
+                    let segment = self.firmware.segment_of_bare_ids();
+                    answer.ways = self.function(Bdf { segment, rid });
                 }
-                Query::OnBus { node, id } => match self.firmware.requesters_named(&node).first() {
-                    Some(bus) => answer.ways.push(self.from(*bus, id, Vec::new())),
-                    None => answer.reason = Some(format!("no node {node:?} whose children carry ids")),
-                },
-                Query::Node(name) => {
-                    answer.ways = self.node(&name);
-                    answer.ways.extend(self.firmware.iommu_named(&name).and_then(|at| self.own_of_iommu(at)));
-                    if answer.ways.is_empty() {
-                        answer.reason = Some(Query::not_found(&name));
-                    }
-                }
-                Query::Stream(id) => answer.ways = self.with_stream(id),
-                Query::Device(id) => answer.ways = self.with_device(id),
+                None => answer.reason = Some(format!("{id:#x} is no requester ID: they end at 0xffff")),
+            },
+            Query::OnBus { node, .. } | Query::Node(node) if several(self.firmware, &node).is_some() => {
+                answer.reason = several(self.firmware, &node);
             }
+            Query::OnBus { node, id } => match self.firmware.requesters_named(&node).first() {
+                Some(bus) => answer.ways.push(self.from(*bus, id, Vec::new())),
+                None => answer.reason = Some(format!("no node {node:?} whose children carry ids")),
+            },
+            Query::Node(name) => {
+                answer.ways = self.node(&name);
+                answer.ways.extend(self.firmware.iommu_named(&name).and_then(|at| self.own_of_iommu(at)));
+                if answer.ways.is_empty() {
+                    answer.reason = Some(Query::not_found(&name));
+                }
+            }
+            Query::Stream(id) => answer.ways = self.with_stream(id),
+            Query::Device(id) => answer.ways = self.with_device(id),
         }
         if answer.ways.is_empty() && answer.reason.is_none() {
             answer.reason = Some("nobody: no requester of this firmware produces it".to_string());
         }
         Ok(answer)
+    }
+
+    /// The ways of a function and its aliases.
+    pub(in crate::answer) fn function_ways(&self, bdf: Bdf) -> Vec<WayRecord> {
+        self.function(bdf)
+    }
+
+    /// The ways of a device that a node describes.
+    pub(in crate::answer) fn node_ways(&self, name: &str) -> Vec<WayRecord> {
+        self.node(name)
+    }
+
+    /// Where the record stands by which the first of these has the StreamID.
+    pub(in crate::answer) fn place_of_stream(
+        &self,
+        producers: &[Producer<IommuIndex>],
+        id: StreamId,
+    ) -> Option<String> {
+        let first = producers.first()?;
+        let requester = self.firmware.platform.requester(first.requester)?;
+        let offset = match first.inputs {
+            Some(inputs) => {
+                self.map.trace(first.requester, inputs.first).first().map(|step| step.record.offset)
+            }
+            None => {
+                let same = |stream: &&Stream| {
+                    stream.iommu == first.target
+                        && stream.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(stream.mask) == 0)
+                };
+                let stream = self.map.own_streams(first.requester).iter().find(same);
+                stream.and_then(|stream| self.own_offset(requester, *stream))
+            }
+        };
+        Some(self.place(Some(requester.origin), offset.unwrap_or(requester.origin.at.offset)))
     }
 
     fn function(&self, bdf: Bdf) -> Vec<WayRecord> {
@@ -341,9 +362,16 @@ impl Follower<'_> {
         origin.map(|origin| self.map.label(origin).to_string()).unwrap_or_default()
     }
 
-    /// Where the record of an own id stands.
+    /// Where the record of an own id stands, for people.
     fn own_record(&self, requester: &Requester, stream: Stream) -> String {
-        let offset = match &requester.kind {
+        let source = requester.origin.at.source;
+        let offset = self.own_offset(requester, stream);
+        offset.map(|offset| format!(", record at {},", At { source, offset })).unwrap_or_default()
+    }
+
+    /// Where the record of an own id stands.
+    fn own_offset(&self, requester: &Requester, stream: Stream) -> Option<u32> {
+        match &requester.kind {
             RequesterKind::Component(component) => {
                 let says = |m: &&IdMapping| matches!(m.output, Output::Constant(id) if Some(id) == stream.id.map(|id| id.0));
                 component.table.mappings.iter().find(says).map(|mapping| mapping.offset)
@@ -357,13 +385,21 @@ impl Follower<'_> {
                 master.streams.iter().find(says).map(|specifier| specifier.offset)
             }
             _ => None,
-        };
-        let source = requester.origin.at.source;
-        offset.map(|offset| format!(", record at {},", At { source, offset })).unwrap_or_default()
+        }
     }
 
     fn with_stream(&self, id: StreamId) -> Vec<WayRecord> {
-        let sources = self.map.stream_sources(id);
+        self.with_stream_at(id, None)
+    }
+
+    /// The ways of all that have this StreamID at this IOMMU, or at any.
+    pub(in crate::answer) fn with_stream_at(
+        &self,
+        id: StreamId,
+        iommu: Option<IommuIndex>,
+    ) -> Vec<WayRecord> {
+        let at = |source: &Producer<IommuIndex>| iommu.is_none_or(|iommu| source.target == iommu);
+        let sources = self.map.stream_sources(id).filter(at);
         sources.flat_map(|source| self.source(&source).unwrap_or_else(|label| self.node(&label))).collect()
     }
 

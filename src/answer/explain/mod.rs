@@ -10,7 +10,7 @@ use crate::lint::Code;
 use crate::machine::{Firmware, ParseQueryError};
 use crate::map::IdMap;
 
-use follow::Follower;
+pub(in crate::answer) use follow::Follower;
 
 /// What `fwspec explain --json` prints.
 #[derive(Clone, Debug)]
@@ -38,9 +38,9 @@ pub struct Explained {
     pub query: String,
     /// Whose reading it is.
     pub dialects: Vec<&'static str>,
-    /// For the line of a log: what it means.
+    /// For the line of a log: what it says.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub meaning: Option<&'static str>,
+    pub meaning: Option<String>,
     /// For the line of a log: the StreamID that it names.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub stream_id: Option<u32>,
@@ -151,8 +151,7 @@ impl From<Code> for CodeRecord {
 }
 
 impl Explained {
-    /// Whether the id leads somewhere: to an IOMMU or an MSI controller, or back to who produces it; or, for a line that names no StreamID,
-    /// whether it is understood.
+    /// Whether the id leads somewhere: to an IOMMU or an MSI controller, or back to who produces it.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -169,8 +168,7 @@ impl Explained {
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn found(&self) -> bool {
-        let leads = self.ways.iter().any(|way| way.reason.is_none());
-        leads || self.meaning.is_some() && self.stream_id.is_none()
+        self.ways.iter().any(|way| way.reason.is_none())
     }
 }
 
@@ -199,7 +197,7 @@ impl ExplainDocument {
 }
 
 impl Explained {
-    /// Follows an id, or the StreamID in the line of a log, under each of these maps of one firmware; maps that agree share an
+    /// Follows an id under each of these maps of one firmware; maps that agree share an
     /// answer. With groups, whatever firmware they know, the bridges above a function are known: its aliases are followed as well, and the device scopes
     /// of a DMAR.
     ///

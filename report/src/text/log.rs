@@ -1,0 +1,188 @@
+//! The story that a kernel log tells, for people.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use fwspec::StreamId;
+use fwspec::answer::{Explained, LogDocument, LogRecord};
+
+use super::Style;
+use super::explain::ways;
+
+/// The parts of the story, and the kinds of lines in each.
+const PARTS: [(&str, &[&str]); 9] = [
+    ("What firmware has wrong", &["firmware-bug"]),
+    ("IOMMUs", &["iommu"]),
+    ("How devices are translated", &["domain", "reserved"]),
+    ("MSIs", &["msi"]),
+    ("Groups", &["group-add", "group-remove"]),
+    ("Devices without their IOMMU", &["group-failed", "refused", "deferred"]),
+    ("Assignment to user space", &["vfio"]),
+    ("Faults", &["fault"]),
+    ("Not understood", &["other"]),
+];
+
+/// Lines about which only one fact is of interest: they are told in one line each.
+const SHORT: [&str; 2] = ["group-add", "group-remove"];
+
+/// A log, or lines that were asked about.
+///
+/// ```
+/// use fwspec::Dialect;
+/// use fwspec::answer::LogDocument;
+/// use fwspec::machine::{Machine, log::Log};
+/// use fwspec_report::text::{self, Style};
+/// let log = Log::read(b"[    1.500000] pci 0000:01:00.0: Adding to iommu group 7\n");
+/// let document = LogDocument::new(&log, &Machine::default(), Dialect::LINUX);
+/// assert!(text::log(&document, Style::default()).contains("0000:01:00.0 is in IOMMU group 7."));
+/// ```
+pub fn log(document: &LogDocument, style: Style) -> String {
+    let mut text = String::new();
+    if document.log.is_none() {
+        for (position, line) in document.lines.iter().enumerate() {
+            text.push_str(&format!("{}\n", style.heading(&line.text)));
+            line.more.iter().for_each(|more| text.push_str(&format!("{}\n", style.heading(more))));
+            text.push_str(&answer(line, document.answers.get(position), style));
+        }
+        let lines = document.unrelated;
+        if lines > 0 {
+            let them = if lines == 1 { "a line has" } else { "lines have" };
+            text.push_str(&format!("{lines} {them} nothing to do with IOMMUs\n"));
+        }
+        document.notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
+        return text;
+    }
+    text.push_str(&format!("{}\n", style.heading(&title(document))));
+    for note in &document.notes {
+        let note = if document.fits == Some(false) { style.alarm(note) } else { note.clone() };
+        text.push_str(&format!("{note}\n"));
+    }
+    for boot in 1..=document.boots {
+        let of_boot: Vec<&LogRecord> = document.lines.iter().filter(|line| line.boot == boot).collect();
+        if document.boots > 1 {
+            let said = if of_boot.is_empty() { ": nothing about IOMMUs" } else { "" };
+            text.push_str(&format!("\n{}\n", style.heading(&format!("Boot {boot}{said}"))));
+        }
+        for (part, kinds) in PARTS {
+            let lines: Vec<&&LogRecord> = of_boot.iter().filter(|line| kinds.contains(&line.kind)).collect();
+            if lines.is_empty() {
+                continue;
+            }
+            text.push_str(&format!("\n{}\n", style.heading(part)));
+            for line in lines {
+                text.push_str(&told(line, style));
+            }
+        }
+    }
+    text
+}
+
+fn title(document: &LogDocument) -> String {
+    let name = document.log.as_deref().unwrap_or_default();
+    let boots = match document.boots {
+        0 | 1 => "one boot".to_string(),
+        several => format!("{several} boots"),
+    };
+    let of = document.release.as_ref().map(|release| format!(" of Linux {release}")).unwrap_or_default();
+    let on = document.model.as_ref().map(|model| format!(" on {model}")).unwrap_or_default();
+    let (lines, other) = (document.lines_read, document.unrelated);
+    format!("{name}: {lines} lines, {boots}{of}{on}; {other} lines have nothing to do with IOMMUs")
+}
+
+/// A line of a story.
+fn told(line: &LogRecord, style: Style) -> String {
+    let mut text = format!("  {}{}\n", style.faint(&format!("{:>5}  ", line.n)), line.said);
+    if SHORT.contains(&line.kind) {
+        let more = tied(line);
+        if !more.is_empty() {
+            text.truncate(text.trim_end().len());
+            text.push_str(&format!("  {}\n", style.faint(&more.join(", "))));
+        }
+        return text;
+    }
+    let mut facts = Vec::new();
+    if line.times > 1 {
+        let when = line.when();
+        let when = if when.is_empty() { format!("lines {} to {}", line.n, line.last_n) } else { when };
+        facts.push(format!("{} times, {when}", line.times));
+    }
+    if let [low, high] = line.addresses.as_slice()
+        && low != high
+    {
+        facts.push(format!("addresses {low:#x} to {high:#x}"));
+    }
+    if line.kind == "fault" || line.kind == "other" {
+        text.push_str(&format!("         {}\n", style.faint(&line.text)));
+    }
+    facts.extend(tied(line));
+    if !facts.is_empty() {
+        text.push_str(&format!("         {}\n", facts.join("; ")));
+    }
+    if let Some(finding) = finding(line) {
+        text.push_str(&format!("         {finding}\n"));
+    }
+    text
+}
+
+/// What a line is tied to.
+fn tied(line: &LogRecord) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some(iommu) = &line.iommu {
+        let ids: Vec<String> = line.stream_ids.iter().map(|id| StreamId(*id).to_string()).collect();
+        let ids = if ids.is_empty() { String::new() } else { format!(" {}", ids.join(" ")) };
+        facts.push(format!("{iommu}{ids}"));
+    }
+    if !line.sources.is_empty() && line.sources != line.device.clone().into_iter().collect::<Vec<_>>() {
+        facts.push(format!("from {}", line.sources.join(", ")));
+    }
+    let record = line.record.as_ref().filter(|record| line.iommu.as_ref() != Some(*record));
+    facts.extend(record.map(|record| format!("record at {record}")));
+    facts
+}
+
+fn finding(line: &LogRecord) -> Option<String> {
+    let code = line.finding?;
+    Some(match &line.found {
+        Some(found) => format!("{code} says so before boot: {found}"),
+        None => format!("{code} is the finding that says such a thing before boot (fwspec explain {code})"),
+    })
+}
+
+/// A line that was asked about.
+fn answer(line: &LogRecord, explained: Option<&Explained>, style: Style) -> String {
+    let mut text = format!("{}\n", line.said);
+    if line.harmless {
+        text.push_str("It sounds worse than it is: no harm comes of it.\n");
+    }
+    match (line.since, line.until) {
+        (Some(since), Some(until)) => text.push_str(&format!("Linux {since} to {until} print it.\n")),
+        (Some(since), None) => text.push_str(&format!("Linux prints it since {since}.\n")),
+        (None, Some(until)) => text.push_str(&format!("Linux printed it until {until}.\n")),
+        (None, None) => {}
+    }
+    if let Some(iommu) = &line.iommu {
+        let name = line.instance.as_ref().map(|name| format!("{name} is ")).unwrap_or_default();
+        text.push_str(&format!("{name}{iommu}\n"));
+    }
+    if let Some(explained) = explained {
+        if let Some(id) = explained.stream_id {
+            let at = line.iommu.as_ref().map(|iommu| format!(" at {iommu}")).unwrap_or_default();
+            text.push_str(&format!("who has StreamID {}{at}:\n", StreamId(id)));
+        }
+        text.push_str(&ways(&explained.ways, style));
+        if let Some(reason) = &explained.reason {
+            text.push_str(&format!("  {reason}\n"));
+        }
+        if explained.ways.is_empty()
+            && let Some(record) = &line.record
+        {
+            text.push_str(&format!("record at {record}\n"));
+        }
+    }
+    if let Some(finding) = finding(line) {
+        text.push_str(&format!("{finding}\n"));
+    }
+    text.push('\n');
+    text
+}

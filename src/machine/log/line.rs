@@ -1,0 +1,107 @@
+//! A line of a log as it comes: stamps, levels, quoting, what terminals and serial lines add.
+
+use alloc::string::String;
+
+/// Writes a line without what terminals and serial lines add: white space is one blank, colours and other control characters are
+/// gone, and what is not ASCII is `?`.
+pub(super) fn clean(raw: &[u8], cleaned: &mut String) {
+    cleaned.clear();
+    let mut bytes = raw.iter().copied();
+    let mut blank = true;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            // Select graphic rendition and the like: ESC [ … letter.
+            0x1b if bytes.next() == Some(b'[') => {
+                let _ = bytes.by_ref().find(|byte| (0x40..=0x7e).contains(byte));
+            }
+            0x1b => {}
+            b'!'..=b'~' => {
+                cleaned.push(char::from(byte));
+                blank = false;
+            }
+            0 | 0x7f | 8 => {}
+            0x80.. => {
+                // One mark for a character of several bytes.
+                if byte >= 0xc0 || !cleaned.ends_with('?') {
+                    cleaned.push('?');
+                }
+                blank = false;
+            }
+            _ if !blank => {
+                cleaned.push(' ');
+                blank = true;
+            }
+            _ => {}
+        }
+    }
+    if cleaned.ends_with(' ') {
+        cleaned.pop();
+    }
+}
+
+/// The seconds since the boot that a line has, in microseconds, and where they end: `[   12.345678]` wherever it stands near the
+/// start, also with a processor (`[12.345678@3]`, `[12.345678,0]`).
+pub(super) fn seconds(line: &str) -> Option<(u64, usize)> {
+    let mut from = 0_usize;
+    while let Some(open) =
+        line.get(from..)?.find('[').and_then(|at| at.checked_add(from)).filter(|at| *at < 160)
+    {
+        from = open.saturating_add(1);
+        let inside = line.get(from..)?;
+        let Some(close) = inside.find(']') else { continue };
+        let number = inside.get(..close)?.trim();
+        let number = number.split(['@', ',', '(']).next().unwrap_or_default().trim_end();
+        let Some((whole, part)) = number.split_once('.') else { continue };
+        if part.len() != 6 {
+            continue;
+        }
+        if let (Ok(whole), Ok(part)) = (whole.parse::<u64>(), part.parse::<u64>()) {
+            let end = from.saturating_add(close).saturating_add(1);
+            return Some((whole.saturating_mul(1_000_000).saturating_add(part), end));
+        }
+    }
+    None
+}
+
+/// When a line was written, as it says itself: seconds since the boot, or a date.
+pub(super) fn stamp(line: &str) -> Option<String> {
+    if let Some((microseconds, _)) = seconds(line) {
+        let (whole, part) = (microseconds / 1_000_000, microseconds % 1_000_000);
+        return Some(alloc::format!("{whole}.{part:06}"));
+    }
+    let start = line.trim_start_matches(['>', '|', ' ']);
+    // [Mon Jan  1 00:00:00 2024]
+    if let Some((inside, _)) = start.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        && has_time(inside)
+    {
+        return Some(inside.trim().into());
+    }
+    // Nov 28 12:00:00 host kernel: …, 2024-11-28T12:00:00.123456+01:00 host kernel: …
+    let words = start.match_indices(' ').map(|(at, _)| at).chain([start.len()]).take(3);
+    let date = words.filter_map(|end| start.get(..end)).find(|front| has_time(front))?;
+    Some(date.into())
+}
+
+/// Whether a text has a time of day: `12:00:00` with what belongs to a date, and nothing else.
+fn has_time(text: &str) -> bool {
+    let time = |at: usize| {
+        let time = text.as_bytes().get(at..at.saturating_add(8)).unwrap_or_default();
+        let digits = [0, 1, 3, 4, 6, 7].iter().all(|at| time.get(*at).is_some_and(u8::is_ascii_digit));
+        let ends = text
+            .as_bytes()
+            .get(at.saturating_add(8))
+            .is_none_or(|byte| !byte.is_ascii_hexdigit() && *byte != b':');
+        digits && [2, 5].iter().all(|at| time.get(*at) == Some(&b':')) && ends
+    };
+    let short = text.len() <= 40;
+    short && (0..text.len()).any(time)
+}
+
+/// Whether a line is of a kernel log, by how it starts.
+pub(super) fn is_of_a_log(line: &str) -> bool {
+    let start = line.get(..80).unwrap_or(line);
+    seconds(line).is_some_and(|(_, end)| end < 100)
+        || start.contains(" kernel: ") && stamp(line).is_some()
+        || line.starts_with('[') && stamp(line).is_some()
+        || line.starts_with("kern :")
+}
