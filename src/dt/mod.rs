@@ -152,11 +152,17 @@ impl<'a> Tree<'a> {
             _ => Some(at::<U32>(bytes, 36).ok_or(truncated(40))?.get()),
         };
         let structure = block(header.off_dt_struct.get(), size, 8)?;
+        let strings = block(header.off_dt_strings.get(), Some(header.size_dt_strings.get()), 12)?;
+        // Only from version 17 on a name has to end with the strings block; before, with the tree (libfdt `fdt_get_string`).
+        let strings = match version {
+            FIRST_VERSION => block(header.off_dt_strings.get(), None, 12)?,
+            _ => strings,
+        };
         Ok(Tree {
             bytes,
             structure: structure.as_chunks().0,
             structure_offset: header.off_dt_struct.get(),
-            strings: block(header.off_dt_strings.get(), Some(header.size_dt_strings.get()), 12)?,
+            strings,
             reservations_offset: header.off_mem_rsvmap.get(),
         })
     }

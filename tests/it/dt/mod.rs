@@ -5,4 +5,5 @@ mod claims;
 mod corpus;
 mod debian;
 mod drivers;
+mod libfdt;
 mod overlay;

@@ -3,7 +3,7 @@
 mod acpi;
 mod beside;
 mod devices;
-mod dtb;
+pub(crate) mod dtb;
 mod fix;
 mod samples;
 mod shipped;

@@ -1,9 +1,18 @@
 //! Stream map entries and groups against the rule in its dullest form: sets of StreamIDs, bit by bit.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
+use fwspec::dt::Tree;
 use fwspec::map::{StreamMap, StreamRefusal, StreamVerdict};
+use fwspec::{Device, Dialect, Groups, IdMap, RequesterIndex};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use crate::lint::dtb::Node;
+use crate::support::outside::{shared, skip};
 
 /// Ids of so many bits are told apart here; masks reach two bits further than most ids.
 const BITS: u16 = 6;
@@ -126,6 +135,111 @@ proptest! {
             prop_assert_eq!(outcome, dull.add(master), "master {} of {:x?}", at, masters);
         }
     }
+}
+
+/// What `oracle/smmuv2.py` of the shared folder says of these machines, each master by itself; says so where it or Python is missing.
+fn oracle(machines: &[Vec<Master>]) -> Option<Vec<Vec<String>>> {
+    const DRIVER: &str = "
+import sys
+sys.path.insert(0, sys.argv[1])
+from smmuv2 import Smmu
+smmu = Smmu()
+for line in sys.stdin:
+    words = line.split()
+    if not words:
+        smmu = Smmu()
+        print()
+        continue
+    print(smmu.add([tuple(int(half, 16) for half in word.split('/')) for word in words]))
+";
+    let folder = shared("oracle")?;
+    let mut input = String::new();
+    for machine in machines {
+        for master in machine {
+            let ids: Vec<String> = master.iter().map(|(id, mask)| format!("{id:x}/{mask:x}")).collect();
+            input.push_str(&(ids.join(" ") + "\n"));
+        }
+        input.push('\n');
+    }
+    let mut python = Command::new("python3");
+    python.arg("-c").arg(DRIVER).arg(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut python) = python.spawn() else {
+        skip(format_args!("no python3"));
+        return None;
+    };
+    let mut stdin = python.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).unwrap());
+    let output = python.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut all: Vec<Vec<String>> =
+        text.split("\n\n").map(|machine| machine.lines().map(String::from).collect()).collect();
+    all.truncate(machines.len());
+    Some(all)
+}
+
+#[test]
+fn random_machines_agree_with_an_independent_reading_of_the_driver() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = masters();
+    let machines: Vec<Vec<Master>> =
+        (0..1_000).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
+    let Some(theirs) = oracle(&machines) else { return };
+    assert_eq!(theirs.len(), machines.len());
+    let (mut refused, mut lost) = (0, 0);
+    for (machine, theirs) in machines.iter().zip(&theirs) {
+        let mut map = StreamMap::default();
+        let mut next = 0;
+        let mut ours = Vec::new();
+        for (at, master) in machine.iter().enumerate() {
+            let verdict = map.admit(at, master.iter().copied(), || {
+                next += 1;
+                next - 1
+            });
+            lost += usize::from(matches!(verdict, Ok(StreamVerdict { lost: Some(_), .. })));
+            ours.push(match verdict {
+                Ok(StreamVerdict { group, .. }) => group.to_string(),
+                Err(StreamRefusal::Overlap { .. }) => "refused: overlap".into(),
+                Err(StreamRefusal::TwoGroups { .. }) => "refused: two groups".into(),
+                Err(other) => panic!("{other:?}"),
+            });
+        }
+        assert_eq!(&ours, theirs, "{machine:x?}");
+        refused += ours.iter().filter(|outcome| outcome.starts_with("refused")).count();
+        // The same of a whole tree, where every master fails alone.
+        let words: Vec<&str> = kernel(machine);
+        for (word, theirs) in words.iter().zip(theirs) {
+            let same = match theirs.as_str() {
+                "refused: overlap" => *word == "refused-overlap",
+                "refused: two groups" => *word == "refused-two-groups",
+                _ => matches!(*word, "grouped" | "group-lost"),
+            };
+            assert!(same, "{word} is not {theirs}: {machine:x?}");
+        }
+    }
+    println!("1000 machines: {refused} masters refused, {lost} groups lost");
+    assert!(refused > 100 && lost > 10);
+}
+
+/// What Linux does with each master of a device tree, made by drivers so that each fails alone.
+fn kernel(machine: &[Master]) -> Vec<&'static str> {
+    let mut root = Node::default();
+    root.cells("#address-cells", &[1]).cells("#size-cells", &[1]);
+    let smmu = root.child("iommu@1000000").text("compatible", "arm,mmu-500");
+    smmu.cells("#iommu-cells", &[2]).cells("phandle", &[1]);
+    for (at, master) in machine.iter().enumerate() {
+        let cells: Vec<u32> =
+            master.iter().flat_map(|(id, mask)| [1, u32::from(*id), u32::from(*mask)]).collect();
+        root.child(&format!("dev@{at:x}")).cells("iommus", &cells);
+    }
+    let mut platform = Tree::parse(&root.blob()).unwrap().platform().unwrap();
+    platform.requesters.iter_mut().for_each(|requester| requester.made_by_driver = true);
+    let mut groups = Groups::new(IdMap::build(&platform, Dialect::LINUX));
+    for (at, _) in RequesterIndex::number(&platform.requesters) {
+        groups.add(Device::platform(at)).unwrap();
+    }
+    groups.kernel_answers(None).iter().map(|(_, answer)| answer.word()).collect()
 }
 
 #[test]
