@@ -12,7 +12,7 @@ use crate::model::{
     BusKind, IdBus, Iommu, IommuIndex, MsiController, MsiControllerIndex, MsiKind, PlatformMaster, Requester,
     RequesterIndex, RequesterKind, Reserved, SpecifierField,
 };
-use crate::{DeviceId, Error, InputIds, Platform, RequesterId, Stream};
+use crate::{Bdf, DeviceId, Error, Format, InputIds, Platform, RequesterId, Stream};
 
 use super::Named;
 use crate::limits::MAX_DEVICE_RANGES;
@@ -321,7 +321,7 @@ pub struct ReservedRecord {
     pub mmio: bool,
     /// It may be cached.
     pub cacheable: bool,
-    /// The device that it is for.
+    /// The device that it is for; a PCI function by its address.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub requester: Option<String>,
     /// The StreamIDs that it is for.
@@ -757,7 +757,11 @@ impl View<'_> {
             privileged: reserved.protection.privileged,
             mmio: reserved.protection.mmio,
             cacheable: reserved.protection.cacheable,
-            requester: requester.map(|origin| self.platform.label(origin).to_string()),
+            requester: requester.map(|origin| self.platform.label(origin).to_string()).or_else(|| {
+                let tree = reserved.origin.format == Format::DeviceTree;
+                let function = reserved.functions.first().filter(|_| tree)?;
+                Some(Bdf { segment: function.segment, rid: function.first }.to_string())
+            }),
             streams: reserved.streams.iter().map(span).collect(),
             regions: reserved
                 .regions

@@ -14,8 +14,8 @@ use super::table::Targets;
 use super::{Index, MapKind, NodeId, Tree};
 use crate::bytes::index as at;
 use crate::model::{
-    Coherency, DeviceIdTable, GroupRule, HostedFunction, Iommu, IommuKind, MsiController, MsiKind, Origin,
-    PathId, PlatformMaster, Protection, Requester, RequesterIndex, RequesterKind, Reserved,
+    Coherency, DeviceIdTable, FunctionRange, GroupRule, HostedFunction, Iommu, IommuKind, MsiController,
+    MsiKind, Origin, PathId, PlatformMaster, Protection, Requester, RequesterIndex, RequesterKind, Reserved,
 };
 use crate::{Error, ErrorKind, MapCells, Platform, Source};
 
@@ -131,16 +131,25 @@ fn lower(mut index: Index<'_>) -> Platform {
         let Some(first) = record.first() else { continue };
         // The entry of `iommus` is the device's own; one with a map only is for its children.
         let end = owners.partition_point(|owner| *owner <= first.master);
-        let Some(requester) = end.checked_sub(1).filter(|last| owners.get(*last) == Some(&first.master))
-        else {
-            continue;
+        let requester = end.checked_sub(1).filter(|last| owners.get(*last) == Some(&first.master));
+        // The node of a PCI function has its record from the host, and its regions from itself.
+        let of_function = || {
+            let (host, rid) = function(index, &inherited, first.master)?;
+            let host = first_of(&owners, owners.binary_search(&host).ok()?);
+            let segment = platform.segment_of(host)?;
+            Some(FunctionRange { segment, first: rid, last: rid })
         };
+        let functions: Vec<FunctionRange> =
+            if requester.is_some() { Vec::new() } else { of_function().into_iter().collect() };
+        if requester.is_none() && functions.is_empty() {
+            continue;
+        }
         let origin = paths.origin(&mut platform, index, first.region);
         platform.reserved.push(Reserved {
             origin,
             streams: Vec::new(),
-            requester: Some(RequesterIndex::at(requester)),
-            functions: Vec::new(),
+            requester: requester.map(RequesterIndex::at),
+            functions,
             scopes: None,
             regions: record.iter().map(|found| found.stretch).collect(),
             kind: first.kind(),

@@ -268,3 +268,12 @@ fn the_exit_code_says_whether_there_is_what_must_not_be() {
     assert_eq!(code(&["audit", "nothing.bin"]), Some(2));
     assert_eq!(code(&["audit", "--fail-on", "everything", iort]), Some(64));
 }
+
+#[test]
+fn a_map_that_repeats_behind_its_mask_fits_a_page() {
+    let tree = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/field/dt/14-mask-audit-long.dtb");
+    let output = Command::new(env!("CARGO_BIN_EXE_fwspec")).arg("audit").arg(tree).output().unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    assert!(page.contains("segment 0000 ids 0x1 - 0xff, 0x107 - 0x1ff after the mask 0x1ff"), "{page}");
+    assert!(page.lines().count() < 30, "{page}");
+}

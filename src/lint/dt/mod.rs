@@ -10,7 +10,7 @@ use super::collect::{Bytes, Findings, relate};
 use super::interval::{Span, union};
 use super::platform::{answer, first_difference, span};
 use super::streams::record_length;
-use super::{Code, Severity};
+use super::{Code, Finding, Severity};
 use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};
 use crate::map::RangeOutput;
@@ -120,7 +120,7 @@ const QCOM_PCIE: &[(bool, &[&str])] = &[
 fn strides(node: &Node<'_>) -> bool {
     let known = |name: &[u8]| {
         let is_it = |own: &&str| own.as_bytes().eq_ignore_ascii_case(name);
-        QCOM_PCIE.iter().find(|(_, names)| names.iter().any(|own| is_it(&own))).map(|(strides, _)| *strides)
+        QCOM_PCIE.iter().find(|(_, names)| names.iter().any(is_it)).map(|(strides, _)| *strides)
     };
     strings(node).find_map(known).unwrap_or(false)
 }
@@ -300,16 +300,20 @@ impl Idle {
                         driver.name
                     );
                     // The driver's authors decided so.
-                    let finding = findings.add(Code::IommuUndriven, place, message);
-                    finding.map(|finding| {
-                        finding.severity = Severity::Info;
-                        finding
-                    })
+                    as_info(findings.add(Code::IommuUndriven, place, message))
                 }
             };
             relate(finding, first, format_args!("the first of them"));
         }
     }
+}
+
+/// A finding that is only worth knowing here.
+fn as_info(mut finding: Option<&mut Finding>) -> Option<&mut Finding> {
+    if let Some(finding) = &mut finding {
+        finding.severity = Severity::Info;
+    }
+    finding
 }
 
 /// Whether an IOMMU is there for anybody.

@@ -1,7 +1,9 @@
 //! What boards have and drivers make of it: `tests/field`, small trees that were re-created from public reports, each with the right
 //! value.
 
-use fwspec::answer::{Answer, AuditDocument, Explained, GroupsDocument, LookupResult, SimulateDocument};
+use fwspec::answer::{
+    Answer, AuditDocument, Explained, GroupsDocument, LookupResult, PlatformDocument, SimulateDocument,
+};
 use fwspec::diff::{Change, Side, diff};
 use fwspec::dt::Tree;
 use fwspec::group::Policy;
@@ -151,6 +153,7 @@ fn iommu_addresses_go_through_dma_ranges() {
     let regions: Vec<_> = platform
         .reserved
         .iter()
+        .filter(|one| one.requester.is_some())
         .map(|one| (platform.label(one.origin).short().to_string(), one.kind, one.regions[0].base))
         .collect();
     let expected = [
@@ -160,6 +163,18 @@ fn iommu_addresses_go_through_dma_ranges() {
     assert_eq!(regions, expected);
     let skipped: Vec<_> = platform.skipped.iter().map(|error| error.kind).collect();
     assert_eq!(skipped, [ErrorKind::RegionMoved { entry: 0, iova: 0x1000 }]);
+}
+
+#[test]
+fn regions_of_a_pci_function_have_addresses_of_three_cells() {
+    let firmware = firmware("dt/09-iommu-addresses.dtb");
+    let of_function = firmware.platform.reserved.iter().find(|one| one.requester.is_none()).unwrap();
+    let regions: Vec<(u64, u64)> = of_function.regions.iter().map(|one| (one.base, one.length)).collect();
+    assert_eq!(regions, [(0, 0x1800_0000), (0xb000_0000, 0x5000_0000)]);
+    assert_eq!((of_function.functions[0].segment.0, of_function.functions[0].first.0), (0, 0x100));
+    let document = PlatformDocument::new(&firmware, &map(&firmware.platform));
+    let named = document.reserved.iter().filter_map(|one| one.requester.as_deref());
+    assert!(named.eq(["/bus/dc@20000", "/bus/dc@20000", "0000:01:00.0"]));
 }
 
 #[test]
