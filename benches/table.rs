@@ -313,22 +313,24 @@ fn group(table: &mut Table, machine: Machine, count: usize, target: Goal) {
     table.add(row(Some(("search in C, packed array", packed)), Goal::None));
 }
 
+/// What each takes, the median of `rounds` in which everybody has a turn.
+fn in_turns(mut racers: Vec<Box<dyn FnMut() -> f64 + '_>>, rounds: usize) -> Vec<f64> {
+    let mut times = vec![Vec::new(); racers.len()];
+    for _ in 0..rounds {
+        racers.iter_mut().zip(&mut times).for_each(|(racer, times)| times.push(racer()));
+    }
+    times.into_iter().map(median).collect()
+}
+
 /// The command itself, as a process.
 fn command(table: &mut Table, boards: &[Board]) {
     let binary = build::command();
-    let race = |mut racers: Vec<Box<dyn FnMut() -> f64 + '_>>, rounds: usize| -> Vec<f64> {
-        let mut times = vec![Vec::new(); racers.len()];
-        for _ in 0..rounds {
-            racers.iter_mut().zip(&mut times).for_each(|(racer, times)| times.push(racer()));
-        }
-        times.into_iter().map(median).collect()
-    };
     let board = &boards[0];
     let file = std::env::temp_dir().join("fwspec-bench.dtb");
     std::fs::write(&file, &board.blob).unwrap();
     let path = file.to_str().unwrap();
     let nothing = Path::new("/bin/true");
-    let times = race(
+    let times = in_turns(
         vec![
             Box::new(time_of(nothing, &[])),
             Box::new(time_of(&binary, &["--version"])),
@@ -348,6 +350,7 @@ fn command(table: &mut Table, boards: &[Board]) {
     }
     std::fs::remove_file(&file).unwrap();
     many(table, &binary);
+    logs(table, &binary);
 }
 
 /// The command on a whole folder of device trees.
@@ -388,6 +391,44 @@ fn many(table: &mut Table, binary: &Path) {
         limit: Some(("read", median(read))),
         // As the target has it for four cores.
         target: Goal::Nanoseconds(0.25e9),
+    });
+}
+
+/// The command on a kernel's log of a million lines, beside what counts those with one word.
+fn logs(table: &mut Table, binary: &Path) {
+    const LINES: usize = 1_000_000;
+    let mut text = String::new();
+    for line in 0..LINES {
+        let (seconds, part) = (line / 1_000, line % 1_000 * 1_000);
+        let said = match line % 50 {
+            0 => "pci 0000:01:00.0: Adding to iommu group 7",
+            1 => "arm-smmu-v3 arm-smmu-v3.0.auto: event 0x10 received:",
+            2 => "arm-smmu-v3 arm-smmu-v3.0.auto: \t0x0000010000000010",
+            other if other % 3 == 0 => "usb 1-1: new high-speed USB device number 2 using xhci_hcd",
+            other if other % 3 == 1 => {
+                "pci 0000:00:1f.0: [8086:7a04] type 00 class 0x060100 conventional PCI endpoint"
+            }
+            _ => "systemd[1]: Started systemd-journald.service - Journal Service.",
+        };
+        writeln!(text, "[{seconds:>5}.{part:06}] {said}").unwrap();
+    }
+    let file = std::env::temp_dir().join("fwspec-bench.log");
+    std::fs::write(&file, &text).unwrap();
+    let path = file.to_str().unwrap();
+    let times = in_turns(
+        vec![
+            Box::new(time_of(binary, &["explain", path])),
+            Box::new(time_of(Path::new("grep"), &["-c", "iommu", path])),
+        ],
+        9,
+    );
+    std::fs::remove_file(&file).unwrap();
+    table.add(Row {
+        work: format!("command: fwspec explain, a log of {LINES} lines, {} MB", text.len() / 1_000_000),
+        ours: times[0],
+        rival: Some(("grep -c", times[1])),
+        limit: None,
+        target: Goal::Nanoseconds(1e9),
     });
 }
 
