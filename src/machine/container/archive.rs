@@ -7,8 +7,7 @@ use std::io::{self, Read};
 use std::string::String;
 use std::vec::Vec;
 
-use super::compressed::damaged;
-use super::{ContainerError, Contents, count};
+use super::{ContainerError, Contents, count, damaged};
 use crate::limits::{MAX_GLANCE_BYTES, MAX_NAME_BYTES, MAX_SYSTEM_FILE_BYTES};
 use crate::machine::files::Memory;
 use crate::machine::{Kind, recognise};

@@ -2,9 +2,9 @@
 
 use crate::machine::Kind;
 
-#[cfg(feature = "archives")]
-use super::archive;
 use super::{ContainerError, Contents};
+#[cfg(feature = "archives")]
+use super::{archive, damaged};
 
 /// Magics (RFC 1952, the .xz file format 2.1.1.1, RFC 8878, the LZ4 frame format and its legacy form, bzip2).
 const MAGICS: [(&[u8], Kind); 6] = [
@@ -86,12 +86,6 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
         return archive::open_tar_from(&mut whole, contents);
     }
     contents.unpacked(&mut whole)
-}
-
-/// What an unpacker says of its input.
-#[cfg(feature = "archives")]
-pub(super) fn damaged(error: std::io::Error) -> ContainerError {
-    ContainerError::Damaged(std::format!("it cannot be unpacked: {error}"))
 }
 
 /// Memory that a dictionary or window may have, in KiB: `xz -9` needs 64 MiB.

@@ -186,7 +186,7 @@ impl Contents<'_> {
         use std::io::Read;
         // One byte more shows that there are more.
         let most = u64::try_from(self.left.held).unwrap_or(u64::MAX).saturating_add(1);
-        source.take(most).read_to_end(bytes).map_err(compressed::damaged)?;
+        source.take(most).read_to_end(bytes).map_err(damaged)?;
         self.keep(bytes.len())?;
         self.left.plain = self.left.plain.saturating_add(bytes.len().saturating_mul(2));
         Ok(())
@@ -353,6 +353,12 @@ fn part<'a>(bytes: &'a [u8], at: u64, length: u64, what: &str) -> Result<&'a [u8
         need: length,
         have,
     })
+}
+
+/// What an unpacker says of its input.
+#[cfg(feature = "archives")]
+fn damaged(error: std::io::Error) -> ContainerError {
+    ContainerError::Damaged(format!("it cannot be unpacked: {error}"))
 }
 
 /// Names one after the other, the first few, and how many more there are.
