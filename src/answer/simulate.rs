@@ -244,7 +244,8 @@ impl Masters {
         let mut masters = Masters::default();
         let mut numbers: BTreeMap<KernelGroup, (usize, MemberList)> = BTreeMap::new();
         let mut should: BTreeMap<GroupId, MemberList> = BTreeMap::new();
-        let event = if algorithm == Algorithm::DeviceAdd { "walk" } else { "probe" };
+        let walks = matches!(algorithm, Algorithm::DeviceAdd | Algorithm::DeviceAddRace);
+        let event = if walks { "walk" } else { "probe" };
         for turn in turns.iter().filter(is_node) {
             if turn.iommu.is_none_or(|iommu| !concerned.contains(&iommu)) {
                 continue;
@@ -254,7 +255,7 @@ impl Masters {
                 should.entry(group).or_default().members.push(device.clone());
             }
             // Before v6.15 a device that is refused fails alone.
-            let answer = if algorithm == Algorithm::DeviceAdd { turn.answer } else { turn.alone };
+            let answer = if walks { turn.answer } else { turn.alone };
             let given = turn
                 .group
                 .filter(|_| matches!(answer, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. }));

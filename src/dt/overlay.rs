@@ -128,6 +128,9 @@ impl Tree<'_> {
     }
 }
 
+/// A node, its property, and the offset of a cell in it that holds a phandle of the overlay.
+type LocalReference<'a> = (NodeKey, &'a [u8], u32);
+
 /// A base and the overlay that is being applied to it.
 struct Merge<'a> {
     base: Arena<'a>,
@@ -159,7 +162,7 @@ impl<'a> Merge<'a> {
     }
 
     /// The places in the overlay that hold one of its own phandles: `__local_fixups__` has the shape of the tree, and offsets as values.
-    fn local_references(&self) -> Result<Vec<(NodeKey, &'a [u8], u32)>, OverlayError> {
+    fn local_references(&self) -> Result<Vec<LocalReference<'a>>, OverlayError> {
         let mut found = Vec::new();
         let Some((root, fixups)) = self.over.root().zip(self.over.find(b"/__local_fixups__")) else {
             return Ok(found);

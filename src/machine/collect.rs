@@ -71,6 +71,9 @@ pub struct Collector {
     has_ivrs: bool,
 }
 
+/// What takes a piece of evidence in.
+type Reader = fn(&mut Collector, Piece) -> Result<(), MachineError>;
+
 /// Bytes that somebody calls something.
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
@@ -368,8 +371,7 @@ impl Collector {
     pub(super) fn read_hexdump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
         let blocks = dumps::blocks(&bytes);
-        let mut readers: Vec<fn(&mut Self, Piece) -> Result<(), MachineError>> =
-            Vec::with_capacity(blocks.len());
+        let mut readers: Vec<Reader> = Vec::with_capacity(blocks.len());
         for dumps::Block { bytes, fault, place } in &blocks {
             if let Some(fault) = fault {
                 return Err(MachineError::text(&name, *fault));

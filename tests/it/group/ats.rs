@@ -111,7 +111,7 @@ fn functions_that_an_ivrs_ties_are_torn_by_no_order() {
     for order in [vec![0, 1], vec![1, 0]] {
         let turns: Vec<Event> = order.into_iter().map(|at: usize| turn(&pair[at])).collect();
         for algorithm in [Algorithm::DeviceAdd, Algorithm::DeviceAddRace, Algorithm::Closure] {
-            assert_eq!(world.play(algorithm, &turns).groups, [pair.clone()], "{algorithm:?}");
+            assert_eq!(world.play(algorithm, &turns).groups, std::slice::from_ref(&pair), "{algorithm:?}");
         }
     }
     assert_eq!(world.breaking(Algorithm::Closure).schedule, None);

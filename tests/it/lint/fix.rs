@@ -32,7 +32,7 @@ fn what_is_mended_is_clean_of_its_finding() {
             for finding in &before.findings {
                 let Some(fix) = before.fix(finding) else { continue };
                 let blob = before.blob(finding.at.source).unwrap();
-                let mended = Fix::apply(&[fix.clone()], finding.at.source, blob).unwrap();
+                let mended = Fix::apply(std::slice::from_ref(&fix), finding.at.source, blob).unwrap();
                 let after = linted(&mended).unwrap();
                 let gone =
                     after.findings.iter().all(|left| left.code != finding.code || left.at != finding.at);
