@@ -86,8 +86,16 @@ fn title(document: &LogDocument) -> String {
     };
     let of = document.release.as_ref().map(|release| format!(" of Linux {release}")).unwrap_or_default();
     let on = document.model.as_ref().map(|model| format!(" on {model}")).unwrap_or_default();
-    let (lines, other) = (document.lines_read, document.unrelated);
-    format!("{name}: {lines} lines, {boots}{of}{on}; {other} lines have nothing to do with IOMMUs")
+    let lines = if document.lines_read == 1 {
+        "1 line".to_string()
+    } else {
+        format!("{} lines", document.lines_read)
+    };
+    let other = match document.unrelated {
+        1 => "1 has nothing".to_string(),
+        other => format!("{other} have nothing"),
+    };
+    format!("{name}: {lines}, {boots}{of}{on}; {other} to do with IOMMUs")
 }
 
 /// A line of a story.

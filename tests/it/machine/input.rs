@@ -77,7 +77,7 @@ fn every_captured_file_is_recognised() {
                 "fdt.dtb" => Kind::DeviceTree,
                 "lspci.txt" => Kind::LspciText,
                 // Those of machines without an IOMMU say nothing of groups.
-                "dmesg-excerpt.txt" | "kernel-version.txt" => {
+                "dmesg-excerpt.txt" | "kernel-version.txt" | "failure.txt" => {
                     let kind = recognise(&fs::read(&path).unwrap());
                     assert!(matches!(kind, Kind::KernelLog | Kind::Unknown), "{kind:?} {}", path.display());
                     kind
