@@ -109,7 +109,10 @@ fn answer(machine: &Machine) -> impl PartialEq + std::fmt::Debug + use<> {
     let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
     let numbers: Vec<String> = groups.groups().map(|group| format!("{group:?}")).collect();
     let platform = machine.firmware.as_ref().map(|firmware| format!("{:?}", firmware.platform));
-    (numbers, refused.len(), platform, machine.kernel.clone(), machine.has_ivrs, machine.unread.len())
+    // Where it stood differs.
+    let mut kernel = machine.kernel.clone();
+    kernel.groups_from = None;
+    (numbers, refused.len(), platform, kernel, machine.has_ivrs, machine.unread.len())
 }
 
 #[test]
