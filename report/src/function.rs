@@ -5,13 +5,8 @@ use alloc::string::String;
 
 use fwspec::pci::{Function, Header, PortType};
 
-/// `1b36:000c root port, buses 01-04`, `8086:10c9 endpoint`.
+/// `1b36:000c root port, buses 01-04`, or with the class of an endpoint where it is one that people look for: `8086:10c9 Ethernet`.
 pub(crate) fn what(function: &Function) -> String {
-    described(function, kind(function))
-}
-
-/// As for tables, with the class of an endpoint where it is one that people look for: `8086:10c9 Ethernet`.
-pub(crate) fn what_for(function: &Function) -> String {
     let kind = kind(function);
     let class = if kind == "endpoint" { class(function.class >> 8) } else { None };
     described(function, class.unwrap_or(kind))
@@ -69,8 +64,7 @@ fn class(class: u32) -> Option<&'static str> {
         0x0108 => "NVMe",
         0x0200 => "Ethernet",
         0x0207 => "InfiniBand",
-        0x0300 => "VGA",
-        0x0302 => "3D controller",
+        0x0300 | 0x0302 | 0x0380 => "GPU",
         0x0401 | 0x0403 => "audio",
         0x0601 => "ISA bridge",
         0x0c00 => "FireWire",

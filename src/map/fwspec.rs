@@ -150,7 +150,7 @@ impl IdMap {
     }
 
     /// The StreamIDs that a named component or device-tree master has by itself, those on IOMMUs that may not be used
-    /// included; [`fwspec_of`](IdMap::fwspec_of) judges them.
+    /// included; [`fwspec`](IdMap::fwspec) judges them.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};

@@ -28,8 +28,8 @@ pub enum RangeOutput {
         first: Stream,
         /// Every input has this one id.
         constant: bool,
-        /// Position and number of the first input's specifier cells where they are not exactly one; see
-        /// [`IdMap::specifier_cells`].
+        /// Position and number of the first input's specifier cells, among the cells of the requester's map, where they are not
+        /// exactly one.
         cells: Option<(u32, u8)>,
     },
     /// DeviceIDs, counting up or `constant`.

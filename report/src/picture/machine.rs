@@ -127,7 +127,7 @@ impl Draw<'_> {
                     Some(above) => self.at.get(&above).copied(),
                     None => self.root(Some((placed.bdf.segment, placed.bdf.rid.bus()))),
                 };
-                row.what = function::what_for(&placed.function);
+                row.what = function::what(&placed.function);
                 if placed.function.secondary().is_some() {
                     row.kind = RowKind::Bridge;
                 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::count::counted;
 use crate::function;
-use crate::name::short;
+use crate::name::{printable, short};
 use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
 
 use super::Style;
@@ -172,8 +172,9 @@ fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String
     tainted.into_iter().chain(assumed)
 }
 
-/// `root port, buses 01-04`, `endpoint 8086:10c9`.
-fn what(device: &DeviceRecord) -> String {
+/// `1b36:000c root port, buses 01-04`, `8086:10c9 Ethernet`, with the name that a listing has for it.
+pub(super) fn what(device: &DeviceRecord) -> String {
     let Some(placed) = &device.placed else { return "platform device".to_string() };
-    function::what(&placed.function)
+    let what = function::what(&placed.function);
+    device.name.as_ref().map_or(what.clone(), |name| format!("{what}: {}", printable(name)))
 }

@@ -5,14 +5,13 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::function;
 use crate::name::short;
 use fwspec::answer::{DeviceRecord, GroupsDocument};
 use fwspec::pci::{AcsReason, AcsVerdict};
 use fwspec::{Bdf, Segment};
 
 use super::Style;
-use super::groups::{ids_of, refused, remarks, rest};
+use super::groups::{ids_of, refused, remarks, rest, what};
 
 /// What stands left of a device of a shared group.
 const SHARED: &str = "■";
@@ -85,11 +84,6 @@ fn mark(group: Option<u64>, colour: Option<&'static str>) -> Cell {
 /// What a device is called right below its bus or bridge: the segment stands at the root.
 fn name(device: &DeviceRecord) -> String {
     device.placed.as_ref().map_or_else(|| device.device.clone(), |placed| placed.bdf.rid.to_string())
-}
-
-fn what(device: &DeviceRecord) -> String {
-    let placed = device.placed.as_ref();
-    placed.map_or_else(|| "platform device".to_string(), |placed| function::what_for(&placed.function))
 }
 
 /// Why a bridge lets peers reach each other past the IOMMU, or a function those of its slot.
