@@ -2,29 +2,11 @@
 # linux.sh DIR: fetches Debian's package linux-source-7.3 and unpacks the drivers that the tables cite into DIR/source. Nothing is installed on
 # the host and its package state is not touched. Needs apt, dpkg and Debian's archive keyring; a mirror that is behind will do.
 set -eu
+. "$(dirname "$0")/apt.sh"
 mkdir -p "$1" && cd "$1"
 [ ! -e source ] || exit 0
-key=/usr/share/keyrings/debian-archive-keyring.gpg
-mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^ *#' | grep -oE '[a-z+]+://[^ ]+/debian/?( |$)' | head -n 1)
-mkdir -p apt/lists/partial apt/archives/partial apt/preferences.d packages
-touch apt/status
-for suite in sid experimental trixie-backports; do
-    echo "deb [signed-by=$key] ${mirror:-http://deb.debian.org/debian} $suite main"
-done > apt/sources.list
-cat > apt/apt.conf <<END
-Dir::Etc "$PWD/apt";
-Dir::Etc::SourceList "$PWD/apt/sources.list";
-Dir::Etc::SourceParts "/dev/null";
-Dir::Etc::Parts "/dev/null";
-Dir::State "$PWD/apt";
-Dir::State::Lists "$PWD/apt/lists";
-Dir::State::Status "$PWD/apt/status";
-Dir::Cache "$PWD/apt";
-APT::Sandbox::User "root";
-Acquire::Check-Valid-Until "false";
-END
-export APT_CONFIG="$PWD/apt/apt.conf"
-apt-get update -qq
+use_debian deb - sid experimental trixie-backports
+mkdir -p packages
 (cd packages && apt-get download -qq linux-source-7.3)
 for package in packages/*.deb; do dpkg -x "$package" unpacked; done
 mkdir -p part
