@@ -315,15 +315,8 @@ pub(super) fn firmware(machine: &Machine) -> Result<&Firmware, Failure> {
     })
 }
 
-/// A word as a shell takes it.
 fn quoted(word: &OsStr) -> String {
-    let word = word.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+    fwspec::answer::quoted(&word.to_string_lossy())
 }
 
 /// A listing of PCI functions, for a verb that needs one.

@@ -172,7 +172,7 @@ pub struct AlwaysMappedRecord {
     /// For whom: the device.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub requester: Option<String>,
-    /// For whom: the functions as a DMAR or an IVRS names them.
+    /// The functions that it stays mapped for, as a DMAR or an IVRS names them.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub functions: Vec<String>,
     /// Which memory.

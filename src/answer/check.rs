@@ -10,7 +10,7 @@ use crate::lint::{self, Code, Finding, Severity};
 use crate::machine::{Effect, Evidence, Firmware, Machine};
 
 use super::compare::{Compared, DifferRecord, compare};
-use super::{GroupsDocument, Problem, Summary, findings};
+use super::{GroupsDocument, Problem, Summary, findings, quoted};
 
 /// What `fwspec check --json` prints.
 #[derive(Clone, Debug)]
@@ -292,16 +292,6 @@ impl CheckDocument {
         }
         next.truncate(4);
         next
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        alloc::format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

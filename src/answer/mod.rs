@@ -19,6 +19,7 @@ mod log;
 mod lookup;
 mod named;
 mod platform;
+mod shell;
 mod simulate;
 mod summary;
 mod watch;
@@ -52,7 +53,7 @@ pub use platform::{
     DeviceRange, FieldRecord, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord,
     RequesterRecord, ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
 };
-
+pub use shell::quoted;
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
 pub use summary::{IortSummary, Summary};
 pub use watch::{Watch, WatchRecord};

@@ -472,6 +472,29 @@ impl PlatformDocument {
     }
 }
 
+impl RequesterRecord {
+    /// Whether no IOMMU translates it although it is there and masters memory. A monitor and a bridge of wires do not.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::PlatformDocument;
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::{Dialect, IdMap};
+    /// let mut table = Builder::new(6);
+    /// table.root_complex(0);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let document = PlatformDocument::new(&firmware, &IdMap::build(&firmware.platform, Dialect::LINUX));
+    /// assert!(document.requesters[0].is_open());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn is_open(&self) -> bool {
+        let has_dma = !matches!(self.kind, "pmcg" | "wire-bridge");
+        let mut ranges = self.stream_ranges.iter().flatten();
+        let is_mapped = ranges.any(|range| range.iommu.is_some() || range.needs_topology);
+        has_dma && self.available && self.own.is_empty() && !is_mapped
+    }
+}
+
 impl IommuRecord {
     /// What a specifier of so many cells is made of, see [`Iommu::fields`].
     ///

@@ -2,10 +2,10 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use fwspec::answer::{PlatformDocument, RequesterRecord, Tally};
+use fwspec::answer::{PlatformDocument, Tally, quoted};
 
 use super::Style;
 use crate::count::counted;
@@ -51,7 +51,7 @@ pub fn overview(document: &PlatformDocument, found: &Tally, style: Style) -> Str
         counted(document.requesters.len(), "requester"),
     )];
     let open: Vec<&str> =
-        document.requesters.iter().filter(|it| is_open(it)).map(|it| it.id.as_str()).collect();
+        document.requesters.iter().filter(|it| it.is_open()).map(|it| it.id.as_str()).collect();
     if !open.is_empty() {
         let named = open.get(..MAX_NAMED).unwrap_or(&open).join(", ");
         let more = match open.len().saturating_sub(MAX_NAMED) {
@@ -74,16 +74,6 @@ pub fn overview(document: &PlatformDocument, found: &Tally, style: Style) -> Str
     lines.iter().map(|line| style.sentence(line, 2) + "\n").collect()
 }
 
-/// Whether nothing translates a requester that is there and masters memory: a monitor and a bridge of wires do not.
-fn is_open(requester: &RequesterRecord) -> bool {
-    let has_dma = !matches!(requester.kind, "pmcg" | "wire-bridge");
-    let maps = requester
-        .stream_ranges
-        .as_ref()
-        .is_some_and(|ranges| ranges.iter().any(|range| range.iommu.is_some() || range.needs_topology));
-    has_dma && requester.available && requester.own.is_empty() && !maps
-}
-
 /// What to type next about a file, for a shell.
 ///
 /// ```
@@ -92,8 +82,6 @@ fn is_open(requester: &RequesterRecord) -> bool {
 /// assert_eq!(text, "Next: fwspec lint 'my board.dtb', fwspec audit 'my board.dtb'\n");
 /// ```
 pub fn next(file: &str, style: Style) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%".contains(c);
-    let file =
-        if file.chars().all(plain) { file.to_string() } else { format!("'{}'", file.replace('\'', r"'\''")) };
+    let file = quoted(file);
     style.sentence(&style.faint(&format!("Next: fwspec lint {file}, fwspec audit {file}")), 6) + "\n"
 }
