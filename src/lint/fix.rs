@@ -4,9 +4,13 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use zerocopy::{big_endian, little_endian};
+
+use super::iort::{self, padded};
 use super::{Code, Finding};
 use crate::Source;
 use crate::acpi::iort::{Body, Iort, Node};
+use crate::bytes;
 
 /// Offset of the checksum in the header of an ACPI table (ACPI 6.6 §5.2.6).
 const CHECKSUM: u32 = 9;
@@ -73,7 +77,7 @@ impl Fix {
             Code::LengthIsLast => {
                 // The length is the last cell of the entry.
                 let offset = at.checked_add(finding.len)?.checked_sub(4)?;
-                let old = u32::from_be_bytes(four(blob, offset)?);
+                let old = bytes::at::<big_endian::U32>(blob, offset)?.get();
                 let new = old.checked_add(1)?;
                 let line = format!("the length of the entry: {new:#x}, not {old:#x}");
                 Some(Fix { offset, old: old.to_be_bytes().to_vec(), new: new.to_be_bytes().to_vec(), line })
@@ -133,12 +137,7 @@ fn path(blob: &[u8], at: u32) -> Option<Fix> {
     if padding.iter().any(|byte| *byte != 0) {
         return None;
     }
-    let mut new = Vec::new();
-    for segment in written.strip_prefix(b"\\").unwrap_or(written).split(|byte| *byte == b'.') {
-        new.push(if new.is_empty() { b'\\' } else { b'.' });
-        new.extend_from_slice(segment);
-        new.extend(core::iter::repeat_n(b'_', 4_usize.saturating_sub(segment.len())));
-    }
+    let mut new = padded(component.path);
     let line = format!(
         "[{at:03X}h] Device Name : \"{}\", not \"{}\"",
         String::from_utf8_lossy(&new),
@@ -183,9 +182,7 @@ fn make_room(table: &mut Vec<u8>, at: u32, more: usize) -> Option<()> {
 }
 
 fn node_around<'a>(iort: &Iort<'a>, at: u32) -> Option<Node<'a>> {
-    let around =
-        |node: &Node<'a>| at.checked_sub(node.offset()).is_some_and(|into| into < u32::from(node.length()));
-    iort.nodes().filter_map(Result::ok).find(around)
+    iort.node_at(iort::node_around(&iort::nodes(iort), at))
 }
 
 /// Where the mappings of a node begin, or where it ends.
@@ -197,12 +194,8 @@ fn end_of_fields(node: &Node<'_>) -> u32 {
     node.offset().saturating_add(fields)
 }
 
-fn four(blob: &[u8], offset: u32) -> Option<[u8; 4]> {
-    blob.get(offset as usize..)?.first_chunk().copied()
-}
-
 fn word(blob: &[u8], offset: u32) -> Option<u32> {
-    four(blob, offset).map(u32::from_le_bytes)
+    bytes::at::<little_endian::U32>(blob, offset).map(|word| word.get())
 }
 
 fn write(blob: &mut [u8], offset: u32, value: u32) -> Option<()> {

@@ -52,7 +52,7 @@ pub(super) fn check(nodes: &[Node<'_>], findings: &mut Findings) {
 }
 
 /// The path as Linux would write it.
-fn padded(path: Path<'_>) -> Vec<u8> {
+pub(in crate::lint) fn padded(path: Path<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.bytes().len());
     let segments = path.bytes().strip_prefix(b"\\").unwrap_or(path.bytes());
     for segment in segments.split(|byte| *byte == b'.') {
