@@ -251,7 +251,7 @@ fn machines_that_show_little_are_told_so() {
         code == 0 && text.contains("no firmware is to be seen that describes an IOMMU"),
         "{code}: {text}"
     );
-    // No more of config space than somebody sees who is not root: what cannot be compared is no difference.
+    // Only the part of config space that is readable without root: what cannot be compared is not a difference.
     let shallow = system("shallow", sample, group_in(sample), &[]);
     for function in fs::read_dir(shallow.join("sys/bus/pci/devices")).unwrap() {
         let config = function.unwrap().path().join("config");

@@ -121,7 +121,7 @@ fn section(entries: &[Entry], style: Style) -> String {
 
 /// Lines that fit beside a margin; only a word that is longer by itself sticks out.
 fn wrapped(text: &str, margin: usize, style: Style) -> Vec<String> {
-    table::wrapped(text, style.width.map_or(WIDTH, usize::from).saturating_sub(margin).max(24))
+    table::wrapped(text, style.room(WIDTH, margin))
 }
 
 fn untranslated(document: &AuditDocument) -> Vec<Entry> {

@@ -62,7 +62,7 @@ const WIDTH: usize = 80;
 impl Page {
     /// Columns beside what stands on the left.
     fn room(&self) -> usize {
-        self.style.width.map_or(WIDTH, usize::from).saturating_sub(LEFT).max(24)
+        self.style.room(WIDTH, LEFT)
     }
 
     fn say(&mut self, left: &str, said: &str) {

@@ -9,6 +9,7 @@ use fwspec::answer::{Explained, LogDocument, LogRecord};
 
 use super::Style;
 use super::explain::ways;
+use crate::count::counted;
 
 /// The parts of the story, and the kinds of lines in each.
 const PARTS: [(&str, &[&str]); 9] = [
@@ -86,11 +87,7 @@ fn title(document: &LogDocument) -> String {
     };
     let of = document.release.as_ref().map(|release| format!(" of Linux {release}")).unwrap_or_default();
     let on = document.model.as_ref().map(|model| format!(" on {model}")).unwrap_or_default();
-    let lines = if document.lines_read == 1 {
-        "1 line".to_string()
-    } else {
-        format!("{} lines", document.lines_read)
-    };
+    let lines = counted(document.lines_read, "line");
     let other = match document.unrelated {
         1 => "1 has nothing".to_string(),
         other => format!("{other} have nothing"),

@@ -93,6 +93,11 @@ impl Style {
         Table::new(self, titles)
     }
 
+    /// Columns for words beside a margin: of the terminal, or of a page of so many columns where there is none.
+    pub(crate) fn room(self, page: usize, margin: usize) -> usize {
+        self.width.map_or(page, usize::from).saturating_sub(margin).max(24)
+    }
+
     /// A sentence, broken between words where the terminal ends; what follows the first line stands `indent` columns in.
     pub(crate) fn sentence(self, text: &str, indent: usize) -> String {
         let room = self.width.map_or(usize::MAX, |width| usize::from(width).saturating_sub(indent));

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use fwspec::answer::{MemberList, ScheduleEntry, SimulateDocument};
 
-use super::Style;
+use super::{Style, table};
 
 /// The text of `fwspec simulate`.
 ///
@@ -88,17 +88,8 @@ fn one(document: &SimulateDocument, style: Style) -> String {
 
 /// Words in lines of 100 columns at most, below each other.
 fn wrapped(title: &str, words: &str) -> String {
-    let mut lines = alloc::vec![title.to_string()];
-    for word in words.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.len().saturating_add(word.len()) < 100 => line.push_str(word),
-            _ => lines.push(format!("{:width$}{word}", "", width = title.len())),
-        }
-        if let Some(line) = lines.last_mut() {
-            line.push(' ');
-        }
-    }
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    let lines = table::wrapped(words, 100_usize.saturating_sub(title.len()));
+    format!("{title}{}\n", lines.join(&format!("\n{:width$}", "", width = title.len())))
 }
 
 /// The lines of a schedule: one for each step that concerns a device in question, one for each run of others of a kind.

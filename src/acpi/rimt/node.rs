@@ -255,7 +255,7 @@ impl<'a> Node<'a> {
     pub fn iommu_fault(&self) -> Option<&'static str> {
         let Ok(Body::Iommu { function, hardware_id, .. }) = self.body() else { return None };
         let raw: &raw::Iommu = self.fields().ok()?;
-        // Text, and zeros behind it.
+        // Text, and zeros after it.
         let mut text = hardware_id.iter().skip_while(|byte| byte.is_ascii_graphic());
         let is_text = text.all(|byte| *byte == 0);
         let (count, offset) = (usize::from(raw.wire_count.get()), usize::from(raw.wire_offset.get()));
