@@ -111,7 +111,8 @@ pub enum ComponentRule {
     /// Single mappings from the first on, up to the first mapping that is none or does not lead to an SMMU
     /// (linux `iort_nc_iommu_map`).
     LeadingSingles,
-    /// The first single mapping, or the only mapping whatever its flags (OpenBSD `acpiiort_device_map`).
+    /// The first single mapping, or the only mapping whatever its flags, and none after it for a DeviceID either (OpenBSD
+    /// `acpiiort_device_map`).
     FirstSingleOrOnly,
     /// Every single mapping (the specification).
     EverySingle,

@@ -127,7 +127,6 @@ impl IdMap {
                 Ok(Place::Iommu(stream)) if listening => {
                     streams.push(stream);
                     refused = None;
-                    listening = self.dialect.component != ComponentRule::FirstSingleOrOnly;
                 }
                 Ok(Place::Iommu(_)) => {}
                 // The loop ends at the first mapping that gives no StreamID (linux `iort_nc_iommu_map`).
@@ -135,12 +134,11 @@ impl IdMap {
                     if streams.is_empty() && listening {
                         refused = reason.err().or(Some(NoStream::Bypass { input: mapping.first }));
                     }
-                    listening &= match self.dialect.component {
-                        ComponentRule::EverySingle => true,
-                        ComponentRule::FirstSingleOrOnly => !taken,
-                        ComponentRule::LeadingSingles => false,
-                    };
+                    listening &= self.dialect.component != ComponentRule::LeadingSingles;
                 }
+            }
+            if taken && self.dialect.component == ComponentRule::FirstSingleOrOnly {
+                break;
             }
         }
         OwnIds { streams: streams.into(), refused, msi: msi.into() }

@@ -152,7 +152,7 @@ pub fn component_ids<'a>(
         (mapping.is_single() || only) && mapping.output_reference != 0
     };
     let (mut failed, mut taken) = (false, false);
-    let first_alone = dialect.component == ComponentRule::FirstSingleOrOnly && wanted == Wanted::Iommu;
+    let first_alone = dialect.component == ComponentRule::FirstSingleOrOnly;
     node.into_iter()
         .flat_map(|node| kept(&node))
         .filter(move |mapping| {

@@ -271,6 +271,9 @@ fn openbsd_takes_a_components_first_single_mapping_and_sets_none_of_an_smmu_asid
     };
     assert_eq!(ids(&component, Dialect::OPENBSD), [0x10]);
     assert_eq!(ids(&component, Dialect::LINUX), [0x10, 0x11]);
+    let own = IdMap::build(&component.platform, Dialect::OPENBSD);
+    let own: Vec<u32> = own.device_ids_of(RequesterIndex(0)).iter().map(|request| request.id.0).collect();
+    assert_eq!(own, [0x10]);
     let own = firmware("kernel/ownmsi.bin");
     let msi = |dialect| {
         let map = IdMap::build(&own.platform, dialect);
