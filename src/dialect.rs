@@ -9,6 +9,7 @@
 /// assert_ne!(asked, Dialect::LINUX);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Dialect {
     /// What the command and the JSON call it.
     pub name: &'static str,

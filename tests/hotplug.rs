@@ -171,7 +171,7 @@ fn a_newcomer_that_ties_two_groups_merges_them_into_the_older() {
     let mut groups = Groups::without_firmware();
     let lone = |at| endpoint(at).multifunction().acs(AcsFlags::ISOLATED);
     let [first, second] = ["00:03.0", "00:03.2"].map(|at| groups.add(lone(at)).unwrap().group.unwrap());
-    let posing = Function { vendor: 0x10b5, device: 0x87b0, ..Function::endpoint() };
+    let posing = Function::endpoint().ids(0x10b5, 0x87b0);
     let placed = groups.add(Device::function(bdf("00:04.0"), posing)).unwrap();
     assert_eq!(placed.group, Some(first));
     assert_eq!(placed.how, How::Merged { absorbed: vec![second] });
@@ -224,23 +224,22 @@ fn events_that_cannot_be_change_nothing() {
 
 #[test]
 fn virtual_functions_are_switched_on_and_off() {
-    let pf = Function {
-        sriov: Fact::Present(SrIov {
-            enabled: false,
-            total_vfs: 8,
-            num_vfs: 0,
-            first_vf_offset: 0x100,
-            vf_stride: 1,
-            vf_device: 0x10ca,
-        }),
-        ..Function::endpoint()
-    };
+    let mut pf = Function::endpoint();
+    pf.sriov = Fact::Present(SrIov {
+        enabled: false,
+        total_vfs: 8,
+        num_vfs: 0,
+        first_vf_offset: 0x100,
+        vf_stride: 1,
+        vf_device: 0x10ca,
+    });
     let on = |mut function: Function| {
         let Fact::Present(sriov) = &mut function.sriov else { panic!() };
         (sriov.enabled, sriov.num_vfs) = (true, 2);
         Device::function(bdf("01:00.0"), function)
     };
-    let unnamed = Function { vendor: 0xffff, device: 0xffff, virtual_function: true, ..Function::endpoint() };
+    let mut unnamed = Function::endpoint().ids(0xffff, 0xffff);
+    unnamed.virtual_function = true;
     let vf = |at| Device::function(bdf(at), unnamed);
     let mut groups = Groups::without_firmware();
     groups.add(open_port("00:01.0", 1..=2).acs(AcsFlags::ISOLATED)).unwrap();

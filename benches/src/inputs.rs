@@ -253,7 +253,8 @@ fn mixed(all: &mut Functions, segment: Segment) {
             let port = all.push(bdf(inner, below, 0), port, below % 2 == 0, upstream);
             // A network card of eight functions, half of the cards isolating.
             for function in 0..8 {
-                let nic = Function { multifunction: true, ..Function::endpoint() };
+                let mut nic = Function::endpoint();
+                nic.multifunction = true;
                 all.push(bdf(outer, 0, function), nic, below % 3 == 0, port);
             }
         }
@@ -261,11 +262,11 @@ fn mixed(all: &mut Functions, segment: Segment) {
         let bridge = Function::port(PortType::PcieToPci, last, last);
         let bridge = all.push(bdf(secondary + 1, 30, 0), bridge, false, upstream);
         for slot in 0..4 {
-            let card = Function { pcie: Fact::Absent, ..Function::endpoint() };
+            let card = Function::endpoint().conventional();
             all.push(bdf(last, slot, 0), card, false, bridge);
         }
         // Integrated SATA controllers that pose as their function 1.
-        let sata = Function { vendor: 0x1b4b, device: 0x9230, ..Function::endpoint() };
+        let sata = Function::endpoint().ids(0x1b4b, 0x9230);
         all.push(bdf(0, slot + 16, 0), sata, true, u32::MAX);
         bus = last;
     }

@@ -179,8 +179,7 @@ fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
             Failure::Unreadable(format!("{name}: {error}: what cannot be read cannot be mended"))
         })?;
         let findings = findings(&firmware);
-        let mut linted =
-            Linted { file: name.clone(), firmware: Some(firmware), findings, waived: Vec::new() };
+        let mut linted = Linted::new(name.as_str(), Some(firmware), findings);
         linted.findings.retain_mut(|finding| levelled(lint, finding));
         Ok(linted)
     };
@@ -215,7 +214,8 @@ fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
     }
     std::fs::write(out, &bytes)
         .map_err(|error| Failure::Output(io::Error::other(format!("{}: {error}", out.display()))))?;
-    let after = Linted { file: out.display().to_string(), ..of(&bytes)? };
+    let mut after = of(&bytes)?;
+    after.file = out.display().to_string();
     if said.is_empty() {
         said.push_str("nothing to mend: no finding has one mechanical remedy\n");
     }
@@ -305,7 +305,7 @@ fn open(input: &Input, collector: Collector, notes: &mut Notes) -> Result<(Optio
         Err(closed) => return Err(closed),
     };
     let firmware = machine.as_ref().and_then(|machine| machine.firmware.clone());
-    Ok((machine, Linted { file: input.name(), firmware, findings, waived: Vec::new() }))
+    Ok((machine, Linted::new(input.name(), firmware, findings)))
 }
 
 /// Gives a finding the severity that the user wants; whether it is wanted at all.

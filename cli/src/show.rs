@@ -141,7 +141,7 @@ fn written(
             let document = PlatformDocument::brief(firmware, map, text::MAX_RANGES);
             let meaning = text::platform(&document, style);
             let findings = answer::findings(firmware);
-            let found = Linted { file: firmware.file.clone(), firmware: None, findings, waived: Vec::new() };
+            let found = Linted::new(firmware.file.as_str(), None, findings);
             let overview = text::overview(&document, &Tally::of(&found), style);
             let fields = if show.fields { fields(firmware, style) } else { String::new() };
             let next = text::next(&firmware.file, style);

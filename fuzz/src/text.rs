@@ -166,7 +166,7 @@ pub fn input_sysfs(bytes: &[u8]) {
     let found = sysfs::functions(&sys).expect("the folder is there");
     show::debug(&(&found, sysfs::firmware(&sys), sysfs::has_table(&sys, "IORT"), sysfs::groups(&sys)));
     let functions = found.functions.into_iter().map(|function| function.config).collect();
-    show::debug(&devices(&fwspec::machine::Listing { functions, skipped: Vec::new() }));
+    show::debug(&devices(&fwspec::machine::Listing::new(functions)));
     let machine = Machine::of_root(&root).expect("nothing contradicts itself");
     let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
     assert!(groups.devices().count() + refused.len() == machine.devices.len());

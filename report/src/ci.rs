@@ -19,8 +19,7 @@ use fwspec::answer::Linted;
 /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
 /// let firmware = Firmware::open("iort.bin", table.finish())?;
 /// let findings = findings(&firmware);
-/// let linted =
-///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+/// let linted = Linted::new("iort.bin", Some(firmware), findings);
 /// assert!(fwspec_report::github(&linted).contains("file=iort.bin"));
 /// # Ok::<(), fwspec::Error>(())
 /// ```
@@ -66,8 +65,7 @@ pub const JUNIT_END: &str = "</testsuites>\n";
 /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
 /// let firmware = Firmware::open("iort.bin", table.finish())?;
 /// let findings = findings(&firmware);
-/// let linted =
-///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+/// let linted = Linted::new("iort.bin", Some(firmware), findings);
 /// assert!(fwspec_report::junit(&linted, None).contains("<testsuite name=\"iort.bin\""));
 /// # Ok::<(), fwspec::Error>(())
 /// ```

@@ -43,8 +43,7 @@ impl<W: io::Write> LintStream<W> {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// let mut out = Vec::new();
     /// let mut stream = fwspec_report::LintStream::new(&mut out).unwrap();
     /// stream.add(fwspec::answer::LintDocument::new(&linted)).unwrap();

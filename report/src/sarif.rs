@@ -29,8 +29,7 @@ impl SarifLog {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// let log = serde_json::to_string(&fwspec_report::SarifLog::new(&linted)).unwrap();
     /// assert!(log.contains("\"version\":\"2.1.0\""));
     /// # Ok::<(), fwspec::Error>(())
@@ -53,8 +52,7 @@ impl SarifLog {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// let mut log = fwspec_report::SarifLog::new(&linted);
     /// log.append(fwspec_report::SarifLog::new(&linted));
     /// assert!(serde_json::to_string(&log).unwrap().contains("dma-hole"));

@@ -10,6 +10,7 @@ use crate::{At, Error, ErrorKind, Source};
 
 /// The tables of a file, and what of it could not be read.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Tables<'a> {
     /// The tables, in the order of the file. Each passes [`Sdt::parse`].
     pub tables: Vec<Table<'a>>,
@@ -19,6 +20,7 @@ pub struct Tables<'a> {
 
 /// A table of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Table<'a> {
     /// Its signature, and which of the tables with this signature it is.
     pub source: Source,

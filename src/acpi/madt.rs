@@ -77,6 +77,7 @@ pub struct Madt<'a> {
 
 /// A GIC ITS, or a part of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ItsUnit {
     /// Where the structure stands.
     pub at: At,

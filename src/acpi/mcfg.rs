@@ -41,6 +41,7 @@ pub struct Mcfg<'a> {
 
 /// Buses of a segment and their configuration space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Allocation {
     /// Where the entry stands.
     pub at: At,

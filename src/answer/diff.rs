@@ -130,6 +130,7 @@ pub enum ChangeRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct AnswerRecord {
     /// The IOMMU that translates it, by the address of its registers or its name; null where none does.
     pub iommu: Option<String>,

@@ -94,8 +94,7 @@ impl LintDocument {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// assert_eq!(fwspec::answer::LintDocument::new(&linted).findings.len(), linted.findings.len());
     /// # Ok::<(), fwspec::Error>(())
     /// ```

@@ -11,6 +11,7 @@ use crate::{At, Source};
 
 /// One file and what was found in it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Linted {
     /// What the user calls the file.
     pub file: String,
@@ -23,6 +24,15 @@ pub struct Linted {
 }
 
 impl Linted {
+    /// What was found in a file, nothing of it waived.
+    ///
+    /// ```
+    /// assert_eq!(fwspec::answer::Linted::new("iort.bin", None, Vec::new()).file, "iort.bin");
+    /// ```
+    pub fn new(file: impl Into<String>, firmware: Option<Firmware>, findings: Vec<Finding>) -> Self {
+        Linted { file: file.into(), firmware, findings, waived: Vec::new() }
+    }
+
     /// What people call a place: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.
     ///
     /// ```
@@ -34,8 +44,7 @@ impl Linted {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// assert!(linted.place(linted.findings[0].at).starts_with("IORT+0x"));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
@@ -53,8 +62,7 @@ impl Linted {
     /// table[9] ^= 1; // The checksum is wrong now.
     /// let firmware = Firmware::open("iort.bin", table)?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// assert_eq!(linted.fix(&linted.findings[0]).map(|fix| fix.offset), Some(9));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
@@ -79,8 +87,7 @@ impl Linted {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// assert!(linted.findings.iter().any(|finding| linted.node(finding).is_some()));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
@@ -104,8 +111,7 @@ impl Linted {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// assert_eq!(linted.count(fwspec::lint::Severity::Info), linted.findings.len());
     /// # Ok::<(), fwspec::Error>(())
     /// ```
@@ -116,6 +122,7 @@ impl Linted {
 
 /// How much was found in how many files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tally {
     /// What the user calls the first of the files.
     pub first: String,
@@ -145,8 +152,7 @@ impl Tally {
     /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
     /// let firmware = Firmware::open("iort.bin", table.finish())?;
     /// let findings = findings(&firmware);
-    /// let linted =
-    ///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+    /// let linted = Linted::new("iort.bin", Some(firmware), findings);
     /// assert_eq!(fwspec::answer::Tally::of(&linted).files, 1);
     /// # Ok::<(), fwspec::Error>(())
     /// ```
@@ -171,9 +177,11 @@ impl Tally {
     ///
     /// ```
     /// use fwspec::answer::Tally;
-    /// let mut tally = Tally { files: 1, errors: 2, ..Tally::default() };
-    /// tally.add(Tally { files: 1, errors: 1, ..Tally::default() });
-    /// assert_eq!((tally.files, tally.errors), (2, 3));
+    /// let mut file = Tally::default();
+    /// (file.files, file.errors) = (1, 2);
+    /// let mut all = file.clone();
+    /// all.add(file);
+    /// assert_eq!((all.files, all.errors), (2, 4));
     /// ```
     pub fn add(&mut self, other: Tally) {
         if self.files == 0 {
@@ -199,7 +207,8 @@ impl Tally {
     /// ```
     /// use fwspec::answer::Tally;
     /// use fwspec::lint::Severity;
-    /// let tally = Tally { warnings: 2, errors: 1, infos: 4, ..Tally::default() };
+    /// let mut tally = Tally::default();
+    /// (tally.errors, tally.warnings, tally.infos) = (1, 2, 4);
     /// assert_eq!(tally.count(Severity::Warn), 3);
     /// ```
     pub fn count(&self, severity: Severity) -> usize {

@@ -278,6 +278,7 @@ pub struct DeviceRange {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct StreamRecord {
     /// The specifier as written, for device-tree masters.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -298,6 +299,7 @@ pub struct StreamRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct MsiId {
     /// The DeviceID.
     pub id: u32,
@@ -337,6 +339,7 @@ pub struct ReservedRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct StreamSpan {
     /// First StreamID.
     pub first: u32,
@@ -350,6 +353,7 @@ pub struct StreamSpan {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct RegionRecord {
     /// First address.
     pub base: u64,
@@ -361,6 +365,7 @@ pub struct RegionRecord {
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Problem {
     /// Where, `IORT+0x100`.
     pub at: String,

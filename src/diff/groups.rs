@@ -7,6 +7,7 @@ use crate::{Bdf, DeviceKey, Groups};
 
 /// A set of functions that is a group in one of two assignments only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Regrouped {
     /// The functions, ascending.
     pub members: Vec<Bdf>,

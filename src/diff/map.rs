@@ -32,6 +32,7 @@ pub enum IommuName {
 
 /// Where the DMA and the MSIs of an input go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The StreamID; `None` where nothing translates it.
     pub stream: Option<StreamAt>,
@@ -41,6 +42,7 @@ pub struct Answer {
 
 /// A StreamID, at an IOMMU that both sides may know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct StreamAt {
     /// The IOMMU.
     pub iommu: IommuName,
@@ -52,6 +54,7 @@ pub struct StreamAt {
 
 /// A DeviceID, at an MSI controller that both sides may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeviceAt {
     /// The controller of the first side; `None` where only the second side has it.
     pub controller: Option<MsiControllerIndex>,
@@ -61,6 +64,7 @@ pub struct DeviceAt {
 
 /// StreamIDs of an IOMMU that both sides may know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct StreamsAt {
     /// The IOMMU.
     pub iommu: IommuName,

@@ -7,6 +7,7 @@ use crate::model::{Admission, GroupRule, IommuKind, LinuxDriver, SmmuModel, Spec
 
 /// A Linux driver and the nodes that it binds to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Driver {
     /// Its name, as in `/sys/bus/platform/drivers`.
     pub name: &'static str,
@@ -18,6 +19,7 @@ pub struct Driver {
 
 /// A family of IOMMUs that is described and driven in one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Binding {
     /// `compatible` strings of the driver's match table.
     pub compatible: &'static [&'static str],

@@ -270,6 +270,7 @@ impl Buses<'_, '_> {
 
 /// A PCI function that a tree has a node of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PciNode {
     /// Its host.
     pub host: NodeId,

@@ -26,6 +26,7 @@ impl MapKind {
 
 /// One entry of a map: `length` ids from `first` on go to the node with this phandle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MapEntry<'a> {
     /// First id, within the mask.
     pub first: u32,

@@ -104,6 +104,7 @@ pub struct Tree<'a> {
 
 /// One entry of the memory reservation block (Devicetree Specification v0.4 §5.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Reservation {
     /// First physical address.
     pub address: u64,

@@ -61,9 +61,9 @@ impl GroupsBuilder {
     /// A function of class 0806 is an IOMMU, which an AMD machine describes in an IVRS.
     ///
     /// ```
-    /// use fwspec::pci::{Fact, Function, PortType};
+    /// use fwspec::pci::{Function, PortType};
     /// use fwspec::{Device, Groups};
-    /// let port = Function { vendor: 0x8086, device: 0x8c10, ..Function::port(PortType::RootPort, 1, 1) };
+    /// let port = Function::port(PortType::RootPort, 1, 1).ids(0x8086, 0x8c10);
     /// let list = [Device::function("00:1c.0".parse()?, port), Device::endpoint("01:00.0".parse()?)];
     /// let mut groups = Groups::builder().listed(&list).build();
     /// for device in list {

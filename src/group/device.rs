@@ -132,7 +132,7 @@ impl Device {
 
     /// With an ACS capability and what of it is switched on.
     pub const fn acs_control(mut self, capability: AcsFlags, control: AcsFlags) -> Device {
-        self.function.acs = Fact::Present(Acs { capability, control, next_dword: Some(0) });
+        self.function.acs = Fact::Present(Acs::new(capability, control));
         self
     }
 

@@ -20,6 +20,7 @@ impl fmt::Display for GroupId {
 
 /// Where a device was put.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Placement {
     /// Its group; `None` where [`how`](Placement::how) says why.
     pub group: Option<GroupId>,
@@ -65,6 +66,7 @@ pub enum How {
 
 /// What the removal of a device changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Departure {
     /// The group it was in.
     pub group: Option<GroupId>,

@@ -14,6 +14,7 @@ use crate::pci::{AcsFlags, AcsReason, AliasMask, PortType};
 
 /// Something that keeps a device from being alone in its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IsolationBlocker {
     /// The device in its way, which may be the device itself.
     pub by: DeviceKey,

@@ -33,6 +33,7 @@ impl fmt::Display for Severity {
 
 /// Everything about a code that does not depend on the firmware at hand.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Rule {
     /// The code as people write it, `IORT004`.
     pub id: &'static str,

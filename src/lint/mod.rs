@@ -43,6 +43,7 @@ use collect::Findings;
 ///
 /// Displayed as `IORT+0x8c: error[IORT004]: …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// Which row of the table.
     pub code: Code,
@@ -64,6 +65,7 @@ pub struct Finding {
 
 /// Another place that takes part in a [`Finding`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Related {
     /// Its first byte.
     pub at: At,

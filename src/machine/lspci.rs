@@ -92,11 +92,19 @@ impl ListedFunction {
 
 /// Every function that could be read, in the order of the text, and what could not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listing {
     /// The functions; no [`Bdf`] occurs twice.
     pub functions: Vec<ListedFunction>,
     /// Lines that could not be read. One of config space costs the bytes of its function.
     pub skipped: Vec<TextError>,
+}
+
+impl Listing {
+    /// A list of which everything could be read.
+    pub fn new(functions: Vec<ListedFunction>) -> Self {
+        Listing { functions, skipped: Vec::new() }
+    }
 }
 
 /// Reads the text: for each function a line that starts with its address, then lines `10: 01 02 …`, and lines in which `-v` tells of

@@ -13,6 +13,7 @@ use crate::simulate::Event;
 /// A line of a schedule that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {kind}")]
+#[non_exhaustive]
 pub struct ScheduleError {
     /// Which, from 1.
     pub line: usize,

@@ -13,6 +13,7 @@ use crate::Bdf;
 
 /// One entry of `/sys/bus/pci/devices`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SysfsFunction {
     /// Its config space: 64 bytes for an unprivileged user. That of a virtual function has `0xffff` as its vendor.
     pub config: ListedFunction,
@@ -36,6 +37,7 @@ impl SysfsFunction {
 
 /// All functions that could be read, by address, and what could not.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct SysfsFunctions {
     /// The functions, in ascending order of their addresses.
     pub functions: Vec<SysfsFunction>,

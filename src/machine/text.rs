@@ -9,6 +9,7 @@ use crate::{Bdf, ErrorKind};
 /// A line of a text that cannot be read, or a text that as a whole is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{}{kind}", At(*place, *function))]
+#[non_exhaustive]
 pub struct TextError {
     /// What is wrong, with what was found.
     pub kind: TextErrorKind,

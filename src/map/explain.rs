@@ -48,6 +48,7 @@ impl IdMap {
 
 /// One step of an id's way: the record of a node that took it, and what it became.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// Whose record it is.
     pub at: StepAt,

@@ -10,6 +10,7 @@ use super::{Firmware, IdMap, NoStream};
 /// What Linux calls a fwspec (include/linux/iommu.h `struct iommu_fwspec`): ids in the order in which the kernel adds them,
 /// never sorted, never without their repeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fwspec {
     /// The IOMMU of the first id, to which Linux ascribes all of them.
     pub iommu: IommuIndex,
@@ -34,6 +35,7 @@ pub struct Stream {
 
 /// Flags of a fwspec (linux `IOMMU_FWSPEC_PCI_RC_ATS`, `IOMMU_FWSPEC_PCI_RC_CANWBS`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct FwspecFlags {
     /// The root complex supports ATS. Bit 0.
     pub ats: bool,
@@ -43,6 +45,7 @@ pub struct FwspecFlags {
 
 /// A record, and what kept it from being complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FwspecOutcome {
     /// The record; with [`refused`](FwspecOutcome::refused) it holds the ids up to the failing one (ACPI only).
     pub fwspec: Option<Fwspec>,
@@ -53,6 +56,16 @@ pub struct FwspecOutcome {
 }
 
 impl Fwspec {
+    /// A record without ids or flags.
+    pub const fn new(iommu: IommuIndex) -> Self {
+        Fwspec {
+            iommu,
+            ids: Vec::new(),
+            others: Vec::new(),
+            flags: FwspecFlags { ats: false, canwbs: false },
+        }
+    }
+
     /// The IOMMUs of the record that do not tell masters apart: no id is on them.
     pub fn without_id(&self) -> impl Iterator<Item = IommuIndex> + '_ {
         let first = Some(self.iommu).filter(|first| !self.ids.iter().any(|stream| stream.iommu == *first));
@@ -62,10 +75,10 @@ impl Fwspec {
     /// Everything that the record says: the IOMMUs without ids, then the ids in their order.
     ///
     /// ```
-    /// use fwspec::map::{Fwspec, FwspecFlags};
+    /// use fwspec::map::Fwspec;
     /// use fwspec::IommuIndex;
-    /// let bare = |iommu, others| Fwspec { iommu, ids: Vec::new(), others, flags: FwspecFlags::default() };
-    /// let record = bare(IommuIndex(0), vec![IommuIndex(2)]);
+    /// let mut record = Fwspec::new(IommuIndex(0));
+    /// record.others.push(IommuIndex(2));
     /// assert!(record.streams().map(|stream| (stream.iommu.0, stream.id)).eq([(0, None), (2, None)]));
     /// ```
     pub fn streams(&self) -> impl Iterator<Item = Stream> + '_ {

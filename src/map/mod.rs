@@ -103,6 +103,7 @@ pub struct MappedIommu {
 
 /// An MSI controller of an [`IdMap`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct MappedMsi {
     /// Where it stands in the firmware.
     pub origin: Origin,
@@ -158,6 +159,7 @@ enum MappedRoute {
 
 /// The StreamID of a requester, with a name for its IOMMU; displays as `smmu@2b400000 0x100`.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct NamedStream<'a> {
     /// The IOMMU and the id.
     pub stream: Stream,

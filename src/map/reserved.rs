@@ -18,6 +18,7 @@ const ALIGNMENT: u64 = 0x1_0000;
 
 /// Memory that is reserved for a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReservedRegion {
     /// First address.
     pub base: u64,

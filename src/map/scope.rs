@@ -40,6 +40,7 @@ struct Named {
 
 /// The unit of a function, and the record that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Scoped {
     /// The IOMMU.
     pub iommu: IommuIndex,
@@ -51,6 +52,7 @@ pub struct Scoped {
 
 /// A PCI function as scopes see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FunctionPath {
     /// Its segment.
     pub segment: Segment,

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 /// An IOMMU: an IORT SMMU node or a device-tree node with `#iommu-cells`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Iommu {
     /// Where it stands.
     pub origin: Origin,
@@ -43,6 +44,7 @@ pub struct HostedFunction {
 
 /// A part of a specifier that has a name in the IOMMU's binding: some bits of one of its cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SpecifierField {
     /// What it is called: `stream`, `mask`, `larb`, `micro-tlb`…
     pub name: &'static str,
@@ -56,6 +58,7 @@ pub struct SpecifierField {
 
 /// The StreamID-to-DeviceID mappings of an IORT SMMU, and which of them is the SMMU's own MSI.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeviceIdTable {
     /// The mappings, in table order.
     pub mappings: Vec<IdMapping>,
@@ -67,6 +70,7 @@ pub struct DeviceIdTable {
 
 /// Index of the mapping for a node's own MSIs, under each rule of [`MsiIndexRule`](crate::MsiIndexRule).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MsiIndex {
     /// With the valid flag of node revision 5.
     pub by_flag: Option<u32>,
@@ -80,7 +84,8 @@ impl MsiIndex {
     /// ```
     /// use fwspec::MsiIndexRule;
     /// use fwspec::model::MsiIndex;
-    /// let index = MsiIndex { by_flag: None, by_interrupts: Some(1) };
+    /// let mut index = MsiIndex::default();
+    /// index.by_interrupts = Some(1);
     /// assert_eq!(index.under(MsiIndexRule::InterruptsOnly), Some(1));
     /// ```
     pub fn under(&self, rule: MsiIndexRule) -> Option<u32> {
@@ -137,6 +142,7 @@ pub enum SmmuModel {
 
 /// What a Linux driver of IOMMUs does with masters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct LinuxDriver {
     /// Its name, as in `/sys/bus/platform/drivers`.
     pub name: &'static str,
@@ -255,7 +261,7 @@ impl SpecifierField {
     ///
     /// ```
     /// use fwspec::model::SpecifierField;
-    /// let larb = SpecifierField { name: "larb", cell: 0, low: 5, high: 9 };
+    /// let larb = SpecifierField::bits("larb", 0, 9, 5);
     /// assert_eq!(larb.of(&[0x45]), Some(2));
     /// assert_eq!(larb.of(&[]), None);
     /// ```

@@ -5,11 +5,13 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{IommuIndex, MsiControllerIndex, RequesterIndex};
+use crate::InputIds;
 
 /// One entry of a map: input IDs `first..=last` become `output` at `target`.
 ///
 /// The bounds are inclusive, so that all 2^32 IDs are a legal range. `Copy`, 28 bytes, the same with and without alloc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct IdMapping {
     /// First input ID.
     pub first: u32,
@@ -62,9 +64,28 @@ pub enum Target {
     Dangling(u32),
 }
 
+impl From<IommuIndex> for Target {
+    fn from(iommu: IommuIndex) -> Self {
+        Target::Iommu(iommu)
+    }
+}
+
+impl From<MsiControllerIndex> for Target {
+    fn from(controller: MsiControllerIndex) -> Self {
+        Target::Msi(controller)
+    }
+}
+
+impl From<RequesterIndex> for Target {
+    fn from(requester: RequesterIndex) -> Self {
+        Target::Requester(requester)
+    }
+}
+
 /// A map with all its entries, in the order of the firmware. The first entry that contains an ID answers, but for what a
 /// [`Dialect`](crate::Dialect) says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IdTable {
     /// Which bits of an ID take part (`iommu-map-mask`); `None` where the firmware gives no mask (all do).
     pub mask: Option<u32>,
@@ -80,6 +101,19 @@ pub struct IdTable {
     /// How many of the first entries are of VIOT nodes that come after one that is too short for its type, where some readers stop: the
     /// last node of a VIOT is the first entry here. See [`Dialect::stops_at_short_node`](crate::Dialect::stops_at_short_node).
     pub past_short_node: u32,
+}
+
+impl FromIterator<IdMapping> for IdTable {
+    /// A table without mask.
+    fn from_iter<I: IntoIterator<Item = IdMapping>>(mappings: I) -> Self {
+        IdTable { mappings: mappings.into_iter().collect(), ..IdTable::default() }
+    }
+}
+
+impl Extend<IdMapping> for IdTable {
+    fn extend<I: IntoIterator<Item = IdMapping>>(&mut self, mappings: I) {
+        self.mappings.extend(mappings);
+    }
 }
 
 /// The error numbers that Linux's map look-up ends with (include/uapi/asm-generic/errno-base.h).
@@ -119,6 +153,20 @@ impl fmt::Display for Errno {
 }
 
 impl IdMapping {
+    /// An entry of which no more is known: it stands at offset 0.
+    ///
+    /// ```
+    /// use fwspec::model::{IdMapping, Output, Target};
+    /// use fwspec::{InputIds, IommuIndex};
+    /// let bus = InputIds { first: 0x100, last: 0x1ff };
+    /// let mapping = IdMapping::new(bus, Output::Linear(0x500), IommuIndex(0));
+    /// assert_eq!(mapping.output_of(0x108), Some(0x508));
+    /// ```
+    pub fn new(inputs: InputIds, output: Output, target: impl Into<Target>) -> Self {
+        let InputIds { first, last } = inputs;
+        IdMapping { first, last, output, target: target.into(), offset: 0 }
+    }
+
     /// The output ID of `input` in a linear or constant mapping, with 32-bit wrapping, as C computes it; `None` outside the
     /// range and for outputs that are no single ID.
     pub fn output_of(&self, input: u32) -> Option<u32> {

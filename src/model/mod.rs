@@ -33,6 +33,7 @@ use crate::{At, Bdf, Error, Format, Segment, Source};
 /// All facts of one firmware. Records that could not be read are in [`skipped`](Platform::skipped); everything else is as
 /// the firmware says it, in its order, unjudged.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Platform {
     /// Which blob the facts come from; `None` for an empty platform.
     pub source: Option<Source>,

@@ -7,11 +7,19 @@ use crate::At;
 
 /// An MSI controller: an IORT ITS group, or a device-tree node that `msi-map` or `msi-parent` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MsiController {
     /// Where it stands.
     pub origin: Origin,
     /// What it is.
     pub kind: MsiKind,
+}
+
+impl MsiController {
+    /// A controller.
+    pub const fn new(origin: Origin, kind: MsiKind) -> Self {
+        MsiController { origin, kind }
+    }
 }
 
 /// What an MSI controller is.
@@ -31,6 +39,7 @@ pub enum MsiKind {
 
 /// What an ITS group can name, as a MADT has it: a GIC ITS, or a translate frame of a GICv5 ITS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ItsUnit {
     /// Where its structure stands.
     pub at: At,

@@ -9,6 +9,7 @@ use crate::{At, Format};
 
 /// Where a fact comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Origin {
     /// What the firmware is written in.
     pub format: Format,

@@ -8,6 +8,7 @@ use crate::{DeviceId, InputIds, Segment};
 
 /// Something that sends transactions: an IORT root complex or named component, a device-tree host bridge or master.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Requester {
     /// Where it stands.
     pub origin: Origin,
@@ -70,6 +71,7 @@ pub enum RequesterKind {
 
 /// A bus whose children carry ids: requester IDs on a PCI host, other numbers elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IdBus {
     /// PCI or not, and if so which segment and buses.
     pub kind: BusKind,
@@ -82,6 +84,29 @@ pub struct IdBus {
     pub ats: bool,
     /// IORT ATS attribute bit 1, from node revision 4 on.
     pub pri: Option<bool>,
+}
+
+impl IdBus {
+    /// A bus with a map of StreamIDs, of which no more is known: MSIs go through the same map.
+    ///
+    /// ```
+    /// use fwspec::model::{BusKind, IdBus, IdMapping, Output, Requester, RequesterKind};
+    /// use fwspec::model::Origin;
+    /// use fwspec::{Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, Segment, Source, StreamId};
+    /// let at = |offset| Origin::acpi(Format::Iort, Source::IORT.at(offset));
+    /// let mapping = IdMapping::new(InputIds::REQUESTER_IDS, Output::Linear(0x1_0000), IommuIndex(0));
+    /// let host = IdBus::new(BusKind::pci(Segment(0)), Some([mapping].into_iter().collect()));
+    /// let mut platform = Platform::default();
+    /// platform.iommus.push(fwspec::model::Iommu::new(at(0x30), IommuKind::SmmuV3 { model: 0 }, None));
+    /// platform.requesters.push(Requester::new(at(0x90), RequesterKind::Bus(host)));
+    /// let map = IdMap::build(&platform, Dialect::LINUX);
+    /// let stream = map.stream_of("01:00.0".parse()?).unwrap().stream;
+    /// assert_eq!(stream.id, Some(StreamId(0x1_0100)));
+    /// # Ok::<(), fwspec::ParseBdfError>(())
+    /// ```
+    pub fn new(kind: BusKind, streams: Option<IdTable>) -> Self {
+        IdBus { kind, streams, msi: MsiRoute::default(), ats: false, pri: None }
+    }
 }
 
 /// PCI or not.
@@ -100,6 +125,13 @@ pub enum BusKind {
     },
     /// Any other bus; its children's ids are 32 bits wide.
     Other,
+}
+
+impl BusKind {
+    /// A PCI host with all buses of a segment.
+    pub const fn pci(segment: Segment) -> Self {
+        BusKind::Pci { segment, assumed: false, first_bus: 0, last_bus: u8::MAX }
+    }
 }
 
 /// How the MSIs of a bus's children get their DeviceID.
@@ -121,6 +153,7 @@ pub enum MsiRoute {
 
 /// An IORT named component: a platform device that the namespace path identifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NamedComponent {
     /// Its full namespace path, as found, `\_SB_.GPU0`. Bytes that are no ASCII are shown as `?`.
     pub path: Box<str>,
@@ -129,6 +162,11 @@ pub struct NamedComponent {
 }
 
 impl NamedComponent {
+    /// A component with a namespace path, `\_SB_.GPU0`, and its mappings.
+    pub fn new(path: &str, table: IdTable) -> Self {
+        NamedComponent { path: path.into(), table }
+    }
+
     /// Whether its mappings translate ids that its bus gives, as those of an fsl-mc bus, and not ids of its own: one of them takes
     /// several ids of 16 bits, which is how wide an ICID is (linux drivers/bus/fsl-mc `mc_icid`).
     ///
@@ -159,7 +197,8 @@ impl NamedComponent {
 }
 
 /// A platform device whose ids the firmware lists: a device-tree node with `iommus`, a VIOT endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlatformMaster {
     /// The specifiers, in order, up to the first that cannot be read (it is in `Platform::skipped`).
     pub streams: Vec<Specifier>,
@@ -178,6 +217,23 @@ pub struct PlatformMaster {
 }
 
 impl PlatformMaster {
+    /// With one more specifier.
+    ///
+    /// ```
+    /// use fwspec::IommuIndex;
+    /// use fwspec::model::PlatformMaster;
+    /// let master = PlatformMaster::default().specifier(IommuIndex(0), &[0x800]).specifier(IommuIndex(0), &[0x801]);
+    /// assert_eq!(master.cells_of(&master.streams[1]), [0x801]);
+    /// ```
+    #[must_use]
+    pub fn specifier(mut self, iommu: IommuIndex, cells: &[u32]) -> Self {
+        let index = crate::bytes::saturate(self.cells.len());
+        let count = u8::try_from(cells.len()).unwrap_or(u8::MAX);
+        self.cells.extend(cells);
+        self.streams.push(Specifier { iommu, index, count, offset: 0 });
+        self
+    }
+
     /// The cells of one of its specifiers.
     pub fn cells_of(&self, specifier: &Specifier) -> &[u32] {
         let start = crate::bytes::index(specifier.index);
@@ -197,6 +253,7 @@ pub struct MasterMsi {
 
 /// One entry of `iommus`: an IOMMU and the cells for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Specifier {
     /// The IOMMU.
     pub iommu: IommuIndex,
@@ -210,6 +267,7 @@ pub struct Specifier {
 
 /// What is said of cache coherency; `None` where nothing is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Coherency {
     /// IORT CCA, `dma-coherent` along the DMA parents.
     pub coherent: Option<bool>,

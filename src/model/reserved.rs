@@ -7,6 +7,7 @@ use crate::{RequesterId, Segment, StreamId};
 
 /// Regions and whom they are for: an IORT RMR node, or a device-tree reserved-memory node with `iommu-addresses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reserved {
     /// Where it stands.
     pub origin: Origin,
@@ -24,6 +25,22 @@ pub struct Reserved {
     pub kind: RegionKind,
     /// Attributes of the mapping.
     pub protection: Protection,
+}
+
+impl Reserved {
+    /// Memory that is for nothing yet: what it is for and its regions are to be added.
+    pub fn new(origin: Origin, kind: RegionKind) -> Self {
+        Reserved {
+            origin,
+            streams: Vec::new(),
+            requester: None,
+            functions: Vec::new(),
+            scopes: None,
+            regions: Vec::new(),
+            kind,
+            protection: Protection::default(),
+        }
+    }
 }
 
 /// StreamIDs of one IOMMU.
@@ -76,6 +93,7 @@ pub enum RegionKind {
 
 /// Attributes of a direct mapping (IORT RMR flags; linux `iort_rmr_alloc`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Protection {
     /// Privileged accesses only (flag bit 1).
     pub privileged: bool,

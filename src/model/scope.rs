@@ -8,6 +8,7 @@ use crate::{RequesterId, Segment};
 
 /// A PCI function, or a bridge with everything below it, named by the way down to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Scope {
     /// What it names.
     pub kind: ScopeKind,
@@ -17,6 +18,18 @@ pub struct Scope {
     pub path: Box<[u8]>,
     /// Byte offset of the record in its blob.
     pub offset: u32,
+}
+
+impl Scope {
+    /// A scope by the way down from a root bus, device and function (`devfn`) hop by hop.
+    ///
+    /// ```
+    /// use fwspec::model::{Scope, ScopeKind};
+    /// assert_eq!(Scope::new(ScopeKind::Bridge, 0, &[0xe0, 0x00]).to_string(), "00:1c.0/00.0");
+    /// ```
+    pub fn new(kind: ScopeKind, bus: u8, path: &[u8]) -> Self {
+        Scope { kind, bus, path: path.into(), offset: 0 }
+    }
 }
 
 /// What a [`Scope`] names.
@@ -30,6 +43,7 @@ pub enum ScopeKind {
 
 /// The unit of a DMAR, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScopedUnit {
     /// The IOMMU.
     pub iommu: IommuIndex,
@@ -43,8 +57,16 @@ pub struct ScopedUnit {
     pub offset: u32,
 }
 
+impl ScopedUnit {
+    /// A unit that is for these scopes alone.
+    pub const fn new(iommu: IommuIndex, segment: Segment, scopes: Vec<Scope>) -> Self {
+        ScopedUnit { iommu, segment, include_all: false, scopes, offset: 0 }
+    }
+}
+
 /// What a DMAR says of address translation services.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AtsScope {
     /// Where it stands.
     pub origin: Origin,
@@ -54,6 +76,13 @@ pub struct AtsScope {
     pub kind: AtsKind,
     /// The root ports or integrated functions that it is about.
     pub scopes: Vec<Scope>,
+}
+
+impl AtsScope {
+    /// What it says of the functions that scopes name.
+    pub const fn new(origin: Origin, segment: Segment, kind: AtsKind, scopes: Vec<Scope>) -> Self {
+        AtsScope { origin, segment, kind, scopes }
+    }
 }
 
 /// What an [`AtsScope`] says.
@@ -73,6 +102,7 @@ pub enum AtsKind {
 
 /// An alias that firmware gives to functions: their DMA carries another requester ID (IVRS).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct FirmwareAlias {
     /// Where it stands.
     pub origin: Origin,

@@ -135,6 +135,7 @@ pub(crate) struct Chipset {
 
 /// Whether a function isolates, and what decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AcsVerdict {
     /// Whether it does.
     pub isolates: bool,

@@ -61,10 +61,11 @@ impl Fact<PortType> {
 ///
 /// ```
 /// use fwspec::pci::{Fact, Function, PortType};
-/// let nic = Function { vendor: 0x8086, device: 0x1521, ..Function::endpoint() };
+/// let nic = Function::endpoint().ids(0x8086, 0x1521);
 /// assert_eq!(nic.pcie, Fact::Present(PortType::Endpoint));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Function {
     /// Vendor ID; `0xffff` in the configuration space of an SR-IOV virtual function.
     pub vendor: u16,
@@ -158,6 +159,7 @@ pub enum PortType {
 
 /// The ACS registers as they were when they were read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Acs {
     /// What the function can do. In this register bits 15:8 are the size of the egress control vector.
     pub capability: AcsFlags,
@@ -166,6 +168,13 @@ pub struct Acs {
     /// The 32 bits after the two registers: where Intel's Sunrise Point ports keep their control bits. `None` where they were not read:
     /// `lspci -vv` does not print them.
     pub next_dword: Option<u32>,
+}
+
+impl Acs {
+    /// The two registers; what stands after them is 0.
+    pub const fn new(capability: AcsFlags, control: AcsFlags) -> Self {
+        Acs { capability, control, next_dword: Some(0) }
+    }
 }
 
 /// Bits of the ACS capability and control registers (PCIe 6.0 §7.7.11).
@@ -296,6 +305,27 @@ impl Function {
             pcie: Fact::Present(port),
             ..Function::endpoint()
         }
+    }
+
+    /// The same function of another vendor, with another device ID.
+    #[must_use]
+    pub const fn ids(mut self, vendor: u16, device: u16) -> Self {
+        (self.vendor, self.device) = (vendor, device);
+        self
+    }
+
+    /// The same function with another type in its PCI Express capability.
+    #[must_use]
+    pub const fn port_type(mut self, port: PortType) -> Self {
+        self.pcie = Fact::Present(port);
+        self
+    }
+
+    /// The same function as one of conventional PCI.
+    #[must_use]
+    pub const fn conventional(mut self) -> Self {
+        self.pcie = Fact::Absent;
+        self
     }
 
     /// The bus right below, for a bridge that has been numbered.

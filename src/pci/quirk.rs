@@ -10,6 +10,7 @@ pub const READ_AT: &str = "7.3.4";
 
 /// One row: which devices, and what of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Row<Effect: 'static> {
     /// Vendor ID.
     pub vendor: u16,

@@ -11,6 +11,7 @@ use crate::limits::{MAX_SCHEDULE_EVENTS, MAX_SCHEDULES};
 
 /// What a search for breaking events came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Breaking {
     /// Events under which the algorithm gives other groups than the closure, or leaves a device without its driver; cut down
     /// to as few as still show it.

@@ -11,6 +11,7 @@ use crate::model::IommuIndex;
 
 /// What a play comes to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Play {
     /// What happened, one after the other.
     pub steps: Vec<Step>,
@@ -25,6 +26,7 @@ pub struct Play {
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Step {
     /// What.
     pub what: What,

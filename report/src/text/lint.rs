@@ -32,8 +32,7 @@ const MAX_CODES: usize = 12;
 /// table.root_complex(0).maps(0x100..=0x1ff, 0x100, smmu);
 /// let firmware = Firmware::open("iort.bin", table.finish())?;
 /// let findings = findings(&firmware);
-/// let linted =
-///     Linted { file: "iort.bin".into(), firmware: Some(firmware), findings, waived: Vec::new() };
+/// let linted = Linted::new("iort.bin", Some(firmware), findings);
 /// use fwspec_report::text::{self, Style};
 /// assert!(text::lint(&linted, Style::default()).contains("dma-hole"));
 /// # Ok::<(), fwspec::Error>(())
@@ -57,7 +56,8 @@ pub fn lint(linted: &Linted, style: Style) -> String {
 /// ```
 /// use fwspec::answer::Tally;
 /// use fwspec_report::text::{self, Style};
-/// let tally = Tally { first: "iort.bin".into(), files: 1, errors: 1, ..Tally::default() };
+/// let mut tally = Tally::default();
+/// (tally.first, tally.files, tally.errors) = ("iort.bin".into(), 1, 1);
 /// assert!(text::lint_summary(&tally, Style::default()).contains("1 error"));
 /// ```
 pub fn lint_summary(tally: &Tally, style: Style) -> String {

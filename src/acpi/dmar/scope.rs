@@ -40,6 +40,7 @@ pub enum ScopeType {
 
 /// An element of a path: a device and function number on the bus that the elements before it lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Hop {
     /// Device number, as found: 0 to 31 in a table that means anything.
     pub device: u8,

@@ -39,6 +39,7 @@ pub enum Body<'a> {
 
 /// DMA remapping hardware unit definition (§8.3).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Drhd<'a> {
     /// Flags: bit 0 `INCLUDE_PCI_ALL`.
     pub flags: u8,
@@ -54,6 +55,7 @@ pub struct Drhd<'a> {
 
 /// Reserved memory region reporting structure (§8.4).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Rmrr<'a> {
     /// Reserved.
     pub reserved: u16,
@@ -69,6 +71,7 @@ pub struct Rmrr<'a> {
 
 /// Root port ATS capability reporting structure (§8.5).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Atsr<'a> {
     /// Flags: bit 0 `ALL_PORTS`.
     pub flags: u8,
@@ -82,6 +85,7 @@ pub struct Atsr<'a> {
 
 /// Remapping hardware static affinity structure (§8.6).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Rhsa {
     /// Reserved.
     pub reserved: u32,
@@ -93,6 +97,7 @@ pub struct Rhsa {
 
 /// ACPI name-space device declaration structure (§8.7).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Andd<'a> {
     /// Reserved.
     pub reserved: [u8; 3],
@@ -106,6 +111,7 @@ pub struct Andd<'a> {
 
 /// SoC integrated address translation cache reporting structure (§8.8).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Satc<'a> {
     /// Flags: bit 0 `ATC_REQUIRED`.
     pub flags: u8,
@@ -119,6 +125,7 @@ pub struct Satc<'a> {
 
 /// SoC integrated device property reporting structure (§8.9). Linux ignores it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Sidp<'a> {
     /// Reserved.
     pub reserved: u16,

@@ -42,6 +42,7 @@ pub struct ItsGroup<'a> {
 
 /// A platform device (DEN0049 §3.1.1.4).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct NamedComponent<'a> {
     /// Bit 0: DMA may stall; bits 5:1: width of PASIDs; the others are reserved.
     pub flags: u32,
@@ -59,6 +60,7 @@ pub struct NamedComponent<'a> {
 
 /// A PCI segment (DEN0049 §3.1.1.5).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RootComplex {
     /// Coherency of its DMA.
     pub memory: MemoryAccess,
@@ -102,6 +104,7 @@ pub struct SmmuV2<'a> {
 
 /// An SMMUv3 (DEN0049 §3.1.1.3).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct SmmuV3 {
     /// Physical address of its registers.
     pub base: u64,
@@ -130,6 +133,7 @@ pub struct SmmuV3 {
 
 /// A performance monitor counter group (DEN0049 §3.1.1.6).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Pmcg {
     /// Physical address of register page 0.
     pub page0_base: u64,
@@ -161,6 +165,7 @@ pub struct Rmr<'a> {
 
 /// A GICv5 interrupt wire bridge (DEN0049 E.g).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Iwb<'a> {
     /// Physical address of its configuration frame.
     pub base: u64,
@@ -172,6 +177,7 @@ pub struct Iwb<'a> {
 
 /// Memory access properties (DEN0049 §3.1.1.4, table 14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MemoryAccess {
     /// Cache coherency attribute: 1 fully coherent, 0 not; nothing else is legal.
     pub cca: u32,
@@ -185,6 +191,7 @@ pub struct MemoryAccess {
 
 /// A wired interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Interrupt {
     /// Where it stands.
     pub at: At,
@@ -196,6 +203,7 @@ pub struct Interrupt {
 
 /// A reserved memory range, as found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Descriptor {
     /// Where it stands.
     pub at: At,

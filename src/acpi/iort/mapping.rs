@@ -9,6 +9,7 @@ use crate::bytes::saturate;
 
 /// An entry of a node's ID mapping array (DEN0049 §3, table 4), as found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mapping {
     /// Where it stands.
     pub at: At,

@@ -4,6 +4,7 @@ use super::Iort;
 
 /// What Linux does for the tables of a particular firmware, known by its OEM ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OemQuirk {
     /// OEM ID of the IORT header.
     pub oem_id: [u8; 6],
@@ -43,6 +44,7 @@ pub enum PmcgModel {
 
 /// What is different about an SMMUv3 of a particular model number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SmmuV3Quirk {
     /// Model number of the node.
     pub model: u32,

@@ -28,6 +28,7 @@ pub enum Body<'a> {
 
 /// I/O virtualization hardware definition block (§5.2.2).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Ivhd<'a> {
     /// Offset of the IOMMU's capability in its configuration space.
     pub capability_offset: u16,
@@ -47,6 +48,7 @@ pub struct Ivhd<'a> {
 
 /// I/O virtualization memory definition block (§5.2.3).
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Ivmd {
     /// Which devices it is for.
     pub devices: Devices,

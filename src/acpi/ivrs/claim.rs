@@ -8,6 +8,7 @@ const ATS_DISABLED: u32 = 1 << 31;
 
 /// Functions that a unit claims by one entry, or by the two that begin and end a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Claim {
     /// The entry; that which ends the range.
     pub at: At,

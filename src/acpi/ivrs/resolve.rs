@@ -6,6 +6,7 @@ use crate::{At, Bdf, Error, RequesterId, Segment};
 
 /// What an IVRS says of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Translation {
     /// The IVHD block of the unit.
     pub unit: At,

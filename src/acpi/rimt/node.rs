@@ -62,6 +62,7 @@ const RESERVED: [(Option<u8>, u32, u32); 4] =
 
 /// A wired interrupt of an IOMMU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Wire {
     /// Global system interrupt.
     pub gsi: u32,
@@ -87,6 +88,7 @@ impl Iterator for Wires<'_> {
 
 /// A mapping: source IDs from `source_base` on become device IDs from `destination_base` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mapping {
     /// Where it stands.
     pub at: At,

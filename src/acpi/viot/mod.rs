@@ -59,6 +59,7 @@ pub enum Node {
 
 /// Bytes of a node that mean nothing by the specification, and are not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unread {
     /// The node.
     pub node: At,
@@ -88,6 +89,7 @@ const LAYOUTS: [Layout; 4] = [
 
 /// PCI functions of some segments, the same requester IDs in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PciRange {
     /// Endpoint ID of the first function of the first segment; every segment has 65,536 IDs of its own.
     pub endpoint_start: u32,

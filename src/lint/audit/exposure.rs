@@ -13,6 +13,7 @@ use crate::{Bdf, Groups, IdMap, InputIds, Platform, RequesterId, Segment};
 
 /// Requester IDs of one segment that no IOMMU translates, for one reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UntranslatedRange {
     /// The segment.
     pub segment: Segment,
@@ -40,6 +41,7 @@ pub enum Untranslated {
 
 /// A node whose DMA no IOMMU translates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UntranslatedNode {
     /// The requester.
     pub requester: RequesterIndex,

@@ -16,6 +16,7 @@ use crate::{IdMap, InputIds, Platform, StreamId};
 
 /// Ids that several sources produce, all of them the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SharedId {
     /// Who sees the ids, which says what they are.
     pub at: IdsAt,
@@ -61,6 +62,7 @@ impl IdsAt {
 
 /// A PCI host whose map drops bits of the requester ID, so that several functions have one id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct MaskedHost {
     /// The host.
     pub host: RequesterIndex,
@@ -70,6 +72,7 @@ pub struct MaskedHost {
 
 /// A PCI host all functions of which have one StreamID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct ConstantHost {
     /// The host.
     pub host: RequesterIndex,
@@ -79,6 +82,7 @@ pub struct ConstantHost {
 
 /// A source of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct IdSource {
     /// The requester; or the IOMMU whose StreamIDs become the ids, or which has the id for its own MSIs.
     pub from: Sender,

@@ -20,6 +20,7 @@ pub enum Member {
 
 /// Devices that are there and whose DMA no IOMMU translates, or only a part of it, although their own requester ID is mapped.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UntranslatedDevices {
     /// Which.
     pub members: Vec<Member>,
@@ -33,6 +34,7 @@ pub struct UntranslatedDevices {
 
 /// Ids of one IOMMU that the DMA of several devices carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DevicesAlike {
     /// The IOMMU.
     pub iommu: IommuIndex,
@@ -46,6 +48,7 @@ pub struct DevicesAlike {
 
 /// A group that is more than one device by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SharedGroup {
     /// Which.
     pub group: GroupId,
@@ -61,6 +64,7 @@ pub struct SharedGroup {
 
 /// Groups that Linux keeps apart and that can reach each other past the IOMMU all the same ([`Policy::Strict`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct JoinedGroups {
     /// Which.
     pub groups: Vec<GroupId>,

@@ -21,6 +21,7 @@ use crate::{DriverRule, Groups, IdMap, Platform};
 
 /// Everything that one firmware, and the devices of one machine where they are known, leave open.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Audit {
     /// Requester IDs of PCI buses that no IOMMU translates, by segment, ascending.
     pub ranges: Vec<UntranslatedRange>,

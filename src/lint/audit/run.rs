@@ -6,6 +6,7 @@ use crate::{Bdf, Groups, RequesterId, Segment};
 
 /// Functions of one bus, with no other function of the machine between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FunctionRun {
     /// The segment.
     pub segment: Segment,

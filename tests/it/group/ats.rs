@@ -5,7 +5,7 @@ use fwspec::acpi::ivrs::{Builder as IvrsBuilder, Ivrs};
 use fwspec::answer::{Assignable, Explained, GroupsDocument};
 use fwspec::group::AtsReason;
 use fwspec::machine::Firmware;
-use fwspec::pci::{Fact, Function, PortType};
+use fwspec::pci::{Function, PortType};
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Platform, RequesterId};
 
@@ -16,8 +16,7 @@ fn bdf(text: &str) -> Bdf {
 /// Two root ports, a function below the first, a bridge to conventional PCI with a card below the second, and two functions on the root bus.
 fn machine(platform: &Platform) -> Groups {
     let mut groups = Groups::new(IdMap::build(platform, Dialect::LINUX));
-    let bridge =
-        Function { pcie: Fact::Present(PortType::PcieToPci), ..Function::port(PortType::PcieToPci, 3, 3) };
+    let bridge = Function::port(PortType::PcieToPci, 3, 3);
     for device in [
         Device::root_port(bdf("00:01.0"), 1..=1),
         Device::root_port(bdf("00:02.0"), 2..=3),

@@ -7,7 +7,7 @@
 
 use crate::support::cases::cases;
 
-use fwspec::pci::{Fact, Function, PortType};
+use fwspec::pci::PortType;
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{AcsFlags, Bdf, Device, DeviceKey, Groups, Policy, Segment};
 
@@ -137,7 +137,7 @@ fn devices(slots: &[Slot], level: Level, bus: u8, last: &mut u8, found: &mut Vec
                 Kind::Bridge => Device::port(bdf, PortType::PcieToPci, secondary..=*last),
             };
             if level == Level::Pci {
-                device = Device::function(bdf, Function { pcie: Fact::Absent, ..*device.facts() });
+                device = Device::function(bdf, device.facts().conventional());
             }
             if matches!(node.kind, Kind::Endpoint { acs: true } | Kind::Port { acs: true }) {
                 device = device.acs(AcsFlags::ISOLATED);

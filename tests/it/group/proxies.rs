@@ -3,14 +3,13 @@
 use fwspec::group::{KernelAnswer, Relation};
 use fwspec::machine::{devices, lspci, of_unknown_vmd};
 use fwspec::model::{
-    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, Requester, RequesterKind,
-    SmmuModel, Target,
+    BusKind, GroupRule, IdBus, IdMapping, Iommu, Origin, Output, Requester, RequesterKind, SmmuModel,
 };
 use fwspec::pci::PortType;
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, IdMap, IommuIndex, IommuKind, Platform, Policy,
-    RequesterIndex, Source, Tie,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, IdMap, InputIds, IommuIndex, IommuKind, Platform,
+    Policy, RequesterIndex, Source, Tie,
 };
 
 fn bdf(text: &str) -> Bdf {
@@ -108,30 +107,14 @@ fn on(id: u32) -> DeviceKey {
 /// A bus of the type fsl-mc behind an SMMU, StreamID = ICID.
 fn mc(kind: IommuKind, group_rule: GroupRule) -> IdMap {
     let at = |offset| Origin::node(Source::DTB.at(offset), None);
-    let iommu = Iommu { group_rule, ..Iommu::new(at(0x100), kind, Some(0x500_0000)) };
-    let mapping = IdMapping {
-        first: 0,
-        last: 0xff,
-        output: Output::Linear(0),
-        target: Target::Iommu(IommuIndex(0)),
-        offset: 0,
-    };
-    let requester = Requester::new(
-        at(0x200),
-        RequesterKind::Bus(IdBus {
-            kind: BusKind::Other,
-            streams: Some(IdTable { mappings: vec![mapping], ..IdTable::default() }),
-            msi: MsiRoute::default(),
-            ats: false,
-            pri: None,
-        }),
-    );
-    let platform = Platform {
-        source: Some(Source::DTB),
-        iommus: vec![iommu],
-        requesters: vec![requester],
-        ..Platform::default()
-    };
+    let mut iommu = Iommu::new(at(0x100), kind, Some(0x500_0000));
+    iommu.group_rule = group_rule;
+    let mapping = IdMapping::new(InputIds { first: 0, last: 0xff }, Output::Linear(0), IommuIndex(0));
+    let bus = IdBus::new(BusKind::Other, Some([mapping].into_iter().collect()));
+    let mut platform = Platform::default();
+    platform.source = Some(Source::DTB);
+    platform.iommus = vec![iommu];
+    platform.requesters = vec![Requester::new(at(0x200), RequesterKind::Bus(bus))];
     IdMap::build(&platform, Dialect::LINUX)
 }
 

@@ -13,7 +13,7 @@ use fwspec::{Dialect, IdMap, Source};
 fn linted(bytes: &[u8]) -> Option<Linted> {
     let firmware = Firmware::open("sample", bytes.to_vec()).ok()?;
     let findings = findings(&firmware);
-    Some(Linted { file: "sample".into(), firmware: Some(firmware), findings, waived: Vec::new() })
+    Some(Linted::new("sample", Some(firmware), findings))
 }
 
 fn codes(linted: &Linted) -> BTreeSet<Code> {

@@ -40,7 +40,7 @@ fn bdf(text: &str) -> Bdf {
 
 /// The one function in the text, and nothing skipped.
 fn only(text: &str) -> ListedFunction {
-    let Listing { mut functions, skipped } = lspci::parse(text.as_bytes()).unwrap();
+    let Listing { mut functions, skipped, .. } = lspci::parse(text.as_bytes()).unwrap();
     assert_eq!(skipped, []);
     assert_eq!(functions.len(), 1);
     functions.remove(0)

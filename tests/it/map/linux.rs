@@ -2,14 +2,14 @@
 
 use fwspec::group::{GroupsBuilder, KernelAnswer, Relation, Remedy};
 use fwspec::model::{
-    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, PlatformMaster, Regions,
-    Requester, RequesterKind, SmmuModel, Specifier, Target,
+    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, Origin, Output, PlatformMaster, Regions, Requester,
+    RequesterKind, SmmuModel,
 };
-use fwspec::pci::{Fact, Function, PortType};
+use fwspec::pci::{Function, PortType};
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, Groups, How, IdMap, IommuIndex, IommuKind, NoStream,
-    Platform, Policy, RequesterIndex, Segment, Source, Tie,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, Groups, How, IdMap, InputIds, IommuIndex, IommuKind,
+    NoStream, Platform, Policy, RequesterIndex, Segment, Source, Tie,
 };
 
 fn bdf(text: &str) -> Bdf {
@@ -29,15 +29,15 @@ fn endpoint(at: &str) -> Device {
 }
 
 fn conventional(at: &str) -> Device {
-    Device::function(bdf(at), Function { pcie: Fact::Absent, ..Function::endpoint() })
+    Device::function(bdf(at), Function::endpoint().conventional())
 }
 
 fn integrated(at: &str) -> Device {
-    Device::function(bdf(at), Function { pcie: Fact::Present(PortType::RcEndpoint), ..Function::endpoint() })
+    Device::function(bdf(at), Function::endpoint().port_type(PortType::RcEndpoint))
 }
 
 fn named(at: &str, vendor: u16, device: u16) -> Device {
-    Device::function(bdf(at), Function { vendor, device, ..Function::endpoint() })
+    Device::function(bdf(at), Function::endpoint().ids(vendor, device))
 }
 
 fn add(mut groups: Groups, devices: &[Device]) -> Groups {
@@ -298,7 +298,9 @@ fn at(offset: u32) -> Origin {
 }
 
 fn iommu(kind: IommuKind, group_rule: GroupRule) -> Iommu {
-    Iommu { cells: Some(2), group_rule, ..Iommu::new(at(0x30), kind, None) }
+    let mut iommu = Iommu::new(at(0x30), kind, None);
+    (iommu.cells, iommu.group_rule) = (Some(2), group_rule);
+    iommu
 }
 
 fn requester(kind: RequesterKind) -> Requester {
@@ -307,39 +309,20 @@ fn requester(kind: RequesterKind) -> Requester {
 
 /// A PCI host whose requester IDs `first..=last` become themselves plus an offset.
 fn host(mask: Option<u32>, ranges: &[(u32, u32, u32)]) -> Requester {
-    let mapping = |(first, last, output): &(u32, u32, u32)| IdMapping {
-        first: *first,
-        last: *last,
-        output: Output::Linear(*output),
-        target: Target::Iommu(IommuIndex(0)),
-        offset: 0,
+    let mapping = |&(first, last, output): &(u32, u32, u32)| {
+        IdMapping::new(InputIds { first, last }, Output::Linear(output), IommuIndex(0))
     };
-    let streams = IdTable { mask, mappings: ranges.iter().map(mapping).collect(), ..IdTable::default() };
-    requester(RequesterKind::Bus(IdBus {
-        kind: BusKind::Pci { segment: Segment(0), assumed: false, first_bus: 0, last_bus: 255 },
-        streams: Some(streams),
-        msi: MsiRoute::default(),
-        ats: false,
-        pri: None,
-    }))
+    let mut streams: IdTable = ranges.iter().map(mapping).collect();
+    streams.mask = mask;
+    requester(RequesterKind::Bus(IdBus::new(BusKind::pci(Segment(0)), Some(streams))))
 }
 
 /// A master with ids and masks at the only IOMMU.
 fn master(ids: &[(u32, u32)]) -> Requester {
-    let specifier = |n: usize| Specifier {
-        iommu: IommuIndex(0),
-        index: u32::try_from(2 * n).unwrap(),
-        count: 2,
-        offset: 0,
-    };
-    requester(RequesterKind::Master(PlatformMaster {
-        streams: (0..ids.len()).map(specifier).collect(),
-        cells: ids.iter().flat_map(|(id, mask)| [*id, *mask]).collect(),
-        msi: Vec::new(),
-        cut_short: false,
-        past_short_node: false,
-        base: None,
-    }))
+    let master = ids
+        .iter()
+        .fold(PlatformMaster::default(), |master, (id, mask)| master.specifier(IommuIndex(0), &[*id, *mask]));
+    requester(RequesterKind::Master(master))
 }
 
 fn groups(source: Source, iommu: Iommu, requesters: Vec<Requester>) -> Groups {
@@ -347,7 +330,8 @@ fn groups(source: Source, iommu: Iommu, requesters: Vec<Requester>) -> Groups {
 }
 
 fn builder(source: Source, iommu: Iommu, requesters: Vec<Requester>) -> GroupsBuilder {
-    let platform = Platform { source: Some(source), iommus: vec![iommu], requesters, ..Platform::default() };
+    let mut platform = Platform::default();
+    (platform.source, platform.iommus, platform.requesters) = (Some(source), vec![iommu], requesters);
     Groups::builder().map(IdMap::build(&platform, Dialect::LINUX))
 }
 

@@ -2,14 +2,11 @@
 
 use fwspec::acpi::iort::{Builder, Iort};
 use fwspec::dt::Tree;
-use fwspec::model::{
-    BusKind, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, Platform, Requester, RequesterKind,
-    Target,
-};
+use fwspec::model::{BusKind, IdBus, IdMapping, Iommu, Origin, Output, Platform, Requester, RequesterKind};
 use fwspec::pci::PortType;
 use fwspec::{
-    AcsFlags, Bdf, CountRule, Device, Dialect, Format, Groups, IdMap, IommuIndex, IommuKind, NoStream,
-    Policy, RequesterId, Segment, Source,
+    AcsFlags, Bdf, CountRule, Device, Dialect, Format, Groups, IdMap, InputIds, IommuIndex, IommuKind,
+    NoStream, Policy, RequesterId, Segment, Source,
 };
 use vm_fdt::FdtWriter;
 
@@ -156,21 +153,12 @@ fn vector_7_entries_are_as_long_as_their_target_says() {
 /// A platform written by hand: one PCI host of this segment with one range, over one IOMMU.
 fn by_hand(segment: u32, first: u32, last: u32, output: u32) -> Platform {
     let origin = Origin::acpi(Format::Iort, Source::IORT.at(0));
-    let mapping = IdMapping {
-        first,
-        last,
-        output: Output::Linear(output),
-        target: Target::Iommu(IommuIndex(0)),
-        offset: 0,
-    };
-    let kind = BusKind::Pci { segment: Segment(segment), assumed: false, first_bus: 0, last_bus: 255 };
-    let streams = Some(IdTable { mappings: vec![mapping], ..IdTable::default() });
-    let bus = IdBus { kind, streams, msi: MsiRoute::Absent, ats: false, pri: None };
-    Platform {
-        iommus: vec![Iommu::new(origin, IommuKind::Virtio, None)],
-        requesters: vec![Requester::new(origin, RequesterKind::Bus(bus))],
-        ..Platform::default()
-    }
+    let mapping = IdMapping::new(InputIds { first, last }, Output::Linear(output), IommuIndex(0));
+    let bus = IdBus::new(BusKind::pci(Segment(segment)), Some([mapping].into_iter().collect()));
+    let mut platform = Platform::default();
+    platform.iommus = vec![Iommu::new(origin, IommuKind::Virtio, None)];
+    platform.requesters = vec![Requester::new(origin, RequesterKind::Bus(bus))];
+    platform
 }
 
 /// In the model; from bytes in `tables.rs`, as `every_segment_of_a_range_has_65536_endpoints`.
@@ -222,7 +210,8 @@ fn vector_10_a_bridge_lends_its_id_to_those_behind() {
 #[test]
 fn vector_11_a_rimt_count_is_n_by_its_specification_and_one_more_on_linux() {
     let platform = by_hand(0, 0, 0x10, 0);
-    let spec = Dialect { count: CountRule::CountIsN, ..Dialect::SPEC };
+    let mut spec = Dialect::SPEC;
+    spec.count = CountRule::CountIsN;
     assert_eq!(stream(&IdMap::build(&platform, spec), 0, 0x10), None);
     assert_eq!(stream(&IdMap::build(&platform, spec), 0, 0x0f), Some((0, 0x0f)));
     assert_eq!(stream(&linux(&platform), 0, 0x10), Some((0, 0x10)));

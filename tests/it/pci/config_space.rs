@@ -15,7 +15,7 @@ fn a_root_port_is_read_whole() {
     assert_eq!(port.header, Header::Bridge { secondary: 1, subordinate: 3 });
     assert!(port.multifunction && !port.virtual_function);
     assert_eq!(port.pcie, Fact::Present(PortType::RootPort));
-    let acs = Acs { capability: AcsFlags(0x5f), control: AcsFlags::ISOLATED, next_dword: Some(0) };
+    let acs = Acs::new(AcsFlags(0x5f), AcsFlags::ISOLATED);
     assert_eq!(port.acs, Fact::Present(acs));
     assert_eq!((port.sriov, port.ari, port.ats), (Fact::Absent, Fact::Absent, Fact::Absent));
     assert_eq!(port.subsystem, None);
@@ -31,7 +31,7 @@ fn extended_capabilities_are_found_behind_others() {
     assert_eq!(nic.subsystem, Some(Ids { vendor: 0x8086, device: 0xa03c }));
     assert_eq!(nic.ari, Fact::Present(Ari { next_function: 1 }));
     assert_eq!(nic.ats, Fact::Present(Ats { enabled: true }));
-    assert_eq!(nic.acs, Fact::Present(Acs { next_dword: Some(0), ..Acs::default() }));
+    assert_eq!(nic.acs, Fact::Present(Acs::new(AcsFlags::NONE, AcsFlags::NONE)));
     let sriov = SrIov {
         enabled: true,
         total_vfs: 64,

@@ -80,7 +80,7 @@ fn a_port_below_a_bridge_from_conventional_pci_counts_as_below_a_downstream_port
     // What else it is has no type to correct.
     let mut tree = Topology::default();
     tree.insert(bdf("00:01.0"), Function::port(PortType::RootPort, 1, 1), None).unwrap();
-    let conventional = Function { pcie: Fact::Absent, ..Function::endpoint() };
+    let conventional = Function::endpoint().conventional();
     tree.insert(bdf("01:00.0"), conventional, None).unwrap();
     assert_eq!(tree.get(bdf("01:00.0")).unwrap().pcie, Fact::Absent);
 }

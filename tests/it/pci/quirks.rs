@@ -16,7 +16,7 @@ fn ids(text: &str) -> Vec<u16> {
 }
 
 fn named(vendor: u16, device: u16, port: PortType) -> Function {
-    Function { vendor, device, pcie: Fact::Present(port), ..Function::endpoint() }
+    Function::endpoint().ids(vendor, device).port_type(port)
 }
 
 /// Whether a function of a multifunction slot without ACS capability isolates, and whether a row said so.
@@ -149,10 +149,11 @@ fn sunrise_point_ports_have_their_control_bits_in_the_next_dword() {
     for device in ids("a110-a11f a167-a16a a290-a29f a2e7-a2ee 9d10-9d1b") {
         let mut port = named(0x8086, device, PortType::RootPort);
         assert_eq!(verdict(&port, MULTIFUNCTION), (false, false), "no capability, no opinion");
-        let acs = Acs { capability: AcsFlags(0x1d), control: AcsFlags::NONE, next_dword: Some(0x1d) };
+        let mut acs = Acs::new(AcsFlags(0x1d), AcsFlags::NONE);
+        acs.next_dword = Some(0x1d);
         port.acs = Fact::Present(acs);
         assert_eq!(verdict(&port, MULTIFUNCTION), (true, true), "{device:04x}");
-        port.acs = Fact::Present(Acs { next_dword: Some(0), control: AcsFlags::ISOLATED, ..acs });
+        port.acs = Fact::Present(Acs::new(AcsFlags(0x1d), AcsFlags::ISOLATED));
         assert_eq!(verdict(&port, MULTIFUNCTION), (false, true), "{device:04x}");
     }
 }
@@ -174,11 +175,7 @@ fn zhaoxin_ports_that_are_not_listed_do_not_isolate() {
             assert_eq!(verdict(&named(0x1d17, device, port), MULTIFUNCTION), (true, true));
         }
         let mut other = named(0x1d17, 0x0720, port);
-        other.acs = Fact::Present(Acs {
-            capability: AcsFlags::ISOLATED,
-            control: AcsFlags::ISOLATED,
-            next_dword: Some(0),
-        });
+        other.acs = Fact::Present(Acs::new(AcsFlags::ISOLATED, AcsFlags::ISOLATED));
         assert_eq!(verdict(&other, MULTIFUNCTION), (false, true), "whatever its bits say");
     }
     assert_eq!(verdict(&named(0x1d17, 0x0710, PortType::Endpoint), MULTIFUNCTION), (false, false));
@@ -214,8 +211,7 @@ fn idt_switches_need_no_source_validation() {
     for device in [0x80b5, 0x8090] {
         let mut port = named(0x111d, device, PortType::DownstreamPort);
         let without = AcsFlags::RR | AcsFlags::CR | AcsFlags::UF;
-        port.acs =
-            Fact::Present(Acs { capability: AcsFlags::ISOLATED, control: without, next_dword: Some(0) });
+        port.acs = Fact::Present(Acs::new(AcsFlags::ISOLATED, without));
         assert!(acs::enabled(&port, AcsFlags::ISOLATED, MULTIFUNCTION).isolates);
         port.device = 0x80b6;
         let verdict = acs::enabled(&port, AcsFlags::ISOLATED, MULTIFUNCTION);
@@ -322,7 +318,7 @@ fn behind(bridge: Function, below: Option<PortType>) -> Vec<RequesterId> {
         tree.declare_root(Segment(0), 4);
     }
     tree.insert(at(4, 0, 0), bridge, None).unwrap();
-    tree.insert(at(5, 3, 0), Function { pcie: Fact::Absent, ..Function::endpoint() }, None).unwrap();
+    tree.insert(at(5, 3, 0), Function::endpoint().conventional(), None).unwrap();
     tree.aliases(at(5, 3, 0)).map(|alias| alias.rid).collect()
 }
 
@@ -337,7 +333,7 @@ fn what_bridges_add() {
     assert_eq!(behind(bridge(PortType::PcieToPci), port), [CARD, SECONDARY]);
     assert_eq!(behind(bridge(PortType::PciToPcie), port), [CARD, BRIDGE]);
     assert_eq!(behind(bridge(PortType::DownstreamPort), port), [CARD]);
-    let conventional = Function { pcie: Fact::Absent, ..bridge(PortType::RootPort) };
+    let conventional = bridge(PortType::RootPort).conventional();
     assert_eq!(behind(conventional, port), [CARD, BRIDGE]);
 }
 
@@ -346,7 +342,7 @@ fn conventional_bridges_that_tag_like_pcie_bridges_do_so_below_ports_only() {
     for (vendor, devices) in [(0x1b21, "1080"), (0x10e3, "8113"), (0x1283, "8892 8893"), (0x8086, "244e")] {
         for device in ids(devices) {
             let port = Function::port(PortType::RootPort, 5, 5);
-            let bridge = Function { vendor, device, pcie: Fact::Absent, ..port };
+            let bridge = port.ids(vendor, device).conventional();
             assert_eq!(behind(bridge, Some(PortType::RootPort)), [CARD, SECONDARY]);
             assert_eq!(behind(bridge, None), [CARD, BRIDGE], "on a root bus");
             let below_bridge = behind(bridge, Some(PortType::PcieToPci));
@@ -358,14 +354,14 @@ fn conventional_bridges_that_tag_like_pcie_bridges_do_so_below_ports_only() {
 #[test]
 fn the_walk_ends_below_a_translation_root() {
     for device in [0x9000, 0x9084] {
-        let bridge = Function { vendor: 0x14e4, device, ..Function::port(PortType::PcieToPci, 5, 5) };
+        let bridge = Function::port(PortType::PcieToPci, 5, 5).ids(0x14e4, device);
         assert_eq!(behind(bridge, Some(PortType::PcieToPci)), [CARD]);
     }
 }
 
 #[test]
 fn the_aspeed_bridge_adds_nothing_but_isolates_nothing_either() {
-    let bridge = Function { vendor: 0x1a03, device: 0x1150, ..Function::port(PortType::PcieToPci, 5, 5) };
+    let bridge = Function::port(PortType::PcieToPci, 5, 5).ids(0x1a03, 0x1150);
     assert_eq!(behind(bridge, Some(PortType::RootPort)), [CARD]);
     assert!(!acs::enabled(&bridge, AcsFlags::ISOLATED, Surroundings::default()).isolates);
     assert_eq!(quirk::alias(&bridge).unwrap().since, Some("7.2"));

@@ -9,13 +9,12 @@
 )]
 
 use fwspec::model::{
-    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, MsiRoute, Origin, Output, Requester, RequesterKind,
-    SmmuModel, Target,
+    BusKind, GroupRule, IdBus, IdMapping, IdTable, Iommu, Origin, Output, Requester, RequesterKind, SmmuModel,
 };
 use fwspec::pci::{Fact, Function, PortType};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, IdMap, IommuIndex, IommuKind, Platform, Segment,
-    Source,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform,
+    Segment, Source,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -197,31 +196,30 @@ fn build(steps: Vec<Step>) -> Machine {
 }
 
 fn function(port: PortType) -> Function {
-    Function { pcie: Fact::Present(port), ..Function::endpoint() }
+    Function::endpoint().port_type(port)
 }
 
 fn conventional(bdf: Bdf) -> Device {
-    Device::function(bdf, Function { pcie: Fact::Absent, ..Function::endpoint() })
+    Device::function(bdf, Function::endpoint().conventional())
 }
 
 /// The same device with these ids.
 pub fn named(device: Device, vendor: u16, id: u16) -> Device {
-    Device::function(bdf_of(&device), Function { vendor, device: id, ..*device.facts() })
+    Device::function(bdf_of(&device), device.facts().ids(vendor, id))
 }
 
 /// Firmware with two SMMUs, from a few bits: some bus unmapped, some ids shared, one SMMU with masks.
 pub fn map(seed: u8) -> IdMap {
     let at = |offset| Origin::acpi(Format::Iort, Source::IORT.at(offset));
-    let iommu = |offset, kind| Iommu {
-        group_rule: GroupRule::SharedStreamMapping,
-        ..Iommu::new(at(offset), kind, None)
+    let iommu = |offset, kind| {
+        let mut iommu = Iommu::new(at(offset), kind, None);
+        iommu.group_rule = GroupRule::SharedStreamMapping;
+        iommu
     };
-    let range = |first: u32, last, output, iommu| IdMapping {
-        first,
-        last,
-        output,
-        target: Target::Iommu(iommu),
-        offset: first,
+    let range = |first: u32, last, output, iommu: IommuIndex| {
+        let mut mapping = IdMapping::new(InputIds { first, last }, output, iommu);
+        mapping.offset = first;
+        mapping
     };
     let masked = u32::from(seed & 3) << 16;
     let mut mappings = vec![
@@ -235,25 +233,15 @@ pub fn map(seed: u8) -> IdMap {
     if seed & 16 != 0 {
         mappings[0] = range(0x0000, 0x0007, Output::Constant(0x300), IommuIndex(0));
     }
-    let streams = IdTable { mask: (seed & 32 != 0).then_some(0xfffe), mappings, ..IdTable::default() };
-    let host = Requester::new(
-        at(0x90),
-        RequesterKind::Bus(IdBus {
-            kind: BusKind::Pci { segment: Segment(0), assumed: false, first_bus: 0, last_bus: 255 },
-            streams: Some(streams),
-            msi: MsiRoute::default(),
-            ats: false,
-            pri: None,
-        }),
-    );
-    let platform = Platform {
-        source: Some(Source::IORT),
-        iommus: vec![
-            iommu(0x30, if seed & 64 == 0 { IommuKind::SmmuV3 { model: 0 } } else { IommuKind::Virtio }),
-            iommu(0x60, IommuKind::SmmuV2(SmmuModel::Mmu500)),
-        ],
-        requesters: vec![host],
-        ..Platform::default()
-    };
+    let mut streams = IdTable::from_iter(mappings);
+    streams.mask = (seed & 32 != 0).then_some(0xfffe);
+    let bus = IdBus::new(BusKind::pci(Segment(0)), Some(streams));
+    let mut platform = Platform::default();
+    platform.source = Some(Source::IORT);
+    platform.iommus = vec![
+        iommu(0x30, if seed & 64 == 0 { IommuKind::SmmuV3 { model: 0 } } else { IommuKind::Virtio }),
+        iommu(0x60, IommuKind::SmmuV2(SmmuModel::Mmu500)),
+    ];
+    platform.requesters = vec![Requester::new(at(0x90), RequesterKind::Bus(bus))];
     IdMap::build(&platform, Dialect::LINUX)
 }
