@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fwspec::acpi::iort::Builder;
-use fwspec::pci::{AliasMask, Fact, Function, PortType, Surroundings, acs};
+use fwspec::pci::{AliasMask, Function, PortType, Surroundings, acs};
 use fwspec::{AcsFlags, Bdf, Device, Segment};
 use vm_fdt::FdtWriter;
 
