@@ -91,7 +91,7 @@ fn ranges_are_those_of(map: &IdMap, requester: u32, said: &Value) {
                     // An IOMMU that may not be used answers nothing, and is listed all the same.
                     if let Ok(found) = found {
                         assert_eq!(found.id.map(|id| id.0), wanted, "{id:#x} in {said}");
-                        let label = map.iommu_label(found.iommu).map(|label| label.to_string());
+                        let label = map.name(found.iommu).map(|label| label.to_string());
                         assert_eq!(said["iommu"].as_str().map(str::to_owned), label);
                     }
                 }

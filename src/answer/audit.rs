@@ -6,9 +6,7 @@ use alloc::vec::Vec;
 
 use crate::group::{DeviceKey, KernelAnswer, Policy, Reason, Tie};
 use crate::lint::audit::{Audit, FunctionRun, IdSource, IdsAt, Member, Sender, SharedId, Untranslated};
-use crate::model::{
-    IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind, Reserved, ReservedIndex, ScopeKind,
-};
+use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, Reserved, ReservedIndex, ScopeKind};
 use crate::{Dialect, NoStream, Platform, RequesterId};
 
 use super::groups::kernel_detail;
@@ -439,26 +437,16 @@ struct View<'a> {
 
 impl View<'_> {
     fn requester(&self, at: RequesterIndex) -> String {
-        let Some(requester) = self.platform.requester(at) else { return format!("node {}", at.0) };
-        match &requester.kind {
-            RequesterKind::Component(component) | RequesterKind::WireBridge(component) => {
-                component.path.to_string()
-            }
-            _ => self.platform.label(requester.origin).to_string(),
-        }
+        let requester = self.platform.requester(at);
+        requester.map_or_else(|| format!("node {}", at.0), |requester| self.platform.known_as(requester))
     }
 
     fn iommu(&self, at: IommuIndex) -> String {
-        let iommu = self.platform.iommu(at);
-        iommu.map_or_else(|| format!("IOMMU {}", at.0), |iommu| self.platform.label(iommu.origin).to_string())
+        self.platform.name(at).map_or_else(|| format!("IOMMU {}", at.0), |label| label.to_string())
     }
 
     fn controller(&self, at: MsiControllerIndex) -> String {
-        let controller = self.platform.controller(at);
-        controller.map_or_else(
-            || format!("MSI controller {}", at.0),
-            |controller| self.platform.label(controller.origin).to_string(),
-        )
+        self.platform.name(at).map_or_else(|| format!("MSI controller {}", at.0), |label| label.to_string())
     }
 
     /// The reason for many ids alike; [`NoStream`] words it for one.

@@ -9,7 +9,7 @@ use crate::diff::regrouped;
 use crate::group::{How, KernelAnswer, Reason};
 use crate::limits::MAX_MEMBERS_NAMED;
 use crate::machine::{Kernel, Name};
-use crate::model::{IommuIndex, Label, MsiControllerIndex, RequesterIndex, RequesterKind};
+use crate::model::{IommuIndex, Label, MsiControllerIndex, RequesterIndex};
 use crate::pci::quirk::AcsEffect;
 use crate::pci::{AcsFlags, AcsReason, AcsVerdict, Function, PortType};
 use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
@@ -570,8 +570,7 @@ impl View<'_> {
     fn hosts(&self) -> BTreeMap<Segment, String> {
         let Some(map) = self.groups.map() else { return BTreeMap::new() };
         let segments: BTreeSet<Segment> = self.groups.topology().iter().map(|(bdf, _)| bdf.segment).collect();
-        let host =
-            |segment| Some(map.label(map.requester_origin(map.hosts_of(segment).next()?)?).to_string());
+        let host = |segment| Some(map.name(map.hosts_of(segment).next()?)?.to_string());
         segments.into_iter().filter_map(|segment| Some((segment, host(segment)?))).collect()
     }
 
@@ -589,7 +588,7 @@ impl View<'_> {
     }
 
     fn iommu(&self, iommu: IommuIndex) -> Option<Named<IommuIndex>> {
-        Some(Named::new(self.groups.map()?.iommu_label(iommu)?.to_string(), iommu))
+        Some(Named::new(self.groups.map()?.name(iommu)?.to_string(), iommu))
     }
 
     fn stream(&self, stream: &Stream) -> Option<StreamRecord> {
@@ -604,8 +603,7 @@ impl View<'_> {
 
     fn msi(&self, key: DeviceKey) -> Option<MsiId> {
         let (map, request) = (self.groups.map()?, self.groups.msi_of(key)?);
-        let controller = map.controller(request.controller)?;
-        let msi = Named::new(map.label(controller.origin).to_string(), request.controller);
+        let msi = Named::new(map.name(request.controller)?.to_string(), request.controller);
         Some(MsiId { id: request.id.0, msi })
     }
 
@@ -626,10 +624,7 @@ impl View<'_> {
     fn node(&self, requester: RequesterIndex) -> String {
         let known = self.platform.and_then(|p| Some((p, p.requester(requester)?)));
         let Some((platform, requester)) = known else { return alloc::format!("node {}", requester.0) };
-        match &requester.kind {
-            RequesterKind::Component(component) => component.path.as_ref().to_owned(),
-            _ => platform.label(requester.origin).to_string(),
-        }
+        platform.known_as(requester)
     }
 
     fn device(&self, key: DeviceKey, kernel: KernelAnswer) -> DeviceRecord {
@@ -720,9 +715,8 @@ impl View<'_> {
     }
 
     fn tie(&self, reason: &Reason) -> TieRecord {
-        let iommu = |iommu: IommuIndex| {
-            self.groups.map().and_then(|map| map.iommu_label(iommu)).map(|l| l.to_string())
-        };
+        let iommu =
+            |iommu: IommuIndex| self.groups.map().and_then(|map| map.name(iommu)).map(|l| l.to_string());
         let detail = match reason.tie {
             // Only here are IOMMUs and nodes called by their names.
             crate::group::Tie::SharedStreamId { iommu: at, id } => {

@@ -145,7 +145,7 @@ impl LookupResult {
             Query::OnBus { node, id } => asked.on_bus(node, *id),
             Query::Node(name) => asked.node(name),
             Query::Stream(id) => {
-                let label = |iommu: IommuIndex| map.iommu_label(iommu).map(|label| label.to_string());
+                let label = |iommu: IommuIndex| map.name(iommu).map(|label| label.to_string());
                 asked.sources(IdKind::Stream, map.stream_sources(*id), label)
             }
             Query::Device(id) => {
@@ -244,7 +244,7 @@ impl Asked<'_> {
         let answer = Answer::OnBus {
             rid,
             stream_id: found.and_then(|s| s.id).map(|id| id.0),
-            iommu: found.and_then(|s| self.map.iommu_label(s.iommu)).map(|label| label.to_string()),
+            iommu: found.and_then(|s| self.map.name(s.iommu)).map(|label| label.to_string()),
             mask: found.map(|s| s.mask).filter(|mask| *mask != 0),
             device_id: msi.map(|request| request.id.0),
             msi: msi.and_then(|request| self.controller(request.controller)),
@@ -273,7 +273,7 @@ impl Asked<'_> {
             }
             return (empty(None), Some(Query::not_found(name)));
         };
-        let label = self.map.requester_origin(at).map(|origin| self.map.label(origin).to_string());
+        let label = self.map.name(at).map(|label| label.to_string());
         if is_bus(&at) {
             return (empty(label), Some(alloc::format!("a bus: ask for an id on it, as in {name}:01:00.0")));
         }
@@ -297,7 +297,7 @@ impl Asked<'_> {
     /// An IOMMU: it sends MSIs of its own at most.
     fn iommu(&self, at: IommuIndex) -> (Answer, Option<String>) {
         let own = self.map.iommu(at).and_then(|iommu| iommu.own_msi);
-        let requester = self.map.iommu_label(at).map(|label| label.to_string());
+        let requester = self.map.name(at).map(|label| label.to_string());
         let devices: Vec<MsiId> = own.and_then(|request| self.msi(request)).into_iter().collect();
         let reason = devices.is_empty().then(|| "an IOMMU, which has no MSIs of its own".to_string());
         (Answer::Node { requester, streams: Vec::new(), devices }, reason)
@@ -305,7 +305,7 @@ impl Asked<'_> {
 
     fn own_msi(&self, iommu: IommuIndex, controller: MsiControllerIndex) -> Option<SourceRange> {
         Some(SourceRange {
-            requester: self.map.iommu_label(iommu)?.to_string(),
+            requester: self.map.name(iommu)?.to_string(),
             first: None,
             last: None,
             segment: None,
@@ -319,7 +319,7 @@ impl Asked<'_> {
             let id = u32::from(rid.0);
             return self.id_answer(id, self.map.stream_from(host, id), self.map.msi_from(host, id));
         }
-        let label = self.map.requester_origin(host).map(|origin| self.map.label(origin).to_string());
+        let label = self.map.name(host).map(|label| label.to_string());
         let host = label.clone().unwrap_or_default();
         let reason = alloc::format!(
             "a PCI function on a bus that the operating system numbers: ask for it as in {host}:01:00.0"
@@ -334,7 +334,7 @@ impl Asked<'_> {
             id: stream.id.map(|id| id.0),
             mask: (stream.mask != 0).then_some(stream.mask),
             iommu: Named::new(
-                self.map.iommu_label(stream.iommu).map(|label| label.to_string()).unwrap_or_default(),
+                self.map.name(stream.iommu).map(|label| label.to_string()).unwrap_or_default(),
                 stream.iommu,
             ),
         }
@@ -346,8 +346,7 @@ impl Asked<'_> {
     }
 
     fn controller(&self, controller: MsiControllerIndex) -> Option<String> {
-        let controller = self.map.controller(controller)?;
-        Some(self.map.label(controller.origin).to_string())
+        self.map.name(controller).map(|label| label.to_string())
     }
 
     fn sources<T>(
@@ -357,11 +356,7 @@ impl Asked<'_> {
         target: impl Fn(T) -> Option<String>,
     ) -> (Answer, Option<String>) {
         let record = |source: Producer<T>| SourceRange {
-            requester: self
-                .map
-                .requester_origin(source.requester)
-                .map(|o| self.map.label(o).to_string())
-                .unwrap_or_default(),
+            requester: self.map.name(source.requester).map(|label| label.to_string()).unwrap_or_default(),
             first: source.inputs.map(|inputs| inputs.first),
             last: source.inputs.map(|inputs| inputs.last),
             segment: self.firmware.platform.segment_of(source.requester).map(|segment| segment.0),

@@ -778,14 +778,14 @@ impl View<'_> {
             last: range.last.0,
             iommu: self.iommu_id(range.iommu).unwrap_or_default(),
         };
-        let requester = reserved.requester.and_then(|at| self.map.requester_origin(at));
+        let requester = reserved.requester.and_then(|at| self.map.name(at));
         ReservedRecord {
             id: self.platform.label(reserved.origin).to_string(),
             kind: reserved.kind.word(),
             privileged: reserved.protection.privileged,
             mmio: reserved.protection.mmio,
             cacheable: reserved.protection.cacheable,
-            requester: requester.map(|origin| self.platform.label(origin).to_string()).or_else(|| {
+            requester: requester.map(|label| label.to_string()).or_else(|| {
                 let tree = reserved.origin.format == Format::DeviceTree;
                 let function = reserved.functions.first().filter(|_| tree)?;
                 Some(Bdf { segment: function.segment, rid: function.first }.to_string())
@@ -801,7 +801,7 @@ impl View<'_> {
     }
 
     fn iommu_id(&self, iommu: IommuIndex) -> Option<String> {
-        self.map.iommu_label(iommu).map(|label| label.to_string())
+        self.map.name(iommu).map(|label| label.to_string())
     }
 
     fn iommu_name(&self, iommu: IommuIndex) -> Option<Named<IommuIndex>> {
@@ -813,8 +813,7 @@ impl View<'_> {
     }
 
     fn controller_id(&self, controller: MsiControllerIndex) -> String {
-        let controller = self.map.controller(controller);
-        controller.map(|c| self.platform.label(c.origin).to_string()).unwrap_or_default()
+        self.map.name(controller).map(|label| label.to_string()).unwrap_or_default()
     }
 
     fn msi_id(&self, request: MsiRequest) -> MsiId {

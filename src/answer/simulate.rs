@@ -237,7 +237,7 @@ impl Masters {
         let name = |device: DeviceKey| match device {
             DeviceKey::Node(node) => groups
                 .map()
-                .and_then(|map| Some(map.label(map.requester_origin(node)?).to_string()))
+                .and_then(|map| Some(map.name(node)?.to_string()))
                 .unwrap_or_else(|| device.to_string()),
             _ => device.to_string(),
         };
@@ -310,7 +310,7 @@ fn lists(groups: &[Vec<Bdf>]) -> Vec<MemberList> {
 
 fn entry(step: &Step, groups: &Groups) -> ScheduleEntry {
     let called = |iommu: IommuIndex| {
-        let label = groups.map().and_then(|map| map.iommu_label(iommu)).map(|label| label.to_string());
+        let label = groups.map().and_then(|map| map.name(iommu)).map(|label| label.to_string());
         label.unwrap_or_else(|| "the IOMMU".to_string())
     };
     let (event, iommu) = match step.what {

@@ -580,10 +580,7 @@ impl Side<'_> {
             if !requester.available {
                 continue;
             }
-            let label = || match &requester.kind {
-                RequesterKind::Component(component) => component.path.to_string(),
-                _ => self.platform.label(requester.origin).to_string(),
-            };
+            let label = || self.platform.known_as(requester);
             let device = match &requester.kind {
                 RequesterKind::Bus(IdBus { kind: BusKind::Pci { segment, .. }, .. }) => {
                     Device::Host(*segment)
@@ -616,10 +613,7 @@ impl Side<'_> {
         let streams = |(at, requester): (RequesterIndex, &crate::model::Requester)| {
             let mut streams = self.used(at);
             streams.sort();
-            let name = match &requester.kind {
-                RequesterKind::Component(component) => component.path.to_string(),
-                _ => self.platform.label(requester.origin).to_string(),
-            };
+            let name = self.platform.known_as(requester);
             (!streams.is_empty()).then_some(Named { streams, name })
         };
         let mut masters: Vec<_> = each.filter_map(streams).collect();

@@ -48,11 +48,10 @@ impl Machine<'_> {
 
     fn name(&self, device: DeviceKey) -> String {
         match device {
-            DeviceKey::Node(node) => match self.map.requester_origin(node) {
-                Some(origin) => self.platform.label(origin).to_string(),
-                None => device.to_string(),
-            },
-            _ => device.to_string(),
+            DeviceKey::Node(node) => {
+                self.platform.name(node).map_or_else(|| device.to_string(), |label| label.to_string())
+            }
+            DeviceKey::Pci(_) | DeviceKey::OnBus { .. } => device.to_string(),
         }
     }
 

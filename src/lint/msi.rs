@@ -214,8 +214,8 @@ fn input_of(span: &Span<Source>, id: u32) -> Option<u32> {
 /// What has a DeviceID, in words.
 fn source(platform: &Platform, span: &Span<Source>, id: u32) -> String {
     let label = match span.of.from {
-        Sender::Requester(at) => platform.requester(at).map(|requester| platform.label(requester.origin)),
-        Sender::Iommu(at) => platform.iommu(at).map(|iommu| platform.label(iommu.origin)),
+        Sender::Requester(at) => platform.name(at),
+        Sender::Iommu(at) => platform.name(at),
     };
     let label = label.map(|label| label.to_string()).unwrap_or_default();
     match (span.of.from, input_of(span, id)) {

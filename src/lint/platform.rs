@@ -193,8 +193,9 @@ fn several(
     let kind = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| iommu.kind);
     let smmu = matches!(kind(record.iommu), Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
     let Some(other) = record.ids.iter().find(|stream| smmu && stream.iommu != record.iommu) else { return };
-    let name = |iommu: IommuIndex| platform.iommu(iommu).map(|iommu| platform.label(iommu.origin));
-    let (Some(first), Some(second)) = (name(record.iommu), name(other.iommu)) else { return };
+    let (Some(first), Some(second)) = (platform.name(record.iommu), platform.name(other.iommu)) else {
+        return;
+    };
     let message = format_args!(
         "{} names {first} and {second}: Linux programs all its ids on the first",
         platform.label(requester.origin)
@@ -240,7 +241,7 @@ fn stranded(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mu
         }
         let Some(range) = reserved.streams.first() else { continue };
         let subject = reserved.origin.at.offset;
-        let iommu = platform.iommu(range.iommu).map(|iommu| platform.label(iommu.origin).to_string());
+        let iommu = platform.name(range.iommu).map(|label| label.to_string());
         let message = format_args!(
             "{} is for StreamID{} of {}, which no device has",
             platform.label(reserved.origin),
@@ -309,7 +310,7 @@ pub(super) fn answer(map: &IdMap, requester: RequesterIndex, id: u32) -> String 
         Err(NoStream::Errno { errno, .. }) => return errno.to_string(),
         Err(_) => return "untranslated".to_string(),
     };
-    let iommu = map.iommu_label(stream.iommu).map(|label| label.short().to_string()).unwrap_or_default();
+    let iommu = map.name(stream.iommu).map(|label| label.short().to_string()).unwrap_or_default();
     match stream.id {
         Some(id) if stream.mask != 0 => {
             alloc::format!("StreamID {:#x} mask {:#x} of {iommu}", id.0, stream.mask)

@@ -229,8 +229,7 @@ pub(super) fn is_surplus<T>(
 }
 
 fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::String {
-    let requester = platform.requester(span.of.requester);
-    let name = requester.map(|requester| platform.label(requester.origin).to_string()).unwrap_or_default();
+    let name = platform.name(span.of.requester).map(|label| label.to_string()).unwrap_or_default();
     match span.of.input {
         Some(input) => alloc::format!("{:#x} on {name}", input.saturating_add(id.saturating_sub(span.first))),
         None => name,
@@ -240,7 +239,7 @@ fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::Str
 /// What Linux refuses of the masters of SMMUv1/v2.
 pub(super) fn conflicts(platform: &Platform, map: &IdMap, findings: &mut Findings) {
     play(platform, map, |turn| {
-        let Some(smmu) = platform.iommu(turn.iommu).map(|iommu| platform.label(iommu.origin)) else { return };
+        let Some(smmu) = platform.name(turn.iommu) else { return };
         let (requester, late) = (turn.requester, turn.requester.made_by_driver);
         Refused { platform, requester, smmu, late }.tell(turn.verdict, findings);
     });
@@ -264,9 +263,8 @@ impl Refused<'_> {
         let place = Bytes { subject, offset: subject, len: 0 };
         let (name, smmu) = (self.platform.label(self.requester.origin), self.smmu);
         let other = |at: RequesterIndex| self.platform.requester(at).map(|other| other.origin);
-        let label = |at: RequesterIndex| {
-            other(at).map(|origin| self.platform.label(origin).to_string()).unwrap_or_default()
-        };
+        let label =
+            |at: RequesterIndex| self.platform.name(at).map(|label| label.to_string()).unwrap_or_default();
         let related = |finding: Option<&mut super::Finding>, at: RequesterIndex| {
             let Some(subject) = other(at).map(|origin| origin.at.offset) else { return };
             relate(finding, Bytes { subject, offset: subject, len: 0 }, format_args!("the other master"));

@@ -28,7 +28,7 @@ pub(crate) use stream_map::{entries_of, play};
 
 use crate::model::{
     BusKind, GroupRule, IdMapping, IommuIndex, IommuKind, Label, MsiControllerIndex, Origin, Output, Paths,
-    RequesterIndex,
+    RequesterIndex, Target,
 };
 use crate::{Bdf, Dialect, Format, Segment, StreamId};
 use core::fmt;
@@ -273,7 +273,8 @@ impl IdMap {
         index.entry(&self.msi_controllers)
     }
 
-    /// What people call an IOMMU, `/soc@0/iommu@5040000` or `IORT+0x48`.
+    /// What people call an IOMMU, a requester or an MSI controller, `/soc@0/iommu@5040000` or `IORT+0x48`; as
+    /// [`Platform::name`](crate::Platform::name).
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -284,11 +285,17 @@ impl IdMap {
     /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
     /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
     /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
-    /// assert_eq!(map.iommu_label(IommuIndex(0)).unwrap().to_string(), "IORT+0x48");
+    /// assert_eq!(map.name(IommuIndex(0)).unwrap().to_string(), "IORT+0x48");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn iommu_label(&self, iommu: IommuIndex) -> Option<Label<'_>> {
-        Some(self.label(self.iommu(iommu)?.origin))
+    pub fn name(&self, object: impl Into<Target>) -> Option<Label<'_>> {
+        let origin = match object.into() {
+            Target::Iommu(at) => self.iommu(at)?.origin,
+            Target::Msi(at) => self.controller(at)?.origin,
+            Target::Requester(at) => self.requester_origin(at)?,
+            Target::Null | Target::Dangling(_) => return None,
+        };
+        Some(self.label(origin))
     }
 
     /// What people call the object at `origin`.
@@ -356,7 +363,7 @@ impl IdMap {
     /// ```
     pub fn stream_of(&self, bdf: Bdf) -> Option<NamedStream<'_>> {
         let stream = self.resolve(bdf).ok()?;
-        Some(NamedStream { stream, label: self.iommu_label(stream.iommu)? })
+        Some(NamedStream { stream, label: self.name(stream.iommu)? })
     }
 
     /// As [`stream_of`](IdMap::stream_of), and why there is none.

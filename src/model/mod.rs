@@ -10,7 +10,7 @@ mod requester;
 mod reserved;
 mod scope;
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 pub use index::{IommuIndex, MsiControllerIndex, RequesterIndex, ReservedIndex};
@@ -87,6 +87,40 @@ impl Platform {
     /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
     pub fn label(&self, origin: Origin) -> Label<'_> {
         self.paths.label(origin)
+    }
+
+    /// What people call an IOMMU, a requester or an MSI controller: `IORT+0x48`, or its device-tree path. `None` for one that is not
+    /// there, and for a [`Target`] that is none.
+    ///
+    /// ```
+    /// use fwspec::IommuIndex;
+    /// use fwspec::acpi::iort::{Builder, Iort};
+    /// let mut table = Builder::new(6);
+    /// table.smmu_v3(0x2b40_0000);
+    /// let platform = Iort::parse(&table.finish())?.platform();
+    /// assert_eq!(platform.name(IommuIndex(0)).unwrap().to_string(), "IORT+0x30");
+    /// assert!(platform.name(IommuIndex(1)).is_none());
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn name(&self, object: impl Into<Target>) -> Option<Label<'_>> {
+        let origin = match object.into() {
+            Target::Iommu(at) => self.iommu(at)?.origin,
+            Target::Msi(at) => self.controller(at)?.origin,
+            Target::Requester(at) => self.requester(at)?.origin,
+            Target::Null | Target::Dangling(_) => return None,
+        };
+        Some(self.label(origin))
+    }
+
+    /// What a document calls a requester: the namespace path of a named component, which ACPI code knows it by, and the label of every
+    /// other one.
+    pub(crate) fn known_as(&self, requester: &Requester) -> String {
+        match &requester.kind {
+            RequesterKind::Component(component) | RequesterKind::WireBridge(component) => {
+                component.path.to_string()
+            }
+            _ => self.label(requester.origin).to_string(),
+        }
     }
 
     /// What Linux calls the platform device of a device-tree master, `fdd90000.vop`, in its log and in `/sys` (linux

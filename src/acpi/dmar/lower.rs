@@ -32,7 +32,7 @@ impl Dmar<'_> {
     /// table.unit(0, 0xfed9_1000).include_all();
     /// let map = IdMap::build(&Dmar::parse(&table.finish())?.platform(), Dialect::LINUX);
     /// let answer = |function: &str| match map.resolve(function.parse().unwrap()) {
-    ///     Ok(stream) => map.iommu_label(stream.iommu).unwrap().to_string(),
+    ///     Ok(stream) => map.name(stream.iommu).unwrap().to_string(),
     ///     Err(reason) => reason.to_string(),
     /// };
     /// assert_eq!(answer("00:02.0"), "DMAR+0x30");

@@ -277,7 +277,7 @@ impl Follower<'_> {
             for (number, stream) in self.map.own_streams(requester).iter().enumerate() {
                 let id =
                     stream.id.map_or_else(|| "no id of its own".to_string(), |id| format!("StreamID {id}"));
-                let iommu = self.map.iommu_label(stream.iommu).map(|label| label.to_string());
+                let iommu = self.map.name(stream.iommu).map(|label| label.to_string());
                 let record = self.own_record(found, *stream);
                 let lead = format!("{label}{record} has {id} at {}", iommu.unwrap_or_default());
                 let steps =
@@ -358,8 +358,7 @@ impl Follower<'_> {
 
     fn name(&self, device: DeviceKey) -> String {
         let DeviceKey::Node(node) = device else { return device.to_string() };
-        let origin = self.map.requester_origin(node);
-        origin.map(|origin| self.map.label(origin).to_string()).unwrap_or_default()
+        self.map.name(node).map(|label| label.to_string()).unwrap_or_default()
     }
 
     /// Where the record of an own id stands, for people.
@@ -419,7 +418,7 @@ impl Follower<'_> {
             .device_sources(id)
             .flat_map(|source| self.source(&source).unwrap_or_else(|label| itself(source.requester, label)));
         let of_iommus = self.map.own_msi_sources(id).filter_map(|(iommu, _)| {
-            let of = self.map.iommu_label(iommu).map(|label| format!("{label} itself"));
+            let of = self.map.name(iommu).map(|label| format!("{label} itself"));
             Some(WayRecord { of, ..self.own_of_iommu(iommu)? })
         });
         of_requesters.chain(of_iommus).collect()
@@ -459,8 +458,7 @@ impl Follower<'_> {
 
     /// The way of the first input of a source; its name where it has the id by itself.
     fn source<T>(&self, source: &Producer<T>) -> Result<Vec<WayRecord>, String> {
-        let requester = self.firmware.platform.requester(source.requester);
-        let label = requester.map(|r| self.firmware.platform.label(r.origin).to_string()).unwrap_or_default();
+        let label = self.map.name(source.requester).map(|label| label.to_string()).unwrap_or_default();
         let Some(inputs) = source.inputs else { return Err(label) };
         let InputIds { first, last } = inputs;
         let function = self.firmware.platform.segment_of(source.requester).and_then(|segment| {
@@ -572,15 +570,13 @@ impl Follower<'_> {
     }
 
     fn target(&self, target: Target) -> String {
-        let platform = &self.firmware.platform;
-        let origin = match target {
-            Target::Iommu(iommu) => platform.iommu(iommu).map(|iommu| iommu.origin),
-            Target::Msi(msi) => platform.controller(msi).map(|msi| msi.origin),
-            Target::Requester(requester) => platform.requester(requester).map(|r| r.origin),
-            Target::Null => return "no node: the reference is 0".to_string(),
-            Target::Dangling(reference) => return format!("{reference:#x}, where no node is"),
-        };
-        origin.map(|origin| self.map.label(origin).to_string()).unwrap_or_default()
+        match target {
+            Target::Null => "no node: the reference is 0".to_string(),
+            Target::Dangling(reference) => format!("{reference:#x}, where no node is"),
+            Target::Iommu(_) | Target::Msi(_) | Target::Requester(_) => {
+                self.map.name(target).map(|label| label.to_string()).unwrap_or_default()
+            }
+        }
     }
 
     /// What the entry of an IVRS there is.

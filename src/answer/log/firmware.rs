@@ -103,7 +103,7 @@ impl<'a> Ties<'a> {
             let given =
                 facts.device.as_deref().map(|device| self.given(&follower, device)).unwrap_or_default();
             let iommu = named.or(given.iommu.filter(|_| instance.is_none()));
-            tied.iommu = iommu.and_then(|iommu| map.iommu_label(iommu)).map(|label| label.to_string());
+            tied.iommu = iommu.and_then(|iommu| map.name(iommu)).map(|label| label.to_string());
             // The line names its IOMMU: masters of another one are not meant.
             let is_elsewhere = matches!(instance, Some(Instance::Absent | Instance::Unknown));
             match facts.stream {
