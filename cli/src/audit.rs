@@ -8,7 +8,7 @@ use fwspec::lint;
 use fwspec_report::text;
 
 use super::evidence::{self, Evidence};
-use super::options::{self, Output, dialect};
+use super::options::{self, Isolation, Output, dialect};
 use super::{Failure, Outcome, print, print_json, style};
 
 /// One page for a security reader: what reaches memory untranslated, what shares an identity or a group
@@ -23,6 +23,8 @@ fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Which rules make groups: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
@@ -47,7 +49,8 @@ pub(super) enum AuditFault {
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    let machine = arguments.evidence.open()?;
+    let mut machine = arguments.evidence.open()?;
+    arguments.isolation.apply(&mut machine);
     let firmware = evidence::firmware(&machine)?;
     if arguments.fail_on.contains(&AuditFault::Groups) {
         evidence::functions(&machine)?;
@@ -59,8 +62,9 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let unread = machine.unread.iter().map(Problem::from).chain(refused.iter().map(Problem::from));
     let skipped = errors.chain(unread).collect();
     let (file, platform) = (&firmware.file, &firmware.platform);
-    let document =
-        AuditDocument::new(file, platform, arguments.dialect, arguments.policy.policy(), &audit, skipped);
+    let rules = (arguments.dialect, arguments.policy.policy());
+    let mut document = AuditDocument::new(file, platform, rules.0, rules.1, &audit, skipped);
+    document.remarks = arguments.isolation.remarks(&machine, rules, &groups);
     if arguments.output.is_json() {
         print_json(&document)?;
     } else {

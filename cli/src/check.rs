@@ -7,7 +7,7 @@ use fwspec::machine::Machine;
 use fwspec_report::text;
 
 use super::evidence::Evidence;
-use super::options::Output;
+use super::options::{Isolation, Output};
 use super::{Failure, Outcome, print, print_json, style};
 
 /// Tell one machine on one screen: its IOMMUs, its devices and groups, and whether its kernel did as predicted
@@ -22,6 +22,8 @@ fwspec check --root /mnt/board\n  fwspec check --fail-on differs,untranslated"
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Exit with 1 when there is any of these
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     fail_on: Vec<Fault>,
@@ -40,9 +42,13 @@ enum Fault {
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    let machine = arguments.evidence.open_shown()?;
+    let mut machine = arguments.evidence.open_shown()?;
     looked_at(&machine)?;
-    let document = CheckDocument::new(&machine, &arguments.evidence.again());
+    arguments.isolation.apply(&mut machine);
+    let mut document = CheckDocument::new(&machine, &arguments.evidence.again());
+    if arguments.isolation.what_if().is_some() {
+        document.remarks.clear();
+    }
     if arguments.output.is_json() {
         print_json(&document)?;
     } else {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use fwspec::answer::DiffDocument;
+use fwspec::answer::{DiffDocument, RemarkRecord};
 use fwspec::diff::{Side, diff, regrouped};
 use fwspec::group::{DeviceKey, Policy};
 use fwspec::machine::{Machine, MachineError};
@@ -14,7 +14,7 @@ use fwspec::{Bdf, Device, Dialect, IdMap, Segment};
 use fwspec_report::changes;
 
 use super::evidence::{self, Evidence, Named};
-use super::options::{Output, dialect};
+use super::options::{Isolation, Output, dialect};
 use super::{Failure, Outcome, complain, print, print_json};
 
 /// Compare two firmwares in meaning: two versions, or the device tree and the IORT of one board
@@ -27,6 +27,8 @@ Examples:\n  fwspec diff old-iort.bin new-iort.bin\n  fwspec diff iort.bin board
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
@@ -57,7 +59,12 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
                 // The listing is of one boot; by each firmware Linux leaves the ports otherwise.
                 side.devices.iter_mut().for_each(|device| *device = device.acs_switched(asks.is_some()));
             }
-            side.groups(arguments.dialect, Policy::Linux).0
+            arguments.isolation.apply(&mut side);
+            let rules = (arguments.dialect, Policy::Linux);
+            let groups = side.groups(rules.0, rules.1).0;
+            let remarks =
+                if asks_differ { Vec::new() } else { arguments.isolation.remarks(&side, rules, &groups) };
+            (groups, remarks)
         })
     });
     let wanted = |bdf: Bdf| buses.as_ref().is_none_or(|buses| buses.contains(&(bdf.segment, bdf.rid.bus())));
@@ -66,9 +73,16 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         Side { platform: &after_is.platform, map: &second },
     ];
     let found = diff(sides[0], sides[1], wanted);
-    let groups = assigned.map_or_else(Vec::new, |[ours, theirs]| regrouped(&ours, &theirs));
+    let mut remarks: Vec<RemarkRecord> = Vec::new();
+    let groups = assigned.map_or_else(Vec::new, |[(ours, our_remarks), (theirs, their_remarks)]| {
+        remarks.extend(our_remarks);
+        remarks
+            .extend(their_remarks.into_iter().filter(|remark| !remarks.contains(remark)).collect::<Vec<_>>());
+        regrouped(&ours, &theirs)
+    });
     let files = [before_is.file.as_str(), after_is.file.as_str()];
     let mut document = DiffDocument::new(files, arguments.dialect.name, &found, &groups);
+    document.remarks = remarks;
     if with_functions {
         document.note_acs(asks);
     }
@@ -76,7 +90,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     if arguments.output.is_json() {
         print_json(&document)?;
     } else if equal {
-        print(&format!("{} and {} mean the same\n", files[0], files[1]))?;
+        print(&format!("{}{} and {} mean the same\n", changes(&document), files[0], files[1]))?;
     } else {
         print(&format!("--- {}\n+++ {}\n{}", files[0], files[1], changes(&document)))?;
     }

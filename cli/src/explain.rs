@@ -12,7 +12,7 @@ use fwspec::{Dialect, IdMap};
 use fwspec_report::text;
 
 use super::evidence::{self, Asked, Evidence};
-use super::options::{Dialects, Output, dialects};
+use super::options::{Dialects, Isolation, Output, dialects};
 use super::{Failure, Outcome, complain, print, print_json, style};
 
 /// Show every hop of an id with the record, its bytes and the arithmetic; what a kernel's log says of IOMMUs; or what a finding means
@@ -28,6 +28,8 @@ fwspec explain --json boot.log\n  fwspec explain IORT004"
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects(), hide_possible_values = true)]
     dialect: Dialects,
@@ -54,7 +56,8 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
             return of_codes(explain, &codes);
         }
     }
-    let Asked { machine, questions } = explain.evidence.ask_of_log(is_line)?;
+    let Asked { mut machine, questions } = explain.evidence.ask_of_log(is_line)?;
+    explain.isolation.apply(&mut machine);
     if !questions.is_empty() && questions.len() == codes.len() {
         return of_codes(explain, &codes);
     }

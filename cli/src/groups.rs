@@ -2,17 +2,16 @@
 
 use clap::{Args, ValueEnum};
 
-use fwspec::answer::{GroupsDocument, Problem};
+use fwspec::answer::{self, GroupsDocument, Problem};
 use fwspec::machine::Machine;
 use fwspec::{Dialect, Groups};
 use fwspec_report::picture::{self, Picture};
 use fwspec_report::text;
 
 use super::evidence::{self, Asked, Evidence};
-use super::options::{self, Drawn, dialect};
-use super::what_if::WhatIf;
+use super::options::{self, Drawn, Isolation, dialect};
 use super::why;
-use super::{Failure, Outcome, complain, print, print_drawn, print_json, style};
+use super::{Failure, Outcome, print, print_drawn, print_json, style};
 
 /// Assign IOMMU groups, as devices are added to their bus
 #[derive(Debug, Args)]
@@ -27,19 +26,11 @@ pub(super) struct Options {
     /// Only tell why: the chain of reasons between two devices, or what holds one device in its group
     #[arg(long, value_name = "DEVICE", num_args = 1..)]
     why: Vec<String>,
-    /// Suppose other ACS settings: acs=BDF:on,BDF:off, acs=all:on or
-    /// pcie_acs_override=downstream,multifunction,id:VENDOR:DEVICE
-    #[arg(long, value_name = "WHAT", conflicts_with = "why")]
-    what_if: Option<WhatIf>,
-    /// Whose ACS settings: those of the evidence, or those that Linux makes where it uses an IOMMU (pci_enable_acs)
-    #[arg(long, value_enum, default_value_t = Acs::Dumped)]
-    acs: Acs,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Which rules: linux, or strict (what the isolation really allows)
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
-    /// What config space does not show of the machine, and the isolation of some devices depends on
-    #[arg(long, value_enum, value_name = "FACT", value_delimiter = ',')]
-    machine: Vec<Fact>,
     /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
@@ -71,22 +62,6 @@ impl Options {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Acs {
-    /// As the evidence shows them
-    Dumped,
-    /// As Linux sets them where it uses an IOMMU
-    Requested,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Fact {
-    /// It has an ACPI IVRS table: AMD's southbridges isolate then
-    Ivrs,
-    /// The isolation of its Intel chipset's root ports, those without ACS, is switched on
-    IntelPchAcs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum GroupsFormat {
     Text,
     /// The devices below their bridges, as lspci -t shows them, with the groups marked
@@ -107,7 +82,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         1 | 2 if !matches!(arguments.format(), GroupsFormat::Text | GroupsFormat::Json) => {
             return Err(Failure::usage("--why answers in text or JSON only"));
         }
-        1 | 2 if arguments.what_if.is_some() => {
+        1 | 2 if arguments.isolation.what_if().is_some() => {
             return Err(Failure::usage("--what-if and --why are two questions"));
         }
         1 | 2 => {}
@@ -117,29 +92,22 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     if machine.firmware.is_some() && !arguments.evidence.is_a_system() {
         evidence::firmware(&machine)?;
     }
-    machine.has_ivrs |= arguments.machine.contains(&Fact::Ivrs);
-    machine.has_intel_pch_acs |= arguments.machine.contains(&Fact::IntelPchAcs);
-    if arguments.acs == Acs::Requested {
-        request_acs(&mut machine);
-    }
+    arguments.isolation.settle(&mut machine);
     let (mut groups, mut document) = assign(&machine, arguments);
-    if !machine.uses_iommu() && arguments.what_if.is_none() && document.all_acs_is_off() {
-        let mut requested = machine.clone();
-        request_acs(&mut requested);
-        document.note_acs_off(&assign(&requested, arguments).0);
-    }
     if groups.devices().next().is_none() {
         evidence::functions(&machine)?;
     }
-    // Who asks for what Linux sets, or supposes something, supposes an IOMMU.
-    if !machine.has_iommu() && arguments.what_if.is_none() && arguments.acs == Acs::Dumped {
-        document.note_no_iommu();
-    }
-    if let Some(what_if) = &arguments.what_if {
-        what_if.apply(&mut machine.devices).iter().for_each(|impossible| complain(impossible));
-        let now = document;
-        (groups, document) = assign(&machine, arguments);
-        document.suppose(&now, what_if.is_real());
+    match arguments.isolation.what_if() {
+        None => {
+            document.remarks =
+                answer::remarks(&machine, (arguments.dialect, arguments.policy.policy()), &groups);
+        }
+        Some(what_if) => {
+            options::suppose(what_if, &mut machine);
+            let now = document;
+            (groups, document) = assign(&machine, arguments);
+            document.suppose(&now, what_if.is_real());
+        }
     }
     if !why.is_empty() {
         let rules = (arguments.dialect, arguments.policy.policy());
@@ -157,13 +125,6 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         }
     }
     Ok(Outcome::Fine)
-}
-
-/// Every function as Linux leaves it when it asks for ACS.
-fn request_acs(machine: &mut Machine) {
-    for device in &mut machine.devices {
-        *device = device.acs_switched(true);
-    }
 }
 
 fn assign(machine: &Machine, arguments: &Options) -> (Groups, GroupsDocument) {

@@ -17,7 +17,7 @@ use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit,
 use super::evidence::Named;
 use super::folder::{Closed, Input, Notes};
 use super::many;
-use super::options::code;
+use super::options::{Isolation, code};
 use super::waiver::Waivers;
 use super::{Failure, Outcome, name, print, print_json, read, style};
 
@@ -41,6 +41,8 @@ pub(super) struct Options {
     files: Vec<PathBuf>,
     #[command(flatten)]
     named: Named,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Number of StreamID bits that the SMMUs implement
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     sid_bits: Option<u8>,
@@ -145,7 +147,8 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
                 machine.devices.clone_from(found);
             }
             if !machine.devices.is_empty() {
-                linted.findings.extend(among_devices(machine, lint.sid_bits, notes));
+                lint.isolation.apply(machine);
+                linted.findings.extend(among_devices(machine, lint, notes));
             }
         }
         linted.findings.retain_mut(|finding| levelled(lint, finding));
@@ -287,11 +290,17 @@ impl Report {
 }
 
 /// What the devices of the machine show; those that cannot be added are told to the user.
-fn among_devices(machine: &Machine, sid_bits: Option<u8>, notes: &mut Notes) -> Vec<Finding> {
+fn among_devices(machine: &Machine, lint: &Options, notes: &mut Notes) -> Vec<Finding> {
     let Some(firmware) = &machine.firmware else { return Vec::new() };
     let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
     refused.iter().for_each(|refused| notes.say(refused.to_string()));
-    lint::groups(&groups, &firmware.platform, sid_bits)
+    let remarks = lint.isolation.remarks(machine, (Dialect::LINUX, Policy::Linux), &groups);
+    // The other remarks are findings.
+    remarks
+        .iter()
+        .filter(|remark| remark.kind == "acs-off")
+        .for_each(|remark| notes.say(remark.text.clone()));
+    lint::groups(&groups, &firmware.platform, lint.sid_bits)
 }
 
 /// Opens an input; one that is firmware but cannot be read is a finding, and not an unreadable input.

@@ -8,7 +8,7 @@ use fwspec::{Dialect, IdMap};
 use fwspec_report::text;
 
 use super::evidence::{self, Asked, Evidence};
-use super::options::{Dialects, Output, dialects};
+use super::options::{Dialects, Isolation, Output, dialects};
 use super::{Failure, Outcome, print, print_json, style};
 
 /// Answer for single ids: function to StreamID and DeviceID, and back
@@ -24,6 +24,8 @@ Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all 
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects(), hide_possible_values = true)]
     dialect: Dialects,
@@ -32,7 +34,8 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
-    let Asked { machine, questions } = lookup.evidence.ask(&[])?;
+    let Asked { mut machine, questions } = lookup.evidence.ask(&[])?;
+    lookup.isolation.apply(&mut machine);
     if questions.is_empty() {
         return Err(Failure::usage(
             "lookup needs an id: a function as 0000:01:00.0, rid:, sid:, did: or a path",

@@ -3,8 +3,14 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
-use fwspec::Dialect;
+use fwspec::answer::{RemarkRecord, remarks};
+use fwspec::group::AcsSettings;
 use fwspec::lint::{Code, UnknownCode};
+use fwspec::machine::Machine;
+use fwspec::{Dialect, Groups};
+
+use super::complain;
+use super::what_if::WhatIf;
 
 #[derive(Debug, Args)]
 pub(super) struct Output {
@@ -58,6 +64,82 @@ impl Drawn {
 pub(super) enum Policy {
     Linux,
     Strict,
+}
+
+/// Whose ACS settings make groups, and what of the machine is known to the user alone.
+#[derive(Debug, Args)]
+pub(super) struct Isolation {
+    /// Whose ACS settings: those of the evidence, or those that Linux makes where it uses an IOMMU (pci_enable_acs)
+    #[arg(long, value_enum, default_value_t = Acs::Dumped)]
+    acs: Acs,
+    /// What config space does not show of the machine, and the isolation of some devices depends on
+    #[arg(long, value_enum, value_name = "FACT", value_delimiter = ',')]
+    machine: Vec<Fact>,
+    /// Suppose other ACS settings: acs=BDF:on,BDF:off, acs=all:on or
+    /// pcie_acs_override=downstream,multifunction,id:VENDOR:DEVICE
+    #[arg(long, value_name = "WHAT")]
+    what_if: Option<WhatIf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Acs {
+    /// As the evidence shows them
+    Dumped,
+    /// As Linux sets them where it uses an IOMMU
+    Requested,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Fact {
+    /// It has an ACPI IVRS table: AMD's southbridges isolate then
+    Ivrs,
+    /// The isolation of its Intel chipset's root ports, those without ACS, is switched on
+    IntelPchAcs,
+}
+
+impl Isolation {
+    /// Makes the machine what these options say, and supposes what is to be supposed.
+    pub(super) fn apply(&self, machine: &mut Machine) {
+        self.settle(machine);
+        if let Some(what_if) = &self.what_if {
+            suppose(what_if, machine);
+        }
+    }
+
+    /// Makes the machine what these options say, without what is only supposed.
+    pub(super) fn settle(&self, machine: &mut Machine) {
+        machine.has_ivrs |= self.machine.contains(&Fact::Ivrs);
+        machine.has_intel_pch_acs |= self.machine.contains(&Fact::IntelPchAcs);
+        if self.acs == Acs::Requested {
+            machine.acs = AcsSettings::Requested;
+        }
+    }
+
+    /// What is to be supposed.
+    pub(super) fn what_if(&self) -> Option<&WhatIf> {
+        self.what_if.as_ref()
+    }
+
+    /// What has to be known before these groups are believed; nothing of a supposition, which knows what it does.
+    pub(super) fn remarks(
+        &self,
+        machine: &Machine,
+        rules: (Dialect, fwspec::Policy),
+        groups: &Groups,
+    ) -> Vec<RemarkRecord> {
+        let machine_is_told = self.what_if.is_none();
+        if machine_is_told { remarks(machine, rules, groups) } else { Vec::new() }
+    }
+}
+
+/// Changes the ACS of a machine, and tells the user what cannot be.
+pub(super) fn suppose(what_if: &WhatIf, machine: &mut Machine) {
+    // A supposition comes on top of the settings that count.
+    if machine.acs == AcsSettings::Requested {
+        machine.devices.iter_mut().for_each(|device| *device = device.acs_switched(true));
+        machine.acs = AcsSettings::Dumped;
+    }
+    what_if.apply(&mut machine.devices).iter().for_each(|impossible| complain(impossible));
 }
 
 /// One dialect, or all.

@@ -17,7 +17,7 @@ use fwspec_report::{self, text};
 use super::evidence::Named;
 use super::folder::{Closed, Input, Notes};
 use super::many;
-use super::options::{Drawn, dialect};
+use super::options::{Drawn, Isolation, dialect};
 use super::{Failure, Outcome, json_line, print, print_drawn, style};
 
 /// Decode firmware: IOMMUs, who masters memory, and every mapping
@@ -37,6 +37,8 @@ pub(super) struct Options {
     files: Vec<PathBuf>,
     #[command(flatten)]
     named: Named,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
@@ -153,14 +155,16 @@ fn written(
 
 /// Draws the devices of a machine, in their groups.
 fn drawn_machine(show: &Options) -> Result<Outcome, Failure> {
-    let machine = show.named.machine(&show.files)?;
+    let mut machine = show.named.machine(&show.files)?;
+    show.isolation.apply(&mut machine);
     let firmware = machine.firmware.as_ref();
     let (groups, refused) = machine.groups(show.dialect, Policy::Linux);
     let platform = firmware.map(|firmware| &firmware.platform);
     let unread = platform.into_iter().flat_map(|platform| &platform.skipped).map(Problem::from);
     let unread = unread.chain(machine.unread.iter().map(Problem::from));
     let skipped = refused.iter().map(Problem::from).chain(unread).collect();
-    let document = GroupsDocument::new(&groups, platform, None, skipped);
+    let mut document = GroupsDocument::new(&groups, platform, None, skipped);
+    document.remarks = show.isolation.remarks(&machine, (show.dialect, Policy::Linux), &groups);
     let mut picture = Picture::of_groups(&document);
     if let Some(firmware) = firmware {
         picture.title = format!("{}: {}", firmware.file, picture.title);

@@ -12,7 +12,7 @@ use fwspec::{Bdf, Dialect, Format, Groups};
 use fwspec_report::text;
 
 use super::evidence::{self, Evidence};
-use super::options::{Completing, Output};
+use super::options::{Completing, Isolation, Output};
 use super::{Failure, Outcome, complain, name, print, print_json, read, style};
 
 /// Play the world in which groups hang on who comes first, for comparison
@@ -48,6 +48,8 @@ fwspec simulate --pci lspci.txt --algorithm rejected --fail 000a:10:00.0"
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Which, see below; several with commas. If not said driver-probe, device-add and closure, and by a RIMT device-add-race; rejected, all
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names_of_algorithms(), hide_possible_values = true)]
     algorithm: Vec<Algorithms>,
@@ -95,7 +97,8 @@ fn algorithms(name: &str) -> Result<Algorithms, String> {
 }
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    let machine = arguments.evidence.open()?;
+    let mut machine = arguments.evidence.open()?;
+    arguments.isolation.apply(&mut machine);
     let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
     let plays_masters = |map: &fwspec::IdMap| {
         map.iommus().iter().any(|iommu| matches!(iommu.kind, fwspec::IommuKind::SmmuV2(_)))
@@ -108,6 +111,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let world = World::of(&groups);
     let events = events(arguments, &groups, &world)?;
     let (mut documents, mut breaks) = (Vec::new(), false);
+    let remarks = arguments.isolation.remarks(&machine, (Dialect::LINUX, Policy::Linux), &groups);
     let is_rimt =
         machine.firmware.as_ref().is_some_and(|firmware| firmware.platform.format() == Some(Format::Rimt));
     for algorithm in arguments.algorithms(is_rimt) {
@@ -116,7 +120,9 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         let tried = breaking.as_ref().map(|breaking| breaking.tried);
         let events =
             breaking.map_or_else(|| events.clone(), |breaking| breaking.schedule.unwrap_or_default());
-        documents.push(SimulateDocument::new(&world, &groups, algorithm, &events, tried));
+        let mut document = SimulateDocument::new(&world, &groups, algorithm, &events, tried);
+        document.remarks.clone_from(&remarks);
+        documents.push(document);
     }
     if arguments.output.is_json() {
         documents.iter().try_for_each(print_json)?;

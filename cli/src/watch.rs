@@ -11,7 +11,7 @@ use fwspec::machine::{Machine, Uevent};
 use fwspec_report::text;
 
 use super::evidence::Evidence;
-use super::options::Output;
+use super::options::{Isolation, Output};
 use super::{Failure, Outcome, print, print_json, read, style};
 
 /// Follow the devices of this machine: where each that is added, removed or bound lands, and what was predicted
@@ -26,6 +26,8 @@ fwspec watch --replay events.txt iort.bin lspci.txt\n  fwspec watch --json --rep
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
+    #[command(flatten)]
+    isolation: Isolation,
     /// Read events from a recording; - is standard input
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
@@ -85,7 +87,9 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
                 "{name}: no event in it: this needs what `udevadm monitor --kernel --property` prints"
             )));
         }
-        let mut watch = Watch::before(arguments.evidence.open()?, &events);
+        let mut machine = arguments.evidence.open()?;
+        arguments.isolation.apply(&mut machine);
+        let mut watch = Watch::before(machine, &events);
         for record in events.iter().filter_map(|event| watch.event(event)) {
             if !told.say(&record)? {
                 break;
@@ -99,7 +103,9 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let record = arguments.record.as_ref().map(File::create).transpose();
     let record =
         record.map_err(|error| Failure::Unreadable(format!("the recording cannot be written: {error}")))?;
-    follow(arguments.evidence.open()?, record, &mut told)?;
+    let mut machine = arguments.evidence.open()?;
+    arguments.isolation.apply(&mut machine);
+    follow(machine, record, &mut told)?;
     Ok(told.outcome())
 }
 

@@ -13,7 +13,8 @@ use fwspec::answer::{AnswerRecord, ChangeRecord, DiffDocument};
 /// ```
 pub fn changes(document: &DiffDocument) -> String {
     let acs = document.acs.iter().map(|words| format!("# {words}\n"));
-    acs.chain(document.changes.iter().map(change)).collect()
+    let remarks = document.remarks.iter().map(|remark| format!("# {}\n", remark.text));
+    remarks.chain(acs).chain(document.changes.iter().map(change)).collect()
 }
 
 fn change(change: &ChangeRecord) -> String {

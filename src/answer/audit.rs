@@ -10,7 +10,7 @@ use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, Reserved, Res
 use crate::{Dialect, NoStream, Platform, RequesterId};
 
 use super::groups::kernel_detail;
-use super::{Problem, StreamSpan};
+use super::{Problem, RemarkRecord, StreamSpan};
 
 /// What `fwspec audit --json` prints.
 #[derive(Clone, Debug)]
@@ -28,6 +28,9 @@ pub struct AuditDocument {
     pub policy: &'static str,
     /// The functions of the machine are known: what is said of devices is said of all of them.
     pub functions_known: bool,
+    /// What has to be known before the groups are believed.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub remarks: Vec<RemarkRecord>,
     /// In short.
     pub summary: AuditSummary,
     /// Requester IDs that no IOMMU translates.
@@ -389,6 +392,7 @@ impl AuditDocument {
             dialect: dialect.name,
             policy: policy.word(),
             functions_known: audit.functions_known,
+            remarks: Vec::new(),
             summary: AuditSummary {
                 untranslated: audit.has_untranslated(),
                 shared_ids: audit.has_shared_ids(),

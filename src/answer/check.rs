@@ -10,7 +10,7 @@ use crate::lint::{self, Code, Finding, Severity};
 use crate::machine::{Effect, Evidence, Firmware, Machine};
 
 use super::compare::{Compared, DifferRecord, compare};
-use super::{GroupsDocument, Problem, Summary, findings, quoted};
+use super::{GroupsDocument, Problem, RemarkRecord, Summary, findings, quoted, remarks};
 
 /// What `fwspec check --json` prints.
 #[derive(Clone, Debug)]
@@ -20,6 +20,9 @@ use super::{GroupsDocument, Problem, Summary, findings, quoted};
 pub struct CheckDocument {
     /// The kind of document and its version.
     pub schema: &'static str,
+    /// What has to be known before the groups are believed.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub remarks: Vec<RemarkRecord>,
     /// What all of this comes from.
     pub evidence: Vec<EvidenceRecord>,
     /// What the machine is called: its maker's names, or those of its device tree.
@@ -230,6 +233,7 @@ impl CheckDocument {
         let skipped = skipped.map(Problem::from).chain(machine.unread.iter().map(Problem::from));
         let mut check = CheckDocument {
             schema: "fwspec.check/1",
+            remarks: remarks(machine, (dialect, Policy::Linux), &groups),
             evidence: machine.evidence.iter().map(EvidenceRecord::from).collect(),
             model: machine.model.clone(),
             firmware: speaking.map(FirmwareRecord::of),

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::group::Policy;
+use crate::group::{AcsSettings, Policy};
 use crate::machine::{Effect, Machine};
 use crate::model::IommuKind;
 use crate::simulate::{Algorithm, Event, World};
@@ -360,6 +360,7 @@ impl Hypotheses<'_> {
 
     fn switched(&self, on: bool) -> Classes {
         self.regrouped(self.dialect, |machine| {
+            machine.acs = AcsSettings::Dumped;
             machine.devices.iter_mut().for_each(|device| *device = device.acs_switched(on));
         })
     }

@@ -131,7 +131,7 @@ impl Conclusion {
         Some(Conclusion {
             parameter: parameter(&needed),
             linux_sets_it: !needed.is_empty()
-                && !machine.uses_iommu()
+                && is_left_to_linux(machine, groups)
                 && needed.iter().all(|(_, bits)| AcsFlags::ISOLATED.contains(*bits)),
             settings: needed.iter().filter_map(|(bdf, bits)| setting(groups, *bdf, *bits)).collect(),
             smallest: smallest.into_iter().map(name).collect(),
@@ -140,6 +140,12 @@ impl Conclusion {
             along: along.map(|other| name(*other)).collect(),
         })
     }
+}
+
+/// Whether nothing says that Linux used an IOMMU, and so asked for ACS, before the registers were read.
+fn is_left_to_linux(machine: &Machine, groups: &Groups) -> bool {
+    let asks = machine.firmware.as_ref().is_some_and(|firmware| firmware.requests_acs().is_some());
+    !machine.kernel_used_iommu() && (!machine.uses_iommu() || asks && groups.acs_is_off())
 }
 
 /// The functions around a group whose ACS could be switched on further, with the bits that isolation lacks.

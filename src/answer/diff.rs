@@ -8,7 +8,7 @@ use crate::Bdf;
 use crate::diff::Regrouped;
 use crate::diff::{Answer, Change, IommuName, StreamAt};
 
-use super::StreamSpan;
+use super::{RemarkRecord, StreamSpan};
 
 /// What `fwspec diff --json` prints.
 #[derive(Clone, Debug)]
@@ -24,6 +24,9 @@ pub struct DiffDocument {
     pub after: String,
     /// Whose reading both are compared in.
     pub dialect: &'static str,
+    /// What has to be known before the groups are believed.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub remarks: Vec<RemarkRecord>,
     /// Nothing differs in meaning.
     pub equal: bool,
     /// What differs.
@@ -162,6 +165,7 @@ impl DiffDocument {
             before: files[0].to_string(),
             after: files[1].to_string(),
             dialect,
+            remarks: Vec::new(),
             equal: changes.is_empty() && groups.is_empty(),
             changes: changes.iter().map(record).chain(regrouped).collect(),
             acs: None,

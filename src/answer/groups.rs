@@ -5,15 +5,13 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::diff::regrouped;
 use crate::group::{How, KernelAnswer, Reason};
-use crate::limits::MAX_MEMBERS_NAMED;
 use crate::machine::{Kernel, Name};
 use crate::model::{IommuIndex, Label, MsiControllerIndex, RequesterIndex};
-use crate::pci::quirk::AcsEffect;
-use crate::pci::{AcsFlags, AcsReason, AcsVerdict, Function, PortType};
+use crate::pci::{AcsFlags, AcsVerdict, Function};
 use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
 
+use super::remark::{RemarkRecord, of_groups};
 use super::{Assignable, MsiId, Named, Problem, StreamRecord};
 
 /// What `fwspec groups --json` prints.
@@ -50,92 +48,6 @@ pub struct GroupsDocument {
     /// What the firmware calls the host that says which ids the functions of a segment have. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub hosts: BTreeMap<Segment, String>,
-}
-
-/// Something that the groups rest on and that the inputs do not show.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct RemarkRecord {
-    /// `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
-    /// Linux uses an IOMMU and does not ask for ACS; these devices have it off. `taken-as-linux-sets-it`: what isolates these devices
-    /// is taken as Linux sets it.
-    pub kind: &'static str,
-    /// The devices that it is about.
-    pub devices: Vec<String>,
-    /// For `acs-off` and `acs-not-requested`, how many groups there are once ACS is on.
-    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
-    pub groups: Option<usize>,
-    /// In words.
-    pub text: String,
-}
-
-impl RemarkRecord {
-    /// That nothing asks for ACS, where the groups would be others if something did.
-    fn of_acs(groups: &Groups) -> Option<Self> {
-        let off = groups.acs_not_requested();
-        if off.is_empty() {
-            return None;
-        }
-        let then = groups.with_acs(off.iter().copied());
-        if regrouped(groups, &then).is_empty() {
-            return None;
-        }
-        let (count, now) = (then.groups().count(), groups.groups().count());
-        let devices: Vec<String> = off.iter().map(Bdf::to_string).collect();
-        let mut named = devices.iter().take(MAX_MEMBERS_NAMED).cloned().collect::<Vec<_>>().join(", ");
-        if let more @ 1.. = devices.len().saturating_sub(MAX_MEMBERS_NAMED) {
-            named.push_str(&alloc::format!(" and {more} more"));
-        }
-        let text = alloc::format!(
-            "ACS is off at {named}: by a RIMT Linux uses the IOMMU and does not ask for ACS (drivers/acpi/riscv/rimt.c has no \
-             pci_request_acs()). By device tree it does: there are {count} groups then instead of {now}, see --acs requested"
-        );
-        Some(RemarkRecord { kind: "acs-not-requested", devices, groups: Some(count), text })
-    }
-
-    /// What Linux sets in places that configuration space does not show.
-    fn of_chipset(groups: &Groups) -> Vec<Self> {
-        let kinds = [
-            (
-                AcsEffect::IntelPch,
-                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_pch_acs): configuration space does not show it",
-            ),
-            (
-                AcsEffect::AmdSouthbridge,
-                "functions of an AMD southbridge are taken for isolating, for the machine has an AMD IOMMU (pci_quirk_amd_sb_acs): configuration space does not show it",
-            ),
-            (
-                AcsEffect::IntelSunrisePoint,
-                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_spt_pch_acs): their control bits are not in the listing",
-            ),
-        ];
-        let topology = groups.topology();
-        let of = |(effect, words): (AcsEffect, &str)| {
-            let decided = |bdf: &Bdf| {
-                // With the bytes in hand nothing is taken for granted.
-                let acs = topology.get(*bdf).and_then(|function| function.acs.present());
-                if effect == AcsEffect::IntelSunrisePoint && acs.is_none_or(|acs| acs.next_dword.is_some()) {
-                    return false;
-                }
-                let verdict = topology.acs(*bdf, AcsFlags::ISOLATED);
-                verdict.is_some_and(|AcsVerdict { isolates, reason }| {
-                    isolates && matches!(reason, AcsReason::Quirk(row) if row.effect == effect)
-                })
-            };
-            let bdfs = topology.iter().map(|(bdf, _)| bdf).filter(decided);
-            let devices: Vec<String> = bdfs.map(|bdf| bdf.to_string()).collect();
-            let text = alloc::format!("{}: {words}", devices.join(", "));
-            (!devices.is_empty()).then_some(RemarkRecord {
-                kind: "taken-as-linux-sets-it",
-                devices,
-                groups: None,
-                text,
-            })
-        };
-        kinds.into_iter().filter_map(of).collect()
-    }
 }
 
 /// An IOMMU or an MSI controller, where DMA or MSIs go.
@@ -178,6 +90,36 @@ pub struct WhatIfRecord {
     pub cut: Vec<TieRecord>,
     /// Reasons that would hold then between devices that are apart now.
     pub made: Vec<TieRecord>,
+    /// The devices whose group has other members then.
+    pub changed: Vec<RegroupedRecord>,
+    /// What stays as it is.
+    pub stays: StaysRecord,
+}
+
+/// A device whose group a supposition changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RegroupedRecord {
+    /// The device.
+    pub device: String,
+    /// The number of its group as it is.
+    pub now: Option<u64>,
+    /// The number of its group as it would be, as in `groups`.
+    pub then: Option<u64>,
+}
+
+/// How much a supposition leaves as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct StaysRecord {
+    /// Groups with the same members.
+    pub groups: usize,
+    /// Devices, those without group included.
+    pub devices: usize,
 }
 
 /// A device and where it was put.
@@ -346,10 +288,7 @@ impl GroupsDocument {
             schema: "fwspec.groups/1",
             policy: groups.policy().word(),
             dialect: groups.map().map(|map| map.dialect().name),
-            remarks: RemarkRecord::of_acs(groups)
-                .into_iter()
-                .chain(RemarkRecord::of_chipset(groups))
-                .collect(),
+            remarks: of_groups(groups),
             devices: groups.devices().map(device).collect(),
             groups: groups.groups().map(|group| view.group(&group, tainted.get(&group.id()))).collect(),
             skipped,
@@ -429,55 +368,6 @@ impl GroupsDocument {
         }
     }
 
-    /// Whether no root port or downstream port that has ACS has any of it on that isolates, and one could: what firmware leaves
-    /// where no kernel used an IOMMU (linux drivers/pci/pci.c `pci_request_acs`, `pci_enable_acs`).
-    pub fn all_acs_is_off(&self) -> bool {
-        let ports = self.devices.iter().filter_map(|device| device.placed.as_ref()).filter(|placed| {
-            let function = &placed.function;
-            function.is(PortType::RootPort) || function.is(PortType::DownstreamPort)
-        });
-        let mut capable = ports.map(|port| &port.function).filter(|function| {
-            let after = function.acs_requested().acs_in_force();
-            after.is_some_and(|after| !(after & AcsFlags::ISOLATED).is_empty())
-        });
-        let off = |function: &Function| {
-            function.acs_in_force().is_some_and(|on| (on & AcsFlags::ISOLATED).is_empty())
-        };
-        capable.clone().next().is_some() && capable.all(off)
-    }
-
-    /// Says first that ACS is off where Linux would have it on, and how many groups there are `then`.
-    pub fn note_acs_off(&mut self, then: &Groups) {
-        let groups = then.groups().count();
-        let are = if groups == 1 { "is 1 group" } else { &alloc::format!("are {groups} groups") };
-        let text = alloc::format!(
-            "ACS is off at every port that has it, and nothing says that an IOMMU was in use. Linux switches it on when it uses its IOMMU \
-             (pci_request_acs): there {are} then, see --acs requested"
-        );
-        let remark = RemarkRecord { kind: "acs-off", devices: Vec::new(), groups: Some(groups), text };
-        self.remarks.insert(0, remark);
-    }
-
-    /// Says above all groups that nothing shows an IOMMU: then the groups are those that there would be with one.
-    ///
-    /// ```
-    /// use fwspec::answer::GroupsDocument;
-    /// use fwspec::{Device, Groups};
-    /// let mut groups = Groups::without_firmware();
-    /// groups.add(Device::endpoint("00:01.0".parse()?))?;
-    /// let mut document = GroupsDocument::new(&groups, None, None, Vec::new());
-    /// document.note_no_iommu();
-    /// assert_eq!(document.remarks[0].kind, "no-iommu");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn note_no_iommu(&mut self) {
-        let text = "nothing here shows an IOMMU: no firmware that describes one, no IOMMU among the functions, no group of the machine's kernel. \
-                    These are the groups if there were one";
-        let remark =
-            RemarkRecord { kind: "no-iommu", devices: Vec::new(), groups: None, text: text.to_owned() };
-        self.remarks.push(remark);
-    }
-
     /// Notes what this document, made under a supposition, changes against what is so `now`. `real` where the hardware would
     /// isolate so.
     ///
@@ -502,7 +392,44 @@ impl GroupsDocument {
             let apart = |tie: &&TieRecord| group.get(tie.a.as_str()) != group.get(tie.b.as_str());
             ties.groups.iter().flat_map(|group| &group.ties).filter(apart).cloned().collect()
         };
-        self.what_if = Some(WhatIfRecord { real, cut: between(now, self), made: between(self, now) });
+        let changed = self.regrouped(now);
+        let members = |document: &GroupsDocument| -> BTreeSet<Vec<String>> {
+            document.groups.iter().map(|group| group.members.clone()).collect()
+        };
+        let stays = StaysRecord {
+            groups: members(self).intersection(&members(now)).count(),
+            devices: self.devices.len().saturating_sub(changed.len()),
+        };
+        let (cut, made) = (between(now, self), between(self, now));
+        self.what_if = Some(WhatIfRecord { real, cut, made, changed, stays });
+    }
+
+    /// The devices whose group has other members than it has `now`, in the order of their groups.
+    fn regrouped(&self, now: &GroupsDocument) -> Vec<RegroupedRecord> {
+        fn places(document: &GroupsDocument) -> BTreeMap<&str, &GroupRecord> {
+            let each = document
+                .groups
+                .iter()
+                .flat_map(|group| group.members.iter().map(move |member| (member, group)));
+            each.map(|(member, group)| (member.as_str(), group)).collect()
+        }
+        let (before, after) = (places(now), places(self));
+        let place = |device: &DeviceRecord| {
+            let of = |places: &BTreeMap<&str, &GroupRecord>| {
+                places.get(device.device.as_str()).map(|group| (group.id, group.members.clone()))
+            };
+            let (now, then) = (of(&before), of(&after));
+            let same = now.as_ref().map(|(_, members)| members) == then.as_ref().map(|(_, members)| members);
+            let number = |place: Option<(u64, Vec<String>)>| place.map(|(number, _)| number);
+            (!same).then(|| RegroupedRecord {
+                device: device.device.clone(),
+                now: number(now),
+                then: number(then),
+            })
+        };
+        let mut changed: Vec<RegroupedRecord> = self.devices.iter().filter_map(place).collect();
+        changed.sort_by_key(|change| change.then);
+        changed
     }
 }
 

@@ -19,6 +19,7 @@ mod log;
 mod lookup;
 mod named;
 mod platform;
+mod remark;
 mod shell;
 mod simulate;
 mod summary;
@@ -41,8 +42,8 @@ pub use diff::{AnswerRecord, ChangeRecord, DiffDocument};
 pub use explain::{CodeRecord, ExplainDocument, Explained, HopRecord, HopStep, WayRecord};
 pub use findings::findings;
 pub use groups::{
-    AtsRecord, DeviceRecord, GroupRecord, GroupsDocument, PlacedFunction, RemarkRecord, SinkRecord,
-    TieRecord, WhatIfRecord,
+    AtsRecord, DeviceRecord, GroupRecord, GroupsDocument, PlacedFunction, RegroupedRecord, SinkRecord,
+    StaysRecord, TieRecord, WhatIfRecord,
 };
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};
@@ -53,6 +54,7 @@ pub use platform::{
     DeviceRange, FieldRecord, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord,
     RequesterRecord, ReservedRecord, StreamRangeRecord, StreamRecord, StreamSpan,
 };
+pub use remark::{RemarkRecord, remarks};
 pub use shell::quoted;
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
 pub use summary::{IortSummary, Summary};

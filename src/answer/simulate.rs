@@ -9,6 +9,8 @@ use crate::model::{IommuIndex, IommuKind};
 use crate::simulate::{Algorithm, Event, Outcome, Play, Step, Wait, What, World};
 use crate::{Bdf, DeviceKey, GroupId, Groups};
 
+use super::RemarkRecord;
+
 /// What `fwspec simulate --json` prints of an algorithm.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -19,6 +21,9 @@ pub struct SimulateDocument {
     pub schema: &'static str,
     /// `driver-probe`, `device-add`, `closure`, or a rejected idea.
     pub algorithm: &'static str,
+    /// What has to be known before the groups are believed.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub remarks: Vec<RemarkRecord>,
     /// What it does.
     pub idea: &'static str,
     /// The groups, by lowest member.
@@ -133,6 +138,7 @@ impl SimulateDocument {
         SimulateDocument {
             schema: "fwspec.simulate/1",
             algorithm: algorithm.word(),
+            remarks: Vec::new(),
             idea: algorithm.idea(),
             groups: all,
             // A search in vain has no schedule to show.

@@ -8,7 +8,8 @@ use crate::group::{IsolationBlocker, Relation};
 use crate::{DeviceKey, Groups};
 
 use super::conclusion::Conclusion;
-use super::groups::{GroupRecord, GroupsDocument, RemarkRecord, TieRecord};
+use super::groups::{GroupRecord, GroupsDocument, TieRecord};
+use super::remark::RemarkRecord;
 
 /// What `fwspec groups --why --json` prints.
 #[derive(Clone, Debug)]

@@ -1,12 +1,71 @@
-//! Whether the kernel asks for ACS, and what it leaves off where it does not.
+//! Whose ACS settings count, whether the kernel asks for ACS, and what it leaves off where it does not.
 
 use alloc::vec::Vec;
 
 use super::{Device, Groups};
-use crate::pci::Function;
+use crate::pci::{AcsFlags, Function, PortType};
 use crate::{Bdf, IdMap};
 
+/// Whose settings of ACS count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AcsSettings {
+    /// Those of the registers, as each device brings them.
+    #[default]
+    Dumped,
+    /// Those that Linux makes where it uses an IOMMU (linux drivers/pci/pci.c `pci_enable_acs`), at every function that is added:
+    /// see [`Function::acs_requested`].
+    Requested,
+}
+
+impl AcsSettings {
+    /// The device with the settings that count.
+    pub(super) fn of(self, device: Device) -> Device {
+        match self {
+            AcsSettings::Dumped => device,
+            AcsSettings::Requested => device.acs_switched(true),
+        }
+    }
+}
+
 impl Groups {
+    /// Whose settings of ACS count; [`GroupsBuilder::acs`](super::GroupsBuilder::acs) says it before the first device.
+    ///
+    /// ```
+    /// use fwspec::group::{AcsSettings, Groups};
+    /// assert_eq!(Groups::without_firmware().acs_settings(), AcsSettings::Dumped);
+    /// ```
+    pub fn acs_settings(&self) -> AcsSettings {
+        self.acs
+    }
+
+    /// Whether no root port or downstream port that has ACS has any of it on that isolates, and one could: what firmware leaves
+    /// where no kernel used an IOMMU (linux drivers/pci/pci.c `pci_request_acs`, `pci_enable_acs`).
+    ///
+    /// ```
+    /// use fwspec::{AcsFlags, Device, Groups};
+    /// let port = Device::root_port("00:01.0".parse()?, 1..=1);
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(port)?;
+    /// assert!(!groups.acs_is_off()); // it has none
+    /// groups.update(port.acs_control(AcsFlags::ISOLATED, AcsFlags::NONE))?;
+    /// assert!(groups.acs_is_off());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn acs_is_off(&self) -> bool {
+        let is_port =
+            |function: &Function| function.is(PortType::RootPort) || function.is(PortType::DownstreamPort);
+        let isolating = |on: Option<AcsFlags>| on.map(|on| on & AcsFlags::ISOLATED);
+        let mut found = false;
+        for (_, port) in self.topology.iter().filter(|(_, function)| is_port(function)) {
+            let is_capable = isolating(port.acs_requested().acs_in_force()).is_some_and(|on| !on.is_empty());
+            if is_capable && isolating(port.acs_in_force()).is_none_or(|on| !on.is_empty()) {
+                return false;
+            }
+            found |= is_capable;
+        }
+        found
+    }
+
     /// Functions that could isolate and have that switched off, where Linux does not ask for ACS: the firmware has IOMMUs, and is of
     /// formats by which nothing calls `pci_request_acs()` ([`Format::requests_acs`](crate::Format::requests_acs)). Empty for all other
     /// firmware.

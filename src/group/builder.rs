@@ -1,5 +1,6 @@
 //! What has to be said of a machine before its first device.
 
+use super::acs::AcsSettings;
 use super::readiness::Readiness;
 use super::{Device, DeviceKey, Groups, Policy};
 use crate::map::IdMap;
@@ -18,6 +19,7 @@ use crate::pci::{Chipset, Topology};
 pub struct GroupsBuilder {
     map: Option<IdMap>,
     policy: Policy,
+    acs: AcsSettings,
     chipset: Chipset,
     awaiting_iommus: bool,
 }
@@ -32,6 +34,25 @@ impl GroupsBuilder {
     /// Which ties count; [`Policy::Linux`] by default.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Whose settings of ACS count; by default those of the registers.
+    ///
+    /// ```
+    /// use fwspec::group::{AcsSettings, Groups};
+    /// use fwspec::{AcsFlags, Device};
+    /// let port = Device::root_port("00:01.0".parse()?, 1..=1).acs_control(AcsFlags::ISOLATED, AcsFlags::NONE);
+    /// for (acs, count) in [(AcsSettings::Dumped, 1), (AcsSettings::Requested, 2)] {
+    ///     let mut groups = Groups::builder().acs(acs).build();
+    ///     groups.add(port)?;
+    ///     groups.add(Device::endpoint("01:00.0".parse()?))?;
+    ///     assert_eq!(groups.groups().count(), count);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn acs(mut self, settings: AcsSettings) -> Self {
+        self.acs = settings;
         self
     }
 
@@ -95,6 +116,6 @@ impl GroupsBuilder {
         let has_ivrs = |map: &IdMap| map.iommus().iter().any(|iommu| iommu.kind == IommuKind::AmdVi);
         let ivrs = self.chipset.ivrs || self.map.as_ref().is_some_and(has_ivrs);
         let topology = Topology::with_chipset(Chipset { ivrs, ..self.chipset });
-        Groups { map: self.map, policy: self.policy, topology, readiness, ..Groups::default() }
+        Groups { map: self.map, policy: self.policy, acs: self.acs, topology, readiness, ..Groups::default() }
     }
 }

@@ -46,6 +46,7 @@ impl Groups {
     /// [`BusError::Duplicate`], or [`BusError::Pci`] when the bus numbers of bridges contradict each other; nothing is changed
     /// then.
     pub fn add(&mut self, device: Device) -> Result<Placement, BusError> {
+        let device = self.acs.of(device);
         let newcomer = self.devices.next().ok_or(BusError::TooMany)?;
         self.scratch.batch.clear();
         let function = self.put(&device, newcomer)?;
@@ -170,6 +171,7 @@ impl Groups {
     /// [`BusError::Unknown`], or [`BusError::Pci`] when bus numbers contradict each other; nothing is changed then.
     pub fn update(&mut self, device: Device) -> Result<&[Change], BusError> {
         let DeviceKey::Pci(bdf) = device.key else { return Err(BusError::Unknown(device.key)) };
+        let device = self.acs.of(device);
         self.topology.replace(bdf, device.function)?;
         self.changes.clear();
         self.scratch.batch.clear();

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::acs::AcsSettings;
 use super::assignment::Assignment;
 use super::device::Proxy;
 use super::devices::Devices;
@@ -57,6 +58,7 @@ use crate::{Bdf, RequesterId};
 pub struct Groups {
     pub(super) map: Option<IdMap>,
     pub(super) policy: Policy,
+    pub(super) acs: AcsSettings,
     pub(super) topology: Topology,
     pub(super) devices: Devices,
     pub(super) assignment: Assignment,

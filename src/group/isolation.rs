@@ -140,8 +140,15 @@ impl Groups {
         let settable = || self.topology.get(bdf)?.acs_to_enable();
         Some(match verdict.reason {
             AcsReason::Missing(bits) => Remedy::Enable(bits),
-            reason @ AcsReason::Quirk(_) => settable().map_or(Remedy::Nothing(reason), Remedy::Enable),
-            reason => Remedy::Nothing(reason),
+            // Of all rows only this one looks at the registers: what others say stays whatever is set.
+            reason @ AcsReason::Quirk(row) if row.effect == AcsEffect::IntelSunrisePoint => {
+                settable().map_or(Remedy::Nothing(reason), Remedy::Enable)
+            }
+            reason => {
+                let placed = self.topology.placed(bdf);
+                let row = placed.and_then(|placed| placed.isolates_with_ivrs());
+                Remedy::Nothing(row.map_or(reason, AcsReason::Quirk))
+            }
         })
     }
 

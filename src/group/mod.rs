@@ -33,6 +33,7 @@ mod tie;
 mod verdict;
 mod view;
 
+pub use acs::AcsSettings;
 pub use ats::{Ats, AtsReason};
 pub use builder::GroupsBuilder;
 pub use device::{Device, DeviceKey};

@@ -9,6 +9,7 @@ use core::ops::Range;
 
 use crate::acpi::container::{self, Table, Tables};
 use crate::dt::Tree;
+use crate::group::AcsSettings;
 use crate::pci::Function;
 use crate::{Bdf, Error, ErrorKind, Format, Source};
 
@@ -581,6 +582,7 @@ impl Collector {
             hidden: self.hidden,
             has_ivrs: self.has_ivrs,
             has_intel_pch_acs: false,
+            acs: AcsSettings::Dumped,
             has_topology,
         };
         machine.note_unknown_vmd();

@@ -55,7 +55,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::group::{BusError, GroupsBuilder, Policy};
+use crate::group::{AcsSettings, BusError, GroupsBuilder, Policy};
 use crate::model::{RequesterIndex, RequesterKind};
 use crate::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Segment};
 
@@ -109,6 +109,8 @@ pub struct Machine {
     /// The isolation of its Intel chipset's root ports, those without ACS, is said to be on (`pci_quirk_enable_intel_pch_acs`).
     /// Unless its LPC bridge says that it cannot be, it is taken for on anyway: see [`GroupsBuilder::listed`].
     pub has_intel_pch_acs: bool,
+    /// Whose settings of ACS count, wherever its functions are grouped.
+    pub acs: AcsSettings,
     has_topology: bool,
 }
 
@@ -147,6 +149,20 @@ impl Machine {
     pub fn uses_iommu(&self) -> bool {
         let firmware = self.firmware.as_ref().is_some_and(Firmware::speaks_of_iommus);
         !self.kernel.groups.is_empty() || firmware
+    }
+
+    /// Whether its kernel shows that it used an IOMMU: groups that it made, or IOMMUs that its drivers registered. Firmware that
+    /// describes one does not: the kernel may have left it alone (`intel_iommu=off`, a kernel without the driver).
+    ///
+    /// ```
+    /// use fwspec::machine::Machine;
+    /// let mut machine = Machine::default();
+    /// assert!(!machine.kernel_used_iommu());
+    /// machine.kernel.groups.insert("0000:00:02.0".into(), 0);
+    /// assert!(machine.kernel_used_iommu());
+    /// ```
+    pub fn kernel_used_iommu(&self) -> bool {
+        !self.kernel.groups.is_empty() || !self.kernel.iommus.is_empty()
     }
 
     /// Whether anything shows that it has an IOMMU: as [`uses_iommu`](Machine::uses_iommu), or an IOMMU that is a function itself
@@ -199,7 +215,7 @@ impl Machine {
     pub fn groups_builder(&self, dialect: Dialect, policy: Policy) -> GroupsBuilder {
         let builder =
             Groups::builder().policy(policy).ivrs(self.has_ivrs).intel_pch_acs(self.has_intel_pch_acs);
-        let builder = builder.listed(&self.devices);
+        let builder = builder.listed(&self.devices).acs(self.acs);
         match self.map(dialect) {
             Some(map) => builder.map(map),
             None => builder,

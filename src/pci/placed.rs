@@ -1,11 +1,11 @@
 //! A function together with what surrounds it, as the tie rules ask about it.
 
 use super::alias::AliasMask;
-use super::quirk::{AliasEffect, Row};
+use super::quirk::{AcsEffect, AliasEffect, Row};
 use super::store::{Bus, Node, Store};
 use super::traits::Openness;
 use super::upstream::UpstreamPath;
-use super::{AcsFlags, AcsVerdict, Chipset, Surroundings, acs};
+use super::{AcsFlags, AcsReason, AcsVerdict, Chipset, Surroundings, acs};
 use crate::Bdf;
 
 /// A function with its surroundings.
@@ -57,13 +57,29 @@ impl<'a> PlacedFunction<'a> {
 
     /// Whether it has the isolation `wanted`, taken for a function of a multifunction slot or not.
     pub(crate) fn acs(&self, wanted: AcsFlags, multifunction: bool) -> AcsVerdict {
+        self.acs_on(self.chipset, wanted, multifunction)
+    }
+
+    /// As `acs`, on a machine with another chipset.
+    fn acs_on(&self, chipset: Chipset, wanted: AcsFlags, multifunction: bool) -> AcsVerdict {
         let around = Surroundings {
             multifunction,
             root_bus: self.bus.bridge.is_none() && self.bus.virtual_of.is_none(),
-            ivrs: self.chipset.ivrs,
-            intel_pch: self.chipset.intel_pch,
+            ivrs: chipset.ivrs,
+            intel_pch: chipset.intel_pch,
         };
         acs::enabled(&self.node.function, wanted, around)
+    }
+
+    /// The row by which it isolates where the machine has an IVRS, which nothing here shows.
+    pub(crate) fn isolates_with_ivrs(&self) -> Option<&'static Row<AcsEffect>> {
+        let with = Chipset { ivrs: true, ..self.chipset };
+        match self.acs_on(with, AcsFlags::ISOLATED, self.in_multifunction_slot()).reason {
+            AcsReason::Quirk(row) if row.effect == AcsEffect::AmdSouthbridge && !self.chipset.ivrs => {
+                Some(row)
+            }
+            _ => None,
+        }
     }
 
     /// Whether it lets its neighbours' traffic through, taken for a function of a multifunction slot or not.

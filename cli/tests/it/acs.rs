@@ -193,3 +193,110 @@ fn a_function_that_is_an_iommu_stands_for_an_ivrs() {
     let taken = ["0000:00:14.4", "0000:00:14.5"];
     assert_eq!(with["remarks"][0]["devices"], serde_json::json!(taken));
 }
+
+/// linux drivers/pci/pci.c `pci_request_acs`: firmware that describes an IOMMU does not say that the kernel used it. Every verb that groups
+/// says so, and takes the settings that are asked for.
+#[test]
+fn every_verb_that_groups_takes_the_acs_that_linux_sets() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-samples");
+    let file = |name: &str| samples.join(name).to_str().unwrap().to_owned();
+    let table = file("qemu-switch-bridge/iort.bin");
+    let listing = file("broken/GRP008-acs-not-requested/lspci.txt");
+    let ask = |words: &[&str]| {
+        let output = fwspec(words, b"");
+        assert!(output.status.code().unwrap() <= 1, "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    for (verb, more) in [
+        ("groups", &[][..]),
+        ("check", &[]),
+        ("audit", &[]),
+        ("diff", &[table.as_str()]),
+        ("simulate", &["--algorithm", "closure"]),
+    ] {
+        let words = [&[verb, "--json", &table, &listing], more].concat();
+        let dumped = ask(&words);
+        let remark = &dumped["remarks"][0];
+        assert_eq!((&remark["kind"], &remark["groups"]), (&"acs-off".into(), &2.into()), "{verb}");
+        let groups = |document: &Value| match &document["groups"] {
+            Value::Array(groups) => groups.iter().filter(|group| group["members"].is_array()).count(),
+            number => usize::try_from(number.as_u64().unwrap_or_default()).unwrap(),
+        };
+        for chosen in [&["--acs", "requested"][..], &["--what-if", "acs=all:on"]] {
+            let requested = ask(&[&words[..], chosen].concat());
+            assert_eq!(requested["remarks"], Value::Null, "{verb} {chosen:?}");
+            match verb {
+                "audit" => {
+                    let shared = |document: &Value| document["groups"].as_array().unwrap().len();
+                    assert_eq!((shared(&dumped), shared(&requested)), (1, 0), "{chosen:?}");
+                }
+                "diff" => {}
+                _ => assert_eq!((groups(&dumped), groups(&requested)), (1, 2), "{verb} {chosen:?}"),
+            }
+        }
+        let text: Vec<&str> = words.iter().copied().filter(|word| *word != "--json").collect();
+        let said = String::from_utf8(fwspec(&text, b"").stdout).unwrap();
+        let first = said.trim_start_matches("# ");
+        assert!(first.starts_with("ACS is off at every port that has it"), "{verb}: {said}");
+    }
+    let lint = fwspec(&["lint", &table, &listing], b"");
+    assert!(String::from_utf8_lossy(&lint.stderr).contains("ACS is off at every port that has it"));
+    for words in [
+        &["lint", &table, &listing, "--acs", "requested"][..],
+        &["lookup", &table, &listing, "01:00.0", "--acs", "requested"],
+        &["explain", &table, &listing, "01:00.0", "--what-if", "acs=all:on", "--machine", "ivrs"],
+    ] {
+        let output = fwspec(words, b"");
+        assert!(output.status.code().unwrap() <= 1, "{words:?}");
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("ACS is off"), "{words:?}");
+    }
+    // A supposition comes on top of what Linux sets.
+    let off = ask(&["groups", "--json", &table, &listing, "--acs", "requested", "--what-if", "acs=all:off"]);
+    assert_eq!(count(&off), 1);
+    let what_if = &off["what_if"];
+    assert_eq!(what_if["changed"].as_array().unwrap().len(), 2);
+    assert_eq!(what_if["stays"], serde_json::json!({"groups": 0, "devices": 0}));
+}
+
+/// Only what a supposition changes is told, and how much stays.
+#[test]
+fn what_if_prints_what_changes() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-samples");
+    let listing = samples.join("qemu-switch-bridge/lspci.txt").to_str().unwrap().to_owned();
+    let said = |what_if: &str| {
+        let output = fwspec(&["groups", "--pci", &listing, "--what-if", what_if], b"");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let off = said("acs=00:02.0:off");
+    assert!(off.contains("0000:07:00.1") && off.contains("12 devices in 2 groups unchanged"), "{off}");
+    assert!(!off.contains("0000:04:01.0"), "{off}");
+    let same = said("acs=00:02.0:on");
+    assert!(same.starts_with("The groups stay as they are.\n"), "{same}");
+    // The document has all groups as they would be, and what of them is other than now.
+    let document = groups(&listing, &["--what-if", "acs=00:02.0:off"]);
+    assert_eq!(count(&document), 3);
+    let changed = document["what_if"]["changed"].as_array().unwrap();
+    let devices: Vec<&str> = changed.iter().map(|one| one["device"].as_str().unwrap()).collect();
+    assert_eq!(devices, ["0000:00:02.0", "0000:07:00.0", "0000:07:00.1"]);
+    assert_eq!(document["what_if"]["stays"], serde_json::json!({"groups": 2, "devices": 12}));
+}
+
+/// linux drivers/pci/quirks.c `pci_quirk_amd_sb_acs` takes southbridges for isolating where an IVRS is: why says that, not that nothing helps;
+/// `pci_quirk_zhaoxin_pcie_ports_acs` looks at no register, so that no bit helps.
+#[test]
+fn why_says_what_linux_itself_sets_and_nothing_that_it_ignores() {
+    let zeros = "00 ".repeat(16);
+    let function = |at: &str, first: &str| {
+        format!("{at} Example\n00: {first} 00 80 00\n10: {zeros}\n20: {zeros}\n30: {zeros}\n\n")
+    };
+    let southbridge = function("00:14.4", "22 10 0f 78 00 00 00 00 00 00 00 00 00")
+        + &function("00:14.5", "22 10 09 78 00 00 00 00 00 00 00 00 00");
+    let why = |more: &[&str]| {
+        let words = [&["groups", "--pci", "-", "--why", "00:14.4"], more].concat();
+        String::from_utf8(fwspec(&words, southbridge.as_bytes()).stdout).unwrap()
+    };
+    let open = why(&[]);
+    assert!(open.contains("isolates where the machine has an IVRS table"), "{open}");
+    assert!(!open.contains("nothing that can be set"), "{open}");
+    assert!(why(&["--machine", "ivrs"]).contains("alone"), "{}", why(&["--machine", "ivrs"]));
+}

@@ -43,7 +43,8 @@ const MAX_REFUSED: usize = 16;
 /// ```
 pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> String {
     let mut text = format!(
-        "{}\n{}\n",
+        "{}{}\n{}\n",
+        style.remarks(&document.remarks),
         style.heading(&format!("{}: {}", document.file, title(summary))),
         style.faint(&format!("as {} reads it, groups by policy {}", document.dialect, document.policy))
     );

@@ -31,7 +31,7 @@ const MAX_NAMED: usize = 3;
 /// assert!(text::check(&check, Style::default()).contains("nothing here says what IOMMUs there are"));
 /// ```
 pub fn check(document: &CheckDocument, style: Style) -> String {
-    let mut page = Page { text: String::new(), style };
+    let mut page = Page { text: style.remarks(&document.remarks), style };
     machine(document, &mut page);
     iommu(document, &mut page);
     devices(document, &mut page);

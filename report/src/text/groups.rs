@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::count::counted;
 use crate::function;
 use crate::name::{printable, short};
-use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, TieRecord, WhatIfRecord};
+use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, RegroupedRecord, TieRecord, WhatIfRecord};
 
 use super::Style;
 
@@ -31,9 +31,18 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
     let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
     let kernel = document.devices.iter().any(|device| device.kernel_group.is_some());
     let theirs = if kernel { &["kernel"][..] } else { &[] };
-    let titles = [&["group"][..], theirs, &["device", "what it is"], ids, &["shares it because"]].concat();
+    let supposed = document.what_if.as_ref();
+    let now = if supposed.is_some() { &["now"][..] } else { &[] };
+    let titles =
+        [&["group"][..], now, theirs, &["device", "what it is"], ids, &["shares it because"]].concat();
     let mut table = style.table(&titles).with_prose();
-    for group in &document.groups {
+    // Of a supposition only what it changes is told.
+    let changed: BTreeMap<&str, &RegroupedRecord> =
+        supposed.iter().flat_map(|what_if| &what_if.changed).map(|one| (one.device.as_str(), one)).collect();
+    let told = |group: &&GroupRecord| {
+        supposed.is_none() || group.members.iter().any(|member| changed.contains_key(member.as_str()))
+    };
+    for group in document.groups.iter().filter(told) {
         for (line, member) in group.members.iter().enumerate() {
             let Some(device) = devices.get(member.as_str()) else { continue };
             let number = if line == 0 { group.id.to_string() } else { String::new() };
@@ -43,14 +52,20 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
             let ids = if firmware { ids_of(device) } else { Vec::new() };
             let theirs =
                 kernel.then(|| device.kernel_group.map_or("-".to_string(), |number| number.to_string()));
-            let left = [number].into_iter().chain(theirs).chain([member.clone(), what(device)]);
+            let now = supposed.map(|_| {
+                let now = changed.get(member.as_str()).and_then(|one| one.now);
+                now.map_or("-".to_string(), |number| number.to_string())
+            });
+            let left = [number].into_iter().chain(now).chain(theirs).chain([member.clone(), what(device)]);
             table.add_row(left.chain(ids).chain([because.join("\n")]));
         }
     }
-    let mut text = remarks(document, style);
-    text.push_str(&table.lines());
+    let mut text = style.remarks(&document.remarks);
+    if supposed.is_none_or(|what_if| !what_if.changed.is_empty()) {
+        text.push_str(&table.lines());
+    }
     let outside: Vec<&DeviceRecord> =
-        document.devices.iter().filter(|device| device.group.is_none()).collect();
+        document.devices.iter().filter(|device| device.group.is_none() && supposed.is_none()).collect();
     if !outside.is_empty() {
         let mut table = style.table(&["no group", "what it is", "why"]).with_prose();
         for device in outside {
@@ -67,25 +82,15 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
     text
 }
 
-/// What stands above the devices, for it has to be known before them.
-pub(super) fn remarks(document: &GroupsDocument, style: Style) -> String {
-    let mut text: String = document
-        .remarks
-        .iter()
-        .map(|remark| format!("{}\n", style.sentence(&style.alarm(&remark.text), 0)))
-        .collect();
-    if !text.is_empty() {
-        text.push('\n');
-    }
-    text
-}
-
 /// What stands below the devices: notes on groups, what could not be read, what a supposition changes, and the count.
 pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
     let mut text = String::new();
-    let mut notes: Vec<String> = document.groups.iter().flat_map(|group| group_notes(group, style)).collect();
-    let kept =
-        document.devices.iter().filter(|device| device.group.is_some() && device.refused_for.is_none());
+    let mut notes: Vec<String> = Vec::new();
+    // What a supposition leaves as it is is not told again.
+    let told = document.what_if.is_none();
+    notes.extend(document.groups.iter().filter(|_| told).flat_map(|group| group_notes(group, style)));
+    let kept = document.devices.iter();
+    let kept = kept.filter(|device| told && device.group.is_some() && device.refused_for.is_none());
     notes.extend(kept.filter_map(|device| {
         let why = device.assignable.why_not().filter(|why| why.contains("require_direct"))?;
         Some(style.alarm(&format!("{} cannot be given to a user: {why}", device.device)))
@@ -96,7 +101,8 @@ pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
         notes.iter().for_each(|note| text.push_str(&format!("{}\n", style.sentence(note, 2))));
     }
     if let Some(what_if) = &document.what_if {
-        text.push_str(&format!("\n{}", supposed(what_if, style)));
+        let gap = if text.is_empty() && what_if.changed.is_empty() { "" } else { "\n" };
+        text.push_str(&format!("{gap}{}", self::supposed(what_if, style)));
     }
     let shared = document.groups.iter().filter(|group| group.members.len() > 1).count();
     text.push_str(&format!(
@@ -123,8 +129,12 @@ fn supposed(what_if: &WhatIfRecord, style: Style) -> String {
     if !what_if.made.is_empty() {
         text.push_str(&format!("{}\n{}", style.heading("Not isolated then:"), lines(&what_if.made)));
     }
-    if text.is_empty() {
+    if what_if.changed.is_empty() {
         text.push_str("The groups stay as they are.\n");
+    } else {
+        let (devices, groups) =
+            (counted(what_if.stays.devices, "device"), counted(what_if.stays.groups, "group"));
+        text.push_str(&format!("{devices} in {groups} unchanged.\n"));
     }
     text
 }

@@ -18,6 +18,8 @@ mod why;
 
 use alloc::string::{String, ToString};
 
+use fwspec::answer::RemarkRecord;
+
 pub use audit::audit;
 pub use check::check;
 pub use explain::{code, codes, explained};
@@ -104,5 +106,17 @@ impl Style {
         let lines = text.lines().flat_map(|line| table::wrapped(line, room));
         let blanks: String = core::iter::repeat_n(' ', indent).collect();
         lines.collect::<alloc::vec::Vec<_>>().join(&alloc::format!("\n{blanks}"))
+    }
+
+    /// What stands above all else, for it has to be known before it.
+    pub(crate) fn remarks(self, remarks: &[RemarkRecord]) -> String {
+        let mut text: String = remarks
+            .iter()
+            .map(|remark| alloc::format!("{}\n", self.sentence(&self.alarm(&remark.text), 0)))
+            .collect();
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
     }
 }

@@ -24,7 +24,9 @@ use super::{Style, table};
 /// # Ok::<(), fwspec::BusError>(())
 /// ```
 pub fn simulate(documents: &[SimulateDocument], style: Style) -> String {
-    documents.iter().map(|document| one(document, style)).collect::<Vec<_>>().join("\n")
+    // They are of one machine.
+    let remarks = documents.first().map(|document| style.remarks(&document.remarks)).unwrap_or_default();
+    remarks + &documents.iter().map(|document| one(document, style)).collect::<Vec<_>>().join("\n")
 }
 
 fn one(document: &SimulateDocument, style: Style) -> String {

@@ -11,7 +11,7 @@ use fwspec::pci::{AcsReason, AcsVerdict};
 use fwspec::{Bdf, Segment};
 
 use super::Style;
-use super::groups::{ids_of, refused, remarks, rest, what};
+use super::groups::{ids_of, refused, rest, what};
 
 /// What stands left of a device of a shared group.
 const SHARED: &str = "■";
@@ -66,7 +66,7 @@ pub fn tree(document: &GroupsDocument, style: Style) -> String {
         }
         grid.rows.push(row);
     }
-    let mut text = remarks(document, style);
+    let mut text = style.remarks(&document.remarks);
     text.push_str(&grid.text(style));
     text.push_str(&rest(document, style));
     text

@@ -1,0 +1,154 @@
+//! What has to be known of a machine before what is said of its groups is believed.
+
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::diff::regrouped;
+use crate::group::{AcsSettings, Policy};
+use crate::limits::MAX_MEMBERS_NAMED;
+use crate::machine::{Firmware, Machine};
+use crate::pci::quirk::AcsEffect;
+use crate::pci::{AcsFlags, AcsReason, AcsVerdict};
+use crate::{Bdf, Dialect, Groups};
+
+/// Something that the groups rest on and that the inputs do not show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RemarkRecord {
+    /// `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
+    /// Linux uses an IOMMU and does not ask for ACS; these devices have it off. `taken-as-linux-sets-it`: what isolates these devices
+    /// is taken as Linux sets it.
+    pub kind: &'static str,
+    /// The devices that it is about.
+    pub devices: Vec<String>,
+    /// For `acs-off` and `acs-not-requested`, how many groups there are once ACS is on.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub groups: Option<usize>,
+    /// In words.
+    pub text: String,
+}
+
+/// What has to be known before these groups of a machine, made under these rules, are believed, what matters most first.
+///
+/// ```
+/// use fwspec::answer::remarks;
+/// use fwspec::machine::Machine;
+/// use fwspec::{AcsFlags, Device, Dialect, Policy};
+/// let rules = (Dialect::LINUX, Policy::Linux);
+/// let mut machine = Machine::default();
+/// machine.devices.push(Device::root_port("00:01.0".parse()?, 1..=1).acs_control(AcsFlags::ISOLATED, AcsFlags::NONE));
+/// let (groups, _) = machine.groups(rules.0, rules.1);
+/// let kinds: Vec<&str> = remarks(&machine, rules, &groups).iter().map(|remark| remark.kind).collect();
+/// assert_eq!(kinds, ["acs-off", "no-iommu"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn remarks(machine: &Machine, rules: (Dialect, Policy), groups: &Groups) -> Vec<RemarkRecord> {
+    let mut remarks: Vec<RemarkRecord> =
+        RemarkRecord::of_acs_off(machine, rules, groups).into_iter().collect();
+    remarks.extend(of_groups(groups));
+    // Who asks for what Linux sets supposes an IOMMU.
+    if !machine.has_iommu() && machine.acs == AcsSettings::Dumped && groups.devices().next().is_some() {
+        remarks.push(RemarkRecord::of_no_iommu());
+    }
+    remarks
+}
+
+/// What the groups themselves show.
+pub(super) fn of_groups(groups: &Groups) -> Vec<RemarkRecord> {
+    RemarkRecord::of_acs(groups).into_iter().chain(RemarkRecord::of_chipset(groups)).collect()
+}
+
+impl RemarkRecord {
+    /// That ACS is off where Linux would have it on, and how many groups there are then.
+    fn of_acs_off(machine: &Machine, (dialect, policy): (Dialect, Policy), groups: &Groups) -> Option<Self> {
+        let speaking = machine.firmware.as_ref().filter(|firmware| firmware.speaks_of_iommus());
+        let is_asked_for = speaking.is_none_or(|firmware: &Firmware| firmware.requests_acs().is_some());
+        if machine.kernel_used_iommu() || !is_asked_for || !groups.acs_is_off() {
+            return None;
+        }
+        let mut requested = machine.clone();
+        requested.acs = AcsSettings::Requested;
+        let count = requested.groups(dialect, policy).0.groups().count();
+        let are = if count == 1 { "is 1 group" } else { &alloc::format!("are {count} groups") };
+        let text = alloc::format!(
+            "ACS is off at every port that has it, and nothing says that an IOMMU was in use. Linux switches it on when it uses its IOMMU \
+             (pci_request_acs): there {are} then, see --acs requested"
+        );
+        Some(RemarkRecord { kind: "acs-off", devices: Vec::new(), groups: Some(count), text })
+    }
+
+    /// That nothing shows an IOMMU: then the groups are those that there would be with one.
+    fn of_no_iommu() -> Self {
+        let text = "nothing here shows an IOMMU: no firmware that describes one, no IOMMU among the functions, no group of the machine's kernel. \
+                    These are the groups if there were one";
+        RemarkRecord { kind: "no-iommu", devices: Vec::new(), groups: None, text: text.to_owned() }
+    }
+
+    /// That nothing asks for ACS, where the groups would be others if something did.
+    fn of_acs(groups: &Groups) -> Option<Self> {
+        let off = groups.acs_not_requested();
+        if off.is_empty() {
+            return None;
+        }
+        let then = groups.with_acs(off.iter().copied());
+        if regrouped(groups, &then).is_empty() {
+            return None;
+        }
+        let (count, now) = (then.groups().count(), groups.groups().count());
+        let devices: Vec<String> = off.iter().map(Bdf::to_string).collect();
+        let mut named = devices.iter().take(MAX_MEMBERS_NAMED).cloned().collect::<Vec<_>>().join(", ");
+        if let more @ 1.. = devices.len().saturating_sub(MAX_MEMBERS_NAMED) {
+            named.push_str(&alloc::format!(" and {more} more"));
+        }
+        let text = alloc::format!(
+            "ACS is off at {named}: by a RIMT Linux uses the IOMMU and does not ask for ACS (drivers/acpi/riscv/rimt.c has no \
+             pci_request_acs()). By device tree it does: there are {count} groups then instead of {now}, see --acs requested"
+        );
+        Some(RemarkRecord { kind: "acs-not-requested", devices, groups: Some(count), text })
+    }
+
+    /// What Linux sets in places that configuration space does not show.
+    fn of_chipset(groups: &Groups) -> Vec<Self> {
+        let kinds = [
+            (
+                AcsEffect::IntelPch,
+                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_pch_acs): configuration space does not show it",
+            ),
+            (
+                AcsEffect::AmdSouthbridge,
+                "functions of an AMD southbridge are taken for isolating, for the machine has an AMD IOMMU (pci_quirk_amd_sb_acs): configuration space does not show it",
+            ),
+            (
+                AcsEffect::IntelSunrisePoint,
+                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_spt_pch_acs): their control bits are not in the listing",
+            ),
+        ];
+        let topology = groups.topology();
+        let of = |(effect, words): (AcsEffect, &str)| {
+            let decided = |bdf: &Bdf| {
+                // With the bytes in hand nothing is taken for granted.
+                let acs = topology.get(*bdf).and_then(|function| function.acs.present());
+                if effect == AcsEffect::IntelSunrisePoint && acs.is_none_or(|acs| acs.next_dword.is_some()) {
+                    return false;
+                }
+                let verdict = topology.acs(*bdf, AcsFlags::ISOLATED);
+                verdict.is_some_and(|AcsVerdict { isolates, reason }| {
+                    isolates && matches!(reason, AcsReason::Quirk(row) if row.effect == effect)
+                })
+            };
+            let bdfs = topology.iter().map(|(bdf, _)| bdf).filter(decided);
+            let devices: Vec<String> = bdfs.map(|bdf| bdf.to_string()).collect();
+            let text = alloc::format!("{}: {words}", devices.join(", "));
+            (!devices.is_empty()).then_some(RemarkRecord {
+                kind: "taken-as-linux-sets-it",
+                devices,
+                groups: None,
+                text,
+            })
+        };
+        kinds.into_iter().filter_map(of).collect()
+    }
+}
