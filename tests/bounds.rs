@@ -23,7 +23,7 @@ use fwspec::{Dialect, Groups, IdMap, Platform, lint};
 
 #[path = "it/support/cases.rs"]
 mod cases;
-use cases::cases;
+use cases::cases_of_three;
 #[path = "families/mod.rs"]
 mod families;
 use families::FAMILIES;
@@ -77,7 +77,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Samples below this size are damaged everywhere, larger ones at about so many places.
 fn small() -> usize {
-    cases(512, 2048)
+    cases_of_three(128, 512, 2048)
 }
 
 /// How many times the input's size reading may hold at once, and lint beyond what was read.

@@ -1,6 +1,6 @@
 //! What the builder is told is what the decoder reads: 100,000 random tables, and a sample of them by other readers.
 
-use crate::support::cases::cases;
+use crate::support::cases::{cases, cases_of_three};
 use crate::support::outside::{installed, shared, skip};
 
 use std::path::Path;
@@ -266,7 +266,7 @@ fn kind(body: Body<'_>, number: impl Fn(u32) -> usize) -> Kind {
 #[test]
 fn what_is_built_is_what_is_read_in_random_tables() {
     let (mut nodes, mut mappings) = (0, 0);
-    let tables: usize = cases(10_000, 100_000);
+    let tables: usize = cases_of_three(2_000, 10_000, 100_000);
     for seed in 0..tables {
         let (revision, model) = Dice(seed as u64).table();
         let bytes = write(revision, &model).finish();

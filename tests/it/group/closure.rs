@@ -209,7 +209,7 @@ impl List<'_> {
 }
 
 proptest! {
-    #![proptest_config(random(500, 2_000))]
+    #![proptest_config(random(200, 2_000))]
 
     #[test]
     fn the_partition_is_the_closure_of_all_pairs(

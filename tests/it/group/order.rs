@@ -74,7 +74,7 @@ fn all_orders(devices: &[Device]) -> Vec<Vec<Device>> {
 }
 
 proptest! {
-    #![proptest_config(random(1_000, 10_000))]
+    #![proptest_config(random(400, 10_000))]
 
     #[test]
     fn any_order_gives_one_partition(

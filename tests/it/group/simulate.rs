@@ -396,7 +396,7 @@ fn a_device_whose_driver_is_matched_when_the_walk_comes_is_lost_by_acpi_alone() 
 }
 
 proptest! {
-    #![proptest_config(random(300, 2_000))]
+    #![proptest_config(random(120, 2_000))]
 
     /// Words of orders in any order, and any other text.
     #[test]

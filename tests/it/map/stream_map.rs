@@ -115,7 +115,7 @@ fn masters() -> impl Strategy<Value = Vec<Master>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(crate::support::cases::random(500, 2_000))]
     #[test]
     fn random_machines_get_the_entries_and_groups_of_the_rule(masters in masters()) {
         let mut map = StreamMap::default();

@@ -13,9 +13,14 @@ pub(crate) fn cases<T>(ordinary: T, full: T) -> T {
     if is("full") { full } else { ordinary }
 }
 
-/// For a property that is tried on so many random values; twice the first where `FWSPEC_CASES=more`. Those that fail are printed, and no
+/// The same where `FWSPEC_CASES=more` has a number of its own, the second.
+pub(crate) fn cases_of_three<T>(ordinary: T, more: T, full: T) -> T {
+    if is("more") { more } else { cases(ordinary, full) }
+}
+
+/// For a property that is tried on so many random values; four times the first where `FWSPEC_CASES=more`. Those that fail are printed, and no
 /// file is written: such a value becomes a test.
 pub(crate) fn random(ordinary: u32, full: u32) -> Config {
-    let count = if is("more") { ordinary.saturating_mul(2).min(full) } else { cases(ordinary, full) };
+    let count = if is("more") { ordinary.saturating_mul(4).min(full) } else { cases(ordinary, full) };
     Config { failure_persistence: None, ..Config::with_cases(count) }
 }
