@@ -5,7 +5,8 @@
 /// ```
 /// use fwspec::{CountRule, Dialect};
 /// assert_eq!(Dialect::LINUX.name, "linux");
-/// let asked = Dialect { count: CountRule::CountIsN, ..Dialect::LINUX };
+/// let mut asked = Dialect::LINUX;
+/// asked.count = CountRule::CountIsN;
 /// assert_ne!(asked, Dialect::LINUX);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,6 +17,8 @@
 // The names are those of C. What is safe is said once, in the header's preamble (`cbindgen.toml`), for all functions: a pointer
 // is NULL or leads to what its type says, and an array is as long as its capacity says.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+// What the library adds to an enum is to be told here too.
+#![deny(clippy::wildcard_enum_match_arm)]
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod device;

@@ -178,12 +178,11 @@ fn blocker_to_c(blocker: &IsolationBlocker) -> fwspec_blocker {
         Relation::Alias => FWSPEC_RELATION_ALIAS,
         Relation::Stream => FWSPEC_RELATION_STREAM,
         Relation::Driver => FWSPEC_RELATION_DRIVER,
-        _ => FWSPEC_RELATION_OTHER,
     };
     let (remedy, acs) = match blocker.remedy {
         Remedy::Enable(bits) => (FWSPEC_REMEDY_ACS, u32::from(bits.0)),
         Remedy::Firmware => (FWSPEC_REMEDY_FIRMWARE, 0),
-        _ => (FWSPEC_REMEDY_NONE, 0),
+        Remedy::Nothing(_) | Remedy::Wiring => (FWSPEC_REMEDY_NONE, 0),
     };
     let message = edge::message(&blocker.remedy.to_string());
     fwspec_blocker { by: device_to_c(blocker.by), relation, remedy, acs, message }

@@ -103,7 +103,9 @@ impl<W: Write> Rows<'_, W> {
                 }
                 self.padding(structure.bytes(), offset, structure.length().into())?;
             }
-            Ok(_) => writeln!(self.out, "! no specification read here says what its fields are")?,
+            Ok(Body::Unknown(_)) => {
+                writeln!(self.out, "! no specification read here says what its fields are")?
+            }
             Err(error) => self.error(error)?,
         }
         if let Some(scopes) = body.ok().and_then(|body| body.scopes()) {
@@ -139,7 +141,7 @@ impl<W: Write> Rows<'_, W> {
             ScopeType::IoApic => "I/O APIC ID",
             ScopeType::Hpet => "HPET number",
             ScopeType::Namespace => "ANDD device number",
-            _ => "",
+            ScopeType::Endpoint | ScopeType::Bridge | ScopeType::Unknown(_) => "",
         };
         self.field(1, "  enumeration ID", scope.enumeration_id(), id)?;
         self.field(1, "  start bus", scope.start_bus(), "")?;
@@ -164,6 +166,6 @@ fn name(body: &Body<'_>) -> &'static str {
         Body::Andd(_) => "ANDD, namespace device",
         Body::Satc(_) => "SATC, integrated devices with a translation cache",
         Body::Sidp(_) => "SIDP, properties of integrated devices",
-        _ => "unknown",
+        Body::Unknown(_) => "unknown",
     }
 }

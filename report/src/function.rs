@@ -24,7 +24,7 @@ fn described(function: &Function, kind: &str) -> String {
             format!(", bus {secondary:02x}")
         }
         Header::Bridge { secondary, subordinate } => format!(", buses {secondary:02x}-{subordinate:02x}"),
-        _ => String::new(),
+        Header::Device | Header::CardBus { .. } | Header::Other(_) => String::new(),
     };
     format!("{ids}{kind}{buses}")
 }

@@ -314,7 +314,16 @@ fn parts<'a>(node: &Node<'a>, body: Option<&Body<'a>>) -> Vec<(u32, Part<'a>)> {
             parts.push((smmu.context_interrupt_offset, context));
             parts.push((smmu.pmu_interrupt_offset, pmu));
         }
-        _ => {}
+        Some(
+            Body::ItsGroup(_)
+            | Body::NamedComponent(_)
+            | Body::RootComplex(_)
+            | Body::SmmuV3(_)
+            | Body::Pmcg(_)
+            | Body::Iwb(_)
+            | Body::Unknown(_),
+        )
+        | None => {}
     }
     parts.retain(|(_, part)| match part {
         Part::Mappings(mappings) => mappings.len() > 0,

@@ -58,7 +58,7 @@ impl<W: Write> Rows<'_, W> {
             Ok(Body::Ivhd(_)) if wanted == Some(number) => "IVHD, an IOMMU",
             Ok(Body::Ivhd(_)) => "IVHD, passed over: another type counts",
             Ok(Body::Ivmd(_)) => "IVMD, memory",
-            Ok(_) => "unknown",
+            Ok(Body::Unknown(_)) => "unknown",
             Err(_) => "",
         };
         self.at = offset;
@@ -66,7 +66,7 @@ impl<W: Write> Rows<'_, W> {
         match &body {
             Ok(Body::Ivhd(unit)) => self.unit(block, unit)?,
             Ok(Body::Ivmd(memory)) => self.memory(block, memory)?,
-            Ok(_) => {
+            Ok(Body::Unknown(_)) => {
                 self.start(block, &[], "Device ID")?;
                 writeln!(self.out, "! no specification read here says what its fields are")?;
             }
@@ -180,7 +180,11 @@ impl<W: Write> Rows<'_, W> {
                     self.row(length, "  unique ID", Quoted(unique_id))?;
                 }
             }
-            _ => {}
+            EntryKind::All
+            | EntryKind::Select
+            | EntryKind::RangeStart
+            | EntryKind::RangeEnd
+            | EntryKind::Other => {}
         }
         self.padding(entry.bytes(), start, end.saturating_sub(start))
     }
@@ -199,6 +203,6 @@ fn entry_name(entry: &Entry<'_>) -> &'static str {
         EntryKind::Special { .. } => "special",
         EntryKind::Acpi { .. } => "ACPI device",
         EntryKind::Other if matches!(entry.entry_type(), 0 | 0x40) => "padding",
-        _ => "unknown",
+        EntryKind::Other => "unknown",
     }
 }

@@ -1,6 +1,8 @@
 //! Words, tables, pictures and build-server formats for the answers of [`fwspec`]. Nothing here finds out or judges: it words and
 //! draws.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
+// What the library adds to an enum is to be told here too.
+#![deny(clippy::wildcard_enum_match_arm)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;

@@ -26,7 +26,6 @@ pub struct IsolationBlocker {
 
 /// What the blocker is to the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Relation {
     /// A bridge above it lets what is below reach each other.
     Above,
@@ -46,7 +45,6 @@ pub enum Relation {
 
 /// What would help against a blocker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Remedy {
     /// Switch on these ACS bits, which the function has.
     Enable(AcsFlags),

@@ -67,8 +67,8 @@ impl Function {
     /// ```
     /// use fwspec::pci::{Acs, Fact, Function, PortType};
     /// use fwspec::AcsFlags;
-    /// let off = Acs { capability: AcsFlags(0x1f), ..Acs::default() };
-    /// let port = Function { acs: Fact::Present(off), ..Function::port(PortType::RootPort, 1, 1) };
+    /// let mut port = Function::port(PortType::RootPort, 1, 1);
+    /// port.acs = Fact::Present(Acs::new(AcsFlags(0x1f), AcsFlags::NONE));
     /// assert_eq!(port.acs_requested().acs.present().map(|acs| acs.control), Some(AcsFlags::ISOLATED));
     /// ```
     #[must_use]

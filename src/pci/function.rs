@@ -109,7 +109,6 @@ pub struct Ids {
 
 /// Header type, and the buses of a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Header {
     /// Type 0: no bridge.
     Device,

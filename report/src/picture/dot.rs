@@ -23,7 +23,7 @@ pub fn dot(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
     for (at, row) in picture.rows.iter().enumerate() {
         let (fill, stroke) = match row.kind {
             RowKind::Root => ("#d7dce3", "#3a4350"),
-            _ => colours(row.group),
+            RowKind::Bridge | RowKind::Device => colours(row.group),
         };
         let number = row.group.map(|group| alloc::format!("group {}", group.id)).unwrap_or_default();
         let label = Quoted(&[&row.name, &row.what, &number, &row.note]);

@@ -22,7 +22,6 @@ pub struct Scope<'a> {
 
 /// What a device scope names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ScopeType {
     /// 1: a PCI function.
     Endpoint,

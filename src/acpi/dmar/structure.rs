@@ -17,7 +17,6 @@ pub struct Structure<'a> {
 
 /// The fields of a structure, by its type.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Body<'a> {
     /// Type 0: a remapping hardware unit.
     Drhd(Drhd<'a>),

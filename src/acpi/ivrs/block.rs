@@ -16,7 +16,6 @@ pub struct Block<'a> {
 
 /// The fields of a block, by its type.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Body<'a> {
     /// Types 0x10, 0x11 and 0x40: an IOMMU.
     Ivhd(Ivhd<'a>),

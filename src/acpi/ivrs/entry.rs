@@ -17,7 +17,6 @@ pub struct Entry<'a> {
 
 /// What a device entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum EntryKind<'a> {
     /// 0x01: every device of the segment.
     All,
