@@ -73,6 +73,8 @@ mod bytes;
 mod dialect;
 mod error;
 mod id;
+#[cfg(feature = "alloc")]
+mod iter;
 pub mod limits;
 
 #[cfg(feature = "alloc")]

@@ -10,7 +10,7 @@ use crate::map::{IdMap, InputRange, MsiRequest, RangeOutput};
 use crate::model::SegmentBuses;
 use crate::model::{
     BusKind, IdBus, Iommu, IommuIndex, MsiController, MsiControllerIndex, MsiKind, PlatformMaster, Requester,
-    RequesterIndex, RequesterKind, Reserved, SpecifierField,
+    RequesterIndex, RequesterKind, Reserved, SpecifierField, SpecifierFields, SpecifierParts,
 };
 use crate::{Bdf, DeviceId, Error, Format, InputIds, Platform, RequesterId, Stream};
 
@@ -513,7 +513,7 @@ impl IommuRecord {
     /// }
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn fields(&self, cells: usize) -> impl Iterator<Item = &'static SpecifierField> + use<> {
+    pub fn fields(&self, cells: usize) -> SpecifierFields {
         SpecifierField::of_cells(self.binding, cells)
     }
 
@@ -528,8 +528,8 @@ impl IommuRecord {
     /// }
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn parts<'c>(&self, cells: &'c [u32]) -> impl Iterator<Item = (&'static str, u32)> + use<'c> {
-        self.fields(cells.len()).filter_map(|field| Some((field.name, field.of(cells)?)))
+    pub fn parts<'c>(&self, cells: &'c [u32]) -> SpecifierParts<'c> {
+        self.fields(cells.len()).of(cells)
     }
 }
 

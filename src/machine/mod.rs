@@ -56,6 +56,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::group::{AcsSettings, BusError, GroupsBuilder, Policy};
+use crate::iter::iterators;
 use crate::model::{RequesterIndex, RequesterKind};
 use crate::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Segment};
 
@@ -112,6 +113,11 @@ pub struct Machine {
     /// Whose settings of ACS count, wherever its functions are grouped.
     pub acs: AcsSettings,
     has_topology: bool,
+}
+
+iterators! {
+    /// Devices of a machine that are on no PCI bus, see [`Machine::platform_devices`].
+    PlatformDevices: Device;
 }
 
 impl Machine {
@@ -274,14 +280,14 @@ impl Machine {
     /// assert_eq!(machine.platform_devices().count(), 1);
     /// # Ok::<(), fwspec::machine::MachineError>(())
     /// ```
-    pub fn platform_devices(&self) -> impl Iterator<Item = Device> + '_ {
+    pub fn platform_devices(&self) -> PlatformDevices<'_> {
         let platform = self.firmware.iter().map(|firmware| &firmware.platform);
         let requesters = platform.flat_map(|platform| RequesterIndex::number(&platform.requesters));
         let alone = requesters.filter(|(_, requester)| {
             requester.available
                 && matches!(requester.kind, RequesterKind::Component(_) | RequesterKind::Master(_))
         });
-        alone.map(|(requester, _)| Device::platform(requester))
+        PlatformDevices::new(alone.map(|(requester, _)| Device::platform(requester)))
     }
 
     /// Says at the listings that the requester ID of some functions is not known.

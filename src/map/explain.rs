@@ -4,9 +4,15 @@ use alloc::vec::Vec;
 
 use crate::StreamId;
 use crate::bytes::index;
+use crate::iter::iterators;
 use crate::model::{IdMapping, IommuIndex, Output, RequesterIndex, Target};
 
 use super::{IdMap, MappedRoute, MappedTable};
+
+iterators! {
+    /// The records that answer for the ids of a bus, see [`IdMap::stream_records`].
+    StreamRecords: &'a IdMapping;
+}
 
 impl IdMap {
     /// The records that answer for ids on the bus of a requester, each cut to the ids that it really answers for: disjoint
@@ -25,9 +31,9 @@ impl IdMap {
     /// assert_eq!((record.first, record.last), (0, 0xff));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn stream_records(&self, requester: RequesterIndex) -> impl Iterator<Item = &IdMapping> {
+    pub fn stream_records(&self, requester: RequesterIndex) -> StreamRecords<'_> {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
-        table.into_iter().flat_map(|table| table.index.meeting(0, u32::MAX))
+        StreamRecords::new(table.into_iter().flat_map(|table| table.index.meeting(0, u32::MAX)))
     }
 
     /// The same for a requester whose MSIs have a table of their own (`msi-map`), inherited ones followed.

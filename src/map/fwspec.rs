@@ -2,6 +2,8 @@
 
 use crate::model::{IommuIndex, RequesterIndex};
 use alloc::vec::Vec;
+use core::iter::FusedIterator;
+use core::slice;
 
 use crate::{AliasRule, Bdf, StreamId};
 
@@ -67,9 +69,9 @@ impl Fwspec {
     }
 
     /// The IOMMUs of the record that do not tell masters apart: no id is on them.
-    pub fn without_id(&self) -> impl Iterator<Item = IommuIndex> + '_ {
+    pub fn without_id(&self) -> WithoutId<'_> {
         let first = Some(self.iommu).filter(|first| !self.ids.iter().any(|stream| stream.iommu == *first));
-        first.into_iter().chain(self.others.iter().copied())
+        WithoutId { first, others: self.others.iter() }
     }
 
     /// Everything that the record says: the IOMMUs without ids, then the ids in their order.
@@ -81,11 +83,59 @@ impl Fwspec {
     /// record.others.push(IommuIndex(2));
     /// assert!(record.streams().map(|stream| (stream.iommu.0, stream.id)).eq([(0, None), (2, None)]));
     /// ```
-    pub fn streams(&self) -> impl Iterator<Item = Stream> + '_ {
-        let bare = self.without_id().map(|iommu| Stream { iommu, id: None, mask: 0 });
-        bare.chain(self.ids.iter().copied())
+    pub fn streams(&self) -> Streams<'_> {
+        Streams { bare: self.without_id(), ids: self.ids.iter() }
     }
 }
+
+/// IOMMUs of a record that do not tell masters apart, see [`Fwspec::without_id`].
+#[derive(Clone, Debug)]
+pub struct WithoutId<'a> {
+    first: Option<IommuIndex>,
+    others: slice::Iter<'a, IommuIndex>,
+}
+
+impl Iterator for WithoutId<'_> {
+    type Item = IommuIndex;
+
+    fn next(&mut self) -> Option<IommuIndex> {
+        self.first.take().or_else(|| self.others.next().copied())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.others.len().saturating_add(self.first.is_some().into());
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for WithoutId<'_> {}
+
+impl FusedIterator for WithoutId<'_> {}
+
+/// Everything that a record says, see [`Fwspec::streams`].
+#[derive(Clone, Debug)]
+pub struct Streams<'a> {
+    bare: WithoutId<'a>,
+    ids: slice::Iter<'a, Stream>,
+}
+
+impl Iterator for Streams<'_> {
+    type Item = Stream;
+
+    fn next(&mut self) -> Option<Stream> {
+        let bare = self.bare.next().map(|iommu| Stream { iommu, id: None, mask: 0 });
+        bare.or_else(|| self.ids.next().copied())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.bare.len().saturating_add(self.ids.len());
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for Streams<'_> {}
+
+impl FusedIterator for Streams<'_> {}
 
 impl FwspecFlags {
     /// The flags as Linux stores them: bit 0 ATS, bit 1 CANWBS.

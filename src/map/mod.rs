@@ -15,13 +15,13 @@ mod stream_map;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-pub use explain::{Step, StepAt};
-pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream};
-pub use ranges::{InputRange, RangeOutput};
+pub use explain::{Step, StepAt, StreamRecords};
+pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream, Streams, WithoutId};
+pub use ranges::{InputRange, InputRanges, RangeOutput};
 pub use reason::{GivesUp, MsiRequest, NoStream};
-pub use reserved::{ReservedRegion, joined, reserved_for_function, reserved_regions};
-pub use reverse::Producer;
+pub use reserved::{ReservedRegion, ReservedRegions, joined, reserved_for_function, reserved_regions};
 pub(crate) use reverse::next_alike;
+pub use reverse::{DeviceSources, OwnMsiSources, Producer, StreamSources};
 pub use scope::{FunctionPath, Scoped};
 pub use stream_map::{StreamEntry, StreamMap, StreamRefusal, StreamVerdict};
 pub(crate) use stream_map::{entries_of, play};
@@ -32,6 +32,7 @@ use crate::model::{
 };
 use crate::{Bdf, Dialect, Format, Segment, StreamId};
 use core::fmt;
+use core::iter::FusedIterator;
 use index::Index;
 use scope::ScopeIndex;
 
@@ -71,6 +72,32 @@ struct Host {
     format: Format,
     requester: RequesterIndex,
 }
+
+/// The PCI hosts of a segment, see [`IdMap::hosts_of`].
+#[derive(Clone, Debug)]
+pub struct HostsOf<'a>(core::slice::Iter<'a, Host>);
+
+impl Iterator for HostsOf<'_> {
+    type Item = RequesterIndex;
+
+    fn next(&mut self) -> Option<RequesterIndex> {
+        self.0.next().map(|host| host.requester)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for HostsOf<'_> {
+    fn next_back(&mut self) -> Option<RequesterIndex> {
+        self.0.next_back().map(|host| host.requester)
+    }
+}
+
+impl ExactSizeIterator for HostsOf<'_> {}
+
+impl FusedIterator for HostsOf<'_> {}
 
 /// Which rules of error handling apply to what a device's record is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -337,8 +364,10 @@ impl IdMap {
     /// assert_eq!(map.hosts_of(Segment(1)).next(), None);
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = RequesterIndex> + '_ {
-        self.asked(segment).map(|host| host.requester)
+    pub fn hosts_of(&self, segment: Segment) -> HostsOf<'_> {
+        let start = self.hosts.partition_point(|host| host.segment < segment);
+        let end = self.hosts.partition_point(|host| host.segment <= segment);
+        HostsOf(self.hosts.get(start..end).unwrap_or_default().iter())
     }
 
     fn asked(&self, segment: Segment) -> impl Iterator<Item = &Host> {

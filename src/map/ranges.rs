@@ -2,6 +2,7 @@
 
 use crate::DeviceId;
 use crate::bytes::index;
+use crate::iter::iterators;
 use crate::model::{Errno, IdMapping, IommuIndex, MsiControllerIndex, Output, RequesterIndex, Target};
 
 use super::MsiRequest;
@@ -45,6 +46,11 @@ pub enum RangeOutput {
     NeedsTopology,
 }
 
+iterators! {
+    /// Ranges of a requester's inputs, ascending, see [`IdMap::stream_ranges`] and [`IdMap::device_ranges`].
+    InputRanges: InputRange;
+}
+
 impl IdMap {
     /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
     /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed, and neither are those of a
@@ -63,12 +69,10 @@ impl IdMap {
     /// assert_eq!((ranges[0].first, ranges[0].last), (0, 0xff));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn stream_ranges(
-        &self,
-        requester: RequesterIndex,
-        limit: u32,
-    ) -> impl Iterator<Item = InputRange> + '_ {
-        merged(self.stream_pieces(requester, limit).flat_map(|range| self.of_one_mask(range)))
+    pub fn stream_ranges(&self, requester: RequesterIndex, limit: u32) -> InputRanges<'_> {
+        InputRanges::new(merged(
+            self.stream_pieces(requester, limit).flat_map(|range| self.of_one_mask(range)),
+        ))
     }
 
     /// As [`stream_ranges`](IdMap::stream_ranges), but ranges count up in all 32 bits of the fwspec id, which for an SMMUv1/v2 are id
@@ -131,11 +135,7 @@ impl IdMap {
     /// assert_eq!((ranges[0].first, ranges[0].last), (0, 0xff));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn device_ranges(
-        &self,
-        requester: RequesterIndex,
-        limit: u32,
-    ) -> impl Iterator<Item = InputRange> + '_ {
+    pub fn device_ranges(&self, requester: RequesterIndex, limit: u32) -> InputRanges<'_> {
         let route = self.route_of(requester);
         let direct = route.and_then(|route| match route {
             MappedRoute::Direct(controller) => {
@@ -159,7 +159,7 @@ impl IdMap {
         let through = streams.and_then(|bus| bus.streams.as_ref().ok()).into_iter();
         let through =
             through.flat_map(move |table| table.pieces(limit).flat_map(move |piece| self.composed(piece)));
-        merged(direct.into_iter().chain(own).chain(through))
+        InputRanges::new(merged(direct.into_iter().chain(own).chain(through)))
     }
 
     /// The specifier cells of the first input of a range: see [`RangeOutput::Stream`].

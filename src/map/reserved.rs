@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::Platform;
+use crate::iter::iterators;
 use crate::model::{IommuKind, Protection, RegionKind};
 
 use super::{FunctionPath, Fwspec};
@@ -30,6 +31,11 @@ pub struct ReservedRegion {
     pub protection: Protection,
 }
 
+iterators! {
+    /// Memory that is reserved for a device, see [`reserved_regions`].
+    ReservedRegions: ReservedRegion;
+}
+
 /// What memory is reserved for a device with this record, in the order of the firmware, the MSI window of its SMMU first.
 ///
 /// An IORT RMR counts where one of the record's ids is among its StreamIDs; for PCI functions only where the firmware says that
@@ -54,7 +60,7 @@ pub fn reserved_regions<'a>(
     platform: &'a Platform,
     record: &'a Fwspec,
     preserved: bool,
-) -> impl Iterator<Item = ReservedRegion> + 'a {
+) -> ReservedRegions<'a> {
     let kind = platform.iommu(record.iommu).map(|iommu| iommu.kind);
     let smmu = matches!(kind, Some(IommuKind::SmmuV2(_) | IommuKind::SmmuV3 { .. }));
     let window = smmu.then(|| ReservedRegion {
@@ -77,7 +83,7 @@ pub fn reserved_regions<'a>(
             Some(ReservedRegion { base, last, kind: reserved.kind, protection: reserved.protection })
         })
     });
-    window.into_iter().chain(firmware)
+    ReservedRegions::new(window.into_iter().chain(firmware))
 }
 
 /// Addresses that an x86 machine keeps for MSIs (`IOAPIC_RANGE_START`, `MSI_RANGE_START`).

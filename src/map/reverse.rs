@@ -1,5 +1,6 @@
 //! Backwards: who produces this StreamID or DeviceID?
 
+use crate::iter::iterators;
 use crate::model::{BusKind, IommuIndex, MsiControllerIndex, RequesterIndex};
 use crate::{DeviceId, InputIds, StreamId};
 
@@ -18,6 +19,15 @@ pub struct Producer<T> {
     pub target: T,
 }
 
+iterators! {
+    /// What produces a StreamID, see [`IdMap::stream_sources`].
+    StreamSources: Producer<IommuIndex>;
+    /// What produces a DeviceID, see [`IdMap::device_sources`].
+    DeviceSources: Producer<MsiControllerIndex>;
+    /// IOMMUs whose own MSIs carry a DeviceID, see [`IdMap::own_msi_sources`].
+    OwnMsiSources: (IommuIndex, MsiControllerIndex);
+}
+
 impl IdMap {
     /// All requesters that produce this StreamID on any IOMMU, in firmware order; those with several ids once for each
     /// range. Where an SMMUv1/v2 ignores some bits (`stream-match-mask`, a mask in the specifier), so does this: an event tells of them,
@@ -34,8 +44,8 @@ impl IdMap {
     /// assert_eq!(source.inputs.unwrap().to_string(), "0x308");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn stream_sources(&self, id: StreamId) -> impl Iterator<Item = Producer<IommuIndex>> + '_ {
-        self.each_requester().flat_map(move |requester| {
+    pub fn stream_sources(&self, id: StreamId) -> StreamSources<'_> {
+        StreamSources::new(self.each_requester().flat_map(move |requester| {
             let meets = move |s: &&Stream| s.id.is_some_and(|own| (own.0 ^ id.0) & !u32::from(s.mask) == 0);
             let own = self.own_streams(requester).iter().filter(meets).map(|stream| stream.iommu);
             let bus = self.ranges_back(requester).filter_map(move |range| match range.output {
@@ -47,7 +57,7 @@ impl IdMap {
             });
             let bus = bus.flatten();
             sources(requester, own, bus)
-        })
+        }))
     }
 
     /// All requesters whose MSIs carry this DeviceID at any controller, in firmware order.
@@ -65,8 +75,8 @@ impl IdMap {
     /// assert_eq!((source.requester, source.inputs.unwrap().to_string()), (RequesterIndex(0), "0x8".into()));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn device_sources(&self, id: DeviceId) -> impl Iterator<Item = Producer<MsiControllerIndex>> + '_ {
-        self.each_requester().flat_map(move |requester| {
+    pub fn device_sources(&self, id: DeviceId) -> DeviceSources<'_> {
+        DeviceSources::new(self.each_requester().flat_map(move |requester| {
             let own = self
                 .device_ids_of(requester)
                 .iter()
@@ -84,7 +94,7 @@ impl IdMap {
                 );
             let bus = bus.flatten();
             sources(requester, own, bus)
-        })
+        }))
     }
 
     /// All IOMMUs whose own MSIs carry this DeviceID, in firmware order, with the controller that gets them (linux `iort_node_get_id`).
@@ -99,14 +109,11 @@ impl IdMap {
     /// assert_eq!(map.own_msi_sources(DeviceId(0x1_0000)).next().unwrap().0, IommuIndex(0));
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn own_msi_sources(
-        &self,
-        id: DeviceId,
-    ) -> impl Iterator<Item = (IommuIndex, MsiControllerIndex)> + '_ {
-        IommuIndex::number(&self.iommus).filter_map(move |(at, iommu)| {
+    pub fn own_msi_sources(&self, id: DeviceId) -> OwnMsiSources<'_> {
+        OwnMsiSources::new(IommuIndex::number(&self.iommus).filter_map(move |(at, iommu)| {
             let own = iommu.own_msi.filter(|own| own.id == id)?;
             Some((at, own.controller))
-        })
+        }))
     }
 
     /// The last input that the bus of a requester can give: 16 bits on PCI, 32 elsewhere.

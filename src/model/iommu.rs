@@ -3,6 +3,8 @@
 use super::{IdMapping, Origin, RequesterIndex};
 use crate::{Bdf, MsiIndexRule, RequesterId};
 use alloc::vec::Vec;
+use core::iter::FusedIterator;
+use core::slice;
 
 /// An IOMMU: an IORT SMMU node or a device-tree node with `#iommu-cells`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,15 +276,55 @@ impl SpecifierField {
 
 impl SpecifierField {
     /// Those of a binding's fields that a specifier of so many cells has, see [`Iommu::fields`].
-    pub(crate) fn of_cells(
-        binding: &'static [Self],
-        cells: usize,
-    ) -> impl Iterator<Item = &'static Self> + use<> {
+    pub(crate) fn of_cells(binding: &'static [Self], cells: usize) -> SpecifierFields {
         let named = binding.iter().map(|field| usize::from(field.cell).saturating_add(1)).max();
         let known = cells <= named.unwrap_or(0);
-        binding.iter().filter(move |field| known && usize::from(field.cell) < cells)
+        SpecifierFields { binding: if known { binding } else { &[] }.iter(), cells }
     }
 }
+
+/// The named parts that a specifier has, see [`Iommu::fields`].
+#[derive(Clone, Debug)]
+pub struct SpecifierFields {
+    binding: slice::Iter<'static, SpecifierField>,
+    cells: usize,
+}
+
+impl SpecifierFields {
+    /// With their values in a specifier.
+    pub(crate) fn of(self, cells: &[u32]) -> SpecifierParts<'_> {
+        SpecifierParts { fields: self, cells }
+    }
+}
+
+impl Iterator for SpecifierFields {
+    type Item = &'static SpecifierField;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let cells = self.cells;
+        self.binding.find(|field| usize::from(field.cell) < cells)
+    }
+}
+
+impl FusedIterator for SpecifierFields {}
+
+/// The named parts of a specifier with their values, see [`Iommu::parts`].
+#[derive(Clone, Debug)]
+pub struct SpecifierParts<'c> {
+    fields: SpecifierFields,
+    cells: &'c [u32],
+}
+
+impl Iterator for SpecifierParts<'_> {
+    type Item = (&'static str, u32);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let cells = self.cells;
+        self.fields.find_map(|field| Some((field.name, field.of(cells)?)))
+    }
+}
+
+impl FusedIterator for SpecifierParts<'_> {}
 
 impl Iommu {
     /// An IOMMU of which no more is known.
@@ -310,7 +352,7 @@ impl Iommu {
 
     /// What a specifier of so many cells is made of. Nothing where no binding is known, and where there are more cells than the
     /// binding gives names to: then only the raw cells say anything.
-    pub fn fields(&self, cells: usize) -> impl Iterator<Item = &'static SpecifierField> + use<> {
+    pub fn fields(&self, cells: usize) -> SpecifierFields {
         SpecifierField::of_cells(self.specifier(), cells)
     }
 
@@ -326,8 +368,8 @@ impl Iommu {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn parts<'c>(&self, cells: &'c [u32]) -> impl Iterator<Item = (&'static str, u32)> + use<'c> {
-        self.fields(cells.len()).filter_map(|field| Some((field.name, field.of(cells)?)))
+    pub fn parts<'c>(&self, cells: &'c [u32]) -> SpecifierParts<'c> {
+        self.fields(cells.len()).of(cells)
     }
 }
 

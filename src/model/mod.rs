@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 pub use index::{IommuIndex, MsiControllerIndex, RequesterIndex, ReservedIndex};
 pub use iommu::{
     Admission, DeviceIdTable, GroupRule, HostedFunction, Iommu, IommuKind, LinuxDriver, MsiIndex, Regions,
-    SmmuModel, SpecifierField,
+    SmmuModel, SpecifierField, SpecifierFields, SpecifierParts,
 };
 pub use mapping::{Errno, IdMapping, IdTable, Output, Target};
 pub use msi::{ItsUnit, MsiController, MsiKind};
@@ -181,10 +181,28 @@ impl Platform {
     }
 
     /// The IOMMUs that are PCI functions themselves, by the function: nothing translates those.
-    pub fn iommu_functions(&self) -> impl Iterator<Item = (Bdf, &Iommu)> {
-        self.iommus.iter().filter_map(|iommu| {
+    pub fn iommu_functions(&self) -> IommuFunctions<'_> {
+        IommuFunctions { platform: self, iommus: self.iommus.iter() }
+    }
+}
+
+/// The IOMMUs of a platform that are PCI functions, see [`Platform::iommu_functions`].
+#[derive(Clone, Debug)]
+pub struct IommuFunctions<'a> {
+    platform: &'a Platform,
+    iommus: core::slice::Iter<'a, Iommu>,
+}
+
+impl<'a> Iterator for IommuFunctions<'a> {
+    type Item = (Bdf, &'a Iommu);
+
+    fn next(&mut self) -> Option<(Bdf, &'a Iommu)> {
+        let platform = self.platform;
+        self.iommus.find_map(|iommu| {
             let HostedFunction { host, rid } = iommu.function?;
-            Some((Bdf { segment: self.segment_of(host)?, rid }, iommu))
+            Some((Bdf { segment: platform.segment_of(host)?, rid }, iommu))
         })
     }
 }
+
+impl core::iter::FusedIterator for IommuFunctions<'_> {}
