@@ -4,7 +4,7 @@ use clap::Args;
 
 use fwspec::answer::{LookupDocument, LookupResult};
 use fwspec::machine::Query;
-use fwspec::{Dialect, IdMap};
+use fwspec::{Dialect, IdMap, Policy};
 use fwspec_report::text;
 
 use super::evidence::{self, Asked, Evidence};
@@ -47,11 +47,15 @@ pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     let several = lookup.dialect.0.len() > 1;
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
     let maps: Vec<_> = lookup.dialect.0.iter().map(build).collect();
+    // Which function is below which bridge does not depend on firmware.
+    let mut bare = machine.clone();
+    bare.firmware = None;
+    let groups = machine.has_topology().then(|| bare.groups(Dialect::LINUX, Policy::Linux).0);
     let mut results = Vec::new();
     let mut outcome = Outcome::Fine;
     for (text, query) in &queries {
         let answers = maps.iter().map(|map| {
-            let mut result = LookupResult::new(text, query, firmware, map);
+            let mut result = LookupResult::among(text, query, firmware, map, groups.as_ref());
             result.dialect = several.then_some(map.dialect().name);
             result
         });

@@ -51,6 +51,9 @@ pub struct AuditDocument {
     pub constants: Vec<ConstantRecord>,
     /// Devices that are there and have ids in common.
     pub alike: Vec<AlikeRecord>,
+    /// Devices that are there and whose MSIs carry one DeviceID.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub alike_msis: Vec<AlikeMsisRecord>,
     /// Groups of several devices.
     pub groups: Vec<SharedGroupRecord>,
     /// Groups that Linux keeps apart although the hardware does not.
@@ -277,6 +280,21 @@ pub struct AlikeRecord {
     pub members: MembersRecord,
 }
 
+/// Devices that are there and whose MSIs carry one DeviceID.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct AlikeMsisRecord {
+    /// The MSI controller.
+    pub msi: String,
+    /// The DeviceID.
+    pub id: u32,
+    /// The devices.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub members: MembersRecord,
+}
+
 /// A group that is more than one device by itself.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
@@ -375,6 +393,11 @@ impl AuditDocument {
             last: alike.last.0,
             members: view.members(&alike.members),
         });
+        let alike_msis = audit.alike_msis.iter().map(|alike| AlikeMsisRecord {
+            msi: view.controller(alike.controller),
+            id: alike.id.0,
+            members: view.members(&alike.members),
+        });
         let groups = audit.groups.iter().map(|group| SharedGroupRecord {
             id: group.group.0,
             members: view.members(&group.members),
@@ -415,6 +438,7 @@ impl AuditDocument {
                 .map(|constant| ConstantRecord { host: view.requester(constant.host), id: constant.id.0 })
                 .collect(),
             alike: alike.collect(),
+            alike_msis: alike_msis.collect(),
             groups: groups.collect(),
             joined: joined.collect(),
             refused: audit

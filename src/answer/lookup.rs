@@ -9,7 +9,7 @@ use crate::lint::audit::IdKind;
 use crate::machine::{Firmware, Query};
 use crate::map::{Fwspec, IdMap, MsiRequest, Producer};
 use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind};
-use crate::{Bdf, NoStream, RequesterId, Stream};
+use crate::{Bdf, Groups, NoStream, RequesterId, Stream, StreamId};
 
 use super::{MsiId, Named, StreamRecord};
 
@@ -68,6 +68,9 @@ pub enum Answer {
         device_id: Option<u32>,
         /// The MSI controller.
         msi: Option<String>,
+        /// The function whose requester ID its MSIs carry, where that is another: a bridge above it takes ownership of them.
+        #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+        msi_as: Option<String>,
     },
     /// For a named component or device-tree master.
     Node {
@@ -85,7 +88,25 @@ pub enum Answer {
         kind: IdKind,
         /// Who produces it.
         sources: Vec<SourceRange>,
+        /// The functions that send it, of those that are there, aliases applied as Linux does; absent where they are not known.
+        #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+        functions: Option<Vec<SenderRecord>>,
     },
+}
+
+/// A function whose DMA or whose MSIs carry an id.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SenderRecord {
+    /// The function.
+    pub function: String,
+    /// The IOMMU or MSI controller that sees the id.
+    pub target: String,
+    /// The function whose requester ID carries it, where that is another.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub sends_as: Option<String>,
 }
 
 /// Inputs of a requester that produce an id; both null where the requester has the id by itself.
@@ -138,7 +159,39 @@ impl LookupResult {
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn new(text: &str, query: &Query, firmware: &Firmware, map: &IdMap) -> Self {
-        let asked = Asked { firmware, map };
+        Self::among(text, query, firmware, map, None)
+    }
+
+    /// As [`new`](LookupResult::new), of a machine whose functions are known: what a bridge above a function makes of its ids is applied
+    /// (linux drivers/pci/msi/irqdomain.c `pci_msi_domain_get_msi_rid`), and an id names the functions that share it. `groups` hold the
+    /// functions; of firmware they need not know.
+    ///
+    /// ```
+    /// use fwspec::acpi::iort::Builder;
+    /// use fwspec::answer::{Answer, LookupResult};
+    /// use fwspec::machine::Firmware;
+    /// use fwspec::pci::PortType;
+    /// use fwspec::{Device, Dialect, Groups, IdMap};
+    /// let mut table = Builder::new(6);
+    /// let its = table.its_group([0]).id();
+    /// table.root_complex(0).maps(0..=0xffff, 0, its);
+    /// let firmware = Firmware::open("iort.bin", table.finish())?;
+    /// let map = IdMap::build(&firmware.platform, Dialect::LINUX);
+    /// let mut groups = Groups::without_firmware();
+    /// groups.add(Device::port("00:01.0".parse().unwrap(), PortType::PcieToPci, 1..=1)).unwrap();
+    /// groups.add(Device::endpoint("01:02.0".parse().unwrap())).unwrap();
+    /// let result = LookupResult::among("01:02.0", &"01:02.0".parse().unwrap(), &firmware, &map, Some(&groups));
+    /// assert!(matches!(result.answer, Answer::OnBus { device_id: Some(0x100), .. }));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn among(
+        text: &str,
+        query: &Query,
+        firmware: &Firmware,
+        map: &IdMap,
+        groups: Option<&Groups>,
+    ) -> Self {
+        let asked = Asked { firmware, map, groups };
         let (answer, reason) = match query {
             Query::Function(bdf) => asked.function(*bdf),
             Query::Requester(id) => asked.requester(*id),
@@ -146,20 +199,33 @@ impl LookupResult {
             Query::Node(name) => asked.node(name),
             Query::Stream(id) => {
                 let label = |iommu: IommuIndex| map.name(iommu).map(|label| label.to_string());
-                asked.sources(IdKind::Stream, map.stream_sources(*id), label)
+                let (answer, reason) = asked.sources(IdKind::Stream, map.stream_sources(*id), label);
+                let sends = |alias: Bdf| {
+                    let stream = map.resolve(alias).ok()?;
+                    let is_it = |own: &StreamId| (own.0 ^ id.0) & !u32::from(stream.mask) == 0;
+                    stream.id.as_ref().filter(|own| is_it(own))?;
+                    map.name(stream.iommu).map(|label| label.to_string())
+                };
+                asked.with_senders(answer, reason, |groups, function| {
+                    let mut aliases =
+                        groups.aliases(function).map(|alias| Bdf { rid: alias.rid, ..function });
+                    aliases.find_map(|alias| Some((alias, sends(alias)?)))
+                })
             }
             Query::Device(id) => {
                 let (mut answer, reason) =
                     asked.sources(IdKind::Device, map.device_sources(*id), |at| asked.controller(at));
                 let own = map.own_msi_sources(*id).filter_map(|(iommu, at)| asked.own_msi(iommu, at));
-                match &mut answer {
-                    Answer::Sources { sources, .. } => {
-                        sources.extend(own);
-                        let reason = reason.filter(|_| sources.is_empty());
-                        (answer, reason)
-                    }
-                    Answer::OnBus { .. } | Answer::Node { .. } => (answer, reason),
+                let mut reason = reason;
+                if let Answer::Sources { sources, .. } = &mut answer {
+                    sources.extend(own);
+                    reason = reason.filter(|_| sources.is_empty());
                 }
+                asked.with_senders(answer, reason, |groups, function| {
+                    let alias = groups.msi_function(function);
+                    let request = map.device_id_of(alias).filter(|request| request.id == *id)?;
+                    Some((alias, asked.controller(request.controller)?))
+                })
             }
         };
         LookupResult { query: text.to_string(), dialect: None, answer, reason }
@@ -202,11 +268,59 @@ pub(super) fn several(firmware: &Firmware, name: &str) -> Option<String> {
 struct Asked<'a> {
     firmware: &'a Firmware,
     map: &'a IdMap,
+    groups: Option<&'a Groups>,
 }
 
 impl Asked<'_> {
     fn function(&self, bdf: Bdf) -> (Answer, Option<String>) {
-        self.id_answer(u32::from(bdf.rid.0), self.map.resolve(bdf), self.map.device_id_of(bdf))
+        let (answer, reason) =
+            self.id_answer(u32::from(bdf.rid.0), self.map.resolve(bdf), self.map.device_id_of(bdf));
+        (self.aliased(answer, bdf), reason)
+    }
+
+    /// The answer with the MSIs of the function as what is above it makes them.
+    fn aliased(&self, answer: Answer, function: Bdf) -> Answer {
+        let alias = self.groups.map_or(function, |groups| groups.msi_function(function));
+        match answer {
+            Answer::OnBus { rid, stream_id, iommu, mask, .. } if alias != function => {
+                let request = self.map.device_id_of(alias);
+                Answer::OnBus {
+                    rid,
+                    stream_id,
+                    iommu,
+                    mask,
+                    device_id: request.map(|request| request.id.0),
+                    msi: request.and_then(|request| self.controller(request.controller)),
+                    msi_as: request.map(|_| alias.to_string()),
+                }
+            }
+            Answer::OnBus { .. } | Answer::Node { .. } | Answer::Sources { .. } => answer,
+        }
+    }
+
+    /// The answer with the functions that send the id: `sends` says as which function one does, and to what.
+    fn with_senders(
+        &self,
+        mut answer: Answer,
+        mut reason: Option<String>,
+        sends: impl Fn(&Groups, Bdf) -> Option<(Bdf, String)>,
+    ) -> (Answer, Option<String>) {
+        if let (Answer::Sources { sources, functions, .. }, Some(groups)) = (&mut answer, self.groups) {
+            let sender = |function: Bdf| {
+                let (alias, target) = sends(groups, function)?;
+                let sends_as = (alias != function).then(|| alias.to_string());
+                Some(SenderRecord { function: function.to_string(), target, sends_as })
+            };
+            let found: Vec<_> =
+                groups.topology().iter().filter_map(|(function, _)| sender(function)).collect();
+            let is_of_functions =
+                sources.iter().any(|source| source.segment.is_some() && source.first.is_some());
+            if found.is_empty() && is_of_functions {
+                reason = Some("no function that is there sends it".to_string());
+            }
+            *functions = Some(found);
+        }
+        (answer, reason)
     }
 
     fn requester(&self, id: u32) -> (Answer, Option<String>) {
@@ -248,6 +362,7 @@ impl Asked<'_> {
             mask: found.map(|s| s.mask).filter(|mask| *mask != 0),
             device_id: msi.map(|request| request.id.0),
             msi: msi.and_then(|request| self.controller(request.controller)),
+            msi_as: None,
         };
         let no_cells = found.is_some_and(|s| s.id.is_none()).then(|| NOT_TOLD_APART.to_string());
         (answer, stream.err().map(|reason| reason.to_string()).or(no_cells))
@@ -317,7 +432,14 @@ impl Asked<'_> {
     fn pci_node(&self, host: RequesterIndex, rid: Option<RequesterId>) -> (Answer, Option<String>) {
         if let Some(rid) = rid {
             let id = u32::from(rid.0);
-            return self.id_answer(id, self.map.stream_from(host, id), self.map.msi_from(host, id));
+            let (answer, reason) =
+                self.id_answer(id, self.map.stream_from(host, id), self.map.msi_from(host, id));
+            let segment = self.firmware.platform.segment_of(host);
+            let answer = match segment {
+                Some(segment) => self.aliased(answer, Bdf { segment, rid }),
+                None => answer,
+            };
+            return (answer, reason);
         }
         let label = self.map.name(host).map(|label| label.to_string());
         let host = label.clone().unwrap_or_default();
@@ -364,7 +486,7 @@ impl Asked<'_> {
         };
         let sources: Vec<_> = sources.map(record).collect();
         let reason = sources.is_empty().then(|| "nothing produces it".to_string());
-        (Answer::Sources { kind, sources }, reason)
+        (Answer::Sources { kind, sources, functions: None }, reason)
     }
 }
 

@@ -28,9 +28,9 @@ mod why;
 
 pub use assign::Assignable;
 pub use audit::{
-    AlikeRecord, AlwaysMappedRecord, AuditDocument, AuditSummary, ConstantRecord, FunctionsRecord,
-    IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, RefusedRecord, SharedGroupRecord,
-    SharedIdRecord, UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
+    AlikeMsisRecord, AlikeRecord, AlwaysMappedRecord, AuditDocument, AuditSummary, ConstantRecord,
+    FunctionsRecord, IdSourceRecord, JoinedRecord, MaskRecord, MembersRecord, ReasonRecord, RefusedRecord,
+    SharedGroupRecord, SharedIdRecord, UntranslatedDevicesRecord, UntranslatedNodeRecord, UntranslatedRecord,
 };
 pub use check::{
     BecauseRecord, CheckDocument, CodeCount, EvidenceRecord, FirmwareRecord, IommuState, KernelRecord,
@@ -48,7 +48,7 @@ pub use groups::{
 pub use lint::{FindingRecord, LintDocument, RelatedRecord};
 pub use linted::{Linted, Tally};
 pub use log::{LogDocument, LogRecord};
-pub use lookup::{Answer, LookupDocument, LookupResult, SourceRange};
+pub use lookup::{Answer, LookupDocument, LookupResult, SenderRecord, SourceRange};
 pub use named::Named;
 pub use platform::{
     DeviceRange, FieldRecord, IommuRecord, MsiId, MsiRecord, PlatformDocument, Problem, RegionRecord,

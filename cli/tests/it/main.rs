@@ -26,6 +26,7 @@ mod lint;
 mod log;
 mod manual;
 mod many;
+mod msi;
 mod mutants;
 #[path = "../../../tests/it/support/outside.rs"]
 mod outside;

@@ -310,6 +310,14 @@ fn identities(document: &AuditDocument) -> Vec<Entry> {
         let said = format!("at {}, there: {}", alike.iommu, named(&alike.members));
         entries.push(Entry { what, alarm: Some(said), ..Entry::default() });
     }
+    for alike in &document.alike_msis {
+        let said = format!("at {}, there: {}", alike.msi, named(&alike.members));
+        entries.push(Entry {
+            what: format!("DeviceID {:#x}", alike.id),
+            alarm: Some(said),
+            ..Entry::default()
+        });
+    }
     entries
 }
 

@@ -11,6 +11,9 @@ use fwspec::lint::audit::IdKind;
 
 use super::Style;
 
+/// Functions that send one id and are named.
+const MAX_SENDERS: usize = 16;
+
 /// The text of `fwspec lookup`.
 ///
 /// ```
@@ -71,11 +74,13 @@ fn agreeing(results: &[LookupResult]) -> Vec<(&LookupResult, String)> {
 fn rows(answer: &Answer) -> Vec<[String; 4]> {
     let hex = |id: Option<u32>| id.map(|id| format!("{id:#x}")).unwrap_or_default();
     match answer {
-        Answer::OnBus { stream_id, iommu, device_id, msi, mask, .. } => {
+        Answer::OnBus { stream_id, iommu, device_id, msi, msi_as, mask, .. } => {
             let mask = masked(*mask);
             let iommu = iommu.clone().unwrap_or_default();
             let stream = if iommu.is_empty() { String::new() } else { id_or_none(*stream_id) };
-            alloc::vec![[stream + &mask, iommu, hex(*device_id), msi.clone().unwrap_or_default()]]
+            let sends_as = msi_as.as_ref().map(|alias| format!(" as {alias}")).unwrap_or_default();
+            let device = hex(*device_id) + &sends_as;
+            alloc::vec![[stream + &mask, iommu, device, msi.clone().unwrap_or_default()]]
         }
         Answer::Node { streams, devices, .. } => (0..streams.len().max(devices.len()).max(1))
             .map(|line| {
@@ -90,9 +95,8 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
             })
             .collect(),
         Answer::Sources { sources, .. } if sources.is_empty() => alloc::vec![Default::default()],
-        Answer::Sources { kind, sources } => sources
-            .iter()
-            .map(|source| {
+        Answer::Sources { kind, sources, functions } => {
+            let from = sources.iter().map(|source| {
                 let id = |id: u32| function(source.segment, id).unwrap_or_else(|| format!("{id:#x}"));
                 let inputs = match (source.first, source.last) {
                     (Some(first), Some(last)) if first == last => {
@@ -103,13 +107,24 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
                     }
                     _ => source.requester.clone(),
                 };
-                let [id, at] = [format!("from {inputs}"), source.target.clone()];
-                match kind {
-                    IdKind::Stream => [id, at, String::new(), String::new()],
-                    IdKind::Device => [String::new(), String::new(), id, at],
-                }
-            })
-            .collect(),
+                [format!("from {inputs}"), source.target.clone()]
+            });
+            let senders = functions.as_deref().unwrap_or_default();
+            let by = senders.iter().take(MAX_SENDERS).map(|sender| {
+                let sends_as = sender.sends_as.as_ref().map(|alias| format!(" as {alias}"));
+                [
+                    format!("sent by {}{}", sender.function, sends_as.unwrap_or_default()),
+                    sender.target.clone(),
+                ]
+            });
+            let more = senders.len().saturating_sub(MAX_SENDERS);
+            let more = (more > 0).then(|| [format!("sent by {more} more functions"), String::new()]);
+            let place = |[id, at]: [String; 2]| match kind {
+                IdKind::Stream => [id, at, String::new(), String::new()],
+                IdKind::Device => [String::new(), String::new(), id, at],
+            };
+            from.chain(by).chain(more).map(place).collect()
+        }
     }
 }
 

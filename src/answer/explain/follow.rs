@@ -132,12 +132,18 @@ impl Follower<'_> {
         };
         lead.extend(topology.bridges(bdf).map(|(bridge, _)| format!("behind the bridge {bridge}")));
         let above = lead.len();
-        let mut ways = self.requester_id(bdf, lead);
+        // Its MSIs carry one requester ID, its own or that of an alias (linux drivers/pci/msi/irqdomain.c `get_msi_id_cb`).
+        let msi = self.groups.map_or(bdf, |groups| groups.msi_function(bdf));
+        let mut ways = self.requester_id_for(bdf, lead, msi == bdf);
         ways.extend(sends_as.into_iter().flatten());
         for alias in topology.aliases(bdf).filter(|alias| alias.rid != rid) {
             let as_alias = Bdf { rid: alias.rid, ..bdf };
-            let of = format!("also seen as {:#x} ({as_alias}), which {} puts there", alias.rid.0, alias.by);
-            for mut way in self.requester_id(as_alias, Vec::new()) {
+            let carries = if msi == as_alias { "; its MSIs carry this one" } else { "" };
+            let of = format!(
+                "also seen as {:#x} ({as_alias}), which {} puts there{carries}",
+                alias.rid.0, alias.by
+            );
+            for mut way in self.requester_id_for(as_alias, Vec::new(), msi == as_alias) {
                 // The way of an alias goes on where that of the function does.
                 way.hops.iter_mut().for_each(|hop| hop.number = hop.number.saturating_add(above));
                 ways.push(WayRecord { of: Some(of.clone()), ..way });
@@ -238,6 +244,11 @@ impl Follower<'_> {
     /// Through the hosts that are asked for the function, up to the one that gives it a StreamID: an IORT may send it past every
     /// IOMMU that it knows, and a VIOT beside it name one.
     fn requester_id(&self, bdf: Bdf, lead: Vec<String>) -> Vec<WayRecord> {
+        self.requester_id_for(bdf, lead, true)
+    }
+
+    /// As `requester_id`; without MSIs where these carry another requester ID.
+    fn requester_id_for(&self, bdf: Bdf, lead: Vec<String>, with_msis: bool) -> Vec<WayRecord> {
         let id = u32::from(bdf.rid.0);
         let hosts: Vec<RequesterIndex> = self.map.hosts_of(bdf.segment).collect();
         let giving = self.map.host_of(bdf).and_then(|giving| hosts.iter().position(|host| *host == giving));
@@ -255,11 +266,17 @@ impl Follower<'_> {
                 of: None
             }];
         }
-        speaking.into_iter().map(|host| self.from(host, id, lead.clone())).collect()
+        speaking.into_iter().map(|host| self.from_for(host, id, lead.clone(), with_msis)).collect()
     }
 
     fn from(&self, requester: RequesterIndex, id: u32, lead: Vec<String>) -> WayRecord {
-        let hops = numbered(lead, self.steps(&self.map.trace(requester, id)));
+        self.from_for(requester, id, lead, true)
+    }
+
+    fn from_for(&self, requester: RequesterIndex, id: u32, lead: Vec<String>, with_msis: bool) -> WayRecord {
+        let mut steps = self.map.trace(requester, id);
+        steps.retain(|step| with_msis || !matches!(step.record.target, Target::Msi(_)));
+        let hops = numbered(lead, self.steps(&steps));
         let refused = self.map.stream_from(requester, id).err();
         WayRecord { of: None, hops, reason: refused.map(|reason| format!("untranslated: {reason}")) }
     }

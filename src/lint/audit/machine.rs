@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use super::run::{FunctionRun, functions};
 use super::{Audit, Untranslated};
 use crate::group::{DeviceKey, Policy, Reason, Tie};
-use crate::model::IommuIndex;
-use crate::{Bdf, GroupId, Groups, StreamId};
+use crate::model::{IommuIndex, MsiControllerIndex};
+use crate::{Bdf, DeviceId, GroupId, Groups, StreamId};
 
 /// A device, or a run of functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,17 @@ pub struct DevicesAlike {
     pub first: StreamId,
     /// Last StreamID, inclusive.
     pub last: StreamId,
+    /// The devices.
+    pub members: Vec<Member>,
+}
+
+/// Devices whose MSIs carry one DeviceID: an interrupt controller cannot tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MsisAlike {
+    /// The MSI controller.
+    pub controller: MsiControllerIndex,
+    /// The DeviceID.
+    pub id: DeviceId,
     /// The devices.
     pub members: Vec<Member>,
 }
@@ -103,6 +114,7 @@ pub(super) fn check(groups: &Groups, audit: &mut Audit) {
     let runs = Runs { positions };
     untranslated(groups, &runs, audit);
     alike(groups, &runs, audit);
+    alike_msis(groups, &runs, audit);
     let mut all: Vec<SharedGroup> = Vec::new();
     for group in groups.groups() {
         let members: Vec<DeviceKey> = group.members().collect();
@@ -186,6 +198,20 @@ fn alike(groups: &Groups, runs: &Runs, audit: &mut Audit) {
         }
         before = Some(devices);
     }
+}
+
+/// DeviceIDs that the MSIs of several devices carry ([`Groups::msi_of`]).
+fn alike_msis(groups: &Groups, runs: &Runs, audit: &mut Audit) {
+    let mut senders: BTreeMap<(MsiControllerIndex, DeviceId), Vec<DeviceKey>> = BTreeMap::new();
+    for device in groups.devices() {
+        if let Some(request) = groups.msi_of(device) {
+            senders.entry((request.controller, request.id)).or_default().push(device);
+        }
+    }
+    let shared = senders.into_iter().filter(|(_, devices)| devices.len() > 1);
+    audit.alike_msis = shared
+        .map(|((controller, id), devices)| MsisAlike { controller, id, members: runs.of(devices) })
+        .collect();
 }
 
 fn joined(groups: &Groups) -> Vec<JoinedGroups> {

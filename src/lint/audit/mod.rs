@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 pub use super::msi::Sender;
 pub use exposure::{Untranslated, UntranslatedNode, UntranslatedRange};
 pub use identity::{ConstantHost, IdKind, IdSource, IdsAt, MaskedHost, SharedId};
-pub use machine::{DevicesAlike, JoinedGroups, Member, SharedGroup, UntranslatedDevices};
+pub use machine::{DevicesAlike, JoinedGroups, Member, MsisAlike, SharedGroup, UntranslatedDevices};
 pub use run::FunctionRun;
 
 use crate::group::{DeviceKey, KernelAnswer};
@@ -41,6 +41,8 @@ pub struct Audit {
     pub constants: Vec<ConstantHost>,
     /// Devices that are there and have ids in common.
     pub alike: Vec<DevicesAlike>,
+    /// Devices that are there and whose MSIs carry one DeviceID.
+    pub alike_msis: Vec<MsisAlike>,
     /// Groups of several devices, and those that are not isolated from an untranslated device.
     pub groups: Vec<SharedGroup>,
     /// Groups that Linux keeps apart although the hardware does not.
@@ -108,7 +110,10 @@ impl Audit {
 
     /// Whether two sources, or two devices that are there, share a StreamID or DeviceID.
     pub fn has_shared_ids(&self) -> bool {
-        !self.shared_ids.is_empty() || !self.constants.is_empty() || !self.alike.is_empty()
+        !self.shared_ids.is_empty()
+            || !self.constants.is_empty()
+            || !self.alike.is_empty()
+            || !self.alike_msis.is_empty()
     }
 
     /// Whether devices share a group, or are not isolated from others.
