@@ -266,14 +266,14 @@ impl Follower<'_> {
                 of: None
             }];
         }
-        speaking.into_iter().map(|host| self.from_for(host, id, lead.clone(), with_msis)).collect()
+        speaking.into_iter().map(|host| self.way_from(host, id, lead.clone(), with_msis)).collect()
     }
 
     fn from(&self, requester: RequesterIndex, id: u32, lead: Vec<String>) -> WayRecord {
-        self.from_for(requester, id, lead, true)
+        self.way_from(requester, id, lead, true)
     }
 
-    fn from_for(&self, requester: RequesterIndex, id: u32, lead: Vec<String>, with_msis: bool) -> WayRecord {
+    fn way_from(&self, requester: RequesterIndex, id: u32, lead: Vec<String>, with_msis: bool) -> WayRecord {
         let mut steps = self.map.trace(requester, id);
         steps.retain(|step| with_msis || !matches!(step.record.target, Target::Msi(_)));
         let hops = numbered(lead, self.steps(&steps));

@@ -1,5 +1,6 @@
 //! What a PCI function is.
 
 mod config_space;
+mod kernel_source;
 mod port_types;
 mod quirks;
