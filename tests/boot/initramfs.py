@@ -52,4 +52,5 @@ def main():
         file.write(archive(entries))
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -1,5 +1,5 @@
 #!/bin/bash
-# setup.sh DIR [ARCHITECTURE ...]: fetches what a boot of each architecture (arm64 and riscv64, if none is named) needs from Debian's
+# setup.sh DIR [ARCHITECTURE ...]: fetches what a boot of each architecture (arm64, amd64 and riscv64, if none is named) needs from Debian's
 # archive into DIR/ARCHITECTURE and unpacks it there: QEMU, UEFI firmware, a kernel, busybox; then makes the initramfs. Nothing is
 # installed on the host and its package state is not touched.
 # Needs bash, python3, apt, dpkg and Debian's archive keyring. About 300 MB to fetch for each; a second run finds all in place.
@@ -85,7 +85,7 @@ kernel() {
     [ -d busybox ] || unpack busybox busybox-static
 }
 
-[ $# -gt 0 ] || set -- arm64 riscv64
+[ $# -gt 0 ] || set -- arm64 amd64 riscv64
 for architecture; do
     mkdir -p "$dir/$architecture" && cd "$dir/$architecture"
     case $architecture in
@@ -93,13 +93,17 @@ for architecture; do
             host qemu-system-arm qemu-efi-aarch64
             kernel trixie arm64 deb13
             ;;
+        amd64)
+            host qemu-system-x86 seabios
+            kernel trixie amd64 deb13
+            ;;
         # RIMT is read from 7.0 on; a release that has such a kernel for this architecture may be sid alone.
         riscv64)
             host qemu-system-riscv qemu-efi-riscv64
             kernel sid riscv64 'deb[0-9]+'
             ;;
         *)
-            echo "setup.sh: arm64 and riscv64 are known, $architecture is not" >&2
+            echo "setup.sh: arm64, amd64 and riscv64 are known, $architecture is not" >&2
             exit 1
             ;;
     esac

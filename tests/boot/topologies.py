@@ -1,6 +1,6 @@
 """The machines that are booted: a line per device, `KIND [ID] @BUS[.SLOT[.FUNCTION]] [mf] [OPTION=VALUE ...]`.
 
-An `smmu` has no place, only options; `none` says that the machine has no IOMMU. BUS is the ID of a port or bridge, or 0 for the root bus; SLOT and FUNCTION are hexadecimal; `mf` sets the multifunction bit.
+`map FIRST OUTPUT COUNT` is a range of requester IDs and the StreamIDs that firmware gives it, in place of what QEMU says. An `smmu` has no place, only options; `none` says that the machine has no IOMMU. BUS is the ID of a port or bridge, or 0 for the root bus; SLOT and FUNCTION are hexadecimal; `mf` sets the multifunction bit.
 """
 
 KINDS = {
@@ -114,13 +114,51 @@ TOPOLOGIES = {
         rng @a'''),
 }
 
+# Machines in which the command runs, see `guest`: all that comes and goes on a bus. The port a has room for what is plugged in.
+COMING_AND_GOING = '''
+    rp a @0.2
+    rp b @0.3
+    igb @b romfile=
+    rp c @0.4
+    rng @c.0.0 mf
+    rng @c.0.1
+    rng @c.0.2
+    ioh d @0.5.0 mf
+    ioh e @0.5.1
+    rng @d
+    rng @e'''
+# name -> as TOPOLOGIES
+GUESTS = {
+    'guest': (('acpi', 'dt', 'intel', 'amd'),
+              'fw_guest=plug:virtio-rng-pci:a,unplug,load:igb,vfs:0000:02:00.0:3,vfs:0000:02:00.0:0,rescan:0000:00:04.0', COMING_AND_GOING),
+    # A device that writes where nothing is mapped for it, and one whose DMA carries the requester ID of a bridge.
+    'fault': (('acpi', 'dt', 'intel', 'amd'), 'fw_guest=dma:0000:01:00.0:0x8000000,dma:0000:03:01.0:0x8001000', '''
+        rp a @0.2
+        edu @a
+        rp b @0.3
+        p2p p @b
+        edu @p.1'''),
+    # Firmware maps the device, but not the bridge whose requester ID its DMA carries.
+    'unmapped-alias': (('acpi', 'dt'), 'fw_guest=dma:0000:02:01.0:0x8000000', '''
+        rp b @0.2
+        p2p p @b
+        edu @p.1
+        map 0x0 0x0 0x200
+        map 0x201 0x401 0xff'''),
+    # The SMMU of QEMU has a stream table of 16 bits.
+    'beyond-the-table': (('acpi', 'dt'), 'fw_guest=log', '''
+        rp a @0.2
+        edu @a
+        map 0x0 0x10000 0x10000'''),
+}
+
 
 def device_arguments(lines):
     """The topology as arguments of QEMU."""
     arguments, chassis = [], 0
     for line in lines.strip().splitlines():
         kind, *words = line.split()
-        if kind == 'none':
+        if kind in ('none', 'map'):
             continue
         kind = KINDS.get(kind, kind)
         options = [kind]
@@ -138,3 +176,9 @@ def device_arguments(lines):
             options += [f'chassis={chassis}', f'slot={chassis}']
         arguments += ['-device', ','.join(options)]
     return arguments
+
+
+def maps(lines):
+    """The ranges that firmware is to give: (first, output, count); none where QEMU's own stand."""
+    words = [line.split() for line in lines.strip().splitlines()]
+    return [tuple(int(word, 16) for word in line[1:]) for line in words if line[0] == 'map']
