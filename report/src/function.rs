@@ -20,6 +20,8 @@ fn described(function: &Function, kind: &str) -> String {
         (vendor, device) => format!("{vendor:04x}:{device:04x} "),
     };
     let buses = match function.header {
+        // Nobody numbered it, or it does not answer.
+        Header::Bridge { secondary: 0, .. } => String::new(),
         Header::Bridge { secondary, subordinate } if secondary == subordinate => {
             format!(", bus {secondary:02x}")
         }
@@ -46,10 +48,10 @@ fn kind(function: &Function) -> &'static str {
             return name;
         }
     }
-    match function.secondary() {
-        Some(_) => "PCI bridge",
-        None if function.class >> 8 == 0x0600 => "host bridge",
-        None => "endpoint",
+    match function.header {
+        Header::Bridge { .. } | Header::CardBus { .. } => "PCI bridge",
+        _ if function.class >> 8 == 0x0600 => "host bridge",
+        _ => "endpoint",
     }
 }
 

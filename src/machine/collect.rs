@@ -21,6 +21,7 @@ use super::lspci::ListedFunction;
 use super::mangled::mangled;
 use super::names::{Name, PciIds};
 use super::textual::Textual;
+use super::unwrap::Place;
 use super::words::Words;
 use super::{
     ContainerError, Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms,
@@ -819,17 +820,19 @@ impl Collector {
             let Some(at) = from.get(bdf) else { continue };
             let lacks = lacks.entry(*at).or_default();
             lacks.functions = lacks.functions.saturating_add(1);
-            lacks.silent = lacks.silent.saturating_add(usize::from(listed.listed.is_silent()));
+            let is_silent = listed.listed.is_silent();
+            lacks.silent.extend(is_silent.then_some((*bdf, listed.listed.place)));
             let Some(told) = &listed.listed.told else { continue };
             match Function::read(&listed.listed.bytes) {
                 Ok(read) => {
                     lacks.contradictions.extend(told.contradicts(&read).into_iter().map(|what| (*bdf, what)))
                 }
+                // That it does not answer says all.
+                Err(_) if is_silent => lacks.ids = lacks.ids.saturating_add(usize::from(told.lacks_ids())),
                 Err(_) => {
                     lacks.names_only = lacks.names_only.saturating_add(usize::from(told.is_name_only()));
                     lacks.ids = lacks.ids.saturating_add(usize::from(told.lacks_ids()));
-                    let unread =
-                        listed.facts.pcie.is_unknown() && !told.is_name_only() && !listed.listed.is_silent();
+                    let unread = listed.facts.pcie.is_unknown() && !told.is_name_only();
                     lacks.capabilities = lacks.capabilities.saturating_add(usize::from(unread));
                 }
             }
@@ -891,7 +894,7 @@ struct Lacks {
     names_only: usize,
     ids: usize,
     capabilities: usize,
-    silent: usize,
+    silent: Vec<(Bdf, Option<Place>)>,
     contradictions: Vec<(Bdf, &'static str)>,
 }
 
@@ -921,8 +924,16 @@ impl Lacks {
                 of(self.ids)
             ));
         }
-        if self.silent > 0 {
-            notes.push(format!("{} functions do not answer (powered down): what the listing and the bridge above say stands for them", of(self.silent)));
+        if let Some((bdf, place)) = self.silent.first() {
+            let line = place.map(|place| format!(" (line {})", place.line)).unwrap_or_default();
+            let stands = "(powered down): what the listing and the bridge above say stands for";
+            notes.push(match self.silent.len().saturating_sub(1) {
+                0 => format!("{bdf}{line} does not answer {stands} it"),
+                more => format!(
+                    "{bdf}{line} and {more} more of {} functions do not answer {stands} them",
+                    self.functions
+                ),
+            });
         }
         if let Some((bdf, what)) = self.contradictions.first() {
             let more = self.contradictions.len().saturating_sub(1);

@@ -128,6 +128,7 @@ pub(super) fn of_functions(mut functions: Vec<Placed>) -> Vec<Device> {
 /// Adds what words do not say of a function and its neighbours do: that its slot has others (the header bit that function 0 has then), and
 /// that what is right below a PCI Express port and does not answer is an endpoint.
 fn complete(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
+    number_silent(functions, &is_virtual);
     let slot = |bdf: Bdf| (bdf.segment, bdf.rid.0 >> 3);
     let mut shared: BTreeSet<_> = BTreeSet::new();
     let mut ports: BTreeMap<_, PortType> = BTreeMap::new();
@@ -149,6 +150,63 @@ fn complete(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
             && matches!(above, Some(PortType::RootPort | PortType::DownstreamPort))
         {
             facts.pcie = Fact::Present(PortType::Endpoint);
+        }
+    }
+}
+
+/// Gives bridges that do not answer the buses that nobody else has, and that are below the bridge above them. Buses are numbered depth first
+/// (linux drivers/pci/probe.c `pci_scan_bridge_extend`): a bus is below the bridge that was found last before it.
+fn number_silent(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
+    for functions in functions.chunk_by_mut(|a, b| a.bdf.segment == b.bdf.segment) {
+        if functions.iter().any(is_unnumbered) {
+            number_silent_of_segment(functions, &is_virtual);
+        }
+    }
+}
+
+/// Whether it is a bridge that does not answer, and has no bus below it yet.
+fn is_unnumbered(placed: &Placed) -> bool {
+    let is_bridge = matches!(placed.facts.header, Header::Bridge { .. });
+    placed.is_silent && is_bridge && placed.facts.secondary().is_none()
+}
+
+fn number_silent_of_segment(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
+    let mut numbered: Vec<(u8, u8)> = Vec::new();
+    // The buses that have functions; false where these tell how they are reached.
+    let mut buses: BTreeMap<u8, bool> = BTreeMap::new();
+    for Placed { bdf, facts, links, .. } in functions.iter() {
+        if let Header::Bridge { secondary: secondary @ 1.., subordinate } = facts.header {
+            numbered.push((secondary, subordinate));
+        }
+        let tells =
+            facts.only_on_root_bus() || is_virtual(*bdf) || links.physical.is_some() || bdf.rid.bus() == 0;
+        *buses.entry(bdf.rid.bus()).or_insert(true) &= !tells;
+    }
+    // Below which bridge each bus that is given here is.
+    let mut above: BTreeMap<u8, usize> = BTreeMap::new();
+    for (bus, _) in buses.into_iter().filter(|(_, is_open)| *is_open) {
+        if numbered.iter().any(|(secondary, _)| *secondary == bus) {
+            continue;
+        }
+        // What is below the bridge that is next above; without one, what is below the first root bus.
+        let around = numbered.iter().filter(|(secondary, last)| (*secondary..=*last).contains(&bus));
+        let first = around.map(|(secondary, _)| *secondary).max();
+        let may_lead = |placed: &Placed| {
+            let own = placed.bdf.rid.bus();
+            let is_below = first.map_or(own == 0 || above.contains_key(&own), |first| own >= first);
+            is_unnumbered(placed) && own < bus && is_below
+        };
+        let found = functions.iter().enumerate().filter(|(_, placed)| may_lead(placed));
+        let found = found.max_by_key(|(_, placed)| (placed.bdf.rid.bus(), core::cmp::Reverse(placed.bdf)));
+        let Some(at) = found.map(|(at, _)| at) else { continue };
+        above.insert(bus, at);
+        // The bridge, and those above it that do not answer either, reach up to the bus.
+        let mut next = Some((at, bus));
+        while let Some((at, first)) = next {
+            let Some(bridge) = functions.get_mut(at) else { break };
+            bridge.facts.header = Header::Bridge { secondary: first, subordinate: bus };
+            let own = bridge.bdf.rid.bus();
+            next = above.get(&own).map(|at| (*at, own));
         }
     }
 }

@@ -401,3 +401,38 @@ fn lines_that_a_mail_broke_are_joined() {
     assert_eq!(machine.devices[0].facts().device, 0x7ab8);
     assert_eq!(all(&machine), "0000:00:1c.0 | 0000:01:00.0");
 }
+
+/// linux drivers/pci/probe.c `pci_scan_bridge_extend` numbers buses depth first: bridges that do not answer have those that nobody else has. Their ACS
+/// is not known, so that nothing below them counts as apart.
+#[test]
+fn powered_down_bridges_have_the_buses_that_nobody_else_has() {
+    let text = "00:1d.0 PCI bridge [0604]: Port [8086:a118]\n\
+                \tBus: primary=00, secondary=04, subordinate=3c, sec-latency=0\n\
+                \tCapabilities: [40] Express (v2) Root Port (Slot+), IntMsgNum 0\n\
+                \tCapabilities: [140 v1] Access Control Services\n\
+                \t\tACSCap:\tSrcValid+ TransBlk- ReqRedir+ CmpltRedir+ UpstreamFwd+ EgressCtrl- DirectTrans-\n\
+                \t\tACSCtl:\tSrcValid+ TransBlk- ReqRedir+ CmpltRedir+ UpstreamFwd+ EgressCtrl- DirectTrans-\n\n\
+                04:00.0 PCI bridge [0604]: Switch [8086:15d3] (rev ff) (prog-if ff)\n\t!!! Unknown header type 7f\n\n\
+                05:00.0 PCI bridge [0604]: Switch [8086:15d3] (rev ff) (prog-if ff)\n\t!!! Unknown header type 7f\n\n\
+                05:01.0 PCI bridge [0604]: Switch [8086:15d3] (rev ff) (prog-if ff)\n\t!!! Unknown header type 7f\n\n\
+                06:00.0 System peripheral [0880]: NHI [8086:15d2] (rev ff) (prog-if ff)\n\t!!! Unknown header type 7f\n\n\
+                07:00.0 USB controller [0c03]: USB [8086:15d4] (rev ff) (prog-if ff)\n\t!!! Unknown header type 7f\n\n\
+                40:00.0 USB controller [0c03]: Elsewhere [1b21:1142]\n\
+                \tCapabilities: [80] Express (v2) Legacy Endpoint, IntMsgNum 0\n";
+    let machine = machine(text.as_bytes());
+    let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
+    assert_eq!(refused, []);
+    let above = |bdf: &str| {
+        let bridges = groups.topology().bridges(bdf.parse().unwrap());
+        bridges.map(|(bridge, _)| bridge.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(above("06:00.0"), ["0000:05:00.0", "0000:04:00.0", "0000:00:1d.0"]);
+    assert_eq!(above("07:00.0"), ["0000:05:01.0", "0000:04:00.0", "0000:00:1d.0"]);
+    assert_eq!(above("40:00.0"), [""; 0]);
+    let members: Vec<usize> = groups.groups().map(|group| group.members().count()).collect();
+    assert_eq!(members, [1, 5, 1]);
+    assert!(groups.groups().any(|group| group.assumed()));
+    // One sentence for all of them, which names the first and its line.
+    let note = machine.evidence[0].note.as_deref().unwrap();
+    assert!(note.starts_with("0000:04:00.0 (line 8) and 4 more of 7 functions do not answer"), "{note}");
+}
