@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use crate::group::{Policy, Relation, Remedy};
 use crate::machine::Machine;
+use crate::pci::quirk::AcsEffect;
 use crate::pci::{AcsFlags, AcsReason};
 use crate::{Bdf, DeviceKey, Dialect, Groups};
 
@@ -33,6 +34,9 @@ pub struct Conclusion {
     pub parameter: Option<String>,
     /// Linux makes these settings by itself where it uses an IOMMU, and nothing says that it does.
     pub linux_sets_it: bool,
+    /// What the machine may have that would make the group smaller, in the words of `--machine`: an `ivrs`, which nothing here shows.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub unless: Option<&'static str>,
     /// Why nothing can make the group smaller, where it has other members.
     pub fixed_by: Vec<String>,
     /// What may help where ports seem to have no ACS.
@@ -111,6 +115,15 @@ impl Conclusion {
             is_left && !matches!(blocker.remedy, Remedy::Enable(_))
         };
         let blockers = groups.isolation_blockers(device);
+        // Linux takes these for isolating where it finds an IVRS, whatever is set (linux drivers/pci/quirks.c `pci_quirk_amd_sb_acs`).
+        let is_southbridge = |blocker: &crate::group::IsolationBlocker| matches!(blocker.remedy, Remedy::Nothing(AcsReason::Quirk(row)) if row.effect == AcsEffect::AmdSouthbridge);
+        let with_ivrs = || {
+            let mut supposed = machine.clone();
+            supposed.has_ivrs = true;
+            let (groups, _) = supposed.groups(dialect, policy);
+            groups.group_of(device).is_some_and(|group| groups.members(group).count() < smallest.len())
+        };
+        let unless = (blockers.iter().any(is_southbridge) && with_ivrs()).then_some("ivrs");
         let mut fixed_by: Vec<String> = Vec::new();
         let mut may_be_hidden = false;
         for blocker in blockers.iter().filter(|blocker| smallest.len() > 1 && fixed(blocker)) {
@@ -129,11 +142,12 @@ impl Conclusion {
         };
         let along = members.iter().filter(|other| **other != device && !is_bridge(other));
         Some(Conclusion {
-            parameter: parameter(&needed),
+            parameter: parameter(groups, &needed),
             linux_sets_it: !needed.is_empty()
                 && is_left_to_linux(machine, groups)
                 && needed.iter().all(|(_, bits)| AcsFlags::ISOLATED.contains(*bits)),
             settings: needed.iter().filter_map(|(bdf, bits)| setting(groups, *bdf, *bits)).collect(),
+            unless,
             smallest: smallest.into_iter().map(name).collect(),
             fixed_by,
             hint: may_be_hidden.then_some(HINT),
@@ -192,9 +206,13 @@ fn setting(groups: &Groups, bdf: Bdf, bits: AcsFlags) -> Option<SettingRecord> {
 }
 
 /// Functions with the same bits stand behind one flag each: from the highest bit on `1` to switch it on, `x` to leave it.
-fn parameter(needed: &[(Bdf, AcsFlags)]) -> Option<String> {
-    // The parameter knows the seven bits of the first edition.
-    if needed.is_empty() || needed.iter().any(|(_, bits)| bits.0 > 0x7f) {
+fn parameter(groups: &Groups, needed: &[(Bdf, AcsFlags)]) -> Option<String> {
+    // The parameter knows the seven bits of the first edition, and where an Intel chipset's registers are 32 bits wide it writes into the wrong
+    // one (linux drivers/pci/pci.c `__pci_config_acs`, `pci_enable_acs`).
+    let is_out_of_reach = |(bdf, bits): &(Bdf, AcsFlags)| {
+        bits.0 > 0x7f || groups.topology().get(*bdf).is_some_and(crate::pci::Function::has_wide_acs)
+    };
+    if needed.is_empty() || needed.iter().any(is_out_of_reach) {
         return None;
     }
     let one = |(bdf, bits): &(Bdf, AcsFlags)| {

@@ -96,7 +96,10 @@ fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
     let mut text = String::from("\n");
     let mut say = |line: &str| text.push_str(&format!("{}\n", style.sentence(line, 0)));
     if found.smallest.len() == members {
-        say(&style.heading("Its group cannot be smaller:"));
+        say(&style.heading(match found.unless {
+            Some("ivrs") => "Its group is smaller where the machine has an IVRS table, see --machine ivrs. As it is known here:",
+            _ => "Its group cannot be smaller:",
+        }));
     } else {
         let set = if found.smallest.len() == 1 {
             "It can stand alone, with ACS switched on:".to_string()
