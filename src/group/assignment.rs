@@ -2,13 +2,14 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::slice;
 
 use super::entry::{DeviceRef, Entry};
 use super::names::Names;
 use super::partition::{Class, ClassGroup, Partition};
 use super::tie::Tie;
 use super::{DeviceKey, GroupId};
-use crate::slab::Beside;
+use crate::slab::{Beside, Key};
 
 /// The classes of devices and their groups. Nothing else writes a group or an owner.
 ///
@@ -228,9 +229,9 @@ impl Assignment {
         self.partition.class(self.names.get(group)?)
     }
 
-    /// Every group with its class, oldest first.
-    pub(super) fn groups(&self) -> impl Iterator<Item = (GroupId, &Class)> {
-        self.names.iter().filter_map(|(group, class)| Some((group, self.partition.class(class)?)))
+    /// The names of groups, oldest first, each with its class; one that is not used any more has none.
+    pub(super) fn names(&self) -> slice::Iter<'_, (GroupId, Option<Key<Class>>)> {
+        self.names.all()
     }
 
     /// The classes and the reasons for them, to look at.

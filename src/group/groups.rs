@@ -10,13 +10,13 @@ use super::devices::Devices;
 use super::entry::{DeviceRef, Obstacle, State};
 use super::event::{BusError, Change, How, Placement};
 use super::find::Found;
+use super::iter::{Classes, DeviceKeys, InClass, Members, Reasons};
 use super::policy::Rules;
 use super::predictions::Predictions;
 use super::readiness::Readiness;
-use super::view::reason;
-use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, Policy, Reason};
+use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, IommuGroups, Policy};
 use crate::map::{FunctionPath, GivesUp, IdMap, NoStream};
-use crate::pci::{Alias, Header, Topology};
+use crate::pci::{Alias, Aliases, Header, Topology};
 use crate::{Bdf, RequesterId};
 
 /// The devices of a machine and their groups.
@@ -182,7 +182,7 @@ impl Groups {
     /// assert!(groups.aliases(port).map(|alias| alias.rid).eq([port.rid]));
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
-    pub fn aliases(&self, function: Bdf) -> impl Iterator<Item = Alias> {
+    pub fn aliases(&self, function: Bdf) -> Aliases<'_> {
         // Nearly no machine has any.
         let proxies = Some(self.devices.proxies()).filter(|proxies| !proxies.is_empty());
         let proxy = proxies.and_then(|proxies| proxies.of(self.device(function.into())?));
@@ -192,9 +192,7 @@ impl Groups {
         };
         let by_firmware = self.map.as_ref().and_then(|map| map.alias_of(real));
         let by_firmware = by_firmware.map(|(rid, _)| Alias { rid, by: real });
-        let mut aliases = self.topology.aliases(real);
-        let own = aliases.next();
-        own.into_iter().chain(by_firmware).chain(aliases)
+        self.topology.aliases(real).and(by_firmware)
     }
 
     /// The way down to a function, as the scopes of a DMAR see it: to the function that its DMA comes from, and for a virtual function to its
@@ -354,9 +352,9 @@ impl Groups {
     /// assert!(groups.devices().eq([port.into()]));
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
-    pub fn devices(&self) -> impl Iterator<Item = DeviceKey> + '_ {
+    pub fn devices(&self) -> DeviceKeys<'_> {
         let pci = self.topology.iter().map(|(bdf, _)| DeviceKey::Pci(bdf));
-        pci.chain(self.devices.others())
+        DeviceKeys::new(pci.chain(self.devices.others()))
     }
 
     /// Every group, oldest first.
@@ -370,9 +368,9 @@ impl Groups {
     /// assert_eq!((group.id(), group.leader()), (GroupId(0), Some(port.into())));
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
-    pub fn groups(&self) -> impl Iterator<Item = IommuGroup<'_>> {
+    pub fn groups(&self) -> IommuGroups<'_> {
         let (devices, assignment) = (&self.devices, &self.assignment);
-        assignment.groups().map(move |(id, class)| IommuGroup { devices, assignment, id, class })
+        IommuGroups { devices, assignment, names: assignment.names() }
     }
 
     /// The group of this name.
@@ -402,8 +400,9 @@ impl Groups {
     /// assert!(groups.members(GroupId(0)).eq([port.into()]));
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
-    pub fn members(&self, group: GroupId) -> impl Iterator<Item = DeviceKey> + '_ {
-        self.group(group).into_iter().flat_map(|group| group.members())
+    pub fn members(&self, group: GroupId) -> Members<'_> {
+        let (devices, assignment) = (&self.devices, &self.assignment);
+        Members { class: InClass::new(devices, assignment, assignment.class_of_group(group)), assignment }
     }
 
     /// Every set of devices that cannot be isolated from each other, translated or not; no order. What is held back or refused
@@ -418,11 +417,11 @@ impl Groups {
     /// assert_eq!(groups.classes().next().unwrap().len(), 2);
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
-    pub fn classes(&self) -> impl Iterator<Item = Vec<DeviceKey>> + '_ {
-        let partition = self.assignment.partition();
-        partition.iter().map(|(_, class)| {
-            partition.members(class).filter_map(|device| Some(self.devices.entry(device)?.key)).collect()
-        })
+    pub fn classes(&self) -> Classes<'_> {
+        let (devices, assignment) = (&self.devices, &self.assignment);
+        Classes::new(assignment.partition().iter().map(|(_, class)| {
+            InClass::new(devices, assignment, Some(class)).map(|(_, entry)| entry.key).collect()
+        }))
     }
 
     /// The chain of reasons that holds two devices together, from the one to the other; empty where nothing does.
@@ -437,10 +436,10 @@ impl Groups {
     /// assert_eq!(reason.to_string(), "0000:01:00.0 - 0000:00:01.0: 0000:00:01.0 on the way to the root does not isolate");
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
-    pub fn why(&self, a: DeviceKey, b: DeviceKey) -> impl Iterator<Item = Reason> + '_ {
+    pub fn why(&self, a: DeviceKey, b: DeviceKey) -> Reasons<'_> {
         let ends = self.device(a).zip(self.device(b));
-        let steps = ends.map(|(a, b)| self.assignment.partition().path(a, b));
-        steps.into_iter().flatten().filter_map(|step| reason(&self.devices, step))
+        let steps = ends.map(|(a, b)| self.assignment.partition().path(a, b)).unwrap_or_default();
+        Reasons { devices: &self.devices, steps: steps.into_iter() }
     }
 
     pub(super) fn device(&self, key: DeviceKey) -> Option<DeviceRef> {

@@ -1,6 +1,7 @@
 //! The groups that there are, by name.
 
 use alloc::vec::Vec;
+use core::slice;
 
 use super::GroupId;
 use super::partition::Class;
@@ -72,6 +73,11 @@ impl Names {
             self.list.retain(|(_, class)| class.is_some());
             self.gaps = 0;
         }
+    }
+
+    /// Every name, oldest first, with its class if there is one.
+    pub(super) fn all(&self) -> slice::Iter<'_, (GroupId, Option<Key<Class>>)> {
+        self.list.iter()
     }
 
     /// Every group with its class, oldest first.

@@ -90,6 +90,50 @@ impl HalfEdge {
     }
 }
 
+/// A tour around the tree of a class, which meets every member.
+#[derive(Clone, Debug)]
+pub(super) struct Tour<'a> {
+    partition: &'a Partition,
+    start: Option<HalfEdge>,
+    half: Option<HalfEdge>,
+    /// The only member of a class without ties.
+    alone: Option<DeviceRef>,
+}
+
+impl Iterator for Tour<'_> {
+    type Item = DeviceRef;
+
+    fn next(&mut self) -> Option<DeviceRef> {
+        while let Some(here) = self.half.take() {
+            self.half = self.partition.step(here).filter(|next| Some(*next) != self.start);
+            // The tour meets a device as often as it has ties; it counts once.
+            let device = self.partition.device_of(here)?;
+            if self.partition.first(device) == Some(here) {
+                return Some(device);
+            }
+        }
+        self.alone.take()
+    }
+}
+
+/// What a device is tied to, see [`Partition::neighbours`].
+#[derive(Clone, Debug)]
+pub(super) struct Neighbours<'a> {
+    partition: &'a Partition,
+    rest: Option<HalfEdge>,
+}
+
+impl Iterator for Neighbours<'_> {
+    type Item = (DeviceRef, Tie);
+
+    fn next(&mut self) -> Option<(DeviceRef, Tie)> {
+        let half = self.rest?;
+        let edge = self.partition.forest.get(half.edge())?;
+        self.rest = half.of(edge.next);
+        Some((half.twin().of(edge.of), edge.tie))
+    }
+}
+
 impl Partition {
     /// Puts a device into a class of its own.
     pub(super) fn insert(&mut self, device: DeviceRef) {
@@ -220,21 +264,9 @@ impl Partition {
     }
 
     /// The members of a class, in no order.
-    pub(super) fn members(&self, class: &Class) -> impl Iterator<Item = DeviceRef> + use<'_> {
+    pub(super) fn members(&self, class: &Class) -> Tour<'_> {
         let start = class.any.and_then(|any| self.first(any));
-        let mut alone = class.any.filter(|_| start.is_none());
-        let mut half = start;
-        core::iter::from_fn(move || {
-            while let Some(here) = half.take() {
-                half = self.step(here).filter(|next| Some(*next) != start);
-                // The tour meets a device as often as it has ties; it counts once.
-                let device = self.device_of(here)?;
-                if self.first(device) == Some(here) {
-                    return Some(device);
-                }
-            }
-            alone.take()
-        })
+        Tour { partition: self, start, half: start, alone: class.any.filter(|_| start.is_none()) }
     }
 
     /// Takes a device, whose key was this, out. What it held together stays together: its neighbours in the forest are chained
@@ -268,14 +300,8 @@ impl Partition {
     }
 
     /// What a device is tied to in the forest, in no order.
-    pub(super) fn neighbours(&self, device: DeviceRef) -> impl Iterator<Item = (DeviceRef, Tie)> + '_ {
-        let mut rest = self.first(device);
-        core::iter::from_fn(move || {
-            let half = rest?;
-            let edge = self.forest.get(half.edge())?;
-            rest = half.of(edge.next);
-            Some((half.twin().of(edge.of), edge.tie))
-        })
+    pub(super) fn neighbours(&self, device: DeviceRef) -> Neighbours<'_> {
+        Neighbours { partition: self, rest: self.first(device) }
     }
 
     /// The steps from one device to another along the forest; empty where there are none.

@@ -1,10 +1,15 @@
 //! A group as people look at it.
 
+use core::fmt;
+use core::iter::FusedIterator;
+use core::slice;
+
 use super::assignment::Assignment;
 use super::devices::Devices;
-use super::entry::{DeviceRef, Entry};
+use super::iter::{InClass, Members, TaintedBy, Ties};
 use super::partition::Class;
-use super::{DeviceKey, GroupId, Reason, Tie};
+use super::{DeviceKey, GroupId};
+use crate::slab::Key;
 
 /// A group: devices that cannot be isolated from each other, and that an IOMMU translates.
 #[derive(Clone, Copy, Debug)]
@@ -27,17 +32,14 @@ impl<'a> IommuGroup<'a> {
     }
 
     /// Its members, in no order.
-    pub fn members(&self) -> impl Iterator<Item = DeviceKey> + use<'a> {
-        let assignment = self.assignment;
-        self.class().filter(move |(device, _)| assignment.is_grouped(*device)).map(|(_, entry)| entry.key)
+    pub fn members(&self) -> Members<'a> {
+        Members { class: self.class(), assignment: self.assignment }
     }
 
     /// Devices without a group that the members are not isolated from, and that no IOMMU translates. With one of them the group
     /// is not safe to give away.
-    pub fn tainted_by(&self) -> impl Iterator<Item = DeviceKey> + use<'a> {
-        let devices = self.devices;
-        let untranslated = move |device| devices.firmware(device).is_untranslated();
-        self.class().filter(move |(device, _)| untranslated(*device)).map(|(_, entry)| entry.key)
+    pub fn tainted_by(&self) -> TaintedBy<'a> {
+        TaintedBy { class: self.class() }
     }
 
     /// Whether a tie rests on something that was not read, such as ACS in a 64-byte dump.
@@ -51,23 +53,59 @@ impl<'a> IommuGroup<'a> {
     }
 
     /// The reasons that hold it together, untranslated devices between them included: one fewer than devices.
-    pub fn ties(&self) -> impl Iterator<Item = Reason> + use<'a> {
-        let (devices, partition) = (self.devices, self.assignment.partition());
-        partition.members(self.class).flat_map(move |device| {
-            let from_lower = partition.neighbours(device).filter(move |(other, _)| device < *other);
-            from_lower.filter_map(move |(other, tie)| reason(devices, (device, other, tie)))
-        })
+    pub fn ties(&self) -> Ties<'a> {
+        Ties::new(self.devices, self.assignment, self.class)
     }
 
     /// The devices of its class.
-    fn class(&self) -> impl Iterator<Item = (DeviceRef, &'a Entry)> + use<'a> {
-        let devices = self.devices;
-        let members = self.assignment.partition().members(self.class);
-        members.filter_map(move |device| Some((device, devices.entry(device)?)))
+    fn class(&self) -> InClass<'a> {
+        InClass::new(self.devices, self.assignment, Some(self.class))
     }
 }
 
-/// A tie between two devices, by their keys.
-pub(super) fn reason(devices: &Devices, (a, b, tie): (DeviceRef, DeviceRef, Tie)) -> Option<Reason> {
-    Some(Reason { a: devices.entry(a)?.key, b: devices.entry(b)?.key, tie })
+/// The groups of a machine, see [`Groups::groups`](super::Groups::groups).
+#[derive(Clone)]
+pub struct IommuGroups<'a> {
+    pub(super) devices: &'a Devices,
+    pub(super) assignment: &'a Assignment,
+    pub(super) names: slice::Iter<'a, (GroupId, Option<Key<Class>>)>,
+}
+
+impl<'a> IommuGroups<'a> {
+    fn group(&self, (id, class): (GroupId, Option<Key<Class>>)) -> Option<IommuGroup<'a>> {
+        let (devices, assignment) = (self.devices, self.assignment);
+        Some(IommuGroup { devices, assignment, id, class: assignment.partition().class(class?)? })
+    }
+}
+
+impl<'a> Iterator for IommuGroups<'a> {
+    type Item = IommuGroup<'a>;
+
+    fn next(&mut self) -> Option<IommuGroup<'a>> {
+        loop {
+            let name = *self.names.next()?;
+            if let found @ Some(_) = self.group(name) {
+                return found;
+            }
+        }
+    }
+}
+
+impl DoubleEndedIterator for IommuGroups<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        loop {
+            let name = *self.names.next_back()?;
+            if let found @ Some(_) = self.group(name) {
+                return found;
+            }
+        }
+    }
+}
+
+impl FusedIterator for IommuGroups<'_> {}
+
+impl fmt::Debug for IommuGroups<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone().map(|group| group.id())).finish()
+    }
 }

@@ -3,6 +3,8 @@
 use super::quirk::{self, AliasEffect, Row};
 use super::{Fact, Function, PortType};
 use crate::{Bdf, RequesterId};
+use core::iter::FusedIterator;
+use core::ops::RangeInclusive;
 
 /// A requester ID that a function's DMA can carry, and the function that puts it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +57,40 @@ impl AliasMask {
     }
 
     /// The `devfn`s, ascending, as the kernel visits them.
-    pub fn devfns(self) -> impl Iterator<Item = u8> {
+    pub fn devfns(self) -> Devfns {
         let (first, last) = match self.effect {
             AliasEffect::Function0 | AliasEffect::Function1 => (self.devfn & !7, self.devfn | 7),
             AliasEffect::Devfns([first, .., last]) => (*first, *last),
             _ => (0, u8::MAX),
         };
-        (first..=last).filter(move |devfn| self.contains(*devfn))
+        Devfns { mask: self, range: first..=last }
     }
 }
+
+/// The `devfn`s that a function poses as, see [`AliasMask::devfns`].
+#[derive(Clone, Debug)]
+pub struct Devfns {
+    mask: AliasMask,
+    range: RangeInclusive<u8>,
+}
+
+impl Iterator for Devfns {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let mask = self.mask;
+        self.range.find(|devfn| mask.contains(*devfn))
+    }
+}
+
+impl DoubleEndedIterator for Devfns {
+    fn next_back(&mut self) -> Option<u8> {
+        let mask = self.mask;
+        self.range.rfind(|devfn| mask.contains(*devfn))
+    }
+}
+
+impl FusedIterator for Devfns {}
 
 /// What a bridge adds to the aliases of what is below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,13 +16,14 @@ mod upstream;
 
 pub(crate) use acs::Chipset;
 pub use acs::{AcsReason, AcsVerdict, Surroundings};
-pub use alias::{Alias, AliasMask};
+pub use alias::{Alias, AliasMask, Devfns};
 pub use function::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType};
 pub use identity::clear_identity;
+pub use path::{Aliases, Bridges};
 pub(crate) use placed::PlacedFunction;
-pub use sriov::SrIov;
+pub use sriov::{SrIov, VirtualBuses, VirtualFunctions};
 pub(crate) use store::Node;
-pub use topology::{PciError, Topology};
+pub use topology::{Functions, OrphanBuses, PciError, Topology};
 pub(crate) use traits::Openness;
 pub use upstream::Missing;
 pub(crate) use upstream::Tag;

@@ -1,6 +1,9 @@
 //! From a function up to the root bus: the bridges above it, which of them isolate, and the aliases that they add.
 
-use super::alias::{AliasMask, BridgeAlias, BridgeTag};
+use core::fmt;
+use core::iter::{FusedIterator, Peekable};
+
+use super::alias::{AliasMask, BridgeAlias, BridgeTag, Devfns};
 use super::store::{Bus, Node, Store};
 use super::topology::Topology;
 use super::upstream::{Missing, Tag, UpstreamPath};
@@ -40,6 +43,86 @@ impl<'a> Iterator for Path<'a> {
             }
         }
         None
+    }
+}
+
+/// The bridges above a function, see [`Topology::bridges`].
+#[derive(Clone)]
+pub struct Bridges<'a>(Path<'a>);
+
+impl<'a> Iterator for Bridges<'a> {
+    type Item = (Bdf, &'a Function);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let segment = self.0.segment;
+        self.0.next().map(|node| (Bdf { segment, rid: node.rid }, &node.function))
+    }
+}
+
+impl FusedIterator for Bridges<'_> {}
+
+impl fmt::Debug for Bridges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone().map(|(bridge, _)| bridge)).finish()
+    }
+}
+
+/// The requester IDs of a function's DMA, see [`Topology::aliases`].
+#[derive(Clone)]
+pub struct Aliases<'a> {
+    function: Bdf,
+    /// The function's own.
+    own: Option<Alias>,
+    /// The one that firmware gives to the function.
+    by_firmware: Option<Alias>,
+    /// Those on its own bus that it poses as.
+    posing: Option<Devfns>,
+    /// Those of the bridges above; `None` once none of them adds any more.
+    path: Option<Peekable<Path<'a>>>,
+}
+
+impl Aliases<'_> {
+    /// With one that firmware gives to the function, which is visited after the function's own.
+    pub(crate) fn and(mut self, by_firmware: Option<Alias>) -> Self {
+        self.by_firmware = by_firmware;
+        self
+    }
+
+    fn by_bridges(&mut self) -> Option<Alias> {
+        let path = self.path.as_mut()?;
+        while let Some(bridge) = path.next() {
+            let above = path.peek().map(|above| &above.function);
+            match bridge.traits.tag.by(&bridge.function, bridge.rid, above) {
+                BridgeAlias::Rid(rid) => {
+                    return Some(Alias { rid, by: Bdf { rid: bridge.rid, ..self.function } });
+                }
+                BridgeAlias::None => {}
+                BridgeAlias::End => break,
+            }
+        }
+        self.path = None;
+        None
+    }
+}
+
+impl Iterator for Aliases<'_> {
+    type Item = Alias;
+
+    fn next(&mut self) -> Option<Alias> {
+        let first = self.own.take().or_else(|| self.by_firmware.take());
+        let posing = || {
+            let rid = self.function.rid.with_devfn(self.posing.as_mut()?.next()?);
+            Some(Alias { rid, by: self.function })
+        };
+        first.or_else(posing).or_else(|| self.by_bridges())
+    }
+}
+
+impl FusedIterator for Aliases<'_> {}
+
+impl fmt::Debug for Aliases<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 
@@ -107,8 +190,8 @@ impl Topology {
 
     /// The bridges above a function, nearest first, as far as they are known. A virtual function without a bridge of its own
     /// is below what its physical function is below.
-    pub fn bridges(&self, bdf: Bdf) -> impl Iterator<Item = (Bdf, &Function)> {
-        self.path(bdf).map(move |node| (Bdf { rid: node.rid, ..bdf }, &node.function))
+    pub fn bridges(&self, bdf: Bdf) -> Bridges<'_> {
+        Bridges(self.path(bdf))
     }
 
     /// Whether every bridge between a function and a root bus is known.
@@ -123,26 +206,15 @@ impl Topology {
 
     /// The requester IDs that a function's DMA can carry, its own first, in the order in which the kernel visits them (linux
     /// drivers/pci/search.c `pci_for_each_dma_alias`). An ID can come more than once.
-    pub fn aliases(&self, bdf: Bdf) -> impl Iterator<Item = Alias> {
+    pub fn aliases(&self, bdf: Bdf) -> Aliases<'_> {
         let mask = self.get(bdf).and_then(|function| AliasMask::of(function, bdf.rid.devfn()));
-        let quirky = mask.into_iter().flat_map(|(mask, _)| mask.devfns());
-        let own = core::iter::once(bdf.rid).chain(quirky.map(move |devfn| bdf.rid.with_devfn(devfn)));
-        own.map(move |rid| Alias { rid, by: bdf }).chain(self.bridge_aliases(bdf))
-    }
-
-    /// What the bridges above add.
-    fn bridge_aliases(&self, bdf: Bdf) -> impl Iterator<Item = Alias> {
-        let mut path = self.path(bdf).peekable();
-        core::iter::from_fn(move || {
-            let bridge = path.next()?;
-            let above = path.peek().map(|above| &above.function);
-            Some((bridge, bridge.traits.tag.by(&bridge.function, bridge.rid, above)))
-        })
-        .take_while(|(_, alias)| *alias != BridgeAlias::End)
-        .filter_map(move |(bridge, alias)| match alias {
-            BridgeAlias::Rid(rid) => Some(Alias { rid, by: Bdf { rid: bridge.rid, ..bdf } }),
-            BridgeAlias::None | BridgeAlias::End => None,
-        })
+        Aliases {
+            function: bdf,
+            own: Some(Alias { rid: bdf.rid, by: bdf }),
+            by_firmware: None,
+            posing: mask.map(|(mask, _)| mask.devfns()),
+            path: Some(self.path(bdf).peekable()),
+        }
     }
 
     /// The bridge nearest to a function above which, itself included, something does not isolate, with the verdict on the

@@ -1,6 +1,8 @@
 //! Where the virtual functions of a physical function are.
 
 use crate::RequesterId;
+use core::iter::FusedIterator;
+use core::ops::Range;
 
 /// The SR-IOV capability (PCIe 6.0 §9.3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,21 +31,59 @@ impl SrIov {
     /// let vfs = [RequesterId::new(1, 0x10, 0), RequesterId::new(1, 0x10, 2)];
     /// assert!(igb.virtual_functions(RequesterId::new(1, 0, 0)).eq(vfs));
     /// ```
-    pub fn virtual_functions(self, pf: RequesterId) -> impl Iterator<Item = RequesterId> {
+    pub fn virtual_functions(self, pf: RequesterId) -> VirtualFunctions {
         let count = if self.enabled { self.num_vfs.min(self.total_vfs) } else { 0 };
-        (0..count).map_while(move |n| {
-            let step = n.checked_mul(self.vf_stride)?;
-            pf.0.checked_add(self.first_vf_offset)?.checked_add(step).map(RequesterId)
-        })
+        VirtualFunctions { sriov: self, pf, numbers: 0..count }
     }
 
     /// Buses of the enabled virtual functions other than the physical function's own: they have no bridge, and reach memory
     /// by the physical function's path.
-    pub fn virtual_buses(self, pf: RequesterId) -> impl Iterator<Item = u8> {
-        let mut last = pf.bus();
-        self.virtual_functions(pf).filter_map(move |vf| {
-            let bus = vf.bus();
-            (bus != core::mem::replace(&mut last, bus)).then_some(bus)
-        })
+    pub fn virtual_buses(self, pf: RequesterId) -> VirtualBuses {
+        VirtualBuses { functions: self.virtual_functions(pf), last: pf.bus() }
     }
 }
+
+/// Requester IDs of virtual functions, see [`SrIov::virtual_functions`].
+#[derive(Clone, Debug)]
+pub struct VirtualFunctions {
+    sriov: SrIov,
+    pf: RequesterId,
+    numbers: Range<u16>,
+}
+
+impl Iterator for VirtualFunctions {
+    type Item = RequesterId;
+
+    fn next(&mut self) -> Option<RequesterId> {
+        let step = self.numbers.next()?.checked_mul(self.sriov.vf_stride);
+        let first = self.pf.0.checked_add(self.sriov.first_vf_offset);
+        let rid = step.and_then(|step| first?.checked_add(step));
+        if rid.is_none() {
+            // All that come after it are past the last bus, too.
+            self.numbers = 0..0;
+        }
+        rid.map(RequesterId)
+    }
+}
+
+impl FusedIterator for VirtualFunctions {}
+
+/// Buses of virtual functions, see [`SrIov::virtual_buses`].
+#[derive(Clone, Debug)]
+pub struct VirtualBuses {
+    functions: VirtualFunctions,
+    last: u8,
+}
+
+impl Iterator for VirtualBuses {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        let last = self.last;
+        let bus = self.functions.find(|vf| vf.bus() != last)?.bus();
+        self.last = bus;
+        Some(bus)
+    }
+}
+
+impl FusedIterator for VirtualBuses {}

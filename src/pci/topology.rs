@@ -4,6 +4,7 @@ use super::placed::PlacedFunction;
 use super::store::{Bus, Node, Store};
 use super::upstream::Tag;
 use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, Header, PortType};
+use crate::iter::iterators;
 use crate::slab::Key;
 use crate::{Bdf, RequesterId, Segment};
 use alloc::vec::Vec;
@@ -297,12 +298,12 @@ impl Topology {
     }
 
     /// The buses which have functions and of which it is not known what is above.
-    pub fn orphan_buses(&self) -> impl Iterator<Item = (Segment, u8)> + '_ {
+    pub fn orphan_buses(&self) -> OrphanBuses<'_> {
         let told = |bus: &Bus| {
             bus.number == 0 || bus.bridge.is_some() || bus.root || bus.declared || bus.virtual_of.is_some()
         };
         let orphans = self.store.iter().filter(move |bus| !told(bus) && !bus.is_empty());
-        orphans.map(|bus| (bus.segment, bus.number))
+        OrphanBuses::new(orphans.map(|bus| (bus.segment, bus.number)))
     }
 
     /// The facts of a function.
@@ -373,12 +374,28 @@ impl Topology {
     }
 
     /// Every function, in the order of segment, bus and `devfn`.
-    pub fn iter(&self) -> impl Iterator<Item = (Bdf, &Function)> {
-        self.store.iter().flat_map(|bus| {
+    pub fn iter(&self) -> Functions<'_> {
+        Functions::new(self.store.iter().flat_map(|bus| {
             let nodes = self.store.on_bus(Some(bus));
             nodes.map(|node| (Bdf { segment: bus.segment, rid: node.rid }, &node.function))
-        })
+        }))
     }
+}
+
+impl<'a> IntoIterator for &'a Topology {
+    type Item = (Bdf, &'a Function);
+    type IntoIter = Functions<'a>;
+
+    fn into_iter(self) -> Functions<'a> {
+        self.iter()
+    }
+}
+
+iterators! {
+    /// The functions of a machine, see [`Topology::iter`].
+    Functions: (Bdf, &'a Function);
+    /// Buses of which it is not known what is above, see [`Topology::orphan_buses`].
+    OrphanBuses: (Segment, u8);
 }
 
 impl Function {
