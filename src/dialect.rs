@@ -264,3 +264,10 @@ impl Dialect {
         Dialect::ALL.into_iter().find(|dialect| dialect.name == name)
     }
 }
+
+impl core::fmt::Display for Dialect {
+    /// Its name.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.pad(self.name)
+    }
+}

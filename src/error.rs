@@ -92,6 +92,20 @@ impl Format {
     }
 }
 
+impl fmt::Display for Format {
+    /// `device tree`, or the signature of the table.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Format::DeviceTree => "device tree",
+            Format::Iort => "IORT",
+            Format::Rimt => "RIMT",
+            Format::Viot => "VIOT",
+            Format::Dmar => "DMAR",
+            Format::Ivrs => "IVRS",
+        })
+    }
+}
+
 /// Names a blob, for people: what it is (an ACPI signature or `DTB`), and which one of several open at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {

@@ -1,6 +1,7 @@
 //! One type per number: what a TLP carries, what an SMMU sees, what an ITS sees, what people write.
 
 use core::fmt;
+use core::ops::RangeInclusive;
 use core::str::FromStr;
 
 /// PCI segment (ACPI `_SEG`, Linux `pci_domain_nr`, device tree `linux,pci-domain`).
@@ -106,6 +107,27 @@ impl RequesterId {
     }
 }
 
+impl From<RangeInclusive<u32>> for InputIds {
+    /// ```
+    /// assert_eq!(fwspec::InputIds::from(0..=0xffff), fwspec::InputIds::REQUESTER_IDS);
+    /// ```
+    fn from(ids: RangeInclusive<u32>) -> Self {
+        InputIds { first: *ids.start(), last: *ids.end() }
+    }
+}
+
+impl From<(Segment, RequesterId)> for Bdf {
+    fn from((segment, rid): (Segment, RequesterId)) -> Self {
+        Bdf { segment, rid }
+    }
+}
+
+impl From<RequesterId> for u32 {
+    fn from(rid: RequesterId) -> u32 {
+        rid.0.into()
+    }
+}
+
 impl InputIds {
     /// All requester IDs.
     pub const REQUESTER_IDS: InputIds = InputIds { first: 0, last: RequesterId::MAX.0 as u32 };
@@ -134,9 +156,30 @@ impl Bdf {
 }
 
 /// A string that is not `[SEGMENT:]BUS:DEVICE.FUNCTION` in hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("not a PCI function: expected [SEGMENT:]BUS:DEVICE.FUNCTION in hexadecimal, as in 0000:01:00.0")]
 pub struct ParseBdfError;
+
+impl FromStr for RequesterId {
+    type Err = ParseBdfError;
+
+    /// Reads `01:00.0`.
+    ///
+    /// ```
+    /// use fwspec::RequesterId;
+    /// assert_eq!("01:00.2".parse(), Ok(RequesterId::new(1, 0, 2)));
+    /// assert!("0000:01:00.2".parse::<RequesterId>().is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Bdf`], and where there is a segment.
+    fn from_str(s: &str) -> Result<Self, ParseBdfError> {
+        if s.bytes().filter(|byte| *byte == b':').count() > 1 {
+            return Err(ParseBdfError);
+        }
+        s.parse::<Bdf>().map(|function| function.rid)
+    }
+}
 
 impl FromStr for Bdf {
     type Err = ParseBdfError;
@@ -186,6 +229,23 @@ impl fmt::Display for Bdf {
         write!(f, "{}:{}", self.segment, self.rid)
     }
 }
+
+macro_rules! numbers {
+    ($($id:ident: $number:ident)*) => {$(
+        impl From<$number> for $id {
+            fn from(number: $number) -> Self {
+                $id(number)
+            }
+        }
+
+        impl From<$id> for $number {
+            fn from(id: $id) -> $number {
+                id.0
+            }
+        }
+    )*};
+}
+numbers!(Segment: u32 RequesterId: u16 StreamId: u32 DeviceId: u32 Phandle: u32);
 
 macro_rules! shown_as_hex {
     ($($id:ident)*) => {$(

@@ -98,6 +98,8 @@ pub mod pci;
 pub mod simulate;
 #[cfg(feature = "alloc")]
 mod slab;
+#[cfg(feature = "alloc")]
+mod word;
 
 #[cfg(test)]
 #[path = "../tests/it/support/cases.rs"]

@@ -76,7 +76,7 @@ pub struct Madt<'a> {
 }
 
 /// A GIC ITS, or a part of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ItsUnit {
     /// Where the structure stands.
@@ -90,7 +90,7 @@ pub struct ItsUnit {
 }
 
 /// What a GIC ITS structure describes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ItsKind {
     /// A GIC ITS up to GICv4. An ITS group of an IORT names it.
     Its,

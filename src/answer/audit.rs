@@ -466,15 +466,15 @@ struct View<'a> {
 impl View<'_> {
     fn requester(&self, at: RequesterIndex) -> String {
         let requester = self.platform.requester(at);
-        requester.map_or_else(|| format!("node {}", at.0), |requester| self.platform.known_as(requester))
+        requester.map_or_else(|| at.to_string(), |requester| self.platform.known_as(requester))
     }
 
     fn iommu(&self, at: IommuIndex) -> String {
-        self.platform.name(at).map_or_else(|| format!("IOMMU {}", at.0), |label| label.to_string())
+        self.platform.name(at).map_or_else(|| at.to_string(), |label| label.to_string())
     }
 
     fn controller(&self, at: MsiControllerIndex) -> String {
-        self.platform.name(at).map_or_else(|| format!("MSI controller {}", at.0), |label| label.to_string())
+        self.platform.name(at).map_or_else(|| at.to_string(), |label| label.to_string())
     }
 
     /// The reason for many ids alike; [`NoStream`] words it for one.

@@ -550,7 +550,7 @@ impl View<'_> {
 
     fn node(&self, requester: RequesterIndex) -> String {
         let known = self.platform.and_then(|p| Some((p, p.requester(requester)?)));
-        let Some((platform, requester)) = known else { return alloc::format!("node {}", requester.0) };
+        let Some((platform, requester)) = known else { return requester.to_string() };
         platform.known_as(requester)
     }
 

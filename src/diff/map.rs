@@ -22,7 +22,7 @@ pub struct Side<'a> {
 }
 
 /// What an IOMMU is known by on both sides: the address of its registers, or its name where that is not known.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IommuName {
     /// Physical address.
     Base(u64),
@@ -31,7 +31,7 @@ pub enum IommuName {
 }
 
 /// Where the DMA and the MSIs of an input go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Answer {
     /// The StreamID; `None` where nothing translates it.
@@ -41,7 +41,7 @@ pub struct Answer {
 }
 
 /// A StreamID, at an IOMMU that both sides may know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct StreamAt {
     /// The IOMMU.
@@ -53,7 +53,7 @@ pub struct StreamAt {
 }
 
 /// A DeviceID, at an MSI controller that both sides may know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DeviceAt {
     /// The controller of the first side; `None` where only the second side has it.
@@ -63,7 +63,7 @@ pub struct DeviceAt {
 }
 
 /// StreamIDs of an IOMMU that both sides may know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct StreamsAt {
     /// The IOMMU.
@@ -75,7 +75,7 @@ pub struct StreamsAt {
 }
 
 /// A difference in meaning.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
     /// An IOMMU that one side has only.
     Iommu {

@@ -8,7 +8,7 @@ use crate::pci::{Fact, PortType};
 use crate::{At, Bdf, Platform};
 
 /// What firmware says of a function's ATS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ats {
     /// It may be used, as Linux has it; whether the function can is up to the function.
     pub allowed: bool,
@@ -19,7 +19,7 @@ pub struct Ats {
 }
 
 /// What decides whether a function may use ATS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AtsReason {
     /// It is on a root bus, and no record forbids it (DMAR).

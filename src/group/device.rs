@@ -40,14 +40,14 @@ impl fmt::Display for DeviceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DeviceKey::Pci(bdf) => bdf.fmt(f),
-            DeviceKey::Node(node) => write!(f, "node {}", node.0),
-            DeviceKey::OnBus { bus, id } => write!(f, "node {}#{id:#x}", bus.0),
+            DeviceKey::Node(node) => node.fmt(f),
+            DeviceKey::OnBus { bus, id } => write!(f, "{bus}#{id:#x}"),
         }
     }
 }
 
 /// The device that another one reaches memory as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Proxy {
     /// The PCI function whose requester IDs the DMA carries (linux `pci_real_dma_dev`).
     RealDma(Bdf),
@@ -73,7 +73,7 @@ impl Proxy {
 /// assert_eq!(nic.key().to_string(), "0000:01:00.0");
 /// # let _ = port;
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Device {
     pub(super) key: DeviceKey,
     pub(super) function: Function,

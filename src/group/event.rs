@@ -19,7 +19,7 @@ impl fmt::Display for GroupId {
 }
 
 /// Where a device was put.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Placement {
     /// Its group; `None` where [`how`](Placement::how) says why.
@@ -31,7 +31,7 @@ pub struct Placement {
 }
 
 /// How a device came to its group, or why it has none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum How {
     /// Into a group of its own.
     Created,
@@ -65,7 +65,7 @@ pub enum How {
 }
 
 /// What the removal of a device changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Departure {
     /// The group it was in.
@@ -75,7 +75,7 @@ pub struct Departure {
 }
 
 /// What an event changed besides the device that it was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Change {
     /// A device that had no group has one.
@@ -111,7 +111,7 @@ pub enum Change {
 }
 
 /// An event that cannot be: the caller's books and ours differ. Nothing is changed then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum BusError {
     /// A device of this name is there.

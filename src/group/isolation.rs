@@ -13,7 +13,7 @@ use crate::pci::quirk::AcsEffect;
 use crate::pci::{AcsFlags, AcsReason, AliasMask, PortType};
 
 /// Something that keeps a device from being alone in its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct IsolationBlocker {
     /// The device in its way, which may be the device itself.
@@ -25,7 +25,7 @@ pub struct IsolationBlocker {
 }
 
 /// What the blocker is to the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// A bridge above it lets what is below reach each other.
     Above,
@@ -44,7 +44,7 @@ pub enum Relation {
 }
 
 /// What would help against a blocker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Remedy {
     /// Switch on these ACS bits, which the function has.
     Enable(AcsFlags),
@@ -317,3 +317,5 @@ impl Groups {
         }
     }
 }
+
+crate::word::displayed_by_word!(Relation);

@@ -9,7 +9,7 @@ use crate::model::{GroupRule, IommuIndex, Regions};
 use crate::pci::{AcsFlags, Fact, Function, PortType, Topology};
 
 /// Which ties count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Policy {
     /// Those of linux drivers/iommu/iommu.c `pci_device_group`, closed: what the kernel finds when parents come before
@@ -137,3 +137,5 @@ pub(super) fn open_switch_above(topology: &Topology, bdf: Bdf) -> Option<Bdf> {
         .filter(|(_, bridge)| bridge.is(PortType::UpstreamPort))
         .find_map(|(switch, _)| open_in_switch(topology, switch).map(|_| switch))
 }
+
+crate::word::displayed_by_word!(Policy);

@@ -10,7 +10,7 @@ use crate::{At, Bdf, RequesterId, StreamId};
 
 /// A reason. It depends on the two devices, on what is above them and on what firmware says, never on drivers nor on which of
 /// the two was added first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Tie {
     /// The DMA of both can carry this requester ID: a bridge takes the other's ownership, or both pose as a third.
@@ -58,7 +58,7 @@ pub enum Tie {
 }
 
 /// Two devices and the reason between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reason {
     /// One.
     pub a: DeviceKey,

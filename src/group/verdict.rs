@@ -4,7 +4,7 @@ use super::{DeviceKey, GroupId};
 use crate::model::IommuIndex;
 
 /// What a current Linux kernel does with a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KernelAnswer {
     /// It gives it a group.
@@ -79,3 +79,5 @@ pub(crate) struct KernelTurn {
     /// The group that it is given, if its IOMMU does not fail.
     pub(crate) group: Option<KernelGroup>,
 }
+
+crate::word::displayed_by_word!(KernelAnswer);

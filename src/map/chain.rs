@@ -260,9 +260,3 @@ impl Stream {
         Some(self.id?.0 | u32::from(self.mask) << 16)
     }
 }
-
-impl From<StreamId> for u32 {
-    fn from(id: StreamId) -> u32 {
-        id.0
-    }
-}

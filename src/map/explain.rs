@@ -69,7 +69,7 @@ pub struct Step {
 }
 
 /// Whose record a step used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StepAt {
     /// A requester.
     Requester(RequesterIndex),

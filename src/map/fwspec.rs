@@ -2,6 +2,7 @@
 
 use crate::model::{IommuIndex, RequesterIndex};
 use alloc::vec::Vec;
+use core::fmt;
 use core::iter::FusedIterator;
 use core::slice;
 
@@ -11,7 +12,7 @@ use super::{Firmware, IdMap, NoStream};
 
 /// What Linux calls a fwspec (include/linux/iommu.h `struct iommu_fwspec`): ids in the order in which the kernel adds them,
 /// never sorted, never without their repeats.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Fwspec {
     /// The IOMMU of the first id, to which Linux ascribes all of them.
@@ -25,7 +26,7 @@ pub struct Fwspec {
 }
 
 /// An id on an IOMMU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stream {
     /// The IOMMU.
     pub iommu: IommuIndex,
@@ -35,8 +36,17 @@ pub struct Stream {
     pub mask: u16,
 }
 
+impl fmt::Display for Stream {
+    /// `IOMMU 0 0x100`, with a mask `IOMMU 0 0x100/0x7f`; [`NamedStream`](super::NamedStream) has the IOMMU's name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iommu.fmt(f)?;
+        self.id.map_or(Ok(()), |id| write!(f, " {id}"))?;
+        if self.mask == 0 { Ok(()) } else { write!(f, "/{:#x}", self.mask) }
+    }
+}
+
 /// Flags of a fwspec (linux `IOMMU_FWSPEC_PCI_RC_ATS`, `IOMMU_FWSPEC_PCI_RC_CANWBS`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct FwspecFlags {
     /// The root complex supports ATS. Bit 0.
@@ -46,7 +56,7 @@ pub struct FwspecFlags {
 }
 
 /// A record, and what kept it from being complete.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FwspecOutcome {
     /// The record; with [`refused`](FwspecOutcome::refused) it holds the ids up to the failing one (ACPI only).

@@ -10,7 +10,7 @@ use super::chain::{Hop, Place};
 use super::{IdMap, IommuKind, MappedRoute, MappedTable, Stream};
 
 /// Input IDs `first..=last` and what they become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InputRange {
     /// First input, after any mask.
     pub first: u32,
@@ -21,7 +21,7 @@ pub struct InputRange {
 }
 
 /// What the inputs of a range become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RangeOutput {
     /// StreamIDs. The first input has this one; the next input the next, or the same where `constant`.
     Stream {

@@ -14,7 +14,7 @@ pub enum GivesUp {
 }
 
 /// Why a requester has no StreamID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoStream {
     /// No PCI host has this segment.
@@ -167,7 +167,7 @@ impl NoStream {
 }
 
 /// The DeviceID of an MSI and where it goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MsiRequest {
     /// The MSI controller.
     pub controller: MsiControllerIndex,

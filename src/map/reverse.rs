@@ -8,7 +8,7 @@ use super::{IdMap, InputRange, RangeOutput, Stream};
 
 /// Inputs of a requester that produce an id at an IOMMU (`T` is [`IommuIndex`]) or an MSI controller
 /// ([`MsiControllerIndex`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Producer<T> {
     /// The requester.

@@ -1,7 +1,9 @@
 //! Names of the objects of a [`Platform`](crate::Platform): one type for each list, so that none is taken for another.
 
+use core::fmt;
+
 macro_rules! indices {
-    ($($(#[$what:meta])* $name:ident;)*) => {$(
+    ($($(#[$what:meta])* $name:ident, $called:literal;)*) => {$(
         $(#[$what])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u32);
@@ -27,6 +29,19 @@ macro_rules! indices {
                 (0_u32..).map($name as fn(u32) -> Self).zip(list)
             }
         }
+
+        impl From<u32> for $name {
+            fn from(position: u32) -> Self {
+                $name(position)
+            }
+        }
+
+        /// By the position, for what has no name in the firmware: [`Platform::name`](crate::Platform::name) has it.
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($called, " {}"), self.0)
+            }
+        }
     )*};
 }
 
@@ -38,11 +53,11 @@ indices! {
     /// use fwspec::model::IommuIndex;
     /// assert!(Platform::default().iommu(IommuIndex(0)).is_none());
     /// ```
-    IommuIndex;
+    IommuIndex, "IOMMU";
     /// Names a requester: its position in [`Platform::requesters`](crate::Platform::requesters).
-    RequesterIndex;
+    RequesterIndex, "node";
     /// Names an MSI controller: its position in [`Platform::msi_controllers`](crate::Platform::msi_controllers).
-    MsiControllerIndex;
+    MsiControllerIndex, "MSI controller";
     /// Names reserved memory: its position in [`Platform::reserved`](crate::Platform::reserved).
-    ReservedIndex;
+    ReservedIndex, "reserved memory";
 }

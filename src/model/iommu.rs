@@ -100,7 +100,7 @@ impl MsiIndex {
 }
 
 /// What an IOMMU is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IommuKind {
     /// SMMUv1 or SMMUv2.
     SmmuV2(SmmuModel),
@@ -124,7 +124,7 @@ pub enum IommuKind {
 }
 
 /// IORT's SMMUv1/v2 models (DEN0049 table 9; linux `acpi_smmu_get_data`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SmmuModel {
     /// 0: SMMUv1.
     GenericV1,
@@ -441,3 +441,5 @@ impl IommuKind {
         }
     }
 }
+
+crate::word::displayed_by_word!(GroupRule, IommuKind);

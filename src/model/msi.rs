@@ -6,7 +6,7 @@ use super::Origin;
 use crate::At;
 
 /// An MSI controller: an IORT ITS group, or a device-tree node that `msi-map` or `msi-parent` names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MsiController {
     /// Where it stands.
@@ -23,7 +23,7 @@ impl MsiController {
 }
 
 /// What an MSI controller is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MsiKind {
     /// An IORT ITS group: the identifiers of its members, see [`ItsUnit`], in table order. Operating systems use the
     /// first only.
@@ -38,7 +38,7 @@ pub enum MsiKind {
 }
 
 /// What an ITS group can name, as a MADT has it: a GIC ITS, or a translate frame of a GICv5 ITS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ItsUnit {
     /// Where its structure stands.

@@ -8,7 +8,7 @@ use core::num::NonZeroU32;
 use crate::{At, Format};
 
 /// Where a fact comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Origin {
     /// What the firmware is written in.

@@ -110,7 +110,7 @@ impl IdBus {
 }
 
 /// PCI or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BusKind {
     /// A PCI host.
     Pci {

@@ -44,7 +44,7 @@ impl Reserved {
 }
 
 /// StreamIDs of one IOMMU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamRange {
     /// The IOMMU.
     pub iommu: IommuIndex,
@@ -55,7 +55,7 @@ pub struct StreamRange {
 }
 
 /// Functions of one segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionRange {
     /// Their segment.
     pub segment: Segment,
@@ -66,7 +66,7 @@ pub struct FunctionRange {
 }
 
 /// A stretch of addresses, as found: no rounding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region {
     /// First address.
     pub base: u64,
@@ -77,7 +77,7 @@ pub struct Region {
 }
 
 /// What may be done with a region (linux `enum iommu_resv_type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RegionKind {
     /// Must be mapped one to one, always.
     Direct,
@@ -142,3 +142,5 @@ impl RegionKind {
         }
     }
 }
+
+crate::word::displayed_by_word!(RegionKind);

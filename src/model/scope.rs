@@ -167,3 +167,5 @@ impl ScopeKind {
         }
     }
 }
+
+crate::word::displayed_by_word!(ScopeKind);

@@ -134,7 +134,7 @@ pub(crate) struct Chipset {
 }
 
 /// Whether a function isolates, and what decided it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AcsVerdict {
     /// Whether it does.
@@ -144,7 +144,7 @@ pub struct AcsVerdict {
 }
 
 /// What decided whether a function isolates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcsReason {
     /// A row of [`quirk::ACS`].

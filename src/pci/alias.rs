@@ -7,7 +7,7 @@ use core::iter::FusedIterator;
 use core::ops::RangeInclusive;
 
 /// A requester ID that a function's DMA can carry, and the function that puts it there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Alias {
     /// What memory sees.
     pub rid: RequesterId,

@@ -131,7 +131,7 @@ pub enum Header {
 }
 
 /// Device/port type of the PCI Express capability (PCIe 6.0 §7.5.3.2, bits 7:4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PortType {
     /// 0: endpoint.
@@ -154,6 +154,24 @@ pub enum PortType {
     RcEventCollector,
     /// A number that is reserved.
     Other(u8),
+}
+
+impl fmt::Display for PortType {
+    /// `root port`, `PCIe-to-PCI bridge`; a reserved number as `port type 0xb`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            PortType::Endpoint => "endpoint",
+            PortType::LegacyEndpoint => "legacy endpoint",
+            PortType::RootPort => "root port",
+            PortType::UpstreamPort => "switch upstream port",
+            PortType::DownstreamPort => "switch downstream port",
+            PortType::PcieToPci => "PCIe-to-PCI bridge",
+            PortType::PciToPcie => "PCI-to-PCIe bridge",
+            PortType::RcEndpoint => "integrated endpoint",
+            PortType::RcEventCollector => "event collector",
+            PortType::Other(number) => return write!(f, "port type {number:#x}"),
+        })
+    }
 }
 
 /// The ACS registers as they were when they were read.

@@ -9,7 +9,7 @@ use super::{AcsFlags, Function, Ids};
 pub const READ_AT: &str = "7.3.4";
 
 /// One row: which devices, and what of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Row<Effect: 'static> {
     /// Vendor ID.
@@ -33,7 +33,7 @@ impl<Effect> Row<Effect> {
 }
 
 /// What a device's DMA is tagged with, other than its own requester ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AliasEffect {
     /// Function 0 of its slot.
@@ -60,7 +60,7 @@ pub enum AliasEffect {
 }
 
 /// What a device isolates, whatever its ACS capability says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcsEffect {
     /// SV, TB, RR, CR, UF and DT are as good as enabled: functions that never talk to each other

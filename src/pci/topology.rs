@@ -39,7 +39,7 @@ pub struct Topology {
 }
 
 /// An event that cannot be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum PciError {
     /// There is a function in this place.

@@ -133,3 +133,5 @@ impl Algorithm {
         matches!(self, Algorithm::DeviceAdd | Algorithm::DeviceAddRace)
     }
 }
+
+crate::word::displayed_by_word!(Algorithm);

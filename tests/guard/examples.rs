@@ -53,14 +53,3 @@ fn a_method_without_an_example_is_seen() {
     let code = "impl Groups {\n    /// Adds.\n    ///\n    /// ```\n    /// add();\n    /// ```\n    pub fn add(&self) {}\n\n    /// Removes.\n    pub fn remove(&self) {}\n    pub(crate) fn hidden(&self) {}\n}\n\nimpl Other {\n    pub fn other() {}\n}\n";
     assert_eq!(methods(code, "Groups"), [("add".to_owned(), true), ("remove".to_owned(), false)]);
 }
-
-/// What is shared between threads, as servers do; that it compiles is the test.
-#[test]
-fn what_people_keep_can_be_shared_between_threads() {
-    fn shared<T: Send + Sync + 'static>() {}
-    shared::<fwspec::IdMap>();
-    shared::<fwspec::Groups>();
-    shared::<fwspec::Platform>();
-    shared::<fwspec::machine::Machine>();
-    shared::<fwspec::Error>();
-}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the library in the order of the data flow. Those of one row never see each other, the first row excepted.
 const FLOW: &[&[&str]] = &[
-    &["bytes", "dialect", "error", "id", "iter", "limits", "slab"],
+    &["bytes", "dialect", "error", "id", "iter", "limits", "slab", "word"],
     &["model"],
     &["acpi", "dt", "pci"],
     &["map"],

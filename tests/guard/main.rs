@@ -23,3 +23,4 @@ mod no_std;
 mod outside;
 mod panic_freedom;
 mod program;
+mod traits;
