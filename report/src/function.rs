@@ -8,7 +8,9 @@ use fwspec::pci::{Function, Header, PortType};
 /// `1b36:000c root port, buses 01-04`, or with the class of an endpoint where it is one that people look for: `8086:10c9 Ethernet`.
 pub(crate) fn what(function: &Function) -> String {
     let kind = kind(function);
-    let class = if kind == "endpoint" { class(function.class >> 8) } else { None };
+    // Where an endpoint is, on a root bus or below a port, is to be seen from its address.
+    let class =
+        if matches!(kind, "endpoint" | "integrated endpoint") { class(function.class >> 8) } else { None };
     described(function, class.unwrap_or(kind))
 }
 

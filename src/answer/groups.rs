@@ -11,6 +11,7 @@ use crate::model::{IommuIndex, Label, MsiControllerIndex, RequesterIndex};
 use crate::pci::{AcsFlags, AcsVerdict, Function};
 use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
 
+use super::platform::scopes_of;
 use super::remark::{RemarkRecord, of_groups};
 use super::{Assignable, MsiId, Named, Problem, StreamRecord};
 
@@ -60,6 +61,8 @@ pub struct SinkRecord {
     pub kind: &'static str,
     /// Whether Linux uses it.
     pub usable: bool,
+    /// What a unit of a DMAR is for, scope by scope.
+    pub scopes: Vec<String>,
 }
 
 /// A PCI function and its surroundings.
@@ -477,12 +480,12 @@ struct View<'a> {
 impl View<'_> {
     fn iommus(&self) -> Vec<SinkRecord> {
         let Some(map) = self.groups.map() else { return Vec::new() };
-        let iommus = map.iommus().iter();
-        iommus
-            .map(|iommu| SinkRecord {
+        IommuIndex::number(map.iommus())
+            .map(|(at, iommu)| SinkRecord {
                 id: map.label(iommu.origin).to_string(),
                 kind: iommu.kind.word(),
                 usable: iommu.available,
+                scopes: self.platform.map(|platform| scopes_of(platform, at)).unwrap_or_default(),
             })
             .collect()
     }
@@ -490,7 +493,7 @@ impl View<'_> {
     fn msi_controllers(&self) -> Vec<SinkRecord> {
         let Some(map) = self.groups.map() else { return Vec::new() };
         let controllers = map.msi_controllers().iter();
-        let record = |id| SinkRecord { id, kind: "MSI controller", usable: true };
+        let record = |id| SinkRecord { id, kind: "MSI controller", usable: true, scopes: Vec::new() };
         controllers.map(|controller| record(map.label(controller.origin).to_string())).collect()
     }
 

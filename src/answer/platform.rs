@@ -82,6 +82,9 @@ pub struct IommuRecord {
     /// The DeviceID of the IOMMU's own MSIs.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub own_msi: Option<MsiId>,
+    /// What a unit of a DMAR is for, scope by scope: `endpoint 00:02.0`, `bridge 00:1c.0/00.0`.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub scopes: Vec<String>,
     /// Whether Linux uses it: the firmware enables it, and it is of a model that has a driver. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub usable: bool,
@@ -326,6 +329,9 @@ pub struct ReservedRecord {
     /// The device that it is for; a PCI function by its address.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub requester: Option<String>,
+    /// The functions that it is for: `endpoint 0000:00:02.0` (DMAR), `0000:00:01.0` or `0000:00:01.0 to 0000:00:03.7` (IVRS).
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub functions: Vec<String>,
     /// The StreamIDs that it is for.
     pub streams: Vec<StreamSpan>,
     /// The addresses.
@@ -540,6 +546,34 @@ impl From<&SpecifierField> for FieldRecord {
     }
 }
 
+/// What a unit of a DMAR is for, in words; nothing for IOMMUs of other firmware.
+pub(super) fn scopes_of(platform: &Platform, iommu: IommuIndex) -> Vec<String> {
+    let units = platform.units.iter().filter(|unit| unit.iommu == iommu);
+    units
+        .flat_map(|unit| {
+            let rest = alloc::format!("all of segment {} that no other unit is for", unit.segment);
+            let scopes = unit.scopes.iter().filter(|_| !unit.include_all);
+            let scopes = scopes.map(|scope| alloc::format!("{} {scope}", scope.kind.word()));
+            unit.include_all.then_some(rest).into_iter().chain(scopes)
+        })
+        .collect()
+}
+
+/// The functions that reserved memory is for, in words. In a device tree one function is its requester.
+fn functions_of(reserved: &Reserved) -> Vec<String> {
+    if reserved.origin.format == Format::DeviceTree {
+        return Vec::new();
+    }
+    let scopes = reserved.scopes.iter().flat_map(|(segment, scopes)| {
+        scopes.iter().map(move |scope| alloc::format!("{} {segment}:{scope}", scope.kind.word()))
+    });
+    let ranges = reserved.functions.iter().map(|range| {
+        let [first, last] = [range.first, range.last].map(|rid| Bdf { segment: range.segment, rid });
+        if first == last { first.to_string() } else { alloc::format!("{first} to {last}") }
+    });
+    scopes.chain(ranges).collect()
+}
+
 struct View<'a> {
     platform: &'a Platform,
     map: &'a IdMap,
@@ -564,6 +598,7 @@ impl View<'_> {
             driver: iommu.driver.map(|driver| driver.name),
             grouping: iommu.group_rule.word(),
             own_msi: mapped.and_then(|mapped| mapped.own_msi).map(|request| self.msi_id(request)),
+            scopes: scopes_of(self.platform, at),
             usable: mapped.is_none_or(|mapped| mapped.available),
             function: iommu.function.map(|function| function.rid).filter(|_| iommu.address.is_none()),
             bdf: iommu.address.map(|address| address.to_string()),
@@ -790,6 +825,7 @@ impl View<'_> {
                 let function = reserved.functions.first().filter(|_| tree)?;
                 Some(Bdf { segment: function.segment, rid: function.first }.to_string())
             }),
+            functions: functions_of(reserved),
             streams: reserved.streams.iter().map(span).collect(),
             regions: reserved
                 .regions

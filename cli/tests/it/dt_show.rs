@@ -214,9 +214,9 @@ fn pictures_say_masks_paths_and_what_is_disabled_as_the_text_does() {
     assert_eq!(
         boxes,
         [
-            ("cb@3", "/a@2000/cb@3", "device"),
+            ("a@2000/cb@3", "/a@2000/cb@3", "device"),
             ("b@3000", "/b@3000", "device, disabled"),
-            ("cb@3", "/c@4000/cb@3", "device"),
+            ("c@4000/cb@3", "/c@4000/cb@3", "device"),
         ]
     );
     let (mut svg, mut dot, mut html) = (String::new(), String::new(), String::new());
@@ -229,6 +229,8 @@ fn pictures_say_masks_paths_and_what_is_disabled_as_the_text_does() {
         }
     }
     assert!(html.contains("<td>/c@4000/cb@3 <small>device</small></td>"), "{html}");
+    // Columns from the root, and what lines and boxes mean.
+    assert!(dot.contains("{rank=source;") && dot.contains("dashed box: disabled"), "{dot}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use fwspec::answer::GroupsDocument;
 use fwspec::group::Groups;
 use fwspec::machine::{Firmware, devices, lspci};
 use fwspec::{Dialect, IdMap};
-use fwspec_report::picture::{Picture, Rect, Row, RowKind, Sink, dot, html, layout, svg};
+use fwspec_report::picture::{Note, Picture, Rect, Row, RowKind, Sink, dot, html, layout, svg};
 
 /// The table and the functions of a server with forty of them on four segments: a network card that isolates and one that does not, a
 /// management controller behind a bridge, a switch with drives, accelerators, and a drive past the SMMU.
@@ -170,9 +170,29 @@ fn names_from_firmware_are_never_markup() {
         parent: None,
         group: None,
         note: evil.into(),
+        tip: evil.into(),
+        single: false,
+        stands_for: 1,
+        disabled: false,
     };
-    let sink = Sink { name: evil.into(), path: evil.into(), what: evil.into(), msi: false };
-    let picture = Picture { title: evil.into(), rows: vec![row], sinks: vec![sink], ..Picture::default() };
+    let sink = Sink {
+        name: evil.into(),
+        path: evil.into(),
+        what: evil.into(),
+        msi: false,
+        tip: evil.into(),
+        unused: false,
+    };
+    let note = Note { group: None, text: evil.into() };
+    let (reasons, notes) = (vec![note.clone()], vec![note]);
+    let picture = Picture {
+        title: evil.into(),
+        rows: vec![row],
+        sinks: vec![sink],
+        reasons,
+        notes,
+        ..Picture::default()
+    };
     let document = machine("qemu-two-roots").1;
     let (mut drawn, mut page, mut graph) = (String::new(), String::new(), String::new());
     svg(&picture, &mut drawn).unwrap();
@@ -217,7 +237,7 @@ fn a_server_of_forty_devices_can_be_read_on_paper() {
     }
     // One row for each shared group; who is alone is told in one paragraph.
     let shared = document.groups.iter().filter(|group| group.members.len() > 1).count();
-    assert_eq!(page.matches("<td class=\"n\"").count(), shared);
+    assert_eq!(page.matches("<td class=\"n ").count(), shared);
     assert_eq!(page.matches("class=\"alone\"").count(), document.groups.len() - shared);
 }
 
@@ -234,6 +254,8 @@ fn drawings_are_well_formed() {
         let page = page
             .replace("<!DOCTYPE html>", "")
             .replace("<meta charset=\"utf-8\">", "")
+            .replace("initial-scale=1\">", "initial-scale=1\"/>")
+            .replace("light dark\">", "light dark\"/>")
             .replace("<br>", "<br/>");
         roxmltree::Document::parse(&page).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -275,4 +297,87 @@ fn every_drawing_has_a_short_and_a_long_option() {
     assert_eq!(fwspec(&["show", "--svg", "--html", iort]).status.code(), Some(64));
     assert_eq!(fwspec(&["show", "--pci", lspci, iort]).status.code(), Some(64));
     assert_eq!(fwspec(&["show", "--svg", "--pci", "nothing.txt", iort]).status.code(), Some(2));
+}
+
+/// Segments of root ports with a drive each, alone; and one slot of eight functions that share a group.
+fn large(drives: usize) -> Picture {
+    use fwspec::{AcsFlags, Bdf, Device, RequesterId, Segment};
+    let mut table = Builder::new(6);
+    let smmu = table.smmu_v3(0x1000_4000_0000).id();
+    for segment in 0..8 {
+        table.root_complex(segment).maps(0..=0xffff, segment << 16, smmu);
+    }
+    let firmware = Firmware::open("iort.bin", table.finish()).unwrap();
+    let mut groups = Groups::new(IdMap::build(&firmware.platform, Dialect::LINUX));
+    for nth in 0..drives {
+        let segment = Segment(u32::try_from(nth % 8).unwrap());
+        let bus = u8::try_from(nth / 8 + 1).unwrap();
+        let port = Bdf { segment, rid: RequesterId(u16::from(bus - 1) << 3) };
+        groups.add(Device::root_port(port, bus..=bus).acs(AcsFlags::ISOLATED)).unwrap();
+        groups.add(Device::endpoint(Bdf::new(segment, bus, 0, 0))).unwrap();
+    }
+    let shared = Bdf::new(Segment(7), 0, 0x1f, 0);
+    groups.add(Device::root_port(shared, 0xf0..=0xf0)).unwrap();
+    for function in 0..4 {
+        groups.add(Device::endpoint(Bdf::new(Segment(7), 0xf0, function, 0))).unwrap();
+    }
+    groups.settle();
+    Picture::of_groups(&GroupsDocument::new(&groups, Some(&firmware.platform), None, Vec::new()))
+}
+
+#[test]
+fn single_devices_of_a_large_machine_fold_and_shared_groups_stay() {
+    let small = large(16);
+    assert!(small.rows.iter().all(|row| row.stands_for == 1));
+    let picture = large(240);
+    assert!(picture.rows.len() < 40, "{} rows", picture.rows.len());
+    let of_group = |row: &&Row| row.group.is_some_and(|group| group.colour.is_some());
+    assert_eq!(picture.rows.iter().filter(of_group).count(), 5);
+    let drawn: usize =
+        picture.rows.iter().filter(|row| row.kind != RowKind::Root).map(|row| row.stands_for).sum();
+    assert_eq!(drawn, 2 * 240 + 5);
+    // A folded box says from where to where, and all its ids.
+    let folded = picture.rows.iter().position(|row| row.stands_for == 60).unwrap();
+    assert_eq!(picture.rows[folded].what, "0000:00:00.0 to 0000:1e:00.0, each alone");
+    let labels: Vec<&str> =
+        picture.links.iter().filter(|link| link.from == folded).map(|link| link.label.as_str()).collect();
+    assert_eq!(labels, ["0x0 … 0x1e00"]);
+    assert!(picture.rows[folded].tip.ends_with("and 20 more"));
+}
+
+#[test]
+fn no_page_cuts_a_box() {
+    let (picture, document) = machine("server");
+    let mut page = String::new();
+    html(&picture, &document, &mut page).unwrap();
+    let parts: Vec<(u32, u32)> = page
+        .split("viewBox=\"0 ")
+        .skip(1)
+        .map(|part| {
+            let mut numbers = part.split(['"', ' ']).map(|number| number.parse::<u32>());
+            let top = numbers.next().unwrap().unwrap();
+            (top, top + numbers.nth(1).unwrap().unwrap())
+        })
+        .collect();
+    assert!(parts.len() > 2, "{parts:?}");
+    assert!(parts.windows(2).all(|pair| pair[0].1 == pair[1].0), "{parts:?}");
+    let places = layout(&picture);
+    for place in places.rows.iter().chain(&places.sinks) {
+        let inside = |part: &&(u32, u32)| part.0 <= place.y && place.y + place.height <= part.1;
+        assert_eq!(parts.iter().filter(inside).count(), 1, "{place:?}");
+    }
+    assert!(page.contains("break-inside:avoid") && page.contains("print-color-adjust:exact"));
+    assert!(page.contains("prefers-color-scheme:dark") && page.contains("width=device-width"));
+}
+
+#[test]
+fn a_drawing_says_why_and_which_functions_a_unit_is_for() {
+    let drawn = fwspec(&["groups", "--svg", "d05-2020/iort.bin", "d05-2020/lspci.txt"]);
+    let drawn = String::from_utf8(drawn.stdout).unwrap();
+    assert!(drawn.contains("0002:21:00.0: below 0002:20:00.0, which does not isolate"), "{drawn}");
+    let intel = ["qemu-intel-iommu/dmar.bin", "qemu-intel-iommu/lspci.txt"];
+    let drawn = fwspec(&[&["groups", "--svg"], &intel[..]].concat());
+    let drawn = String::from_utf8(drawn.stdout).unwrap();
+    assert!(drawn.contains("for all of segment 0000 that no other unit is for"), "{drawn}");
+    assert!(drawn.contains("0000:00:01.0 cannot be given to a user: DMAR+0x48"), "{drawn}");
 }

@@ -1,5 +1,6 @@
 //! The picture of firmware alone: what masters memory, and the ranges of its ids.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -7,9 +8,10 @@ use alloc::vec::Vec;
 use fwspec::answer::{DeviceRange, Named, PlatformDocument, RequesterRecord, StreamRangeRecord};
 use fwspec::{MsiControllerIndex, RequesterId};
 
-use super::{Link, MAX_ROWS, Picture, Row, RowKind, Sink};
+use super::{Link, MAX_ROWS, Note, Picture, Row, RowKind, Sink, cut, machine};
 use crate::name::short;
 use crate::specifier;
+use crate::text::platform;
 
 /// How many ranges of one bus, or ids of one device, are drawn.
 pub const MAX_RANGES: usize = 64;
@@ -36,14 +38,15 @@ impl Picture {
         let mut picture = Picture { title: title.to_string(), sinks: sinks(document), ..Picture::default() };
         let mut left_out = 0;
         for requester in &document.requesters {
-            if picture.rows.len() >= MAX_ROWS.saturating_sub(MAX_RANGES + 2) {
+            if picture.rows.len() >= MAX_ROWS.saturating_mul(2) {
                 left_out += 1;
             } else {
                 picture.requester(document, requester);
             }
         }
-        picture.left_out(left_out);
-        picture
+        picture.note_shared();
+        picture.notes = notes(document).map(|text| Note { group: None, text }).collect();
+        picture.finish(left_out)
     }
 
     fn requester(&mut self, document: &PlatformDocument, requester: &RequesterRecord) {
@@ -59,7 +62,16 @@ impl Picture {
         };
         let state = if requester.available { "" } else { ", disabled" };
         let name = requester.path.clone().unwrap_or_else(|| short(&requester.id).to_string());
-        let row = Row { what: what + state, path: requester.id.clone(), ..Row::root(name) };
+        let facts: String = platform::facts(requester).iter().map(|fact| format!(", {fact}")).collect();
+        let mut tip = alloc::vec![format!("{}: {what}{state}{facts}", requester.id)];
+        tip.extend(requester.refused.clone());
+        let row = Row {
+            what: what + state,
+            path: requester.id.clone(),
+            disabled: !requester.available,
+            tip: tip.join("\n"),
+            ..Row::root(name)
+        };
         match &requester.stream_ranges {
             Some(streams) if requester.own.is_empty() => {
                 let head = self.push(row);
@@ -69,19 +81,37 @@ impl Picture {
         }
     }
 
+    /// Which devices have no id in common with another, so that they may be drawn as one box.
+    fn note_shared(&mut self) {
+        let mut uses: BTreeMap<(usize, &str), usize> = BTreeMap::new();
+        for link in &self.links {
+            let count = uses.entry((link.to, link.label.as_str())).or_default();
+            *count = count.saturating_add(1);
+        }
+        let shared: BTreeSet<usize> = self
+            .links
+            .iter()
+            .filter(|link| uses.get(&(link.to, link.label.as_str())).is_some_and(|count| *count > 1))
+            .map(|link| link.from)
+            .collect();
+        for (at, row) in self.rows.iter_mut().enumerate() {
+            row.single = row.kind == RowKind::Device && row.parent.is_none() && !shared.contains(&at);
+        }
+    }
+
     fn ranges(
         &mut self,
         document: &PlatformDocument,
         requester: &RequesterRecord,
         streams: &[StreamRangeRecord],
-        head: Option<usize>,
+        head: usize,
     ) {
         let row = |first: u32, last: u32| {
             let name = inputs(first, last, requester.kind == "root-complex");
-            Row { kind: RowKind::Device, parent: head, path: requester.id.clone(), ..Row::root(name) }
+            Row { kind: RowKind::Device, parent: Some(head), path: requester.id.clone(), ..Row::root(name) }
         };
         for range in streams.iter().take(MAX_RANGES) {
-            let Some(from) = self.push(row(range.first, range.last)) else { return };
+            let from = self.push(row(range.first, range.last));
             if let Some(iommu) = &range.iommu {
                 let to = iommu.index.position();
                 let label = specifier::range(document, range, '–');
@@ -94,7 +124,7 @@ impl Picture {
             }
         }
         for range in requester.past_iommus.iter().take(MAX_RANGES) {
-            let Some(from) = self.push(row(range.first, range.last)) else { return };
+            let from = self.push(row(range.first, range.last));
             if let (Some(first), Some(msi)) = (range.output, &range.msi) {
                 let to = controller(document, msi);
                 let label = format!("DeviceIDs {}", outputs(first, range));
@@ -104,7 +134,7 @@ impl Picture {
             }
         }
         if requester.left_out > 0 || streams.len() > MAX_RANGES {
-            self.push(Row { parent: head, ..Row::root("… and more ranges".to_string()) });
+            self.push(Row { parent: Some(head), ..Row::root("… and more ranges".to_string()) });
         }
     }
 
@@ -118,7 +148,7 @@ impl Picture {
 
     /// A requester that has its ids by itself.
     fn own(&mut self, document: &PlatformDocument, requester: &RequesterRecord, row: Row) {
-        let Some(from) = self.push(Row { kind: RowKind::Device, ..row }) else { return };
+        let from = self.push(Row { kind: RowKind::Device, ..row });
         for stream in requester.own.iter().take(MAX_RANGES) {
             let label = specifier::ids(document, stream);
             let to = stream.iommu.index.position();
@@ -130,7 +160,32 @@ impl Picture {
                 self.links.push(Link { from, to: controller(document, &device.msi), label, bypass: true });
             }
         }
+        // A monitor has no DMA that could be refused.
+        let devices = requester.devices.as_deref().unwrap_or_default();
+        let refused = requester.refused.as_ref().filter(|_| !requester.own.is_empty() || devices.is_empty());
+        if let (Some(refused), Some(row)) = (refused, self.rows.get_mut(from)) {
+            row.note = cut(refused, MAX_NOTE);
+        }
     }
+}
+
+/// How many letters of a sentence stand beside a box.
+const MAX_NOTE: usize = 80;
+
+/// Memory that is kept, and what could not be read or used.
+fn notes(document: &PlatformDocument) -> impl Iterator<Item = String> {
+    let reserved = document.reserved.iter().map(|reserved| {
+        let regions = reserved.regions.iter().map(|r| format!("{:#x} length {:#x}", r.base, r.length));
+        let regions: Vec<_> = regions.collect();
+        let whom = platform::whom(reserved).join(", ");
+        let whom = if whom.is_empty() { String::new() } else { format!(" for {whom}") };
+        format!("reserved memory ({}) of {}: {}{whom}", reserved.kind, reserved.id, regions.join(", "))
+    });
+    let unread = document.skipped.iter().map(|problem| {
+        let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        format!("not read or not usable: {}: {place}{}", problem.at, problem.error)
+    });
+    reserved.chain(unread)
 }
 
 /// The IOMMUs, then the MSI controllers.
@@ -142,12 +197,34 @@ fn sinks(document: &PlatformDocument) -> Vec<Sink> {
             (true, true) => "",
         };
         let what = format!("{}{unusable}", iommu.kind);
-        Sink { name: short(&iommu.id).to_string(), path: iommu.id.clone(), what, msi: false }
+        let mut tip: Vec<String> = Vec::new();
+        tip.extend(iommu.base.map(|base| format!("registers at {base:#x}")));
+        tip.extend(platform::notes(iommu));
+        if !iommu.scopes.is_empty() {
+            tip.push(machine::scoped(&iommu.scopes));
+        }
+        Sink {
+            name: short(&iommu.id).to_string(),
+            path: iommu.id.clone(),
+            what,
+            msi: false,
+            tip: tip.join("\n"),
+            unused: !unusable.is_empty(),
+        }
     });
     let controllers = document.msi_controllers.iter().map(|msi| {
         let unusable = if msi.available { "" } else { ", disabled" };
         let what = format!("MSI controller{unusable}");
-        Sink { name: short(&msi.id).to_string(), path: msi.id.clone(), what, msi: true }
+        let its: Vec<String> = msi.its.iter().flatten().map(u32::to_string).collect();
+        let tip = if its.is_empty() { String::new() } else { format!("GIC ITS {}", its.join(", ")) };
+        Sink {
+            name: short(&msi.id).to_string(),
+            path: msi.id.clone(),
+            what,
+            msi: true,
+            tip,
+            unused: !msi.available,
+        }
     });
     iommus.chain(controllers).collect()
 }

@@ -1,28 +1,28 @@
 //! One page: the drawing, the groups, and the reasons.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 
 use crate::xml::xml;
-use fwspec::answer::{GroupRecord, GroupsDocument, Problem};
+use fwspec::answer::{DeviceRecord, GroupRecord, GroupsDocument, Problem};
 
-use super::svg::colours;
-use super::{Picture, svg};
-
-const STYLE: &str = "body{font:14px/1.4 Arial,Helvetica,sans-serif;color:#1a1a1a;margin:1.5em}\
-svg{max-width:100%;height:auto}table{border-collapse:collapse;margin:1em 0}\
-th,td{border:1px solid #bbb;padding:.25em .6em;text-align:left;vertical-align:top}th{background:#eef0f3}\
-td.n{text-align:center;font-weight:bold}tr{break-inside:avoid}li{margin:0}ul{margin:0;padding-left:1.1em}\
-h2,thead{break-after:avoid}span.alone{white-space:nowrap}@page{margin:12mm}@media print{body{margin:0;font-size:11px}}";
+use super::style::{class, page};
+use super::svg::{full, is_wide, parts};
+use super::{Note, Picture};
+use crate::text::groups::{ids_of, what};
 
 /// What every page begins with: its head and the picture.
 fn begin(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
     let title = xml(&picture.title);
     writeln!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>{STYLE}</style></head><body>"
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+<meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title>\n<style>{}</style></head><body>",
+        page(is_wide(picture))
     )?;
-    svg(picture, out)
+    parts(picture, out)
 }
 
 fn end(unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
@@ -50,7 +50,10 @@ fn end(unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
 pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
     begin(picture, out)?;
     writeln!(out, "<h2>Who is known by what</h2>")?;
-    writeln!(out, "<table><thead><tr><th>who</th><th>which</th><th>ids</th><th>at</th></tr></thead>")?;
+    writeln!(
+        out,
+        "<div class=\"table\"><table><thead><tr><th>who</th><th>which</th><th>ids</th><th>at</th></tr></thead>"
+    )?;
     let sink = |at: usize| {
         let sink = picture.sinks.get(at);
         sink.map(|sink| {
@@ -97,13 +100,19 @@ pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write)
             sink(link.to)
         )?;
     }
-    writeln!(out, "</table>")?;
+    writeln!(out, "</table></div>")?;
+    // What could not be read has a heading of its own.
+    notes(picture.notes.iter().filter(|note| !note.text.starts_with("not read")), out)?;
     end(unread, out)
 }
 
-/// The path of a box, where it has one.
-fn full<'a>(path: &'a str, name: &'a str) -> &'a str {
-    if path.is_empty() { name } else { path }
+/// What else has to be known.
+fn notes<'a>(notes: impl Iterator<Item = &'a Note>, out: &mut dyn Write) -> fmt::Result {
+    for (nth, note) in notes.enumerate() {
+        let start = if nth == 0 { "<h2>Notes</h2>\n" } else { "" };
+        writeln!(out, "{start}<p>{}</p>", xml(&note.text))?;
+    }
+    Ok(())
 }
 
 /// Writes the page of groups: the picture, a table of the groups with the reasons, and the devices in none.
@@ -129,42 +138,73 @@ fn full<'a>(path: &'a str, name: &'a str) -> &'a str {
 pub fn html(picture: &Picture, document: &GroupsDocument, out: &mut dyn Write) -> fmt::Result {
     begin(picture, out)?;
     writeln!(out, "<h2>Groups, policy {}</h2>", xml(document.policy))?;
+    let devices: BTreeMap<&str, &DeviceRecord> =
+        document.devices.iter().map(|device| (device.device.as_str(), device)).collect();
     let shared =
         |group: &&GroupRecord| group.members.len() > 1 || !group.tainted_by.is_empty() || group.assumed;
     let (shared, alone): (Vec<_>, Vec<_>) = document.groups.iter().partition(shared);
     if !shared.is_empty() {
         writeln!(
             out,
-            "<table><thead><tr><th>group</th><th>members</th><th>why they are together</th></tr></thead>"
+            "<div class=\"table\"><table><thead><tr><th>group</th><th>members</th><th>why they are together</th></tr></thead>"
         )?;
-        shared.iter().try_for_each(|group| group_row(picture, group, out))?;
-        writeln!(out, "</table>")?;
+        shared.iter().try_for_each(|group| group_row(picture, group, &devices, out))?;
+        writeln!(out, "</table></div>")?;
     }
     if !alone.is_empty() {
         write!(out, "<p>Alone in their groups:")?;
         for (nth, group) in alone.iter().enumerate() {
             let comma = if nth > 0 { "," } else { "" };
-            let member = xml(&group.leader);
-            write!(out, "{comma}\n<span class=\"alone\"><b>{}</b> {member}</span>", group.id)?;
+            let tip = devices.get(group.leader.as_str()).map(|device| described(device));
+            let (member, tip) = (xml(&group.leader), xml(&tip.unwrap_or_default()));
+            write!(
+                out,
+                "{comma}\n<span class=\"alone\" title=\"{tip}\"><b>{}</b> {member}</span>",
+                group.id
+            )?;
         }
         writeln!(out, "</p>")?;
     }
     if document.devices.iter().any(|device| device.group.is_none()) {
-        writeln!(out, "<h2>In no group</h2>\n<table><thead><tr><th>device</th><th>why</th></tr></thead>")?;
+        writeln!(
+            out,
+            "<h2>In no group</h2>\n<div class=\"table\"><table><thead><tr><th>device</th><th>why</th></tr></thead>"
+        )?;
         for device in document.devices.iter().filter(|device| device.group.is_none()) {
             let why = device.why_none.as_deref().unwrap_or_default();
-            writeln!(out, "<tr><td>{}</td><td>{}</td></tr>", xml(&device.device), xml(why))?;
+            writeln!(
+                out,
+                "<tr><td>{} <small>{}</small></td><td>{}</td></tr>",
+                xml(&device.device),
+                xml(&what(device)),
+                xml(why)
+            )?;
         }
-        writeln!(out, "</table>")?;
+        writeln!(out, "</table></div>")?;
     }
+    notes(picture.notes.iter().filter(|note| !note.text.starts_with("not read")), out)?;
     end(&document.skipped, out)
 }
 
-fn group_row(picture: &Picture, group: &GroupRecord, out: &mut dyn Write) -> fmt::Result {
+/// What it is and what it is known by: `15b3:1013 Ethernet, 0x5100 on IORT+0xb8`.
+fn described(device: &DeviceRecord) -> String {
+    let ids = ids_of(device).join(" on ");
+    let ids = if device.iommu.is_some() { alloc::format!(", {}", ids.trim_start()) } else { String::new() };
+    what(device) + &ids
+}
+
+fn group_row(
+    picture: &Picture,
+    group: &GroupRecord,
+    devices: &BTreeMap<&str, &DeviceRecord>,
+    out: &mut dyn Write,
+) -> fmt::Result {
     let shown = picture.rows.iter().filter_map(|row| row.group).find(|shown| shown.id == group.id);
-    write!(out, "<tr><td class=\"n\" style=\"background:{}\">{}</td><td>", colours(shown).0, group.id)?;
+    write!(out, "<tr><td class=\"n {}\">{}</td><td>", class(shown), group.id)?;
     for (nth, member) in group.members.iter().enumerate() {
-        write!(out, "{}{}", if nth > 0 { "<br>" } else { "" }, xml(member))?;
+        let tip = devices.get(member.as_str()).map(|device| described(device)).unwrap_or_default();
+        let line = if nth > 0 { "<br>" } else { "" };
+        write!(out, "{line}{} <small>{}</small>", xml(member), xml(&tip))?;
     }
     write!(out, "</td><td><ul>")?;
     for tie in &group.ties {

@@ -66,6 +66,8 @@ const LINE: u32 = 14;
 const LANE: u32 = 10;
 const SINK: u32 = 40;
 const SINK_GAP: u32 = 14;
+/// A picture of [`MAX_ROWS`](super::MAX_ROWS) is in no more parts.
+const MAX_STRETCHES: usize = 400;
 
 pub(super) fn letters(text: &str) -> u32 {
     number(text.chars().count())
@@ -92,6 +94,11 @@ pub fn layout(picture: &Picture) -> Layout {
     for link in &picture.links {
         *lines.entry(link.from).or_default() += 1;
     }
+    for (at, row) in picture.rows.iter().enumerate().filter(|(_, row)| !row.note.is_empty()) {
+        // What there is to say has a line of its own below the ids.
+        let taken = lines.entry(at).or_default();
+        *taken += u32::from(*taken > 0 && !row.note.is_empty());
+    }
     let mut y = HEAD;
     for (at, row) in picture.rows.iter().enumerate() {
         // The parent stands above, so its place is known.
@@ -108,7 +115,7 @@ pub fn layout(picture: &Picture) -> Layout {
     }
     let right = out.rows.iter().map(|row| row.x + row.width).max().unwrap_or(MARGIN);
     out.rows.iter_mut().for_each(|row| row.width = right - row.x);
-    let labels = picture.links.iter().map(|link| letters(&link.label));
+    let labels = picture.links.iter().map(|link| letters(&picture.label(link)));
     let labels = labels.max().unwrap_or(0) * SMALL_LETTER + 14;
     let notes = picture.rows.iter().map(|row| letters(&row.note)).max().unwrap_or(0) * SMALL_LETTER;
     let first_lane = right + labels + LANE;
@@ -129,6 +136,29 @@ pub fn layout(picture: &Picture) -> Layout {
     out.width = lanes_end.max(right + notes + 14) + MARGIN;
     let lowest = out.sinks.iter().map(|sink| sink.y + sink.height).max().unwrap_or(0);
     out.height = y.max(lowest) + MARGIN;
+    out
+}
+
+/// Where a picture may be cut from side to side into stretches of at least `least` pixels: each begins where one before it ends, and
+/// no box and no label is cut.
+pub(super) fn stretches(places: &Layout, least: u32) -> Vec<(u32, u32)> {
+    let mut boxes: Vec<(u32, u32)> = places
+        .rows
+        .iter()
+        .chain(&places.sinks)
+        .map(|place| (place.y - 3, place.y + place.height + 2))
+        .collect();
+    boxes.sort_unstable();
+    let mut out = Vec::new();
+    let (mut start, mut covered) = (0, HEAD);
+    for (top, bottom) in boxes {
+        if top >= covered && top - start >= least && out.len() < MAX_STRETCHES {
+            out.push((start, top));
+            start = top;
+        }
+        covered = covered.max(bottom);
+    }
+    out.push((start, places.height));
     out
 }
 

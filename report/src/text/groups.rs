@@ -85,20 +85,10 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
 /// What stands below the devices: notes on groups, what could not be read, what a supposition changes, and the count.
 pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
     let mut text = String::new();
-    let mut notes: Vec<String> = Vec::new();
-    // What a supposition leaves as it is is not told again.
-    let told = document.what_if.is_none();
-    notes.extend(document.groups.iter().filter(|_| told).flat_map(|group| group_notes(group, style)));
-    let kept = document.devices.iter();
-    let kept = kept.filter(|device| told && device.group.is_some() && device.refused_for.is_none());
-    notes.extend(kept.filter_map(|device| {
-        let why = device.assignable.why_not().filter(|why| why.contains("require_direct"))?;
-        Some(style.alarm(&format!("{} cannot be given to a user: {why}", device.device)))
-    }));
-    notes.extend(document.skipped.iter().map(|p| style.alarm(&format!("not read: {}: {}", p.at, p.error))));
+    let notes: Vec<String> = notes(document).collect();
     if !notes.is_empty() {
         text.push('\n');
-        notes.iter().for_each(|note| text.push_str(&format!("{}\n", style.sentence(note, 2))));
+        notes.iter().for_each(|note| text.push_str(&format!("{}\n", style.sentence(&style.alarm(note), 2))));
     }
     if let Some(what_if) = &document.what_if {
         let gap = if text.is_empty() && what_if.changed.is_empty() { "" } else { "\n" };
@@ -112,6 +102,19 @@ pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
         document.policy
     ));
     text
+}
+
+/// What has to be known of groups and devices, and what could not be read. What a supposition leaves as it is is not told again.
+pub(crate) fn notes(document: &GroupsDocument) -> impl Iterator<Item = String> {
+    let told = document.what_if.is_none();
+    let kept = document.devices.iter();
+    let kept = kept.filter(move |device| told && device.group.is_some() && device.refused_for.is_none());
+    let kept = kept.filter_map(|device| {
+        let why = device.assignable.why_not().filter(|why| why.contains("require_direct"))?;
+        Some(format!("{} cannot be given to a user: {why}", device.device))
+    });
+    let unread = document.skipped.iter().map(|p| format!("not read: {}: {}", p.at, p.error));
+    document.groups.iter().filter(move |_| told).flat_map(group_notes).chain(kept).chain(unread)
 }
 
 /// What the supposition changes, and whether the isolation would be real.
@@ -140,7 +143,7 @@ fn supposed(what_if: &WhatIfRecord, style: Style) -> String {
 }
 
 /// Why a member is in its group: its tie to a lower device, or for the leader of several nothing.
-fn reason(group: &GroupRecord, member: &str, leads: bool) -> Option<String> {
+pub(crate) fn reason(group: &GroupRecord, member: &str, leads: bool) -> Option<String> {
     let towards = |tie: &&TieRecord| tie.b == member;
     let tie = group.ties.iter().find(towards);
     let tie = tie.or_else(|| group.ties.iter().find(|tie| tie.a == member).filter(|_| !leads))?;
@@ -160,7 +163,7 @@ pub(super) fn refused(device: &DeviceRecord) -> Option<String> {
     device.kernel_detail.clone()
 }
 
-pub(super) fn ids_of(device: &DeviceRecord) -> Vec<String> {
+pub(crate) fn ids_of(device: &DeviceRecord) -> Vec<String> {
     let ids: Vec<String> = device.stream_ids.iter().map(|id| format!("{id:#x}")).collect();
     alloc::vec![
         ids.join(" "),
@@ -168,13 +171,10 @@ pub(super) fn ids_of(device: &DeviceRecord) -> Vec<String> {
     ]
 }
 
-fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String> {
+fn group_notes(group: &GroupRecord) -> impl Iterator<Item = String> {
     let tainted = (!group.tainted_by.is_empty()).then(|| {
         let by = group.tainted_by.join(", ");
-        style.alarm(&format!(
-            "group {} is not isolated from {by}: untranslated, or with a StreamID in common",
-            group.id
-        ))
+        format!("group {} is not isolated from {by}: untranslated, or with a StreamID in common", group.id)
     });
     let assumed = group
         .assumed
@@ -183,7 +183,7 @@ fn group_notes(group: &GroupRecord, style: Style) -> impl Iterator<Item = String
 }
 
 /// `1b36:000c root port, buses 01-04`, `8086:10c9 Ethernet`, with the name that a listing has for it.
-pub(super) fn what(device: &DeviceRecord) -> String {
+pub(crate) fn what(device: &DeviceRecord) -> String {
     let Some(placed) = &device.placed else { return "platform device".to_string() };
     let what = function::what(&placed.function);
     device.name.as_ref().map_or(what.clone(), |name| format!("{what}: {}", printable(name)))

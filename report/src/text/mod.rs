@@ -3,12 +3,12 @@
 mod audit;
 mod check;
 mod explain;
-mod groups;
+pub(crate) mod groups;
 mod lint;
 mod log;
 mod lookup;
 mod overview;
-mod platform;
+pub(crate) mod platform;
 mod simulate;
 mod table;
 mod title;

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use fwspec::RequesterId;
 use fwspec::answer::{
-    DeviceRange, IommuRecord, MsiId, PlatformDocument, Problem, RequesterRecord, StreamRangeRecord,
-    StreamRecord,
+    DeviceRange, IommuRecord, MsiId, PlatformDocument, Problem, RequesterRecord, ReservedRecord,
+    StreamRangeRecord, StreamRecord,
 };
 
 use super::Style;
@@ -15,6 +15,9 @@ use super::table::{GLUE, Table};
 use crate::count::counted;
 use crate::name::short;
 use crate::specifier::{ids, layout, range, span};
+
+/// How many scopes of a unit are told.
+const MAX_SCOPES: usize = 6;
 
 /// The text of `fwspec show` for a firmware. It shows the ranges that the document has and counts those left out: a
 /// [`brief`](PlatformDocument::brief) document fits a terminal.
@@ -65,26 +68,21 @@ impl View<'_> {
     }
 
     fn notes(&self, iommu: &IommuRecord) -> Vec<String> {
-        let mut notes = Vec::new();
-        if !iommu.available {
-            notes.push(self.style.alarm("disabled"));
-        } else if !iommu.usable {
-            notes.push(self.style.alarm("unknown model: nobody drives it"));
-        }
-        if let Some(cells) = iommu.cells {
-            notes.push(layout(iommu, cells));
-        }
-        if let Some(mask) = iommu.stream_match_mask {
-            notes.push(format!("stream-match-mask {mask:#x}"));
-        }
-        if let Some(bdf) = &iommu.bdf {
-            notes.push(format!("PCI function {bdf}"));
-        }
-        if let Some(function) = iommu.function {
-            notes.push(format!("PCI function {function}"));
-        }
-        if let Some(MsiId { id, msi, .. }) = &iommu.own_msi {
-            notes.push(format!("own MSIs: DeviceID {id:#x} at {}", short(&msi.name)));
+        let state = match (iommu.available, iommu.usable) {
+            (false, _) => Some("disabled"),
+            (true, false) => Some("unknown model: no Linux driver binds to it"),
+            (true, true) => None,
+        };
+        let mut notes: Vec<String> = state.map(|state| self.style.alarm(state)).into_iter().collect();
+        notes.extend(self::notes(iommu));
+        let scopes = iommu.scopes.iter().take(MAX_SCOPES).map(String::as_str);
+        let scopes: Vec<&str> = scopes.collect();
+        if !scopes.is_empty() {
+            let more = match iommu.scopes.len().saturating_sub(MAX_SCOPES) {
+                0 => String::new(),
+                more => format!(" and {more} more, see --fields"),
+            };
+            notes.push(format!("for {}{more}", scopes.join(", ")));
         }
         notes
     }
@@ -265,11 +263,7 @@ impl View<'_> {
                 "software-msi" => "software MSI",
                 kind => kind,
             };
-            let streams = reserved
-                .streams
-                .iter()
-                .map(|span| format!("{} {:#x}-{:#x}", short(&span.iommu), span.first, span.last));
-            let whom: Vec<_> = streams.chain(reserved.requester.clone()).collect();
+            let whom = whom(reserved);
             let regions = reserved.regions.iter().map(|r| format!("{:#x} length {:#x}", r.base, r.length));
             table.add_row([
                 reserved.id.clone(),
@@ -313,8 +307,38 @@ impl View<'_> {
     }
 }
 
+/// What else is said of an IOMMU, but for what keeps Linux from using it.
+pub(crate) fn notes(iommu: &IommuRecord) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(cells) = iommu.cells {
+        notes.push(layout(iommu, cells));
+    }
+    if let Some(mask) = iommu.stream_match_mask {
+        notes.push(format!("stream-match-mask {mask:#x}"));
+    }
+    if let Some(bdf) = &iommu.bdf {
+        notes.push(format!("PCI function {bdf}"));
+    }
+    if let Some(function) = iommu.function {
+        notes.push(format!("PCI function {function}"));
+    }
+    if let Some(MsiId { id, msi, .. }) = &iommu.own_msi {
+        notes.push(format!("own MSIs: DeviceID {id:#x} at {}", short(&msi.name)));
+    }
+    notes
+}
+
+/// Which devices reserved memory is for.
+pub(crate) fn whom(reserved: &ReservedRecord) -> Vec<String> {
+    let streams = reserved
+        .streams
+        .iter()
+        .map(|span| format!("{} {:#x}-{:#x}", short(&span.iommu), span.first, span.last));
+    streams.chain(reserved.requester.clone()).chain(reserved.functions.iter().cloned()).collect()
+}
+
 /// What else is said of the DMA of a requester.
-fn facts(requester: &RequesterRecord) -> Vec<String> {
+pub(crate) fn facts(requester: &RequesterRecord) -> Vec<String> {
     let coherent = requester.coherent.map(|coherent| if coherent { "coherent" } else { "not coherent" });
     let limit = requester.dma_limit.map(|limit| match limit & limit.wrapping_add(1) {
         0 => format!("{}-bit DMA", limit.count_ones()),
