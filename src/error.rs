@@ -193,7 +193,7 @@ pub enum ErrorKind {
     #[error("the file is empty")]
     Empty,
     /// Nothing that this library reads.
-    #[error("neither a device tree, nor an ACPI table, nor a text that is read here: it starts with {start:?}", start = Signature(*.0))]
+    #[error("{}", Unrecognised(*.0))]
     Unrecognised([u8; 4]),
 
     /// Firmware that went through something that takes it for text.
@@ -203,7 +203,7 @@ pub enum ErrorKind {
     #[error("this holds other files: `Machine::open` and `Collector::add` look into it")]
     Container,
     /// ACPI tables, but none of those that are read here.
-    #[error("no IORT, RIMT, VIOT, DMAR, IVRS or MCFG among the ACPI tables here (the first is {first:?})", first = Signature(*.0))]
+    #[error("no IORT, RIMT, VIOT, DMAR, IVRS or MCFG among the ACPI tables here (the first is {first:?}): on the machine they are in /sys/firmware/acpi/tables", first = Signature(*.0))]
     NoFirmwareTable([u8; 4]),
     /// A table that can only be there once.
     #[error("a second table of this name: only the first counts")]
@@ -434,7 +434,7 @@ pub enum ErrorKind {
         last: u8,
     },
     /// Bytes of a file of tables where none starts.
-    #[error("no ACPI table starts here: {left} bytes are left unread")]
+    #[error("no ACPI table starts here; bytes left unread: {left}")]
     NoTable {
         /// Bytes up to the end of the file.
         left: u32,
@@ -623,6 +623,53 @@ pub enum RefusedFor {
     /// Linux drivers/iommu/amd/init.c `init_iommu_one`.
     #[error("the block type that counts, {0:#04x}, is not one of a unit")]
     BlockType(u8),
+}
+
+/// Bytes that are nothing that is read here: what they are, where their start shows it.
+struct Unrecognised([u8; 4]);
+
+/// What starts so, and what to do about it.
+const FOREIGN: [(&[u8], &str); 18] = [
+    (b"\x89PNG", "this is a PNG picture; a picture of a text is not read: copy the text itself"),
+    (b"\xff\xd8\xff", "this is a JPEG picture; a picture of a text is not read: copy the text itself"),
+    (b"GIF8", "this is a GIF picture; a picture of a text is not read: copy the text itself"),
+    (b"%PDF", "this is a PDF document: copy the text out of it into a file"),
+    (b"\x7fELF", "this is an ELF program or object file: firmware is a device tree (DTB) or an ACPI table"),
+    (
+        b"MZ",
+        "this is an EFI or Windows program, as a Linux kernel is, with no device tree appended: give the .dtb beside it",
+    ),
+    (b"<!DO", "this is an HTML page, as a download that failed leaves: fetch the file itself"),
+    (b"<!do", "this is an HTML page, as a download that failed leaves: fetch the file itself"),
+    (b"<htm", "this is an HTML page, as a download that failed leaves: fetch the file itself"),
+    (b"<HTM", "this is an HTML page, as a download that failed leaves: fetch the file itself"),
+    (b"<svg", "this is a drawing; fwspec draws and does not read drawings: give what it was drawn from"),
+    (b"<?xm", "this is XML, which is not read: give a device tree (DTB), ACPI tables or the text of lspci"),
+    (b"{", "this is JSON, which fwspec prints and does not read: give what it was made from"),
+    (b"[{", "this is JSON, which fwspec prints and does not read: give what it was made from"),
+    (b"\xff\xfe", "this is text in UTF-16, as PowerShell writes with >: write it as UTF-8"),
+    (b"\xfe\xff", "this is text in UTF-16: write it as UTF-8"),
+    (
+        b"\0\0\0\0",
+        "this starts with zeros, and nothing that is read here does: a hole, or a kernel without a device tree appended",
+    ),
+    (
+        b"\xff\xff\xff\xff",
+        "this starts with bytes of 0xff, as erased flash does: read the part that holds the firmware",
+    ),
+];
+
+impl fmt::Display for Unrecognised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match FOREIGN.iter().find(|(start, _)| self.0.starts_with(start)) {
+            Some((_, what)) => f.write_str(what),
+            None => write!(
+                f,
+                "neither a device tree (DTB), nor an ACPI table, nor a text that is read here (lspci, acpidump, dmesg): it starts with {:?}",
+                Signature(self.0)
+            ),
+        }
+    }
 }
 
 /// Prints an ACPI signature the way people write it.

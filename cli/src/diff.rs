@@ -133,7 +133,12 @@ fn sides(evidence: &Evidence) -> Result<Sides, Failure> {
     match <[Machine; 2]>::try_from(firmwares) {
         Ok([before, after]) => Ok(Sides { before, after, functions }),
         Err(firmwares) => {
-            Err(Failure::Usage(format!("diff compares two firmwares, and {} are named", firmwares.len())))
+            let named = match firmwares.len() {
+                0 => "none is named".to_owned(),
+                1 => "one is named".to_owned(),
+                more => format!("{more} are named"),
+            };
+            Err(Failure::Usage(format!("diff compares two firmwares, and {named}: fwspec diff BEFORE AFTER")))
         }
     }
 }

@@ -49,7 +49,9 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
     if !explain.evidence.named().is_given() {
         let unknown = words.iter().find(|word| looks_like_a_code(word) && Code::named(word).is_none());
         if let Some(unknown) = unknown.filter(|_| words.iter().all(|word| looks_like_a_code(word))) {
-            complain(&format_args!("no finding has the code {unknown}: `fwspec explain` lists them"));
+            complain(&format_args!(
+                "no finding has the code {unknown}: `fwspec explain --list` has them all"
+            ));
             return Ok(Outcome::NotFound);
         }
         if codes.len() == explain.evidence.words().count() {

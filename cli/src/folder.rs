@@ -101,7 +101,10 @@ impl Inputs {
             } else if path == Path::new("-") || kind.is_ok_and(|kind| !kind.is_file()) {
                 match machine::read(path) {
                     Ok(bytes) => inputs.all.push(Input::Read(path.clone(), bytes)),
-                    Err(error) => inputs.notes.unreadable(format!("{}: {error}", name(path))),
+                    Err(error) => {
+                        let why = super::evidence::why(path, &error);
+                        inputs.notes.unreadable(format!("{}: {why}", name(path)));
+                    }
                 }
             } else {
                 inputs.all.push(Input::Named(path.clone()));
@@ -471,7 +474,7 @@ impl Notes {
 
 impl Closed {
     fn bytes(path: &Path, error: &io::Error) -> Self {
-        Closed::Machine(MachineError::Unreadable { name: name(path), why: error.to_string() })
+        Closed::Machine(MachineError::Unreadable { name: name(path), why: machine::why_unreadable(error) })
     }
 
     /// Why a file that nobody named gave no firmware.
@@ -486,7 +489,7 @@ impl Closed {
     /// What the user is told of it; `name` is what the input is called.
     pub(super) fn message(&self, of: &str) -> String {
         match self {
-            Closed::Machine(error) => error.to_string(),
+            Closed::Machine(error) => super::evidence::with_meant(error, &[std::path::Path::new(of)]),
             Closed::NoFirmware(lacks) => format!("{of}: {lacks}"),
             Closed::PassedOver(Reason::OtherTables) => {
                 format!("{of}: no IORT, RIMT, VIOT, DMAR, IVRS or MCFG in this folder")

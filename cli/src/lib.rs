@@ -167,6 +167,11 @@ impl From<io::Error> for Failure {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(with_verb(arguments.into_iter().collect())) {
         Ok(arguments) => arguments,
+        Err(error) if error.kind() == clap::error::ErrorKind::InvalidSubcommand => {
+            let word = error.get(clap::error::ContextKind::InvalidSubcommand);
+            complain(&not_a_verb(&word.map(ToString::to_string).unwrap_or_default()));
+            return Outcome::Usage.into();
+        }
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { Outcome::Usage } else { Outcome::Fine }.into();
@@ -197,6 +202,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             failure.outcome().into()
         }
     }
+}
+
+/// What is said of a word in the place of a verb, which is none.
+fn not_a_verb(word: &str) -> String {
+    let command = Arguments::command();
+    let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+    let near = verbs.iter().map(|verb| (evidence::distance(verb, word), verb)).min();
+    let meant = match near {
+        Some((0..=2, verb)) => format!("; {verb} may be meant"),
+        _ => String::new(),
+    };
+    format!("{word:?} is neither a verb nor a file that is there{meant}; the verbs are {}", verbs.join(", "))
 }
 
 /// The arguments, with the verb `check` where evidence stands in its place.
@@ -245,7 +262,8 @@ fn name(path: &Path) -> String {
 
 /// Reads a file that is not evidence, or standard input.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fwspec::machine::read(path).map_err(|error| Failure::Unreadable(format!("{}: {error}", name(path))))
+    let why = |error| Failure::Unreadable(format!("{}: {}", name(path), evidence::why(path, &error)));
+    fwspec::machine::read(path).map_err(why)
 }
 
 fn complain(message: &dyn core::fmt::Display) {

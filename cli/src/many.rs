@@ -64,7 +64,7 @@ pub(super) fn each<T: Send>(
     let mut notes = Notes::default();
     inputs.passed_over.lines().for_each(|line| notes.say(line));
     for (folder, _) in inputs.folders.iter().zip(barren).filter(|(_, barren)| *barren) {
-        notes.unreadable(format!("{}: no firmware in this folder", folder.display()));
+        notes.unreadable(format!("{}: no firmware in this folder: it has no device tree (DTB), no ACPI table of IOMMUs, and nothing that holds one", folder.display()));
     }
     hear(&notes);
     Ok(outcome)

@@ -60,9 +60,12 @@ impl Waivers {
     /// # Errors
     /// What is wrong with it, for people.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let bytes = fwspec::machine::read(path).map_err(|error| error.to_string())?;
-        let text = String::from_utf8(bytes).map_err(|_| "a waiver file is UTF-8 text".to_string())?;
-        let mut waivers = Waivers::parse(&text)?;
+        let name = super::name(path);
+        let bytes = super::read(path).map_err(|failure| failure.to_string())?;
+        let text = String::from_utf8(bytes).map_err(|_| format!("{name}: a waiver file is UTF-8 text"))?;
+        let mut waivers = Waivers::parse(&text).map_err(|error| {
+            format!("{name} is not a waiver file, which `fwspec lint --help` shows: {}", error.trim_end())
+        })?;
         let today = today();
         let expired = |waiver: &Waiver| waiver.expires.and_then(|e| e.date).is_some_and(|date| date < today);
         for waiver in waivers.waiver.iter().filter(|waiver| expired(waiver)) {
@@ -81,7 +84,7 @@ impl Waivers {
         for waiver in &waivers.waiver {
             if fwspec::lint::Code::named(&waiver.code).is_none() {
                 return Err(format!(
-                    "no finding has the code {:?}: `fwspec explain` lists them",
+                    "no finding has the code {:?}: `fwspec explain --list` has them all",
                     waiver.code
                 ));
             }

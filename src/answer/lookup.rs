@@ -1,6 +1,6 @@
 //! `fwspec.lookup/1`: answers to single questions.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -9,7 +9,7 @@ use crate::lint::audit::IdKind;
 use crate::machine::{Firmware, Query};
 use crate::map::{Fwspec, IdMap, MsiRequest, Producer};
 use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind};
-use crate::{Bdf, Groups, NoStream, RequesterId, Stream, StreamId};
+use crate::{Bdf, Groups, NoStream, RequesterId, Segment, Stream, StreamId};
 
 use super::{MsiId, Named, StreamRecord};
 
@@ -259,6 +259,9 @@ impl LookupResult {
 /// Why a record has an IOMMU and no id.
 const NOT_TOLD_APART: &str = "no id: its IOMMU does not tell masters apart";
 
+/// How many segments are named beside the one that an id is taken for.
+const MAX_SEGMENTS: usize = 3;
+
 /// The devices that a name may mean, where that is more than one.
 pub(super) fn several(firmware: &Firmware, name: &str) -> Option<String> {
     let meant = firmware.meant(name);
@@ -325,9 +328,31 @@ impl Asked<'_> {
 
     fn requester(&self, id: u32) -> (Answer, Option<String>) {
         match Query::requester_id(id) {
-            Some(rid) => self.function(Bdf { segment: self.firmware.segment_of_bare_ids(), rid }),
+            Some(rid) => {
+                let (answer, reason) =
+                    self.function(Bdf { segment: self.firmware.segment_of_bare_ids(), rid });
+                (answer, reason.or_else(|| self.other_segments(rid)))
+            }
             None => self.id_answer(id, Err(NoStream::Unmapped { input: id }), None),
         }
+    }
+
+    /// Which other functions a bare requester ID may mean, where there are several segments.
+    fn other_segments(&self, rid: RequesterId) -> Option<String> {
+        let platform = &self.firmware.platform;
+        let taken = self.firmware.segment_of_bare_ids();
+        let segments =
+            RequesterIndex::number(&platform.requesters).filter_map(|(at, _)| platform.segment_of(at));
+        let others: BTreeSet<Segment> = segments.filter(|segment| *segment != taken).collect();
+        let named: Vec<String> = others
+            .iter()
+            .take(MAX_SEGMENTS)
+            .map(|segment| Bdf { segment: *segment, rid }.to_string())
+            .collect();
+        (!named.is_empty()).then(|| {
+            let more = if others.len() > MAX_SEGMENTS { " …" } else { "" };
+            alloc::format!("taken for segment {taken}; on the others it is {}{more}", named.join(", "))
+        })
     }
 
     fn on_bus(&self, node: &str, id: u32) -> (Answer, Option<String>) {

@@ -1471,7 +1471,7 @@ impl fmt::Display for Code {
 
 /// No finding has this code or name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no finding has this code: `fwspec explain` lists them")]
+#[error("no finding has this code: `fwspec explain --list` has them all")]
 pub struct UnknownCode;
 
 impl FromStr for Code {

@@ -269,6 +269,9 @@ impl Collector {
             return Err(MachineError::bytes(name, whole(ErrorKind::Unrecognised(start))));
         };
         match wanted {
+            Wanted::Firmware if matches!(kind, Kind::KernelLog | Kind::GroupList) => {
+                return Err(MachineError::wrong_text(name, TextErrorKind::NotFirmwareButLog));
+            }
             Wanted::Firmware if kind.is_listing() => {
                 return Err(MachineError::wrong_text(name, TextErrorKind::NotFirmware));
             }

@@ -47,7 +47,7 @@ pub enum MachineError {
         refused: Refused,
     },
     /// No bytes at all: an empty file, a pipe through which nothing came.
-    #[error("{name}: the file is empty")]
+    #[error("{name}: the file is empty: copy it again (from /sys and /proc as root), or give another")]
     Empty {
         /// What the evidence is called.
         name: String,
@@ -72,7 +72,7 @@ pub enum MachineError {
     },
     /// A folder in which nothing is read here.
     #[error(
-        "{name}: nothing in this folder is evidence: no device tree, no IORT, RIMT, VIOT, DMAR, IVRS or MCFG, no lspci text"
+        "{name}: nothing in this folder is evidence: it has no device tree, no IORT, RIMT, VIOT, DMAR, IVRS or MCFG, no lspci text; name a file that is, or a folder that has one"
     )]
     NoEvidence {
         /// What the folder is called.
@@ -131,7 +131,18 @@ impl core::fmt::Display for Placed<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.1 {
             Some(place) => write!(f, "{}: {place}: {}", self.0.at, self.0.kind),
+            // What the file as a whole is needs no place.
+            None if matches!(self.0.kind, ErrorKind::Unrecognised(_) | ErrorKind::NoFirmwareTable(_)) => {
+                self.0.kind.fmt(f)
+            }
             None => self.0.fmt(f),
+        }?;
+        // The length that the start of the file says is that of the whole file.
+        match self.0.kind {
+            ErrorKind::Truncated { .. } if self.0.at.offset == 0 => {
+                f.write_str(": the file is cut short; copy it whole")
+            }
+            _ => Ok(()),
         }
     }
 }

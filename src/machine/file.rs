@@ -1,8 +1,9 @@
 //! The bytes of a file, or of standard input.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
+use std::string::String;
 use std::vec::Vec;
 
 use crate::limits::{MAX_FILE_BYTES, MAX_GLANCE_BYTES};
@@ -37,6 +38,33 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What an error of the operating system means for the person who named the file, and what to do.
+///
+/// ```
+/// use std::io;
+/// let error = io::Error::from(io::ErrorKind::NotFound);
+/// assert_eq!(fwspec::machine::why_unreadable(&error), "there is no such file or folder");
+/// ```
+pub fn why_unreadable(error: &io::Error) -> String {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or folder",
+        io::ErrorKind::PermissionDenied => {
+            "it may not be read: permission denied; ask as root, or copy it as its owner"
+        }
+        io::ErrorKind::NotADirectory => "a part of this path is a file, not a folder",
+        io::ErrorKind::IsADirectory => "this is a folder, and a file is wanted",
+        // ErrorKind::FilesystemLoop is not stable yet.
+        _ if error.raw_os_error() == Some(LOOP) => {
+            "its symbolic links lead in a circle: name the file that they were meant for"
+        }
+        _ => return error.to_string(),
+    };
+    why.into()
+}
+
+/// `ELOOP` of Linux.
+const LOOP: i32 = 40;
+
 /// A file, or what a log says of which all but that was let go.
 pub(super) enum Taken {
     Bytes(Vec<u8>),
@@ -50,8 +78,11 @@ pub(super) fn read_or_follow(path: &Path) -> io::Result<Taken> {
     }
     // The length of a log does not matter.
     let file = File::open(path)?;
-    let length = file.metadata()?.len();
-    take_or_follow(file, length)
+    let data = file.metadata()?;
+    if is_endless(&file, &data, path) {
+        return Err(endless());
+    }
+    take_or_follow(file, data.len())
 }
 
 fn take_or_follow(mut source: impl Read, length: u64) -> io::Result<Taken> {
@@ -85,8 +116,27 @@ fn is_text(bytes: &[u8]) -> bool {
 /// (sysfs, pipes) are counted.
 fn opened(path: &Path) -> io::Result<(File, u64)> {
     let file = File::open(path)?;
-    let length = file.metadata()?.len();
+    let data = file.metadata()?;
+    if is_endless(&file, &data, path) {
+        return Err(endless());
+    }
+    let length = data.len();
     if length < TOO_LARGE { Ok((file, length)) } else { Err(too_large()) }
+}
+
+/// Whether reading would not end, as from `/dev/zero`. A terminal, a pipe and `/dev/null` end.
+#[cfg(unix)]
+fn is_endless(file: &File, data: &std::fs::Metadata, path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = data.file_type();
+    let ends =
+        || file.is_terminal() || std::fs::canonicalize(path).is_ok_and(|path| path == Path::new("/dev/null"));
+    kind.is_block_device() || kind.is_char_device() && !ends()
+}
+
+#[cfg(not(unix))]
+fn is_endless(_: &File, _: &std::fs::Metadata, _: &Path) -> bool {
+    false
 }
 
 /// What to reserve for a file that tells this length: one byte more, so that the end is met without growing, and not everything
@@ -135,8 +185,16 @@ fn read_on(source: impl Read, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()>
     if length(bytes) < limit { Ok(()) } else { Err(too_large()) }
 }
 
+fn endless() -> io::Error {
+    let why = "a device, which has no end: copy the part that holds the firmware into a file";
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}
+
 fn too_large() -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, "4 GiB or more: the offsets in firmware tables have 32 bits")
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        "4 GiB or more, and the offsets in firmware tables have 32 bits: copy the part that holds the firmware",
+    )
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub use devices::{devices, of_unknown_vmd};
 pub use error::MachineError;
 pub use evidence::{Evidence, Unread};
 #[cfg(feature = "std")]
-pub use file::{read, read_recognised};
+pub use file::{read, read_recognised, why_unreadable};
 pub use firmware::{Firmware, tables_in};
 pub use hidden::Hidden;
 pub use kernel::Kernel;

@@ -13,7 +13,7 @@ use super::devices::Links;
 use super::file::{Taken, read_evidence, read_or_follow};
 use super::files::{self, Files, Folder, join};
 use super::kernel::release_in;
-use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, read, sysfs};
+use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, read, sysfs, why_unreadable};
 use crate::dt::Tree;
 use crate::{Format, Source};
 
@@ -47,6 +47,10 @@ impl Machine {
     /// # Errors
     /// As [`Collector::open`] and [`Collector::finish`].
     pub fn of_root(root: &Path) -> Result<Self, MachineError> {
+        if root.is_file() {
+            let why = "a file, not the root folder of a system (one with sys in it): name it without --root";
+            return Err(MachineError::Unreadable { name: name(root), why: why.to_owned() });
+        }
         let mut collector = Collector::new();
         collector.system(&Folder(root), "sys", Wanted::Anything)?;
         collector.finish()
@@ -202,10 +206,10 @@ impl Collector {
         let there = ["bus/pci/devices", "firmware/acpi/tables", "firmware/fdt"].into_iter().any(shows);
         let functions = sysfs::functions_in(files, sys).map_err(|error| {
             let name = files.name(&join(sys, "bus/pci/devices"));
-            MachineError::Unreadable { name, why: error.to_string() }
+            MachineError::Unreadable { name, why: why_unreadable(&error) }
         })?;
         if !there && nodes.is_none() && functions.functions.is_empty() {
-            let why = "it shows neither PCI functions (bus/pci/devices) nor what firmware says (firmware/acpi/tables, firmware/fdt)";
+            let why = "it shows neither PCI functions (bus/pci/devices) nor what firmware says (firmware/acpi/tables, firmware/fdt): name the root folder of a system, or a copy of one";
             return Err(MachineError::Unreadable { name: files.name(sys), why: why.to_owned() });
         }
         if wanted != Wanted::Firmware {
@@ -302,7 +306,7 @@ impl Collector {
                 Ok(())
             }
             (Some(Err(error)), None) => {
-                Err(MachineError::Unreadable { name: files.name(&tree), why: error.to_string() })
+                Err(MachineError::Unreadable { name: files.name(&tree), why: why_unreadable(&error) })
             }
             (None, None) => Ok(()),
         }
@@ -312,7 +316,7 @@ impl Collector {
     fn tree_folder(&mut self, files: &dyn Files, folder: &str, wanted: Wanted) -> Result<(), MachineError> {
         let name = files.name(folder);
         let (blob, unread) = files::device_tree(files, folder)
-            .map_err(|error| MachineError::Unreadable { name: name.clone(), why: error.to_string() })?;
+            .map_err(|error| MachineError::Unreadable { name: name.clone(), why: why_unreadable(&error) })?;
         self.take(&name, blob, wanted)?;
         if unread > 0 {
             self.note_unused(&name, Kind::Folder, &format!("{unread} properties may not be read"));
@@ -370,7 +374,7 @@ fn is_needed(file: &Path) -> bool {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> MachineError {
-    MachineError::Unreadable { name: name(path), why: error.to_string() }
+    MachineError::Unreadable { name: name(path), why: why_unreadable(error) }
 }
 
 /// What a path is called.

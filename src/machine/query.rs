@@ -85,6 +85,8 @@ impl Query {
     /// use fwspec::machine::Query;
     /// assert!(Query::not_found("01:00.9").contains("0 to 7"));
     /// assert!(Query::not_found("02.0").contains("00:02.0"));
+    /// assert!(Query::not_found("0000-00-1f.2").contains("0000:00:1f.2"));
+    /// assert!(Query::not_found("123456789:00:1f.2").contains("32 bits"));
     /// assert!(Query::not_found("0x108").contains("rid:0x108"));
     /// assert!(Query::not_found("_SB.GPU0").contains(r"'\_SB.GPU0'"));
     /// assert!(Query::not_found("gpu").contains("fwspec show"));
@@ -119,7 +121,9 @@ fn on_bus(text: &str) -> Option<Query> {
         // Only a bus, device and function: a segment would contradict the node.
         let function = (id.matches(':').count() == 1).then(|| id.parse::<Bdf>().ok()).flatten();
         let function = function.filter(|bdf| bdf.segment == Segment(0)).map(|bdf| u32::from(bdf.rid.0));
-        if let Some(id) = function.or_else(|| number(id)) {
+        // A host has a name; digits alone are a segment that is too large.
+        let is_segment = node.len() > 8 && node.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if let Some(id) = function.filter(|_| !is_segment).or_else(|| number(id)) {
             return (!node.is_empty()).then(|| Query::OnBus { node: node.to_string(), id });
         }
     }
@@ -129,8 +133,18 @@ fn on_bus(text: &str) -> Option<Query> {
 /// Why a name that looks like `01:00.0` is not the address of a function.
 fn not_a_function(name: &str) -> Option<String> {
     let (left, function) = name.rsplit_once('.')?;
+    if left.contains('-') {
+        let meant = name.replace('-', ":");
+        return meant.parse::<Bdf>().is_ok().then(|| format!("a function is written with colons: {meant}"));
+    }
     let parts: Vec<&str> = left.split(':').collect();
     let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if left.is_empty() && is_hex(function) {
+        return Some(
+            "bus and device are missing: a function is written bus:device.function, as in 00:1f.2"
+                .to_string(),
+        );
+    }
     if parts.len() > 3 || !parts.iter().all(|part| is_hex(part)) || !is_hex(function) {
         return None;
     }
@@ -146,6 +160,8 @@ fn not_a_function(name: &str) -> Option<String> {
         format!("the bus is missing: on bus 00 it is 00:{device:0>2}.{function}")
     } else if parts.len() > 1 && parts.iter().rev().nth(1).is_some_and(|bus| above(bus, 0xff)) {
         "bus numbers are 00 to ff; a function is written segment:bus:device.function".to_string()
+    } else if parts.len() == 3 && parts.first().is_some_and(|segment| segment.len() > 8) {
+        "segment numbers have 32 bits, ffffffff is the last; a function is written segment:bus:device.function".to_string()
     } else {
         "a function is written segment:bus:device.function, such as 0000:01:00.0".to_string()
     })

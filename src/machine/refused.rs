@@ -55,7 +55,7 @@ impl fmt::Display for Refused {
                 "this is hexdump or od without options, whose words hang on the machine that printed them: use hexdump -C or xxd",
             ),
             Refused::Disassembly => f.write_str(
-                "this is a disassembly without the table's bytes: give the table itself, as in /sys/firmware/acpi/tables, or the output of acpidump",
+                "this is ASL source, or a disassembly without the table's bytes: compile it (iasl), or give the table itself, as in /sys/firmware/acpi/tables, or the output of acpidump",
             ),
         }
     }

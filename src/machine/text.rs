@@ -56,6 +56,11 @@ pub enum TextErrorKind {
     /// A listing of functions where firmware is wanted.
     #[error("this is lspci text, not firmware: give it to --pci, and a DTB or ACPI tables here")]
     NotFirmware,
+    /// The kernel's own word where firmware is wanted.
+    #[error(
+        "this is what a kernel said, not firmware: `fwspec explain` and `fwspec groups` read it; give a DTB or ACPI tables here"
+    )]
+    NotFirmwareButLog,
     /// Firmware where a listing of functions is wanted.
     #[error(
         "this is firmware, not a listing of functions: give it to --firmware, and the text of lspci here"

@@ -248,7 +248,7 @@ fn a_missing_file_is_not_a_question() {
     ] {
         let (code, said) = end(words);
         assert_eq!(code, 2, "{words}: {said}");
-        assert!(said.contains("No such file"), "{words}: {said}");
+        assert!(said.contains("no such file"), "{words}: {said}");
     }
 }
 

@@ -37,4 +37,5 @@ mod schema;
 mod support;
 mod terminal;
 mod verbs;
+mod wrong;
 mod x86;

@@ -191,7 +191,13 @@ fn an_empty_folder_is_said_to_be_empty() {
     for verb in ["show", "lint"] {
         let output = fwspec(&[verb, empty.to_str().unwrap()], b"");
         assert_eq!(output.status.code(), Some(2), "{verb}");
-        assert_eq!(stderr(&output), format!("fwspec: {}: no firmware in this folder\n", empty.display()));
+        assert_eq!(
+            stderr(&output),
+            format!(
+                "fwspec: {}: no firmware in this folder: it has no device tree (DTB), no ACPI table of IOMMUs, and nothing that holds one\n",
+                empty.display()
+            )
+        );
     }
 }
 

@@ -33,7 +33,7 @@ const MAX_SENDERS: usize = 16;
 /// ```
 pub fn lookup(results: &[LookupResult], style: Style) -> String {
     let several = results.iter().any(|result| result.dialect.is_some());
-    let titles = ["query", "dialect", "StreamID", "IOMMU", "DeviceID", "MSI controller", "why not"];
+    let titles = ["query", "dialect", "StreamID", "IOMMU", "DeviceID", "MSI controller", "note"];
     let shown: Vec<_> = titles.iter().copied().filter(|title| several || *title != "dialect").collect();
     let mut table = style.table(&shown).with_prose();
     for alike in results.chunk_by(|a, b| a.query == b.query) {

@@ -358,7 +358,9 @@ fn part<'a>(bytes: &'a [u8], at: u64, length: u64, what: &str) -> Result<&'a [u8
 /// What an unpacker says of its input.
 #[cfg(feature = "archives")]
 fn damaged(error: std::io::Error) -> ContainerError {
-    ContainerError::Damaged(format!("it cannot be unpacked: {error}"))
+    ContainerError::Damaged(format!(
+        "it cannot be unpacked ({error}): copy it again, for it is cut short or broken"
+    ))
 }
 
 /// Names one after the other, the first few, and how many more there are.

@@ -224,6 +224,6 @@ fn a_table_that_went_through_utf8_is_said_to_have() {
 #[test]
 fn white_space_is_empty() {
     for text in ["", "\n", " \r\n\t\n"] {
-        assert!(open(text).unwrap_err().to_string().ends_with("the file is empty"), "{text:?}");
+        assert!(open(text).unwrap_err().to_string().contains("the file is empty"), "{text:?}");
     }
 }

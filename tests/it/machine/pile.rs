@@ -298,7 +298,7 @@ fn what_a_listing_lacks_is_told_by_line_and_function() {
 #[test]
 fn nothing_is_said_to_be_empty() {
     let error = pile(&[("empty.bin", b"")]).unwrap_err();
-    assert_eq!(error.to_string(), "empty.bin: the file is empty");
+    assert!(error.to_string().starts_with("empty.bin: the file is empty: "), "{error}");
 }
 
 #[test]
