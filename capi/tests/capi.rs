@@ -257,14 +257,14 @@ fn the_example_prints_streams_and_groups() {
     assert_eq!(said, fs::read_to_string(expected).unwrap());
 }
 
-/// The `cc` line of README.md makes a program, and that prints what README.md says.
+/// The `cc` line of docs/reference.md makes a program, and that prints what stands below it.
 #[test]
 fn readme_tells_how_to_build_and_what_is_printed() {
     if !installed("cc") {
         return;
     }
-    let readme = fs::read_to_string(project().join("README.md")).unwrap();
-    let start = readme.find("$ cargo rustc -p fwspec-capi").expect("README.md builds the library");
+    let readme = fs::read_to_string(project().join("docs/reference.md")).unwrap();
+    let start = readme.find("$ cargo rustc -p fwspec-capi").expect("docs/reference.md builds the library");
     let block: Vec<&str> = readme.get(start..).unwrap().lines().take_while(|line| *line != "```").collect();
     let [build, compile, call, printed @ ..] = block.as_slice() else { panic!("{block:?}") };
     assert_eq!(*build, "$ cargo rustc -p fwspec-capi --profile capi --crate-type staticlib");

@@ -33,6 +33,7 @@ mod outside;
 #[path = "../../../tests/it/support/pci.rs"]
 mod pci;
 mod pictures;
+mod readme;
 mod schema;
 mod support;
 mod terminal;
