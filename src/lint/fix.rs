@@ -11,6 +11,7 @@ use super::{Code, Finding};
 use crate::Source;
 use crate::acpi::iort::{Body, Iort, Node};
 use crate::bytes;
+use crate::dt::Tree;
 
 /// Offset of the checksum in the header of an ACPI table (ACPI 6.6 §5.2.6).
 const CHECKSUM: u32 = 9;
@@ -18,6 +19,24 @@ const CHECKSUM: u32 = 9;
 const LENGTH: u32 = 4;
 /// Offset of the number of nodes in the header of an IORT (DEN0049 §3).
 const NODE_COUNT: u32 = 36;
+/// Bytes of an ID mapping (DEN0049 §3 table 4).
+const MAPPING: u32 = 20;
+/// Bytes before the identifiers of an ITS group (DEN0049 §3.1.2).
+const ITS_FIELDS: u32 = 20;
+/// Bytes of a memory range of an RMR node (DEN0049 §3.1.6).
+const RMR_RANGE: u32 = 20;
+/// How many cells a property has that is shown whole.
+const MAX_CELLS: usize = 24;
+/// The largest tree that is walked for each fix.
+const MAX_WALKED: usize = 1 << 20;
+/// The last requester ID.
+const LAST_RID: u32 = 0xffff;
+/// Flags of a memory block of an IVRS (AMD IOMMU specification 3.10 §5.2.3): mapped one to one; readable and writable.
+const UNITY: u8 = 1;
+const READ_WRITE: u8 = 6;
+/// Tokens of a device tree (Devicetree Specification 0.4 §5.4.1): a property; nothing.
+const FDT_PROP: u32 = 3;
+const FDT_NOP: u32 = 4;
 /// Bit 4 of the flags of an SMMUv3 node: the DeviceID mapping index is valid (DEN0049 §3.1.1.2).
 const INDEX_IS_VALID: u32 = 1 << 4;
 
@@ -74,13 +93,41 @@ impl Fix {
                 set(blob, NODE_COUNT, "Node Count", |_| u32::try_from(nodes).ok())
             }
             Code::PathUnpadded => path(blob, at),
+            // The count is that of what the node has room for.
+            Code::MappingsOutside => mapping_count(blob, at),
+            Code::MappingsOnFields | Code::MappingsNowhere => mapping_offset(blob, at),
+            Code::ItsCount => {
+                let node = Iort::parse(blob).ok().and_then(|iort| node_around(&iort, at))?;
+                let room = u32::from(node.length()).checked_sub(ITS_FIELDS)? / 4;
+                set(blob, at, "ItsCount", |_| Some(room))
+            }
+            Code::RmrCount => rmr_count(blob, at),
+            Code::ItsHasMappings => no_mappings(blob, at),
+            Code::InputClipped => {
+                let first = word(blob, at)?;
+                set(blob, at.checked_add(4)?, "ID Count", |_| LAST_RID.checked_sub(first))
+            }
+            Code::LimitHuge => byte(blob, at, "Memory Size Limit", |_| 64),
+            Code::AtsWithoutSmmuV3 => set(blob, at, "ATS Attribute", |attribute| Some(attribute & !1)),
+            Code::StrayBytes => padding(blob, at, finding.len),
+            Code::ViotReserved => zeros(blob, at, finding.len, "Reserved"),
+            Code::RimtCountZero => set(blob, at.checked_add(4)?, "ID Count", |_| Some(1)),
+            Code::IvrsRegionDenied => {
+                byte(blob, at.checked_add(1)?, "Flags (decoded below)", |flags| flags | READ_WRITE)
+            }
+            Code::IvrsRegionUnused => {
+                byte(blob, at.checked_add(1)?, "Flags (decoded below)", |flags| flags | UNITY)
+            }
+            Code::MapBeyondRid => {
+                let first = bytes::at::<big_endian::U32>(blob, at)?.get();
+                cell(blob, at.checked_add(finding.len)?.checked_sub(4)?, |_| {
+                    LAST_RID.checked_sub(first)?.checked_add(1)
+                })
+            }
+            Code::StreamMatchMask => no_property(blob, at, finding.len, "stream-match-mask"),
             Code::LengthIsLast => {
                 // The length is the last cell of the entry.
-                let offset = at.checked_add(finding.len)?.checked_sub(4)?;
-                let old = bytes::at::<big_endian::U32>(blob, offset)?.get();
-                let new = old.checked_add(1)?;
-                let line = format!("the length of the entry: {new:#x}, not {old:#x}");
-                Some(Fix { offset, old: old.to_be_bytes().to_vec(), new: new.to_be_bytes().to_vec(), line })
+                cell(blob, at.checked_add(finding.len)?.checked_sub(4)?, |length| length.checked_add(1))
             }
             _ => None,
         }
@@ -114,6 +161,120 @@ impl Fix {
         }
         Some(mended)
     }
+}
+
+/// The length of an entry of a map, in a tree.
+fn cell(blob: &[u8], offset: u32, change: impl Fn(u32) -> Option<u32>) -> Option<Fix> {
+    let old = bytes::at::<big_endian::U32>(blob, offset)?.get();
+    let new = change(old).filter(|new| *new != old)?;
+    let line = source_line(blob, offset, new)
+        .unwrap_or_else(|| format!("the length of the entry: {new:#x}, not {old:#x}"));
+    Some(Fix { offset, old: old.to_be_bytes().to_vec(), new: new.to_be_bytes().to_vec(), line })
+}
+
+/// The property around a cell as a tree's source has it, with another value in the cell: `iommu-map = <0x0 0x1 0x0 0x10000>;`. Nothing
+/// for a long one.
+fn source_line(blob: &[u8], offset: u32, value: u32) -> Option<String> {
+    let tree = Tree::parse(blob).ok().filter(|_| blob.len() <= MAX_WALKED)?;
+    let properties = tree.nodes().map_while(Result::ok).flat_map(|node| node.properties());
+    let property = properties.filter_map(Result::ok).find(|property| {
+        offset.checked_sub(property.offset()).is_some_and(|at| (at as usize) < property.value().len())
+    })?;
+    let (cells, _) = property.value().as_chunks::<4>();
+    if cells.len() > MAX_CELLS {
+        return None;
+    }
+    let at = offset.checked_sub(property.offset())? as usize / 4;
+    let written = cells.iter().enumerate().map(|(nth, cell)| {
+        let cell = if nth == at { value } else { u32::from_be_bytes(*cell) };
+        format!("{cell:#x}")
+    });
+    let written: Vec<String> = written.collect();
+    Some(format!("{} = <{}>;", core::str::from_utf8(property.name()?).ok()?, written.join(" ")))
+}
+
+/// A field of 8 bits in an ACPI table.
+fn byte(blob: &[u8], offset: u32, name: &str, change: impl Fn(u8) -> u8) -> Option<Fix> {
+    let old = *blob.get(offset as usize)?;
+    let new = change(old);
+    let line = format!("[{offset:03X}h] {name} : {new:02X}, not {old:02X}");
+    (new != old).then(|| Fix { offset, old: alloc::vec![old], new: alloc::vec![new], line })
+}
+
+/// Bytes that have no meaning, cleared.
+fn zeros(blob: &[u8], offset: u32, len: u32, name: &str) -> Option<Fix> {
+    let start = offset as usize;
+    let old = blob.get(start..start.checked_add(len as usize)?)?.to_vec();
+    let line = format!("[{offset:03X}h] {name} : {len} bytes of 00");
+    Some(Fix { offset, new: alloc::vec![0; old.len()], old, line })
+}
+
+/// What stands between a path and the mappings: padding that was not cleared. Elsewhere stray bytes may be meant for something.
+fn padding(blob: &[u8], at: u32, len: u32) -> Option<Fix> {
+    let iort = Iort::parse(blob).ok()?;
+    let node = node_around(&iort, at)?;
+    let has_path = matches!(node.body(), Ok(Body::NamedComponent(_) | Body::Iwb(_)));
+    let is_padding = has_path && at.checked_add(len)? <= end_of_fields(&node);
+    is_padding.then(|| zeros(blob, at, len, "Padding")).flatten()
+}
+
+/// As many ID mappings as the node has room for; `at` is their number.
+fn mapping_count(blob: &[u8], at: u32) -> Option<Fix> {
+    let iort = Iort::parse(blob).ok()?;
+    let node = node_around(&iort, at)?;
+    let room = u32::from(node.length()).checked_sub(node.mapping_offset())? / MAPPING;
+    set(blob, at, "Mapping Count", |_| Some(room))
+}
+
+/// The mappings at the end of the node, where they take just the room that is left behind its fields; `at` is their number.
+fn mapping_offset(blob: &[u8], at: u32) -> Option<Fix> {
+    let count = word(blob, at)?;
+    let iort = Iort::parse(blob).ok()?;
+    let length = node_around(&iort, at)?.length();
+    let offset = u32::from(length).checked_sub(count.checked_mul(MAPPING)?)?;
+    let fix = set(blob, at.checked_add(4)?, "Mapping Offset", |_| Some(offset))?;
+    let mut mended = blob.to_vec();
+    write(&mut mended, fix.offset, offset)?;
+    let iort = Iort::parse(&mended).ok()?;
+    let found = node_around(&iort, at)?.mappings().count();
+    (u32::try_from(found).ok()? == count).then_some(fix)
+}
+
+/// As many memory ranges as an RMR node has room for before its mappings; `at` is their number.
+fn rmr_count(blob: &[u8], at: u32) -> Option<Fix> {
+    let iort = Iort::parse(blob).ok()?;
+    let node = node_around(&iort, at)?;
+    let end = end_of_fields(&node).checked_sub(node.offset())?;
+    let room = end.checked_sub(word(blob, at.checked_add(4)?)?)? / RMR_RANGE;
+    set(blob, at, "Number of RMR Descriptors", |_| Some(room).filter(|room| *room > 0))
+}
+
+/// An ITS group without mappings: count, offset and the mappings themselves become 0. `at` is their number.
+fn no_mappings(blob: &[u8], at: u32) -> Option<Fix> {
+    let iort = Iort::parse(blob).ok()?;
+    let node = node_around(&iort, at)?;
+    let end = node.offset().checked_add(node.length().into())?;
+    let old = blob.get(at as usize..end as usize)?.to_vec();
+    let mut new = old.clone();
+    let mappings = end_of_fields(&node).checked_sub(at)? as usize;
+    // Count and offset stand side by side.
+    new.iter_mut().take(8).for_each(|byte| *byte = 0);
+    new.get_mut(mappings..)?.fill(0);
+    let line = format!("[{at:03X}h] Mapping Count and Mapping Offset : 0, and the mappings cleared");
+    Some(Fix { offset: at, old, new, line })
+}
+
+/// A property made of tokens that mean nothing (`FDT_NOP`), so that nothing moves. `at` is its value.
+fn no_property(blob: &[u8], at: u32, len: u32, name: &str) -> Option<Fix> {
+    // Token, length and name stand before the value, and padding behind it.
+    let offset = at.checked_sub(12)?;
+    let start = offset as usize;
+    let size = len.checked_add(15)? & !3;
+    let old = blob.get(start..start.checked_add(size as usize)?)?.to_vec();
+    let is_property = old.first_chunk() == Some(&FDT_PROP.to_be_bytes());
+    let new = FDT_NOP.to_be_bytes().repeat(old.len() / 4);
+    let line = format!("/delete-property/ {name};");
+    is_property.then_some(Fix { offset, old, new, line })
 }
 
 /// A field of 32 bits in an ACPI table.
