@@ -102,7 +102,7 @@ impl Inputs {
                 match machine::read(path) {
                     Ok(bytes) => inputs.all.push(Input::Read(path.clone(), bytes)),
                     Err(error) => {
-                        let why = super::evidence::why(path, &error);
+                        let why = super::meant::why(path, &error);
                         inputs.notes.unreadable(format!("{}: {why}", name(path)));
                     }
                 }
@@ -489,7 +489,7 @@ impl Closed {
     /// What the user is told of it; `name` is what the input is called.
     pub(super) fn message(&self, of: &str) -> String {
         match self {
-            Closed::Machine(error) => super::evidence::with_meant(error, &[std::path::Path::new(of)]),
+            Closed::Machine(error) => super::meant::with_meant(error, &[std::path::Path::new(of)]),
             Closed::NoFirmware(lacks) => format!("{of}: {lacks}"),
             Closed::PassedOver(Reason::OtherTables) => {
                 format!("{of}: no IORT, RIMT, VIOT, DMAR, IVRS or MCFG in this folder")

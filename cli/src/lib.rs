@@ -13,6 +13,7 @@ mod lint;
 mod lookup;
 mod manual;
 mod many;
+mod meant;
 mod options;
 mod schema;
 mod show;
@@ -208,7 +209,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn not_a_verb(word: &str) -> String {
     let command = Arguments::command();
     let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-    let near = verbs.iter().map(|verb| (evidence::distance(verb, word), verb)).min();
+    let near = verbs.iter().map(|verb| (meant::distance(verb, word), verb)).min();
     let meant = match near {
         Some((0..=2, verb)) => format!("; {verb} may be meant"),
         _ => String::new(),
@@ -262,7 +263,7 @@ fn name(path: &Path) -> String {
 
 /// Reads a file that is not evidence, or standard input.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let why = |error| Failure::Unreadable(format!("{}: {}", name(path), evidence::why(path, &error)));
+    let why = |error| Failure::Unreadable(format!("{}: {}", name(path), meant::why(path, &error)));
     fwspec::machine::read(path).map_err(why)
 }
 

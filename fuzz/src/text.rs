@@ -8,7 +8,7 @@ use fwspec::machine::{
     AcsOverride, Collector, Firmware, Kernel, Machine, Query, Uevent, devices, lspci, schedule, sysfs,
 };
 use fwspec::simulate::{Algorithm, World};
-use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Policy, Segment};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Policy, RequesterId, Segment};
 
 use super::show;
 
@@ -23,6 +23,9 @@ pub fn input_query(bytes: &[u8]) {
     if let Ok(bdf) = text.parse::<Bdf>() {
         assert_eq!(bdf.to_string().parse::<Bdf>(), Ok(bdf));
         assert_eq!(text.parse(), Ok(Query::Function(bdf)));
+    }
+    if let Ok(rid) = text.parse::<RequesterId>() {
+        assert_eq!(rid.to_string().parse::<RequesterId>(), Ok(rid));
     }
     if let Some(code) = Code::named(text) {
         assert_eq!(code.to_string().parse::<Code>(), Ok(code));

@@ -1,7 +1,7 @@
 //! What has to be said of a machine before its first device.
 
-use super::acs::AcsSettings;
 use super::readiness::Readiness;
+use super::settings::AcsSettings;
 use super::{Device, DeviceKey, Groups, Policy};
 use crate::map::IdMap;
 use crate::model::{IommuIndex, IommuKind};

@@ -3,7 +3,6 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::acs::AcsSettings;
 use super::assignment::Assignment;
 use super::device::Proxy;
 use super::devices::Devices;
@@ -14,6 +13,7 @@ use super::iter::{Classes, DeviceKeys, InClass, Members, Reasons};
 use super::policy::Rules;
 use super::predictions::Predictions;
 use super::readiness::Readiness;
+use super::settings::AcsSettings;
 use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, IommuGroups, Policy};
 use crate::map::{FunctionPath, GivesUp, IdMap, NoStream};
 use crate::pci::{Alias, Aliases, Header, Topology};
