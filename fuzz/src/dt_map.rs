@@ -1,7 +1,7 @@
 //! `iommu-map` against a transcription of the kernel's look-up, id by id.
 
 use fwspec::dt::Tree;
-use fwspec::{Dialect, IdMap, NoStream, RequesterIndex};
+use fwspec::{Dialect, DriverRule, IdMap, NoStream, RequesterIndex};
 use vm_fdt::FdtWriter;
 
 use super::words::Words;
@@ -34,9 +34,12 @@ pub fn dt_map(bytes: &[u8]) {
         .chain([0, 1, 0xffff, u32::MAX])
         .flat_map(|id| [id, id & mask.unwrap_or(u32::MAX)])
         .collect();
-    for (dialect, kernel) in
+    for (mut dialect, kernel) in
         [(Dialect::LINUX, &current as &dyn Fn(u32) -> Answer), (Dialect::LINUX_CLASSIC, &classic)]
     {
+        let is_classic = dialect == Dialect::LINUX_CLASSIC;
+        // The targets have no `compatible`, so that no driver would bind to them: that is asked after the look-up.
+        dialect.drivers = DriverRule::Any;
         let index = IdMap::build(&platform, dialect);
         for id in &ids {
             let ours = match index.stream_from(RequesterIndex(0), *id) {
@@ -45,7 +48,7 @@ pub fn dt_map(bytes: &[u8]) {
                 }
                 Err(NoStream::Errno { errno, .. }) => Err(errno.to_string()),
                 // Only the reading of old finds a target here that is no IOMMU.
-                Err(NoStream::Dangling { .. }) if dialect == Dialect::LINUX_CLASSIC => continue,
+                Err(NoStream::Dangling { .. }) if is_classic => continue,
                 Err(_) => Ok(None),
             };
             let theirs = match kernel(*id) {
