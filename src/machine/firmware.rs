@@ -318,7 +318,7 @@ impl Firmware {
     }
 
     /// The segment that a bare requester ID is on: that of the only PCI host there is, else 0.
-    pub fn segment_of_bare_ids(&self) -> Segment {
+    pub(crate) fn segment_of_bare_ids(&self) -> Segment {
         let requesters = RequesterIndex::number(&self.platform.requesters);
         let mut segments = requesters.filter_map(|(at, _)| self.platform.segment_of(at));
         let first = segments.next();

@@ -78,7 +78,7 @@ impl Kernel {
 
     /// Whether a device got its group only when a driver was matched with it: before 6.15 (linux drivers/iommu/iommu.c
     /// `iommu_device_register`, drivers/base/dd.c `really_probe`). `None` where its version is not known.
-    pub fn groups_at_driver_probe(&self) -> Option<bool> {
+    pub(crate) fn groups_at_driver_probe(&self) -> Option<bool> {
         self.version().map(|version| version < (6, 15))
     }
 

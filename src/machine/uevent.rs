@@ -115,7 +115,7 @@ impl Uevent {
 
     /// The first bytes of a configuration space by what the kernel says of a function (linux drivers/pci/pci-driver.c `pci_uevent`): its
     /// ids and its class. What is not in the event is [`Fact::Unknown`](crate::pci::Fact::Unknown).
-    pub fn told_config(&self) -> Option<Vec<u8>> {
+    pub(crate) fn told_config(&self) -> Option<Vec<u8>> {
         let hex = |text: &str| u32::from_str_radix(text, 16).ok();
         let (vendor, device) = self.properties.get("PCI_ID")?.split_once(':')?;
         let class = hex(self.properties.get("PCI_CLASS")?)?;

@@ -383,17 +383,17 @@ const fn whole(name: &'static str) -> SpecifierField {
 
 impl LinuxDriver {
     /// SMMUv1 and SMMUv2 (linux `arm_smmu_get_resv_regions`).
-    pub const ARM_SMMU: &LinuxDriver = &LinuxDriver::listing("arm-smmu", SMMU_FIELDS);
+    pub(crate) const ARM_SMMU: &LinuxDriver = &LinuxDriver::listing("arm-smmu", SMMU_FIELDS);
     /// SMMUv3 (linux `arm_smmu_get_resv_regions` of arm-smmu-v3).
-    pub const ARM_SMMU_V3: &LinuxDriver = &LinuxDriver::listing("arm-smmu-v3", &[whole("stream")]);
+    pub(crate) const ARM_SMMU_V3: &LinuxDriver = &LinuxDriver::listing("arm-smmu-v3", &[whole("stream")]);
     /// RISC-V.
-    pub const RISCV: &LinuxDriver = &LinuxDriver::silent("riscv,iommu", &[whole("device")]);
+    pub(crate) const RISCV: &LinuxDriver = &LinuxDriver::silent("riscv,iommu", &[whole("device")]);
     /// virtio-iommu (linux `viommu_get_resv_regions`).
     pub const VIRTIO: &LinuxDriver = &LinuxDriver::listing("virtio_iommu", &[whole("endpoint")]);
     /// VT-d (linux `intel_iommu_get_resv_regions`).
-    pub const VT_D: &LinuxDriver = &LinuxDriver::listing("intel-iommu", &[]);
+    pub(crate) const VT_D: &LinuxDriver = &LinuxDriver::listing("intel-iommu", &[]);
     /// AMD-Vi (linux `amd_iommu_get_resv_regions`).
-    pub const AMD_VI: &LinuxDriver = &LinuxDriver::listing("amd-iommu", &[]);
+    pub(crate) const AMD_VI: &LinuxDriver = &LinuxDriver::listing("amd-iommu", &[]);
     /// Of a kind that a caller names.
     const OTHER: &LinuxDriver = &LinuxDriver::silent("other", &[]);
 

@@ -361,7 +361,7 @@ impl Function {
     }
 
     /// Whether its type occurs on root buses only: seeing it proves that its bus is one.
-    pub fn only_on_root_bus(&self) -> bool {
+    pub(crate) fn only_on_root_bus(&self) -> bool {
         matches!(
             self.pcie,
             Fact::Present(PortType::RootPort | PortType::RcEndpoint | PortType::RcEventCollector)

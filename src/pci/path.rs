@@ -219,7 +219,7 @@ impl Topology {
 
     /// The bridge nearest to a function above which, itself included, something does not isolate, with the verdict on the
     /// nearest such bridge; `None` where the whole path isolates (linux drivers/pci/pci.c `pci_acs_path_enabled`).
-    pub fn open_path(&self, bdf: Bdf) -> Option<(Bdf, AcsVerdict)> {
+    pub(crate) fn open_path(&self, bdf: Bdf) -> Option<(Bdf, AcsVerdict)> {
         let mut bridges = self.path(bdf).filter_map(|node| self.placed_node(node));
         bridges.find_map(|placed| {
             let multifunction = placed.in_multifunction_slot();

@@ -276,6 +276,6 @@ pub(super) fn acs(function: &Function) -> impl Iterator<Item = &'static Row<AcsE
 }
 
 /// The bits of this function's ACS capability that do not count.
-pub fn broken_acs(function: &Function) -> AcsFlags {
+pub(crate) fn broken_acs(function: &Function) -> AcsFlags {
     ACS_CAPABILITY.iter().find(|row| row.names(function)).map_or(AcsFlags::NONE, |row| row.effect)
 }

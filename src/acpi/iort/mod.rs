@@ -29,9 +29,7 @@ pub use build::{Builder, NodeBuilder, NodeId, Reference};
 pub use mapping::{Mapping, Mappings};
 pub use node::{Node, NodeType};
 pub use path::{Path, PathFault, same_path};
-pub use quirk::{
-    OEM_QUIRKS, OemEffect, OemQuirk, PmcgModel, SMMU_V3_QUIRKS, SmmuV3Effect, SmmuV3Quirk, smmu_v3_quirks,
-};
+pub use quirk::{OemEffect, OemQuirk, PmcgModel, SmmuV3Effect, SmmuV3Quirk, smmu_v3_quirks};
 pub use resolve::{Resolved, Wanted, component_ids, own_device_id, resolve, resolve_function};
 
 /// An IORT table (DEN0049 §3).

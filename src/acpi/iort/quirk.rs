@@ -85,7 +85,7 @@ const HIP08: OemEffect = OemEffect::PmcgModel(PmcgModel::HisiHip08);
 const HIP09: OemEffect = OemEffect::PmcgModel(PmcgModel::HisiHip09);
 
 /// Firmware known by its OEM ids.
-pub const OEM_QUIRKS: [OemQuirk; 8] = [
+const OEM_QUIRKS: [OemQuirk; 8] = [
     hisi(*b"HIP08   ", HIP08, PMCG),
     hisi(*b"HIP09   ", HIP09, PMCG),
     hisi(*b"HIP09A  ", HIP09, PMCG),
@@ -97,7 +97,7 @@ pub const OEM_QUIRKS: [OemQuirk; 8] = [
 ];
 
 /// SMMUv3 models that are not as the architecture says.
-pub const SMMU_V3_QUIRKS: [SmmuV3Quirk; 4] = [
+const SMMU_V3_QUIRKS: [SmmuV3Quirk; 4] = [
     SmmuV3Quirk {
         model: 1,
         name: "HiSilicon Hi161x",

@@ -13,7 +13,7 @@ use fwspec::acpi::rimt::{self, Rimt};
 use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt};
 use fwspec::dt::{self, Cells, MapKind, Node, Tree};
-use fwspec::{Bdf, Dialect, MapCells, Phandle, Segment, Source};
+use fwspec::{Bdf, Dialect, MapCells, Phandle, RequesterId, Segment, Source};
 
 unsafe extern "C" {
     fn a_panic_is_reachable() -> !;
@@ -272,6 +272,7 @@ ways_in! {
     read_address: |bytes, _| {
         let Ok(text) = core::str::from_utf8(bytes) else { return };
         black_box(text.parse::<Bdf>().ok());
+        black_box(text.parse::<RequesterId>().ok());
         black_box(Dialect::by_name(text));
     };
     show_errors: |bytes, id| {
