@@ -13,7 +13,7 @@ use crate::{
     MsiIndexRule, SingleRule,
 };
 
-use super::chain::{Hop, Place};
+use super::chain::{Hop, Reached};
 use super::index::Index;
 use super::scope::ScopeIndex;
 use super::{
@@ -75,7 +75,7 @@ impl IdMap {
             scopes: ScopeIndex::build(platform),
             paths: platform.paths.clone(),
         };
-        // A component's ids may lead through other tables, so they are found when all tables stand.
+        // A component's ids may lead through other tables, so all tables are built first.
         for position in 0..platform.requesters.len() {
             let own = platform
                 .requesters
@@ -124,11 +124,11 @@ impl IdMap {
                 msi.push(request);
             }
             match place {
-                Ok(Place::Iommu(stream)) if listening => {
+                Ok(Reached::Iommu(stream)) if listening => {
                     streams.push(stream);
                     refused = None;
                 }
-                Ok(Place::Iommu(_)) => {}
+                Ok(Reached::Iommu(_)) => {}
                 // The loop ends at the first mapping that gives no StreamID (linux `iort_nc_iommu_map`).
                 reason => {
                     if streams.is_empty() && listening {
@@ -144,17 +144,17 @@ impl IdMap {
         OwnIds { streams: streams.into(), refused, msi: msi.into() }
     }
 
-    fn follow(&self, mapping: &IdMapping) -> Result<Place, NoStream> {
+    fn follow(&self, mapping: &IdMapping) -> Result<Reached, NoStream> {
         match self.hop(mapping, mapping.first, &[])? {
             Hop::Arrived(place) => Ok(place),
             Hop::Onward { requester, id } => self.leave(requester, id),
         }
     }
 
-    fn to_msi(&self, place: Place) -> Result<MsiRequest, NoStream> {
+    fn to_msi(&self, place: Reached) -> Result<MsiRequest, NoStream> {
         match place {
-            Place::Msi(request) => Ok(request),
-            Place::Iommu(stream) => self.beyond(stream).ok_or(NoStream::NoMap),
+            Reached::Msi(request) => Ok(request),
+            Reached::Iommu(stream) => self.beyond(stream).ok_or(NoStream::NoMap),
         }
     }
 
@@ -310,14 +310,14 @@ impl Rules {
         };
         // The target of most ranges is that of the range before.
         let (mut target, mut known) = (Target::Null, None);
-        let straight = |range: &IdMapping| {
+        let direct = |range: &IdMapping| {
             if range.target != target {
                 (target, known) = (range.target, iommu_of(range.target));
             }
             known.filter(|(_, iommu)| iommu.takes_as_is(range)).map(|(iommu, _)| iommu)
         };
         let table = self.table(table);
-        Ok(MappedTable { index: table.index.straighten(straight), ..table })
+        Ok(MappedTable { index: table.index.precompute_direct(direct), ..table })
     }
 
     fn table(self, table: &IdTable) -> MappedTable {
@@ -344,7 +344,7 @@ impl Rules {
 
     /// The index of a table: what the dialect counts, in table order, without the node's own MSI mapping.
     fn index(self, table: &[IdMapping], own_msi: Option<u32>, singles: Singles) -> Index {
-        // Nearly always all of them count, and as they are.
+        // Nearly always all of them count unchanged.
         let mut entries = table.to_vec();
         let mut position = 0_u32;
         entries.retain_mut(|mapping| {

@@ -7,29 +7,29 @@ use crate::{DeviceId, StreamId};
 
 use super::{Fwspec, IdMap, MappedIommu, MappedRoute, MappedTable, MsiRequest, NoStream, Stream};
 
-/// One step: where the id is now.
+/// Where an id has arrived, and as what.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum Reached {
     Iommu(Stream),
     Msi(MsiRequest),
 }
 
-/// How many of the inputs behind one go the same way.
+/// How many consecutive inputs after one share its route.
 #[derive(Clone, Copy)]
-pub(super) struct Together {
+pub(super) struct RunLength {
     more: u32,
-    /// They all become the one id, and do not count up.
+    /// They all become one id instead of counting up.
     pub(super) constant: bool,
-    /// Not known.
+    /// Whether nothing is known of them.
     unknown: bool,
 }
 
-impl Together {
-    const ALL: Together = Together { more: u32::MAX, constant: false, unknown: false };
-    const NONE: Together = Together { more: 0, constant: false, unknown: true };
+impl RunLength {
+    const ALL: RunLength = RunLength { more: u32::MAX, constant: false, unknown: false };
+    const NONE: RunLength = RunLength { more: 0, constant: false, unknown: true };
 
-    /// Those of them that one range takes along. Ids of which a mask leaves a part do not count up, and cells are those of one id.
-    fn through(self, range: &IdMapping, id: u32, mask: u32) -> Together {
+    /// The prefix of the run that `range` maps contiguously. A partial mask breaks contiguity, and so do specifiers of several cells.
+    fn through(self, range: &IdMapping, id: u32, mask: u32) -> RunLength {
         if self.constant {
             return self;
         }
@@ -43,10 +43,10 @@ impl Together {
             _ => 0,
         };
         let constant = matches!(range.output, Output::Constant(_));
-        Together { more: self.more.min(along), constant, ..self }
+        RunLength { more: self.more.min(along), constant, ..self }
     }
 
-    /// Whether so many inputs behind the first are among them.
+    /// Whether the run has this many inputs after the first.
     pub(super) fn has(self, more: u32) -> bool {
         !self.unknown && more <= self.more
     }
@@ -74,17 +74,17 @@ impl IdMap {
     #[inline]
     pub fn stream_from(&self, requester: RequesterIndex, input: u32) -> Result<Stream, NoStream> {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
-        match table.and_then(|table| table.index.straight(input & table.mask)) {
+        match table.and_then(|table| table.index.direct(input & table.mask)) {
             Some((iommu, id)) => Ok(Stream { iommu, id: Some(StreamId(id)), mask: 0 }),
             None => self.stream_by_hops(requester, input),
         }
     }
 
-    /// As `stream_from`, by the records themselves.
+    /// As `stream_from`, by a walk over the records.
     fn stream_by_hops(&self, requester: RequesterIndex, input: u32) -> Result<Stream, NoStream> {
         match self.leave(requester, input)? {
-            Place::Msi(_) => Err(NoStream::Bypass { input }),
-            Place::Iommu(stream) => self.usable(stream.iommu).map(|()| stream),
+            Reached::Msi(_) => Err(NoStream::Bypass { input }),
+            Reached::Iommu(stream) => self.usable(stream.iommu).map(|()| stream),
         }
     }
 
@@ -122,33 +122,33 @@ impl IdMap {
                 Some(MsiRequest { controller, id: DeviceId(id) })
             }
             MappedRoute::Streams => match self.leave(requester, input).ok()? {
-                Place::Msi(request) => Some(request),
-                Place::Iommu(stream) => self.beyond(stream),
+                Reached::Msi(request) => Some(request),
+                Reached::Iommu(stream) => self.beyond(stream),
             },
         }
     }
 
     /// From a requester to the first IOMMU or MSI controller.
-    pub(super) fn leave(&self, requester: RequesterIndex, input: u32) -> Result<Place, NoStream> {
-        self.leave_together(requester, input, 0).map(|(place, _)| place)
+    pub(super) fn leave(&self, requester: RequesterIndex, input: u32) -> Result<Reached, NoStream> {
+        self.leave_run(requester, input, 0).map(|(place, _)| place)
     }
 
-    /// As [`leave`](IdMap::leave) after so many hops, and which inputs behind this one go the same way.
-    pub(super) fn leave_together(
+    /// As [`leave`](IdMap::leave) after `hops` hops, with the run of inputs after this one that take the same route.
+    pub(super) fn leave_run(
         &self,
         requester: RequesterIndex,
         input: u32,
         hops: usize,
-    ) -> Result<(Place, Together), NoStream> {
-        let (mut node, mut id, mut together) = (requester, input, Together::ALL);
+    ) -> Result<(Reached, RunLength), NoStream> {
+        let (mut node, mut id, mut run) = (requester, input, RunLength::ALL);
         for _ in hops..self.requesters.len().clamp(1, MAX_HOPS) {
             let bus = self.bus(node).ok_or(NoStream::NoMap)?;
             let table = bus.streams.as_ref().map_err(|refused| *refused)?;
             let masked = id & table.mask;
             let range = table.index.get(masked).ok_or(NoStream::Unmapped { input: masked })?;
-            together = together.through(range, masked, table.mask);
+            run = run.through(range, masked, table.mask);
             match self.hop(range, masked, &table.cells)? {
-                Hop::Arrived(place) => return Ok((place, together)),
+                Hop::Arrived(place) => return Ok((place, run)),
                 Hop::Onward { requester, id: next } => (node, id) = (requester, next),
             }
         }
@@ -168,11 +168,11 @@ impl IdMap {
                     Output::Cells { index: at, count } => driver.stream(iommu, specifier(cells, at, count)),
                     _ => driver.stream(iommu, &[range.output_of(input).ok_or(NoStream::NoMap)?]),
                 };
-                Ok(Hop::Arrived(Place::Iommu(stream)))
+                Ok(Hop::Arrived(Reached::Iommu(stream)))
             }
             Target::Msi(controller) => {
                 let id = first_cell(range, input, cells).unwrap_or(input);
-                Ok(Hop::Arrived(Place::Msi(MsiRequest { controller, id: DeviceId(id) })))
+                Ok(Hop::Arrived(Reached::Msi(MsiRequest { controller, id: DeviceId(id) })))
             }
             Target::Requester(requester) => {
                 Ok(Hop::Onward { requester, id: range.output_of(input).ok_or(NoStream::NoMap)? })
@@ -182,32 +182,32 @@ impl IdMap {
         }
     }
 
-    /// From a StreamID on through the IOMMU's own table (IORT); SMMU after SMMU, as Linux follows them.
+    /// From a StreamID through the IOMMU's own table (IORT) to the MSI controller, SMMU after SMMU, as Linux follows them.
     pub(super) fn beyond(&self, stream: Stream) -> Option<MsiRequest> {
-        self.beyond_together(stream.iommu, stream.fwspec_id()?, 0).map(|(request, _)| request)
+        self.beyond_run(stream.iommu, stream.fwspec_id()?, 0).map(|(request, _)| request)
     }
 
-    /// As [`beyond`](IdMap::beyond) after so many hops, and which ids behind this one go the same way.
-    pub(super) fn beyond_together(
+    /// As [`beyond`](IdMap::beyond) after `hops` hops, with the run of ids after this one that take the same route.
+    pub(super) fn beyond_run(
         &self,
         iommu: IommuIndex,
         id: u32,
         hops: usize,
-    ) -> Option<(MsiRequest, Together)> {
-        let (mut iommu, mut id, mut together) = (iommu, id, Together::ALL);
+    ) -> Option<(MsiRequest, RunLength)> {
+        let (mut iommu, mut id, mut run) = (iommu, id, RunLength::ALL);
         for _ in hops..self.iommus.len().min(MAX_HOPS) {
             let range = iommu.entry(&self.iommus)?.device_ids.get(id)?;
-            together = together.through(range, id, u32::MAX);
+            run = run.through(range, id, u32::MAX);
             id = range.output_of(id)?;
             match range.target {
                 Target::Msi(controller) => {
-                    return Some((MsiRequest { controller, id: DeviceId(id) }, together));
+                    return Some((MsiRequest { controller, id: DeviceId(id) }, run));
                 }
                 Target::Iommu(next) => iommu = next,
                 Target::Requester(requester) => {
                     return match self.leave(requester, id).ok()? {
-                        Place::Msi(request) => Some((request, Together::NONE)),
-                        Place::Iommu(_) => None,
+                        Reached::Msi(request) => Some((request, RunLength::NONE)),
+                        Reached::Iommu(_) => None,
                     };
                 }
                 Target::Null | Target::Dangling(_) => return None,
@@ -234,7 +234,7 @@ impl IdMap {
 
 /// Where a mapping leads.
 pub(super) enum Hop {
-    Arrived(Place),
+    Arrived(Reached),
     Onward { requester: RequesterIndex, id: u32 },
 }
 

@@ -1,4 +1,4 @@
-//! Which record answers for an id: the way through the tables step by step, for those who want to see it.
+//! Which record answers for an id: the way through the tables, step by step.
 
 use alloc::vec::Vec;
 
@@ -15,8 +15,8 @@ iterators! {
 }
 
 impl IdMap {
-    /// The records that answer for ids on the bus of a requester, each cut to the ids that it really answers for: disjoint
-    /// and ascending by (masked) id. Outputs move along with the cut, offsets are those of the whole record.
+    /// The records that answer for ids on the bus of a requester, each cut to the ids that it answers for: disjoint
+    /// and ascending by (masked) id. The output of a record is that of its first id left; its offset is that of the whole record.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -56,7 +56,7 @@ impl IdMap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// Whose record it is.
+    /// Where the record stands.
     pub at: StepAt,
     /// The id as it came.
     pub input: u32,
@@ -68,7 +68,7 @@ pub struct Step {
     pub output: Option<u32>,
 }
 
-/// Whose record a step used.
+/// The node or table that has the record of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StepAt {
     /// A requester.

@@ -19,7 +19,7 @@ pub struct Fwspec {
     pub iommu: IommuIndex,
     /// The ids, each with the IOMMU it really is on.
     pub ids: Vec<Stream>,
-    /// Further IOMMUs, each once, that specifiers without cells name: no id tells of them.
+    /// Other IOMMUs that specifiers without cells name, each once: such a specifier adds no id.
     pub others: Vec<IommuIndex>,
     /// What the root complex says of all functions below it.
     pub flags: FwspecFlags,
@@ -30,7 +30,7 @@ pub struct Fwspec {
 pub struct Stream {
     /// The IOMMU.
     pub iommu: IommuIndex,
-    /// The StreamID; `None` where the IOMMU tells its masters not apart (`#iommu-cells = <0>`).
+    /// The StreamID; `None` where the IOMMU does not tell its masters apart (`#iommu-cells = <0>`).
     pub id: Option<StreamId>,
     /// StreamID bits to ignore (SMMUv1/v2 stream mapping registers; 0 elsewhere).
     pub mask: u16,
@@ -155,8 +155,7 @@ impl FwspecFlags {
 }
 
 impl IdMap {
-    /// The record of a PCI function of which the aliases are known: the StreamIDs of all of them, in the order of the alias walk (its own requester ID
-    /// first).
+    /// The record of a PCI function with these aliases: their StreamIDs, in the order of the alias walk (its own requester ID first).
     ///
     /// The first alias that fails ends the walk. With ACPI the ids before it stay and the device is translated by them
     /// (linux `iort_iommu_configure_id` frees nothing); with device tree the whole record goes (linux `of_iommu_configure`).
@@ -213,7 +212,7 @@ impl IdMap {
         self.settle(outcome)
     }
 
-    /// The record of a device with an id on a bus that is no PCI (fsl-mc, host1x).
+    /// The record of a device with an id on a bus that is not PCI (fsl-mc, host1x).
     pub(crate) fn fwspec_on_bus(&self, bus: RequesterIndex, id: u32) -> FwspecOutcome {
         let mut outcome = FwspecOutcome::default();
         let flags = self.bus(bus).map(|bus| bus.flags).unwrap_or_default();

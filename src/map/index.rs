@@ -11,26 +11,26 @@ use crate::model::{IdMapping, IommuIndex, Output};
 
 /// Disjoint ranges, sorted by input.
 ///
-/// The inputs from the first to the last are cut into stretches of equal length, about as many as there are ranges, and it is
-/// known where the search in a stretch starts. Where ranges are spread evenly, as buses are, that is where it ends as well;
-/// where many are in one stretch they are searched by halves.
+/// The inputs from the first to the last are cut into buckets of equal length, about as many as there are ranges, and it is
+/// known where the search in a bucket starts. Where ranges are spread evenly, as buses are, that is where it ends as well;
+/// where many are in one bucket they are searched by halves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     ranges: Box<[IdMapping]>,
-    /// For each stretch the first range that ends in it or behind it, and one entry more: the last range.
+    /// For each bucket the first range that ends in it or after it, and one more entry: the last range.
     starts: Box<[u32]>,
     /// The first input.
     base: u32,
-    /// Logarithm of the length of a stretch; below 32, for there are two stretches at least.
+    /// Logarithm of the length of a bucket; below 32, for there are two buckets at least.
     shift: u32,
-    /// What is left of each range once its target is known, in 16 bytes, so that most answers are one look away. Empty where
-    /// nobody asks for it.
-    straight: Box<[Straight]>,
+    /// What is left of each range once its target is known, in 16 bytes, so that most answers take one look. Empty where
+    /// it is never asked for.
+    direct: Box<[Direct]>,
 }
 
 /// A range whose inputs count up to StreamIDs of one IOMMU.
 #[derive(Clone, Copy, Debug)]
-struct Straight {
+struct Direct {
     first: u32,
     /// How many inputs; of 2^32 all but the last. None where the range is of another kind.
     count: u32,
@@ -64,16 +64,19 @@ impl Index {
         Index::of(ranges)
     }
 
-    /// Prepares the answers of [`straight`](Index::straight): `iommu` tells which ranges have one, and on which IOMMU.
-    pub(crate) fn straighten(mut self, mut iommu: impl FnMut(&IdMapping) -> Option<IommuIndex>) -> Index {
-        let straight = |range: &IdMapping| match (range.output, iommu(range)) {
+    /// Prepares the answers of [`direct`](Index::direct): `iommu` tells which ranges have one, and on which IOMMU.
+    pub(crate) fn precompute_direct(
+        mut self,
+        mut iommu: impl FnMut(&IdMapping) -> Option<IommuIndex>,
+    ) -> Index {
+        let direct = |range: &IdMapping| match (range.output, iommu(range)) {
             (Output::Linear(output), Some(iommu)) => {
                 let count = range.last.wrapping_sub(range.first).saturating_add(1);
-                Straight { first: range.first, count, output, iommu }
+                Direct { first: range.first, count, output, iommu }
             }
-            _ => Straight { first: range.first, count: 0, output: 0, iommu: IommuIndex(0) },
+            _ => Direct { first: range.first, count: 0, output: 0, iommu: IommuIndex(0) },
         };
-        self.straight = self.ranges.iter().map(straight).collect();
+        self.direct = self.ranges.iter().map(direct).collect();
         self
     }
 
@@ -82,14 +85,14 @@ impl Index {
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { return Index::default() };
         let base = first.first;
         let span_bits = u32::BITS.saturating_sub(last.last.wrapping_sub(base).leading_zeros());
-        let stretches = ranges.len().max(2).next_power_of_two();
-        let shift = span_bits.saturating_sub(stretches.trailing_zeros());
-        let stretch = |id: u32| index(id.wrapping_sub(base).wrapping_shr(shift));
-        // How many ranges end in front of a stretch: written where one ends, and carried on from there.
-        let mut starts = vec![0_u32; stretch(last.last).saturating_add(2)];
+        let buckets = ranges.len().max(2).next_power_of_two();
+        let shift = span_bits.saturating_sub(buckets.trailing_zeros());
+        let bucket = |id: u32| index(id.wrapping_sub(base).wrapping_shr(shift));
+        // How many ranges end before a bucket: set where one ends, then carried to the buckets after it.
+        let mut starts = vec![0_u32; bucket(last.last).saturating_add(2)];
         for (range, count) in ranges.iter().zip(1_u32..) {
-            if let Some(behind) = starts.get_mut(stretch(range.last).saturating_add(1)) {
-                *behind = count;
+            if let Some(next) = starts.get_mut(bucket(range.last).saturating_add(1)) {
+                *next = count;
             }
         }
         let (mut carried, last) = (0, saturate(ranges.len().saturating_sub(1)));
@@ -97,14 +100,14 @@ impl Index {
             carried = carried.max(*start);
             *start = carried.min(last);
         }
-        Index { ranges: ranges.into(), starts: starts.into(), base, shift, straight: Box::default() }
+        Index { ranges: ranges.into(), starts: starts.into(), base, shift, direct: Box::default() }
     }
 
     /// The range that answers for `id`.
     #[inline]
     pub(crate) fn get(&self, id: u32) -> Option<&IdMapping> {
-        let stretch = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
-        let [from, to] = *self.starts.get(stretch..)?.first_chunk()?;
+        let bucket = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
+        let [from, to] = *self.starts.get(bucket..)?.first_chunk()?;
         let window = self.ranges.get(index(from)..=index(to))?;
         let first = window.first()?;
         let range = if id <= first.last {
@@ -117,11 +120,11 @@ impl Index {
 
     /// IOMMU and output of `id`, where they are at hand. That they are not says nothing: [`get`](Index::get) knows.
     #[inline]
-    pub(crate) fn straight(&self, id: u32) -> Option<(IommuIndex, u32)> {
-        let stretch = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
-        let start = self.starts.get(stretch)?;
-        // The range that the stretch starts with, or the next one.
-        for range in self.straight.get(index(*start)..)?.iter().take(2) {
+    pub(crate) fn direct(&self, id: u32) -> Option<(IommuIndex, u32)> {
+        let bucket = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
+        let start = self.starts.get(bucket)?;
+        // The range that the bucket starts with, or the next one.
+        for range in self.direct.get(index(*start)..)?.iter().take(2) {
             let position = id.wrapping_sub(range.first);
             if position < range.count {
                 return Some((range.iommu, range.output.wrapping_add(position)));
@@ -326,11 +329,11 @@ mod tests {
             let index = Index::build(entries.clone(), last_id_yields);
             prop_assert!(sorted_and_disjoint(index.ranges().iter()));
             // Every range stands for a target of its own.
-            let index = index.straighten(|range| (range.offset % 3 > 0).then_some(IommuIndex(range.offset)));
+            let index = index.precompute_direct(|range| (range.offset % 3 > 0).then_some(IommuIndex(range.offset)));
             for id in (0..25).chain([u32::MAX - 2, u32::MAX - 1, u32::MAX]) {
                 let found = index.get(id).and_then(|r| Some((r.offset, r.output_of(id)?)));
                 prop_assert_eq!(found, walk(&entries, last_id_yields, id), "id {}", id);
-                prop_assert!(index.straight(id).is_none_or(|(iommu, output)| Some((iommu.0, output)) == found), "id {}", id);
+                prop_assert!(index.direct(id).is_none_or(|(iommu, output)| Some((iommu.0, output)) == found), "id {}", id);
             }
         }
     }
@@ -345,12 +348,12 @@ mod tests {
     #[test]
     fn even_ranges_are_one_look_away() {
         let entries: Vec<_> = (0..1_000).map(|n| linear(n * 64 + 7, n * 64 + 60, n)).collect();
-        let index = Index::build(entries, true).straighten(|range| Some(IommuIndex(range.offset)));
+        let index = Index::build(entries, true).precompute_direct(|range| Some(IommuIndex(range.offset)));
         for n in 0..1_000 {
             for id in [n * 64 + 7, n * 64 + 33, n * 64 + 60] {
-                assert_eq!(index.straight(id), Some((IommuIndex(n), n + id - (n * 64 + 7))));
+                assert_eq!(index.direct(id), Some((IommuIndex(n), n + id - (n * 64 + 7))));
             }
-            assert_eq!(index.straight(n * 64 + 61), None);
+            assert_eq!(index.direct(n * 64 + 61), None);
         }
     }
 

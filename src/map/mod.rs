@@ -36,10 +36,10 @@ use core::iter::FusedIterator;
 use index::Index;
 use scope::ScopeIndex;
 
-/// Answers for one platform under one dialect: built once, looked up for ever.
+/// Answers for one platform under one dialect: built once, then only looked up.
 ///
-/// Owned, without borrow of the [`Platform`](crate::Platform) it was built from. A lookup is one search among disjoint
-/// ranges and decides nothing any more. There is one index for each node, so that a requester ID becomes a DeviceID in two
+/// Owned: it does not borrow the [`Platform`](crate::Platform) it was built from. A lookup is one search among disjoint
+/// ranges and takes no decision. There is one index for each node, so that a requester ID becomes a DeviceID in two
 /// lookups; composing them would be quadratic for a thousand root complexes over one SMMU.
 ///
 /// ```
@@ -117,7 +117,7 @@ pub struct MappedIommu {
     pub kind: IommuKind,
     /// Whether it may be used.
     pub available: bool,
-    /// Whether anything drives it that takes masters. The `linux` dialects ask Linux's drivers; of others nothing is known.
+    /// Whether a driver that takes masters binds to it. Known for the `linux` dialects; true for every other one.
     pub driven: bool,
     /// Which masters its Linux driver puts into one group.
     pub group_rule: GroupRule,
@@ -507,7 +507,7 @@ impl IdMap {
 }
 
 impl OwnIds {
-    /// Whether there is more in it than in no record: that the requester has no ids by itself.
+    /// Whether this record differs from the default (no ids, [`NoStream::NoMap`]).
     fn say_something(&self) -> bool {
         let nothing = self.streams.is_empty() && self.msi.is_empty();
         !nothing || !matches!(self.refused, None | Some(NoStream::NoMap))
@@ -532,7 +532,7 @@ impl MappedIommu {
         Stream { iommu, id: Some(StreamId(u32::from(low))), mask }
     }
 
-    /// Whether a linear range onto this IOMMU needs no more than its outputs: StreamIDs as they are, without a mask.
+    /// Whether the outputs of a linear range onto this IOMMU are StreamIDs as they are, without a mask.
     fn takes_as_is(&self, range: &IdMapping) -> bool {
         let narrow = || {
             let Output::Linear(output) = range.output else { return false };

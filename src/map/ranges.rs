@@ -6,7 +6,7 @@ use crate::iter::iterators;
 use crate::model::{Errno, IdMapping, IommuIndex, MsiControllerIndex, Output, RequesterIndex, Target};
 
 use super::MsiRequest;
-use super::chain::{Hop, Place};
+use super::chain::{Hop, Reached};
 use super::{IdMap, IommuKind, MappedRoute, MappedTable, Stream};
 
 /// Input IDs `first..=last` and what they become.
@@ -53,8 +53,8 @@ iterators! {
 
 impl IdMap {
     /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
-    /// those after the mask, none of which is above it. Inputs that go past every IOMMU are not listed, and neither are those of a
-    /// mapping to another requester, which no specification allows, if that one sends them several ways.
+    /// those after the mask. Not listed are inputs that bypass every IOMMU, and those of a mapping to another requester (which no
+    /// specification allows) that does not send all of them one way.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -76,7 +76,7 @@ impl IdMap {
     }
 
     /// As [`stream_ranges`](IdMap::stream_ranges), but ranges count up in all 32 bits of the fwspec id, which for an SMMUv1/v2 are id
-    /// and mask: of these there are no more than firmware has records, whatever the limit.
+    /// and mask. There are at most as many of these as firmware has records, whatever the limit.
     pub(crate) fn counted_ranges(
         &self,
         requester: RequesterIndex,
@@ -92,7 +92,7 @@ impl IdMap {
         })
     }
 
-    /// A range in parts of one mask each: an output of an SMMUv1/v2 that passes 2^16 counts on in the mask (see
+    /// Splits a range by mask: an output of an SMMUv1/v2 that passes 2^16 counts on in the mask (see
     /// [`MappedIommu::stream`](super::MappedIommu::stream)).
     fn of_one_mask(&self, range: InputRange) -> impl Iterator<Item = InputRange> + '_ {
         let narrow = match range.output {
@@ -183,12 +183,12 @@ impl IdMap {
             Hop::Onward { requester, id } => {
                 let more = if constant { 0 } else { last.wrapping_sub(first) };
                 // One hop led here.
-                let (place, together) = self.leave_together(requester, id, 1).ok()?;
-                constant |= together.constant;
-                together.has(more).then_some(place)?
+                let (place, run) = self.leave_run(requester, id, 1).ok()?;
+                constant |= run.constant;
+                run.has(more).then_some(place)?
             }
         };
-        let Place::Iommu(stream) = place else { return None };
+        let Reached::Iommu(stream) = place else { return None };
         let cells = match piece.output {
             Output::Cells { index, count } => Some((index, count)),
             _ => None,
@@ -248,8 +248,8 @@ impl IdMap {
             Target::Msi(controller) => (MsiRequest { controller, id: DeviceId(id) }, stands),
             // A chain of IOMMUs has no meaning anywhere; Linux follows it.
             Target::Iommu(iommu) => {
-                let (request, together) = self.beyond_together(iommu, id, 1)?;
-                together.has(more).then_some((request, stands || together.constant))?
+                let (request, run) = self.beyond_run(iommu, id, 1)?;
+                run.has(more).then_some((request, stands || run.constant))?
             }
             _ => return None,
         };

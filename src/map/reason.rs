@@ -60,7 +60,7 @@ pub enum NoStream {
         GivesUp::NoAccess => "it may neither read nor write memory that must be mapped for it",
     })]
     GivenUp {
-        /// The function because of which.
+        /// The function that makes it give up.
         function: crate::Bdf,
         /// Why.
         why: GivesUp,
@@ -82,7 +82,7 @@ pub enum NoStream {
         /// The id asked for.
         input: u32,
     },
-    /// The IOMMU may not be used: disabled, or of a model that nobody drives.
+    /// The IOMMU may not be used: disabled, or of a model that no driver takes.
     #[error("its IOMMU is disabled or of an unknown model")]
     IommuUnavailable {
         /// The IOMMU.
@@ -103,7 +103,7 @@ pub enum NoStream {
     /// Ids on IOMMUs of two different drivers (linux `iommu_fwspec_init` answers EINVAL).
     #[error("its ids are on IOMMUs of two kinds, and Linux refuses that")]
     TwoKinds,
-    /// A named component's mapping is no single mapping: its ids are only known to its bus.
+    /// A named component's mapping is not a single mapping: only its bus knows its ids.
     #[error("the component has no single mapping: its ids come from its bus, if at all")]
     NotSingle,
 }

@@ -1,4 +1,4 @@
-//! Backwards: who produces this StreamID or DeviceID?
+//! Backwards: what produces this StreamID or DeviceID?
 
 use crate::iter::iterators;
 use crate::model::{BusKind, IommuIndex, MsiControllerIndex, RequesterIndex};
@@ -30,8 +30,8 @@ iterators! {
 
 impl IdMap {
     /// All requesters that produce this StreamID on any IOMMU, in firmware order; those with several ids once for each
-    /// range. Where an SMMUv1/v2 ignores some bits (`stream-match-mask`, a mask in the specifier), so does this: an event tells of them,
-    /// the map does not.
+    /// range. Where an SMMUv1/v2 ignores some bits (`stream-match-mask`, a mask in the specifier), they are ignored here too: an
+    /// event reports them, the map does not produce them.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -179,7 +179,7 @@ fn inputs(range: InputRange, ids: Counted, wanted: u32) -> impl Iterator<Item = 
     let (last, fixed) = (ids.first.saturating_add(more), wanted & !ids.ignored);
     let all = (ids.constant && ids.first & !ids.ignored == fixed)
         .then_some(InputIds { first: range.first, last: range.last });
-    // Ids that differ in the low bits only, if those are ignored, come together.
+    // Ids that differ only in ignored low bits are consecutive.
     let together =
         1_u32.checked_shl(ids.ignored.trailing_ones()).map_or(u32::MAX, |size| size.wrapping_sub(1));
     let mut from = (!ids.constant).then_some(ids.first);
@@ -201,7 +201,7 @@ pub(crate) fn next_alike(from: u32, fixed: u32, ignored: u32) -> Option<u32> {
     if id > from {
         return Some(id & !(ignored & below));
     }
-    // A bit that may change, above where the id falls short, makes up for it.
+    // Raise the lowest ignored bit above the position where the id falls short.
     let may_rise = ignored & !id & !below;
     let rise = may_rise & may_rise.wrapping_neg();
     (rise != 0).then_some((id | rise) & !(ignored & rise.wrapping_sub(1)))

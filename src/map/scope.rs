@@ -13,7 +13,7 @@ use crate::{At, Bdf, Platform, RequesterId, Segment, Source, StreamId};
 /// The scopes of all units.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ScopeIndex {
-    /// IOMMU, segment and offset of the units, in the order in which Linux asks them; and whether one is for the rest of its segment.
+    /// IOMMU, segment and offset of each unit, in the order in which Linux asks them; and whether it is for the rest of its segment.
     units: Vec<(IommuIndex, Segment, u32, bool)>,
     /// The scopes of units that list what they are for, sorted.
     named: Vec<Named>,
@@ -210,7 +210,7 @@ impl IdMap {
         FwspecOutcome { fwspec, ..FwspecOutcome::default() }
     }
 
-    /// The requester ID that firmware says that a function sends with besides its own, and the record that says so.
+    /// The requester ID that, by firmware, a function sends with besides its own; and the record that says so.
     pub(crate) fn alias_of(&self, function: Bdf) -> Option<(RequesterId, At)> {
         let record = self.scopes.aliases.get(&function.segment)?.get(u32::from(function.rid.0))?;
         let Output::Constant(alias) = record.output else { return None };
@@ -224,7 +224,7 @@ impl IdMap {
         !self.scopes.aliases.is_empty()
     }
 
-    /// Why the driver of the units gives all of them up if this function is there at boot, and the offset of the record that makes it.
+    /// Why the driver gives up all units if this function is there at boot, and the offset of the record that causes it.
     pub(crate) fn gives_up(&self, path: &FunctionPath) -> Option<(GivesUp, u32)> {
         if let Some(offset) = self.scopes.contradicted(path) {
             return Some((GivesUp::ScopeType, offset));

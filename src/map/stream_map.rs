@@ -7,7 +7,7 @@ use super::{IdMap, Stream};
 use crate::Platform;
 use crate::model::{IommuIndex, IommuKind, Requester, RequesterIndex};
 
-/// The most registers that an SMMU can have (`SMMU_IDR0.NUMSMRG`, Arm IHI 0062 §9.6.1). Which number an SMMU has no firmware tells.
+/// The most registers that an SMMU can have (`SMMU_IDR0.NUMSMRG`, Arm IHI 0062 §9.6.1). Firmware does not say how many an SMMU has.
 const MAX_ENTRIES: usize = 128;
 
 /// The stream map of one SMMU (linux drivers/iommu/arm/arm-smmu/arm-smmu.c `struct arm_smmu_smr`, `struct arm_smmu_s2cr`).
@@ -79,7 +79,7 @@ pub struct StreamEntry<O> {
     pub number: usize,
     /// The StreamID that it matches.
     pub id: u16,
-    /// Bits that do not count.
+    /// StreamID bits that it ignores.
     pub mask: u16,
     /// The master that it was made for; others may share it.
     pub owner: O,
@@ -191,9 +191,9 @@ impl<O: Copy, G: Copy + PartialEq> StreamMap<O, G> {
     }
 }
 
-/// A master of an SMMUv1/v2 on its turn.
+/// The turn of one master of an SMMUv1/v2.
 pub(crate) struct Turn<'a> {
-    /// Which.
+    /// The master.
     pub(crate) at: RequesterIndex,
     /// What firmware says of it.
     pub(crate) requester: &'a Requester,
