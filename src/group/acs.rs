@@ -46,9 +46,8 @@ impl Groups {
         found
     }
 
-    /// Functions that could isolate and have that switched off, where Linux does not ask for ACS: the firmware has IOMMUs, and is of
-    /// formats by which nothing calls `pci_request_acs()` ([`Format::requests_acs`](crate::Format::requests_acs)). Empty for all other
-    /// firmware.
+    /// Functions that could isolate but have ACS off, where Linux does not ask for ACS: the firmware describes IOMMUs, and nothing calls
+    /// `pci_request_acs()` for its formats ([`Format::requests_acs`](crate::Format::requests_acs)). Empty for every other firmware.
     ///
     /// ```
     /// use fwspec::Groups;
@@ -66,7 +65,7 @@ impl Groups {
         self.topology.iter().filter(|(_, function)| off(function)).map(|(bdf, _)| bdf).collect()
     }
 
-    /// The groups as they would be if these functions had the ACS on that Linux asks for (`pci_enable_acs`).
+    /// The groups that there would be if these functions had on what Linux asks for of ACS (`pci_enable_acs`).
     ///
     /// ```
     /// use fwspec::{AcsFlags, Device, Groups};

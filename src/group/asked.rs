@@ -4,8 +4,8 @@ use super::DeviceKey;
 use crate::map::{FwspecOutcome, IdMap, MsiRequest};
 
 impl IdMap {
-    /// The record of a device, of a PCI function that of its own requester ID. With the aliases that the bridges above it add it is in
-    /// [`Placement::fwspec`](super::Placement::fwspec), and [`IdMap::fwspec_of_aliases`] makes it of aliases that are known.
+    /// The record of a device; of a PCI function, the record of its own requester ID alone. The record with the aliases that the bridges
+    /// above add is in [`Placement::fwspec`](super::Placement::fwspec); [`IdMap::fwspec_of_aliases`] makes it where the aliases are known.
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};
@@ -29,8 +29,8 @@ impl IdMap {
         }
     }
 
-    /// The DeviceID that the MSIs of a device carry, and the controller that they go to, of a PCI function that of its own requester ID. Below
-    /// a bridge that takes ownership of requests it is another one: [`Groups::msi_of`](super::Groups::msi_of).
+    /// The DeviceID that the MSIs of a device carry, and the controller that they go to; of a PCI function, those of its own requester ID.
+    /// Below a bridge that takes ownership of requests they differ: [`Groups::msi_of`](super::Groups::msi_of).
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};

@@ -33,7 +33,7 @@ pub(super) struct Assignment {
 /// Two groups became one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Merged {
-    /// The younger one, which is no more.
+    /// The younger one, which is gone.
     pub(super) absorbed: GroupId,
     /// The older one.
     pub(super) into: GroupId,
@@ -49,7 +49,7 @@ impl Assignment {
         fresh
     }
 
-    /// Takes a device, whose key was this, out of its group and its class. Returns the group that it was in.
+    /// Takes the device with this key out of its group and its class. Returns the group that it was in.
     pub(super) fn remove(&mut self, device: DeviceRef, key: DeviceKey) -> Option<GroupId> {
         let group = self.leave(device);
         self.partition.remove(device, key);
@@ -89,7 +89,7 @@ impl Assignment {
         Some(id)
     }
 
-    /// Takes a device out of the group of its class, which is no more when it was the last. Returns the group.
+    /// Takes a device out of the group of its class; with the last one the group goes. Returns the group.
     pub(super) fn leave(&mut self, device: DeviceRef) -> Option<GroupId> {
         let id = self.group_of(device)?;
         self.grouped.set(device, false);
@@ -129,7 +129,7 @@ impl Assignment {
             && (self.owned_group(a).is_some() || self.owned_group(b).is_some())
     }
 
-    /// Remembers devices of which a tie is not in force, because of an owner.
+    /// Remembers devices which have a tie that an owner keeps from being in force.
     pub(super) fn withhold(&mut self, devices: impl IntoIterator<Item = DeviceRef>) {
         self.withheld.extend(devices);
     }
@@ -139,8 +139,8 @@ impl Assignment {
         self.owned > 0 || !self.withheld.is_empty()
     }
 
-    /// Starts anew with the devices of owned classes, which stay as they are; no other device is in a class any more, and the
-    /// names of `given_up` are free for [`Assignment::bequeath`].
+    /// Starts anew with the devices of owned classes, which stay as they are. Every other device leaves its class, and the names of
+    /// `given_up` are free for [`Assignment::bequeath`].
     pub(super) fn restart<'a>(
         &mut self,
         kept: &[DeviceRef],
@@ -270,7 +270,7 @@ impl Assignment {
             grouped = grouped.saturating_add(count);
         }
         if named != self.names.iter().count() {
-            return Err("a name of a group that is no more");
+            return Err("a name of a group that is gone");
         }
         if owned != self.owned {
             return Err("the owned groups are counted wrongly");

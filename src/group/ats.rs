@@ -10,7 +10,7 @@ use crate::{At, Bdf, Platform};
 /// What firmware says of a function's ATS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ats {
-    /// It may be used, as Linux has it; whether the function can is up to the function.
+    /// Whether Linux lets the function use ATS; it does not say that the function has ATS.
     pub allowed: bool,
     /// What decides.
     pub reason: AtsReason,
@@ -67,7 +67,7 @@ impl fmt::Display for AtsReason {
 }
 
 impl Groups {
-    /// Whether a function may use ATS, by what `platform` says, of which the map of these groups was built; `None` for a function that no
+    /// Whether a function may use ATS by what `platform` says; the map of these groups was built from it. `None` for a function that no
     /// IOMMU with ATS translates.
     ///
     /// On VT-d as linux drivers/iommu/intel/iommu.c `dmar_ats_supported`: a SATC that names the function (the physical one of a virtual

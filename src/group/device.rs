@@ -36,7 +36,7 @@ impl From<RequesterIndex> for DeviceKey {
 }
 
 impl fmt::Display for DeviceKey {
-    /// `0000:01:00.0`; nodes, whose names only the firmware knows, as `node 3` and `node 3#0x17`.
+    /// `0000:01:00.0`; nodes as `node 3` and `node 3#0x17`, because only the firmware knows their names.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DeviceKey::Pci(bdf) => bdf.fmt(f),
@@ -46,7 +46,7 @@ impl fmt::Display for DeviceKey {
     }
 }
 
-/// The device that another one reaches memory as.
+/// The device in whose name another one reaches memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Proxy {
     /// The PCI function whose requester IDs the DMA carries (linux `pci_real_dma_dev`).
@@ -125,7 +125,7 @@ impl Device {
         }
     }
 
-    /// With these ACS bits, all that it can do being switched on.
+    /// With these ACS bits, all of them switched on.
     pub const fn acs(self, flags: AcsFlags) -> Device {
         self.acs_control(flags, flags)
     }
@@ -196,7 +196,7 @@ impl Device {
     }
 
     /// As a device in a DPRC container of a bus of the type fsl-mc: all devices of a container send with the container's id
-    /// (its ICID). The device's own id only tells it from the others.
+    /// (its ICID). The device's own id only distinguishes it from the others.
     ///
     /// ```
     /// use fwspec::{Device, DeviceKey, RequesterIndex};

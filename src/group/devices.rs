@@ -12,7 +12,7 @@ use crate::map::Fwspec;
 use crate::pci::{Node, Topology};
 use crate::slab::{Beside, Key, Slab};
 
-/// A tie has two half-edges, and one bit of 32 tells them apart.
+/// A tie has two half-edges; one bit of 32 distinguishes them.
 const MAX_DEVICES: u32 = u32::MAX >> 1;
 
 /// The devices that are there.
@@ -39,7 +39,7 @@ impl Devices {
         Some(self.entries.next()).filter(|next| next.bits().get() <= MAX_DEVICES)
     }
 
-    /// Adds a device, whose name is [`Devices::next`]. `function` is its node in the topology, if it is a PCI function.
+    /// Adds a device under the name [`Devices::next`]. `function` is its node in the topology, if it is a PCI function.
     pub(super) fn insert(&mut self, key: DeviceKey, function: Option<Key<Node>>, proxy: Option<Proxy>) {
         let order = self.next_order;
         self.next_order = order.saturating_add(1);
@@ -133,7 +133,7 @@ impl Devices {
         self.firmware.get(device).unwrap_or(const { &FwspecState::NONE })
     }
 
-    /// Notes what firmware says of a device, whose ids were forgotten before.
+    /// Notes what firmware says of a device. Its old ids were forgotten before.
     pub(super) fn set_firmware(&mut self, device: DeviceRef, firmware: FwspecState, rules: Rules<'_>) {
         if let Some(fwspec) = &firmware.fwspec {
             let Some(key) = self.entry(device).map(|entry| entry.key) else { return };

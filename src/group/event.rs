@@ -39,7 +39,7 @@ pub enum How {
     Joined,
     /// Into the oldest of several groups that it ties together.
     Merged {
-        /// The groups that are no more.
+        /// The groups that are gone.
         absorbed: Vec<GroupId>,
     },
     /// Held back until what is above it is known.
@@ -70,7 +70,7 @@ pub enum How {
 pub struct Departure {
     /// The group it was in.
     pub group: Option<GroupId>,
-    /// It was the last, and the group is no more. A group that goes on is never split, however it was held together.
+    /// It was the last member, so the group is gone. A group that goes on is never split, whatever held it together.
     pub dissolved: bool,
 }
 
@@ -103,14 +103,14 @@ pub enum Change {
     },
     /// Two groups became one.
     Merged {
-        /// The group that is no more.
+        /// The group that is gone.
         absorbed: GroupId,
         /// The older one, which has all members now.
         into: GroupId,
     },
 }
 
-/// An event that cannot be: the caller's books and ours differ. Nothing is changed then.
+/// An event that cannot be: what the caller knows of the machine differs from what is known here. Nothing is changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum BusError {

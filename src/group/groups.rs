@@ -63,7 +63,7 @@ pub struct Groups {
     pub(super) devices: Devices,
     pub(super) assignment: Assignment,
     pub(super) readiness: Readiness,
-    /// Functions because of which the driver of the units gives up.
+    /// Functions that make the driver of the units give up.
     pub(super) offenders: BTreeMap<Bdf, GivesUp>,
     /// The first of them, as the devices' records know it.
     pub(super) given_up: Option<(Bdf, GivesUp)>,
@@ -77,7 +77,7 @@ pub struct Groups {
 pub(super) struct Scratch {
     /// Devices whose ties the event can change.
     pub(super) batch: Vec<DeviceRef>,
-    /// Those of them to which nothing above them is missing.
+    /// Those of them with nothing missing above.
     pub(super) attached: Vec<DeviceRef>,
     /// The ties of those.
     pub(super) found: Vec<Found>,
@@ -117,7 +117,7 @@ impl Groups {
         Groups::default()
     }
 
-    /// Groups of a machine of which more is known before its first device comes.
+    /// Groups of a machine of which something is to be said before its first device.
     ///
     /// ```
     /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
@@ -183,7 +183,7 @@ impl Groups {
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn aliases(&self, function: Bdf) -> Aliases<'_> {
-        // Nearly no machine has any.
+        // Hardly any machine has one.
         let proxies = Some(self.devices.proxies()).filter(|proxies| !proxies.is_empty());
         let proxy = proxies.and_then(|proxies| proxies.of(self.device(function.into())?));
         let real = match proxy {
@@ -238,7 +238,7 @@ impl Groups {
         Some(FunctionPath { segment: function.segment, hops, is_bridge, class: facts.class })
     }
 
-    /// The function because of which the driver of the units gives all of them up at boot, and why.
+    /// The function that makes the driver give up all units at boot, and why.
     ///
     /// ```
     /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
@@ -450,8 +450,8 @@ impl Groups {
         Rules { policy: self.policy, map: self.map.as_ref() }
     }
 
-    /// Checks what the parts of this type promise, in time that grows with the machine. Nothing that a caller does can make it
-    /// fail: it is for tests, which call it after every event, as debug builds do on small machines.
+    /// Checks what the parts of this type promise, in time linear in the machine. No caller can make it fail: it is for tests, which call it
+    /// after every event, as debug builds do on small machines.
     ///
     /// # Errors
     /// What does not hold.

@@ -50,7 +50,7 @@ pub enum Remedy {
     Enable(AcsFlags),
     /// Nothing can be set: the function does not isolate for this reason.
     Nothing(AcsReason),
-    /// Nothing can be set: the hardware sends so.
+    /// Nothing can be set: the hardware sends this way.
     Wiring,
     /// Other ids in the firmware.
     Firmware,
@@ -101,8 +101,8 @@ impl fmt::Display for Remedy {
 }
 
 impl Groups {
-    /// Everything that keeps a device from being alone in its group. Where it is empty, the device is alone; where all of it is
-    /// remedied, it would be. Empty for a device that is not there, or held.
+    /// Everything that keeps a device from being alone in its group. Where it is empty, the device is alone; once all of it is
+    /// remedied, it is alone. Empty for a device that is not there, or held.
     ///
     /// ```
     /// use fwspec::group::{Relation, Remedy};
@@ -150,7 +150,7 @@ impl Groups {
         })
     }
 
-    /// Whether it is a bridge with functions right below.
+    /// Whether there are functions right below a bridge.
     fn has_children(&self, bdf: Bdf) -> bool {
         let secondary = self.topology.get(bdf).and_then(|function| function.secondary());
         secondary.is_some_and(|bus| self.topology.on_bus(bdf.segment, bus).next().is_some())
@@ -167,7 +167,7 @@ impl Groups {
         }
     }
 
-    /// Functions of a slot are tied where both of two let peers through: one remedy of its own helps against all others.
+    /// Two functions of a slot are tied where both let peers through, so a remedy at the device itself helps against all others.
     fn of_slot(&self, bdf: Bdf, found: &mut Vec<IsolationBlocker>) {
         let virtual_function =
             |bdf: Bdf| self.topology.get(bdf).is_some_and(|function| function.virtual_function);
@@ -304,7 +304,7 @@ impl Groups {
                     relation: Relation::Driver,
                     remedy: Remedy::Wiring,
                 });
-                // All masters of the unit are: one stands for them.
+                // All masters of the unit are in its way: one stands for them.
                 break;
             }
             if meet {

@@ -50,13 +50,13 @@ impl Groups {
 
     /// What a current Linux kernel does with a device: whether it can be assigned there. `None` for a device that is not there.
     ///
-    /// This is not what [`Groups::group_of`] says. That is which devices have to go together, so that none of them reaches another's memory,
-    /// in whatever order they come; this is what Linux makes of it, which refuses some of them and depends on the order. Only a device of
-    /// which this says [`KernelAnswer::Grouped`] can be assigned, and then with all of its group.
+    /// [`Groups::group_of`] answers another question: which devices have to go together, in whatever order they come, so that none reaches
+    /// another's memory. Linux refuses some of these devices, and what it does depends on the order. Only a device of which this says
+    /// [`KernelAnswer::Grouped`] can be assigned, and then with all of its group.
     ///
-    /// It is [`Groups::kernel_answers`] with wide enough stream tables, for one device. The first question works all out; later ones
-    /// only what came since, as long as it came after the bridges above it and tied no groups together. So asking about each of n devices
-    /// takes n steps, each a search in a tree, and so does asking after each addition.
+    /// It is [`Groups::kernel_answers`] with wide enough stream tables, for one device. The first question works out all
+    /// devices, later ones only those added since, as long as these came after the bridges above them and merged no groups. So asking about
+    /// each of n devices takes n steps, each a search in a tree, and so does asking after each addition.
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};
@@ -99,7 +99,7 @@ impl Groups {
         answer
     }
 
-    /// Goes on with a device, after those before it.
+    /// Takes the next device, after those before it.
     fn go_on(&self, so_far: &mut Predictions, device: DeviceRef) {
         let Some(entry) = self.devices.entry(device) else { return };
         let firmware = self.devices.firmware(device);
@@ -108,7 +108,7 @@ impl Groups {
             other => (other, None),
         };
         so_far.answers.set(device, Some((answer, group)));
-        // Nothing else than an alias that is not there makes a device's own answer so.
+        // Only an alias that is not there gives this answer to a device with ids of its own.
         so_far.rests_on_absent |= answer == KernelAnswer::SmmuFails;
         let Some(fwspec) = &firmware.fwspec else { return };
         let fails = match answer {

@@ -44,7 +44,7 @@ impl Groups {
     }
 
     /// The function whose requester ID the MSIs carry: that of the last alias that is on another bus than the one before, or that a
-    /// function on another bus adds (linux `get_msi_id_cb`). What is behind an Intel VMD raises them as the VMD's endpoint.
+    /// function on another bus adds (linux `get_msi_id_cb`). A function behind an Intel VMD raises them as the VMD's endpoint.
     pub(crate) fn msi_function(&self, function: Bdf) -> Bdf {
         let of = |alias: Alias| Bdf { segment: alias.by.segment, rid: alias.rid };
         let mut aliases = self.aliases(function);

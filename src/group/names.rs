@@ -7,7 +7,7 @@ use super::GroupId;
 use super::partition::Class;
 use crate::slab::Key;
 
-/// Which class has which group. Names grow, so a list in their order is added to at its end; a name that is no more leaves a gap
+/// Which class has which group. Names grow, so a list in their order is added to at its end; a name that is dropped leaves a gap
 /// (`None`), and gaps are closed when they are most of the list.
 ///
 /// The list is strictly ascending, and `gaps` counts its gaps.
