@@ -226,6 +226,40 @@
 /// Kind of a device: one on a bus that is not PCI; place is the index of the bus among the requesters, id its id there.
 #define FWSPEC_DEVICE_ON_BUS 3u
 
+/// Option of a machine: groups are what the isolation really allows, not what Linux takes for isolated.
+#define FWSPEC_GROUPS_STRICT 1u
+
+/// Option of a machine: ACS as Linux sets it where it uses an IOMMU (pci_enable_acs), not as the registers have it.
+#define FWSPEC_GROUPS_ACS_REQUESTED 2u
+
+/// Option of a machine: it has an ACPI IVRS table, beside which functions of AMD's southbridges isolate (pci_quirk_amd_sb_acs).
+#define FWSPEC_GROUPS_IVRS 4u
+
+/// Option of a machine: the isolation of its Intel chipset's root ports, those without ACS, is on (pci_quirk_enable_intel_pch_acs).
+#define FWSPEC_GROUPS_INTEL_PCH_ACS 8u
+
+/// Note: no root or downstream port that has ACS has it on. Linux switches it on where it uses an IOMMU: the groups are others
+/// then, see FWSPEC_GROUPS_ACS_REQUESTED.
+#define FWSPEC_NOTE_ACS_OFF 1u
+
+/// Note: by this firmware (a RIMT) Linux uses the IOMMU and does not ask for ACS, and functions have it off.
+#define FWSPEC_NOTE_ACS_NOT_REQUESTED 2u
+
+/// Note: functions count as isolating by what configuration space does not show and Linux sets: see FWSPEC_ACS_AS_LINUX_SETS_IT.
+#define FWSPEC_NOTE_ACS_AS_LINUX_SETS_IT 4u
+
+/// Flag of ACS: the function has the capability.
+#define FWSPEC_ACS_PRESENT 1u
+
+/// Flag of ACS: the bytes that would tell were not read.
+#define FWSPEC_ACS_UNREAD 2u
+
+/// Flag of ACS: the function keeps what is below it, or beside it in its slot, from reaching each other (pci_acs_enabled).
+#define FWSPEC_ACS_ISOLATES 4u
+
+/// Flag of ACS: it isolates by what configuration space does not show, and that is taken as Linux sets it.
+#define FWSPEC_ACS_AS_LINUX_SETS_IT 8u
+
 /// Placement: the device is the only one in its group.
 #define FWSPEC_HOW_CREATED 1u
 
@@ -439,6 +473,20 @@ typedef struct fwspec_msi {
     /// The DeviceID that the MSI carries.
     uint32_t id;
 } fwspec_msi;
+
+/// Access Control Services of a PCI function. Bits are those of the ACS registers: SV 1, TB 2, RR 4, CR 8, UF 16, EC 32, DT 64.
+typedef struct fwspec_acs {
+    /// FWSPEC_ACS_PRESENT, _UNREAD, _ISOLATES, _AS_LINUX_SETS_IT.
+    uint32_t flags;
+    /// What the function can do; 0 without ACS.
+    uint32_t capability;
+    /// What is switched on, wherever the function has its control bits; 0 without ACS.
+    uint32_t control;
+    /// What could be switched on and isolation lacks.
+    uint32_t missing;
+    /// What decides whether it isolates, in English, NUL-terminated.
+    char message[FWSPEC_MESSAGE];
+} fwspec_acs;
 
 /// One of the obstacles that keep a device from being alone in its group.
 typedef struct fwspec_blocker {
@@ -654,6 +702,15 @@ int fwspec_findings(const struct fwspec_map *map,
 int fwspec_groups_new(const struct fwspec_map *map,
                       struct fwspec_groups **out);
 
+/// As fwspec_groups_new(), of a machine of which more is known, or is wanted otherwise.
+///
+/// options: FWSPEC_GROUPS_ bits. The functions of fwspec_groups_add_lspci() tell the chipset by themselves, where they are the first.
+///
+/// Returns FWSPEC_OK, or FWSPEC_ARGUMENT also for options that are unknown.
+int fwspec_groups_new_with(const struct fwspec_map *map,
+                           uint32_t options,
+                           struct fwspec_groups **out);
+
 /// Frees a handle. NULL is fine.
 void fwspec_groups_close(struct fwspec_groups *groups);
 
@@ -689,7 +746,9 @@ int fwspec_groups_add_as(struct fwspec_groups *groups,
                          struct fwspec_placement *out,
                          struct fwspec_error *err);
 
-/// Adds all PCI functions of a listing made by lspci -D -xxxx, in its order, and then does what fwspec_groups_settle() does.
+/// Adds all PCI functions of a listing made by lspci -D -xxxx, bus by bus with virtual functions last, as Linux does, and then does what
+/// fwspec_groups_settle() does. Where they are the first of the machine, they tell what its chipset isolates by itself: what
+/// configuration space does not show is taken as Linux sets it, see FWSPEC_NOTE_ACS_AS_LINUX_SETS_IT.
 ///
 /// text, len: the listing; needs no NUL. err: receives what went wrong; may be NULL.
 ///
@@ -757,6 +816,31 @@ int fwspec_groups_streams(const struct fwspec_groups *groups,
 int fwspec_groups_msi(const struct fwspec_groups *groups,
                       struct fwspec_device device,
                       struct fwspec_msi *out);
+
+/// The devices whose MSIs carry a DeviceID, ascending: an MSI controller cannot tell these apart.
+///
+/// controller: the node of the MSI controller, as fwspec_groups_msi() gives it. The other arguments are those of
+/// fwspec_groups_devices().
+///
+/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
+int fwspec_groups_msi_devices(const struct fwspec_groups *groups,
+                              uint64_t controller,
+                              uint32_t id,
+                              struct fwspec_device *out,
+                              size_t capacity,
+                              size_t *count);
+
+/// What a PCI function isolates, and what decides it.
+///
+/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such function, or FWSPEC_ARGUMENT.
+int fwspec_groups_acs(const struct fwspec_groups *groups, struct fwspec_device device, struct fwspec_acs *out);
+
+/// What has to be known before the groups of a machine are believed, which may be nothing.
+///
+/// out: receives FWSPEC_NOTE_ bits.
+///
+/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
+int fwspec_groups_notes(const struct fwspec_groups *groups, uint32_t *out);
 
 /// What keeps a device from being alone in its group; empty where it is alone. It would be alone if all of these changed.
 ///

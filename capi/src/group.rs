@@ -8,8 +8,8 @@ use super::edge::{self, Refusal};
 use super::open::fwspec_map;
 use super::types::*;
 use fwspec::BusError;
-use fwspec::group::{Device, DeviceKey, Groups};
-use fwspec::machine::{ListedFunction, lspci};
+use fwspec::group::{AcsSettings, Device, DeviceKey, Groups, Policy};
+use fwspec::machine::{devices, lspci};
 
 /// The devices of a machine and their groups at the moment.
 ///
@@ -43,6 +43,39 @@ pub extern "C" fn fwspec_groups_new(
         edge::put(out, || {
             let groups = map.map_or_else(Groups::without_firmware, |map| Groups::new(map.map.clone()));
             Ok(Box::new(fwspec_groups { groups, broken: false }))
+        })
+    })
+}
+
+/// As fwspec_groups_new(), of a machine of which more is known, or is wanted otherwise.
+///
+/// options: FWSPEC_GROUPS_ bits. The functions of fwspec_groups_add_lspci() tell the chipset by themselves, where they are the first.
+///
+/// Returns FWSPEC_OK, or FWSPEC_ARGUMENT also for options that are unknown.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_groups_new_with(
+    map: Option<&fwspec_map>,
+    options: u32,
+    out: Option<&mut MaybeUninit<Box<fwspec_groups>>>,
+) -> c_int {
+    edge::answer(|| {
+        edge::put(out, || {
+            let is_set = |option: u32| options & option != 0;
+            let known = FWSPEC_GROUPS_STRICT
+                | FWSPEC_GROUPS_ACS_REQUESTED
+                | FWSPEC_GROUPS_IVRS
+                | FWSPEC_GROUPS_INTEL_PCH_ACS;
+            if is_set(!known) {
+                return Err(FWSPEC_ARGUMENT);
+            }
+            let policy = if is_set(FWSPEC_GROUPS_STRICT) { Policy::Strict } else { Policy::Linux };
+            let is_requested = is_set(FWSPEC_GROUPS_ACS_REQUESTED);
+            let acs = if is_requested { AcsSettings::Requested } else { AcsSettings::Dumped };
+            let builder = Groups::builder().policy(policy).acs(acs);
+            let builder =
+                builder.ivrs(is_set(FWSPEC_GROUPS_IVRS)).intel_pch_acs(is_set(FWSPEC_GROUPS_INTEL_PCH_ACS));
+            let builder = map.into_iter().fold(builder, |builder, map| builder.map(map.map.clone()));
+            Ok(Box::new(fwspec_groups { groups: builder.build(), broken: false }))
         })
     })
 }
@@ -111,7 +144,9 @@ pub unsafe extern "C" fn fwspec_groups_add_as(
     })
 }
 
-/// Adds all PCI functions of a listing made by lspci -D -xxxx, in its order, and then does what fwspec_groups_settle() does.
+/// Adds all PCI functions of a listing made by lspci -D -xxxx, bus by bus with virtual functions last, as Linux does, and then does what
+/// fwspec_groups_settle() does. Where they are the first of the machine, they tell what its chipset isolates by itself: what
+/// configuration space does not show is taken as Linux sets it, see FWSPEC_NOTE_ACS_AS_LINUX_SETS_IT.
 ///
 /// text, len: the listing; needs no NUL. err: receives what went wrong; may be NULL.
 ///
@@ -127,9 +162,11 @@ pub unsafe extern "C" fn fwspec_groups_add_lspci(
     change(groups, err, |groups| {
         // SAFETY: the caller's text has `len` bytes or is NULL; the slice does not leave this call.
         let listing = lspci::parse(unsafe { edge::bytes(text, len) }?)?;
-        let device = |function: &ListedFunction| Ok(Device::function(function.bdf, function.facts()?));
-        let devices: Result<Vec<Device>, fwspec::Error> = listing.functions.iter().map(device).collect();
-        for device in devices? {
+        // One that cannot be read costs the call.
+        listing.functions.iter().try_for_each(|function| function.facts().map(drop))?;
+        let (devices, _) = devices(&listing);
+        groups.expect(&devices);
+        for device in devices {
             groups.add(device)?;
         }
         groups.settle();

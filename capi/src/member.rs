@@ -9,8 +9,9 @@ use super::group::{ask, fwspec_groups};
 use super::lookup;
 use super::place::node;
 use super::types::*;
-use fwspec::GroupId;
 use fwspec::group::{DeviceKey, IsolationBlocker, Reason, Relation, Remedy};
+use fwspec::pci::Fact;
+use fwspec::{AcsFlags, GroupId};
 
 /// The devices that are there, ascending.
 ///
@@ -110,6 +111,94 @@ pub extern "C" fn fwspec_groups_msi(
             let request = groups.msi_of(key).ok_or(FWSPEC_NO_MAPPING)?;
             let controller = groups.map().and_then(|map| map.controller(request.controller));
             Ok(fwspec_msi { controller: node(controller.map(|c| c.origin)), id: request.id.0 })
+        })
+    })
+}
+
+/// The devices whose MSIs carry a DeviceID, ascending: an MSI controller cannot tell these apart.
+///
+/// controller: the node of the MSI controller, as fwspec_groups_msi() gives it. The other arguments are those of
+/// fwspec_groups_devices().
+///
+/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fwspec_groups_msi_devices(
+    groups: Option<&fwspec_groups>,
+    controller: u64,
+    id: u32,
+    out: *mut fwspec_device,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let origin = |at| groups.map().and_then(|map| map.controller(at)).map(|controller| controller.origin);
+        let sends = |device: &DeviceKey| {
+            let request = groups.msi_of(*device);
+            request
+                .is_some_and(|request| request.id.0 == id && node(origin(request.controller)) == controller)
+        };
+        let devices = groups.devices().filter(sends).map(device_to_c);
+        // SAFETY: the caller's array has `capacity` places.
+        unsafe { edge::fill(out, capacity, count, devices) }
+    })
+}
+
+/// What a PCI function isolates, and what decides it.
+///
+/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such function, or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_groups_acs(
+    groups: Option<&fwspec_groups>,
+    device: fwspec_device,
+    out: Option<&mut MaybeUninit<fwspec_acs>>,
+) -> c_int {
+    ask(groups, |groups| {
+        let DeviceKey::Pci(bdf) = DeviceKey::try_from(device)? else { return Err(FWSPEC_ARGUMENT) };
+        edge::put(out, || {
+            let function = groups.topology().get(bdf).ok_or(FWSPEC_NOT_FOUND)?;
+            let verdict = groups.topology().acs(bdf, AcsFlags::ISOLATED).ok_or(FWSPEC_NOT_FOUND)?;
+            let control = function.acs_in_force().unwrap_or_default();
+            let after = function.acs_requested().acs_in_force().unwrap_or_default();
+            let flags = [
+                (matches!(function.acs, Fact::Present(_)), FWSPEC_ACS_PRESENT),
+                (function.acs.is_unknown(), FWSPEC_ACS_UNREAD),
+                (verdict.isolates, FWSPEC_ACS_ISOLATES),
+                (groups.acs_as_linux_sets_it(bdf).is_some(), FWSPEC_ACS_AS_LINUX_SETS_IT),
+            ];
+            Ok(fwspec_acs {
+                flags: flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum(),
+                capability: function.acs.present().map_or(0, |acs| u32::from(acs.capability.0)),
+                control: u32::from(control.0),
+                missing: u32::from((after & !control).0),
+                message: edge::message(&verdict.reason.to_string()),
+            })
+        })
+    })
+}
+
+/// What has to be known before the groups of a machine are believed, which may be nothing.
+///
+/// out: receives FWSPEC_NOTE_ bits.
+///
+/// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
+#[unsafe(no_mangle)]
+pub extern "C" fn fwspec_groups_notes(
+    groups: Option<&fwspec_groups>,
+    out: Option<&mut MaybeUninit<u32>>,
+) -> c_int {
+    ask(groups, |groups| {
+        edge::put(out, || {
+            let not_requested = !groups.acs_not_requested().is_empty();
+            let mut functions = groups.topology().iter().map(|(bdf, _)| bdf);
+            let notes = [
+                (groups.acs_is_off() && !not_requested, FWSPEC_NOTE_ACS_OFF),
+                (not_requested, FWSPEC_NOTE_ACS_NOT_REQUESTED),
+                (
+                    functions.any(|bdf| groups.acs_as_linux_sets_it(bdf).is_some()),
+                    FWSPEC_NOTE_ACS_AS_LINUX_SETS_IT,
+                ),
+            ];
+            Ok(notes.into_iter().filter(|(is_so, _)| *is_so).map(|(_, note)| note).sum())
         })
     })
 }

@@ -137,6 +137,32 @@ pub const FWSPEC_DEVICE_NODE: u32 = 2;
 /// Kind of a device: one on a bus that is not PCI; place is the index of the bus among the requesters, id its id there.
 pub const FWSPEC_DEVICE_ON_BUS: u32 = 3;
 
+/// Option of a machine: groups are what the isolation really allows, not what Linux takes for isolated.
+pub const FWSPEC_GROUPS_STRICT: u32 = 1;
+/// Option of a machine: ACS as Linux sets it where it uses an IOMMU (pci_enable_acs), not as the registers have it.
+pub const FWSPEC_GROUPS_ACS_REQUESTED: u32 = 2;
+/// Option of a machine: it has an ACPI IVRS table, beside which functions of AMD's southbridges isolate (pci_quirk_amd_sb_acs).
+pub const FWSPEC_GROUPS_IVRS: u32 = 4;
+/// Option of a machine: the isolation of its Intel chipset's root ports, those without ACS, is on (pci_quirk_enable_intel_pch_acs).
+pub const FWSPEC_GROUPS_INTEL_PCH_ACS: u32 = 8;
+
+/// Note: no root or downstream port that has ACS has it on. Linux switches it on where it uses an IOMMU: the groups are others
+/// then, see FWSPEC_GROUPS_ACS_REQUESTED.
+pub const FWSPEC_NOTE_ACS_OFF: u32 = 1;
+/// Note: by this firmware (a RIMT) Linux uses the IOMMU and does not ask for ACS, and functions have it off.
+pub const FWSPEC_NOTE_ACS_NOT_REQUESTED: u32 = 2;
+/// Note: functions count as isolating by what configuration space does not show and Linux sets: see FWSPEC_ACS_AS_LINUX_SETS_IT.
+pub const FWSPEC_NOTE_ACS_AS_LINUX_SETS_IT: u32 = 4;
+
+/// Flag of ACS: the function has the capability.
+pub const FWSPEC_ACS_PRESENT: u32 = 1;
+/// Flag of ACS: the bytes that would tell were not read.
+pub const FWSPEC_ACS_UNREAD: u32 = 2;
+/// Flag of ACS: the function keeps what is below it, or beside it in its slot, from reaching each other (pci_acs_enabled).
+pub const FWSPEC_ACS_ISOLATES: u32 = 4;
+/// Flag of ACS: it isolates by what configuration space does not show, and that is taken as Linux sets it.
+pub const FWSPEC_ACS_AS_LINUX_SETS_IT: u32 = 8;
+
 /// Placement: the device is the only one in its group.
 pub const FWSPEC_HOW_CREATED: u32 = 1;
 /// Placement: the device is in a group with others, or was when it was asked about again.
@@ -333,6 +359,22 @@ pub struct fwspec_msi {
     pub controller: u64,
     /// The DeviceID that the MSI carries.
     pub id: u32,
+}
+
+/// Access Control Services of a PCI function. Bits are those of the ACS registers: SV 1, TB 2, RR 4, CR 8, UF 16, EC 32, DT 64.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fwspec_acs {
+    /// FWSPEC_ACS_PRESENT, _UNREAD, _ISOLATES, _AS_LINUX_SETS_IT.
+    pub flags: u32,
+    /// What the function can do; 0 without ACS.
+    pub capability: u32,
+    /// What is switched on, wherever the function has its control bits; 0 without ACS.
+    pub control: u32,
+    /// What could be switched on and isolation lacks.
+    pub missing: u32,
+    /// What decides whether it isolates, in English, NUL-terminated.
+    pub message: [c_char; FWSPEC_MESSAGE],
 }
 
 /// One of the obstacles that keep a device from being alone in its group.

@@ -9,7 +9,6 @@ use crate::group::{AcsSettings, Policy};
 use crate::limits::MAX_MEMBERS_NAMED;
 use crate::machine::{Firmware, Machine};
 use crate::pci::quirk::AcsEffect;
-use crate::pci::{AcsFlags, AcsReason, AcsVerdict};
 use crate::{Bdf, Dialect, Groups};
 
 /// Something that the groups rest on and that the inputs do not show.
@@ -126,20 +125,9 @@ impl RemarkRecord {
                 "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_spt_pch_acs): their control bits are not in the listing",
             ),
         ];
-        let topology = groups.topology();
         let of = |(effect, words): (AcsEffect, &str)| {
-            let decided = |bdf: &Bdf| {
-                // With the bytes in hand nothing is taken for granted.
-                let acs = topology.get(*bdf).and_then(|function| function.acs.present());
-                if effect == AcsEffect::IntelSunrisePoint && acs.is_none_or(|acs| acs.next_dword.is_some()) {
-                    return false;
-                }
-                let verdict = topology.acs(*bdf, AcsFlags::ISOLATED);
-                verdict.is_some_and(|AcsVerdict { isolates, reason }| {
-                    isolates && matches!(reason, AcsReason::Quirk(row) if row.effect == effect)
-                })
-            };
-            let bdfs = topology.iter().map(|(bdf, _)| bdf).filter(decided);
+            let decided = |bdf: &Bdf| groups.acs_as_linux_sets_it(*bdf) == Some(effect);
+            let bdfs = groups.topology().iter().map(|(bdf, _)| bdf).filter(decided);
             let devices: Vec<String> = bdfs.map(|bdf| bdf.to_string()).collect();
             let text = alloc::format!("{}: {words}", devices.join(", "));
             (!devices.is_empty()).then_some(RemarkRecord {

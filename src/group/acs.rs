@@ -2,12 +2,34 @@
 
 use alloc::vec::Vec;
 
-use super::settings::AcsSettings;
+use super::settings::{AcsSettings, told_by};
 use super::{Device, Groups};
-use crate::pci::{AcsFlags, Function, PortType};
+use crate::pci::quirk::AcsEffect;
+use crate::pci::{AcsFlags, AcsReason, AcsVerdict, Function, PortType};
 use crate::{Bdf, IdMap};
 
 impl Groups {
+    /// As [`GroupsBuilder::listed`](super::GroupsBuilder::listed), of groups without any PCI function yet; with one, nothing changes.
+    ///
+    /// ```
+    /// use fwspec::pci::{Function, PortType};
+    /// use fwspec::{Device, Groups};
+    /// let port = Function { vendor: 0x8086, device: 0x8c10, ..Function::port(PortType::RootPort, 1, 1) };
+    /// let list = [Device::function("00:1c.0".parse()?, port), Device::endpoint("01:00.0".parse()?)];
+    /// let mut groups = Groups::without_firmware();
+    /// groups.expect(&list);
+    /// for device in list {
+    ///     groups.add(device)?;
+    /// }
+    /// assert_eq!(groups.groups().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expect(&mut self, devices: &[Device]) {
+        if self.topology.iter().next().is_none() {
+            self.topology.set_chipset(told_by(self.topology.chipset(), devices));
+        }
+    }
+
     /// Whose settings of ACS count; [`GroupsBuilder::acs`](super::GroupsBuilder::acs) says it before the first device.
     ///
     /// ```
@@ -46,8 +68,46 @@ impl Groups {
         found
     }
 
-    /// Functions that could isolate but have ACS off, where Linux does not ask for ACS: the firmware describes IOMMUs, and nothing calls
-    /// `pci_request_acs()` for its formats ([`Format::requests_acs`](crate::Format::requests_acs)). Empty for every other firmware.
+    /// What lets a function count as isolating that configuration space does not show, and that is taken as Linux sets it: the switch of an Intel
+    /// chipset, an AMD southbridge beside an IOMMU, control bits that were not read.
+    ///
+    /// ```
+    /// use fwspec::pci::quirk::AcsEffect;
+    /// use fwspec::pci::{Function, PortType};
+    /// use fwspec::{Device, Groups};
+    /// let port = Function { vendor: 0x8086, device: 0x8c10, ..Function::port(PortType::RootPort, 1, 1) };
+    /// let list = [Device::function("00:1c.0".parse()?, port)];
+    /// let mut groups = Groups::builder().listed(&list).build();
+    /// groups.add(list[0])?;
+    /// assert_eq!(groups.acs_as_linux_sets_it("00:1c.0".parse()?), Some(AcsEffect::IntelPch));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn acs_as_linux_sets_it(&self, function: Bdf) -> Option<AcsEffect> {
+        let AcsVerdict { isolates: true, reason: AcsReason::Quirk(row) } =
+            self.topology.acs(function, AcsFlags::ISOLATED)?
+        else {
+            return None;
+        };
+        let is_taken = match row.effect {
+            AcsEffect::IntelPch | AcsEffect::AmdSouthbridge => true,
+            // With the bytes in hand nothing is taken for granted.
+            AcsEffect::IntelSunrisePoint => {
+                let acs = self.topology.get(function).and_then(|function| function.acs.present());
+                acs.is_some_and(|acs| acs.next_dword.is_none())
+            }
+            AcsEffect::Multifunction
+            | AcsEffect::RootPort
+            | AcsEffect::RcEndpoint
+            | AcsEffect::RootPortOnly
+            | AcsEffect::PortsIfListed(_)
+            | AcsEffect::OnlyIfListed(_) => false,
+        };
+        is_taken.then_some(row.effect)
+    }
+
+    /// Functions that could isolate and have that switched off, where Linux does not ask for ACS: the firmware has IOMMUs, and is of
+    /// formats by which nothing calls `pci_request_acs()` ([`Format::requests_acs`](crate::Format::requests_acs)). Empty for all other
+    /// firmware.
     ///
     /// ```
     /// use fwspec::Groups;

@@ -1,8 +1,8 @@
 //! What has to be said of a machine before its first device.
 
 use super::readiness::Readiness;
-use super::settings::AcsSettings;
-use super::{Device, DeviceKey, Groups, Policy};
+use super::settings::{AcsSettings, told_by};
+use super::{Device, Groups, Policy};
 use crate::map::IdMap;
 use crate::model::{IommuIndex, IommuKind};
 use crate::pci::{Chipset, Topology};
@@ -94,11 +94,7 @@ impl GroupsBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn listed(mut self, devices: &[Device]) -> Self {
-        let functions = devices.iter().filter_map(|device| match device.key {
-            DeviceKey::Pci(bdf) => Some((bdf, &device.function)),
-            _ => None,
-        });
-        self.chipset = self.chipset.told_by(&functions.collect());
+        self.chipset = told_by(self.chipset, devices);
         self
     }
 

@@ -1,6 +1,7 @@
-//! Whose ACS settings count.
+//! What counts of a machine besides its devices: whose settings of ACS, and what its chipset is.
 
-use super::Device;
+use super::{Device, DeviceKey};
+use crate::pci::Chipset;
 
 /// Whose settings of ACS count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -9,7 +10,7 @@ pub enum AcsSettings {
     #[default]
     Dumped,
     /// Those that Linux makes where it uses an IOMMU (linux drivers/pci/pci.c `pci_enable_acs`), at every function that is added:
-    /// see [`Function::acs_requested`].
+    /// see [`Function::acs_requested`](crate::pci::Function::acs_requested).
     Requested,
 }
 
@@ -21,4 +22,13 @@ impl AcsSettings {
             AcsSettings::Requested => device.acs_switched(true),
         }
     }
+}
+
+/// With what the functions of a complete list say of the chipset.
+pub(super) fn told_by(chipset: Chipset, devices: &[Device]) -> Chipset {
+    let functions = devices.iter().filter_map(|device| match device.key {
+        DeviceKey::Pci(bdf) => Some((bdf, &device.function)),
+        _ => None,
+    });
+    chipset.told_by(&functions.collect())
 }

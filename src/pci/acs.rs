@@ -114,7 +114,7 @@ impl Function {
     }
 
     /// The ACS bits that are switched on; `None` where it has none, or they were not read.
-    pub(crate) fn acs_in_force(&self) -> Option<AcsFlags> {
+    pub fn acs_in_force(&self) -> Option<AcsFlags> {
         let acs = self.acs.present()?;
         Some(if has_wide_acs(self) { acs.wide_control() } else { acs.control })
     }

@@ -74,6 +74,11 @@ impl Topology {
         Topology { store: Store::default(), chipset }
     }
 
+    /// Says what the chipset is, before the first function.
+    pub(crate) fn set_chipset(&mut self, chipset: Chipset) {
+        self.chipset = chipset;
+    }
+
     /// Adds a function. `physical` is the physical function of a virtual one, where it is known.
     ///
     /// # Errors

@@ -242,6 +242,68 @@ static void nodes_of_two_tables_are_told_apart(blob joined) {
     fwspec_close(map);
 }
 
+/* A root port of the second slot, with what is below it. */
+static size_t groups_of_two(uint32_t options, uint32_t device, unsigned control, uint32_t *notes) {
+    static const char *const port[] = {"00:02.0 Port\n", "01:00.0 Card\n"};
+    fwspec_groups *groups = NULL;
+    fwspec_placement one, other;
+    unsigned char config[2][4096];
+    char text[2 * 4096 * 4];
+    size_t at = 0, which, i;
+    memset(config, 0, sizeof config);
+    for (i = 0; i < 2; i++) {
+        config[i][0] = 0x86;
+        config[i][1] = 0x80;
+        config[i][6] = 0x10;
+        config[i][0x34] = 0x40;
+        config[i][0x40] = 0x10;
+    }
+    config[0][2] = (unsigned char)(device & 0xff);
+    config[0][3] = (unsigned char)(device >> 8);
+    config[0][0xa] = 4;
+    config[0][0xb] = 6;
+    config[0][0xe] = 1;
+    config[0][0x19] = config[0][0x1a] = 1;
+    config[0][0x42] = 0x42;
+    config[1][0x42] = 2;
+    if (control != 0xffff) {
+        config[0][0x100] = 0x0d;
+        config[0][0x102] = 1;
+        config[0][0x104] = 0x1f;
+        config[0][0x106] = (unsigned char)control;
+    }
+    for (which = 0; which < 2; which++) {
+        at += (size_t)sprintf(text + at, "%s", port[which]);
+        for (i = 0; i < 4096; i++) {
+            if (i % 16 == 0)
+                at += (size_t)sprintf(text + at, "%02x:", (unsigned)i);
+            at += (size_t)sprintf(text + at, i % 16 == 15 ? " %02x\n" : " %02x", (unsigned)config[which][i]);
+        }
+        at += (size_t)sprintf(text + at, "\n");
+    }
+    CHECK(fwspec_groups_new_with(NULL, options, &groups) == FWSPEC_OK);
+    CHECK(fwspec_groups_add_lspci(groups, text, at, NULL) == FWSPEC_OK);
+    CHECK(fwspec_groups_notes(groups, notes) == FWSPEC_OK);
+    CHECK(fwspec_group_of(groups, function(0, 2, 0), &one) == FWSPEC_OK);
+    CHECK(fwspec_group_of(groups, function(1, 0, 0), &other) == FWSPEC_OK);
+    fwspec_groups_close(groups);
+    return one.group == other.group ? 1 : 2;
+}
+
+/* Linux pci_enable_acs, pci_quirk_enable_intel_pch_acs */
+static void acs_is_as_dumped_or_as_linux_sets_it(void) {
+    fwspec_groups *groups = NULL;
+    uint32_t notes = 9;
+    CHECK(groups_of_two(0, 0x3420, 0, &notes) == 1 && notes == FWSPEC_NOTE_ACS_OFF);
+    CHECK(groups_of_two(FWSPEC_GROUPS_ACS_REQUESTED, 0x3420, 0, &notes) == 2 && notes == 0);
+    CHECK(groups_of_two(0, 0x3420, 0x1d, &notes) == 2 && notes == 0);
+    /* A chipset's port without the capability: the listing says that nothing keeps Linux from its switch. */
+    CHECK(groups_of_two(0, 0x8c10, 0xffff, &notes) == 2 && notes == FWSPEC_NOTE_ACS_AS_LINUX_SETS_IT);
+    CHECK(groups_of_two(0, 0x3420, 0xffff, &notes) == 1 && notes == 0);
+    CHECK(fwspec_groups_new_with(NULL, 0x100, &groups) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_new_with(NULL, FWSPEC_GROUPS_STRICT | FWSPEC_GROUPS_IVRS, NULL) == FWSPEC_ARGUMENT);
+}
+
 /* Behind the bridge at 04:00.0 every function is also seen as it: see the sample's README. */
 static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
     fwspec_groups *groups = NULL;
@@ -251,7 +313,9 @@ static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
     fwspec_reason reason[ROOM];
     fwspec_blocker blocker[ROOM];
     fwspec_msi msi;
+    fwspec_acs acs;
     fwspec_error error;
+    uint32_t notes = 9;
     char label[ROOM];
     size_t devices = 0, count = 0, i;
     unsigned char config[64];
@@ -279,6 +343,16 @@ static void groups_follow_the_devices(fwspec_map *map, blob lspci) {
     CHECK(fwspec_label(map, msi.controller, label, ROOM, NULL) == FWSPEC_OK && strcmp(label, "IORT+0x30") == 0);
     CHECK(fwspec_groups_msi(groups, function(7, 0, 1), &msi) == FWSPEC_OK && msi.id == 0x701);
     CHECK(fwspec_groups_msi(groups, absent, &msi) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_groups_msi(groups, function(4, 2, 0), &msi) == FWSPEC_OK && msi.id == 0x400);
+    CHECK(fwspec_groups_msi_devices(groups, msi.controller, 0x400, device, ROOM, &count) == FWSPEC_OK && count == 2);
+    CHECK(device[0].id == 0x408 && device[1].id == 0x410);
+    CHECK(fwspec_groups_msi_devices(groups, msi.controller, 0x408, device, ROOM, &count) == FWSPEC_OK && count == 0);
+    CHECK(fwspec_groups_acs(groups, function(0, 2, 0), &acs) == FWSPEC_OK && acs.missing == 0);
+    CHECK(acs.flags == (FWSPEC_ACS_PRESENT | FWSPEC_ACS_ISOLATES) && (acs.control & 0x1d) == 0x1d);
+    CHECK(fwspec_groups_acs(groups, function(0, 1, 0), &acs) == FWSPEC_OK && acs.flags == 0 && acs.capability == 0);
+    CHECK(strcmp(acs.message, "no ACS capability") == 0);
+    CHECK(fwspec_groups_acs(groups, absent, &acs) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_groups_notes(groups, &notes) == FWSPEC_OK && notes == 0);
     CHECK(fwspec_blockers(groups, function(7, 0, 0), blocker, ROOM, &count) == FWSPEC_OK && count == 1);
     CHECK(blocker[0].by.id == 0x701 && blocker[0].relation == FWSPEC_RELATION_SLOT);
     CHECK(blocker[0].remedy == FWSPEC_REMEDY_NONE && blocker[0].acs == 0 && strlen(blocker[0].message) > 10);
@@ -332,6 +406,7 @@ int main(int argc, char **argv) {
     lspci = load(argv[3]);
     joined = load(argv[4]);
     statuses_have_words();
+    acs_is_as_dumped_or_as_linux_sets_it();
     firmware_is_refused_with_a_reason(iort);
     map = open_copy(dtb);
     firmware_is_walked(map, "/smmuv3@9050000");
