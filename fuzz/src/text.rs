@@ -133,6 +133,12 @@ fn ask(question: &str, firmware: &Firmware, map: &IdMap) {
     use fwspec::answer::LookupResult;
     let Ok(query) = question.parse::<Query>() else { return };
     show::debug(&LookupResult::new(question, &query, firmware, map));
+    // Behind a bridge that takes ownership of requests.
+    let mut groups = fwspec::Groups::without_firmware();
+    let [bridge, card] = ["00:01.0", "01:02.0"].map(|bdf| bdf.parse().expect("an address"));
+    let bridge = fwspec::Device::port(bridge, fwspec::pci::PortType::PcieToPci, 1..=1);
+    groups.extend([bridge, fwspec::Device::endpoint(card)]);
+    show::debug(&LookupResult::among(question, &query, firmware, map, Some(&groups)));
 }
 
 /// Each line is an entry of a folder that looks like `/sys`: a name, its links, its config space in hexadecimal.

@@ -134,6 +134,8 @@ fn supposed(what_if: &WhatIfRecord, style: Style) -> String {
     }
     if what_if.changed.is_empty() {
         text.push_str("The groups stay as they are.\n");
+    } else if what_if.stays.devices == 0 {
+        text.push_str("No device stays in the group that it is in.\n");
     } else {
         let (devices, groups) =
             (counted(what_if.stays.devices, "device"), counted(what_if.stays.groups, "group"));
