@@ -14,6 +14,8 @@ from topologies import GUESTS, TOPOLOGIES, device_arguments, maps
 ARGUMENTS = {'arm64': ('%x0', '%x1', '%x2'), 'riscv64': ('%a0', '%a1', '%a2')}
 PROBE = ('p:ids,iommu_fwspec_add_ids,device=+0(+0({0})):string,count={2}:s32,'
          'id0=+0({1}):x32,id1=+4({1}):x32,id2=+8({1}):x32,id3=+12({1}):x32')
+# And the DeviceIDs that the ITS is asked for (its_msi_prepare: a device, and the first scratch word of what is allocated).
+MSI_PROBE = {'arm64': ';p:msi,its_msi_prepare,device=+0(+0(%x1)):string,id=+24(%x3):x64', 'riscv64': ''}
 
 # The kind of firmware -> (the architecture, whether it is ACPI)
 FIRMWARES = {'acpi': ('arm64', True), 'dt': ('arm64', False), 'riscv-acpi': ('riscv64', True), 'riscv-dt': ('riscv64', False),
@@ -48,7 +50,8 @@ def command(tools, firmware, words, lines):
     architecture, acpi = FIRMWARES[firmware]
     program, kind, processor, console, more = machine(firmware, host, lines)
     # On a PC the records of the driver are no fwspec.
-    probe = f'kprobe_event={PROBE.format(*ARGUMENTS[architecture])}' if architecture in ARGUMENTS else PC_IOMMUS[firmware][2]
+    probes = PROBE.format(*ARGUMENTS[architecture]) + MSI_PROBE[architecture] if architecture in ARGUMENTS else None
+    probe = f'kprobe_event={probes}' if probes else PC_IOMMUS[firmware][2]
     boot = f'console={console} quiet panic=-1 {probe} trace_event=iommu:add_device_to_group {words}'
     kernel = next(os.path.join(folder, file) for folder, _, files in os.walk(f'{tools}/kernel')
                   for file in files if file.startswith('vmlinuz'))
@@ -138,12 +141,14 @@ def decisions(files, firmware):
         number, *devices = line.split()
         groups.append({'id': int(number), 'devices': sorted(devices)})
     groups.sort(key=lambda group: group['id'])
-    ids, order = {}, []
+    ids, order, msi = {}, [], {}
     trace = files['trace'].decode(errors='replace')
     for line in trace.splitlines():
         if found := re.search(r': ids: .* device="([^"]+)" count=(-?\d+) (.*)', line):
             values = [int(word.split('=')[1], 16) for word in found[3].split()]
             ids.setdefault(found[1], []).extend(values[:max(0, int(found[2]))])
+        if found := re.search(r': msi: .* device="([^"]+)" id=(0x[0-9a-f]+)', line):
+            msi.setdefault(found[1], set()).add(int(found[2], 16))
         if found := re.search(r'add_device_to_group: .*groupID=(\d+) device=(\S+)', line):
             order.append([int(found[1]), found[2]])
     grouped = {device for group in groups for device in group['devices']}
@@ -153,6 +158,8 @@ def decisions(files, firmware):
         'ungrouped': [function for function in functions if function not in grouped],
         'iommus': files['iommus'].decode().split(),
         'other_devices': files['others'].decode().split(), 'add_order': order, 'fwspec_ids': ids,
+        # Of PCI functions that allocated MSIs.
+        'msi_device_ids': {device: sorted(found) for device, found in msi.items() if f'config/{device}' in files},
         # The ids were parsed, and then the IOMMU's driver refused the device.
         'fwspec_refused': sorted(set(ids) - grouped),
     }

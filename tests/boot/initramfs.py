@@ -1,7 +1,7 @@
 """initramfs.py KERNEL BUSYBOX OUT: writes an initramfs of busybox, ./init and the few modules that the topologies need."""
 import lzma, os, re, sys
 
-MODULES = ['igb', 'nvme', 'virtio-iommu']
+MODULES = ['igb', 'nvme', 'virtio-iommu', 'virtio-rng']
 
 
 def archive(entries):

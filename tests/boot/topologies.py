@@ -107,6 +107,14 @@ TOPOLOGIES = {
         rp a @0.2
         rng @a
         rng @0.3'''),
+    # Functions that raise MSIs: below a PCIe-to-PCI bridge, which takes them as its own, and below a port.
+    'msi': (('acpi', 'dt'), 'fw_modules=virtio-rng', '''
+        rp a @0.1
+        p2p p @a
+        rng @p.1
+        rng @p.2
+        rp b @0.2
+        rng @b'''),
     # No IOMMU at all.
     'no-iommu': (('riscv-dt', 'riscv-acpi'), '', '''
         none

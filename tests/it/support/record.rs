@@ -52,6 +52,15 @@ pub fn agrees(folder: &Path) -> usize {
         } else {
             assert_eq!(partition(&groups, &ungrouped), wanted, "{place}: groups");
         }
+        // What the ITS was asked for (linux drivers/pci/msi/irqdomain.c `pci_msi_domain_get_msi_rid`).
+        for (device, ids) in kernel["msi_device_ids"].as_object().into_iter().flatten() {
+            let bdf: Bdf = device.parse().unwrap();
+            let found: Vec<u64> =
+                groups.msi_of(bdf.into()).map(|request| u64::from(request.id.0)).into_iter().collect();
+            let ids: Vec<u64> = ids.as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+            assert_eq!(found, ids, "{place}: DeviceID of {device}");
+            compared += 1;
+        }
         for (device, ids) in kernel["fwspec_ids"].as_object().unwrap() {
             let bdf: Bdf = device.parse().unwrap();
             let record = groups
