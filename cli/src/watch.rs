@@ -44,6 +44,10 @@ pub(super) struct Options {
     output: Output,
 }
 
+/// Bytes of events that may wait while one is looked at.
+#[cfg(target_os = "linux")]
+const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fault {
     /// The kernel has a device in other company than was predicted
@@ -103,18 +107,27 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let record = arguments.record.as_ref().map(File::create).transpose();
     let record =
         record.map_err(|error| Failure::Unreadable(format!("the recording cannot be written: {error}")))?;
-    let mut machine = arguments.evidence.open()?;
-    arguments.isolation.apply(&mut machine);
-    follow(machine, record, &mut told)?;
+    let open = || {
+        let mut machine = arguments.evidence.open()?;
+        arguments.isolation.apply(&mut machine);
+        Ok(machine)
+    };
+    follow(&open, record, &mut told)?;
     Ok(told.outcome())
 }
 
-/// Follows the kernel's events until no more are wanted.
+/// Follows the kernel's events until no more are wanted. The machine is opened when they are listened to, so that none is missed.
 #[cfg(target_os = "linux")]
-fn follow(machine: Machine, mut record: Option<File>, told: &mut Told<'_>) -> Result<(), Failure> {
+fn follow(
+    open: &dyn Fn() -> Result<Machine, Failure>,
+    mut record: Option<File>,
+    told: &mut Told<'_>,
+) -> Result<(), Failure> {
     use fwspec::machine::sysfs;
     use rustix::io::Errno;
-    use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with};
+    use rustix::net::{
+        AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with, sockopt,
+    };
     let failed =
         |error: Errno| Failure::Unreadable(format!("the kernel's events cannot be listened to: {error}"));
     let socket = socket_with(
@@ -124,18 +137,23 @@ fn follow(machine: Machine, mut record: Option<File>, told: &mut Told<'_>) -> Re
         Some(netlink::KOBJECT_UEVENT),
     )
     .map_err(failed)?;
+    // As much as the kernel allows (net.core.rmem_max): a rescan says hundreds of events in no time.
+    let _ = sockopt::set_socket_recv_buffer_size(&socket, MAX_WAITING_BYTES);
     // Group 1 has the events of the kernel, group 2 what udev makes of them.
     bind(&socket, &netlink::SocketAddrNetlink::new(0, 1)).map_err(failed)?;
-    let functions = machine.devices.len();
+    let mut watch = Watch::new(open()?);
+    let functions = watch.machine().devices.len();
     super::complain(&format_args!("watching a machine of {functions} PCI functions, until Ctrl-C"));
-    let mut watch = Watch::new(machine);
     let mut message = vec![0_u8; 64 * 1024];
     loop {
         let length = match recv(&socket, message.as_mut_slice(), RecvFlags::empty()) {
             Ok((length, _)) => length,
             Err(Errno::INTR) => continue,
             Err(Errno::NOBUFS) => {
-                super::complain(&"events were lost: they came faster than they were looked at");
+                super::complain(
+                    &"events were lost: they came faster than they were looked at; the machine is read again",
+                );
+                watch = Watch::new(open()?);
                 continue;
             }
             Err(error) => return Err(failed(error)),
@@ -145,7 +163,17 @@ fn follow(machine: Machine, mut record: Option<File>, told: &mut Told<'_>) -> Re
         if let Some(record) = &mut record {
             record.write_all(event.to_record().as_bytes())?;
         }
-        watch.kernel_groups(sysfs::groups(Path::new("/sys")));
+        // What the kernel says now is of this event only if no other waits. Else the event itself says the group of its device.
+        let mut next = [0_u8; 1];
+        let mut is_last = || {
+            matches!(recv(&socket, &mut next[..], RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(Errno::AGAIN))
+        };
+        if is_last() {
+            let groups = sysfs::groups(Path::new("/sys"));
+            if is_last() {
+                watch.kernel_groups(groups);
+            }
+        }
         if let Some(found) = watch.event(&event)
             && !told.say(&found)?
         {
@@ -155,7 +183,11 @@ fn follow(machine: Machine, mut record: Option<File>, told: &mut Told<'_>) -> Re
 }
 
 #[cfg(not(target_os = "linux"))]
-fn follow(_: Machine, _: Option<File>, _: &mut Told<'_>) -> Result<(), Failure> {
+fn follow(
+    _: &dyn Fn() -> Result<Machine, Failure>,
+    _: Option<File>,
+    _: &mut Told<'_>,
+) -> Result<(), Failure> {
     Err(Failure::usage("only Linux tells its events: --replay reads a recording"))
 }
 
@@ -176,6 +208,7 @@ fn complete(event: &mut Uevent) {
     };
     add("IOMMU_GROUP", target("iommu_group"));
     add("PHYSFN", target("physfn"));
+    add("GONE", (event.action != "remove" && !home.exists()).then(|| "1".to_owned()));
     if event.action == "add" && event.subsystem == "pci" {
         let config = std::fs::read(home.join("config")).ok().filter(|config| !config.is_empty());
         let hex = config.map(|config| config.iter().map(|byte| format!("{byte:02x}")).collect());

@@ -252,7 +252,7 @@ impl CheckDocument {
                 known,
                 agree: known.saturating_sub(differ.len()),
                 differ,
-                undecided,
+                undecided: undecided.len(),
                 strangers,
             },
             findings: SeverityCounts::of(&found),

@@ -41,7 +41,7 @@ pub(super) struct Compared {
     /// Devices of the kernel's groups that are not among the devices here, by the kernel's names.
     pub(super) strangers: Vec<String>,
     /// Devices that the kernel has in smaller groups than ours, which are as wide as they are because something was not read.
-    pub(super) undecided: usize,
+    pub(super) undecided: BTreeSet<String>,
     pub(super) differ: Vec<DifferRecord>,
 }
 
@@ -102,8 +102,8 @@ pub(super) fn compare(
         let mut made: Vec<Option<Hypothesis>> = Vec::new();
         for part in &parts {
             if is_undecided(part, &ours, &theirs, document) {
-                compared.undecided = compared.undecided.saturating_add(part.len());
                 compared.known = compared.known.saturating_sub(part.len());
+                compared.undecided.extend(part.iter().cloned());
                 continue;
             }
             let (why, cause) = hypotheses.explain(part, &mut made, &ours);

@@ -1,7 +1,7 @@
 //! `fwspec.watch/1`: where a device that is added, removed or bound lands, what was predicted, and whether they part.
 
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -39,8 +39,10 @@ pub struct WatchRecord {
     pub kernel_group: Option<u32>,
     /// Who is in the kernel's group.
     pub kernel_members: Vec<String>,
-    /// Whether the kernel did as predicted; null where nothing says what it did.
+    /// Whether the kernel did as predicted; null where nothing says what it did, and where that cannot be compared.
     pub agrees: Option<bool>,
+    /// Whether that cannot be compared: the prediction is wider than it may have to be, for ACS was not read.
+    pub undecided: bool,
     /// Where they part: this device and others.
     pub differ: Vec<DifferRecord>,
     /// For one that has left: groups that are more than one without it, each by its members.
@@ -54,6 +56,8 @@ pub struct Watch {
     document: GroupsDocument,
     /// What is known of functions that are not there yet, and the groups that the kernel had them in.
     reserve: BTreeMap<Bdf, (Device, Option<u32>)>,
+    /// Devices that were gone when an event of them was read, and of which the event that says so is still to come.
+    leaving: BTreeSet<String>,
 }
 
 impl Watch {
@@ -70,7 +74,7 @@ impl Watch {
     /// ```
     pub fn new(machine: Machine) -> Self {
         let document = groups(&machine).1;
-        Watch { machine, document, reserve: BTreeMap::new() }
+        Watch { machine, document, reserve: BTreeMap::new(), leaving: BTreeSet::new() }
     }
 
     /// Starts with a machine as it was before a recording: functions which that adds first of all are not there yet, and what `machine` knows
@@ -120,6 +124,12 @@ impl Watch {
             (Some(number), false) => drop(self.machine.kernel.groups.insert(name.clone(), number)),
             (None, false) => {}
         }
+        // The kernel may be ahead of its events: what it says of a device that has gone is said of nothing.
+        if event.is_gone() && !leaves {
+            self.leaving.insert(name.clone());
+        } else {
+            self.leaving.remove(&name);
+        }
         if function.is_some() {
             self.machine.take_event(event, reserved.map(|(device, _)| device));
         }
@@ -134,10 +144,12 @@ impl Watch {
         let concerns = |differ: &DifferRecord| {
             let of =
                 |names: &[String]| names.contains(&name) || before.iter().any(|other| names.contains(other));
-            differ.device == name || of(&differ.ours) || of(&differ.kernel_members)
+            let is_there = !self.leaving.contains(&differ.device);
+            is_there && (differ.device == name || of(&differ.ours) || of(&differ.kernel_members))
         };
         let differ: Vec<DifferRecord> = compared.differ.into_iter().filter(concerns).collect();
-        let says = kernel_group.is_some() || !differ.is_empty();
+        let undecided = compared.undecided.contains(&name);
+        let says = kernel_group.is_some() && !undecided || !differ.is_empty();
         Some(WatchRecord {
             schema: "fwspec.watch/1",
             time: event.time.clone(),
@@ -150,6 +162,7 @@ impl Watch {
             kernel_group,
             kernel_members,
             agrees: says.then_some(differ.is_empty()),
+            undecided,
             differ,
             parted: if leaves { self.parted(&before) } else { Vec::new() },
         })

@@ -21,7 +21,8 @@ pub struct Uevent {
     /// `pci`, `platform` …
     pub subsystem: String,
     /// What else it says. A recording of this library has `IOMMU_GROUP`, the number of the device's group at that moment, `PHYSFN`, the
-    /// physical function of a virtual one, and `CONFIG`, its configuration space in hexadecimal, besides what the kernel says.
+    /// physical function of a virtual one, `CONFIG`, its configuration space in hexadecimal, and `GONE`, that the device had left again when
+    /// the event was read, besides what the kernel says.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -104,6 +105,11 @@ impl Uevent {
     /// The number of the device's IOMMU group, where the recording has it.
     pub fn group(&self) -> Option<u32> {
         self.properties.get("IOMMU_GROUP")?.parse().ok()
+    }
+
+    /// Whether the device had left again when the event was read.
+    pub fn is_gone(&self) -> bool {
+        self.properties.contains_key("GONE")
     }
 
     /// Its configuration space, where the recording has it.

@@ -466,6 +466,20 @@ fn a_recording_is_followed_as_it_happens() {
         ]
     );
     assert_eq!(run(&["--fail-on", "differs"]).status.code(), Some(1));
+    // One that had left again when its event was read is in no group, and that is no difference.
+    let gone = [
+        recorded("5.1", "add", "000a:10:00.0", "IOMMU_GROUP=3\n"),
+        recorded("5.2", "add", "000a:10:00.0/000a:11:00.0", "GONE=1\n"),
+        recorded("5.3", "add", "000a:10:00.0/000a:11:00.1", "IOMMU_GROUP=3\n"),
+        recorded("5.4", "remove", "000a:10:00.0/000a:11:00.0", ""),
+        recorded("5.5", "bind", "000a:10:00.0/000a:11:00.1", "IOMMU_GROUP=3\n"),
+    ];
+    let more: Vec<&str> = ["watch", "--json", "--fail-on", "differs", "--replay", "-"]
+        .into_iter()
+        .chain(evidence.iter().map(String::as_str))
+        .collect();
+    let output = fwspec(&more, gone.concat().as_bytes());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(run(&["--fail-on", "differs", "--count", "2"]).status.code(), Some(0));
     // What is no recording, and what cannot be watched.
     assert_eq!(fwspec(&["watch", "--replay", "Cargo.toml"], b"").status.code(), Some(2));

@@ -45,6 +45,10 @@ pub fn watch(record: &WatchRecord, style: Style) -> String {
         said.push(format!("now apart: {}", braced(part)));
     }
     match (record.kernel_group, record.agrees) {
+        (Some(number), None) if record.undecided => {
+            let members = braced(&record.kernel_members);
+            said.push(format!("kernel: group {number} {members}, not compared, for ACS was not read"));
+        }
         (Some(number), Some(true)) => said.push(format!("kernel: group {number}, as predicted")),
         (Some(number), _) => {
             said.push(style.alarm(&format!("kernel: group {number} {}", braced(&record.kernel_members))))
