@@ -115,6 +115,10 @@ pub(crate) const MAX_SCHEDULE_EVENTS: usize = 200_000;
 /// Composed DeviceID ranges that one document holds; then it says `truncated`. Small tables can compose to ranges without number.
 pub const MAX_DEVICE_RANGES: usize = 65_536;
 
+/// Bytes of the running kernel's log that are read: the most that it keeps by default, several times (linux `CONFIG_LOG_BUF_SHIFT`).
+#[cfg(feature = "std")]
+pub const MAX_LOG_BYTES: usize = 16 * 1024 * 1024;
+
 /// Different lines of a log that are kept; the others are counted. A log of millions of lines has some hundreds.
 #[cfg(feature = "alloc")]
 pub const MAX_LOG_ENTRIES: usize = 10_000;

@@ -10,7 +10,7 @@ use flate2::{Compression, write::GzEncoder};
 use tar::{Builder, EntryType, Header};
 
 use fwspec::dt;
-use fwspec::machine::{Kernel, Machine};
+use fwspec::machine::{Kernel, Machine, kernel_log};
 use fwspec::pci;
 
 use super::{Failure, Outcome, complain, print};
@@ -54,9 +54,6 @@ const TELLING: [&str; 14] = [
     "gic",
     "vmd",
 ];
-/// Bytes of the log that are looked at: the most that the kernel keeps by default, several times.
-const MAX_LOG_BYTES: usize = 16 * 1024 * 1024;
-
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     // What is no machine is told in the words of every verb.
     let machine = Machine::of_root(&arguments.root).map_err(Failure::unreadable)?;
@@ -296,10 +293,9 @@ impl Snapshot {
 
     /// The lines of the kernel's log that have to do with IOMMUs, where it may be read.
     fn log(&mut self) {
-        let text = if self.root == Path::new("/") { kernel_log() } else { None };
-        let text = text
-            .or_else(|| Some(String::from_utf8_lossy(&self.read(Path::new("var/log/dmesg"))?).into_owned()));
-        let Some(text) = text else { return };
+        let own = if self.root == Path::new("/") { kernel_log().ok() } else { None };
+        let Some(text) = own.or_else(|| self.read(Path::new("var/log/dmesg"))) else { return };
+        let text = String::from_utf8_lossy(&text);
         let mut lines = Vec::new();
         for line in text.lines().filter(|line| is_telling(line)) {
             let shown = if self.with_identity { line.to_owned() } else { without_addresses(line) };
@@ -325,38 +321,6 @@ fn plain(path: &Path) -> PathBuf {
         }
     }
     plain
-}
-
-/// What the kernel has said since it started, a line each.
-#[cfg(target_os = "linux")]
-fn kernel_log() -> Option<String> {
-    use rustix::fs::{Mode, OFlags, open};
-    let log = open("/dev/kmsg", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut text = String::new();
-    let mut record = vec![0_u8; 8192];
-    // Each read gives one record: priority, number, microseconds, flags; text (linux Documentation/ABI/testing/dev-kmsg).
-    while text.len() < MAX_LOG_BYTES {
-        match rustix::io::read(&log, record.as_mut_slice()) {
-            Ok(0) => break,
-            Ok(length) => {
-                let read = String::from_utf8_lossy(record.get(..length)?);
-                let Some((head, said)) = read.split_once(';') else { continue };
-                let time: u64 = head.split(',').nth(2)?.parse().unwrap_or_default();
-                let said = said.lines().next().unwrap_or_default();
-                let (seconds, rest) = (time.checked_div(1_000_000)?, time.checked_rem(1_000_000)?);
-                text.push_str(&format!("[{seconds:5}.{rest:06}] {said}\n"));
-            }
-            // What was overwritten while it was read.
-            Err(rustix::io::Errno::PIPE | rustix::io::Errno::INTR) => {}
-            Err(_) => break,
-        }
-    }
-    (!text.is_empty()).then_some(text)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn kernel_log() -> Option<String> {
-    None
 }
 
 fn is_telling(line: &str) -> bool {

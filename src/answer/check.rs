@@ -10,6 +10,7 @@ use crate::lint::{self, Code, Finding, Severity};
 use crate::machine::{Effect, Evidence, Firmware, Machine};
 
 use super::compare::{Compared, DifferRecord, compare};
+use super::told::ToldRecord;
 use super::{GroupsDocument, Problem, RemarkRecord, Summary, findings, quoted, remarks};
 
 /// What `fwspec check --json` prints.
@@ -48,6 +49,8 @@ pub struct CheckDocument {
     pub untranslated_because: Vec<BecauseRecord>,
     /// What the kernel says, and how it compares.
     pub kernel: KernelRecord,
+    /// What the kernel's log tells; null where there is none here.
+    pub log: Option<ToldRecord>,
     /// How many findings there are, by severity.
     pub findings: SeverityCounts,
     /// The codes of the findings, the gravest first.
@@ -255,6 +258,7 @@ impl CheckDocument {
                 undecided: undecided.len(),
                 strangers,
             },
+            log: ToldRecord::of(machine, dialect),
             findings: SeverityCounts::of(&found),
             codes: codes(&found),
             needs_root: (!machine.hidden.is_empty()).then(|| machine.hidden.to_string()),
@@ -284,6 +288,9 @@ impl CheckDocument {
         );
         if self.firmware.is_some() {
             next.extend(self.untranslated.first().map(|first| command("explain", &quoted(first))));
+        }
+        if self.log.as_ref().is_some_and(|log| !log.grave.is_empty()) {
+            next.push(command("explain", ""));
         }
         if self.findings.error > 0 || self.findings.warn > 0 {
             next.push(command("lint", ""));

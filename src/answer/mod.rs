@@ -23,6 +23,7 @@ mod remark;
 mod shell;
 mod simulate;
 mod summary;
+mod told;
 mod watch;
 mod why;
 
@@ -58,5 +59,6 @@ pub use remark::{RemarkRecord, remarks};
 pub use shell::quoted;
 pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
 pub use summary::{IortSummary, Summary};
+pub use told::{GraveRecord, ToldRecord};
 pub use watch::{Watch, WatchRecord};
 pub use why::{Obstacle, Reached, Ungrouped, WhyDocument};

@@ -26,6 +26,10 @@ pub(super) trait Files {
     fn is_folder(&self, path: &str) -> bool;
     /// Whether anything is there.
     fn exists(&self, path: &str) -> bool;
+    /// Whether these are the files of the machine that this runs on.
+    fn is_this_machine(&self) -> bool {
+        false
+    }
 }
 
 /// A path below a folder.
@@ -81,6 +85,10 @@ impl Files for Folder<'_> {
 
     fn exists(&self, path: &str) -> bool {
         self.path(path).exists()
+    }
+
+    fn is_this_machine(&self) -> bool {
+        self.0 == Path::new("/")
     }
 }
 

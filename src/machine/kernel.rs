@@ -29,6 +29,8 @@ pub struct Kernel {
     pub release: Option<String>,
     /// What its logs say of IOMMUs.
     pub logs: Vec<Log>,
+    /// Why the log of the running kernel could not be read, where that was to be had.
+    pub log_unread: Option<String>,
 }
 
 impl Kernel {
@@ -39,7 +41,8 @@ impl Kernel {
 
     /// Whether it said nothing.
     pub fn is_silent(&self) -> bool {
-        *self == Kernel::default()
+        let unread = self.log_unread.clone();
+        *self == Kernel { log_unread: unread, ..Kernel::default() }
     }
 
     /// Major and minor number of its release; `None` where that is not known.
@@ -98,7 +101,8 @@ impl Kernel {
     /// Takes what another piece of evidence says; what was said before counts.
     #[cfg(feature = "std")]
     pub(super) fn join(&mut self, other: Kernel) {
-        let Kernel { groups, groups_from, domains, iommus, paths, command_line, release, logs } = other;
+        let Kernel { groups, groups_from, domains, iommus, paths, command_line, release, logs, log_unread } =
+            other;
         self.logs.extend(logs);
         for (device, group) in groups {
             self.groups.entry(device).or_insert(group);
@@ -113,6 +117,7 @@ impl Kernel {
         self.groups_from = self.groups_from.take().or(groups_from);
         self.command_line = self.command_line.take().or(command_line);
         self.release = self.release.take().or(release);
+        self.log_unread = self.log_unread.take().or(log_unread);
     }
 }
 

@@ -36,6 +36,8 @@ mod mangled;
 mod names;
 #[cfg(feature = "std")]
 mod open;
+#[cfg(feature = "std")]
+mod own_log;
 mod parameters;
 mod query;
 mod recognise;
@@ -75,6 +77,8 @@ pub use lspci::{ListedFunction, Listing};
 pub use names::Name;
 #[cfg(feature = "std")]
 pub use open::{container_of, is_device_tree_folder};
+#[cfg(feature = "std")]
+pub use own_log::kernel_log;
 pub use parameters::{AcsOverride, Effect, Parameter};
 pub use query::{ParseQueryError, Query};
 pub use recognise::recognise;

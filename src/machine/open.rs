@@ -13,6 +13,8 @@ use super::devices::Links;
 use super::file::{Taken, read_evidence, read_or_follow};
 use super::files::{self, Files, Folder, join};
 use super::kernel::release_in;
+use super::log::Log;
+use super::own_log::kernel_log;
 use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, read, sysfs, why_unreadable};
 use crate::dt::Tree;
 use crate::{Format, Source};
@@ -226,9 +228,29 @@ impl Collector {
                 release: line("proc/sys/kernel/osrelease").or_else(release),
                 ..Kernel::default()
             });
+            self.log_of(files);
         }
         self.mark(before, wanted);
         Ok(())
+    }
+
+    /// The log of a system's kernel: that of the running one from the kernel, or else what was written down as `dmesg` has it. The groups that
+    /// it says are not taken in: the system shows them.
+    fn log_of(&mut self, files: &dyn Files) {
+        const WRITTEN: &str = "var/log/dmesg";
+        let own = files.is_this_machine().then(kernel_log);
+        let (name, text) = match own {
+            Some(Ok(text)) => ("/dev/kmsg".to_owned(), text),
+            Some(Err(_)) | None => match files.read(WRITTEN) {
+                Ok(text) => (files.name(WRITTEN), text),
+                Err(_) => {
+                    let unread = own.and_then(Result::err).map(|error| format!("/dev/kmsg: {error}"));
+                    self.say(Kernel { log_unread: unread, ..Kernel::default() });
+                    return;
+                }
+            },
+        };
+        self.take_log(&name, Log::read(&text));
     }
 
     /// The functions of a running system, and what its kernel says of them.
@@ -289,8 +311,8 @@ impl Collector {
             speaks |= source.format().is_some();
         }
         if speaks {
-            // The stub that UEFI hands on says nothing, and nobody needs to hear of it.
-            if files.exists(&tree) && !files.read(&tree).is_ok_and(|blob| is_stub(&blob)) {
+            // The stub that UEFI hands on says nothing, and nobody needs to hear of it; nor of a tree that only root may read.
+            if files.read(&tree).is_ok_and(|blob| !is_stub(&blob)) {
                 let note = "not used: the kernel goes by its ACPI tables";
                 self.note_unused(&files.name(&tree), Kind::DeviceTree, note);
             }

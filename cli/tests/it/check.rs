@@ -271,6 +271,49 @@ fn machines_that_show_little_are_told_so() {
     assert!(code == 0 && text.contains("No such file"), "{code}: {text}");
 }
 
+/// What a kernel said of two boots of one machine: a fault of a device, a refusal, and what only sounds bad.
+#[cfg(unix)]
+#[test]
+fn the_log_is_told_at_a_glance() {
+    let sample = "firmware-samples/qemu-switch-bridge";
+    let log = b"[    0.000000] Linux version 7.3.4+deb13-arm64 (tests)
+[    1.000000] arm-smmu-v3 arm-smmu-v3.0.auto: 2-level strtab only covers 25/32 bits of SID
+[    2.000000] usb 1-1: new high-speed USB device number 2
+[    3.000000] arm-smmu-v3 arm-smmu-v3.0.auto: event: F_TRANSLATION client: 0000:00:01.0 sid: 0x8 ssid: 0x0 iova: 0x8000000 ipa: 0x0
+[    4.000000] arm-smmu-v3 arm-smmu-v3.0.auto: event: F_TRANSLATION client: 0000:00:01.0 sid: 0x8 ssid: 0x0 iova: 0x8001000 ipa: 0x0
+";
+    let system = system("log", sample, group_in(sample), &[("var/log/dmesg", log.as_slice())]);
+    let check = document(&["--root", system.to_str().unwrap()]);
+    let told = &check["log"];
+    let counts =
+        ["lines", "about", "faults", "refused", "firmware_bugs"].map(|name| told[name].as_u64().unwrap());
+    assert_eq!(counts, [5, 3, 2, 0, 0], "{told}");
+    let grave = told["grave"].as_array().unwrap();
+    assert_eq!(grave.len(), 1, "{told}");
+    assert_eq!((&grave[0]["kind"], &grave[0]["times"]), (&"fault".into(), &2.into()), "{told}");
+    assert_eq!(grave[0]["devices"], serde_json::json!(["0000:00:01.0"]), "{told}");
+    assert!(grave[0]["record"].as_str().is_some_and(|record| record.starts_with("IORT+0x")), "{told}");
+    assert!(
+        check["next"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|next| next.as_str().unwrap().starts_with("fwspec explain"))
+    );
+    let output = fwspec(&["check", "--root", system.to_str().unwrap()], b"");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("log           5 lines, 3 of them about IOMMUs, 2 faults"), "{text}");
+    // The whole story, by the line that is offered.
+    let output = fwspec(&["explain", "--root", system.to_str().unwrap()], b"");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("0000:00:01.0"), "{output:?}");
+    // An id is still the question, whatever the log says.
+    let output = fwspec(&["explain", "--root", system.to_str().unwrap(), "00:01.0"], b"");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("F_TRANSLATION"), "{output:?}");
+    // Without a log nothing is said of one, and a root folder's is not this machine's.
+    fs::remove_dir_all(system.join("var")).unwrap();
+    assert_eq!(document(&["--root", system.to_str().unwrap()])["log"], Value::Null);
+}
+
 /// Captured boots as their `/sys` would show them: every device is known, and the kernel differs where the comparison from firmware and
 /// config space differs, too (`tests/it/group/kernel_truth.agreed`).
 #[cfg(unix)]

@@ -36,6 +36,7 @@ pub fn check(document: &CheckDocument, style: Style) -> String {
     iommu(document, &mut page);
     devices(document, &mut page);
     kernel(document, &mut page);
+    log(document, &mut page);
     findings(document, &mut page);
     if !document.skipped.is_empty() {
         let first = document.skipped.first().map(|p| format!("{}: {}", p.at, p.error)).unwrap_or_default();
@@ -239,6 +240,39 @@ fn few(words: &[String], what: &str) -> String {
     match words.len().saturating_sub(MAX_NAMED) {
         0 => shown,
         more => format!("{shown} and {more} more {what}").trim_end().to_string(),
+    }
+}
+
+fn log(document: &CheckDocument, page: &mut Page) {
+    let Some(log) = &document.log else { return };
+    if let Some(unread) = &log.unread {
+        page.say("log", &printable(&format!("the kernel's could not be read ({unread})")));
+        return;
+    }
+    let counts = [
+        (log.faults, counted(log.faults, "fault")),
+        (log.refused, counted(log.refused, "refusal")),
+        (log.firmware_bugs, counted(log.firmware_bugs, "complaint")),
+    ];
+    let mut said = format!("{}, {} of them about IOMMUs", counted(log.lines, "line"), log.about);
+    for (_, count) in counts.iter().filter(|(number, _)| *number > 0) {
+        said.push_str(&format!(", {count}"));
+    }
+    if log.grave.is_empty() {
+        page.say("log", &said);
+    } else {
+        page.alarm("log", &said);
+    }
+    for grave in log.grave.iter().take(MAX_SHOWN) {
+        let times = if grave.times == 1 { String::new() } else { format!(", {} times", grave.times) };
+        let devices: Vec<String> = grave.devices.iter().map(|name| printable(name)).collect();
+        let of = if devices.is_empty() { String::new() } else { format!(" {}", few(&devices, "devices")) };
+        let record = grave.record.as_ref().map(|record| format!(" ({record})")).unwrap_or_default();
+        page.say("", &printable(&format!("{}{of}{times}: {}{record}", grave.kind, grave.said)));
+    }
+    let more = log.grave.len().saturating_sub(MAX_SHOWN);
+    if more > 0 {
+        page.say("", &format!("and {} (--json lists all)", counted(more, "more line")));
     }
 }
 

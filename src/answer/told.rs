@@ -1,0 +1,103 @@
+//! What the kernel's log tells at a glance: how much of it is about IOMMUs, and what of that somebody should look at.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::Dialect;
+use crate::machine::Machine;
+use crate::machine::log::LogKind;
+
+use super::log::{LogDocument, LogRecord};
+
+/// What the logs of a machine's kernel tell.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ToldRecord {
+    /// Lines that were read.
+    pub lines: usize,
+    /// Lines about IOMMUs among them.
+    pub about: usize,
+    /// Faults, each as often as it was reported.
+    pub faults: usize,
+    /// Devices, requests and IOMMUs that were refused, or could not be given a group.
+    pub refused: usize,
+    /// What the kernel calls a fault of the firmware.
+    pub firmware_bugs: usize,
+    /// Those, in the order of the log; what repeats is there once. What sounds bad and is harmless is not among them.
+    pub grave: Vec<GraveRecord>,
+    /// Why the log of this machine's kernel could not be read; null where it was, or nobody looked for it.
+    pub unread: Option<String>,
+}
+
+/// Something that a log says and somebody should look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct GraveRecord {
+    /// `fault`, `refused`, `group-failed` or `firmware-bug`.
+    pub kind: &'static str,
+    /// The device that it is about, or those that firmware gives the StreamID; nobody where nothing tells.
+    pub devices: Vec<String>,
+    /// The record of the firmware that says so, with its offset.
+    pub record: Option<String>,
+    /// How often.
+    pub times: usize,
+    /// What the line says.
+    pub said: String,
+}
+
+impl ToldRecord {
+    /// What the logs of a machine tell; `None` where there is none, and it was not looked for.
+    pub(super) fn of(machine: &Machine, dialect: Dialect) -> Option<Self> {
+        let kernel = &machine.kernel;
+        if kernel.logs.is_empty() && kernel.log_unread.is_none() {
+            return None;
+        }
+        let mut told = ToldRecord {
+            lines: 0,
+            about: 0,
+            faults: 0,
+            refused: 0,
+            firmware_bugs: 0,
+            grave: Vec::new(),
+            unread: kernel.log_unread.clone(),
+        };
+        for log in &kernel.logs {
+            told.take(&LogDocument::new(log, machine, dialect));
+        }
+        Some(told)
+    }
+
+    fn take(&mut self, document: &LogDocument) {
+        self.lines = self.lines.saturating_add(document.lines_read);
+        self.about = self.about.saturating_add(document.lines_read.saturating_sub(document.unrelated));
+        for line in document.lines.iter().filter(|line| !line.harmless) {
+            let kinds = [LogKind::Fault, LogKind::Refused, LogKind::GroupFailed, LogKind::FirmwareBug];
+            let Some(kind) = kinds.into_iter().find(|kind| kind.word() == line.kind) else { continue };
+            let count = match kind {
+                LogKind::Fault => &mut self.faults,
+                LogKind::FirmwareBug => &mut self.firmware_bugs,
+                _ => &mut self.refused,
+            };
+            *count = count.saturating_add(line.times);
+            self.grave.push(GraveRecord::of(line));
+        }
+    }
+}
+
+impl GraveRecord {
+    fn of(line: &LogRecord) -> Self {
+        let device = line.device.iter().cloned();
+        let sources = line.sources.iter().filter(|_| line.device.is_none()).cloned();
+        GraveRecord {
+            kind: line.kind,
+            devices: device.chain(sources).collect(),
+            record: line.record.clone(),
+            times: line.times,
+            said: line.said.to_string(),
+        }
+    }
+}
