@@ -321,6 +321,12 @@ impl Input {
 }
 
 fn lacks(machine: &Machine) -> String {
+    if machine.hidden.speaks_of_iommus() {
+        return format!(
+            "only root may read what there is to look at: {}",
+            machine.hidden.firmware.join(", ")
+        );
+    }
     Failure::lacks(machine, "no device tree (DTB), no IORT, RIMT, VIOT, DMAR, IVRS or MCFG").to_string()
 }
 
