@@ -37,7 +37,7 @@ pub struct ToldRecord {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct GraveRecord {
-    /// `fault`, `refused`, `group-failed` or `firmware-bug`.
+    /// `fault`, `refused`, `group-failed`, `firmware-bug`, or `deferred` for a driver that gave its IOMMU up.
     pub kind: &'static str,
     /// The device that it is about, or those that firmware gives the StreamID; nobody where nothing tells.
     pub devices: Vec<String>,
@@ -76,7 +76,11 @@ impl ToldRecord {
         self.about = self.about.saturating_add(document.lines_read.saturating_sub(document.unrelated));
         for line in document.lines.iter().filter(|line| !line.harmless) {
             let kinds = [LogKind::Fault, LogKind::Refused, LogKind::GroupFailed, LogKind::FirmwareBug];
-            let Some(kind) = kinds.into_iter().find(|kind| kind.word() == line.kind) else { continue };
+            // A driver that gave its IOMMU up says no more than the number of an error.
+            let more = line.because.as_ref().map(|_| LogKind::Deferred);
+            let Some(kind) = kinds.into_iter().chain(more).find(|kind| kind.word() == line.kind) else {
+                continue;
+            };
             let count = match kind {
                 LogKind::Fault => &mut self.faults,
                 LogKind::FirmwareBug => &mut self.firmware_bugs,
@@ -90,8 +94,10 @@ impl ToldRecord {
 
 impl GraveRecord {
     fn of(line: &LogRecord) -> Self {
-        let device = line.device.iter().cloned();
-        let sources = line.sources.iter().filter(|_| line.device.is_none()).cloned();
+        // Whose DMA it is counts, and not whose requester ID that goes by.
+        let is_named = line.device.is_some() && line.because.is_none();
+        let device = line.device.iter().filter(|_| is_named).cloned();
+        let sources = line.sources.iter().filter(|_| !is_named).cloned();
         GraveRecord {
             kind: line.kind,
             devices: device.chain(sources).collect(),

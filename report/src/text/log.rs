@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::name::printable;
 use fwspec::StreamId;
 use fwspec::answer::{Explained, LogDocument, LogRecord};
 
@@ -123,6 +124,9 @@ fn told(line: &LogRecord, style: Style) -> String {
     facts.extend(tied(line));
     if !facts.is_empty() {
         text.push_str(&format!("         {}\n", facts.join("; ")));
+    }
+    if let Some(because) = &line.because {
+        text.push_str(&format!("         {}\n", printable(because)));
     }
     if let Some(finding) = finding(line) {
         text.push_str(&format!("         {finding}\n"));

@@ -14,7 +14,7 @@ use crate::lint::{self, Code, Finding};
 use crate::machine::log::{Log, LogEntry, LogKind};
 use crate::machine::{Firmware, Machine};
 use crate::map::{IdMap, Producer};
-use crate::model::IommuIndex;
+use crate::model::{IommuIndex, RequesterIndex};
 use crate::{At, Bdf, Dialect, Format, Groups, RequesterId, Segment, Source, StreamId};
 
 use super::instance::{Instance, Instances};
@@ -40,6 +40,7 @@ pub(super) struct Tied {
     pub(super) finding: Option<&'static str>,
     pub(super) found: Option<String>,
     pub(super) ways: Vec<WayRecord>,
+    pub(super) because: Option<String>,
 }
 
 /// What firmware gives a device.
@@ -119,8 +120,11 @@ impl<'a> Ties<'a> {
                         tied.ways = follower.with_stream_at(stream, iommu);
                     }
                     tied.record = follower.place_of_stream(&producers, stream);
-                    if tied.sources.is_empty() && entry.form.kind != LogKind::Fault {
-                        tied.record = given.record;
+                    if tied.sources.is_empty() {
+                        match entry.form.kind {
+                            LogKind::Fault => self.unmapped(&follower, stream, &mut tied),
+                            _ => tied.record = given.record,
+                        }
                     }
                 }
                 None => {
@@ -128,6 +132,12 @@ impl<'a> Ties<'a> {
                     tied.ways = given.ways;
                     tied.record = given.record;
                 }
+            }
+            if let Some(device) = facts.device.as_deref() {
+                self.alias(&follower, device, &mut tied);
+            }
+            if let Some(iommu) = iommu.filter(|_| is_too_large(entry)) {
+                self.largest(&follower, iommu, &mut tied);
             }
             if tied.record.is_none()
                 && let Some(iommu) = iommu.and_then(|iommu| firmware.platform.iommu(iommu))
@@ -189,6 +199,85 @@ impl<'a> Ties<'a> {
             ways: follower.node_ways(&label),
             record: Some(place(follower.firmware, requester.origin.at)),
         }
+    }
+
+    /// A function that is not there: its requester ID is one by which DMA of others goes.
+    fn alias(&self, follower: &Follower<'_>, device: &str, tied: &mut Tied) {
+        let Ok(function) = device.parse::<Bdf>() else { return };
+        if self.devices.is_empty() || self.devices.iter().any(|known| known.device == device) {
+            return;
+        }
+        let senders = self.senders(function);
+        let Some(first) = senders.first() else { return };
+        let given = self.given(follower, &first.device);
+        let names: Vec<String> = senders.iter().map(|sender| sender.device.clone()).collect();
+        tied.because =
+            Some(format!("no function is {device}: DMA of {} goes by its requester ID", names.join(", ")));
+        tied.record = given.record;
+        tied.sources = names;
+    }
+
+    /// The listed functions of which DMA may go by the requester ID of this one.
+    fn senders(&self, function: Bdf) -> Vec<&DeviceRecord> {
+        let rid = u32::from(function.rid.0);
+        let sends = |device: &&DeviceRecord| {
+            let own = device.bdf.as_ref().and_then(|bdf| bdf.parse::<Bdf>().ok());
+            own.is_some_and(|own| own.segment == function.segment) && device.aliases.contains(&rid)
+        };
+        self.devices.iter().filter(sends).collect()
+    }
+
+    /// A StreamID that firmware gives nobody. A function may send by a requester ID which no map has: the one that is this number, for most
+    /// hosts hand theirs on as they are; or the only one that there is.
+    fn unmapped(&self, follower: &Follower<'_>, stream: StreamId, tied: &mut Tied) {
+        let mut found: Vec<(Bdf, &DeviceRecord)> = Vec::new();
+        for device in &self.devices {
+            let Some(own) = device.bdf.as_ref().and_then(|bdf| bdf.parse::<Bdf>().ok()) else { continue };
+            for rid in device.aliases.iter().filter_map(|rid| u16::try_from(*rid).ok()) {
+                let function = Bdf { segment: own.segment, rid: RequesterId(rid) };
+                if follower.map.resolve(function).is_err() {
+                    found.push((function, device));
+                }
+            }
+        }
+        let same = found.iter().any(|(function, _)| u32::from(function.rid.0) == stream.0);
+        if same {
+            found.retain(|(function, _)| u32::from(function.rid.0) == stream.0);
+        }
+        let Some((function, first)) = found.first().copied() else { return };
+        if found.iter().any(|(other, _)| *other != function) {
+            return;
+        }
+        let names: Vec<String> = found.iter().map(|(_, device)| device.device.clone()).collect();
+        let (rid, who) = (function.rid.0, names.join(", "));
+        tied.because = Some(format!(
+            "firmware gives nobody this StreamID; DMA of {who} may go by requester ID {rid:#x} ({function}), which no map has"
+        ));
+        tied.record = self.given(follower, &first.device).record.or_else(|| self.host(follower, function));
+        tied.sources = names;
+    }
+
+    /// Where firmware has the host of a function.
+    fn host(&self, follower: &Follower<'_>, function: Bdf) -> Option<String> {
+        let platform = &follower.firmware.platform;
+        let hosts = (0..platform.requesters.len()).map(RequesterIndex::at);
+        let mut hosts = hosts.filter(|index| platform.segment_of(*index) == Some(function.segment));
+        let requester = platform.requester(hosts.next()?)?;
+        hosts.next().is_none().then(|| place(follower.firmware, requester.origin.at))
+    }
+
+    /// The device with the largest StreamID of an IOMMU of which the stream table was too small.
+    fn largest(&self, follower: &Follower<'_>, iommu: IommuIndex, tied: &mut Tied) {
+        let of = |device: &&DeviceRecord| device.iommu.as_ref().is_some_and(|named| named.index == iommu);
+        let largest = self.devices.iter().filter(of);
+        let largest = largest.filter_map(|device| Some((*device.stream_ids.iter().max()?, device)));
+        let Some((stream, device)) = largest.max_by_key(|(stream, _)| *stream) else { return };
+        tied.because = Some(format!(
+            "the largest StreamID that firmware gives is {stream:#x}, of {}: the stream table has no place for it",
+            device.device
+        ));
+        tied.record = self.given(follower, &device.device).record;
+        tied.sources = alloc::vec![device.device.clone()];
     }
 
     /// Who these are: functions that are listed, or those that the map has.
@@ -256,6 +345,14 @@ impl<'a> Ties<'a> {
         }
         tied.finding = first.filter(|_| follows);
     }
+}
+
+/// Whether a line says that a driver gave its IOMMU up because an id is too large (linux drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3.c
+/// `arm_smmu_init_sid_strtab`: `ERANGE`).
+fn is_too_large(entry: &LogEntry) -> bool {
+    let is_errno =
+        |(name, value): &(&str, String)| *name == "errno" && (value == "-34" || value == "-ERANGE");
+    entry.form.kind == LogKind::Deferred && entry.facts.values.iter().any(is_errno)
 }
 
 /// How much a finding has in common with a line: the node, numbers, the device.

@@ -87,6 +87,9 @@ pub struct LogRecord {
     pub found: Option<String>,
     /// What the line says.
     pub said: String,
+    /// What firmware and the functions of the machine add to it: whose requester ID that is, what no map has.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub because: Option<String>,
     /// It sounds bad, and is not.
     pub harmless: bool,
     /// How often it is there.
@@ -180,7 +183,7 @@ impl LogRecord {
         // One source of a StreamID is the device.
         let only = tied.sources.first().filter(|_| tied.sources.len() == 1).cloned();
         let mut shown = facts.clone();
-        if form.kind == LogKind::Fault && shown.device.is_none() {
+        if form.kind == LogKind::Fault && shown.device.is_none() && tied.because.is_none() {
             shown.device.clone_from(&only);
         }
         LogRecord {
@@ -199,6 +202,7 @@ impl LogRecord {
             finding: tied.finding,
             found: tied.found,
             said: shown.sentence(form),
+            because: tied.because,
             harmless: form.harmless,
             times: entry.times,
             first: entry.first.clone(),

@@ -270,7 +270,13 @@ impl Pattern {
             }
             let mut values = Vec::new();
             values.extend(lead.map(|(name, _)| (name, start..at)));
+            // What stands in brackets has none: the first of the line are those of its stamp.
+            let is_inside = |values: &[(_, Range<usize>)]| {
+                let inside = values.first().and_then(|(_, range)| line.get(range.clone()));
+                *first != "[" || !inside.is_some_and(|inside| inside.contains(&b'['))
+            };
             if take(line, at.saturating_add(first.len()), rest, &mut values)
+                && is_inside(&values)
                 && speaker::says(self.form, line.get(..start).unwrap_or_default(), self.text)
             {
                 return Some(Match { form: self.form, values, start, weight: self.weight });

@@ -211,7 +211,7 @@ impl LogReader {
         }
         if word.starts_with("Linux version") {
             self.log.release = value.split(' ').next().map(ToString::to_string);
-        } else if word.starts_with("Machine model") || word.starts_with("DMI") {
+        } else if word.starts_with("Machine model") || word.starts_with("DMI: {") {
             self.log.model = Some(value.to_string());
         } else if word.contains("ommand line") {
             self.log.command_line = Some(value.to_string());

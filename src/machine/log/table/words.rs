@@ -39,6 +39,10 @@ pub(in crate::machine::log) const MARKS: &[Form] = &[
     mark("Linux version {text=6.12.1-arm64 (debian-kernel@lists.debian.org)}"),
     mark("Machine model: {text=Radxa ROCK 5B}"),
     mark("DMI: {text=QEMU QEMU Virtual Machine, BIOS 2024.02 02/02/2024}"),
+    // Since 6.13, and where firmware has no such table.
+    mark("DMI: Memory slots populated: {n=1}/{m=1}"),
+    mark("DMI: not present or invalid."),
+    mark("DMI not present or invalid."),
     mark("Kernel command line: {text=console=ttyS0}"),
     mark("Command line: {text=console=ttyS0}"),
 ];
