@@ -32,6 +32,9 @@ pub(super) trait Files {
     }
 }
 
+/// Where a system has the log of its kernel written down, below its root.
+pub(super) const WRITTEN_LOG: &str = "var/log/dmesg";
+
 /// A path below a folder.
 pub(super) fn join(folder: &str, path: &str) -> String {
     match (folder, path) {

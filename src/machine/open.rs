@@ -11,7 +11,7 @@ use std::vec::Vec;
 use super::collect::{Listed, Wanted, is_stub};
 use super::devices::Links;
 use super::file::{Taken, read_evidence, read_or_follow};
-use super::files::{self, Files, Folder, join};
+use super::files::{self, Files, Folder, WRITTEN_LOG, join};
 use super::kernel::release_in;
 use super::log::Log;
 use super::own_log::kernel_log;
@@ -237,12 +237,11 @@ impl Collector {
     /// The log of a system's kernel: that of the running one from the kernel, or else what was written down as `dmesg` has it. The groups that
     /// it says are not taken in: the system shows them.
     fn log_of(&mut self, files: &dyn Files) {
-        const WRITTEN: &str = "var/log/dmesg";
         let own = files.is_this_machine().then(kernel_log);
         let (name, text) = match own {
             Some(Ok(text)) => ("/dev/kmsg".to_owned(), text),
-            Some(Err(_)) | None => match files.read(WRITTEN) {
-                Ok(text) => (files.name(WRITTEN), text),
+            Some(Err(_)) | None => match files.read(WRITTEN_LOG) {
+                Ok(text) => (files.name(WRITTEN_LOG), text),
                 Err(_) => {
                     let unread = own.and_then(Result::err).map(|error| format!("/dev/kmsg: {error}"));
                     self.say(Kernel { log_unread: unread, ..Kernel::default() });

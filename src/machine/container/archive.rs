@@ -9,7 +9,7 @@ use std::vec::Vec;
 
 use super::{ContainerError, Contents, count, damaged};
 use crate::limits::{MAX_GLANCE_BYTES, MAX_NAME_BYTES, MAX_SYSTEM_FILE_BYTES};
-use crate::machine::files::Memory;
+use crate::machine::files::{Memory, WRITTEN_LOG, join};
 use crate::machine::{Kind, recognise};
 
 /// Bytes of a tar header, and of the units that everything in one is counted in.
@@ -282,8 +282,17 @@ impl Found {
         }
     }
 
-    fn finish(self, contents: &mut Contents<'_>) -> Result<(), ContainerError> {
-        for system in self.files.systems() {
+    fn finish(mut self, contents: &mut Contents<'_>) -> Result<(), ContainerError> {
+        let systems = self.files.systems();
+        // What the kernel of a system said is of that system, and no log by itself.
+        for system in systems.iter().filter(|system| !system.sys.is_empty()) {
+            let log = join(&system.root, WRITTEN_LOG);
+            let own = self.pieces.iter().position(|(path, _)| *path == log);
+            if let Some((path, bytes)) = own.map(|at| self.pieces.remove(at)) {
+                self.files.file(path, bytes);
+            }
+        }
+        for system in systems {
             let name = contents.name_of(&system.root);
             contents.system(system.sys, self.files.below(&system.root, name));
         }
@@ -291,10 +300,18 @@ impl Found {
             contents.found(&path, bytes);
         }
         for (reason, number) in self.passed {
-            contents.note(count(number, reason).replace("files that is", "files that are"));
+            contents.note(several(number, reason));
         }
         Ok(())
     }
+}
+
+/// How many, and of what: the noun of a reason stands before the words that say more of it.
+fn several(number: usize, reason: &str) -> String {
+    let more = [" that is ", " outside ", " of a "].iter().filter_map(|word| reason.find(word)).min();
+    let (noun, more) = reason.split_at(more.unwrap_or(reason.len()));
+    let more = if number == 1 { more.to_owned() } else { more.replacen(" that is ", " that are ", 1) };
+    format!("{}{more}", count(number, noun))
 }
 
 /// A path as archives have them, without what leads nowhere (`./`, a leading `/`); `None` for one that leads out (`..`).
@@ -324,7 +341,8 @@ fn is_of_a_system(path: &str) -> bool {
         "config" => above.parse::<crate::Bdf>().is_ok(),
         "fdt" => above == "firmware",
         "cmdline" | "version" => above == "proc",
-        "type" => folder.contains("kernel/iommu_groups/"),
+        "osrelease" => folder.ends_with("proc/sys/kernel"),
+        "type" | "reserved_regions" => folder.contains("kernel/iommu_groups/"),
         "sys_vendor" | "product_name" => folder.ends_with("dmi/id"),
         // What firmware calls a device (drivers/acpi/device_sysfs.c `path_show`).
         "path" => folder.contains("devices/LNXSYSTM:"),
@@ -333,6 +351,24 @@ fn is_of_a_system(path: &str) -> bool {
             in_order("firmware/acpi/tables") && above == "tables"
                 || in_order("firmware/devicetree/base")
                 || in_order("proc/device-tree")
+        }
+    }
+}
+
+#[cfg(test)]
+mod counts {
+    use super::several;
+
+    #[test]
+    fn the_noun_is_what_has_a_plural() {
+        for (number, reason, wanted) in [
+            (1, "file that is nothing which is read here", "1 file that is nothing which is read here"),
+            (9, "file that is nothing which is read here", "9 files that are nothing which is read here"),
+            (2, "link outside of the archive", "2 links outside of the archive"),
+            (2, "second name of a file", "2 second names of a file"),
+            (3, "empty file", "3 empty files"),
+        ] {
+            assert_eq!(several(number, reason), wanted);
         }
     }
 }
