@@ -17,7 +17,7 @@ use super::{Failure, Outcome, print, print_json, style};
 version is known.\n\n\
 Exit codes: 0 the machine was looked at, 1 there is something that --fail-on names, 2 nothing could be looked at, 64 usage.\n\n\
 Examples:\n  fwspec check                             this machine\n  fwspec check iort.bin lspci.txt\n  \
-fwspec check --root /mnt/board\n  fwspec check --fail-on differs,untranslated"
+fwspec check --root /mnt/board\n  fwspec check --fail-on differs,untranslated\n  fwspec check --watch                     this machine as it changes: fwspec watch"
 )]
 pub(super) struct Options {
     #[command(flatten)]

@@ -98,6 +98,13 @@ fn a_kernel_that_did_as_predicted_agrees() {
             let number = group_in(&sample)(device["device"].as_str().unwrap());
             assert_eq!(device["kernel_group"].as_u64(), number.map(u64::from), "{device}");
         }
+        let tree = fwspec(&["groups", "--tree", "--root", root.to_str().unwrap()], b"");
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        assert!(tree.lines().next().unwrap().starts_with("group  kernel  device"), "{tree}");
+        let line = tree.lines().find(|line| line.contains("00:01.0")).unwrap();
+        let number = group_in(&sample)("0000:00:01.0").unwrap().to_string();
+        let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "■").collect();
+        assert_eq!(words[1], number, "{line}");
     }
 }
 
@@ -509,6 +516,9 @@ fn a_recording_is_followed_as_it_happens() {
         ]
     );
     assert_eq!(run(&["--fail-on", "differs"]).status.code(), Some(1));
+    // The same by the other name.
+    let by_check = ["check", "--watch", "--fail-on", "differs", "--replay", "-", &evidence[0], &evidence[1]];
+    assert_eq!(fwspec(&by_check, text.as_bytes()).status.code(), Some(1));
     // One that had left again when its event was read is in no group, and that is no difference.
     let gone = [
         recorded("5.1", "add", "000a:10:00.0", "IOMMU_GROUP=3\n"),

@@ -36,7 +36,10 @@ pub fn tree(document: &GroupsDocument, style: Style) -> String {
     let colours: BTreeMap<u64, &'static str> = shared.zip(COLOURS.into_iter().cycle()).collect();
     let firmware = document.devices.iter().any(|device| device.iommu.is_some() || device.why_none.is_some());
     let ids = if firmware { &["StreamIDs", "IOMMU"][..] } else { &[] };
-    let titles = ["group", "device", "what it is"].iter().chain(ids).chain(&["remarks"]);
+    let kernel = document.devices.iter().any(|device| device.kernel_group.is_some());
+    let theirs = if kernel { &["kernel"][..] } else { &[] };
+    let titles =
+        ["group"].iter().chain(theirs).chain(&["device", "what it is"]).chain(ids).chain(&["remarks"]);
     let mut grid = Grid { rows: alloc::vec![titles.map(|title| cell(title, "1")).collect()] };
     for branch in branches(document) {
         let mut row = match branch.what {
@@ -61,7 +64,18 @@ pub fn tree(document: &GroupsDocument, style: Style) -> String {
                 row
             }
         };
-        if let Some(device) = row.get_mut(1) {
+        // What the kernel calls the group stands beside ours.
+        if kernel {
+            let number = match branch.what {
+                What::Device(device) => {
+                    device.kernel_group.map_or("-".to_string(), |number| number.to_string())
+                }
+                What::Root(..) | What::Platform => String::new(),
+            };
+            row.insert(1, cell(&number, ""));
+        }
+        let device = row.get_mut(if kernel { 2 } else { 1 });
+        if let Some(device) = device {
             device.0.insert(0, (branch.stem, "2"));
         }
         grid.rows.push(row);
