@@ -13,6 +13,7 @@
 
 mod acs;
 mod audit;
+mod boot;
 #[path = "../../../tests/it/support/cases.rs"]
 mod cases;
 mod check;
