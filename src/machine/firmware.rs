@@ -102,6 +102,8 @@ impl Firmware {
             | Kind::AndroidBoot
             | Kind::VendorBoot
             | Kind::TreeTable
+            | Kind::AndroidSparse
+            | Kind::Spelled
             | Kind::Image
             | Kind::Gzip
             | Kind::Xz

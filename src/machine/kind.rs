@@ -20,6 +20,10 @@ pub enum Kind {
     VendorBoot,
     /// A table of device trees, or of overlays (Android's dtb and dtbo images).
     TreeTable,
+    /// An Android sparse image: a partition without its empty blocks.
+    AndroidSparse,
+    /// A text that spells bytes out: base64, or plain hexadecimal digits.
+    Spelled,
     /// Bytes of any kind in which firmware was found: a kernel with a tree appended, a firmware image.
     Image,
     /// A file compressed by gzip.
@@ -79,6 +83,7 @@ impl Kind {
                 | Kind::AndroidBoot
                 | Kind::VendorBoot
                 | Kind::TreeTable
+                | Kind::AndroidSparse
                 | Kind::Image
                 | Kind::AcpiTable(_)
                 | Kind::AcpiTables(_)
@@ -100,7 +105,13 @@ impl Kind {
         self.is_archive()
             || matches!(
                 self,
-                Kind::Fit | Kind::AndroidBoot | Kind::VendorBoot | Kind::TreeTable | Kind::Image
+                Kind::Fit
+                    | Kind::AndroidBoot
+                    | Kind::VendorBoot
+                    | Kind::TreeTable
+                    | Kind::AndroidSparse
+                    | Kind::Spelled
+                    | Kind::Image
             )
     }
 
@@ -111,7 +122,7 @@ impl Kind {
 }
 
 impl fmt::Display for Kind {
-    /// One word: `dtb`, `overlay`, `fit`, `android-boot`, `vendor-boot`, `dt-table`, `image`, `gzip`, `xz`, `zstd`, `lz4`, `lzma`, `bzip2`, `tar`, `zip`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
+    /// One word: `dtb`, `overlay`, `fit`, `android-boot`, `vendor-boot`, `dt-table`, `sparse`, `spelled`, `image`, `gzip`, `xz`, `zstd`, `lz4`, `lzma`, `bzip2`, `tar`, `zip`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
     /// `empty`, `unknown`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -121,6 +132,8 @@ impl fmt::Display for Kind {
             Kind::AndroidBoot => "android-boot",
             Kind::VendorBoot => "vendor-boot",
             Kind::TreeTable => "dt-table",
+            Kind::AndroidSparse => "sparse",
+            Kind::Spelled => "spelled",
             Kind::Image => "image",
             Kind::Gzip => "gzip",
             Kind::Xz => "xz",

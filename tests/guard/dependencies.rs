@@ -19,7 +19,10 @@ const PULLED_IN: [(&str, &[&str]); 8] = [
         "archives",
         &[
             "adler2",
+            "alloc-no-stdlib",
+            "alloc-stdlib",
             "block-buffer",
+            "brotli-decompressor",
             "bzip2",
             "cfg-if",
             "const-oid",

@@ -151,8 +151,9 @@ pub(super) fn open_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(),
                 contents.piece("dtb", tree)?;
             }
         }
-        // Qualcomm's images of before version 1 have the size of a table of trees here (lk platform/msm_shared dev_tree.c).
-        size => contents.note(format!("{size} bytes of QCDT are not read")),
+        // Qualcomm's images of before version 1 have the size of a table of trees here (lk platform/msm_shared dev_tree.c), which
+        // is behind the second stage. What is in it is found as in any blob.
+        size => contents.piece("dt", part(bytes, behind, size.into(), "the table of device trees")?)?,
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::string::String;
 use std::vec::Vec;
 
-use super::{ContainerError, Contents, count, damaged};
+use super::{ContainerError, Contents, damaged};
 use crate::limits::{MAX_GLANCE_BYTES, MAX_NAME_BYTES, MAX_SYSTEM_FILE_BYTES};
 use crate::machine::files::{Memory, WRITTEN_LOG, join};
 use crate::machine::{Kind, recognise};
@@ -24,7 +24,7 @@ pub(super) fn open_tar_from(
     source: &mut dyn Read,
     contents: &mut Contents<'_>,
 ) -> Result<(), ContainerError> {
-    let limited = Limited { source, left: contents.left.streamed, reached: false };
+    let limited = Limited::new(source, contents.left.streamed);
     let mut archive = tar::Archive::new(limited);
     let mut found = Found::default();
     let read = tar_entries(&mut archive, contents, &mut found);
@@ -43,7 +43,7 @@ fn tar_entries<R: Read>(
     contents: &mut Contents<'_>,
     found: &mut Found,
 ) -> Result<(), ContainerError> {
-    let (mut long_name, mut long_link) = (None, None);
+    let (mut long_name, mut long_link, mut is_sparse) = (None, None, false);
     for entry in archive.entries().map_err(damaged)?.raw(true) {
         let mut entry = entry.map_err(damaged)?;
         let kind = entry.header().entry_type();
@@ -54,6 +54,8 @@ fn tar_entries<R: Read>(
             if kind.is_pax_local_extensions() {
                 long_name = pax(&value, b"path").or(long_name);
                 long_link = pax(&value, b"linkpath").or(long_link);
+                // A file with holes: its bytes are a map of them, and what is between them (GNU tar, "Sparse Formats").
+                is_sparse |= value.windows(SPARSE.len()).any(|name| name == SPARSE);
             } else {
                 let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
                 value.truncate(end);
@@ -70,22 +72,26 @@ fn tar_entries<R: Read>(
             long_link.take().or_else(|| entry.header().link_name_bytes().map(|link| link.into_owned()));
         let link = link.map(|link| String::from_utf8_lossy(&link).into_owned());
         let path = String::from_utf8_lossy(&path).into_owned();
-        if kind.is_file() || kind.is_contiguous() {
+        let is_sparse = core::mem::take(&mut is_sparse) || kind.is_gnu_sparse();
+        if is_sparse {
+            found.passed_over(SPARSE_FILE);
+        } else if kind.is_file() || kind.is_contiguous() {
             found.file(contents, &path, &mut entry)?;
         } else if let (true, Some(target)) = (kind.is_symlink(), &link) {
             found.link(contents, &path, target)?;
         } else if let (true, Some(target)) = (kind.is_hard_link(), &link) {
             found.same(&path, target);
-        } else if kind.is_gnu_sparse() {
-            found.passed_over("sparse file");
         } else if kind.is_dir() {
             found.folder(&path);
         } else {
-            found.passed_over("device, socket or pipe");
+            found.passed_over(SPECIAL);
         }
     }
     Ok(())
 }
+
+/// What the names of a sparse file's records in a pax header start with.
+const SPARSE: &[u8] = b" GNU.sparse.";
 
 /// A record of a pax header: `LENGTH NAME=VALUE`, a line each (POSIX.1-2001 pax, "Extended Header").
 fn pax(header: &[u8], name: &[u8]) -> Option<Vec<u8>> {
@@ -96,10 +102,26 @@ fn pax(header: &[u8], name: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A source that gives no more than so many bytes.
-struct Limited<'a> {
+pub(super) struct Limited<'a> {
     source: &'a mut dyn Read,
     left: u64,
     reached: bool,
+}
+
+impl<'a> Limited<'a> {
+    pub(super) fn new(source: &'a mut dyn Read, left: u64) -> Self {
+        Limited { source, left, reached: false }
+    }
+
+    /// Bytes that it still gives.
+    pub(super) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// Whether there were more.
+    pub(super) fn is_reached(&self) -> bool {
+        self.reached
+    }
 }
 
 impl Read for Limited<'_> {
@@ -107,7 +129,8 @@ impl Read for Limited<'_> {
         let read = self.source.read(buffer)?;
         let left = self.left.checked_sub(u64::try_from(read).unwrap_or(u64::MAX));
         self.reached |= left.is_none();
-        self.left = left.ok_or_else(|| io::Error::other("more bytes than are read"))?;
+        self.left = left.unwrap_or_default();
+        left.ok_or_else(|| io::Error::other("more bytes than are read"))?;
         Ok(read)
     }
 }
@@ -138,7 +161,7 @@ pub(super) fn open_zip(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), 
             continue;
         }
         if flags & 1 != 0 {
-            found.passed_over("encrypted file");
+            found.passed_over(ENCRYPTED);
             continue;
         }
         let data = local_data(bytes, local, packed).ok_or_else(|| broken("headers"))?;
@@ -158,11 +181,11 @@ pub(super) fn open_zip(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), 
                 &mut deflated
             }
             _ => {
-                found.passed_over("file of an unknown compression");
+                found.passed_over(UNKNOWN_PACKING);
                 continue;
             }
         };
-        let mut limited = Limited { source, left: contents.left.streamed, reached: false };
+        let mut limited = Limited::new(source, contents.left.streamed);
         // Unix permissions of a symbolic link.
         let is_link = attributes >> 28 == 0xa;
         let taken = if is_link {
@@ -200,17 +223,33 @@ fn local_data(bytes: &[u8], at: u64, packed: u64) -> Option<&[u8]> {
     local.get(usize::try_from(skip).ok()?..)?.get(..usize::try_from(packed).ok()?)
 }
 
+/// Why a file is passed over: of one, and of several.
+type Reason = (&'static str, &'static str);
+
+const EMPTY: Reason = ("empty file", "empty files");
+const ENCRYPTED: Reason = ("encrypted file", "encrypted files");
+const FILE_OUTSIDE: Reason = ("file outside of the archive", "files outside of the archive");
+const LINK_OUTSIDE: Reason = ("link outside of the archive", "links outside of the archive");
+const NOTHING: Reason =
+    ("file that is nothing which is read here", "files that are nothing which is read here");
+const SECOND_NAME: Reason = ("second name of a file", "second names of files");
+const SPARSE_FILE: Reason =
+    ("sparse file: pack it without tar --sparse", "sparse files: pack them without tar --sparse");
+const SPECIAL: Reason = ("device, socket or pipe", "devices, sockets or pipes");
+const TOO_LARGE: Reason = ("system file that is too large", "system files that are too large");
+const UNKNOWN_PACKING: Reason = ("file of an unknown compression", "files of an unknown compression");
+
 /// What was found in an archive so far.
 #[derive(Default)]
 struct Found {
     files: Memory,
     pieces: Vec<(String, Vec<u8>)>,
     /// How many were passed over, for each reason.
-    passed: std::collections::BTreeMap<&'static str, usize>,
+    passed: std::collections::BTreeMap<Reason, usize>,
 }
 
 impl Found {
-    fn passed_over(&mut self, reason: &'static str) {
+    fn passed_over(&mut self, reason: Reason) {
         let number = self.passed.entry(reason).or_default();
         *number = number.saturating_add(1);
     }
@@ -223,7 +262,7 @@ impl Found {
         source: &mut dyn Read,
     ) -> Result<(), ContainerError> {
         let Some(path) = clean(path) else {
-            self.passed_over("file outside of the archive");
+            self.passed_over(FILE_OUTSIDE);
             return Ok(());
         };
         let is_piece = contents.choice.piece.is_some();
@@ -235,7 +274,7 @@ impl Found {
         (&mut *source).take(limit).read_to_end(&mut bytes).map_err(damaged)?;
         if is_of_a_system(&path) {
             if u64::try_from(bytes.len()).is_ok_and(|length| length == limit) {
-                self.passed_over("system file that is too large");
+                self.passed_over(TOO_LARGE);
                 return Ok(());
             }
             contents.keep(bytes.len())?;
@@ -243,8 +282,8 @@ impl Found {
             return Ok(());
         }
         match recognise(&bytes) {
-            Kind::Unknown => self.passed_over("file that is nothing which is read here"),
-            Kind::Empty => self.passed_over("empty file"),
+            Kind::Unknown => self.passed_over(NOTHING),
+            Kind::Empty => self.passed_over(EMPTY),
             _ => {
                 contents.read_on(source, &mut bytes)?;
                 self.pieces.push((path, bytes));
@@ -262,7 +301,7 @@ impl Found {
     /// Takes a link that may lead to files of a system.
     fn link(&mut self, contents: &mut Contents<'_>, path: &str, target: &str) -> Result<(), ContainerError> {
         let Some(path) = clean(path) else {
-            self.passed_over("link outside of the archive");
+            self.passed_over(LINK_OUTSIDE);
             return Ok(());
         };
         if contents.choice.piece.is_none() && LINKS.iter().any(|place| path.contains(place)) {
@@ -278,7 +317,7 @@ impl Found {
             (Some(path), Some(target)) if is_of_a_system(&path) => {
                 self.files.link(path, format!("/{target}"))
             }
-            _ => self.passed_over("second name of a file"),
+            _ => self.passed_over(SECOND_NAME),
         }
     }
 
@@ -300,18 +339,11 @@ impl Found {
             contents.found(&path, bytes);
         }
         for (reason, number) in self.passed {
-            contents.note(several(number, reason));
+            let (one, many) = reason;
+            contents.note(format!("{number} {}", if number == 1 { one } else { many }));
         }
         Ok(())
     }
-}
-
-/// How many, and of what: the noun of a reason stands before the words that say more of it.
-fn several(number: usize, reason: &str) -> String {
-    let more = [" that is ", " outside ", " of a "].iter().filter_map(|word| reason.find(word)).min();
-    let (noun, more) = reason.split_at(more.unwrap_or(reason.len()));
-    let more = if number == 1 { more.to_owned() } else { more.replacen(" that is ", " that are ", 1) };
-    format!("{}{more}", count(number, noun))
 }
 
 /// A path as archives have them, without what leads nowhere (`./`, a leading `/`); `None` for one that leads out (`..`).

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{ContainerError, Contents, count};
+use super::{ContainerError, Contents, compressed, count, fit};
 use crate::bytes::{index, saturate};
 use crate::dt::Tree;
 use crate::machine::{Kind, recognise};
@@ -24,22 +24,42 @@ struct Found<'a> {
 
 /// How a section of a UEFI volume is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Section {
-    /// What it is called.
-    name: &'static str,
-    /// The GUID of what unpacks it (UEFI PI 1.8 volume 3, 3.2.4.7 `EFI_SECTION_GUID_DEFINED`), as it stands in the section.
-    guid: [u8; 16],
-    /// Whether it is unpacked here.
-    is_read: bool,
+pub(super) enum Packing {
+    /// LZMA, whose header shows what it is.
+    Lzma,
+    /// LZMA of code for x86, of which the addresses in calls and jumps were made absolute.
+    LzmaX86,
+    /// Gzip, whose header shows what it is.
+    Gzip,
+    /// Brotli.
+    Brotli,
+    /// Tiano.
+    Tiano,
+    /// The compression of the UEFI specification, or Tiano: the section does not tell.
+    Efi,
 }
 
-/// Compressed sections, by the GUIDs that EDK II gives them (MdeModulePkg, BrotliCustomDecompressLib; IntelFrameworkModulePkg).
-const SECTIONS: [Section; 5] = [
-    Section { name: "lzma", guid: guid(0xee4e_5898_3914_4259_9d6e_dc7b_d794_03cf), is_read: true },
-    Section { name: "gzip", guid: guid(0x1d30_1fe9_be79_4353_91c2_d23b_c959_ae0c), is_read: true },
-    Section { name: "lzma-x86", guid: guid(0xd42a_e6bd_1352_4bfb_909a_ca72_a6ea_e889), is_read: false },
-    Section { name: "brotli", guid: guid(0x3d53_2050_5cda_4fd0_879e_0f7f_630d_5afb), is_read: false },
-    Section { name: "tiano", guid: guid(0xa312_80ad_481e_41b6_95e8_127f_4c98_4779), is_read: false },
+impl Packing {
+    fn name(self) -> &'static str {
+        match self {
+            Packing::Lzma => "lzma",
+            Packing::LzmaX86 => "lzma-x86",
+            Packing::Gzip => "gzip",
+            Packing::Brotli => "brotli",
+            Packing::Tiano => "tiano",
+            Packing::Efi => "efi",
+        }
+    }
+}
+
+/// Compressed sections, by the GUIDs that EDK II gives them (MdeModulePkg, BrotliCustomDecompressLib; IntelFrameworkModulePkg), as they are
+/// written (UEFI PI 1.8 volume 3, 3.2.4.7 `EFI_SECTION_GUID_DEFINED`).
+const SECTIONS: [(Packing, [u8; 16]); 5] = [
+    (Packing::Lzma, guid(0xee4e_5898_3914_4259_9d6e_dc7b_d794_03cf)),
+    (Packing::Gzip, guid(0x1d30_1fe9_be79_4353_91c2_d23b_c959_ae0c)),
+    (Packing::LzmaX86, guid(0xd42a_e6bd_1352_4bfb_909a_ca72_a6ea_e889)),
+    (Packing::Brotli, guid(0x3d53_2050_5cda_4fd0_879e_0f7f_630d_5afb)),
+    (Packing::Tiano, guid(0xa312_80ad_481e_41b6_95e8_127f_4c98_4779)),
 ];
 
 /// A GUID as it is written, in the order of its bytes: the first three fields are little-endian.
@@ -51,10 +71,10 @@ const fn guid(written: u128) -> [u8; 16] {
 
 /// The compressed section whose GUID starts here: its compression, its start, its end, its data. In front of the GUID stand the size, 24 bits
 /// wide or in a word of its own behind all ones, and the type; behind it the offset of the data.
-fn section(bytes: &[u8], at: usize) -> Option<(Section, usize, usize, &[u8])> {
+fn section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
     const GUID_DEFINED: u8 = 2;
     let guid = bytes.get(at..)?.first_chunk::<16>()?;
-    let section = *SECTIONS.iter().find(|section| section.guid == *guid)?;
+    let (packing, _) = *SECTIONS.iter().find(|(_, known)| known == guid)?;
     let word = |at: usize| bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
     let short = at.checked_sub(4)?;
     let type_of = |header: u32| header.to_le_bytes()[3] == GUID_DEFINED;
@@ -70,14 +90,36 @@ fn section(bytes: &[u8], at: usize) -> Option<(Section, usize, usize, &[u8])> {
     let end = start.checked_add(index(size))?;
     let offset = bytes.get(at.checked_add(16)?..)?.first_chunk().copied().map(u16::from_le_bytes)?;
     let data = start.checked_add(usize::from(offset)).filter(|data| *data > at)?;
-    Some((section, start, end, bytes.get(data..end)?))
+    Some((packing, start, end, bytes.get(data..end)?))
+}
+
+/// The section of the type for compression (UEFI PI 1.8 volume 3, 3.2.5.3 `EFI_SECTION_COMPRESSION`) whose type stands here: it has no GUID,
+/// and shows by its three sizes, which agree.
+fn plain_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
+    const COMPRESSION: u8 = 1;
+    /// Bytes of its header, and of that of the data.
+    const HEADERS: (usize, usize) = (9, 8);
+    /// Bytes that may fill the section up.
+    const PADDING: usize = 8;
+    let start = at.checked_sub(3)?;
+    let header = bytes.get(start..)?.first_chunk::<9>()?;
+    let [a, b, c, COMPRESSION, d, e, f, g, COMPRESSION] = *header else { return None };
+    let end = start.checked_add(index(u32::from_le_bytes([a, b, c, 0])))?;
+    let data = bytes.get(start.checked_add(HEADERS.0)?..end)?;
+    let field = |at: usize| data.get(at..)?.first_chunk().copied().map(u32::from_le_bytes).map(index);
+    let (packed, unpacked) = (field(0)?, field(4)?);
+    let padding = data.len().checked_sub(packed.checked_add(HEADERS.1)?)?;
+    let agrees = padding < PADDING && packed > 0 && unpacked == index(u32::from_le_bytes([d, e, f, g]));
+    (agrees && unpacked > 0).then_some((Packing::Efi, start, end, data))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     Tree,
+    /// A FIT image, with the data behind its tree.
+    Fit,
     Table([u8; 4]),
-    Section(Section),
+    Section(Packing),
 }
 
 /// Everything in the bytes, in one pass: what is found is stepped over.
@@ -87,13 +129,14 @@ fn find(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
     core::iter::from_fn(move || {
         loop {
             let rest = bytes.get(at..)?;
-            // The first bytes of a tree, of signatures, of the GUIDs of sections.
+            // The first bytes of a tree, of signatures, of the GUIDs of sections, and the type of one.
             let step = rest
                 .iter()
-                .position(|byte| matches!(byte, 0xd0 | b'A'..=b'Z' | 0x98 | 0xe9 | 0xbd | 0xad))?;
+                .position(|byte| matches!(byte, 1 | 0xd0 | b'A'..=b'Z' | 0x98 | 0xe9 | 0xbd | 0xad))?;
             let place = at.saturating_add(step);
             let rest = bytes.get(place..)?;
-            let found = tree(rest).map(|bytes| (What::Tree, bytes)).or_else(|| {
+            let image = || fit::extent(rest).and_then(|length| Some((What::Fit, rest.get(..length)?)));
+            let found = tree(rest).map(|bytes| image().unwrap_or((What::Tree, bytes))).or_else(|| {
                 let (name, length) = recognise::header_of(rest, &TABLES)?;
                 let end = place.checked_add(length)?;
                 let sums = sums.get_or_insert_with(|| running_sums(bytes));
@@ -103,7 +146,8 @@ fn find(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
                 at = place.saturating_add(bytes.len());
                 return Some(Found { what, at: place, end: at, bytes });
             }
-            if let Some((section, start, end, data)) = section(bytes, place) {
+            let section = section(bytes, place).or_else(|| plain_section(bytes, place));
+            if let Some((section, start, end, data)) = section {
                 at = end.max(place.saturating_add(1));
                 return Some(Found { what: What::Section(section), at: start, end: at, bytes: data });
             }
@@ -115,7 +159,9 @@ fn find(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
 /// The trees in the bytes, each with its offset.
 #[cfg(feature = "archives")]
 pub(super) fn trees(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
-    find(bytes).filter(|found| found.what == What::Tree).map(|found| (found.at, found.bytes))
+    find(bytes)
+        .filter(|found| matches!(found.what, What::Tree | What::Fit))
+        .map(|found| (found.at, found.bytes))
 }
 
 /// The sum of the bytes before each place: what a table's bytes add up to is then one subtraction, however many tables claim them.
@@ -135,6 +181,12 @@ fn tree(bytes: &[u8]) -> Option<&[u8]> {
     (first.starts_with(&[0, 0, 0, 1, 0]) && tree.boot_refusal().is_none()).then_some(tree.bytes())
 }
 
+/// Whether a tree is a root without anything: a template, as OVMF has one.
+fn is_bare(bytes: &[u8]) -> bool {
+    let root = Tree::parse(bytes).ok().and_then(|tree| tree.find("/"));
+    root.is_some_and(|root| root.children().next().is_none() && root.properties().next().is_none())
+}
+
 /// Whether there is more in the bytes than they are themselves.
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
     // Text holds none of it; tables one behind the other have a reader; a tree that is damaged is for its reader to say so.
@@ -152,27 +204,32 @@ pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
 }
 
 pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
-    let (mut trees, mut tables, mut sections) = (0_usize, 0_usize, 0_usize);
+    let (mut trees, mut images, mut tables, mut sections) = (0_usize, 0_usize, 0_usize, 0_usize);
     for Found { what, at, bytes, .. } in find(bytes) {
         let at = saturate(at);
         let name: String = match what {
+            What::Tree if is_bare(bytes) => {
+                let note = "not used: a tree with nothing in it, which a program fills when it runs";
+                contents.unused(&format!("dtb@{at:#x}"), Kind::DeviceTree, Some(note.to_string()));
+                continue;
+            }
             What::Tree => {
                 trees = trees.saturating_add(1);
                 format!("dtb@{at:#x}")
+            }
+            What::Fit => {
+                images = images.saturating_add(1);
+                format!("fit@{at:#x}")
             }
             What::Table(name) => {
                 tables = tables.saturating_add(1);
                 format!("{}@{at:#x}", name.escape_ascii().to_string().trim_end())
             }
-            What::Section(section) => {
+            What::Section(packing) => {
                 sections = sections.saturating_add(1);
-                let name = format!("{}@{at:#x}", section.name);
-                if !section.is_read {
-                    contents.unused(
-                        &name,
-                        Kind::Unknown,
-                        Some(format!("not read: a section compressed by {}", section.name)),
-                    );
+                let name = format!("{}@{at:#x}", packing.name());
+                if !matches!(packing, Packing::Lzma | Packing::Gzip) {
+                    compressed::open_section(packing, &name, bytes, contents);
                     continue;
                 }
                 name
@@ -181,6 +238,9 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
         contents.piece(&name, bytes)?;
     }
     contents.note(format!("{} and {} in it", count(trees, "device tree"), count(tables, "ACPI table")));
+    if images > 0 {
+        contents.note(count(images, "FIT image"));
+    }
     if sections > 0 {
         contents.note(count(sections, "compressed section"));
     }

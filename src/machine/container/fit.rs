@@ -17,6 +17,27 @@ pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
     images.children().map_while(Result::ok).any(has_data).then_some(Kind::Fit)
 }
 
+/// The bytes of a FIT with the data behind its tree, as far as there are any; `None` for what is no FIT.
+pub(super) fn extent(bytes: &[u8]) -> Option<usize> {
+    shows(bytes)?;
+    let tree = Tree::parse(bytes).ok()?;
+    let all = images(&tree)?.children().map_while(Result::ok);
+    let ends = all.filter_map(|image| {
+        let (at, size) = place(&tree, image)?;
+        usize::try_from(at.checked_add(size)?).ok()
+    });
+    Some(ends.max().unwrap_or_default().max(tree.bytes().len()).min(bytes.len()))
+}
+
+/// Where the data of an image is that is not in the tree: behind the tree, at the next multiple of four, or at a place of the file.
+fn place(tree: &Tree<'_>, image: Node<'_>) -> Option<(u64, u64)> {
+    let cell = |property: &str| image.cell(property).map(u64::from);
+    let behind = u64::from(saturate(tree.bytes().len())).next_multiple_of(4);
+    let at =
+        cell("data-position").or_else(|| cell("data-offset").map(|offset| offset.saturating_add(behind)));
+    Some((at?, cell("data-size")?))
+}
+
 fn images<'a>(tree: &Tree<'a>) -> Option<Node<'a>> {
     // The kernel's own tree has no such node; the name is taken whole.
     let root = tree.nodes().next()?.ok()?;
@@ -127,16 +148,11 @@ fn data<'a>(bytes: &'a [u8], tree: &Tree<'a>, image: Node<'a>) -> Result<&'a [u8
     if let Some(data) = image.property("data") {
         return Ok(data.value());
     }
-    let cell = |property: &str| image.cell(property).map(u64::from);
-    let Some(size) = cell("data-size") else {
-        return Err(ContainerError::Damaged(format!("image {name} has no data")));
-    };
-    // External data starts behind the tree, at the next multiple of four.
-    let behind = u64::from(saturate(tree.bytes().len())).next_multiple_of(4);
-    let at =
-        cell("data-position").or_else(|| cell("data-offset").map(|offset| offset.saturating_add(behind)));
-    match at {
-        Some(at) => part(bytes, at, size, &format!("image {name}")),
+    match place(tree, image) {
+        Some((at, size)) => part(bytes, at, size, &format!("image {name}")),
+        None if image.cell("data-size").is_none() => {
+            Err(ContainerError::Damaged(format!("image {name} has no data")))
+        }
         None => Err(ContainerError::Damaged(format!("image {name} does not say where its data is"))),
     }
 }

@@ -6,6 +6,10 @@ mod archive;
 mod blob;
 mod compressed;
 mod fit;
+mod sparse;
+mod spelled;
+#[cfg(feature = "archives")]
+mod tiano;
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -195,10 +199,49 @@ impl Contents<'_> {
     /// What a compressed file unpacks to, which has its name.
     #[cfg(feature = "archives")]
     fn unpacked(&mut self, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
+        let name = self.name.to_owned();
+        self.unpacked_as(name, source)
+    }
+
+    /// What a compressed part unpacks to.
+    #[cfg(feature = "archives")]
+    fn stream(&mut self, inner: &str, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
+        let name = self.name_of(inner);
+        if !self.choice.wants(&name) {
+            return Ok(());
+        }
+        self.unpacked_as(name, source)
+    }
+
+    #[cfg(feature = "archives")]
+    fn unpacked_as(&mut self, name: String, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
         let mut bytes = Vec::new();
-        self.read_on(source, &mut bytes)?;
-        self.children.push(Child::Bytes { name: self.name.to_owned(), bytes });
+        // What is let go again was gone through, too.
+        let (mut limited, all) = (archive::Limited::new(source, self.left.streamed), &mut bytes);
+        let read = self.read_on(&mut limited, all);
+        self.left.streamed = limited.left();
+        if limited.is_reached() {
+            return Err(ContainerError::TooLong);
+        }
+        read?;
+        self.children.push(Child::Bytes { name, bytes });
         Ok(())
+    }
+
+    /// A piece whose bytes were counted.
+    #[cfg(feature = "archives")]
+    fn held(&mut self, inner: &str, bytes: Vec<u8>) {
+        let name = self.name_of(inner);
+        self.left.plain = self.left.plain.saturating_add(bytes.len().saturating_mul(2));
+        if self.choice.wants(&name) {
+            self.children.push(Child::Bytes { name, bytes });
+        }
+    }
+
+    /// Bytes that may still be held.
+    #[cfg(feature = "archives")]
+    fn room(&self) -> usize {
+        self.left.held
     }
 
     /// A piece that was read already.
@@ -244,9 +287,11 @@ const FORMS: &[Form] = &[
     Form { shows: android::shows_boot, open: android::open_boot },
     Form { shows: android::shows_vendor_boot, open: android::open_vendor_boot },
     Form { shows: android::shows_table, open: android::open_table },
+    Form { shows: sparse::shows, open: sparse::open },
     Form { shows: compressed::shows, open: compressed::open },
     Form { shows: compressed::shows_tar, open: compressed::open_tar },
     Form { shows: compressed::shows_zip, open: compressed::open_zip },
+    Form { shows: spelled::shows, open: spelled::open },
     Form { shows: blob::shows, open: blob::open },
 ];
 

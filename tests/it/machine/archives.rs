@@ -15,7 +15,7 @@ use crate::support::cases::cases;
 use crate::support::outside::{installed, run, shared};
 
 /// An entry of an archive.
-enum Entry<'a> {
+pub(super) enum Entry<'a> {
     File(&'a [u8]),
     Link(&'a str),
     /// Any other, by its type.
@@ -38,7 +38,7 @@ fn header(path: &str, size: usize, kind: u8, target: &str) -> [u8; 512] {
     header
 }
 
-fn tar(entries: &[(&str, Entry<'_>)]) -> Vec<u8> {
+pub(super) fn tar(entries: &[(&str, Entry<'_>)]) -> Vec<u8> {
     let mut file = Vec::new();
     for (path, entry) in entries {
         let (kind, target, bytes) = match entry {
@@ -54,7 +54,7 @@ fn tar(entries: &[(&str, Entry<'_>)]) -> Vec<u8> {
     file
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -399,14 +399,191 @@ fn guided(guid: [u8; 16], data: &[u8], long: bool) -> Vec<u8> {
     section
 }
 
+const BROTLI: [u8; 16] =
+    [0x50, 0x20, 0x53, 0x3d, 0xda, 0x5c, 0xd0, 0x4f, 0x87, 0x9e, 0x0f, 0x7f, 0x63, 0x0d, 0x5a, 0xfb];
+const TIANO: [u8; 16] =
+    [0xad, 0x80, 0x12, 0xa3, 0x1e, 0x48, 0xb6, 0x41, 0x95, 0xe8, 0x12, 0x7f, 0x4c, 0x98, 0x47, 0x79];
+const LZMA_X86: [u8; 16] =
+    [0xbd, 0xe6, 0x2a, 0xd4, 0x52, 0x13, 0xfb, 0x4b, 0x90, 0x9a, 0xca, 0x72, 0xa6, 0xea, 0xe8, 0x89];
+
+/// A section of the type for compression (UEFI PI 1.8 volume 3, 3.2.5.3).
+fn packed(data: &[u8], unpacked: usize) -> Vec<u8> {
+    let size = data.len() as u32 + 9;
+    let mut section = (size | 1 << 24).to_le_bytes().to_vec();
+    section.extend((unpacked as u32).to_le_bytes());
+    section.push(1);
+    section.extend(data);
+    section.resize(section.len().next_multiple_of(4), 0);
+    section
+}
+
+/// Bits, the highest of each byte first.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    used: u32,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, count: u32) {
+        for at in (0..count).rev() {
+            if self.used.is_multiple_of(8) {
+                self.bytes.push(0);
+            }
+            *self.bytes.last_mut().unwrap() |= ((value >> at & 1) as u8) << (7 - self.used % 8);
+            self.used += 1;
+        }
+    }
+}
+
+/// Packs by the compression of UEFI (UEFI 2.10 section 19): in blocks of one code, bytes 0 and 1 in eight bits and all else in nine; strings
+/// are those that repeat one byte. Distances have `distance_bits`: 4, or 5 by Tiano.
+fn efi(bytes: &[u8], distance_bits: u32) -> Vec<u8> {
+    let mut symbols: Vec<u32> = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let run = bytes[at..].iter().take(256).take_while(|byte| at > 0 && **byte == bytes[at - 1]).count();
+        symbols.push(if run >= 3 { 253 + run as u32 } else { u32::from(bytes[at]) });
+        at += if run >= 3 { run } else { 1 };
+    }
+    let mut bits = Bits::default();
+    for block in symbols.chunks(1_000) {
+        bits.put(block.len() as u32, 16);
+        // Lengths of codes: 8 and 9 are used, as symbols 10 and 11, a bit each.
+        bits.put(12, 5);
+        (0..3).for_each(|_| bits.put(0, 3));
+        bits.put(3, 2);
+        (6..10).for_each(|_| bits.put(0, 3));
+        bits.put(1, 3);
+        bits.put(1, 3);
+        bits.put(510, 9);
+        (0..510).for_each(|symbol| bits.put(u32::from(symbol > 1), 1));
+        // One distance: the byte before.
+        bits.put(0, distance_bits);
+        bits.put(0, distance_bits);
+        for symbol in block {
+            match symbol {
+                0 | 1 => bits.put(*symbol, 8),
+                symbol => bits.put(symbol + 2, 9),
+            }
+        }
+    }
+    [&(bits.bytes.len() as u32).to_le_bytes()[..], &(bytes.len() as u32).to_le_bytes(), &bits.bytes].concat()
+}
+
+/// Brotli data as EDK II has it, its one block not compressed (RFC 7932 section 9.2).
+fn brotli(bytes: &[u8]) -> Vec<u8> {
+    let mut data = [(bytes.len() as u64).to_le_bytes(), [0; 8]].concat();
+    for (at, block) in bytes.chunks(1 << 16).enumerate() {
+        let length = block.len() as u32 - 1;
+        // A window of 64 KiB (one bit), not the last, four nibbles of length, not compressed.
+        let (header, bits) = match at {
+            0 => (length << 4 | 1 << 20, 21),
+            _ => (length << 3 | 1 << 19, 20),
+        };
+        data.extend(&header.to_le_bytes()[..3]);
+        assert!(bits <= 24);
+        data.extend(block);
+    }
+    // The last block, and nothing in it.
+    data.push(3);
+    data
+}
+
+#[test]
+fn every_compression_of_uefi_volumes_is_undone() {
+    let table = iort(0);
+    let volume = [&[0_u8; 40][..], b"_FVH", &[0xff; 3_000], &table, &[0x55; 64]].concat();
+    let sections = [
+        ("brotli", guided(BROTLI, &brotli(&volume), false)),
+        ("brotli", guided(BROTLI, &brotli(&[&volume[..], &[0; 70_000]].concat()), true)),
+        ("tiano", guided(TIANO, &efi(&volume, 5), false)),
+        ("efi", packed(&efi(&volume, 4), volume.len())),
+        // Firmware has either in a section of this type.
+        ("efi", packed(&efi(&volume, 5), volume.len())),
+    ];
+    for (name, section) in &sections {
+        let image = [&[0_u8; 32][..], section, &[0xff; 16]].concat();
+        let machine = open("uefi.fd", &image).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(machine.map(Dialect::LINUX).is_some(), "{name}");
+        assert_eq!(machine.evidence.last().unwrap().name, format!("uefi.fd!{name}@0x20!IORT@0xbe4"));
+        // Cut or changed anywhere it costs no more than itself, and no panic.
+        for at in (0..section.len()).step_by(cases(section.len() / 97 + 1, section.len() / 997 + 1)) {
+            let mut broken = section.clone();
+            broken[at] ^= 0x10;
+            let image = [&[0_u8; 32][..], &broken, &[0xff; 16], &table].concat();
+            let opened = open("uefi.fd", &image);
+            // Two changes of a table may cancel in its sum; it differs from the one behind the section then.
+            let is_fine = matches!(opened, Ok(_) | Err(MachineError::TwoMachines { .. })) || at < 40;
+            assert!(is_fine, "{name}: changed at {at}: {}", opened.unwrap_err());
+        }
+    }
+    let lying =
+        [&[0_u8; 32][..], &guided(TIANO, &[8, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], false)];
+    let machine = open("uefi.fd", &[&lying.concat()[..], &table].concat()).unwrap();
+    let note = machine.evidence.iter().find(|piece| !piece.used).unwrap().note.clone().unwrap();
+    assert!(note.starts_with("not used: it cannot be unpacked: its code makes no sense after"), "{note}");
+    let wide =
+        [&[0_u8; 32][..], &guided(BROTLI, &[&[0; 16][..], &[0x11, 0x1e, 0xff]].concat(), false), &table]
+            .concat();
+    let machine = open("uefi.fd", &wide).unwrap();
+    assert!(
+        machine.evidence[1].note.as_ref().unwrap().contains("larger than 16 MiB"),
+        "{:?}",
+        machine.evidence
+    );
+    if !installed("xz") {
+        return;
+    }
+    // xz has the filter, and puts it into its own container only; without code in it, it changes nothing.
+    let scratch = Scratch::with("uefi-x86", &[("volume", &volume)]);
+    let file = scratch.0.join("volume");
+    let done = Command::new("xz").args(["-c", "--format=lzma"]).arg(&file).output().unwrap();
+    let image = [&[0_u8; 32][..], &guided(LZMA_X86, &done.stdout, false)].concat();
+    assert_eq!(
+        open("x86.fd", &image).unwrap().evidence.last().unwrap().name,
+        "x86.fd!lzma-x86@0x20!IORT@0xbe4"
+    );
+}
+
+/// Each costs what the bounds say, whatever it is packed by.
+#[test]
+fn bombs_in_sections_end_at_the_bounds() {
+    // 256 bytes a code, and more of them than may be held.
+    let zeros = vec![0; 1 << 20];
+    let mut bomb = efi(&zeros, 4);
+    bomb[4..8].copy_from_slice(&(300_u32 << 20).to_le_bytes());
+    let table = iort(0);
+    for section in [packed(&bomb, 300 << 20), guided(TIANO, &bomb, false)] {
+        let machine = open("uefi.fd", &[&[0_u8; 32][..], &section, &table].concat()).unwrap();
+        let note = machine.evidence[1].note.as_ref().unwrap();
+        assert!(!machine.evidence[1].used && note.contains("256 MiB"), "{note}");
+    }
+    // Blocks of brotli that repeat one byte: 16 MiB each.
+    let again = guided(BROTLI, &brotli(&[0; 1 << 16]), false).repeat(64);
+    assert!(open("uefi.fd", &[&[0_u8; 32][..], &again, &table].concat()).is_ok());
+}
+
+#[test]
+fn sparse_files_of_a_tar_are_counted() {
+    let table = iort(0);
+    let pax = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n";
+    let archive = tar(&[
+        ("iort", Entry::File(&table)),
+        ("old", Entry::Other(b'S', b"")),
+        ("PaxHeaders/new", Entry::Other(b'x', pax)),
+        ("GNUSparseFile.0/new", Entry::File(&table)),
+    ]);
+    let machine = open("s.tar", &archive).unwrap();
+    assert_eq!(machine.evidence[0].note.as_deref(), Some("2 sparse files: pack them without tar --sparse"));
+}
+
 #[test]
 fn compressed_sections_of_a_uefi_volume_are_looked_into() {
     const GZIP: [u8; 16] =
         [0xe9, 0x1f, 0x30, 0x1d, 0x79, 0xbe, 0x53, 0x43, 0x91, 0xc2, 0xd2, 0x3b, 0xc9, 0x59, 0xae, 0x0c];
     const LZMA: [u8; 16] =
         [0x98, 0x58, 0x4e, 0xee, 0x14, 0x39, 0x59, 0x42, 0x9d, 0x6e, 0xdc, 0x7b, 0xd7, 0x94, 0x03, 0xcf];
-    const BROTLI: [u8; 16] =
-        [0x50, 0x20, 0x53, 0x3d, 0xda, 0x5c, 0xd0, 0x4f, 0x87, 0x9e, 0x0f, 0x7f, 0x63, 0x0d, 0x5a, 0xfb];
     let table = iort(0);
     let volume = [&[0_u8; 40][..], b"_FVH", &[0xff; 28], &table, &[0xff; 64]].concat();
     for long in [false, true] {

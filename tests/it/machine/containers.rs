@@ -118,6 +118,100 @@ fn the_tree_of_a_fit_is_that_of_its_configuration() {
     }
 }
 
+/// `u-boot-rockchip.bin`: a loader with a tree of its own, and a FIT whose images are behind it.
+#[test]
+fn a_fit_in_an_image_keeps_the_data_behind_it() {
+    let (a, b) = (board("a"), board("b"));
+    let images: [(&str, &str, &[u8]); 3] =
+        [("kernel", "kernel", b"code"), ("fdt-a", "flat_dt", &a), ("fdt-b", "flat_dt", &b)];
+    for data in [Data::Inside, Data::Offset, Data::Position] {
+        let fit = fit(&images, &[("conf-a", &["fdt-a"]), ("conf-b", &["fdt-b"])], Some("conf-b"), data);
+        let image = [&[0x55; 64][..], &fit, &[0xff; 64]].concat();
+        let machine = open("idb.img", &image).unwrap();
+        assert_eq!(model(&machine), "b");
+        assert_eq!(machine.evidence[1].name, "idb.img!fit@0x40");
+        assert!(listed(&machine).contains(&("idb.img!fit@0x40!fdt-a", "dtb".to_owned(), false)));
+        // The loader's own tree is another one: nothing is chosen, and each can be named.
+        let both = [&[0x55; 64][..], &a, &[0; 64], &fit].concat();
+        let error = open("both.img", &both).unwrap_err().to_string();
+        let at = 64 + a.len() + 64;
+        assert!(
+            error.contains("both.img!dtb@0x40") && error.contains(&format!("both.img!fit@{at:#x}!fdt-b")),
+            "{error}"
+        );
+        let scratch = Scratch::with("fit-in-image", &[("both.img", &both)]);
+        let piece = scratch.0.join(format!("both.img!fit@{at:#x}!fdt-b"));
+        assert_eq!(model(&Machine::open([piece]).unwrap()), "b");
+    }
+}
+
+/// Qualcomm's images of before version 1: the table of trees is behind the second stage (lk platform/msm_shared/dev_tree.h).
+#[test]
+fn the_trees_of_a_qcdt_table_are_found() {
+    let tree = board("phone");
+    let entry = [1_u32, 2, 3, 4, 2_048, tree.len() as u32];
+    let mut table =
+        [b"QCDT".to_vec(), [2_u32, 1].iter().chain(&entry).flat_map(|word| word.to_le_bytes()).collect()]
+            .concat();
+    table.resize(2_048, 0);
+    table.extend(&tree);
+    assert_eq!(model(&open("dt.img", &table).unwrap()), "phone");
+    let mut image = boot(table.len() as u32, b"\0 a kernel", b"");
+    image.extend(&table);
+    let machine = open("boot.img", &image).unwrap();
+    assert_eq!(machine.evidence.last().unwrap().name, "boot.img!dt!dtb@0x800");
+    assert_eq!(model(&machine), "phone");
+}
+
+#[cfg(feature = "archives")]
+#[test]
+fn sparse_images_are_the_partition() {
+    let tree = board("phone");
+    let partition = boot(2, b"\0 a kernel", &tree);
+    let (block, blocks) = (1_024_usize, partition.len().div_ceil(1_024));
+    let chunk = |kind: u16, blocks: u32, data: &[u8]| {
+        let sizes = [blocks, 12 + data.len() as u32].map(u32::to_le_bytes).concat();
+        [&kind.to_le_bytes()[..], &[0; 2], &sizes, data].concat()
+    };
+    let mut chunks = Vec::new();
+    for at in 0..blocks {
+        let bytes = &partition[at * block..((at + 1) * block).min(partition.len())];
+        let is_empty = bytes.iter().all(|byte| *byte == 0);
+        chunks.push(match at % 2 {
+            _ if !is_empty => chunk(0xcac1, 1, bytes),
+            0 => chunk(0xcac2, 1, &[0; 4]),
+            _ => chunk(0xcac3, 1, b""),
+        });
+    }
+    chunks.push(chunk(0xcac4, 0, &[0; 4]));
+    let sparse = |blocks: u32, chunks: &[Vec<u8>]| {
+        let words = [block as u32, blocks, chunks.len() as u32, 0].map(u32::to_le_bytes).concat();
+        [&[0x3a, 0xff, 0x26, 0xed, 1, 0, 0, 0, 28, 0, 12, 0][..], &words, &chunks.concat()].concat()
+    };
+    let machine = open("boot.simg", &sparse(blocks as u32, &chunks)).unwrap();
+    assert_eq!(recognise(&sparse(1, &[])), Kind::AndroidSparse);
+    assert_eq!(model(&machine), "phone");
+    assert!(listed(&machine).contains(&("boot.simg!image!dtb", "dtb".to_owned(), true)));
+    // What it says of its size is bounded before anything is held.
+    let bomb = open("bomb", &sparse(u32::MAX, &[chunk(0xcac3, u32::MAX, b"")])).unwrap_err();
+    assert!(matches!(bomb, MachineError::Container { error: ContainerError::TooLarge, .. }), "{bomb}");
+    for broken in
+        [sparse(1, &chunks), sparse(9, &[chunk(0xcac1, 2, b"short")]), sparse(9, &[chunk(7, 1, b"")])]
+    {
+        assert!(matches!(open("broken", &broken), Err(MachineError::Container { .. })));
+    }
+}
+
+#[test]
+fn a_tree_with_nothing_in_it_is_not_a_machine() {
+    let bare = Blob::new().finish();
+    let error = open("OVMF.fd", &[&b"MZ\0 firmware"[..], &bare, &[0; 99]].concat()).unwrap_err();
+    assert!(error.to_string().contains("nothing in it is evidence"), "{error}");
+    let machine = open("u-boot.rom", &[&b"MZ\0"[..], &bare, &board("a")].concat()).unwrap();
+    assert_eq!(model(&machine), "a");
+    assert!(!machine.evidence[1].used);
+}
+
 #[test]
 fn a_fit_without_a_default_is_not_chosen_from() {
     let (a, b) = (board("a"), board("b"));
