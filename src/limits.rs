@@ -130,3 +130,15 @@ pub(crate) const MAX_LOG_LINE_BYTES: usize = 4096;
 /// Lines that go on with another one and are kept beside it: the longest dump of a fault has a dozen.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_LOG_LINES_JOINED: usize = 16;
+
+/// Bytes of a text that are looked at for what stands in front of each of its lines: a listing starts near the start.
+#[cfg(feature = "alloc")]
+pub(crate) const MAX_FRONT_BYTES: usize = 1 << 20;
+
+/// Lines of such a text that may seem to show it, and of which the following ones say that they do not.
+#[cfg(feature = "alloc")]
+pub(crate) const MAX_FRONTS_TRIED: usize = 64;
+
+/// Folders below one that are looked through: an unpacked report has some hundreds.
+#[cfg(feature = "std")]
+pub(crate) const MAX_FOLDERS: usize = 10_000;

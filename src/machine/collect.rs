@@ -223,7 +223,7 @@ impl Collector {
                 #[cfg(feature = "archives")]
                 Item::System { system, files } => {
                     let there = self.evidence.len();
-                    self.system(&files, system, wanted)?;
+                    self.system_or_words(&files, system, wanted)?;
                     let used =
                         self.evidence.get(there..).is_some_and(|new| new.iter().any(|piece| piece.used));
                     kept = kept.saturating_add(usize::from(used));
@@ -297,6 +297,12 @@ impl Collector {
     #[cfg(feature = "std")]
     pub(super) fn listed(&self) -> usize {
         self.evidence.len()
+    }
+
+    /// Whether anything that was listed since is used.
+    #[cfg(feature = "std")]
+    pub(super) fn has_used_since(&self, since: usize) -> bool {
+        self.evidence.get(since..).is_some_and(|new| new.iter().any(|piece| piece.used))
     }
 
     /// Says of what was listed since that it was named to count.
@@ -422,7 +428,7 @@ impl Collector {
             return Err(MachineError::Refused { name, refused });
         }
         let (kind, is_empty, boots) = (text.kind(), text.is_empty(), text.words.earlier_boots);
-        let Textual { listing, words, .. } = text;
+        let Textual { listing, words, beside, .. } = text;
         let mut listed = Vec::with_capacity(listing.functions.len());
         for function in listing.functions {
             let (bdf, place) = (function.bdf, function.place);
@@ -451,6 +457,9 @@ impl Collector {
                 let all = boots.saturating_add(1);
                 evidence.note = Some(format!("the log is of {all} boots: the last counts"));
             }
+        }
+        if let Some(refused) = beside {
+            self.note(at, &format!("a part of it is not read: {refused}"));
         }
         Ok(())
     }
@@ -518,6 +527,13 @@ impl Collector {
         let (name, note) = (name.to_owned(), None);
         self.evidence.push(Evidence { name, kind: Kind::Sysfs, used: true, note, picked: false });
         self.listings.push((at, listed));
+    }
+
+    /// Lists what a system says of its kernel alone.
+    #[cfg(feature = "std")]
+    pub(super) fn speaking(&mut self, name: &str) {
+        let (name, note) = (name.to_owned(), None);
+        self.evidence.push(Evidence { name, kind: Kind::Sysfs, used: true, note, picked: false });
     }
 
     /// Adds what a kernel said.

@@ -84,6 +84,33 @@ const ACS: [(&str, AcsFlags); 7] = [
     ("DirectTrans", AcsFlags::DT),
 ];
 
+/// Whether what follows an address is a class and what belongs to it, with names, numbers or both: `PCI bridge [0604]: …`, `0604: …`, `PCI
+/// bridge`.
+pub(super) fn is_class(rest: &[u8]) -> bool {
+    let Ok(rest) = core::str::from_utf8(rest.get(..MAX_CLASS).unwrap_or(rest))
+        .or_else(|error| core::str::from_utf8(rest.get(..error.valid_up_to()).unwrap_or_default()))
+    else {
+        return false;
+    };
+    let rest = rest.trim();
+    let Some((class, _)) = rest.split_once(": ").or_else(|| Some((rest.strip_suffix(':')?, ""))) else {
+        return names::class(rest).is_some();
+    };
+    let (words, number) = match class.strip_suffix(']').and_then(|class| class.rsplit_once('[')) {
+        Some((words, number)) => (words, Some(number)),
+        None => (class, Some(class.strip_prefix("Class ").unwrap_or(class))),
+    };
+    // Classes that no database knew when a listing was made, or knows today.
+    let is_named = || {
+        let word = |c: char| c.is_ascii_alphanumeric() || " ()/.-&".contains(c);
+        words.starts_with(|c: char| c.is_ascii_uppercase()) && words.len() <= 60 && words.chars().all(word)
+    };
+    number.and_then(hex4).is_some() || names::class(words.trim()).is_some() || is_named()
+}
+
+/// Bytes that a class may have, with its number.
+const MAX_CLASS: usize = 100;
+
 impl Told {
     /// Of what follows the address: `PCI bridge [0604]: Example port [8086:7ab8] (rev 11) (prog-if 00 [Normal decode])`, with names,
     /// numbers or both.

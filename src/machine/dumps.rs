@@ -159,12 +159,13 @@ pub(super) fn starts_dump(line: &[u8]) -> bool {
         let table = row.bytes.first_chunk::<4>().is_some_and(|name| {
             name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
         });
-        row.offset == 0 && row.length > 0 && (digits == 8 || digits >= 4 && table)
+        row.offset == 0 && row.length > 0 && (digits >= 6 || digits >= 4 && table)
     })
 }
 
 /// `    02C0: 5F 53 42 5F 4C 4E 4B 44 00 12 13 04 0C FF FF 08  _SB_LNKD........`, `00000000  49 4f 52 54 80 00 00 00  03 ea … |IORT…|`,
-/// `00000000: 494f 5254 8000 0000 …  IORT…`: two spaces end the bytes, but for those in the middle of a line of `hexdump -C`.
+/// `00000000: 494f 5254 8000 0000 …  IORT…`: two spaces end the bytes, but for those in the middle of a line of `hexdump -C`. `od -A x -t x1z`
+/// has offsets of six digits, `od -t x1` of seven octal ones.
 fn row(line: &[u8]) -> Option<Row> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (offset, rest) = line.split_at_checked(digits)?;
@@ -173,12 +174,14 @@ fn row(line: &[u8]) -> Option<Row> {
     }
     let has_colon = rest.first() == Some(&b':');
     let mut rest = if has_colon { rest.get(1..)? } else { rest };
-    let mut row = Row { offset: number(offset)?, bytes: [0; LINE], length: 0 };
+    let radix = if !has_colon && digits == 7 { 8 } else { 16 };
+    let offset = u32::from_str_radix(core::str::from_utf8(offset).ok()?, radix).ok()?;
+    let mut row = Row { offset, bytes: [0; LINE], length: 0 };
     // The last line of `hexdump -C`: how long it is.
     if rest.is_empty() {
-        return (!has_colon && digits == 8).then_some(row);
+        return (!has_colon && digits >= 6).then_some(row);
     }
-    if !has_colon && digits != 8 {
+    if !has_colon && digits < 6 {
         return None;
     }
     while row.length < LINE {

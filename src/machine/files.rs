@@ -129,7 +129,8 @@ const IN_SYS: [&str; 6] = [
     "firmware/fdt",
     "kernel/iommu_groups/",
 ];
-const IN_PROC: &str = "proc/device-tree";
+/// What stands beside it.
+const IN_PROC: [&str; 4] = ["proc/device-tree", "proc/cmdline", "proc/version", "proc/sys/kernel/osrelease"];
 
 #[cfg_attr(not(feature = "archives"), allow(dead_code))]
 impl Memory {
@@ -160,7 +161,7 @@ impl Memory {
                     Some(whole(above.strip_suffix("sys/").unwrap_or_default(), "sys"))
                 }
                 Some(above) => Some(whole(above, "")),
-                None => starts(IN_PROC).map(|root| whole(root, "sys")),
+                None => IN_PROC.iter().find_map(|marker| starts(marker)).map(|root| whole(root, "sys")),
             }
         };
         self.entries.keys().filter_map(of).collect()

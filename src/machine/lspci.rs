@@ -12,7 +12,7 @@ use nom::combinator::{eof, map_opt, opt};
 use nom::sequence::terminated;
 use nom::{AsChar, IResult, Parser};
 
-use super::decoded::Told;
+use super::decoded::{self, Told};
 use super::text::{TextError, TextErrorKind};
 use super::unwrap::{self, Lines, Place};
 use crate::pci::Function;
@@ -151,6 +151,36 @@ pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
 
+/// Whether this line starts a function beyond doubt, as prose that speaks of one does not: the name of a class follows the address, and a colon
+/// or nothing follows that.
+pub(super) fn is_header(line: &[u8]) -> bool {
+    address(line).is_ok_and(|(rest, _)| decoded::is_class(rest))
+}
+
+/// Where in a line a function starts beyond doubt, behind whatever stands in front.
+pub(super) fn header_in(line: &[u8]) -> Option<usize> {
+    let dots = line.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+    dots.filter_map(|dot| {
+        let short = dot.checked_sub(5)?;
+        // The segment has four digits at least.
+        let digits = |from: &&[u8]| from.iter().rev().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let segment = line.get(..short)?.strip_suffix(b":").map(|before| (digits(&before), before.len()));
+        let long = segment.filter(|(digits, _)| (4..=8).contains(digits));
+        let long = long.and_then(|(digits, end)| end.checked_sub(digits));
+        long.into_iter().chain([short]).find(|at| line.get(*at..).is_some_and(is_header))
+    })
+    .next()
+}
+
+/// A line of 16 bytes of config space, the first of a function.
+pub(super) fn starts_config(line: &[u8]) -> bool {
+    line_offset(line).is_ok_and(|(digits, offset)| {
+        offset == 0
+            && append_line(&mut Vec::new(), 0, digits).is_ok()
+            && digits.len() >= LINE.saturating_mul(3).saturating_sub(1)
+    })
+}
+
 /// Reads a listing line by line.
 #[derive(Default)]
 pub(super) struct Reader {
@@ -196,6 +226,12 @@ impl Reader {
             self.open(address, rest, place);
         } else if let Ok((digits, offset)) = line_offset(line) {
             self.config_line(offset, digits, place);
+        } else if let Some((rest, address)) =
+            header_in(line).and_then(|at| line.get(at..)).and_then(|line| address(line).ok())
+        {
+            // What stands in front of it is of whoever quotes the listing.
+            self.close();
+            self.open(address, rest, place);
         } else if let Current::Open(open) = &mut self.current {
             open.told.line(line);
         }

@@ -27,12 +27,14 @@ mod file;
 mod files;
 mod firmware;
 mod forms;
+mod front;
 mod hidden;
 mod kernel;
 mod kind;
 pub mod log;
 pub mod lspci;
 mod mangled;
+mod markup;
 mod names;
 #[cfg(feature = "std")]
 mod open;

@@ -17,6 +17,7 @@ use super::log::Log;
 use super::own_log::kernel_log;
 use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, read, sysfs, why_unreadable};
 use crate::dt::Tree;
+use crate::limits::MAX_FOLDERS;
 use crate::{Format, Source};
 
 impl Machine {
@@ -130,7 +131,7 @@ impl Collector {
             let bytes = read(path).map_err(|error| unreadable(path, &error))?;
             return self.take(&name(path), bytes, wanted);
         }
-        if path.join("sys/bus/pci").is_dir() || path.join("sys/firmware").is_dir() {
+        if is_system(path) {
             return self.system(&Folder(path), "sys", wanted);
         }
         if ["bus/pci/devices", "firmware/acpi/tables", "firmware/devicetree"]
@@ -145,52 +146,97 @@ impl Collector {
         self.folder(path, wanted)
     }
 
-    /// Takes in the files of a folder, in the order of their names.
+    /// Takes in the files of a folder, in the order of their names. Where there is nothing in it, or a part of a running system, what is below
+    /// it is looked through as an archive of it would be.
     fn folder(&mut self, folder: &Path, wanted: Wanted) -> Result<(), MachineError> {
-        let mut files: Vec<PathBuf> = Vec::new();
-        for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
-            let path = entry.map_err(|error| unreadable(folder, &error))?.path();
-            if path.is_file() {
-                files.push(path);
-            }
+        let (mut counts, before) = (Counts::default(), self.listed());
+        let is_report = ["proc", "sos_commands"].iter().any(|inner| folder.join(inner).is_dir());
+        let (files, mut below) = entries(folder)?;
+        // A report has links at its top to what is further down.
+        let files = files.into_iter().filter(|file| !is_report || !file.is_symlink());
+        files.map(|file| self.file_of_folder(&file, wanted, &mut counts)).collect::<Result<(), _>>()?;
+        let mut left = MAX_FOLDERS;
+        if counts.taken > 0 && !is_report {
+            below.clear();
+        } else if is_report {
+            self.words_of_folder(folder);
         }
-        files.sort_unstable();
-        let (mut taken, mut other) = (0_usize, 0_usize);
-        for file in files {
-            match read_evidence(&file) {
-                Ok(Ok(bytes)) if is_overlay(&bytes) => {
-                    let note = "not used: an overlay, which only counts where it is named";
-                    self.note_unused(&name(&file), Kind::Overlay, note);
+        below.reverse();
+        while let Some(inner) = below.pop() {
+            left = left.checked_sub(1).ok_or_else(|| MachineError::Unreadable {
+                name: name(folder),
+                why: format!("it has more than {MAX_FOLDERS} folders: name the one that counts"),
+            })?;
+            if is_system(&inner) {
+                self.system(&Folder(&inner), "sys", wanted)?;
+                continue;
+            }
+            self.words_of_folder(&inner);
+            let (files, mut further) = match entries(&inner) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.note_unused(
+                        &name(&inner),
+                        Kind::Folder,
+                        &format!("not used: {}", error.without_name()),
+                    );
+                    continue;
                 }
-                Ok(Ok(bytes)) => match self.take(&name(&file), bytes, wanted) {
-                    Ok(()) => taken = taken.saturating_add(1),
-                    // Most tables of a machine say nothing of its IOMMUs.
-                    Err(error) if error.is_other_table() => other = other.saturating_add(1),
-                    Err(MachineError::Refused { refused, .. }) => {
-                        self.note_unused(&name(&file), Kind::Refused(refused), &refused.to_string());
-                    }
-                    // An archive of something else.
-                    Err(error @ MachineError::Container { .. }) => {
-                        self.note_unused(
-                            &name(&file),
-                            Kind::Unknown,
-                            &format!("not used: {}", error.without_name()),
-                        );
-                    }
-                    Err(error) => return Err(error),
-                },
-                Ok(Err(_)) => other = other.saturating_add(1),
-                // Without root the kernel lists its tables and keeps them to itself.
-                Err(error) if is_needed(&file) => return Err(unreadable(&file, &error)),
-                Err(error) => self.note_unused(&name(&file), Kind::Unknown, &error.to_string()),
-            }
+            };
+            let files = files.into_iter().filter(|file| !file.is_symlink());
+            files.map(|file| self.file_of_folder(&file, wanted, &mut counts)).collect::<Result<(), _>>()?;
+            further.reverse();
+            below.extend(further);
         }
-        if taken == 0 {
+        if counts.taken == 0 && !self.has_used_since(before) {
             return Err(MachineError::NoEvidence { name: name(folder) });
         }
-        let note = format!("{other} files in it are nothing that is read here");
-        if other > 0 {
+        if counts.other > 0 {
+            let note = format!("{} files in it are nothing that is read here", counts.other);
             self.note_unused(&name(folder), Kind::Folder, &note);
+        }
+        Ok(())
+    }
+
+    /// Takes in what the `proc` of a folder says of a kernel.
+    fn words_of_folder(&mut self, folder: &Path) {
+        let words = words_of(&Folder(folder));
+        if words.command_line.is_some() || words.release.is_some() {
+            self.speaking(&name(&folder.join("proc")));
+            self.say(words);
+        }
+    }
+
+    fn file_of_folder(
+        &mut self,
+        file: &Path,
+        wanted: Wanted,
+        counts: &mut Counts,
+    ) -> Result<(), MachineError> {
+        let other = &mut counts.other;
+        match read_evidence(file) {
+            Ok(Ok(bytes)) if is_overlay(&bytes) => {
+                let note = "not used: an overlay, which only counts where it is named";
+                self.note_unused(&name(file), Kind::Overlay, note);
+            }
+            Ok(Ok(bytes)) => match self.take(&name(file), bytes, wanted) {
+                Ok(()) => counts.taken = counts.taken.saturating_add(1),
+                // Most tables of a machine say nothing of its IOMMUs.
+                Err(error) if error.is_other_table() => *other = other.saturating_add(1),
+                Err(MachineError::Refused { refused, .. }) => {
+                    self.note_unused(&name(file), Kind::Refused(refused), &refused.to_string());
+                }
+                // An archive of something else.
+                Err(error @ MachineError::Container { .. }) => {
+                    let note = format!("not used: {}", error.without_name());
+                    self.note_unused(&name(file), Kind::Unknown, &note);
+                }
+                Err(error) => return Err(error),
+            },
+            Ok(Err(_)) => *other = other.saturating_add(1),
+            // Without root the kernel lists its tables and keeps them to itself.
+            Err(error) if is_needed(file) => return Err(unreadable(file, &error)),
+            Err(error) => self.note_unused(&name(file), Kind::Unknown, &error.to_string()),
         }
         Ok(())
     }
@@ -204,8 +250,7 @@ impl Collector {
     ) -> Result<(), MachineError> {
         let before = self.listed();
         let nodes = nodes_of(files, sys);
-        let shows = |what: &str| files.exists(&join(sys, what));
-        let there = ["bus/pci/devices", "firmware/acpi/tables", "firmware/fdt"].into_iter().any(shows);
+        let there = shows_machine(files, sys);
         let functions = sysfs::functions_in(files, sys).map_err(|error| {
             let name = files.name(&join(sys, "bus/pci/devices"));
             MachineError::Unreadable { name, why: why_unreadable(&error) }
@@ -221,13 +266,7 @@ impl Collector {
             self.firmware_of(files, sys, nodes)?;
         }
         if !sys.is_empty() {
-            let line = |file: &str| sysfs::line(files, file);
-            let release = || Some(release_in(&line("proc/version")?)?.to_owned());
-            self.say(Kernel {
-                command_line: line("proc/cmdline"),
-                release: line("proc/sys/kernel/osrelease").or_else(release),
-                ..Kernel::default()
-            });
+            self.say(words_of(files));
             self.log_of(files);
         }
         self.mark(before, wanted);
@@ -250,6 +289,23 @@ impl Collector {
             },
         };
         self.take_log(&name, Log::read(&text));
+    }
+
+    /// The same for what an archive has of a system, which may be no more than what `/proc` says of its kernel.
+    #[cfg(feature = "archives")]
+    pub(super) fn system_or_words(
+        &mut self,
+        files: &dyn Files,
+        sys: &str,
+        wanted: Wanted,
+    ) -> Result<(), MachineError> {
+        let shows_functions = sysfs::functions_in(files, sys).is_ok_and(|found| !found.functions.is_empty());
+        if shows_machine(files, sys) || nodes_of(files, sys).is_some() || shows_functions {
+            return self.system(files, sys, wanted);
+        }
+        self.speaking(&files.name("proc"));
+        self.say(words_of(files));
+        Ok(())
     }
 
     /// The functions of a running system, and what its kernel says of them.
@@ -343,6 +399,51 @@ impl Collector {
             self.note_unused(&name, Kind::Folder, &format!("{unread} properties may not be read"));
         }
         Ok(())
+    }
+}
+
+/// What of the files of a folder was taken in, and how many say nothing.
+#[derive(Default)]
+struct Counts {
+    taken: usize,
+    other: usize,
+}
+
+/// The files and the folders in a folder, each by their names. Links to folders are not followed.
+fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), MachineError> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
+        let path = entry.map_err(|error| unreadable(folder, &error))?.path();
+        if path.is_file() {
+            files.push(path);
+        } else if path.is_dir() && !path.is_symlink() {
+            folders.push(path);
+        }
+    }
+    files.sort_unstable();
+    folders.sort_unstable();
+    Ok((files, folders))
+}
+
+/// Whether a folder is the root of a running system, or a copy of it.
+fn is_system(folder: &Path) -> bool {
+    folder.join("sys/bus/pci").is_dir() || folder.join("sys/firmware").is_dir()
+}
+
+/// Whether a `sys` shows functions or firmware.
+fn shows_machine(files: &dyn Files, sys: &str) -> bool {
+    let shows = |what: &str| files.exists(&join(sys, what));
+    ["bus/pci/devices", "firmware/acpi/tables", "firmware/fdt"].into_iter().any(shows)
+}
+
+/// What `/proc` says of a kernel.
+fn words_of(files: &dyn Files) -> Kernel {
+    let line = |file: &str| sysfs::line(files, file);
+    let release = || Some(release_in(&line("proc/version")?)?.to_owned());
+    Kernel {
+        command_line: line("proc/cmdline"),
+        release: line("proc/sys/kernel/osrelease").or_else(release),
+        ..Kernel::default()
     }
 }
 

@@ -54,7 +54,11 @@ pub(super) fn hexdump_line(line: &[u8]) -> Option<Kind> {
 }
 
 pub(super) fn lspci_line(line: &[u8]) -> Option<Kind> {
-    lspci::starts_function(line).then_some(Kind::LspciText)
+    lspci::is_header(line).then_some(Kind::LspciText)
+}
+
+pub(super) fn config_line(line: &[u8]) -> Option<Kind> {
+    lspci::starts_config(line).then_some(Kind::LspciText)
 }
 
 pub(super) fn log_line(line: &[u8]) -> Option<Kind> {

@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::kind::READ_HERE;
 use super::lspci;
 
 /// A text that shows what it is and does not say what is needed.
@@ -20,6 +21,8 @@ pub enum Refused {
     TreeSource,
     /// `hexdump` or `od` without options: words in the order of the machine that printed them.
     Words,
+    /// `xxd -e`: words whose bytes are turned.
+    Turned,
     /// `iasl -d` of a table without its bytes, or of AML.
     Disassembly,
 }
@@ -33,7 +36,7 @@ impl Refused {
             Refused::LspciTree => "lspci-t",
             Refused::LspciPath => "lspci-P",
             Refused::TreeSource => "dts",
-            Refused::Words => "hexdump",
+            Refused::Words | Refused::Turned => "hexdump",
             Refused::Disassembly => "dsl",
         }
     }
@@ -54,6 +57,7 @@ impl fmt::Display for Refused {
             Refused::Words => f.write_str(
                 "this is hexdump or od without options, whose words hang on the machine that printed them: use hexdump -C or xxd",
             ),
+            Refused::Turned => f.write_str("this is xxd -e, which turns the bytes of each word: leave out -e"),
             Refused::Disassembly => f.write_str(
                 "this is ASL source, or a disassembly without the table's bytes: compile it (iasl), or give the table itself, as in /sys/firmware/acpi/tables, or the output of acpidump",
             ),
@@ -64,7 +68,7 @@ impl fmt::Display for Refused {
 /// How each of them shows in a line.
 type Sign = (Refused, fn(&str) -> bool);
 
-const SIGNS: [Sign; 6] = [
+const SIGNS: [Sign; 7] = [
     (Refused::LspciRecords, |line| line.strip_prefix("Slot:").is_some_and(|slot| is_address(slot.trim()))),
     (Refused::LspciMachine, |line| line.split_once(" \"").is_some_and(|(address, _)| is_address(address))),
     (Refused::LspciTree, |line| {
@@ -80,6 +84,7 @@ const SIGNS: [Sign; 6] = [
     (Refused::LspciPath, is_path),
     (Refused::TreeSource, |line| line.starts_with("/dts-v1/") || line.starts_with("/plugin/;")),
     (Refused::Words, is_words),
+    (Refused::Turned, is_turned),
 ];
 
 /// Which of them a line shows, if any.
@@ -114,9 +119,18 @@ fn is_words(line: &str) -> bool {
     let offset = words.next().unwrap_or_default();
     let mut words = words.take(8).peekable();
     let is_zero = matches!(offset.len(), 6 | 7) && offset.bytes().all(|byte| byte == b'0');
-    let lengths = [2, 4, 6, 8, 11];
+    let lengths = [3, 4, 6, 8, 11];
     is_zero
         && words.peek().is_some()
         && words
             .all(|word| lengths.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// `00000000: 54524f49 00000080 …`: the first word is a signature turned.
+fn is_turned(line: &str) -> bool {
+    let word = line.split_once(": ").filter(|(offset, _)| offset.bytes().all(|byte| byte == b'0'));
+    let word = word.and_then(|(_, words)| words.split_whitespace().next()).filter(|word| word.len() == 8);
+    let Some(Ok(word)) = word.map(|word| u32::from_str_radix(word, 16)) else { return false };
+    let turned = word.to_le_bytes();
+    READ_HERE.contains(&&turned) || turned == *b"APIC" || turned == [0xd0, 0x0d, 0xfe, 0xed]
 }

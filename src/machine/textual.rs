@@ -15,6 +15,8 @@ pub(super) struct Textual {
     pub(super) words: Words,
     /// It has addresses of a kind that is not read.
     pub(super) refused: Option<Refused>,
+    /// A part of it is of a form that is not read.
+    pub(super) beside: Option<Refused>,
 }
 
 impl Textual {
@@ -22,7 +24,7 @@ impl Textual {
         let text = unwrap::as_utf8(text);
         let mut lines = Lines::of(&text);
         let (mut reader, mut words) = (Reader::default(), Words::default());
-        let mut refused = None;
+        let (mut refused, mut beside) = (None, None);
         while let Some((place, line)) = lines.next() {
             // Names need not be UTF-8; what the kernel says is.
             let Ok(line) = core::str::from_utf8(line) else {
@@ -31,6 +33,9 @@ impl Textual {
             };
             if refused.is_none() && refused::is_path(line) {
                 refused = Some(Refused::LspciPath);
+            }
+            if beside.is_none() {
+                beside = refused::of_line(line.as_bytes());
             }
             // What `lspci -v` says of the function above, not the title of a group.
             if line.starts_with("IOMMU group: ") && reader.is_in_function() && !words.is_in_group() {
@@ -50,7 +55,7 @@ impl Textual {
                 words.listed.insert(function.bdf.to_string(), group);
             }
         }
-        Textual { listing, words, refused }
+        Textual { listing, words, refused, beside }
     }
 
     /// What such a text is.

@@ -4,6 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::front::Front;
+use super::markup;
 use crate::bytes;
 
 /// Where a line of a text stands.
@@ -18,8 +20,16 @@ pub struct Place {
 /// Columns of a line that a terminal's marks are played on; more of such a line is left as it is.
 const MAX_PLAYED: usize = 4096;
 
-/// The text as UTF-8: UTF-16 of either order is turned, by its byte order mark or its zero bytes, and a mark of UTF-8 is left out.
+/// The text as UTF-8, its lines ended by `\n`: UTF-16 of either order is turned, by its byte order mark or its zero bytes, a mark of UTF-8 is
+/// left out, and what a mailer or a web page made of the ends of lines is undone ([`markup`]).
 pub(super) fn as_utf8(text: &[u8]) -> Cow<'_, [u8]> {
+    match encoded(text) {
+        Cow::Borrowed(text) => markup::lines(text),
+        Cow::Owned(text) => Cow::Owned(markup::lines(&text).into_owned()),
+    }
+}
+
+fn encoded(text: &[u8]) -> Cow<'_, [u8]> {
     match text {
         [0xef, 0xbb, 0xbf, rest @ ..] => Cow::Borrowed(rest),
         [0xff, 0xfe, rest @ ..] => Cow::Owned(of_units(rest, u16::from_le_bytes)),
@@ -49,6 +59,8 @@ fn of_units(text: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
 pub(super) struct Lines<'a> {
     rest: &'a [u8],
     next: Place,
+    /// What stands in front of every line.
+    front: Option<Front>,
     /// What a line was that had to be changed.
     changed: Vec<u8>,
 }
@@ -56,7 +68,7 @@ pub(super) struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Of a text in UTF-8, or in anything that has ASCII in it: see [`as_utf8`].
     pub(super) fn of(text: &'a [u8]) -> Self {
-        Lines { rest: text, next: Place { line: 1, offset: 0 }, changed: Vec::new() }
+        Lines { rest: text, next: Place { line: 1, offset: 0 }, front: Front::of(text), changed: Vec::new() }
     }
 
     /// The next line without white space, quotation marks and colours around it. Lines that a pager wrote are passed over; all others
@@ -74,7 +86,8 @@ impl<'a> Lines<'a> {
             self.next.line = place.line.saturating_add(1);
             self.next.offset = place.offset.saturating_add(bytes::saturate(length));
             let plain = line.trim_ascii_end();
-            if !plain.iter().any(|byte| matches!(byte, 0x1b | 0x08 | b'\r' | 0xc2 | 0x0c)) {
+            let plain = self.front.as_ref().and_then(|front| front.strip(plain)).unwrap_or(plain);
+            if !plain.iter().any(|byte| is_played(*byte)) && !markup::shows(plain) {
                 let line = inside(plain);
                 if is_of_pager(line) {
                     continue;
@@ -83,6 +96,7 @@ impl<'a> Lines<'a> {
             }
             self.changed.clear();
             play(plain, &mut self.changed);
+            markup::undo(&mut self.changed);
             if is_of_pager(inside(&self.changed)) {
                 continue;
             }
@@ -91,22 +105,31 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Whether a byte is, or starts, what a terminal or a reader of a text does not show as it is.
+fn is_played(byte: u8) -> bool {
+    matches!(byte, 0x1b | 0x08 | b'\r' | 0x0c | 0xc2 | 0xe2 | 0xe3 | 0xef | 0xa0)
+}
+
 /// What a pager leaves in a line of its own.
 fn is_of_pager(line: &[u8]) -> bool {
     line.starts_with(b"--More--")
         || line.starts_with(b"-- More --")
-        || matches!(line, b"(END)" | b"~" | b"lines")
+        || line.starts_with(b"lines ") && line.get(6).is_some_and(u8::is_ascii_digit)
+        || matches!(line, b"(END)" | b"~" | b"lines" | b":")
 }
 
-/// A line without white space, marks of quotation and of code around it.
+/// A line without white space, marks of quotation, of lists and of code around it.
 fn inside(line: &[u8]) -> &[u8] {
-    let mut line = line.trim_ascii();
+    let line = line.trim_ascii();
+    // The end of a row of a table.
+    let mut line = line.strip_suffix(b" |").unwrap_or(line).trim_ascii_end();
     loop {
         let rest = match line {
             // Marks of quotation stand in front of the text that they quote, in rows.
-            [b'>' | b'|' | b'`', rest @ ..] => rest,
-            [b'<', b'p', b'r', b'e', b'>', rest @ ..] => rest,
-            [b'<', b'c', b'o', b'd', b'e', b'>', rest @ ..] => rest,
+            [b'>' | b'|' | b'`' | b'"', rest @ ..] => rest,
+            // An entry of a list, a line that a patch adds; `+-` and `*` alone are something else.
+            [b'-' | b'*' | b'+', b' ' | b'\t', rest @ ..] => rest,
+            [b'+', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => rest,
             _ => return line,
         };
         line = rest.trim_ascii_start();
@@ -118,6 +141,7 @@ fn play(line: &[u8], shown: &mut Vec<u8>) {
     let mut at = 0_usize;
     let mut rest = line;
     while let [first, after @ ..] = rest {
+        let from = rest;
         rest = after;
         match (first, after) {
             (0x1b, [b'[', sequence @ ..]) => {
@@ -140,14 +164,37 @@ fn play(line: &[u8], shown: &mut Vec<u8>) {
             (b'\r', _) => at = 0,
             (0x0c, _) => {}
             (0x08, _) => at = at.saturating_sub(1),
-            // A space that does not break.
-            (0xc2, [0xa0, behind @ ..]) => {
-                put(b' ', &mut at, shown);
-                rest = behind;
+            (0x80.., _) => {
+                let (character, length) = character(from);
+                character.iter().for_each(|byte| put(*byte, &mut at, shown));
+                rest = from.get(length..).unwrap_or_default();
             }
             (byte, _) => put(*byte, &mut at, shown),
         }
     }
+}
+
+/// What a reader takes the character for that starts here, and its length: spaces of other widths and those that do not break are spaces,
+/// what has no width is nothing, and dashes that a word processor made are minus signs. A byte that is no UTF-8 is of a Windows code page.
+fn character(bytes: &[u8]) -> (&[u8], usize) {
+    let near = bytes.get(..4).unwrap_or(bytes);
+    let valid = near.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+    let Some(character) = valid else {
+        return (if bytes.first() == Some(&0xa0) { b" " } else { bytes.get(..1).unwrap_or_default() }, 1);
+    };
+    let length = character.len_utf8();
+    let shown: &[u8] = match character {
+        '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => b" ",
+        '\u{ad}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => b"",
+        '\u{2010}'..='\u{2014}' | '\u{2212}' => b"-",
+        _ => bytes.get(..length).unwrap_or_default(),
+    };
+    (shown, length)
 }
 
 fn put(byte: u8, at: &mut usize, shown: &mut Vec<u8>) {
@@ -187,6 +234,14 @@ mod tests {
             "\u{feff}00:01.0\u{a0}Bridge",
             "\x1b]0;title\x0700:01.0 Bridge",
             "<pre>00:01.0 Bridge",
+            "<div><pre class=\"x\"><code>00:01.0 Bridge</code></pre>",
+            "[code]00:01.0 Bridge[/code]",
+            "- > 00:01.0 Bridge",
+            "* 00:01.0 Bridge",
+            "+00:01.0 Bridge",
+            "&gt; 00:01.0&nbsp;Bridge",
+            "\u{200b}00:01.0\u{202f}Bridge\u{200b}",
+            "^[[1m00:01.0[0m Bridge",
         ] {
             assert_eq!(lines(text.as_bytes()), [(1, "00:01.0 Bridge".into())], "{text:?}");
         }
@@ -209,6 +264,10 @@ mod tests {
 
     #[test]
     fn what_a_pager_wrote_takes_no_line_away() {
+        let windows: Vec<u8> = lines(b"00:01.0\xa0Caf\xe9\xa0")[0].1.bytes().collect();
+        assert_eq!(windows, "00:01.0 Caf\u{fffd}".as_bytes());
+        assert_eq!(lines("Caf\u{e0}\u{a0}x".as_bytes()), [(1, "Caf\u{e0} x".into())]);
+        assert_eq!(lines(b"a\nlines 1-23/99 25%\n:\n\nb").len(), 3);
         assert_eq!(lines(b"a\n--More--(42%)\n\nb"), [(1, "a".into()), (3, "".into()), (4, "b".into())]);
     }
 }

@@ -213,6 +213,9 @@ fn words_say_what_bytes_say() {
 /// What text goes through on its way.
 fn around(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let each = |line: &dyn Fn(&str) -> String| text.lines().map(line).collect::<String>().into_bytes();
+    let numbered = |line: &dyn Fn(usize, &str) -> String| {
+        text.lines().enumerate().map(|(at, text)| line(at + 1, text)).collect::<String>().into_bytes()
+    };
     let units: Vec<u16> = text.encode_utf16().collect();
     let bytes = |unit: fn(u16) -> [u8; 2]| units.iter().flat_map(|at| unit(*at)).collect::<Vec<u8>>();
     let paged: String = text
@@ -259,14 +262,85 @@ fn around(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("paged by lines", pagers.into_bytes()),
         ("no-break spaces", text.replace("  ", "\u{a0}\u{a0}").into_bytes()),
         ("no line at the end", text.trim_end().as_bytes().to_vec()),
+        ("HTML with entities", format!("<html><body><pre>{}</pre></body></html>\n", escaped(text)).into_bytes()),
+        ("HTML of a forum", format!("<div class=\"bbcode\">\n<pre><code class=\"language-none\">{}</code></pre>\n</div>\n", escaped(text)).into_bytes()),
+        ("HTML with breaks", format!("<p>{}</p>\n", escaped(text).replace('\n', "<br />\n").replace('\t', "&nbsp;&nbsp; ")).into_bytes()),
+        ("HTML in one line", format!("<p>{}</p>\n", escaped(text).replace('\n', "<br>")).into_bytes()),
+        ("quoted by a web page", each(&|line| format!("&gt; {}\n", escaped(line)))),
+        ("BBCode", format!("[code]{text}[/code]\n").into_bytes()),
+        ("BBCode with a language", format!("[CODE=text]\n{text}[/CODE]\n").into_bytes()),
+        ("in a list", format!("- {}", text.replace('\n', "\n  ")).into_bytes()),
+        ("quoted in a list", format!("- > {}", text.trim_end().replace('\n', "\n  > ")).into_bytes()),
+        ("a list of lines", each(&|line| format!("* {line}\n"))),
+        ("a patch", each(&|line| format!("+{line}\n"))),
+        ("a table", each(&|line| format!("| {line} |\n"))),
+        ("numbers of a pager", numbered(&|at, line| format!("{at:7} {line}\n"))),
+        ("numbers of cat", numbered(&|at, line| format!("{at:6}\t{line}\n"))),
+        ("numbers of grep", numbered(&|at, line| format!("{at}:{line}\n"))),
+        ("numbers of a page", numbered(&|at, line| format!("{at}.\t{line}\n"))),
+        ("file of grep", each(&|line| format!("lspci.txt:{line}\n"))),
+        ("file and numbers of grep", numbered(&|at, line| format!("./logs/lspci-1.txt:{at}:{line}\n"))),
+        ("journal", numbered(&|at, line| format!("Nov {:2} 12:00:{:02} host sh[4711]: {line}\n", 1 + at % 28, at % 60))),
+        ("journal with ISO dates", numbered(&|at, line| format!("2026-11-28T12:00:{:02}+0100 host sh[4711]: {line}\n", at % 60))),
+        ("stamps of a container", numbered(&|at, line| format!("2026-11-28T12:00:{:02}.{at:09}Z {line}\n", at % 60))),
+        ("chat", each(&|line| format!("<somebody> {line}\n"))),
+        ("colours without escape", each(&|line| format!("[01;32m{line}[0m[K\n"))),
+        ("carets for escape", each(&|line| format!("^[[01;32m{line}^[[0m\n"))),
+        ("no width", each(&|line| format!("\u{200b}{line}\u{200b}\n"))),
+        ("narrow no-break spaces", text.replace(' ', "\u{202f}").into_bytes()),
+        ("no-break spaces of Windows", text.bytes().flat_map(|byte| if byte == b' ' { vec![0xa0] } else { vec![byte] }).collect()),
+        ("dashes", each(&|line| format!("{}\n", if line.contains('[') { line.into() } else { line.replace('-', "\u{2212}") }))),
+        ("old Mac", text.replace('\n', "\r").into_bytes()),
+        ("CR CR LF", text.replace('\n', "\r\r\n").into_bytes()),
+        ("line separators", text.replace('\n', "\u{2028}").into_bytes()),
+        ("quoted-printable", quoted_printable(text)),
+        ("mail in quoted-printable", [&b"From: a@example.org\nContent-Transfer-Encoding: quoted-printable\n\n"[..], &quoted_printable(text)].concat()),
+        ("a string", format!("\"{}\"\n", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\t', "\\t").replace('\n', "\\n")).into_bytes()),
+        ("script", format!("Script started on 2026-11-28 12:00:00+01:00 [TERM=\"xterm\"]\n\x1b[?2004hroot@h:~# lspci -vvv\r\n\x1b[?2004l\r{}\x1b[?2004hroot@h:~# exit\nScript done\n", text.replace('\n', "\r\n")).into_bytes()),
+        ("pager's lines", text.lines().enumerate().map(|(at, line)| if at % 23 == 22 { format!("lines 1-{at}/300 12%\n:\n{line}\n") } else { format!("{line}\n") }).collect::<String>().into_bytes()),
         ("empty lines", text.replace("\n\n", "\n\n\n\n").into_bytes()),
     ]
 }
 
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// RFC 2045 section 6.7, with lines of 76 characters.
+fn quoted_printable(text: &str) -> Vec<u8> {
+    let mut coded = Vec::new();
+    for line in text.lines() {
+        let mut length = 0;
+        for byte in line.bytes() {
+            let character = match byte {
+                b' ' | b'!'..=b'<' | b'>'..=b'~' => char::from(byte).to_string(),
+                byte => format!("={byte:02X}"),
+            };
+            if length + character.len() > 75 {
+                coded.extend(b"=\n");
+                length = 0;
+            }
+            length += character.len();
+            coded.extend(character.bytes());
+        }
+        coded.push(b'\n');
+    }
+    // The sign that it is.
+    if !coded.windows(3).any(|sign| sign == b"=3D") {
+        coded.extend(b"\nx=3D1\n");
+    }
+    coded
+}
+
 fn same_whatever_is_around(name: &str, text: &str) {
     let plain = machine(text.as_bytes());
-    for (around, text) in around(text) {
-        let got = machine(&text);
+    // A string of one line has one end of a line written out, as a path of Windows may have.
+    let is_line = text.lines().count() == 1;
+    for (around, text) in around(text).into_iter().filter(|(around, _)| !is_line || *around != "a string") {
+        let mut collector = Collector::new();
+        let read = collector.add("lspci.txt", text.clone()).and_then(|()| collector.finish());
+        let got = read
+            .unwrap_or_else(|error| panic!("{name}, {around}: {error}\n{}", String::from_utf8_lossy(&text)));
         assert_eq!(got.unread, plain.unread, "{name}, {around}");
         assert_eq!(got.devices, plain.devices, "{name}, {around}");
         // The lines of a log are kept as they are.
@@ -292,6 +366,7 @@ fn what_is_around_a_text_changes_nothing() {
         same_whatever_is_around(file, &String::from_utf8(field(&format!("pci/{file}"))).unwrap());
     }
     for line in [
+        // A front needs lines to show in.
         "IOMMU Group 1:\n\t00:01.0 PCI bridge [0604]: A [8086:1901]\n",
         "/sys/kernel/iommu_groups/1/devices/0000:00:01.0\n",
     ] {
@@ -303,6 +378,46 @@ fn what_is_around_a_text_changes_nothing() {
         if path.file_name().unwrap().to_str().unwrap().starts_with("machine-") {
             same_whatever_is_around(path.to_str().unwrap(), &fs::read_to_string(&path).unwrap());
         }
+    }
+}
+
+/// A document that speaks of functions is no listing of them.
+#[test]
+fn prose_is_not_a_listing() {
+    let markdown = "# fwspec\n\n```\n0002:21:00.0  15b3:1013 Ethernet  0x2100  IORT+0x60\n000a:11:00.0 alone in its group\n```\n\nSee 00:1f.0 too.\n";
+    let json = "{\n  \"devices\": [\n    \"0000:01:00.0\",\n    {\"bdf\": \"0000:01:00.1\", \"class\": \"0300\"}\n  ]\n}\n";
+    let log =
+        "2026-11-28 12:00:00 INFO probe 0000:01:00.0 done\n2026-11-28 12:00:01 INFO 0000:01:00.1 skipped\n";
+    let table = "BDF\tgroup\n0000:01:00.0\t7\n0000:01:00.1\t7\n";
+    for text in [markdown, json, log, table] {
+        let error = Collector::new().add("notes", text.as_bytes().to_vec()).unwrap_err().to_string();
+        assert!(
+            error.contains("neither a device tree, nor an ACPI table, nor a text that is read here"),
+            "{error}"
+        );
+    }
+    for file in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "Cargo.toml", "tests/README.md"] {
+        let bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let kind = fwspec::machine::recognise(&bytes);
+        assert!(!matches!(kind, Kind::LspciText | Kind::LspciVerbose), "{file} is {kind}");
+    }
+    // One that quotes a listing is read for it.
+    let mail = format!("Hello,\n\nthis is 01:00.0 of mine:\n\n{SWITCH}");
+    assert_eq!(machine(mail.as_bytes()).devices, machine(SWITCH.as_bytes()).devices);
+}
+
+/// Two calls in one paste, for one function and for all.
+#[test]
+fn two_listings_in_a_paste_are_one() {
+    let names: String =
+        SWITCH.lines().filter(|line| line.contains("]: ")).map(|line| format!("{line}\n")).collect();
+    let paste = format!("$ lspci -nn\n{names}\n$ sudo lspci -vvv -nn\n{SWITCH}");
+    assert_eq!(machine(paste.as_bytes()).devices, machine(SWITCH.as_bytes()).devices);
+    let dump = String::from_utf8(field("pci/dump.txt")).unwrap();
+    let names = "00:1c.0 PCI bridge [0604]: Example [8086:7ab8]\n01:00.0 Ethernet controller [0200]: Example card [8086:15b8]\n";
+    for text in [format!("{names}\n{dump}"), format!("{dump}\n{names}")] {
+        let got = machine(text.as_bytes());
+        assert_eq!(all(&got), all(&machine(dump.as_bytes())));
     }
 }
 

@@ -21,7 +21,7 @@ fn sdt(signature: &[u8; 4], body: &[u8]) -> Vec<u8> {
 }
 
 /// A block as `acpidump` prints it.
-fn dump(title: &str, bytes: &[u8]) -> String {
+pub(super) fn dump(title: &str, bytes: &[u8]) -> String {
     let mut text = format!("{title}\n");
     for (row, line) in bytes.chunks(16).enumerate() {
         let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02X}")).collect();
@@ -176,9 +176,86 @@ fn hexdumps_and_disassemblies_are_read_as_the_bytes() {
     }
 }
 
+/// The bytes as `od -A x -t x1z` prints them, or `od -t x1` in octal offsets.
+fn od(bytes: &[u8], octal: bool) -> String {
+    let mut text = String::new();
+    for (row, line) in bytes.chunks(16).enumerate() {
+        let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
+        let _ = match octal {
+            true => writeln!(text, "{:07o} {}", row * 16, hex.join(" ")),
+            false => writeln!(text, "{:06x} {:<47}  >{}<", row * 16, hex.join(" "), ".".repeat(line.len())),
+        };
+    }
+    text + &if octal { format!("{:07o}\n", bytes.len()) } else { format!("{:06x}\n", bytes.len()) }
+}
+
+/// RFC 4648, in lines of so many characters.
+fn base64(bytes: &[u8], width: usize) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut digits = Vec::new();
+    for three in bytes.chunks(3) {
+        let value =
+            three.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for at in 0..4 {
+            let digit = DIGITS[(value >> (18 - 6 * at) & 63) as usize];
+            digits.push(if at <= three.len() { digit } else { b'=' });
+        }
+    }
+    let lines = digits.chunks(width).map(|line| std::str::from_utf8(line).unwrap());
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+#[test]
+fn bytes_that_a_text_spells_out_are_read() {
+    let table = table(6);
+    let hex: String = table.iter().map(|byte| format!("{byte:02x}")).collect();
+    let lines: Vec<&str> = hex.as_bytes().chunks(60).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let plain = lines.join("\n") + "\n";
+    let mail = format!(
+        "From: a@example.org\nContent-Type: application/octet-stream; name=iort.bin\nContent-Transfer-Encoding: base64\n\n{}\n--frontier--\n",
+        base64(&table, 76)
+    );
+    for text in [
+        od(&table, false),
+        od(&table, true),
+        base64(&table, 76),
+        base64(&table, 64),
+        base64(&table, 1 << 20),
+        base64(&table, 76).replace('\n', "\r\n"),
+        mail.clone(),
+        mail.lines().map(|line| format!("> {line}\n")).collect(),
+        plain.clone(),
+        plain.to_uppercase(),
+        hex,
+    ] {
+        let machine = open(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        is_the_iort(&machine, 6);
+    }
+    assert_eq!(recognise(plain.as_bytes()), Kind::Spelled);
+    // A listing, too, and its places are those of its own lines.
+    let listing = "00:1f.0 ISA bridge [0601]: Example [8086:0001]\n\tFlags: medium devsel\n";
+    let machine = open(&base64(listing.as_bytes(), 76)).unwrap();
+    assert_eq!((machine.devices.len(), machine.evidence[1].name.as_str()), (1, "dump.txt!line-1"));
+    // Sums and keys are not evidence.
+    for text in [
+        "d41d8cd98f00b204e9800998ecf8427e\nd41d8cd98f00b204e9800998ecf8427e\n",
+        "c3NoLWVkMjU1MTkgQUFBQUMzTnphQzFsWkRJMU5URTVBQUFBSUp4\n/w8qPz9eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5e\n",
+    ] {
+        assert_eq!(recognise(text.as_bytes()), Kind::Unknown, "{text}");
+    }
+    // One in another in another ends.
+    let mut deep = base64(&table, 76);
+    for _ in 0..9 {
+        deep = base64(deep.as_bytes(), 76);
+    }
+    assert!(open(&deep).unwrap_err().to_string().contains("containers in one another"));
+}
+
 #[test]
 fn what_is_recognised_and_not_read_says_what_to_type() {
     for (text, refused, typed) in [
+        ("00000000: 54524f49 00000080 4f420103  IORT....\n", Refused::Turned, "leave out -e"),
+        ("00000000: edfe0dd0 48000000 38000000  ....H...\n", Refused::Turned, "leave out -e"),
         ("0000000 4f49 5452 0080 0000 0301 4f42 4843\n0000020 2053\n", Refused::Words, "hexdump -C"),
         ("0000000 047511 052122 000200 000000\n0000020 020123\n", Refused::Words, "hexdump -C"),
         ("/dts-v1/;\n\n/ {\n\tmodel = \"x\";\n};\n", Refused::TreeSource, "dtc -I dts -O dtb"),

@@ -15,4 +15,6 @@ mod log_lines;
 mod log_reader;
 mod lspci;
 mod pile;
+#[cfg(feature = "archives")]
+mod reports;
 mod samples;
