@@ -218,6 +218,7 @@ impl Collector {
                     self.evidence.push(Evidence { name, kind, used: true, note, picked });
                 }
                 Item::Unused { name, kind, note } => {
+                    looked_at.extend(note.as_ref().map(|note| format!("{name}: {note}")));
                     self.evidence.push(Evidence { name, kind, used: false, note, picked: false });
                 }
                 #[cfg(feature = "archives")]
@@ -850,6 +851,7 @@ impl Collector {
                 Err(_) if is_silent => lacks.ids = lacks.ids.saturating_add(usize::from(told.lacks_ids())),
                 Err(_) => {
                     lacks.names_only = lacks.names_only.saturating_add(usize::from(told.is_name_only()));
+                    lacks.acs = lacks.acs.saturating_add(usize::from(told.lacks_acs()));
                     lacks.ids = lacks.ids.saturating_add(usize::from(told.lacks_ids()));
                     let unread = listed.facts.pcie.is_unknown() && !told.is_name_only();
                     lacks.capabilities = lacks.capabilities.saturating_add(usize::from(unread));
@@ -913,6 +915,7 @@ struct Lacks {
     names_only: usize,
     ids: usize,
     capabilities: usize,
+    acs: usize,
     silent: Vec<(Bdf, Option<Place>)>,
     contradictions: Vec<(Bdf, &'static str)>,
 }
@@ -934,6 +937,12 @@ impl Lacks {
             notes.push(format!(
                 "the capabilities of {} functions are not in it: run lspci as root",
                 of(self.capabilities)
+            ));
+        }
+        if self.acs > 0 {
+            notes.push(format!(
+                "what the ACS registers of {} functions say is not in it, so that they count as not isolating: lspci -vvv as root shows them",
+                of(self.acs)
             ));
         }
         if self.ids > 0 {

@@ -179,6 +179,12 @@ impl Told {
         self.device.is_none() && !self.name.is_empty()
     }
 
+    /// Whether it has ACS, and not what its registers say: `lspci -v` prints the name of the capability only.
+    pub(super) fn lacks_acs(&self) -> bool {
+        let known = &self.capabilities;
+        known.has_acs && (known.acs.is_none() || known.acs_control.is_none()) && !self.unknown_header
+    }
+
     /// A line below that with the address.
     pub(super) fn line(&mut self, line: &[u8]) {
         let Ok(line) = core::str::from_utf8(line) else { return };

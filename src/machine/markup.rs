@@ -13,7 +13,8 @@ pub(super) fn lines(text: &[u8]) -> Cow<'_, [u8]> {
     }
     // A string of a program: more ends of lines are written out than there are.
     let is_escaped = signs.escapes > signs.ends.saturating_mul(4) || signs.escapes > 1 && signs.ends <= 1;
-    let returns_end = signs.ends == 0 && signs.returns > 0;
+    // A terminal goes back in a line, and a reader of lines does not.
+    let returns_end = signs.ends == 0 && signs.returns > 0 && signs.played == 0;
     if is_escaped || returns_end || signs.breaks > 0 || signs.separators > 0 {
         text = Cow::Owned(broken(&text, is_escaped, returns_end));
     }
@@ -25,6 +26,7 @@ pub(super) fn lines(text: &[u8]) -> Cow<'_, [u8]> {
 struct Signs {
     ends: usize,
     returns: usize,
+    played: usize,
     escapes: usize,
     breaks: usize,
     separators: usize,
@@ -39,6 +41,7 @@ impl Signs {
             let place = match (first, after) {
                 (b'\n', _) => Some(&mut signs.ends),
                 (b'\r', _) => Some(&mut signs.returns),
+                (0x08 | 0x1b, _) => Some(&mut signs.played),
                 (b'\\', [b'n', ..]) => Some(&mut signs.escapes),
                 (b'<', [b'b' | b'B', b'r' | b'R', b'>' | b' ' | b'/', ..]) => Some(&mut signs.breaks),
                 (0xe2, [0x80, 0xa8 | 0xa9, ..]) => Some(&mut signs.separators),

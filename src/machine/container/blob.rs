@@ -181,6 +181,12 @@ fn tree(bytes: &[u8]) -> Option<&[u8]> {
     (first.starts_with(&[0, 0, 0, 1, 0]) && tree.boot_refusal().is_none()).then_some(tree.bytes())
 }
 
+/// What keeps a tree from being read to its end.
+fn fault(bytes: &[u8]) -> Option<crate::Error> {
+    let tree = Tree::parse(bytes).ok()?;
+    tree.tokens().find_map(Result::err)
+}
+
 /// Whether a tree is a root without anything: a template, as OVMF has one.
 fn is_bare(bytes: &[u8]) -> bool {
     let root = Tree::parse(bytes).ok().and_then(|tree| tree.find("/"));
@@ -207,6 +213,13 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
     let (mut trees, mut images, mut tables, mut sections) = (0_usize, 0_usize, 0_usize, 0_usize);
     for Found { what, at, bytes, .. } in find(bytes) {
         let at = saturate(at);
+        // A loader in flash has gaps in it, and so has its tree.
+        let fault = (what == What::Tree).then(|| fault(bytes)).flatten();
+        if let Some(error) = fault {
+            let note = format!("not used: the tree is not in one piece: {error}");
+            contents.unused(&format!("dtb@{at:#x}"), Kind::DeviceTree, Some(note));
+            continue;
+        }
         let name: String = match what {
             What::Tree if is_bare(bytes) => {
                 let note = "not used: a tree with nothing in it, which a program fills when it runs";

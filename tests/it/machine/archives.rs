@@ -365,6 +365,28 @@ fn bombs_end_at_the_bounds() {
     assert!(error.to_string().contains("again and again"), "{error}");
 }
 
+/// 300 MiB of zeros by each packer, alone and in a tar that it packs.
+#[test]
+fn bombs_of_every_packer_end_at_the_bounds() {
+    let packers = ["zstd -c", "lz4 -c", "xz -c -0", "xz -c -0 --format=lzma", "bzip2 -c -1", "lz4 -c -l"];
+    for packer in packers.iter().take(cases(2, packers.len())) {
+        if !installed(packer.split(' ').next().unwrap()) {
+            continue;
+        }
+        let packed = Command::new("sh")
+            .args(["-c", &format!("head -c 314572800 /dev/zero | {packer}")])
+            .output()
+            .unwrap();
+        let error = open("bomb", &packed.stdout).unwrap_err();
+        assert!(
+            matches!(&error, MachineError::Container { error: ContainerError::TooLarge, .. }),
+            "{packer}: {error}"
+        );
+        let both = tar(&[("bomb", Entry::File(&packed.stdout)), ("iort", Entry::File(&iort(0)))]);
+        assert!(open("both.tar", &both).is_ok(), "{packer}");
+    }
+}
+
 #[test]
 fn a_million_entries_are_gone_through() {
     let entries = cases(50_000, 1_000_000);

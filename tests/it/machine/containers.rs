@@ -212,6 +212,19 @@ fn a_tree_with_nothing_in_it_is_not_a_machine() {
     assert!(!machine.evidence[1].used);
 }
 
+/// `u-boot-rockchip-spi.bin`: of each 4 KiB of the flash the loader is in the first half.
+#[test]
+fn a_tree_with_gaps_costs_itself() {
+    let broken = [&board("a")[..72], &[0; 64], &board("a")[72..]].concat();
+    let image = [&b"\0\0\0 loader"[..], &broken, &[0; 64], &board("b"), &[0; 9]].concat();
+    let machine = open("spi.bin", &image).unwrap();
+    assert_eq!(model(&machine), "b");
+    let note = machine.evidence[1].note.as_ref().unwrap();
+    assert!(note.contains("the tree is not in one piece: DTB+"), "{note}");
+    let error = open("spi.bin", &image[..image.len() - board("b").len()]).unwrap_err().to_string();
+    assert!(error.contains("nothing in it is evidence") && error.contains("not in one piece"), "{error}");
+}
+
 #[test]
 fn a_fit_without_a_default_is_not_chosen_from() {
     let (a, b) = (board("a"), board("b"));

@@ -381,6 +381,16 @@ fn what_is_around_a_text_changes_nothing() {
     }
 }
 
+/// `lspci -v` names capabilities, and says nothing of what is in them.
+#[test]
+fn acs_registers_that_a_listing_leaves_out_are_told() {
+    let brief: String =
+        SWITCH.lines().filter(|line| !line.contains("ACSC")).map(|line| format!("{line}\n")).collect();
+    let note = machine(brief.as_bytes()).evidence[0].note.clone().unwrap();
+    assert!(note.contains("what the ACS registers of 2 of 7 functions say is not in it"), "{note}");
+    assert_eq!(machine(SWITCH.as_bytes()).evidence[0].note, None);
+}
+
 /// A document that speaks of functions is no listing of them.
 #[test]
 fn prose_is_not_a_listing() {
