@@ -4,7 +4,7 @@ use super::collect::{Collector, Piece};
 use super::error::MachineError;
 use super::kind::Kind;
 use super::unwrap::{self, Lines};
-use super::{lspci, recognise};
+use super::{header, recognise};
 
 /// A form of evidence.
 pub(super) struct Form {
@@ -37,7 +37,7 @@ pub(super) const FORMS: &[Form] = &[
     Form { sign: Sign::Line(recognise::groups_line), read: Collector::read_text },
     Form { sign: Sign::Line(recognise::log_line), read: Collector::read_text },
     Form { sign: Sign::Line(recognise::lspci_line), read: Collector::read_text },
-    Form { sign: Sign::Below(lspci::starts_function, recognise::config_line), read: Collector::read_text },
+    Form { sign: Sign::Below(header::starts_function, recognise::config_line), read: Collector::read_text },
     Form { sign: Sign::Line(recognise::hexdump_line), read: Collector::read_hexdump },
     Form { sign: Sign::Line(recognise::database_line), read: Collector::read_database },
     Form { sign: Sign::Text(recognise::log), read: Collector::read_log },

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{lspci, words};
+use super::{header, words};
 use crate::limits::{MAX_FRONT_BYTES, MAX_FRONTS_TRIED};
 
 /// Lines after the one that shows a front which must have it too.
@@ -31,7 +31,7 @@ impl Front {
             if core::str::from_utf8(line).is_ok_and(words::is_log) {
                 return None;
             }
-            if let Some(at) = title_in(line).or_else(|| lspci::header_in(line)).or_else(|| config_in(line)) {
+            if let Some(at) = title_in(line).or_else(|| header::header_in(line)).or_else(|| config_in(line)) {
                 if line.get(..at).is_none_or(|front| front.trim_ascii().is_empty()) {
                     return None;
                 }
@@ -90,7 +90,7 @@ fn config_in(line: &[u8]) -> Option<usize> {
     if before.is_some_and(u8::is_ascii_hexdigit) {
         return None;
     }
-    line.get(at..).is_some_and(lspci::starts_config).then_some(at)
+    line.get(at..).is_some_and(header::starts_config).then_some(at)
 }
 
 fn is_blank(byte: &u8) -> bool {

@@ -5,25 +5,17 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while_m_n};
-use nom::character::complete::char;
-use nom::combinator::{eof, map_opt, opt};
-use nom::sequence::terminated;
-use nom::{AsChar, IResult, Parser};
-
-use super::decoded::{self, Told};
+use super::decoded::Told;
+use super::header::{Address, LINE, address, config_byte, header_in, line_offset};
 use super::text::{TextError, TextErrorKind};
 use super::unwrap::{self, Lines, Place};
 use crate::pci::Function;
-use crate::{Bdf, Error, Segment, bytes};
+use crate::{Bdf, Error, bytes};
 
 /// Bytes in the config space of a conventional PCI function.
 const CONVENTIONAL: usize = 0x100;
 /// Bytes in the config space of a PCI Express function.
 const EXTENDED: usize = 0x1000;
-/// Bytes in a line.
-const LINE: usize = 16;
 
 /// One PCI function, as far as a listing or `/sys` shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -144,41 +136,6 @@ pub fn parse(text: &[u8]) -> Result<Listing, TextError> {
         true => Err(TextError::whole(TextErrorKind::NoFunctions)),
         false => Ok(listing),
     }
-}
-
-/// Whether this line starts a function, as far as one line tells.
-pub(super) fn starts_function(line: &[u8]) -> bool {
-    address(line).is_ok()
-}
-
-/// Whether this line starts a function beyond doubt, as prose that speaks of one does not: the name of a class follows the address, and a colon
-/// or nothing follows that.
-pub(super) fn is_header(line: &[u8]) -> bool {
-    address(line).is_ok_and(|(rest, _)| decoded::is_class(rest))
-}
-
-/// Where in a line a function starts beyond doubt, behind whatever stands in front.
-pub(super) fn header_in(line: &[u8]) -> Option<usize> {
-    let dots = line.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
-    dots.filter_map(|dot| {
-        let short = dot.checked_sub(5)?;
-        // The segment has four digits at least.
-        let digits = |from: &&[u8]| from.iter().rev().take_while(|byte| byte.is_ascii_hexdigit()).count();
-        let segment = line.get(..short)?.strip_suffix(b":").map(|before| (digits(&before), before.len()));
-        let long = segment.filter(|(digits, _)| (4..=8).contains(digits));
-        let long = long.and_then(|(digits, end)| end.checked_sub(digits));
-        long.into_iter().chain([short]).find(|at| line.get(*at..).is_some_and(is_header))
-    })
-    .next()
-}
-
-/// A line of 16 bytes of config space, the first of a function.
-pub(super) fn starts_config(line: &[u8]) -> bool {
-    line_offset(line).is_ok_and(|(digits, offset)| {
-        offset == 0
-            && append_line(&mut Vec::new(), 0, digits).is_ok()
-            && digits.len() >= LINE.saturating_mul(3).saturating_sub(1)
-    })
 }
 
 /// Reads a listing line by line.
@@ -346,52 +303,4 @@ fn append_line(config: &mut Vec<u8>, offset: usize, mut digits: &[u8]) -> Result
         digits = rest;
     }
     Ok(())
-}
-
-/// A PCI address as written, its parts not yet checked against what they may be.
-struct Address {
-    segment: Option<u32>,
-    bus: u8,
-    device: u8,
-    function: u8,
-}
-
-impl Address {
-    fn bdf(&self) -> Option<Bdf> {
-        let exists = self.device < 32 && self.function < 8;
-        let segment = Segment(self.segment.unwrap_or(0));
-        exists.then(|| Bdf::new(segment, self.bus, self.device, self.function))
-    }
-}
-
-/// `0000:01:00.0` or `01:00.0`, followed by white space or the end of the line.
-fn address(line: &[u8]) -> IResult<&[u8], Address> {
-    let segment = opt(terminated(hex::<u32>(4, 8), char(':')));
-    let bus = terminated(hex(2, 2), char(':'));
-    let device = terminated(hex(2, 2), char('.'));
-    let function = terminated(hex(1, 1), alt((tag(" "), tag("\t"), eof)));
-    (segment, bus, device, function)
-        .map(|(segment, bus, device, function)| Address { segment, bus, device, function })
-        .parse(line)
-}
-
-/// `1f0: `, and no more.
-fn line_offset(line: &[u8]) -> IResult<&[u8], u32> {
-    terminated(hex(2, 4), alt((tag(": "), tag(":\t")))).parse(line)
-}
-
-/// Two digits and the space that divides them from the next two.
-fn config_byte(digits: &[u8]) -> IResult<&[u8], u8> {
-    terminated(hex(2, 2), alt((tag(" "), tag("\t"), eof))).parse(digits)
-}
-
-/// A hexadecimal number of `min` to `max` digits.
-fn hex<'a, T: TryFrom<u32>>(
-    min: usize,
-    max: usize,
-) -> impl Parser<&'a [u8], Output = T, Error = nom::error::Error<&'a [u8]>> {
-    map_opt(take_while_m_n(min, max, AsChar::is_hex_digit), |digits: &[u8]| {
-        let text = core::str::from_utf8(digits).ok()?;
-        T::try_from(u32::from_str_radix(text, 16).ok()?).ok()
-    })
 }

@@ -28,6 +28,7 @@ mod files;
 mod firmware;
 mod forms;
 mod front;
+mod header;
 mod hidden;
 mod kernel;
 mod kind;

@@ -154,7 +154,9 @@ impl Collector {
         let (files, mut below) = entries(folder)?;
         // A report has links at its top to what is further down.
         let files = files.into_iter().filter(|file| !is_report || !file.is_symlink());
-        files.map(|file| self.file_of_folder(&file, wanted, &mut counts)).collect::<Result<(), _>>()?;
+        for file in files {
+            self.file_of_folder(&file, wanted, &mut counts)?;
+        }
         let mut left = MAX_FOLDERS;
         if counts.taken > 0 && !is_report {
             below.clear();
@@ -184,7 +186,9 @@ impl Collector {
                 }
             };
             let files = files.into_iter().filter(|file| !file.is_symlink());
-            files.map(|file| self.file_of_folder(&file, wanted, &mut counts)).collect::<Result<(), _>>()?;
+            for file in files {
+                self.file_of_folder(&file, wanted, &mut counts)?;
+            }
             further.reverse();
             below.extend(further);
         }

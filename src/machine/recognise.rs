@@ -3,7 +3,7 @@
 use super::kind::{Kind, READ_HERE};
 use super::log::Log;
 use super::refused::{self, Refused};
-use super::{container, dumps, forms, lspci, names, words};
+use super::{container, dumps, forms, header, names, words};
 use crate::bytes;
 use crate::limits::MAX_TABLE_BYTES;
 
@@ -54,11 +54,11 @@ pub(super) fn hexdump_line(line: &[u8]) -> Option<Kind> {
 }
 
 pub(super) fn lspci_line(line: &[u8]) -> Option<Kind> {
-    lspci::is_header(line).then_some(Kind::LspciText)
+    header::is_header(line).then_some(Kind::LspciText)
 }
 
 pub(super) fn config_line(line: &[u8]) -> Option<Kind> {
-    lspci::starts_config(line).then_some(Kind::LspciText)
+    header::starts_config(line).then_some(Kind::LspciText)
 }
 
 pub(super) fn log_line(line: &[u8]) -> Option<Kind> {

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
+use super::header;
 use super::kind::READ_HERE;
-use super::lspci;
 
 /// A text that shows what it is and does not say what is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +110,7 @@ pub(super) fn is_path(line: &str) -> bool {
 }
 
 fn is_address(text: &str) -> bool {
-    !text.contains(' ') && lspci::starts_function(text.as_bytes())
+    !text.contains(' ') && header::starts_function(text.as_bytes())
 }
 
 /// `0000000 4f49 5452 0080 0000`, `0000000 047511 052122`: the first line, seven or six digits and words.

@@ -1,0 +1,102 @@
+//! How a function of a listing starts: its address, its class, and the first bytes of its config space.
+
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take_while_m_n};
+use nom::character::complete::char;
+use nom::combinator::{eof, map_opt, opt};
+use nom::sequence::terminated;
+use nom::{AsChar, IResult, Parser};
+
+use super::decoded;
+use crate::{Bdf, Segment};
+
+/// Bytes in a line.
+pub(super) const LINE: usize = 16;
+
+/// Whether this line starts a function, as far as one line tells.
+pub(super) fn starts_function(line: &[u8]) -> bool {
+    address(line).is_ok()
+}
+
+/// Whether this line starts a function beyond doubt, as prose that speaks of one does not: the name of a class follows the address, and a colon
+/// or nothing follows that.
+pub(super) fn is_header(line: &[u8]) -> bool {
+    address(line).is_ok_and(|(rest, _)| decoded::is_class(rest))
+}
+
+/// Where in a line a function starts beyond doubt, behind whatever stands in front.
+pub(super) fn header_in(line: &[u8]) -> Option<usize> {
+    let dots = line.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
+    dots.filter_map(|dot| {
+        let short = dot.checked_sub(5)?;
+        // The segment has four digits at least.
+        let digits = |from: &&[u8]| from.iter().rev().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let segment = line.get(..short)?.strip_suffix(b":").map(|before| (digits(&before), before.len()));
+        let long = segment.filter(|(digits, _)| (4..=8).contains(digits));
+        let long = long.and_then(|(digits, end)| end.checked_sub(digits));
+        long.into_iter().chain([short]).find(|at| line.get(*at..).is_some_and(is_header))
+    })
+    .next()
+}
+
+/// A line of 16 bytes of config space, the first of a function.
+pub(super) fn starts_config(line: &[u8]) -> bool {
+    line_offset(line).is_ok_and(|(digits, offset)| offset == 0 && is_line_of_bytes(digits))
+}
+
+/// Whether there are 16 bytes.
+fn is_line_of_bytes(mut digits: &[u8]) -> bool {
+    for _ in 0..LINE {
+        let Ok((rest, _)) = config_byte(digits) else { return false };
+        digits = rest;
+    }
+    true
+}
+
+/// A PCI address as written, its parts not yet checked against what they may be.
+pub(super) struct Address {
+    segment: Option<u32>,
+    bus: u8,
+    pub(super) device: u8,
+    pub(super) function: u8,
+}
+
+impl Address {
+    pub(super) fn bdf(&self) -> Option<Bdf> {
+        let exists = self.device < 32 && self.function < 8;
+        let segment = Segment(self.segment.unwrap_or(0));
+        exists.then(|| Bdf::new(segment, self.bus, self.device, self.function))
+    }
+}
+
+/// `0000:01:00.0` or `01:00.0`, followed by white space or the end of the line.
+pub(super) fn address(line: &[u8]) -> IResult<&[u8], Address> {
+    let segment = opt(terminated(hex::<u32>(4, 8), char(':')));
+    let bus = terminated(hex(2, 2), char(':'));
+    let device = terminated(hex(2, 2), char('.'));
+    let function = terminated(hex(1, 1), alt((tag(" "), tag("\t"), eof)));
+    (segment, bus, device, function)
+        .map(|(segment, bus, device, function)| Address { segment, bus, device, function })
+        .parse(line)
+}
+
+/// `1f0: `, and no more.
+pub(super) fn line_offset(line: &[u8]) -> IResult<&[u8], u32> {
+    terminated(hex(2, 4), alt((tag(": "), tag(":\t")))).parse(line)
+}
+
+/// Two digits and the space that divides them from the next two.
+pub(super) fn config_byte(digits: &[u8]) -> IResult<&[u8], u8> {
+    terminated(hex(2, 2), alt((tag(" "), tag("\t"), eof))).parse(digits)
+}
+
+/// A hexadecimal number of `min` to `max` digits.
+fn hex<'a, T: TryFrom<u32>>(
+    min: usize,
+    max: usize,
+) -> impl Parser<&'a [u8], Output = T, Error = nom::error::Error<&'a [u8]>> {
+    map_opt(take_while_m_n(min, max, AsChar::is_hex_digit), |digits: &[u8]| {
+        let text = core::str::from_utf8(digits).ok()?;
+        T::try_from(u32::from_str_radix(text, 16).ok()?).ok()
+    })
+}
