@@ -1,6 +1,6 @@
 //! Every device tree of the shared corpus against what an independent reader found in it, and against the `fdt` crate.
 
-use crate::support::outside::{shared, skip};
+use crate::support::outside::{self, shared, skip};
 use crate::support::referees;
 
 use std::collections::BTreeMap;
@@ -407,17 +407,7 @@ fn compare_look_ups(blob: &[u8], path: &Path) -> usize {
 
 /// The device trees of Debian's newest arm64 kernel, or a word on why not.
 pub(super) fn debian() -> Result<Vec<PathBuf>, String> {
-    if std::env::var_os("FWSPEC_DEBIAN").is_none_or(|wanted| wanted != "1") {
-        return Err("FWSPEC_DEBIAN=1 asks for them".into());
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian/fetch.sh");
-    let fetched = std::process::Command::new("sh").arg(script).arg(&folder).output();
-    let fetched = fetched.map_err(|error| error.to_string())?;
-    if !fetched.status.success() {
-        return Err(String::from_utf8_lossy(&fetched.stderr).lines().last().unwrap_or("no word").into());
-    }
-    Ok(blobs_in(&folder.join("trees")))
+    outside::debian("fetch.sh", "debian").map(|folder| blobs_in(&folder.join("trees")))
 }
 
 /// What the referees and we find in trees.

@@ -4,6 +4,8 @@
 mod archives;
 mod boot;
 mod containers;
+#[cfg(feature = "archives")]
+mod debian;
 mod decode;
 mod decoded;
 mod dumps;

@@ -25,6 +25,20 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Where a script of `tests/debian` has put what it fetches, or a word on why not.
+pub(crate) fn debian(script: &str, folder: &str) -> Result<PathBuf, String> {
+    if std::env::var_os("FWSPEC_DEBIAN").is_none_or(|wanted| wanted != "1") {
+        return Err("FWSPEC_DEBIAN=1 asks for them".into());
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
+    let fetched = Command::new("sh").arg(root().join("tests/debian").join(script)).arg(&folder).output();
+    let fetched = fetched.map_err(|error| error.to_string())?;
+    if !fetched.status.success() {
+        return Err(String::from_utf8_lossy(&fetched.stderr).lines().last().unwrap_or("no word").into());
+    }
+    Ok(folder)
+}
+
 /// The folder of the repository: the nearest with a lock file.
 fn root() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
