@@ -236,7 +236,7 @@ pub enum ErrorKind {
         length: u32,
     },
     /// The IORT header counts more nodes than there are (7).
-    #[error("the header counts {count} nodes, but the table ends after {found}")]
+    #[error("the header counts {}, but the table ends after {found}", Counted(*.count, "node"))]
     NodeCount {
         /// What the header says.
         count: u32,
@@ -272,7 +272,7 @@ pub enum ErrorKind {
     },
     /// More ID mappings than the node has room for (13, 14).
     #[error(
-        "{count} ID mappings at byte {offset} of the node, which has room for {fit}: the others are left out"
+        "{} at byte {offset} of the node, which has room for {fit}: the others are left out", Counted(*.count, "ID mapping")
     )]
     MappingsOutside {
         /// How many mappings the node says it has.
@@ -283,7 +283,7 @@ pub enum ErrorKind {
         fit: u16,
     },
     /// ID mappings without an offset: there are none (15).
-    #[error("{0} ID mappings, but their offset is 0: the node has none")]
+    #[error("the node counts {}, but its mapping offset is 0: it has none", Counted(*.0, "ID mapping"))]
     MappingsNowhere(u32),
     /// An ID mapping to no node (16).
     #[error("the ID mapping's output reference is 0: its IDs lead nowhere")]
@@ -306,7 +306,7 @@ pub enum ErrorKind {
     MappingCycle(u32),
     /// Input IDs past 2^32 (23).
     #[error(
-        "input IDs from {base:#x} on, {count_minus_one:#x} + 1 of them, run past 0xffffffff: nothing matches"
+        "input IDs run past 0xffffffff, so nothing matches: {:#x} of them from {base:#x} on", u64::from(*.count_minus_one).saturating_add(1)
     )]
     MappingInputWraps {
         /// First input ID.
@@ -315,7 +315,7 @@ pub enum ErrorKind {
         count_minus_one: u32,
     },
     /// Output IDs past 2^32 (23).
-    #[error("output IDs from {base:#x} on, {count_minus_one:#x} + 1 of them, run past 0xffffffff")]
+    #[error("output IDs run past 0xffffffff: {:#x} of them from {base:#x} on", u64::from(*.count_minus_one).saturating_add(1))]
     MappingOutputWraps {
         /// First output ID.
         base: u32,
@@ -329,7 +329,7 @@ pub enum ErrorKind {
     #[error("the namespace path has no terminating NUL in its {0} bytes")]
     PathUnterminated(u32),
     /// More ITS identifiers than the node has room for (31).
-    #[error("{count} ITS identifiers in a node with room for {fit}: the others are left out")]
+    #[error("{} in a node with room for {fit}: the others are left out", Counted(*.count, "ITS identifier"))]
     ItsCount {
         /// What the node says.
         count: u32,
@@ -341,7 +341,7 @@ pub enum ErrorKind {
     ItsEmpty,
     /// More RMR descriptors than the node has room for.
     #[error(
-        "{count} memory ranges at byte {offset} of the node, which has room for {fit}: the others are left out"
+        "{} at byte {offset} of the node, which has room for {fit}: the others are left out", Counted(*.count, "memory range")
     )]
     RmrCount {
         /// What the node says.
@@ -623,6 +623,15 @@ pub enum RefusedFor {
     /// Linux drivers/iommu/amd/init.c `init_iommu_one`.
     #[error("the block type that counts, {0:#04x}, is not one of a unit")]
     BlockType(u8),
+}
+
+/// A number of things, in words: `1 node`, `2 nodes`.
+pub(crate) struct Counted(pub(crate) u32, pub(crate) &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
 }
 
 /// Bytes that are nothing that is read here: what they are, where their start shows it.

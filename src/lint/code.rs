@@ -115,7 +115,7 @@ rules! {
         "The bytes of the table do not add up to zero."
         "Linux warns and uses the table all the same; other loaders refuse it."
         seen "8 of 64 published Qualcomm tables, patched by hand"
-        help "Compute the checksum (byte 9) anew after every change of the table."
+        help "Compute the checksum (byte 9) again after every change of the table."
         see "ACPI 6.5 §5.2.6"
     }
     RangeOverlap "IORT004" "range-overlap" Error [] {
@@ -134,7 +134,7 @@ rules! {
     }
     CountIsN "IORT006" "count-is-n" Error [] {
         "The count of a mapping looks like the number of IDs; the field is that number minus one."
-        "The range is one ID too long: its last ID belongs to the next range, or to nobody. Linux since v5.8 gives it to a range that starts there, others do not."
+        "The range is one ID too long: its last ID belongs to the next range, or to no device. Linux since v5.8 gives it to a range that starts there, others do not."
         seen "HiSilicon D03 and D05 tables (0x2000, 0x800); FreeBSD and the Arm ACS read the field that way"
         help "Store the number of IDs minus one."
         see "DEN0049 §3 table 4; linux 3c23b83a88d0 \"ACPI/IORT: work around num_ids ambiguity\""
@@ -148,7 +148,7 @@ rules! {
     }
     NodeCountHigh "IORT008" "node-count-high" Error [] {
         "The header counts more nodes than the table holds."
-        "Linux warns that the node pointer overflows whenever it looks for a node that is not there."
+        "Whenever Linux looks for a node and does not find it, it runs past the table and warns that the node pointer overflows."
         seen ""
         help "Set the number of nodes (byte 36) to the number of nodes."
         see "linux iort_scan_node"
@@ -157,26 +157,26 @@ rules! {
         "Bytes follow the last node that the header counts."
         "Linux ignores them; FreeBSD and iasl walk by length and read them as nodes, so systems see different tables."
         seen ""
-        help "Count all nodes in the header (byte 36), or end the table behind the last one."
+        help "Count all nodes in the header (byte 36), or end the table after the last one."
         see "linux iort_scan_node; FreeBSD acpi_iort.c"
     }
     NodeLengthZero "IORT010" "node-length-zero" Error [] {
         "A node says that it is 0 bytes long."
-        "Nothing behind it can be found; Linux reads the same node again until its count is used up."
+        "Nothing after it can be found; Linux reads the same node again until its count is used up."
         seen ""
         help "Set the node's length to all of its bytes, mappings included."
         see "DEN0049 §3.1; linux iort_scan_node"
     }
     NodeShort "IORT011" "node-short" Error [] {
         "A node is shorter than the fields of its type."
-        "Linux reads the fields from the node behind it."
+        "Linux reads the missing fields from the node that follows."
         seen ""
         help "Give the node all fields of its type and revision."
         see "DEN0049 §3.1"
     }
     NodeOverrun "IORT012" "node-overrun" Error [] {
         "A node runs past the end of the table."
-        "Its mappings are read from memory behind the table; nodes behind it are lost."
+        "Its mappings are read from memory after the table; the nodes that follow are lost."
         seen ""
         help "Correct the node's length, or the table's."
         see "DEN0049 §3.1"
@@ -199,12 +199,12 @@ rules! {
         "The ID mappings stand on the node's own fields."
         "Fields are read as mappings."
         seen ""
-        help "Let the mapping offset point behind the fields of the node."
+        help "Let the mapping offset point past the fields of the node."
         see "DEN0049 §3.1"
     }
     MappingsNowhere "IORT016" "mappings-nowhere" Error [] {
         "A node counts ID mappings but gives no offset for them."
-        "Linux takes it for a node without mappings: no device behind it has an ID."
+        "Linux takes it for a node without mappings: none of its devices has an ID."
         seen ""
         help "Set the mapping offset (byte 12 of the node)."
         see "linux iort_node_map_id"
@@ -238,14 +238,14 @@ rules! {
         see "linux iort_node_map_id has no bound"
     }
     SingleNotAllowed "IORT021" "single-not-allowed" Warn [MsiIndex MsiIndexTarget MsiIndexFlag] {
-        "A single mapping on a node type that has none, and not for the node's own MSIs."
+        "A mapping is single on a node type that has no single mappings, and is not for the node's own MSIs."
         "Linux warns and passes over it; where the node's interrupts are wired, nothing is lost."
         seen "a shipped table, whose SMMUs have wired interrupts and a mapping for MSIs of their own all the same"
         help "Remove the mapping; or, if it is for the node's own MSIs, let the DeviceID mapping index name it, and set flag bit 4 from node revision 5 on. The flag alone is not to be cleared: as a range the mapping would take IDs of others."
         see "linux iort_id_map: \"single mapping not allowed\""
     }
     SingleWithCount "IORT022" "single-with-count" Info [] {
-        "A single mapping has a count: the field means nothing there."
+        "A single mapping has a count, where the field means nothing."
         "The Arm ACS and some readers ignore the flag and use the count."
         seen "HiSilicon D03 and D05 tables"
         help "Set the count of single mappings to 0."
@@ -281,7 +281,7 @@ rules! {
     }
     InputClipped "IORT027" "input-clipped" Warn [MappingsOutside InputWraps CountIsN] {
         "A mapping of a root complex runs past requester ID 0xffff."
-        "The part behind it matches nothing; the count is probably wrong."
+        "What is above 0xffff matches nothing; the count is probably wrong."
         seen ""
         help "End the range at 0xffff."
         see "PCIe 6.0 §2.2.6.2"
@@ -311,7 +311,7 @@ rules! {
         "The namespace path of a node has no terminating NUL inside the node."
         "Linux compares past the end of the node: the device is not found, or another one is."
         seen ""
-        help "End the path with a NUL; the mappings start behind it."
+        help "End the path with a NUL; the mappings start after it."
         see "DEN0049 §3.1.1.4"
     }
     PathMalformed "IORT032" "path-malformed" Warn [] {
@@ -339,7 +339,7 @@ rules! {
         "A mapping of a named component that gives no StreamID stands before one that does."
         "Linux stops at the first mapping that is not single or leads to no SMMU: the later StreamIDs are lost."
         seen ""
-        help "List the single mappings to SMMUs first, those to the ITS group behind them."
+        help "List the single mappings to SMMUs first, those to the ITS group after them."
         see "linux iort_nc_iommu_map"
     }
     Unaligned "IORT036" "unaligned" Info [] {
@@ -351,7 +351,7 @@ rules! {
     }
     ItsCount "IORT037" "its-count" Error [] {
         "An ITS group counts more identifiers than it has room for."
-        "Identifiers are read from the node behind it: MSIs go to an ITS that does not exist."
+        "Identifiers are read from the node that follows: MSIs go to an ITS that does not exist."
         seen ""
         help "Count the identifiers that are there."
         see "DEN0049 §3.1.1.1; fwts IORTItsIdArrayOutsideTable"
@@ -400,7 +400,7 @@ rules! {
     }
     LimitHuge "IORT044" "limit-huge" Warn [] {
         "The memory address size limit is above 64."
-        "Taken for no limit here, and for an undefined shift in the scan for the lowest limit."
+        "Linux takes it for no limit in one place, and shifts by it, which is undefined, in another."
         seen "3 root complexes of published Qualcomm tables (128)"
         help "Set it to 64 or less."
         see "linux acpi_iort_dma_get_max_cpu_address"
@@ -456,7 +456,7 @@ rules! {
     }
     RmrCount "IORT052" "rmr-count" Error [] {
         "An RMR node counts more memory ranges than it has room for."
-        "Linux maps addresses that it reads from the node behind it."
+        "Linux maps addresses that it reads from the node that follows."
         seen ""
         help "Count the ranges that are there."
         see "DEN0049 §3.1.1.7"
@@ -470,7 +470,7 @@ rules! {
     }
     RmrStranded "IORT054" "rmr-stranded" Warn [ReferenceDangling ReferenceType ReferenceNull] {
         "An RMR node is for StreamIDs that no device has on that SMMU."
-        "The region is mapped for nobody, and the device that needs it, behind another SMMU perhaps, faults."
+        "The region is mapped for no device, and the device that needs it, perhaps behind another SMMU, faults."
         seen "CIX Sky1: the RMR hangs on SMMU 1, the root complex on SMMU 0"
         help "Map the RMR to the SMMU that the device is behind, with its StreamIDs."
         see "linux iort_get_rmrs, iort_rmr_has_dev"
@@ -483,8 +483,8 @@ rules! {
         see "linux arm_smmu_probe_device: SMR_ID, SMR_MASK"
     }
     SmmuModel "IORT056" "smmu-model" Error [] {
-        "The model of an SMMU is a number that nobody defined."
-        "Linux does not drive an SMMUv1/v2 of an unknown model: the devices behind it are not translated. An SMMUv3 it drives all the same, without the work-arounds of a model."
+        "The model of an SMMU is a number that no specification defines."
+        "Linux does not drive an SMMUv1/v2 of an unknown model: the devices behind it are not translated. It drives an SMMUv3 all the same, without the work-arounds of a model."
         seen ""
         help "Use a model of DEN0049 table 9 (SMMUv1/v2, 0 to 5) or table 10 (SMMUv3, 0 to 2)."
         see "linux acpi_smmu_get_data, acpi_smmu_iort_probe_model"
@@ -504,8 +504,8 @@ rules! {
         see "DEN0049 §3"
     }
     PmcgReference "IORT059" "pmcg-reference" Warn [] {
-        "A PMCG measures a node that is no SMMU, root complex or named component."
-        "Its counters cannot be told to belong to anything."
+        "A PMCG measures a node that is not an SMMU, a root complex or a named component."
+        "Nothing says what its counters count."
         seen ""
         help "Let the node reference name the SMMU, root complex or named component."
         see "DEN0049 §3.1.1.6"
@@ -533,21 +533,21 @@ rules! {
     }
     Pasid "IORT063" "pasid" Warn [] {
         "The PASID capability of a root complex contradicts itself."
-        "Whoever believes one half of it loses PASID or enables too wide ones."
+        "A system that believes one half loses PASID, or enables PASIDs that are too wide."
         seen "EDK2 headers before April 2025 had the flag at bit 1"
         help "Set flag bit 0 together with a width of 1 to 20 bits, or neither."
         see "DEN0049E.d §3.1.1.5"
     }
     TrailingBytes "IORT064" "trailing-bytes" Warn [] {
-        "The file goes on behind the table."
+        "The file goes on after the end of the table."
         "Operating systems ignore it; a dump with it was probably cut out wrongly."
         seen "concatenated dumps"
         help "Cut the file at the table's length."
         see "ACPI 6.5 §5.2.6"
     }
     UncountedRecord "IORT065" "uncounted-record" Warn [MappingsOutside MappingsNowhere MappingsOnFields RmrCount ItsCount] {
-        "A node has room for another ID mapping behind those that it counts, and bytes there are not zero."
-        "If it is meant to be a mapping, nobody reads it."
+        "A node has room for another ID mapping after those that it counts, and bytes there are not zero."
+        "If it is meant to be a mapping, no system reads it."
         seen ""
         help "Count it, or shorten the node."
         see "DEN0049 §3.1"
@@ -561,7 +561,7 @@ rules! {
     }
     ItsUnknown "IORT067" "its-unknown" Error [] {
         "An ITS group names a GIC ITS that the MADT does not have."
-        "Linux registers no MSI domain for it: the devices behind it have no MSIs."
+        "Linux registers no MSI domain for it: the devices that it is for have no MSIs."
         seen "a shipped firmware: an IORT with an ITS group, a MADT without any GIC ITS"
         help "Use the identifier of the GIC ITS structure in the MADT; with GICv5 that of the translate frame."
         see "DEN0049 §3.1.1.1; ACPI 6.5 §5.2.12.18; linux iort_find_domain_token, gic_acpi_parse_madt_its_translate"
@@ -576,7 +576,7 @@ rules! {
     }
     SmmuNoInterrupt "IORT069" "smmu-no-interrupt" Warn [MsiIndex MsiIndexTarget MsiIndexFlag MappingsNowhere MappingsOutside SingleNotAllowed] {
         "An SMMUv3 has neither a wire nor an MSI for its events or its global errors."
-        "Linux warns that events or errors will not be reported: faults of devices are seen by nobody."
+        "Linux warns that events or errors will not be reported: faults of devices go unseen."
         seen ""
         help "Write the GSIVs of the interrupts, or a single mapping to an ITS group that the DeviceID mapping index names."
         see "DEN0049 §3.1.1.2; linux arm_smmu_setup_irqs: \"no evtq irq - events will not be reported!\""
@@ -593,7 +593,7 @@ rules! {
         "A node is of a revision, or of a type, that tables of this revision do not have."
         "Operating systems go by the node's own revision and mostly read it; tools that compare the two refuse or misread the node."
         seen "CIX Sky1 and QEMU, whose nodes are older than their table"
-        help "Give nodes the revisions that belong to the table's: for 5 ITS groups 1, named components and root complexes 4, SMMUv1/v2 3, SMMUv3 4 (for 6: 5), PMCG 2, RMR 3."
+        help "Give each node the revision that belongs to the table's. In a table of revision 5: ITS group 1, named component 4, root complex 4, SMMUv1/v2 3, SMMUv3 4, PMCG 2, RMR 3; in revision 6: SMMUv3 5."
         see "DEN0049 §3.1; EDK2 IortGenerator.c; linux iort.c compares none"
     }
     ReservedValue "IORT072" "reserved-value" Warn [] {
@@ -604,7 +604,7 @@ rules! {
         see "DEN0049E.d §3.1.1.2, §3.1.1.7; linux arm_smmu_device_acpi_probe, iort_rmr_alloc"
     }
     IwbIndexRepeated "IORT073" "iwb-index-repeated" Error [] {
-        "Two interrupt wire bridges have one index."
+        "Two interrupt wire bridges have the same index."
         "An interrupt number names its bridge by the index: the wires of the second are looked for at the first."
         seen ""
         help "Use the index that the interrupt numbers of the bridge's devices have in bits 16 to 28."
@@ -619,15 +619,15 @@ rules! {
     }
     StrayBytes "IORT075" "stray-bytes" Warn [MappingsOutside MappingsNowhere MappingsOnFields RmrCount ItsCount PathUnterminated] {
         "Bytes of a node that neither a field of its revision nor a mapping has are not zero."
-        "Nobody reads them: the node is of another revision or layout than it says, or a count or offset is wrong. Behind a path it is padding that was not cleared."
-        seen "tables compiled by iasl, which left parts of the header behind paths"
+        "No system reads them: the node is of another revision or layout than it says, or a count or offset is wrong. After a path it is padding that was not cleared."
+        seen "tables compiled by iasl, which left parts of the header after paths"
         help "Compare the node's revision, counts and offsets with what stands there; fill padding with zeros."
         see "DEN0049 §3.1"
     }
 
     // -- MADT and MCFG beside an IORT --
     ItsRepeated "MADT001" "its-repeated" Warn [] {
-        "Two GIC ITS structures of the MADT have one identifier."
+        "Two GIC ITS structures of the MADT have the same identifier."
         "An IORT cannot tell them apart: Linux sends the MSIs of all devices to the last of them."
         seen ""
         help "Give each GIC ITS, with GICv5 each translate frame, an identifier of its own."
@@ -671,7 +671,7 @@ rules! {
         see "Devicetree Specification v0.4 §5.4.1"
     }
     PropertyAfterChild "DT004" "property-after-child" Warn [] {
-        "A property stands behind a child node."
+        "A property stands after a child node."
         "No operating system looks for it there."
         seen ""
         help "Put properties before child nodes; dtc does."
@@ -679,13 +679,13 @@ rules! {
     }
     PhandleRepeated "DT005" "phandle-repeated" Error [] {
         "Two nodes have the same phandle."
-        "Whoever names it gets the first: devices are wired to the wrong IOMMU."
+        "A reference to it leads to the first: devices are wired to the wrong IOMMU."
         seen ""
         help "Let dtc number the phandles; look for overlays that bring their own."
         see "linux of_find_node_by_phandle"
     }
     CellsLength "DT006" "cells-length" Error [] {
-        "The length of a list is no multiple of four bytes."
+        "The length of a list is not a multiple of four bytes."
         "A map of that length fails for every id (EINVAL), so that no device of the bus is translated."
         seen ""
         help "Write whole cells, in angle brackets, in the source."
@@ -763,7 +763,7 @@ rules! {
     }
     MapBeyondRid "DT017" "map-beyond-rid" Warn [] {
         "A map of a PCI host goes past requester ID 0xffff."
-        "The part behind it matches nothing: the length is probably wrong."
+        "What is above 0xffff matches nothing: the length is probably wrong."
         seen ""
         help "End the map at 0x10000: a length of 0x10000 for a base of 0."
         see "PCIe 6.0 §2.2.6.2"
@@ -784,7 +784,7 @@ rules! {
     }
     HostIommus "DT020" "host-iommus" Warn [] {
         "A PCI host has iommus but no iommu-map."
-        "iommus is for the host controller itself: the PCI devices behind it are not translated."
+        "iommus is for the host controller itself: the PCI devices below it are not translated."
         seen "Raspberry Pi 5 (raspberrypi/linux issue 6834)"
         help "Write iommu-map = <0x0 &iommu 0x0 0x10000>."
         see "linux of_iommu_configure, of_pci_iommu_init"
@@ -847,7 +847,7 @@ rules! {
     }
     AddressCells "DT029" "address-cells" Error [] {
         "The addresses of an entry have a number of cells that cannot be read."
-        "The entry, and those behind it, are lost."
+        "The entry, and those after it, are lost."
         seen ""
         help "Correct #address-cells and #size-cells of the bus that the master is on."
         see "Devicetree Specification v0.4 §2.3.5"
@@ -882,7 +882,7 @@ rules! {
     }
 
     MsiMapTarget "DT034" "msi-map-target" Warn [] {
-        "An entry of msi-map leads to a node that is no MSI controller."
+        "An entry of msi-map leads to a node that is not an MSI controller."
         "Linux assumes a cell and finds no MSI domain at the node: the devices have no MSIs."
         seen ""
         help "Name the node with the property msi-controller."
@@ -962,8 +962,8 @@ rules! {
     // -- what the maps mean --
     DmaHole "MAP001" "dma-hole" Warn [FirstNodeOutside MappingsNowhere MappingsOutside MappingsOnFields InputNotRid ReferenceNull ReferenceDangling ReferenceType CellsLength PhandleUnknown EntryCut CellsTooMany MapBase MapRange SegmentRepeated NodeOverrun NodeLengthZero InputWraps] {
         "Requester IDs of a bus reach neither an IOMMU nor an MSI controller, while others do."
-        "A device there is not translated; as an alias it also costs the device behind it its IOMMU."
-        seen "NXP lx2160a's table and Qualcomm trees of Linux, which map the root port and one function behind it"
+        "A device there is not translated; where it is the alias of another device, that device loses its IOMMU as well."
+        seen "NXP lx2160a's table and Qualcomm trees of Linux, which map the root port and one function below it"
         help "Extend the map over all buses of the host, or end the bus range where the map ends."
         see "linux iort_node_map_id, of_map_id"
     }
@@ -1006,7 +1006,7 @@ rules! {
         "No function of a PCI host goes through an IOMMU, although the platform has some."
         "All of its devices reach all of memory."
         seen "most trees of Linux: hosts of which no IOMMU translates anything"
-        help "Nothing, if no IOMMU is behind that host; else give it a map."
+        help "Nothing, if the host has no IOMMU; else give it a map."
         see "linux iort_iommu_configure_id, of_pci_iommu_init"
     }
     StreamSharedV2 "MAP008" "stream-merged" Info [] {
@@ -1039,8 +1039,8 @@ rules! {
         see "linux arm_smmu_device_group"
     }
     StreamGroupLost "MAP011" "stream-group-lost" Warn [] {
-        "A device shares a StreamID of an SMMUv1/v2 with another, and its last id is nobody else's."
-        "Linux finds the group of the shared id and forgets it over the last one: two groups share a stream, and either can be given away without the other."
+        "A device shares a StreamID of an SMMUv1/v2 with another, and its last StreamID is shared with no other."
+        "Linux finds the group of the shared StreamID and then drops it, for the last one decides: two groups share a stream, and each can be given away without the other."
         seen ""
         help "Write the shared id last, until the kernel is mended."
         see "linux arm_smmu_device_group"
@@ -1079,7 +1079,7 @@ rules! {
         "Inside a switch peers reach each other past the IOMMU, yet Linux has them in several groups."
         "A device that is given away may reach the memory of a device in another group."
         seen ""
-        help "Switch access control services on at every downstream port of the switch; ask `fwspec groups --policy strict` who is together."
+        help "Switch access control services on at every downstream port of the switch; `fwspec groups --policy strict` shows which devices belong together."
         see "PCIe 6.0 §6.12; linux pci_device_group looks at the way up only"
     }
     StreamBeyondTable "GRP006" "stream-beyond-table" Error [] {
@@ -1098,7 +1098,7 @@ rules! {
     }
     AcsNotRequested "GRP008" "acs-not-requested" Info [] {
         "Ports could isolate, and no kernel function switches that on: by a RIMT Linux does not ask for ACS."
-        "Groups are coarser than those of the same machine by device tree: what is below such a port can only be given away together."
+        "Groups are coarser than by the device tree of the same machine: what is below such a port can only be given away together."
         seen "QEMU virt with iommu-sys=on, Linux 7.2: one group of seven functions by RIMT, four by device tree"
         help "Switch ACS on before the kernel (firmware), or with pci=config_acs= on the kernel's command line."
         see "linux drivers/acpi/riscv/rimt.c, which has no pci_request_acs(); drivers/iommu/of_iommu.c of_iommu_configure has one"
@@ -1129,7 +1129,7 @@ rules! {
         "A requester ID is mapped differently by Linux, which takes one ID more into every range, than by the specification."
         "The device has another ID, or another IOMMU, than the table means; elsewhere it may have none."
         seen "the specification counts IDs where Linux, whose code comes from IORT, counts IDs minus one"
-        help "Put a range that goes on where this one ends before it in the table, or leave no function at the ID behind a range."
+        help "Where another range begins at the ID after this one, put it before this one in the table; else use no function with that ID."
         see "RISC-V IO Mapping Table specification 1.0 §2.3; linux rimt_id_map"
     }
     ViotUnreadable "VIOT001" "viot-unreadable" Error [] {
@@ -1140,7 +1140,7 @@ rules! {
         see "ACPI 6.5 §5.2.36; linux drivers/acpi/viot.c viot_check_bounds, viot_parse_node"
     }
     ViotOutputNode "VIOT002" "viot-output-node" Error [] {
-        "The output node of an endpoint is no virtio-iommu."
+        "The output node of an endpoint is not a virtio-iommu."
         "Nothing translates the endpoints: Linux leaves them out with a warning."
         seen ""
         help "Set the output node to the offset of a virtio-iommu's node, counted from the start of the table."
@@ -1182,8 +1182,8 @@ rules! {
         see "ACPI 6.5 §5.2.36"
     }
     ViotStrayBytes "VIOT006" "viot-stray-bytes" Warn [] {
-        "Bytes behind the fields of a VIOT node, or behind the last node, are not zero."
-        "Nobody reads them: a type, a length or the number of nodes is wrong."
+        "Bytes after the fields of a VIOT node, or after the last node, are not zero."
+        "No system reads them: a type, a length or the number of nodes is wrong."
         seen ""
         help "Set type, length and number of nodes to what is there."
         see "ACPI 6.5 §5.2.36; linux acpi_viot_init, viot_parse_node"
@@ -1254,7 +1254,7 @@ rules! {
     }
     DmarAllNotLast "DMAR010" "dmar-all-not-last" Warn [] {
         "The unit for all devices of a segment is not its last one, or there are two."
-        "Linux puts it behind the others all the same, and never asks the second; another system may give it devices that are listed later."
+        "Linux asks it after the others all the same, and never asks the second; another system may give it devices that later units list."
         seen ""
         help "Put the one DRHD structure with INCLUDE_PCI_ALL after all others of its segment."
         see "Intel VT-d specification 4.1 §8.3; linux dmar_register_drhd_unit"
@@ -1316,7 +1316,7 @@ rules! {
         see "linux drivers/iommu/intel/iommu.c domain_context_mapping_cb"
     }
     DmarPort "DMAR019" "dmar-port" Warn [DmarScopeType] {
-        "What an ATSR structure lists is no root port."
+        "What an ATSR structure lists is not a root port."
         "It changes nothing: Linux looks for the root port above a device."
         seen ""
         help "List root ports, or set ALL_PORTS."

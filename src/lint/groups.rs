@@ -104,10 +104,36 @@ impl Machine<'_> {
         }
     }
 
+    /// The StreamID that two devices have, with its IOMMU: `StreamID 0x200 on IORT+0x48`.
+    fn shared(&self, a: DeviceKey, b: DeviceKey) -> String {
+        let record = |device: DeviceKey| match device {
+            DeviceKey::Pci(bdf) => {
+                let aliases = self.groups.topology().aliases(bdf).map(|alias| Bdf { rid: alias.rid, ..bdf });
+                self.map.fwspec_of_aliases(core::iter::once(bdf).chain(aliases)).fwspec
+            }
+            DeviceKey::Node(_) | DeviceKey::OnBus { .. } => self.map.fwspec(device).fwspec,
+        };
+        let [a, b] = [a, b].map(record);
+        let of_both = a.iter().flat_map(|record| record.streams()).find(|stream| {
+            b.iter()
+                .flat_map(|record| record.streams())
+                .any(|other| (other.iommu, other.id) == (stream.iommu, stream.id))
+        });
+        let worded = of_both.and_then(|stream| {
+            Some(alloc::format!("StreamID {:#x} on {}", stream.id?.0, self.map.iommu_label(stream.iommu)?))
+        });
+        worded.unwrap_or_else(|| "the same StreamID".into())
+    }
+
     fn streams(&self, sid_bits: Option<u8>, findings: &mut Findings) {
         for (device, answer) in self.groups.kernel_answers(sid_bits) {
             if let KernelAnswer::RefusedAlias { owner } = answer {
-                let message = format_args!("{} has a StreamID of {}", self.name(device), self.name(owner));
+                let message = format_args!(
+                    "{} and {} both use {}: Linux refuses the first of these",
+                    self.name(device),
+                    self.name(owner),
+                    self.shared(device, owner)
+                );
                 self.add(findings, Code::DevicesShareStream, device, message);
             }
             self.stream_map(device, answer, findings);
@@ -224,7 +250,7 @@ impl Machine<'_> {
                 more => alloc::format!(" and {more} more"),
             };
             let message = format_args!(
-                "ACS is off at {}{more}, and Linux does not ask for it by this table: {now} groups; with it there would be {count}",
+                "ACS is off at {}{more}, and Linux does not ask for it by this table; number of groups: {now}, and {count} with ACS on",
                 names.join(", ")
             );
             self.add(findings, Code::AcsNotRequested, first.into(), message);

@@ -6,6 +6,7 @@ use super::iort::stray;
 use crate::acpi::rimt::Rimt;
 use crate::acpi::viot::Viot;
 use crate::bytes::saturate;
+use crate::error::Counted;
 
 pub(super) fn rimt(table: &Rimt<'_>, findings: &mut Findings) {
     let mut whole = true;
@@ -43,10 +44,10 @@ pub(super) fn viot(table: &Viot<'_>, findings: &mut Findings) {
     for unread in table.unread() {
         let at = Bytes { subject: unread.node.offset, offset: unread.at.offset, len: unread.len };
         let (code, what) = match unread.is_reserved {
-            true => (Code::ViotReserved, "of a reserved field"),
-            false => (Code::ViotStrayBytes, "behind the fields of the node"),
+            true => (Code::ViotReserved, "a reserved field is not zero"),
+            false => (Code::ViotStrayBytes, "what stands after the fields of the node is not zero"),
         };
-        findings.add(code, at, format_args!("{} bytes {what} are not zero", unread.len));
+        findings.add(code, at, format_args!("{what}: {}", Counted(unread.len, "byte")));
     }
     // An error ends the walk, and has a finding of its own.
     let whole = table.nodes().count() == usize::from(table.node_count());

@@ -9,6 +9,7 @@ use super::collect::{Bytes, Findings};
 use crate::acpi::dmar::{self, Dmar, ScopeType};
 use crate::acpi::ivrs::{self, EntryKind, Ivrs};
 use crate::bytes::saturate;
+use crate::error::Counted;
 use crate::group::DeviceKey;
 use crate::map::GivesUp;
 use crate::model::{AtsKind, Denied, Reserved, Scope};
@@ -312,8 +313,10 @@ fn empty_units(platform: &Platform, named: &Named, findings: &mut Findings) {
     for unit in platform.units.iter().filter(|unit| !unit.include_all && !unit.scopes.is_empty()) {
         if unit.scopes.iter().all(|scope| named.by(unit.segment, scope).is_none()) {
             let at = Bytes { subject: unit.offset, offset: unit.offset, len: 16 };
-            let message =
-                format_args!("none of the {} devices that the unit lists is there", unit.scopes.len());
+            let message = format_args!(
+                "the unit lists {}, and none is there",
+                Counted(saturate(unit.scopes.len()), "device")
+            );
             findings.add(Code::DmarUnitEmpty, at, message);
         }
     }
@@ -345,7 +348,7 @@ fn ports(groups: &Groups, platform: &Platform, named: &Named, findings: &mut Fin
             let Some((bdf, _)) = named.by(ats.segment, scope) else { continue };
             if groups.topology().get(bdf).is_some_and(|function| !function.is(PortType::RootPort)) {
                 let at = of_scope(ats.origin.at.offset, scope);
-                findings.add(Code::DmarPort, at, format_args!("{bdf} is no root port"));
+                findings.add(Code::DmarPort, at, format_args!("{bdf} is not a root port"));
             }
         }
     }

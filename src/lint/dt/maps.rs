@@ -120,7 +120,7 @@ impl<'a> Map<'a, '_> {
             findings.add(Code::MapCellsAssumed, self.place(entry), message);
         }
         if self.kind == MapKind::Msi && !has("msi-controller") && !has("#msi-cells") {
-            let message = format_args!("entry {} names a node that is no MSI controller", entry.entry);
+            let message = format_args!("entry {} names a node that is not an MSI controller", entry.entry);
             findings.add(Code::MsiMapTarget, self.place(entry), message);
         }
     }

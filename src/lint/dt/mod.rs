@@ -13,6 +13,7 @@ use super::streams::record_length;
 use super::{Code, Finding, Severity};
 use crate::bytes::{index as at, saturate};
 use crate::dt::{Binding, Index, MapEntry, MapKind, Node};
+use crate::error::Counted;
 use crate::map::RangeOutput;
 use crate::model::{
     Admission, BusKind, HostedFunction, IdBus, Iommu, IommuIndex, MsiRoute, PlatformMaster, Requester,
@@ -213,7 +214,7 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
                     && let Some(first) = master.streams.first()
                 {
                     let message = format_args!(
-                        "{} has iommus, but no iommu-map: PCI devices behind it are not translated",
+                        "{} has iommus, but no iommu-map: PCI devices below it are not translated",
                         platform.label(requester.origin)
                     );
                     let place = Bytes { offset: first.offset, len: 8, ..node(requester) };
@@ -286,17 +287,18 @@ impl Idle {
             let finding = match (iommu.available, iommu.driver) {
                 (false, _) => {
                     let above = disabled_at(index, subject);
-                    let message = format_args!("{count} are wired to {name}, and {above} is disabled");
+                    let message = format_args!("{} wired to {name}, and {above} is disabled", are(count));
                     findings.add(Code::IommuDisabled, place, message)
                 }
                 (true, None) => {
                     let message =
-                        format_args!("{count} are wired to {name}, to which no driver of Linux 7.3 binds");
+                        format_args!("{} wired to {name}, to which no driver of Linux 7.3 binds", are(count));
                     findings.add(Code::IommuUndriven, place, message)
                 }
                 (true, Some(driver)) => {
                     let message = format_args!(
-                        "{count} are wired to {name}, and its driver {} takes no device on this SoC",
+                        "{} wired to {name}, and its driver {} takes no device on this SoC",
+                        are(count),
                         driver.name
                     );
                     // The driver's authors decided so.
@@ -397,7 +399,7 @@ fn left_out(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
             count => alloc::format!(", and {} more,", count.saturating_sub(1)),
         };
         let message = format_args!(
-            "{}{more} has no iommus, although {}, which is a {}, too, has: its DMA goes past every IOMMU",
+            "{}{more} has no iommus, although {}, which is compatible with {} as well, has: its DMA goes past every IOMMU",
             index.place(first),
             index.place(wired),
             alloc::string::String::from_utf8_lossy(name)
@@ -520,6 +522,17 @@ fn itself(platform: &Platform, linux: &IdMap, position: IommuIndex, iommu: &Iomm
     findings.add(Code::MapCoversIommu, place, message);
 }
 
+/// `1 device is`, `2 devices are`.
+fn are(count: u32) -> String {
+    alloc::format!("{} {}", Counted(count, "device"), if count == 1 { "is" } else { "are" })
+}
+
+/// `1 or 2`.
+fn words(numbers: &[u32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    numbers.join(" or ")
+}
+
 fn cells(index: &Index<'_>, platform: &Platform, iommu: &Iommu, findings: &mut Findings) {
     let Some(node) = index.tree().node_at(iommu.origin.at.offset) else { return };
     let name = platform.label(iommu.origin);
@@ -536,7 +549,7 @@ fn cells(index: &Index<'_>, platform: &Platform, iommu: &Iommu, findings: &mut F
         return;
     };
     let Some(count) = iommu.cells.filter(|count| !binding.cells.contains(count)) else { return };
-    let message = format_args!("{name} has #iommu-cells {count}, its binding wants {:?}", binding.cells);
+    let message = format_args!("{name} has #iommu-cells {count}, its binding wants {}", words(binding.cells));
     findings.add(Code::BindingCells, bytes(&node, said.offset(), 4), message);
 }
 

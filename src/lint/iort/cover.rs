@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::bytes_of;
 use crate::acpi::iort::{Body, Node};
 use crate::bytes::{index, saturate};
+use crate::error::Counted;
 use crate::lint::collect::{Findings, at_most};
 use crate::lint::{Code, Severity};
 
@@ -24,7 +25,8 @@ pub(super) fn check(node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
     if count > 0 && first >= after && room >= MAPPING {
         let more = room.checked_div(MAPPING).unwrap_or(0);
         let message = format_args!(
-            "{room} bytes, not all of them zero, follow the {count} ID mappings of the node: room for {more} more"
+            "{room} bytes, not all of them zero, follow the node's {}: room for {more} more",
+            Counted(count, "ID mapping")
         );
         findings.add(Code::UncountedRecord, bytes_of(node, after, MAPPING), message);
         return;

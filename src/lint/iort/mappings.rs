@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{Nodes, bytes_of, field};
 use crate::acpi::iort::{Body, Mapping, Node, NodeType, Pmcg, SmmuV3};
 use crate::bytes::index;
+use crate::error::Counted;
 use crate::lint::Code;
 use crate::lint::Severity;
 use crate::lint::collect::{Bytes, Findings, at_most, relate};
@@ -30,8 +31,8 @@ pub(super) fn check(
     if kind == NodeType::ItsGroup {
         if node.mapping_count() != 0 || node.mapping_offset() != 0 {
             let message = format_args!(
-                "the ITS group has {} ID mappings at byte {}",
-                node.mapping_count(),
+                "the ITS group has {} at byte {}",
+                Counted(node.mapping_count(), "ID mapping"),
                 node.mapping_offset()
             );
             field(findings, Code::ItsHasMappings, node, (8, 8), message);
@@ -111,8 +112,10 @@ fn one(
     let translates = kind == NodeType::RootComplex || kind.is_smmu();
     if translates && own_msi != Some(mapping.index) && is_round(count) {
         let message = format_args!(
-            "the count of mapping {} is {count:#x}, so that it takes {count:#x} + 1 IDs, {:#x} to {last:#x}",
-            mapping.index, mapping.input_base
+            "mapping {} covers {:#x} IDs ({:#x} to {last:#x}): its count field holds {count:#x}, but means \"number of IDs minus one\"",
+            mapping.index,
+            count.saturating_add(1),
+            mapping.input_base
         );
         findings.add(Code::CountIsN, bytes(node, mapping, 4, 4), message);
         // With one ID less nothing of this is left.
@@ -129,7 +132,7 @@ fn one(
     }
     if mapping.input_base > InputIds::REQUESTER_IDS.last {
         let message = format_args!(
-            "inputs {:#x} to {last:#x} are no requester IDs, which end at 0xffff",
+            "inputs {:#x} to {last:#x} are not requester IDs, which end at 0xffff",
             mapping.input_base
         );
         findings.add(Code::InputNotRid, bytes(node, mapping, 0, 8), message);
@@ -285,15 +288,15 @@ fn own_of_smmu(
     let Some(wanted) = smmu.device_id_mapping_index.filter(|_| asks) else { return };
     if wanted >= node.mapping_count() {
         let message = format_args!(
-            "the DeviceID mapping index is {wanted}, but the SMMU has {} ID mappings",
-            node.mapping_count()
+            "the DeviceID mapping index is {wanted}, but the SMMU has {}",
+            Counted(node.mapping_count(), "ID mapping")
         );
         field(findings, Code::MsiIndex, node, (64, 4), message);
     }
     let Some(mapping) = own_msi.and_then(|own| node.mappings().nth(index(own))) else { return };
     let to_its = is_its_group(nodes, mapping.output_reference);
     if !mapping.is_single() || !to_its {
-        let fault = if to_its { "is no single mapping" } else { "does not lead to an ITS group" };
+        let fault = if to_its { "is not a single mapping" } else { "does not lead to an ITS group" };
         let message = format_args!("mapping {} is for the SMMU's own MSIs, and {fault}", mapping.index);
         findings.add(Code::MsiIndexTarget, bytes(node, &mapping, 0, MAPPING), message);
     }

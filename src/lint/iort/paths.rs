@@ -6,6 +6,7 @@ use super::{Nodes, bytes_of, field};
 use crate::InputIds;
 use crate::acpi::iort::{Body, Node, NodeType, Path};
 use crate::bytes::saturate;
+use crate::error::Counted;
 use crate::lint::Code;
 use crate::lint::collect::{Findings, relate};
 
@@ -80,8 +81,8 @@ fn ids(nodes: &Nodes<'_, '_>, node: &Node<'_>, findings: &mut Findings) {
     }
     if !node.mappings().any(|mapping| mapping.is_single()) {
         let message = format_args!(
-            "none of its {} mappings is single: as a platform device it gets no StreamID",
-            node.mappings().len()
+            "it has {}, none of them single: as a platform device it gets no StreamID",
+            Counted(saturate(node.mappings().len()), "mapping")
         );
         let place = first.at.offset.saturating_sub(node.offset());
         field(findings, Code::ComponentNoSingle, node, (place, 20), message);
@@ -91,7 +92,7 @@ fn ids(nodes: &Nodes<'_, '_>, node: &Node<'_>, findings: &mut Findings) {
     let lost = node.mappings().filter(|mapping| mapping.index > stop.index && gives(mapping)).count();
     if lost > 0 {
         let message = format_args!(
-            "mapping {} gives no StreamID, so that Linux does not look at the {lost} behind it that do",
+            "mapping {} gives no StreamID, so Linux does not look for any after it; mappings that are lost: {lost}",
             stop.index
         );
         let place = stop.at.offset.saturating_sub(node.offset());

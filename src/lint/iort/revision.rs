@@ -5,6 +5,8 @@ use core::ops::RangeInclusive;
 
 use super::bytes_of;
 use crate::acpi::iort::{Body, Iort, Node, NodeType};
+use crate::bytes::saturate;
+use crate::error::Counted;
 use crate::limits::MAX_NODES_NAMED;
 use crate::lint::collect::{Findings, at_most, relate};
 use crate::lint::{Code, Severity};
@@ -31,10 +33,14 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
     let others: alloc::vec::Vec<&Node<'_>> = odd.collect();
     let wanted = expected(table, first.node_type()).map_or(0, |expected| *expected.end());
     let message = format_args!(
-        "this {} is of node revision {}, and {} more nodes are of others than tables of revision {table} have: {wanted} here",
+        "this {} is of node revision {}; in a table of revision {table} it is {wanted}{}",
         first.node_type(),
         first.revision(),
-        others.len()
+        match others.len() {
+            0 => alloc::string::String::new(),
+            more =>
+                alloc::format!("; {} more do not fit the table's revision", Counted(saturate(more), "node")),
+        }
     );
     let mut finding = findings.add(Code::NodeRevision, bytes_of(first, 3, 1), message);
     for other in others.into_iter().take(MAX_NODES_NAMED) {

@@ -90,7 +90,7 @@ fn single_ids(node: &Node<'_>, findings: &mut Findings) {
     let Some(first) = all.next() else { return };
     let place = bytes_of(node, first.at.offset.saturating_sub(node.offset()), 20);
     let message = format_args!(
-        "{} of the {} ID mappings of the RMR node are of one StreamID: Linux 5.19 to 6.4 passes over these, and maps nothing for them",
+        "ID mappings with a single StreamID: {} of {}; Linux 5.19 to 6.4 passes over them, and maps nothing for them",
         all.count().saturating_add(1),
         node.mappings().len()
     );

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use super::{bytes_of, header};
 use crate::acpi::iort::{Body, Iort, Node};
 use crate::bytes::saturate;
+use crate::error::Counted;
 use crate::limits::MAX_NODES_NAMED;
 use crate::lint::Code;
 use crate::lint::collect::{Bytes, Findings, relate};
@@ -38,8 +39,8 @@ fn trailing(iort: &Iort<'_>, findings: &mut Findings) {
     }
     let at = Bytes { subject: 0, offset: iort.sdt().length(), len: saturate(trailing.len()).min(16) };
     let message = format_args!(
-        "{} bytes follow the table, whose header says that it is {} bytes long",
-        trailing.len(),
+        "{} after the end of the table, whose header says that it is {} bytes long",
+        Counted(saturate(trailing.len()), "byte"),
         iort.sdt().length()
     );
     findings.add(Code::TrailingBytes, at, message);
@@ -57,9 +58,9 @@ fn uncounted(iort: &Iort<'_>, findings: &mut Findings) {
     let offset = iort.sdt().length().saturating_sub(saturate(rest.len()));
     let at = Bytes { subject: 0, offset, len: saturate(rest.len()).min(16) };
     let message = format_args!(
-        "the header counts {} nodes, and {} bytes follow the last of them",
-        iort.node_count(),
-        rest.len()
+        "the header counts {}, but the table goes on after the last of them: {}",
+        Counted(iort.node_count(), "node"),
+        Counted(saturate(rest.len()), "byte")
     );
     findings.add(Code::NodeCountLow, at, message);
 }
@@ -72,8 +73,12 @@ fn unaligned(nodes: &[Node<'_>], findings: &mut Findings) {
     let mut unaligned = nodes.iter().filter(odd);
     let Some(first) = unaligned.next() else { return };
     let more = unaligned.count();
+    let others = match more {
+        0 => alloc::string::String::new(),
+        more => alloc::format!(", and {} more", Counted(saturate(more), "node")),
+    };
     let message = format_args!(
-        "{}, and {more} more nodes, do not start at a multiple of four bytes, or their mappings do not",
+        "{}{others}: a node or its mappings do not start at a multiple of four bytes",
         first.at()
     );
     findings.add(Code::Unaligned, bytes_of(first, 0, 16), message);
