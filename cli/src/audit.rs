@@ -14,8 +14,8 @@ use super::{Failure, Outcome, print, print_json, style};
 /// One page for a security reader: what reaches memory untranslated, what shares an identity or a group
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The FILEs are those of one machine. Without --pci it is said which requester IDs are open; with it, also which of them\n\
-somebody has, and which devices share ids and groups.\n\n\
+    after_help = "The files are those of one machine. Firmware alone shows which requester IDs are open; with the machine's functions (--pci) the page also says which \
+of them a device has, and which devices share ids and groups.\n\n\
 Exit codes: 0 the page was made, 1 there is something that --fail-on names, 2 unreadable input, 64 usage.\n\n\
 Examples:\n  fwspec audit iort.bin mcfg.bin\n  fwspec audit --pci lspci.txt board.dtb\n  fwspec audit --policy strict --pci lspci.txt iort.bin\n  \
 fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"

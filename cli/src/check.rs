@@ -10,11 +10,11 @@ use super::evidence::Evidence;
 use super::options::{Isolation, Output};
 use super::{Failure, Outcome, print, print_json, style};
 
-/// Tell one machine on one screen: its IOMMUs, its devices and groups, and whether its kernel did as predicted
+/// Show one machine on one screen: its IOMMUs, its devices and groups, and whether its kernel did as predicted
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Groups are compared as sets of devices, never by their numbers. The firmware is read as the machine's kernel reads it, where its\n\
-version is known.\n\n\
+    after_help = "Groups are compared as sets of devices, never by their numbers. The firmware is read as the machine's own kernel reads it, where the \
+version of that kernel is known.\n\n\
 Exit codes: 0 the machine was looked at, 1 there is something that --fail-on names, 2 nothing could be looked at, 64 usage.\n\n\
 Examples:\n  fwspec check                             this machine\n  fwspec check iort.bin lspci.txt\n  \
 fwspec check --root /mnt/board\n  fwspec check --fail-on differs,untranslated\n  fwspec check --watch                     this machine as it changes: fwspec watch"
@@ -33,7 +33,7 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fault {
-    /// The kernel has a device in other company than was predicted
+    /// The kernel has a device in another group than was predicted
     Differs,
     /// A device that no IOMMU translates
     Untranslated,

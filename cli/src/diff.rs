@@ -20,8 +20,8 @@ use super::{Failure, Outcome, complain, print, print_json};
 /// Compare two firmwares in meaning: two versions, or the device tree and the IORT of one board
 #[derive(Debug, Args)]
 #[command(
-    after_help = "IOMMUs are matched by the address of their registers. With --pci only buses with a device on them are compared,\n\
-and which functions are in a group together.\n\n\
+    after_help = "IOMMUs are matched by the address of their registers. With --pci only buses with a device on them are compared, \
+and the groups as well.\n\n\
 Examples:\n  fwspec diff old-iort.bin new-iort.bin\n  fwspec diff iort.bin board.dtb\n  fwspec diff --pci lspci.txt iort.bin board.dtb"
 )]
 pub(super) struct Options {

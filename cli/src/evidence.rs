@@ -19,12 +19,12 @@ const ROOT_ALONE: &str = "--root is all the evidence of a machine: leave the oth
 /// What is known of the machine.
 #[derive(Debug, Args)]
 pub(super) struct Evidence {
-    /// What is known of the machine, and what is asked
+    /// Evidence of the machine, and the questions about it
     ///
-    /// An argument that is a file, a folder or - (standard input) is evidence: a device tree (DTB), ACPI tables, acpidump text, the text
-    /// of `lspci -xxxx` or `lspci -nnvvv`, a kernel log, a FIT or Android image, a kernel with a tree appended, an archive, a folder of
-    /// these, the root of an unpacked system. FILE!PIECE is one piece of a file that holds others. Overlays are applied to the tree, in
-    /// their order. Every other one is a question. Without evidence it is this machine.
+    /// An argument that names a file or a folder, or is - (standard input), is evidence: a device tree (DTB), ACPI tables, acpidump text,
+    /// the text of `lspci -xxxx` or `lspci -nnvvv`, a kernel log, a FIT or Android image, a kernel with a tree appended, an archive, a
+    /// folder of these, or the root of an unpacked system. FILE!PIECE names one piece of a file that holds others. Overlays are applied to
+    /// the tree in the order in which they are named. Every other argument is a question. Without evidence this machine is read.
     #[arg(value_name = "EVIDENCE|QUESTION")]
     words: Vec<OsString>,
     #[command(flatten)]
@@ -34,16 +34,16 @@ pub(super) struct Evidence {
 /// Evidence named for what it is.
 #[derive(Debug, Args)]
 pub(super) struct Named {
-    /// Firmware that counts, whatever else there is: a DTB, or an IORT with the VIOT, MCFG and MADT that are beside it
+    /// Take the firmware from these files, whatever else is named: a DTB, or ACPI tables of one machine
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) firmware: Vec<OsString>,
-    /// The functions that count: `lspci -xxxx` text of the machine; - is standard input
+    /// Take the PCI functions from this `lspci -xxxx` text; - is standard input
     #[arg(long, value_name = "TOPOLOGY")]
     pub(super) pci: Option<PathBuf>,
-    /// The machine whose root folder this is: one with sys in it
+    /// Read the machine whose root folder this is: a folder with sys in it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["firmware", "pci"])]
     pub(super) root: Option<PathBuf>,
-    /// The configuration that counts of a FIT image, instead of its default
+    /// Use this configuration of a FIT image instead of its default
     #[arg(long, value_name = "NAME", conflicts_with = "root")]
     pub(super) config: Option<String>,
 }

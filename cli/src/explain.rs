@@ -18,9 +18,9 @@ use super::{Failure, Outcome, complain, print, print_json, style};
 /// Show every hop of an id with the record, its bytes and the arithmetic; what a kernel's log says of IOMMUs; or what a finding means
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An ID is what `lookup` takes. With --pci the aliases of a function are followed as well. A kernel's log is a file, - (standard input),\n\
-or a line of it: what it says of IOMMUs is told, and tied to the firmware where that is given. Without arguments, or with --list, all\n\
-codes of findings are listed.\n\n\
+    after_help = "An ID is what `lookup` takes. With --pci the aliases of a function are followed as well. A kernel's log is a file, - (standard input), \
+or a line of one: what it says of IOMMUs is explained, and tied to the firmware where that is given. Without arguments, or with --list, \
+the codes of all findings are listed.\n\n\
 Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.txt iort.bin 05:01.0\n  fwspec explain iort.bin sid:0x5e200\n  \
 fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  dmesg | fwspec explain iort.bin lspci.txt -\n  \
 fwspec explain --json boot.log\n  fwspec explain IORT004"

@@ -23,7 +23,7 @@ fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec group
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
-    /// Only tell why: the chain of reasons between two devices, or what holds one device in its group
+    /// Explain instead why: the chain of reasons between two devices, or what holds one device in its group
     #[arg(long, value_name = "DEVICE", num_args = 1..)]
     why: Vec<String>,
     #[command(flatten)]

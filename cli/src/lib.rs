@@ -45,10 +45,10 @@ use fwspec_report::text::Style;
 #[command(after_help = "fwspec VERB [EVIDENCE...] [QUESTION...]\n\
 fwspec EVIDENCE...                 is fwspec check EVIDENCE...\n\n\
 An argument that is a file, a folder or - (standard input) is evidence of a machine, in any order: a device tree (DTB), ACPI tables \
-(IORT, RIMT, VIOT, MCFG, MADT; one by one or several in a file), acpidump text, `lspci -xxxx` text, a folder of these, the root of an \
-unpacked system. Every other argument is a question. Without evidence it is this machine. show and lint take the firmware of many \
+(IORT, RIMT, VIOT, DMAR, IVRS, MCFG, MADT; one by one or several in a file), acpidump text, `lspci -xxxx` text, a folder of these, the root of an \
+unpacked system. Every other argument is a question. Without evidence this machine is read. show and lint take the firmware of many \
 machines, and read everything below a folder.\n\n\
-Exit codes: 0 fine; 1 the answer is no: nothing found, a finding, a difference, an order that breaks; 2 evidence that cannot be read, \
+Exit codes: 0 fine; 1 the answer is no: nothing found, a finding, a difference, an order that breaks the groups; 2 evidence that cannot be read, \
 or nothing in it that the verb needs; 64 usage.")]
 struct Arguments {
     #[command(subcommand)]

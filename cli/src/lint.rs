@@ -34,9 +34,9 @@ pub(super) struct Options {
     /// Firmware to check, or folders of it, and `lspci -xxxx` text of the machine; - is standard input
     ///
     /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder, or are named, are those of one
-    /// machine (/sys/firmware/acpi/tables), if none that is read here is there twice: an MCFG beside an IORT tells which buses there are, a MADT
-    /// which ITS units. Other files are passed over and counted; symbolic links are not followed. With a listing of functions it is also
-    /// checked what only the devices that are there show. Without evidence it is this machine.
+    /// machine (/sys/firmware/acpi/tables), unless a table that is read here is there twice: an MCFG beside an IORT tells which buses there are, a MADT
+    /// which ITS units. Other files are skipped and counted; symbolic links are not followed. With a listing of functions it is also
+    /// checked what only the devices that are there show. Without evidence this machine is read.
     #[arg(value_name = "EVIDENCE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub(super) struct Options {
     waivers: Option<PathBuf>,
     /// Write the firmware with every finding mended that has one mechanical remedy, and tell what is left
     ///
-    /// Lengths and counts, reserved bits, the padding of a path, checksums: what stands as "fix:" below a finding. One file is read.
+    /// What stands as "fix:" below a finding: counts, offsets, lengths, flags, reserved bytes, padding, checksums. It takes one file.
     #[arg(long, value_name = "OUT", conflicts_with_all = ["format", "json"])]
     fix: Option<PathBuf>,
     /// Print JSON instead of text

@@ -11,14 +11,14 @@ use super::evidence::{self, Asked, Evidence};
 use super::options::{Dialects, Isolation, Output, dialects};
 use super::{Failure, Outcome, print, print_json, style};
 
-/// Answer for single ids: function to StreamID and DeviceID, and back
+/// Look up single ids: a function's StreamID and DeviceID, and back
 #[derive(Debug, Args)]
 #[command(
     after_help = "An ID is one of:\n  01:00.0, 0000:01:00.0        a PCI function\n  rid:0x108                    a requester ID\n  \
 /pcie@3400000:01:00.0        a function below a bridge that must be named\n  /soc@0/gpu@5000000, serial0  a device-tree path or alias\n  \
 fdd90000.vop                 a platform device, as the kernel log names it\n  \
 vop@fdd90000, vop, '&vop'    the name of a node, or its label in /__symbols__\n  \
-'\\_SB_.GPU0'                 a named component\n  sid:0x5e200, did:0x100       who produces this StreamID, DeviceID?\n\n\
+'\\_SB_.GPU0'                 a named component\n  sid:0x5e200, did:0x100       which devices send with this StreamID or DeviceID?\n\n\
 Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all iort.bin rid:0xffff\n  fwspec lookup --json board.dtb sid:0x100"
 )]
 pub(super) struct Options {

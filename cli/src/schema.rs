@@ -9,10 +9,12 @@ use super::{Failure, Outcome, print};
 
 /// Print the JSON Schema of the documents that --json prints
 #[derive(Debug, Args)]
-#[command(after_help = "Schemas are of JSON Schema 2020-12. Without a name they are listed.\n\n\
-Examples:\n  fwspec schema platform > fwspec.platform-1.schema.json\n  fwspec schema")]
+#[command(
+    after_help = "The schemas follow JSON Schema 2020-12. Without a name the documents are listed.\n\n\
+Examples:\n  fwspec schema platform > fwspec.platform-1.schema.json\n  fwspec schema"
+)]
 pub(super) struct Options {
-    /// The kind of document: what stands in its `schema`, or the verb that prints it
+    /// The document: the value of its `schema` field, or the verb that prints it
     #[arg(value_name = "NAME", value_parser = names(), hide_possible_values = true)]
     name: Option<String>,
 }

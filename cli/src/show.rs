@@ -20,7 +20,7 @@ use super::many;
 use super::options::{Drawn, Isolation, dialect};
 use super::{Failure, Outcome, json_line, print, print_drawn, style};
 
-/// Decode firmware: IOMMUs, who masters memory, and every mapping
+/// Decode firmware: IOMMUs, the devices and buses whose DMA they translate, and every mapping
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --fields iort.bin\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --svg iort.bin > iort.svg\n  fwspec show --html --pci lspci.txt iort.bin mcfg.bin > machine.html\n  \
@@ -30,9 +30,9 @@ pub(super) struct Options {
     /// Firmware to decode, or folders of it; - is standard input
     ///
     /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder, or are named, are those of one
-    /// machine (/sys/firmware/acpi/tables), if none that is read here is there twice. Other files are passed over and counted; symbolic links are
-    /// not followed. With `lspci -xxxx` text a drawing has the devices in their groups, and the files are those of one machine. Without evidence it
-    /// is this machine.
+    /// machine (/sys/firmware/acpi/tables), unless a table that is read here is there twice. Other files are skipped and counted; symbolic links are
+    /// not followed. With `lspci -xxxx` text a drawing has the devices in their groups, and the files are those of one machine. Without evidence this
+    /// machine is read.
     #[arg(value_name = "EVIDENCE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(super) struct Options {
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
-    /// Every field of every node too, where the firmware is a table
+    /// Print every field of every node as well, where the firmware is a table
     #[arg(long)]
     fields: bool,
     /// What is printed without --fields

@@ -15,14 +15,14 @@ use super::evidence::{self, Evidence};
 use super::options::{Completing, Isolation, Output};
 use super::{Failure, Outcome, complain, name, print, print_json, read, style};
 
-/// Play the world in which groups hang on who comes first, for comparison
+/// Simulate kernels whose groups depend on the order of events, and compare the results
 #[derive(Debug, Args)]
 #[command(
     after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
-bus order. Played is what PCI makes of groups; what the drivers of IOMMUs add, as for shared StreamIDs, is only for devices on no PCI bus: how an \
+bus order. The simulation covers the groups that PCI makes. What IOMMU drivers add is simulated for devices on no PCI bus only: how an \
 SMMUv1/v2 hands out its stream map.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
 device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
-device-add-race the same, while the IOMMU registers in another thread than that of the scan: ACPI on RISC-V\n  \
+device-add-race the same, while the IOMMU registers in another thread than the scan runs in: ACPI on RISC-V\n  \
 closure         groups as the closure of the ties: fwspec\n  \
 rejected        what the thread of 2020 rejected, all on top of driver-probe:\n    \
 device-links    a device link from each device to the bridge above it\n    \
@@ -30,7 +30,7 @@ replay          every device visited again when an IOMMU registers\n    \
 defer-to-port   a device deferred until the bridge above it has a group\n    \
 look-down       pci_device_group() looking below a bridge, too\n    \
 recurse         iommu_probe_device() called for bridges that are walked past\n\n\
-ORDERS\n\nA text with an event a line; `all` stands for every function, in bus order, and # starts a comment:\n  \
+ORDERS\n\nA text with one event on each line; `all` stands for every function, in bus order, and # starts a comment:\n  \
 add FUNCTION...     added to the bus; what no line adds, or one removes before, is there from the beginning\n  \
 remove FUNCTION...  leaves\n  \
 probe FUNCTION...   a driver is matched with each, and binds; what no line names has no driver\n  \
@@ -50,22 +50,22 @@ pub(super) struct Options {
     evidence: Evidence,
     #[command(flatten)]
     isolation: Isolation,
-    /// Which, see below; several with commas. If not said driver-probe, device-add and closure, and by a RIMT device-add-race; rejected, all
+    /// The algorithms to run (see below), separated by commas; by default driver-probe, device-add and closure, and with a RIMT device-add-race
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names_of_algorithms(), hide_possible_values = true)]
     algorithm: Vec<Algorithms>,
-    /// What happens, see below; - is standard input
+    /// The events (see below); - is standard input
     #[arg(long, value_name = "FILE")]
     order: Option<PathBuf>,
-    /// Functions are enumerated after their IOMMU was registered
+    /// Enumerate functions after their IOMMU has registered
     #[arg(long)]
     late: bool,
-    /// The drivers of these functions fail
+    /// Let the drivers of these functions fail
     #[arg(long, value_name = "FUNCTION", num_args = 1.., conflicts_with = "order")]
     fail: Vec<Bdf>,
-    /// These functions have no driver
+    /// Let these functions have no driver
     #[arg(long, value_name = "FUNCTION", num_args = 1.., conflicts_with = "order")]
     no_driver: Vec<Bdf>,
-    /// Look for an order that gives other groups than the closure, or leaves a device without its driver, and cut it down
+    /// Look for an order that gives other groups than the closure, or leaves a device without its driver, and shorten it
     #[arg(long, conflicts_with_all = ["order", "late", "fail", "no_driver"])]
     find: bool,
     #[command(flatten)]

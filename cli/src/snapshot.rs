@@ -15,19 +15,19 @@ use fwspec::pci;
 
 use super::{Failure, Outcome, complain, print};
 
-/// Put what the verbs read of this machine into one archive, which they read anywhere
+/// Write what the verbs read of this machine into one archive, which they read on any machine
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The archive holds config spaces, the ACPI tables or the device tree that speak of IOMMUs, the groups of the kernel, its release, the\n\
-words of its command line and the lines of its log that have to do with IOMMUs; as they stand below /sys and /proc. Serial numbers,\n\
-addresses of network devices and other words of the command line are left out, unless --with-identity asks for them.\n\n\
+    after_help = "The archive holds config spaces, the ACPI tables or the device tree that describe IOMMUs, the kernel's groups and release, and the \
+words of its command line and the lines of its log that have to do with IOMMUs, all at their places below /sys and /proc. Serial numbers, \
+addresses of network devices and the other words of the command line are left out unless --with-identity asks for them.\n\n\
 Examples:\n  sudo fwspec snapshot\n  fwspec snapshot --root /mnt/board -o board.tar.gz\n  tar tzf fwspec-snapshot.tar.gz           what it holds"
 )]
 pub(super) struct Options {
-    /// Where it goes; - is standard output
+    /// The archive to write; - is standard output
     #[arg(short, long, value_name = "FILE", default_value = "fwspec-snapshot.tar.gz")]
     output: PathBuf,
-    /// The machine whose root folder this is: one with sys in it
+    /// Read the machine whose root folder this is: a folder with sys in it
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     root: PathBuf,
     /// Keep serial numbers, addresses of network devices and the whole command line

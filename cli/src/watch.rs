@@ -17,9 +17,9 @@ use super::{Failure, Outcome, print, print_json, read, style};
 /// Follow the devices of this machine: where each that is added, removed or bound lands, and what was predicted
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It listens to the kernel's uevents, which needs no root; without root ACS is not known of what comes. --replay reads a recording\n\
-instead: what `udevadm monitor --kernel --property` prints, or what --record wrote, which also has the kernel's groups and config spaces.\n\
-The evidence of a replay is the machine as it is with all of its devices; those that the recording adds first come when it adds them.\n\n\
+    after_help = "It listens to the kernel's uevents, which needs no root; but without root the ACS of a device that is added cannot be read. --replay reads a recording \
+instead: what `udevadm monitor --kernel --property` prints, or what --record wrote, which also has the kernel's groups and config spaces. \
+The evidence of a replay is the machine with all of its devices; a device that the recording adds is not there before that event.\n\n\
 Examples:\n  fwspec watch                             this machine, until Ctrl-C\n  fwspec watch --record events.txt --count 20\n  \
 fwspec watch --replay events.txt iort.bin lspci.txt\n  fwspec watch --json --replay events.txt --root /mnt/board"
 )]
@@ -31,10 +31,10 @@ pub(super) struct Options {
     /// Read events from a recording; - is standard input
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// Write the events down, for --replay
+    /// Write the events to a file that --replay reads
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     record: Option<PathBuf>,
-    /// End after so many events of devices
+    /// End after this many events of devices
     #[arg(long, value_name = "NUMBER")]
     count: Option<usize>,
     /// Exit with 1 when the kernel did otherwise than predicted
@@ -50,7 +50,7 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fault {
-    /// The kernel has a device in other company than was predicted
+    /// The kernel has a device in another group than was predicted
     Differs,
 }
 
