@@ -19,7 +19,7 @@ use super::error::MachineError;
 use super::log::{Log, LogKind};
 use super::lspci::ListedFunction;
 use super::mangled::mangled;
-use super::names::{Name, PciIds};
+use super::names::{self, Name, PciIds};
 use super::textual::Textual;
 use super::unwrap::Place;
 use super::words::Words;
@@ -68,6 +68,8 @@ pub struct Collector {
     kernel: Kernel,
     hidden: Hidden,
     model: Option<String>,
+    /// The PCI ID database of the system that the functions are of.
+    database: Option<String>,
     /// What texts say that the kernel decided.
     words: Vec<(usize, Words)>,
     has_ivrs: bool,
@@ -521,6 +523,12 @@ impl Collector {
         })
     }
 
+    /// Has the functions of a system named by its PCI ID database.
+    #[cfg(feature = "std")]
+    pub(super) fn name_by(&mut self, database: &[u8]) {
+        self.database = Some(String::from_utf8_lossy(database).into_owned());
+    }
+
     /// Takes in the functions that a running system shows.
     #[cfg(feature = "std")]
     pub(super) fn running(&mut self, name: &str, listed: Vec<Listed>) {
@@ -586,9 +594,19 @@ impl Collector {
         self.close();
         let place = |listed: &Listed| Placed::of(&listed.listed, listed.facts, listed.links);
         let devices = of_functions(self.functions.values().map(place).collect());
+        let ids = |listed: &Listed| (listed.facts.vendor, listed.facts.device);
+        let known = self.database.as_ref().map(|text| {
+            let wanted = self.functions.values().map(ids).collect();
+            names::of_ids(text, &wanted)
+        });
         let told = |(bdf, listed): (&Bdf, &Listed)| {
-            let told = listed.listed.told.as_ref()?;
-            let name = Name { device: told.name.clone(), class: told.class_name.clone() };
+            let mut name = Name::default();
+            if let Some(told) = &listed.listed.told {
+                name = Name { device: told.name.clone(), class: told.class_name.clone() };
+            }
+            if let (true, Some(known)) = (name.device.is_empty(), known.as_ref()) {
+                name.device = known.get(&ids(listed)).cloned().unwrap_or_default();
+            }
             (name != Name::default()).then_some((*bdf, name))
         };
         let names = self.functions.iter().filter_map(told).collect();

@@ -1,6 +1,6 @@
 //! Ids from names: `lspci` prints names without numbers unless it is asked for them.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -101,6 +101,27 @@ impl<'a> PciIds<'a> {
     }
 }
 
+/// What the database calls these devices, by vendor and device: `Intel Corporation I350 Gigabit Network Connection`. Those that it does not
+/// have are left out.
+pub(super) fn of_ids(text: &str, wanted: &BTreeSet<(u16, u16)>) -> BTreeMap<(u16, u16), String> {
+    let mut found = BTreeMap::new();
+    let mut of: Option<(u16, &str)> = None;
+    // Classes follow the vendors.
+    for line in text.lines().take_while(|line| !line.starts_with("C ")) {
+        match line.strip_prefix('\t') {
+            None => of = row(line).or(of.filter(|_| line.is_empty() || line.starts_with('#'))),
+            Some(line) => {
+                let known =
+                    of.zip(row(line)).filter(|((vendor, _), (id, _))| wanted.contains(&(*vendor, *id)));
+                if let Some(((vendor, maker), (id, name))) = known {
+                    found.entry((vendor, id)).or_insert_with(|| alloc::format!("{maker} {name}"));
+                }
+            }
+        }
+    }
+    found
+}
+
 /// The first line of a text, and what follows it.
 fn cut_line(text: &str) -> Option<(&str, &str)> {
     if text.is_empty() { None } else { Some(text.split_once('\n').unwrap_or((text, ""))) }
@@ -143,6 +164,15 @@ pub struct Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_have_the_names_of_the_database() {
+        let text = "# Syntax:\n1af4  Example Inc.\n\t0001  Port\n\t\t1af4 0002  Subsystem\n# remark\n\t0003  Card\n8086  Intel\n\t0001  Bridge\n\
+C 01  Class\n\t0001  Storage\n";
+        let wanted = BTreeSet::from([(0x1af4, 3), (0x8086, 1), (0x8086, 3)]);
+        let found: Vec<_> = of_ids(text, &wanted).into_iter().collect();
+        assert_eq!(found, [((0x1af4, 3), "Example Inc. Card".into()), ((0x8086, 1), "Intel Bridge".into())]);
+    }
 
     #[test]
     fn names_of_rules_have_their_ids() {

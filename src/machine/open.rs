@@ -265,6 +265,12 @@ impl Collector {
         }
         if wanted != Wanted::Firmware {
             self.functions_of(files, sys, functions);
+            // Where lspci of that system has its names from.
+            if let Some(database) =
+                DATABASES.iter().filter(|_| !sys.is_empty()).find_map(|file| files.read(file).ok())
+            {
+                self.name_by(&database);
+            }
         }
         if wanted != Wanted::Functions {
             self.firmware_of(files, sys, nodes)?;
@@ -492,6 +498,9 @@ pub fn is_device_tree_folder(folder: &Path) -> bool {
 fn is_overlay(bytes: &[u8]) -> bool {
     Tree::parse(bytes).is_ok_and(|tree| tree.is_overlay())
 }
+
+/// Where a system has the PCI ID database, below its root.
+const DATABASES: [&str; 2] = ["usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"];
 
 /// Whether a file is called as a table is that says what IOMMUs translate.
 fn is_needed(file: &Path) -> bool {

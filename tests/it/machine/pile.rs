@@ -340,6 +340,10 @@ fn a_root_folder_is_a_machine_with_its_kernel() {
             ("sys/class/iommu/smmu3.0x0000000009050000/name", b""),
             ("proc/cmdline", b"ro iommu=pt\n"),
             ("proc/version", b"Linux version 6.12.0 (somebody) #1\n"),
+            (
+                "usr/share/misc/pci.ids",
+                b"# Syntax:\n8086  Example Corporation\n\t0a54  Fast Disk\nC 01  Class\n",
+            ),
         ],
     );
     let list = root.0.join("sys/bus/pci/devices");
@@ -368,6 +372,9 @@ fn a_root_folder_is_a_machine_with_its_kernel() {
     assert!(machine.kernel.iommus.contains("smmu3.0x0000000009050000"));
     assert_eq!(machine.kernel.name_of(r"\_SB.NET0"), Some("2b600000.ethernet"));
     assert!(machine.kernel.groups_from.is_some());
+    // The system's own database names what it has in it.
+    let names: Vec<&str> = machine.names.values().map(|name| name.device.as_str()).collect();
+    assert_eq!(names, ["Example Corporation Fast Disk"]);
     // No more than 64 bytes of each: what somebody sees who is not root.
     assert_eq!(machine.hidden.functions, 3);
     assert!(machine.hidden.to_string().contains("3 functions"), "{}", machine.hidden);
