@@ -106,6 +106,49 @@ fn bash_completes_dialects_codes_schemas_and_algorithms() {
     std::fs::remove_file(&script).unwrap();
 }
 
+/// A zsh in a terminal of its own: it is typed into, and what it makes of the line is waited for.
+const ZSH: &str = r#"
+zmodload zsh/zpty || exit 3
+zpty shell "env TERM=xterm PATH=$2:$PATH zsh -f -i"
+zpty -w shell "PROMPT='> '; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D; bindkey '^I' complete-word; unsetopt beep; echo rea''dy"
+zpty -r -m shell line '*ready*' || exit 4
+zpty -w -n shell "$3"$'\t'
+zpty -r -m shell line "*$4*" && print -r -- found
+zpty -d shell
+"#;
+
+#[test]
+fn zsh_completes_dialects_codes_schemas_and_algorithms() {
+    let folder = std::env::temp_dir().join(format!("fwspec-zsh-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("_fwspec"), said(&["completions", "zsh"])).unwrap();
+    let command = std::path::Path::new(env!("CARGO_BIN_EXE_fwspec")).parent().unwrap();
+    for (words, wanted) in [
+        ("fwspec lookup --dialect ope", "openbsd"),
+        ("fwspec show --dialect linux-", "linux-2020"),
+        ("fwspec lint --allow IORT00", "IORT004"),
+        ("fwspec schema fwspec.pl", "fwspec.platform/1"),
+        ("fwspec simulate --algorithm dri", "driver-probe"),
+        ("fwspec loo", "lookup"),
+        ("fwspec lint --fail-on wa", "warn"),
+    ] {
+        // `timeout`, for a line that is not completed is waited for without end.
+        let output = Command::new("timeout")
+            .args(["30", "zsh", "-f", "-c", ZSH, "zsh"])
+            .args([folder.as_path(), command, words.as_ref(), wanted.as_ref()])
+            .output();
+        let completed = match output {
+            Ok(output) if !matches!(output.status.code(), Some(3 | 127)) => output.stdout,
+            _ => {
+                println!("skipped: there is no zsh to complete in");
+                break;
+            }
+        };
+        assert!(String::from_utf8_lossy(&completed).contains("found"), "{words}: no {wanted}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn the_other_shells_know_the_same_words() {
     for shell in ["zsh", "fish", "powershell", "elvish"] {
