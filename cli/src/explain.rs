@@ -33,7 +33,7 @@ pub(super) struct Options {
     /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects(), hide_possible_values = true)]
     dialect: Dialects,
-    /// List the codes of findings, a line each
+    /// List the codes of findings, each with what it says
     #[arg(long, conflicts_with_all = ["dialect", "firmware", "pci", "root"])]
     list: bool,
     #[command(flatten)]
@@ -148,7 +148,7 @@ fn of_codes(explain: &Options, codes: &[Code]) -> Result<Outcome, Failure> {
         let wanted = if codes.is_empty() { Code::ALL } else { codes };
         print_json(&ExplainDocument::of_codes(wanted))?;
     } else if codes.is_empty() {
-        print(&text::codes())?;
+        print(&text::codes(style()))?;
     } else {
         let all: Vec<String> = codes.iter().map(|code| text::code(*code, style())).collect();
         print(&all.join("\n"))?;

@@ -21,7 +21,7 @@ pub fn code(code: Code, style: Style) -> String {
     let seen = if rule.seen.is_empty() { String::new() } else { format!("\nSeen: {}\n", rule.seen) };
     let needs: String = rule.needs_absence_of.iter().map(|cause| format!(" {cause}")).collect();
     let needs =
-        if needs.is_empty() { needs } else { format!("\nNot told where one of these explains it:{needs}\n") };
+        if needs.is_empty() { needs } else { format!("\nNot reported where one of these explains it:{needs}\n") };
     let case = format!("\nA case: {}\n", code.case());
     let text = format!(
         "{}\n\n{}\n\nWhy it matters: {}\n{seen}{case}\nWhat to do: {}\n{needs}\n{}\n",
@@ -34,16 +34,19 @@ pub fn code(code: Code, style: Style) -> String {
     text.lines().map(|line| style.sentence(line, 0) + "\n").collect()
 }
 
-/// All codes, a line each.
+/// All codes, each with its name and what it says.
 ///
 /// ```
-/// assert!(fwspec_report::text::codes().contains("dma-hole"));
+/// use fwspec_report::text::{self, Style};
+/// assert!(text::codes(Style::default()).contains("MAP001   warn  dma-hole: Requester IDs of a bus"));
 /// ```
-pub fn codes() -> String {
-    Code::ALL
-        .iter()
-        .map(|code| format!("{code:8} {:5} {}\n", code.rule().severity, code.rule().name))
-        .collect()
+pub fn codes(style: Style) -> String {
+    let line = |code: &Code| {
+        let rule = code.rule();
+        let line = format!("{code:8} {:5} {}: {}", rule.severity, rule.name, rule.what);
+        style.sentence(&line, 15) + "\n"
+    };
+    Code::ALL.iter().map(line).collect()
 }
 
 /// The answers for one id: one, or one for each reading that differs.
