@@ -220,7 +220,7 @@ fn a_file_that_may_not_be_read_says_so() {
     use std::os::unix::process::CommandExt;
     let file = std::env::temp_dir().join(format!("fwspec-secret-{}.bin", std::process::id()));
     fs::write(&file, sample("d05-2020/iort.bin")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
     let run = |nobody: bool| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fwspec"));
         command.args(["show".as_ref(), file.as_os_str()]);
