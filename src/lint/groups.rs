@@ -120,7 +120,7 @@ impl Machine<'_> {
                 .any(|other| (other.iommu, other.id) == (stream.iommu, stream.id))
         });
         let worded = of_both.and_then(|stream| {
-            Some(alloc::format!("StreamID {:#x} on {}", stream.id?.0, self.map.iommu_label(stream.iommu)?))
+            Some(alloc::format!("StreamID {:#x} on {}", stream.id?.0, self.map.name(stream.iommu)?))
         });
         worded.unwrap_or_else(|| "the same StreamID".into())
     }
