@@ -370,7 +370,7 @@ pub enum ErrorKind {
         last: RequesterId,
     },
     /// A VIOT endpoint whose IOMMU is none (61).
-    #[error("the output node {0:#x} is no virtio-iommu: nothing translates these endpoints")]
+    #[error("the output node {0:#x} is not a virtio-iommu: nothing translates these endpoints")]
     OutputNode(u16),
     /// A VIOT range over more segments than are written out.
     #[error(
@@ -488,7 +488,7 @@ pub enum ErrorKind {
     #[error("the property's name is at {0:#x} of the strings block, where no string is")]
     PropertyName(u32),
     /// A property behind a child node.
-    #[error("the property stands behind a child node, where no operating system looks for it")]
+    #[error("the property stands after a child node, where no operating system looks for it")]
     PropertyAfterChild,
     /// An overlay.
     #[error("this is an overlay (.dtbo), which changes a base: name the base's DTB, too")]
@@ -496,7 +496,7 @@ pub enum ErrorKind {
     /// Two nodes with one phandle.
     #[error("phandle {0:#x} belongs to another node already, which keeps it")]
     PhandleTwice(u32),
-    /// A list of cells whose length is no multiple of four bytes.
+    /// A list of cells whose length is not a multiple of four bytes.
     #[error("{0} bytes are no list of 32-bit cells")]
     CellsLength(u32),
     /// An entry names no node.

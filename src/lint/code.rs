@@ -10,7 +10,7 @@ pub enum Severity {
     Info,
     /// Works by luck, or on some systems only.
     Warn,
-    /// A device is lost, or reaches memory as somebody else.
+    /// A device is lost, or reaches memory as another one.
     Error,
 }
 

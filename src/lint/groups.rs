@@ -1,4 +1,4 @@
-//! What only the devices that are there show: who is behind a hole, whose alias leaves the map, who shares what.
+//! What only the devices that are there show: which are in a hole of the map, which have an alias outside of it, which share what.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};

@@ -60,7 +60,7 @@ pub(super) fn viot(table: &Viot<'_>, findings: &mut Findings) {
     }
 }
 
-/// Bytes behind the last node of a table of this length.
+/// Bytes after the last node of a table of this length.
 fn behind(rest: &[u8], length: u32) -> Option<Bytes> {
     let first = saturate(rest.iter().position(|byte| *byte != 0)?);
     let len = saturate(rest.len());

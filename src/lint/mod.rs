@@ -288,7 +288,7 @@ pub fn unreadable(error: &Error) -> Option<Finding> {
     })
 }
 
-/// The last of these ascending offsets that is not behind `at`; 0 where all are.
+/// The last of these ascending offsets that is not after `at`; 0 where all are.
 fn last_before(starts: &[u32], at: u32) -> u32 {
     let behind = starts.partition_point(|start| *start <= at);
     behind.checked_sub(1).and_then(|position| starts.get(position)).copied().unwrap_or(0)

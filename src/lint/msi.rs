@@ -105,7 +105,7 @@ pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> 
     for (at, iommu) in IommuIndex::number(&platform.iommus) {
         let ids = at.entry(&produced.ids).map(|ids| union(ids)).unwrap_or_default();
         let (from, node) = (Sender::Iommu(at), iommu.origin.at.offset);
-        // Only StreamIDs that somebody has become DeviceIDs.
+        // Only StreamIDs that a device has become DeviceIDs.
         for record in map.device_records(at) {
             for part in common(&ids, &[(record.first, record.last)]) {
                 add(from, node, record, Some(part));
@@ -151,7 +151,7 @@ pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> 
 pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
     let mut all = senders(platform, map, produced);
     for (controller, list) in platform.msi_controllers.iter().zip(&mut all) {
-        // Controllers without ids (GICv2m frames) tell nobody apart.
+        // Controllers without ids (GICv2m frames) do not tell devices apart.
         if matches!(controller.kind, MsiKind::Controller { cells, .. } if cells != Some(1)) {
             continue;
         }
@@ -181,7 +181,7 @@ pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, find
             );
             let mut finding = findings.add(Code::DeviceShared, place(b), message);
             relate(finding.as_deref_mut(), place(a), format_args!("the other source of {first:#x}"));
-            // No driver of the host bridge asks for MSIs, so that nobody meets the SMMU's.
+            // No driver of the host bridge asks for MSIs, so that none meets the SMMU's.
             let spares = |one: &Span<Source>, other: &Span<Source>| {
                 first == last && one.of.is_own(platform) && is_host_bridge(platform, produced, other, first)
             };

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::{CountRule, Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, RequesterId};
 
-/// Whose reading is compared with Linux's. That FreeBSD loses the last ID of every range is no news of one table.
+/// The readers that are compared with Linux. That FreeBSD loses the last ID of each range is left out: it concerns every table.
 const COMPARED: [Dialect; 3] =
     [Dialect::SPEC, Dialect { count: CountRule::CountMinusOne, ..Dialect::FREEBSD }, Dialect::OPENBSD];
 
@@ -150,7 +150,7 @@ impl Host<'_> {
         }
     }
 
-    /// What these ids are called, and the end of the verb that goes with them: behind a mask they are no requester IDs any more.
+    /// What these ids are called, and the end of the verb that goes with them: after a mask they are not requester IDs any more.
     fn named(&self, ids: &[(u32, u32)]) -> (String, &'static str) {
         let s = if matches!(ids, [(first, last)] if first == last) { "es" } else { "" };
         match mask(self.bus) {
@@ -207,7 +207,7 @@ pub(super) fn span(record: &IdMapping) -> Span<()> {
     Span { first: record.first, last: record.last, of: () }
 }
 
-/// RMR nodes for StreamIDs that nobody has.
+/// RMR nodes for StreamIDs that no device has.
 fn stranded(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
     if platform.reserved.iter().all(|reserved| reserved.streams.is_empty()) {
         return;

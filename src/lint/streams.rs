@@ -32,7 +32,7 @@ pub(super) struct Owner {
 pub(super) struct Produced {
     /// By [`Platform::iommus`].
     pub(super) ids: Vec<Vec<Span<Owner>>>,
-    /// Ids with the mask of bits to ignore, and whose they are.
+    /// Ids with the mask of bits to ignore, and what has them.
     pub(super) masked: Vec<Vec<(u16, u16, Owner)>>,
 }
 

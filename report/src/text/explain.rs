@@ -20,8 +20,11 @@ pub fn code(code: Code, style: Style) -> String {
     let rule = code.rule();
     let seen = if rule.seen.is_empty() { String::new() } else { format!("\nSeen: {}\n", rule.seen) };
     let needs: String = rule.needs_absence_of.iter().map(|cause| format!(" {cause}")).collect();
-    let needs =
-        if needs.is_empty() { needs } else { format!("\nNot reported where one of these explains it:{needs}\n") };
+    let needs = if needs.is_empty() {
+        needs
+    } else {
+        format!("\nNot reported where one of these explains it:{needs}\n")
+    };
     let case = format!("\nA case: {}\n", code.case());
     let text = format!(
         "{}\n\n{}\n\nWhy it matters: {}\n{seen}{case}\nWhat to do: {}\n{needs}\n{}\n",

@@ -114,7 +114,7 @@ pub(super) fn check(platform: &Platform, map: &IdMap, audit: &mut Audit) {
     }
     let senders = msi::senders(platform, map, &produced);
     for ((at, spans), controller) in MsiControllerIndex::number(senders).zip(&platform.msi_controllers) {
-        // Controllers without ids (GICv2m frames) tell nobody apart.
+        // Controllers without ids (GICv2m frames) do not tell devices apart.
         if matches!(controller.kind, MsiKind::Controller { cells, .. } if cells != Some(1)) {
             continue;
         }

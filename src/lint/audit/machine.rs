@@ -1,4 +1,4 @@
-//! What only the devices that are there show: who is with whom, and who has an alias that no map covers.
+//! What only the devices that are there show: which are together, and which have an alias that no map covers.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;

@@ -99,7 +99,7 @@ pub fn audit(platform: &Platform, map: &IdMap, groups: Option<&Groups>) -> Audit
 
 impl Audit {
     /// Whether something reaches memory untranslated. Where the functions are known, only those that are there count, not
-    /// requester IDs that nobody has. An IOMMU that is a function of the bus itself does not count.
+    /// requester IDs that no function has. An IOMMU that is a function of the bus itself does not count.
     pub fn has_untranslated(&self) -> bool {
         let there = |range: &UntranslatedRange| {
             !matches!(range.why, Untranslated::Itself(_))

@@ -12,7 +12,7 @@ use crate::lint::interval::{Span, overlaps};
 
 /// One past the highest requester ID (PCIe 6.0 §2.2.6.2).
 const RIDS: u64 = 0x1_0000;
-/// Lengths below this are no sign of anything.
+/// Lengths below this mean nothing.
 const SUSPICIOUS_LENGTH: u32 = 0xff;
 
 pub(super) fn check(

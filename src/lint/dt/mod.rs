@@ -318,7 +318,7 @@ fn as_info(mut finding: Option<&mut Finding>) -> Option<&mut Finding> {
     finding
 }
 
-/// Whether an IOMMU is there for anybody.
+/// Whether an IOMMU may be used and has a driver that takes masters.
 fn works(iommu: &Iommu) -> bool {
     let taken = iommu.driver.is_some_and(|driver| driver.admission != Admission::Nobody);
     iommu.available && taken

@@ -12,7 +12,7 @@ use crate::lint::{Code, Severity};
 /// Bytes of a mapping.
 const MAPPING: u32 = 20;
 
-/// Reports what lies between and behind fields and mappings, unless it is padding, which is zeros.
+/// Reports what lies between and after fields and mappings, unless it is padding, which is zeros.
 pub(super) fn check(node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
     let count = if node.mapping_offset() == 0 { 0 } else { saturate(node.mappings().len()) };
     let mappings = (node.mapping_offset(), count.saturating_mul(MAPPING));

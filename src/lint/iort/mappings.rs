@@ -14,7 +14,7 @@ use crate::{InputIds, MsiIndexRule};
 
 /// Bytes of a mapping.
 const MAPPING: u32 = 20;
-/// Counts below this are no sign of anything: 0, 1, 7, 15 and 32 all occur.
+/// Counts below this mean nothing: 0, 1, 7, 15 and 32 all occur.
 const SUSPICIOUS_COUNT: u32 = 0x100;
 
 /// The inputs of a mapping, and its position.

@@ -1,4 +1,4 @@
-//! Checks of an IORT's bytes: what the table, its nodes and its mappings say, before anybody makes sense of it together.
+//! Checks of an IORT's bytes: what the table, its nodes and its mappings say, before they are understood together.
 
 mod cover;
 mod cycle;
