@@ -293,7 +293,7 @@ impl<W: Write> NodeRows<'_, W> {
     }
 }
 
-/// An array that a node holds: it may be anywhere behind the fields.
+/// An array that a node holds: it may be anywhere after the fields.
 enum Part<'a> {
     Mappings(Mappings<'a>),
     Ranges(Descriptors<'a>),

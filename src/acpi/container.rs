@@ -14,7 +14,7 @@ use crate::{At, Error, ErrorKind, Source};
 pub struct Tables<'a> {
     /// The tables, in the order of the file. Each passes [`Sdt::parse`].
     pub tables: Vec<Table<'a>>,
-    /// Tables that could not be read, and bytes that are no table.
+    /// Tables that could not be read, and bytes that are not a table.
     pub skipped: Vec<Error>,
 }
 

@@ -45,7 +45,7 @@ impl<'a> Sdt<'a> {
     /// Bytes that a header takes.
     pub const HEADER_LENGTH: u32 = 36;
 
-    /// Reads any table. Bytes past its length are no error: see [`trailing`](Sdt::trailing).
+    /// Reads any table. Bytes past its length are not an error: see [`trailing`](Sdt::trailing).
     ///
     /// # Errors
     /// [`Truncated`](ErrorKind::Truncated) with fewer bytes than the header, or than it claims;

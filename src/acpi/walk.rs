@@ -4,7 +4,7 @@ use super::Sdt;
 use crate::bytes::{index, saturate};
 use crate::{At, Error, ErrorKind};
 
-/// A walk over the nodes of a table. An error ends it: past that nobody knows where a node starts.
+/// A walk over the nodes of a table. An error ends it: past that it is not known where a node starts.
 ///
 /// Without nom, whose slicing leaves a panic that the optimiser cannot rule out.
 #[derive(Clone, Debug)]

@@ -53,7 +53,7 @@ pub(super) struct Arena<'a> {
 }
 
 impl<'a> Arena<'a> {
-    /// Reads a whole tree. Properties behind a child node are kept where they are read: among those of their node.
+    /// Reads a whole tree. Properties after a child node are kept where they are read: among those of their node.
     pub(super) fn read(tree: &Tree<'a>) -> Result<Self, Error> {
         let mut arena = Arena::default();
         let mut open: Option<NodeKey> = None;

@@ -313,7 +313,8 @@ pub const DRIVERS: &[Driver] = &[
 ];
 
 /// Strings of match tables in `drivers/iommu` that name no IOMMU of its own: context banks, translation buffer units, masters
-/// that a driver treats in a special way, blocks that a driver looks for. A node that has nothing else is driven by nobody as an IOMMU.
+/// that a driver treats in a special way, blocks that a driver looks for. No driver takes a node
+/// that has nothing else as an IOMMU.
 ///
 /// The implementation rows of `qcom_smmu_impl_of_match` belong here too: they are looked at after `arm-smmu` has bound.
 pub const NOT_DRIVEN: &[(&str, &[&str])] = &[

@@ -24,7 +24,7 @@ const OF_ONE_MACHINE: [&[u8]; 12] = [
 ];
 
 /// Zeroes values that are of one machine alone. The command line in `chosen` becomes blanks. The tree stays one: nothing moves. Says how
-/// many values there were that were not zero already; a blob that is no tree is left as it is.
+/// many values there were that were not zero already; a blob that is not a tree is left as it is.
 ///
 /// ```
 /// let tree = std::fs::read(format!("{}/firmware-samples/qemu-virt-dt/fdt.dtb", env!("CARGO_MANIFEST_DIR")))?;

@@ -200,7 +200,7 @@ impl<'a> Index<'a> {
         self.nodes.is_empty()
     }
 
-    /// The node with this phandle; of two the first. 0 is nobody's.
+    /// The node with this phandle; of two the first. No node has 0.
     pub fn by_phandle(&self, phandle: Phandle) -> Option<NodeId> {
         if let Some(node) = self.dense.get(index(phandle.0)) {
             return Some(*node).filter(|node| *node != NO_NODE).map(NodeId);

@@ -70,7 +70,7 @@ fn node(link: Link) -> NodeId {
 pub(super) const PCI_BUSES: [Known; 5] =
     [Known::DeviceType, Known::Ranges, Known::BusRange, Known::IommuMap, Known::MsiMap];
 
-/// Nodes without any of these have the [`Facts`] of their parents, but are no PCI bus and pass no DMA ranges on.
+/// Nodes without any of these have the [`Facts`] of their parents, but are not a PCI bus and pass no DMA ranges on.
 const SAYING: u32 = {
     let [device_type, ranges, bus_range, iommu_map, msi_map] = PCI_BUSES;
     let pci = device_type.bit() | ranges.bit() | bus_range.bit() | iommu_map.bit() | msi_map.bit();
@@ -201,7 +201,7 @@ impl Inherited {
     }
 
     /// The physical address and length of the first `reg` entry; `None` where a bus above does not pass it on, and for
-    /// PCI functions, whose `reg` is no address.
+    /// PCI functions, whose `reg` is not an address.
     pub(super) fn first_reg(
         &self,
         index: &Index<'_>,

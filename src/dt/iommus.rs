@@ -32,7 +32,7 @@ pub(super) struct Arguments<'a, 'i> {
     counted_by: Known,
     /// How many follow where that property is absent; `None`: that is an error.
     default: Option<u32>,
-    /// Bytes behind the last whole cell.
+    /// Bytes after the last whole cell.
     tail: usize,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Legacy<'a> {
         Legacy(all)
     }
 
-    /// Whether there are no such lists.
+    /// Whether there is no such list.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

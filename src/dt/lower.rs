@@ -20,7 +20,7 @@ use crate::model::{
 use crate::{Error, ErrorKind, MapCells, Platform, Source};
 
 impl Tree<'_> {
-    /// All facts of the tree: IOMMUs, MSI controllers, who sends through which, reserved memory.
+    /// All facts of the tree: IOMMUs, MSI controllers, which masters send through which, reserved memory.
     ///
     /// What cannot be read of a property is in [`Platform::skipped`], with the offset that [`Tree::place`] names.
     ///
@@ -166,7 +166,7 @@ fn first_of(owners: &[NodeId], at: usize) -> RequesterIndex {
     RequesterIndex::at(owners.partition_point(|owner| Some(*owner) < node))
 }
 
-/// The IOMMUs and MSI controllers of a tree: who says to be one, and whom a map names as one.
+/// The IOMMUs and MSI controllers of a tree: what says to be one, and what a map names as one.
 fn targets(index: &Index<'_>) -> Targets {
     const IOMMU: u8 = 1;
     const CONTROLLER: u8 = 2;
@@ -208,7 +208,7 @@ fn iommu(index: &Index<'_>, inherited: &Inherited, node: NodeId, origin: Origin)
         cells: index.cell(node, Known::IommuCells),
         stream_match_mask: mask.and_then(|mask| u16::try_from(mask).ok()),
         driver: binding.map(|binding| binding.driver),
-        // Of what no driver knows nobody can say that it tells its masters apart.
+        // What no driver takes is not known to tell its masters apart.
         group_rule: binding.map_or(GroupRule::Indistinct, |binding| binding.group_rule),
         device_ids: DeviceIdTable::default(),
     }

@@ -55,7 +55,7 @@ impl MapEntry<'_> {
         Error { kind, at: Source::DTB.at(self.offset) }
     }
 
-    /// The error for an entry whose phandle nobody has.
+    /// The error for an entry whose phandle no node has.
     pub(super) fn dangling(&self) -> Error {
         let kind = ErrorKind::PhandleUnknown { entry: self.entry, phandle: self.phandle.0 };
         Error { kind, at: Source::DTB.at(place_of(&kind, self.offset)) }
@@ -94,7 +94,7 @@ where
     F: FnMut(Phandle) -> Option<Option<u32>>,
 {
     /// The entries of the map whose bytes are `value` and stand at `offset`. `cells_of` says the `#iommu-cells` of a
-    /// phandle: `None` where nobody has it, `Some(None)` for a node that does not say.
+    /// phandle: `None` where no node has it, `Some(None)` for a node that does not say.
     pub(super) fn new(value: &'a [u8], offset: u32, mask: u32, reading: MapCells, cells_of: F) -> Self {
         let cells = Cells::of(value);
         MapEntries {

@@ -81,7 +81,7 @@ struct Header {
 }
 const _: () = assert!(size_of::<Header>() == 36);
 
-/// A flattened device tree in bytes that somebody else holds. `Copy`, and without heap.
+/// A flattened device tree in borrowed bytes. `Copy`, and without heap.
 ///
 /// Only the header is looked at when it is made; everything else is read when it is asked for, and checked then.
 ///
@@ -120,7 +120,7 @@ impl core::fmt::Debug for Tree<'_> {
 }
 
 impl<'a> Tree<'a> {
-    /// Reads the header of a device tree of version 16 or 17. Bytes behind its total size are ignored.
+    /// Reads the header of a device tree of version 16 or 17. Bytes after its total size are ignored.
     ///
     /// # Errors
     /// [`ErrorKind::Magic`] for something else, [`ErrorKind::Truncated`] for fewer bytes than the header says,

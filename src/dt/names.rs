@@ -81,7 +81,7 @@ fn device_name(
     let mut next = node;
     while let Some(above) = index.parent(next) {
         let own = core::str::from_utf8(index.name(next)).ok()?;
-        let behind = name.as_deref().map(|rest| format!(":{rest}")).unwrap_or_default();
+        let after = name.as_deref().map(|rest| format!(":{rest}")).unwrap_or_default();
         if let Some((address, _)) = inherited.first_reg(index, translator, next) {
             let kind = own.split_once('@').map_or(own, |(kind, _)| kind);
             let mask = index.node(next).and_then(|node| node.cell("mask"));
@@ -90,9 +90,9 @@ fn device_name(
                 0 => "ffffffff.".into(),
                 mask => format!("{:x}.", mask.trailing_zeros()),
             });
-            return Some(format!("{address:x}.{}{kind}{behind}", mask.unwrap_or_default()));
+            return Some(format!("{address:x}.{}{kind}{after}", mask.unwrap_or_default()));
         }
-        name = Some(format!("{own}{behind}")).filter(|name| name.len() <= most);
+        name = Some(format!("{own}{after}")).filter(|name| name.len() <= most);
         name.as_ref()?;
         next = above;
     }

@@ -9,7 +9,7 @@ pub struct Node<'a> {
     tree: Tree<'a>,
     name: &'a [u8],
     offset: u32,
-    /// The structure block from behind the node's begin token, and where it ends.
+    /// The structure block from after the node's begin token, and where it ends.
     inner: (&'a [[u8; 4]], u32),
 }
 
@@ -23,7 +23,7 @@ pub struct Property<'a> {
     offset: u32,
 }
 
-/// The 32-bit big-endian cells of a property value. Bytes behind the last whole cell are left out.
+/// The 32-bit big-endian cells of a property value. Bytes after the last whole cell are left out.
 ///
 /// ```
 /// use fwspec::dt::Cells;
@@ -47,7 +47,7 @@ impl<'a> Tree<'a> {
             .filter(|node| node.offset == offset)
     }
 
-    /// The first node with this phandle, in `phandle` or `linux,phandle`; 0 is nobody's
+    /// The first node with this phandle, in `phandle` or `linux,phandle`; no node has 0
     /// (linux drivers/of/base.c `of_find_node_by_phandle`). A walk over the tree; [`Index`](super::Index) is faster.
     pub fn node_by_phandle(&self, phandle: Phandle) -> Option<Node<'a>> {
         let phandle = Some(phandle.0).filter(|value| *value != 0)?;
@@ -76,7 +76,7 @@ impl<'a> Node<'a> {
         self.tree
     }
 
-    /// Its name with unit address; empty for the root. Names should be ASCII; nobody makes sure.
+    /// Its name with unit address; empty for the root. Names should be ASCII, which is not checked.
     pub fn name(&self) -> &'a [u8] {
         self.name
     }
@@ -86,7 +86,7 @@ impl<'a> Node<'a> {
         self.offset
     }
 
-    /// Its properties, in the order of the blob; those behind a child node are none (linux `populate_properties`).
+    /// Its properties, in the order of the blob; those after a child node do not count (linux `populate_properties`).
     #[inline]
     pub fn properties(&self) -> Properties<'a> {
         Properties { names: self.tree.strings, tokens: Tokens::resume(self.inner.0, self.inner.1) }
@@ -206,7 +206,7 @@ impl<'a> Cells<'a> {
         self.0.is_empty()
     }
 
-    /// The first `count` cells, and those behind; `None` where there are fewer.
+    /// The first `count` cells, and those after; `None` where there are fewer.
     pub fn split(&self, count: usize) -> Option<(Cells<'a>, Cells<'a>)> {
         self.0.split_at_checked(count).map(|(front, rest)| (Cells(front), Cells(rest)))
     }

@@ -68,7 +68,7 @@ pub enum OverlayError {
         target: String,
     },
     /// The phandles of base and overlay together leave the 32 bits that they have.
-    #[error("phandle {0:#x} of the overlay is out of range behind those of the base")]
+    #[error("phandle {0:#x} of the overlay is out of range after those of the base")]
     Phandle(u32),
     /// A symbol of the overlay that is not a path into one of its fragments.
     #[error("__symbols__ {0:?} of the overlay is not a path into one of its fragments")]
@@ -89,7 +89,7 @@ impl Tree<'_> {
 
     /// The tree that comes of this one when an overlay is applied to it, as a blob of its own.
     ///
-    /// What the overlay's labels mean is taken from `__symbols__` of this tree; its own phandles are moved behind those here, but a node that
+    /// What the overlay's labels mean is taken from `__symbols__` of this tree; its own phandles are moved after those here, but a node that
     /// is here keeps its phandle; its own symbols are added, so that a further overlay may use them.
     ///
     /// ```no_run
@@ -141,7 +141,7 @@ struct Merge<'a> {
 const PHANDLES: [&[u8]; 2] = [b"phandle", b"linux,phandle"];
 
 impl<'a> Merge<'a> {
-    /// Moves the overlay's phandles, and what refers to them, behind those of the base (`overlay_adjust_local_phandles`,
+    /// Moves the overlay's phandles, and what refers to them, after those of the base (`overlay_adjust_local_phandles`,
     /// `overlay_update_local_references`).
     fn shift(&mut self, by: u32) -> Result<(), OverlayError> {
         let moved = |phandle: u32| {
@@ -352,7 +352,7 @@ impl<'a> Merge<'a> {
                     targets.entry(fragment).or_insert(path)
                 }
             };
-            // libfdt leaves the slash behind the path of a target that is labelled itself.
+            // libfdt leaves the slash after the path of a target that is labelled itself.
             let root = of_target.as_slice() == b"/";
             let mut value = if root { Vec::new() } else { of_target.clone() };
             value.push(b'/');

@@ -8,7 +8,7 @@ use super::{Index, MapKind, NodeId};
 use crate::model::{Errno, IdMapping, IdTable, IommuIndex, MsiControllerIndex, Output, Target};
 use crate::{Error, ErrorKind, MapCells, Phandle};
 
-/// Where maps can lead: the nodes behind [`Target::Iommu`] and [`Target::Msi`], ascending.
+/// Where maps can lead: the nodes that [`Target::Iommu`] and [`Target::Msi`] name, ascending.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     pub(super) iommus: Vec<NodeId>,

@@ -90,7 +90,7 @@ impl<'a> Tokens<'a> {
         Some(Tokens { rest: tree.structure.get(index(word)..)?, ..tree.tokens() })
     }
 
-    /// The walk over what is inside a node, resumed behind its begin token.
+    /// The walk over what is inside a node, resumed after its begin token.
     pub(super) fn resume(rest: &'a [[u8; 4]], end: u32) -> Self {
         Tokens { rest, end, depth: 1, rooted: true, done: false }
     }

@@ -11,7 +11,7 @@ struct Shift {
 }
 
 impl Platform {
-    /// Adds what another ACPI table of the same machine says, behind what is there: a VIOT beside an IORT. What the records refer to
+    /// Adds what another ACPI table of the same machine says, after what is there: a VIOT beside an IORT. What the records refer to
     /// stays what it was; [`source`](Platform::source) stays that of the first.
     ///
     /// Device-tree names do not come along: a machine has one device tree, and no ACPI table has such names.

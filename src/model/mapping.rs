@@ -168,7 +168,7 @@ impl IdMapping {
     }
 
     /// The output ID of `input` in a linear or constant mapping, with 32-bit wrapping, as C computes it; `None` outside the
-    /// range and for outputs that are no single ID.
+    /// range and for outputs that are not a single ID.
     pub fn output_of(&self, input: u32) -> Option<u32> {
         if !(self.first..=self.last).contains(&input) {
             return None;

@@ -57,7 +57,7 @@ pub struct Platform {
     pub buses: Vec<SegmentBuses>,
     /// The GIC ITS units that there are (ACPI MADT); `None` where nothing tells, empty where a MADT has none.
     pub its_units: Option<Vec<ItsUnit>>,
-    /// Names behind the device-tree [`Origin`]s.
+    /// The names of the device-tree [`Origin`]s.
     pub paths: Paths,
     /// Records that could not be read or used, in the order in which they were met.
     pub skipped: Vec<Error>,
@@ -143,8 +143,8 @@ impl Platform {
         }
     }
 
-    /// The driver that does not look at a region of a device-tree master, which is to be mapped or kept free: it lists no reserved regions
-    /// (no `get_resv_regions` that calls linux `iommu_dma_get_resv_regions`). `None` where one lists them, and where nothing says which it is.
+    /// The driver of a device-tree master's IOMMU, where it ignores this region: it lists no reserved regions (no `get_resv_regions` that
+    /// calls linux `iommu_dma_get_resv_regions`). `None` where the driver lists them, and where it is not known.
     pub fn ignores_region(&self, region: &Reserved) -> Option<&'static LinuxDriver> {
         let requester = self.requester(region.requester?).filter(|requester| requester.available)?;
         let RequesterKind::Master(master) = &requester.kind else { return None };

@@ -155,7 +155,7 @@ pub enum MsiRoute {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NamedComponent {
-    /// Its full namespace path, as found, `\_SB_.GPU0`. Bytes that are no ASCII are shown as `?`.
+    /// Its full namespace path, as found, `\_SB_.GPU0`. Bytes that are not ASCII are shown as `?`.
     pub path: Box<str>,
     /// Its mappings, in table order: single mappings give it ids, ranges translate ids that its bus gives.
     pub table: IdTable,

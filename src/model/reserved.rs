@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{IommuIndex, Origin, RequesterIndex, Scope};
 use crate::{RequesterId, Segment, StreamId};
 
-/// Regions and whom they are for: an IORT RMR node, or a device-tree reserved-memory node with `iommu-addresses`.
+/// Regions and what they are for: an IORT RMR node, or a device-tree reserved-memory node with `iommu-addresses`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reserved {
@@ -65,7 +65,7 @@ pub struct FunctionRange {
     pub last: RequesterId,
 }
 
-/// A stretch of addresses, as found: no rounding.
+/// A range of addresses, as found: no rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Region {
     /// First address.

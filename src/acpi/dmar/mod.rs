@@ -94,7 +94,7 @@ impl<'a> Dmar<'a> {
 
     /// The structures, in table order.
     ///
-    /// An error ends the iteration: past it nobody knows where a structure starts. Fields of a structure are read by
+    /// An error ends the iteration: past it it is not known where a structure starts. Fields of a structure are read by
     /// [`Structure::body`], whose errors cost that structure only.
     pub fn structures(&self) -> Structures<'a> {
         Structures(Walk::to_the_end(self.sdt, Self::HEADER_LENGTH))

@@ -75,7 +75,7 @@ impl fmt::Display for ScopeType {
 }
 
 impl Hop {
-    /// The function with these numbers on a bus; `None` where they are no device and function.
+    /// The function with these numbers on a bus; `None` where they are not a device and a function.
     pub fn on(self, bus: u8) -> Option<RequesterId> {
         (self.device < 32 && self.function < 8).then(|| RequesterId::new(bus, self.device, self.function))
     }
@@ -181,7 +181,7 @@ impl Iterator for Hops<'_> {
 
 impl ExactSizeIterator for Hops<'_> {}
 
-/// The device scopes of a structure. An error ends them: past it nobody knows where one starts.
+/// The device scopes of a structure. An error ends them: past it it is not known where one starts.
 #[derive(Clone, Debug)]
 pub struct Scopes<'a> {
     rest: &'a [u8],

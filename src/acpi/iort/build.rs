@@ -192,7 +192,7 @@ impl Builder {
         self
     }
 
-    /// Puts bytes behind the table, which its length does not count.
+    /// Puts bytes after the table, which its length does not count.
     pub fn trailing(&mut self, bytes: &[u8]) -> &mut Self {
         self.trailing = bytes.to_vec();
         self
@@ -427,7 +427,7 @@ impl NodeBuilder<'_> {
         self.put_u32(20, saturate(end.saturating_sub(28) / 20 + 1)).put_u32(24, 28)
     }
 
-    /// Writes bytes at an offset from the start of the node, behind its 16-byte header; the node grows as needed.
+    /// Writes bytes at an offset from the start of the node, after its 16-byte header; the node grows as needed.
     pub fn put(&mut self, offset: usize, bytes: &[u8]) -> &mut Self {
         let start = offset.saturating_sub(NODE_HEADER);
         let body = &mut self.draft.body;

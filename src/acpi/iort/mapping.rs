@@ -1,4 +1,4 @@
-//! ID mappings: which IDs a node passes on, as what, and to whom.
+//! ID mappings: which IDs a node passes on, as what, and to which node.
 
 use core::iter::Enumerate;
 use core::slice;

@@ -105,7 +105,7 @@ impl<'a> Iort<'a> {
 
     /// The nodes, in table order: as many as the header counts and the table holds.
     ///
-    /// An error ends the iteration: past it nobody knows where a node starts. Fields of a node are read by [`Node::body`],
+    /// An error ends the iteration: past it it is not known where a node starts. Fields of a node are read by [`Node::body`],
     /// whose errors cost that node only.
     ///
     /// ```

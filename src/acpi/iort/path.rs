@@ -106,7 +106,7 @@ fn significant(segment: &[u8]) -> &[u8] {
 }
 
 impl fmt::Display for Path<'_> {
-    /// As found; bytes that are no printable ASCII are shown as `?`.
+    /// As found; bytes that are not printable ASCII are shown as `?`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.bytes.iter().try_for_each(|byte| {
             let printable = byte.is_ascii_graphic() || *byte == b' ';

@@ -110,7 +110,7 @@ impl fmt::Debug for Entry<'_> {
     }
 }
 
-/// The device entries of a block. An error ends them: past it nobody knows where one starts.
+/// The device entries of a block. An error ends them: past it it is not known where one starts.
 #[derive(Clone, Debug)]
 pub struct Entries<'a> {
     rest: &'a [u8],

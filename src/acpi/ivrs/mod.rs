@@ -95,7 +95,7 @@ impl<'a> Ivrs<'a> {
 
     /// The blocks, in table order.
     ///
-    /// An error ends the iteration: past it nobody knows where a block starts. Fields of a block are read by [`Block::body`], whose
+    /// An error ends the iteration: past it it is not known where a block starts. Fields of a block are read by [`Block::body`], whose
     /// errors cost that block only.
     pub fn blocks(&self) -> Blocks<'a> {
         Blocks(Walk::to_the_end(self.sdt, Self::HEADER_LENGTH))

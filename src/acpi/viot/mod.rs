@@ -67,7 +67,7 @@ pub struct Unread {
     pub at: At,
     /// Number of bytes, up to the last that is not zero.
     pub len: u32,
-    /// It is a reserved field; otherwise it stands behind the fields.
+    /// It is a reserved field; otherwise it stands after the fields.
     pub is_reserved: bool,
 }
 
@@ -168,7 +168,7 @@ impl<'a> Viot<'a> {
         nodes.0.rest()
     }
 
-    /// Bytes of nodes that mean nothing and are not zero: reserved fields, and what stands behind the fields.
+    /// Bytes of nodes that mean nothing and are not zero: reserved fields, and what stands after the fields.
     pub fn unread(&self) -> impl Iterator<Item = Unread> + 'a {
         let Nodes(mut walk) = self.nodes();
         let length = |rest: &[u8]| bytes::at::<raw::NodeHeader>(rest, 0).map(|header| header.length.get());
@@ -195,7 +195,7 @@ impl<'a> Viot<'a> {
 
     /// The nodes and where they stand, in table order: as many as the header counts and the table holds.
     ///
-    /// A node too short for its type is one error; an error past which nobody knows where a node starts ends the iteration.
+    /// A node too short for its type is one error; an error past which it is not known where a node starts ends the iteration.
     pub fn nodes(&self) -> Nodes<'a> {
         Nodes(Walk::new(self.sdt, u32::from(self.node_offset), u32::from(self.node_count)))
     }
