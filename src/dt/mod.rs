@@ -50,7 +50,7 @@ pub use identity::clear_identity;
 #[cfg(feature = "alloc")]
 pub use index::{Index, NodeId};
 pub use map::{MapEntry, MapKind, Resolved, resolve};
-pub use node::{Cells, Node, Nodes, Properties, Property};
+pub use node::{Cells, CellsIter, Children, Node, Nodes, Properties, Property, Strings};
 #[cfg(feature = "alloc")]
 pub use overlay::OverlayError;
 pub use place::Place;
@@ -213,25 +213,8 @@ impl<'a> Tree<'a> {
     }
 
     /// The memory reservation block, up to its terminating zeros. Ends with an error where the block leaves the tree.
-    pub fn reservations(&self) -> impl Iterator<Item = Result<Reservation, Error>> + use<'a> {
-        let bytes = self.bytes;
-        let mut next = Some(self.reservations_offset);
-        core::iter::from_fn(move || {
-            let offset = next.take()?;
-            let Some([address, size]) = at::<[U64; 2]>(bytes, offset) else {
-                let have = crate::bytes::saturate(bytes.len()).saturating_sub(offset);
-                return Some(Err(Error {
-                    kind: ErrorKind::Truncated { need: 16, have },
-                    at: Source::DTB.at(offset),
-                }));
-            };
-            let entry = Reservation { address: address.get(), size: size.get() };
-            if entry == (Reservation { address: 0, size: 0 }) {
-                return None;
-            }
-            next = offset.checked_add(16);
-            Some(Ok(entry))
-        })
+    pub fn reservations(&self) -> Reservations<'a> {
+        Reservations { bytes: self.bytes, next: Some(self.reservations_offset) }
     }
 
     /// The string that starts `offset` bytes into the strings block; `None` where the block ends before the string does.
@@ -245,3 +228,32 @@ fn string_at(strings: &[u8], offset: u32) -> Option<&[u8]> {
     let rest = strings.get(index(offset)..)?;
     rest.get(..rest.iter().position(|byte| *byte == 0)?)
 }
+
+/// Iterator over the memory reservation block, see [`Tree::reservations`].
+#[derive(Clone, Debug)]
+pub struct Reservations<'a> {
+    bytes: &'a [u8],
+    /// Where the next entry stands.
+    next: Option<u32>,
+}
+
+impl Iterator for Reservations<'_> {
+    type Item = Result<Reservation, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let offset = self.next.take()?;
+        let Some([address, size]) = at::<[U64; 2]>(self.bytes, offset) else {
+            let have = crate::bytes::saturate(self.bytes.len()).saturating_sub(offset);
+            let kind = ErrorKind::Truncated { need: 16, have };
+            return Some(Err(Error { kind, at: Source::DTB.at(offset) }));
+        };
+        let entry = Reservation { address: address.get(), size: size.get() };
+        if entry == (Reservation { address: 0, size: 0 }) {
+            return None;
+        }
+        self.next = offset.checked_add(16);
+        Some(Ok(entry))
+    }
+}
+
+impl core::iter::FusedIterator for Reservations<'_> {}

@@ -1,5 +1,8 @@
 //! Nodes and properties as borrowed views: found by walking, without heap.
 
+use core::iter::FusedIterator;
+use core::slice;
+
 use super::{Token, Tokens, Tree};
 use crate::{Error, Phandle};
 
@@ -110,22 +113,8 @@ impl<'a> Node<'a> {
     }
 
     /// Its children, in the order of the blob; ends after the first error.
-    pub fn children(&self) -> impl Iterator<Item = Result<Node<'a>, Error>> + use<'a> {
-        let mut tokens = Tokens::resume(self.inner.0, self.inner.1);
-        let node = *self;
-        core::iter::from_fn(move || {
-            loop {
-                match tokens.next()? {
-                    Ok(Token::BeginNode { name, offset }) if tokens.depth() == 2 => {
-                        return Some(Ok(Node { tree: node.tree, name, offset, inner: tokens.remaining() }));
-                    }
-                    Ok(Token::EndNode) if tokens.depth() == 0 => return None,
-                    Ok(_) => {}
-                    Err(error) => return Some(Err(error)),
-                }
-            }
-        })
-        .fuse()
+    pub fn children(&self) -> Children<'a> {
+        Children { tree: self.tree, tokens: Some(Tokens::resume(self.inner.0, self.inner.1)) }
     }
 
     /// The child of this name; one that has it before its `@` where only one does.
@@ -175,15 +164,36 @@ impl<'a> Property<'a> {
     }
 
     /// Its value as a list of strings, without their NULs.
-    pub fn strings(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn strings(&self) -> Strings<'a> {
         strings(self.value)
     }
 }
 
 /// The NUL-terminated strings of a property value.
-pub(super) fn strings(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.strip_suffix(&[0]).into_iter().flat_map(|value| value.split(|byte| *byte == 0))
+pub(super) fn strings(value: &[u8]) -> Strings<'_> {
+    Strings { rest: value.strip_suffix(&[0]) }
 }
+
+/// Iterator over the strings of a property, see [`Property::strings`].
+#[derive(Clone, Debug)]
+pub struct Strings<'a> {
+    /// Those that are left, without the NUL after the last one.
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Strings<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.rest.take()?;
+        let Some(end) = rest.iter().position(|byte| *byte == 0) else { return Some(rest) };
+        let (string, after) = rest.split_at_checked(end)?;
+        self.rest = after.get(1..);
+        Some(string)
+    }
+}
+
+impl FusedIterator for Strings<'_> {}
 
 impl<'a> Cells<'a> {
     /// The cells of these bytes.
@@ -217,10 +227,79 @@ impl<'a> Cells<'a> {
     }
 
     /// All of them in order.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
-        self.0.iter().map(|cell| u32::from_be_bytes(*cell))
+    pub fn iter(&self) -> CellsIter<'a> {
+        CellsIter(self.0.iter())
     }
 }
+
+impl<'a> IntoIterator for Cells<'a> {
+    type Item = u32;
+    type IntoIter = CellsIter<'a>;
+
+    fn into_iter(self) -> CellsIter<'a> {
+        self.iter()
+    }
+}
+
+/// Iterator over cells, see [`Cells::iter`].
+#[derive(Clone, Debug)]
+pub struct CellsIter<'a>(slice::Iter<'a, [u8; 4]>);
+
+impl Iterator for CellsIter<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        self.0.next().map(|cell| u32::from_be_bytes(*cell))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for CellsIter<'_> {
+    fn next_back(&mut self) -> Option<u32> {
+        self.0.next_back().map(|cell| u32::from_be_bytes(*cell))
+    }
+}
+
+impl ExactSizeIterator for CellsIter<'_> {}
+
+impl FusedIterator for CellsIter<'_> {}
+
+/// Iterator over the children of a node, see [`Node::children`].
+#[derive(Clone, Debug)]
+pub struct Children<'a> {
+    tree: Tree<'a>,
+    /// `None` once there are no more.
+    tokens: Option<Tokens<'a>>,
+}
+
+impl<'a> Iterator for Children<'a> {
+    type Item = Result<Node<'a>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let tokens = self.tokens.as_mut()?;
+        let found = loop {
+            match tokens.next() {
+                Some(Ok(Token::BeginNode { name, offset })) if tokens.depth() == 2 => {
+                    let inner = tokens.remaining();
+                    break Some(Ok(Node { tree: self.tree, name, offset, inner }));
+                }
+                Some(Ok(Token::EndNode)) if tokens.depth() == 0 => break None,
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break Some(Err(error)),
+                None => break None,
+            }
+        };
+        if found.is_none() {
+            self.tokens = None;
+        }
+        found
+    }
+}
+
+impl FusedIterator for Children<'_> {}
 
 /// Iterator over nodes, see [`Tree::nodes`].
 #[derive(Clone, Debug)]

@@ -74,8 +74,8 @@ fn iterators_have_names_and_end() {
     fn iterator<T: Iterator + FusedIterator + Debug + Send + Sync>() {}
     fn both_ends<T: Iterator + DoubleEndedIterator + Clone>() {}
     fn counted<T: ExactSizeIterator + Clone>() {}
-    use fwspec::{group, machine, map, model, pci};
-    all!(iterator:
+    use fwspec::{dt, group, machine, map, model, pci};
+    all!(iterator: dt::CellsIter<'static> dt::Children<'static> dt::Reservations<'static> dt::Strings<'static>
         group::Classes<'static> group::DeviceKeys<'static> group::IommuGroups<'static> group::Members<'static>
         group::Reasons<'static> group::TaintedBy<'static> group::Ties<'static>
         machine::PlatformDevices<'static>
@@ -87,7 +87,7 @@ fn iterators_have_names_and_end() {
         pci::VirtualBuses pci::VirtualFunctions
     );
     all!(both_ends: group::IommuGroups<'static> group::Reasons<'static> map::HostsOf<'static> pci::Devfns);
-    all!(counted: map::HostsOf<'static> map::Streams<'static> map::WithoutId<'static>);
+    all!(counted: dt::CellsIter<'static> map::HostsOf<'static> map::Streams<'static> map::WithoutId<'static>);
 }
 
 /// A machine and its groups take devices as a list does.
