@@ -1,5 +1,5 @@
-//! Reads what firmware says about IOMMUs - device-tree `iommu-map` and `iommus`, ACPI IORT - and assigns IOMMU groups when a
-//! device is added to its bus.
+//! Reads what firmware says about IOMMUs (device-tree `iommu-map` and `iommus`; ACPI IORT, RIMT, VIOT, DMAR and IVRS) and assigns IOMMU
+//! groups when a device is added to its bus.
 //!
 //! ```text
 //!  bytes ──parse──> view ──lower──> Platform ──build(Dialect)──> IdMap ──lookup──> Fwspec ──add──> Groups
@@ -19,8 +19,8 @@
 //! | a device with ids of its own | `iommus` | named component |
 //! | facts | [`dt::Tree::platform`] | [`acpi::iort::Iort::platform`] |
 //!
-//! Readers of the same bytes disagree, so a [`Dialect`] - Linux, the specification, FreeBSD … - is chosen once, when an [`IdMap`] is
-//! built. A lookup then is one search.
+//! Readers of the same bytes disagree, so a [`Dialect`] (that of Linux, of the specification, of FreeBSD …) is chosen once, when an
+//! [`IdMap`] is built. A lookup then is one search.
 //!
 //! ```
 //! # #[cfg(feature = "alloc")] {
@@ -45,7 +45,9 @@
 //! # Features
 //!
 //! Without features the views and single look-ups ([`acpi::iort::resolve`], [`dt::resolve`]) need neither std nor a heap. `alloc`
-//! adds the model, the maps and the groups; `std` files and sysfs; `json` the documents; `cli`, on by default, the command.
+//! adds the model, the maps, the groups and the answers; `std`, on by default, files and sysfs; `archives` what is compressed or packed.
+//! With `serde` answers can be serialized, with `schema` they describe themselves as JSON Schema; `acpi` and `fdt` take over tables and nodes
+//! from those crates.
 //!
 //! # Errors
 //!

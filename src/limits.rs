@@ -74,7 +74,7 @@ pub(crate) const MAX_PATH_LEVELS: usize = 64;
 /// Records that could not be read and whose place in a device tree is looked up
 /// ([`Firmware::places`](crate::machine::Firmware::places)): each walks the tree, and a reader needs no more.
 #[cfg(feature = "alloc")]
-pub(crate) const MAX_PLACES: usize = 256;
+pub const MAX_PLACES: usize = 256;
 
 /// Findings of one code that are kept; the others are only counted. A hostile table of a million bad records then gives a report
 /// that can be read.
