@@ -45,7 +45,7 @@ pub struct Dialect {
     /// Whether the reading of a VIOT ends at the first endpoint node that is shorter than its type, and keeps what came before (linux
     /// `viot_parse_node`).
     pub stops_at_short_node: bool,
-    /// Whether an output past `0xffff_ffff` wraps (C arithmetic of the kernels) or is no output at all.
+    /// Whether an output past `0xffff_ffff` wraps (C arithmetic of the kernels) or is not an output at all.
     pub output_wraps: bool,
 }
 
@@ -161,7 +161,7 @@ pub enum DriverRule {
 }
 
 impl Dialect {
-    /// The specifications, without anybody's work-arounds.
+    /// The specifications, without any system's work-arounds.
     pub const SPEC: Dialect = Dialect {
         name: "spec",
         count: CountRule::CountMinusOne,

@@ -484,10 +484,10 @@ pub enum ErrorKind {
     /// A node ends that has not begun.
     #[error("a node ends here that has not begun")]
     EndOutside,
-    /// A property's name is no string of the strings block.
+    /// A property's name is not a string of the strings block.
     #[error("the property's name is at {0:#x} of the strings block, where no string is")]
     PropertyName(u32),
-    /// A property behind a child node.
+    /// A property after a child node.
     #[error("the property stands after a child node, where no operating system looks for it")]
     PropertyAfterChild,
     /// An overlay.
@@ -597,7 +597,7 @@ pub enum ErrorKind {
     },
 
     // -- PCI configuration space (pci/) --
-    /// Every byte reads `0xff`: the answer of a bus where nobody answers.
+    /// Every byte reads `0xff`: the answer of a bus on which no function answers.
     #[error("every byte is 0xff: no function answers there")]
     NobodyAnswers,
 }
@@ -690,11 +690,11 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// What was done to firmware that is no text, as if it were.
+/// What was done to firmware, which is not text, as if it were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Mangling {
-    /// Bytes that are no UTF-8 were replaced by U+FFFD.
+    /// Bytes that are not UTF-8 were replaced by U+FFFD.
     #[error(
         "the file was converted to UTF-8: where EF BF BD stands, other bytes were, which are lost; copy the original as it is, or as hex or base64"
     )]

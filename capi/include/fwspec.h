@@ -765,7 +765,7 @@ int fwspec_groups_add_lspci(struct fwspec_groups *groups,
 /// Returns FWSPEC_OK or FWSPEC_ARGUMENT.
 int fwspec_groups_settle(struct fwspec_groups *groups);
 
-/// Removes a device. Its group shrinks, or is no more where it was the last; it is never split.
+/// Removes a device. Its group shrinks, and goes with its last member; it is never split.
 ///
 /// Returns FWSPEC_OK, FWSPEC_BUS where there is no such device, or FWSPEC_ARGUMENT.
 int fwspec_groups_remove(struct fwspec_groups *groups, struct fwspec_device device);

@@ -186,7 +186,7 @@ pub extern "C" fn fwspec_groups_settle(groups: Option<&mut fwspec_groups>) -> c_
     })
 }
 
-/// Removes a device. Its group shrinks, or is no more where it was the last; it is never split.
+/// Removes a device. Its group shrinks, and goes with its last member; it is never split.
 ///
 /// Returns FWSPEC_OK, FWSPEC_BUS where there is no such device, or FWSPEC_ARGUMENT.
 #[unsafe(no_mangle)]

@@ -1,4 +1,4 @@
-//! Questions about groups: who is in which, and why.
+//! Questions about groups: which device is in which, and why.
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;

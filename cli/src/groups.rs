@@ -1,4 +1,4 @@
-//! `fwspec groups`: who shares a group with whom, as devices are added to their bus.
+//! `fwspec groups`: which devices share a group, as they are added to their bus.
 
 use clap::{Args, ValueEnum};
 

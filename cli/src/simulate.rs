@@ -1,4 +1,4 @@
-//! `fwspec simulate`: the world in which groups hang on who comes first.
+//! `fwspec simulate`: kernels whose groups depend on the order of events.
 
 use std::path::PathBuf;
 

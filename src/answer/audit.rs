@@ -486,7 +486,7 @@ impl View<'_> {
         match why {
             NoStream::NoHost { .. } => "the firmware describes no PCI host of the segment".to_string(),
             NoStream::NoMap => "no map to an IOMMU".to_string(),
-            NoStream::Unmapped { .. } => "in no mapping".to_string(),
+            NoStream::Unmapped { .. } => "not mapped".to_string(),
             NoStream::Bypass { .. } => "straight to the MSI controller, past every IOMMU".to_string(),
             NoStream::Errno { errno, .. } => format!("the map look-up fails with {errno}"),
             NoStream::Dangling { reference, .. } => dangling(reference),

@@ -154,7 +154,7 @@ fn is_undecided(
     })
 }
 
-/// Devices of the kernel's groups that nobody here has.
+/// Devices of the kernel's groups that are not known here.
 fn strangers(machine: &Machine, document: &GroupsDocument) -> Vec<String> {
     let known: BTreeSet<&String> =
         document.devices.iter().filter_map(|device| device.kernel_name.as_ref()).collect();
@@ -224,7 +224,7 @@ fn parts(ours: &Classes, theirs: &Classes) -> Vec<BTreeSet<String>> {
     parts
 }
 
-/// Those of a part whom a side has together with a device.
+/// Those of a part that a side has together with a device.
 fn together<'a>(side: &Classes, part: &'a BTreeSet<String>, device: &str) -> BTreeSet<&'a str> {
     let class = side.get(device);
     part.iter().filter(|other| side.get(*other) == class).map(String::as_str).collect()

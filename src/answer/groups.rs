@@ -1,4 +1,4 @@
-//! `fwspec.groups/1`: who shares a group with whom, and why.
+//! `fwspec.groups/1`: which devices share a group, and why.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! One question, one plain answer: what firmware says, where an id goes, who shares a group and why, what is wrong.
+//! One question, one plain answer: what firmware says, where an id goes, which devices share a group and why, what is wrong.
 //!
 //! Numbers are integers, identifiers of firmware objects are strings (`IORT+0x48`, `/smmuv3@9050000`), PCI functions are
 //! `0000:01:00.0`. With the feature `serde` the answers are the JSON documents that the command prints, each with its `schema`; keys

@@ -106,7 +106,7 @@ pub enum Change {
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// Ids on a bus that is no PCI bus that go elsewhere; both answers are those of the first. Only between firmwares of one kind.
+    /// Ids of a bus that is not PCI which go elsewhere; both answers are those of the first. Only between firmwares of one kind.
     OnBus {
         /// What the firmware calls the bus.
         bus: String,
@@ -344,7 +344,7 @@ fn narrow(id: u32) -> RequesterId {
     u16::try_from(id).map_or(RequesterId::MAX, RequesterId)
 }
 
-/// Buses that are no PCI buses, by name.
+/// Buses that are not PCI, by name.
 fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, changes: &mut Vec<Change>) {
     if !controllers.by_name {
         return;
@@ -684,5 +684,5 @@ impl Side<'_> {
     }
 }
 
-/// A reserved region: base, length, kind, and whom it is for.
+/// A reserved region: base, length, kind, and what it is for.
 type Region = (u64, u64, &'static str, Vec<StreamsAt>);

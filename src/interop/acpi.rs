@@ -39,7 +39,7 @@ unsafe impl AcpiTable for IortTable {
     }
 }
 
-/// Reads the table behind a mapping. Nothing in the table is believed: its length is checked against what is mapped, and
+/// Reads the table that a mapping shows. Nothing in the table is believed: its length is checked against what is mapped, and
 /// everything else as in [`Iort::parse`].
 ///
 /// # Errors

@@ -173,7 +173,7 @@ impl World<'_> {
             translated && (turns.is_empty() || turns.contains(bdf))
         };
         let named = self.functions.iter().copied().filter(counts);
-        // Of all that are there: who has no group here can be between those who have.
+        // Of all devices that are there: one without a group here can be between two that have one.
         let all = self.functions.iter().copied().filter_map(|bdf| {
             let group = groups.group_of(bdf.into())?;
             Some((bdf, usize::try_from(group.0).unwrap_or(usize::MAX)))
@@ -351,7 +351,7 @@ impl<'a> Stage<'a> {
     /// The walk that goes on comes to this function, and past all that were added before it; `None` to all.
     fn walk_to(&mut self, last: Option<Bdf>) {
         let Some(mut walked) = self.walked.take() else { return };
-        // What is not there, or behind it, does not move it.
+        // What is not there, or after it, does not move it.
         if last.is_some_and(|last| !self.there.contains(&last) || walked.contains(&last)) {
             self.walked = Some(walked);
             return;

@@ -143,8 +143,9 @@ fn untranslated(document: &AuditDocument) -> Vec<Entry> {
             let there: Vec<FunctionsRecord> =
                 ranges.iter().flat_map(|range| range.functions.iter().cloned()).collect();
             let what = format!("segment {} {place}", Segment(first.segment));
-            let nobody = document.functions_known && there.is_empty();
-            let said = if nobody { format!("{}; nobody there", first.detail) } else { first.detail.clone() };
+            let is_empty = document.functions_known && there.is_empty();
+            let said =
+                if is_empty { format!("{}; no device present", first.detail) } else { first.detail.clone() };
             let count: u64 = there.iter().map(|run| u64::from(run.count)).sum();
             let there = (count > 0).then(|| {
                 format!(

@@ -1,4 +1,4 @@
-//! Who shares a group with whom, for people.
+//! Which devices share a group, for people.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -1,4 +1,4 @@
-//! The world in which groups hang on who comes first, for people.
+//! Kernels whose groups depend on the order of events, for people.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -155,7 +155,7 @@ fn came(entry: &ScheduleEntry) -> String {
         }
         "waits" => format!(": deferred, {waits_for} is not ready"),
         "lost" => ": given up, its driver is being matched".to_string(),
-        "no-fwspec" => ": turned away, nobody has read its firmware".to_string(),
+        "no-fwspec" => ": turned away, its firmware was not read".to_string(),
         "untranslated" => ": untranslated".to_string(),
         "absent" => ": is not there".to_string(),
         "refused-alias" => ": refused, another device has its StreamID".to_string(),

@@ -1,4 +1,4 @@
-//! The tree of a machine with its groups marked, for people: what `lspci -t` draws, and who shares with whom.
+//! The tree of a machine with its groups marked, for people: what `lspci -t` draws, and which devices share one.
 
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -60,7 +60,7 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
         text.push_str(&alone);
     }
     if !document.obstacles.is_empty() {
-        text.push_str("For it to stand alone, these would have to be otherwise:\n");
+        text.push_str("It would be alone only if all of these changed:\n");
     }
     let width = document.obstacles.iter().map(|obstacle| obstacle.device.chars().count()).max().unwrap_or(0);
     for obstacle in &document.obstacles {
