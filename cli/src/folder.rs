@@ -311,6 +311,10 @@ impl Input {
 
     fn collect(&self, collector: &mut Collector) -> Result<(), Closed> {
         match self {
+            // A snapshot has the functions of its machine as well.
+            Input::Named(path) if self.kind().is_some_and(Kind::is_archive) => {
+                collector.open(path).map_err(Closed::Machine)
+            }
             Input::Named(path) => collector.open_firmware(path).map_err(Closed::Machine),
             Input::Read(path, bytes) => {
                 collector.pick_firmware(&name(path), bytes.clone()).map_err(Closed::Machine)
