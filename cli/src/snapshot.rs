@@ -10,6 +10,7 @@ use flate2::{Compression, write::GzEncoder};
 use tar::{Builder, EntryType, Header};
 
 use fwspec::dt;
+use fwspec::machine::log::Log;
 use fwspec::machine::{Kernel, Machine, kernel_log};
 use fwspec::pci;
 
@@ -298,7 +299,7 @@ impl Snapshot {
         let text = String::from_utf8_lossy(&text);
         let mut lines = Vec::new();
         for line in text.lines().filter(|line| is_telling(line)) {
-            let shown = if self.with_identity { line.to_owned() } else { without_addresses(line) };
+            let shown = if self.with_identity { line.to_owned() } else { without_identity(line) };
             self.cleared = self.cleared.saturating_add(usize::from(shown != line));
             lines.push(shown);
         }
@@ -323,9 +324,23 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
+/// Whether a line of the log has to do with IOMMUs: by its words, or as the verbs read it.
 fn is_telling(line: &str) -> bool {
-    let line = line.to_ascii_lowercase();
-    TELLING.iter().any(|word| line.contains(word)) || line.contains("linux version")
+    let small = line.to_ascii_lowercase();
+    TELLING.iter().any(|word| small.contains(word))
+        || small.contains("linux version")
+        || !Log::read(line.as_bytes()).entries.is_empty()
+}
+
+/// A line without what may tell whose machine it is: addresses, and the words of the kernel's command line that have nothing to do with IOMMUs.
+fn without_identity(line: &str) -> String {
+    const SAYS: &str = "ommand line";
+    let Some((before, words)) = line.split_once(SAYS) else { return without_addresses(line) };
+    let (_, after) = words.split_once([':', '"']).unwrap_or_default();
+    // What is not understood stands in quotes, and more behind them.
+    let quoted = words.find('"').filter(|at| words.find(':').is_none_or(|colon| *at < colon));
+    let after = quoted.and_then(|_| Some(after.rsplit_once('"')?.0)).unwrap_or(after);
+    format!("{before}{SAYS}: {}", telling_words(after))
 }
 
 /// The words of a command line that have to do with IOMMUs and ports.
@@ -422,6 +437,23 @@ mod tests {
             ("5254001234567", "5254001234567"),
         ] {
             assert_eq!(without_addresses(line), wanted);
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_log_has_no_more_of_the_command_line_than_the_rest() {
+        for (line, wanted) in [
+            (
+                "[    0.000000] Kernel command line: root=/dev/sda password=secret iommu.passthrough=0",
+                "[    0.000000] Kernel command line: iommu.passthrough=0",
+            ),
+            (
+                "[    0.0] Unknown kernel command line parameters \"password=secret iommu=x\", will be passed to user space.",
+                "[    0.0] Unknown kernel command line: iommu=x",
+            ),
+            ("pci 0000:01:00.0: Adding to iommu group 7", "pci 0000:01:00.0: Adding to iommu group 7"),
+        ] {
+            assert_eq!(without_identity(line), wanted);
         }
     }
 
