@@ -373,7 +373,6 @@ fn is_of_a_system(path: &str) -> bool {
         "config" => above.parse::<crate::Bdf>().is_ok(),
         "fdt" => above == "firmware",
         "cmdline" | "version" => above == "proc",
-        "osrelease" => folder.ends_with("proc/sys/kernel"),
         "type" | "reserved_regions" => folder.contains("kernel/iommu_groups/"),
         "sys_vendor" | "product_name" => folder.ends_with("dmi/id"),
         // What firmware calls a device (drivers/acpi/device_sysfs.c `path_show`).
