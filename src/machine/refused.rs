@@ -3,7 +3,6 @@
 use core::fmt;
 
 use super::header;
-use super::kind::READ_HERE;
 
 /// A text that shows what it is and does not say what is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,11 +125,15 @@ fn is_words(line: &str) -> bool {
             .all(|word| lengths.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// What firmware starts with that is read here.
+const SIGNATURES: [&[u8; 4]; 8] =
+    [b"IORT", b"MCFG", b"RIMT", b"VIOT", b"DMAR", b"IVRS", b"APIC", &[0xd0, 0x0d, 0xfe, 0xed]];
+
 /// `00000000: 54524f49 00000080 …`: the first word is a signature turned.
 fn is_turned(line: &str) -> bool {
     let word = line.split_once(": ").filter(|(offset, _)| offset.bytes().all(|byte| byte == b'0'));
     let word = word.and_then(|(_, words)| words.split_whitespace().next()).filter(|word| word.len() == 8);
     let Some(Ok(word)) = word.map(|word| u32::from_str_radix(word, 16)) else { return false };
     let turned = word.to_le_bytes();
-    READ_HERE.contains(&&turned) || turned == *b"APIC" || turned == [0xd0, 0x0d, 0xfe, 0xed]
+    SIGNATURES.contains(&&turned)
 }

@@ -5,7 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{ContainerError, Contents, compressed, count, fit};
+use super::section::{self, Packing};
+use super::{ContainerError, Contents, count, fit};
 use crate::bytes::{index, saturate};
 use crate::dt::Tree;
 use crate::machine::{Kind, recognise};
@@ -20,36 +21,6 @@ struct Found<'a> {
     /// Where what follows it starts.
     end: usize,
     bytes: &'a [u8],
-}
-
-/// How a section of a UEFI volume is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
-    /// LZMA, whose header shows what it is.
-    Lzma,
-    /// LZMA of code for x86, of which the addresses in calls and jumps were made absolute.
-    LzmaX86,
-    /// Gzip, whose header shows what it is.
-    Gzip,
-    /// Brotli.
-    Brotli,
-    /// Tiano.
-    Tiano,
-    /// The compression of the UEFI specification, or Tiano: the section does not tell.
-    Efi,
-}
-
-impl Packing {
-    fn name(self) -> &'static str {
-        match self {
-            Packing::Lzma => "lzma",
-            Packing::LzmaX86 => "lzma-x86",
-            Packing::Gzip => "gzip",
-            Packing::Brotli => "brotli",
-            Packing::Tiano => "tiano",
-            Packing::Efi => "efi",
-        }
-    }
 }
 
 /// Compressed sections, by the GUIDs that EDK II gives them (MdeModulePkg, BrotliCustomDecompressLib; IntelFrameworkModulePkg), as they are
@@ -71,7 +42,7 @@ const fn guid(written: u128) -> [u8; 16] {
 
 /// The compressed section whose GUID starts here: its compression, its start, its end, its data. In front of the GUID stand the size, 24 bits
 /// wide or in a word of its own behind all ones, and the type; behind it the offset of the data.
-fn section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
+fn guided_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
     const GUID_DEFINED: u8 = 2;
     let guid = bytes.get(at..)?.first_chunk::<16>()?;
     let (packing, _) = *SECTIONS.iter().find(|(_, known)| known == guid)?;
@@ -146,7 +117,7 @@ fn find(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
                 at = place.saturating_add(bytes.len());
                 return Some(Found { what, at: place, end: at, bytes });
             }
-            let section = section(bytes, place).or_else(|| plain_section(bytes, place));
+            let section = guided_section(bytes, place).or_else(|| plain_section(bytes, place));
             if let Some((section, start, end, data)) = section {
                 at = end.max(place.saturating_add(1));
                 return Some(Found { what: What::Section(section), at: start, end: at, bytes: data });
@@ -242,7 +213,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
                 sections = sections.saturating_add(1);
                 let name = format!("{}@{at:#x}", packing.name());
                 if !matches!(packing, Packing::Lzma | Packing::Gzip) {
-                    compressed::open_section(packing, &name, bytes, contents);
+                    section::open(packing, &name, bytes, contents);
                     continue;
                 }
                 name

@@ -5,7 +5,10 @@ mod android;
 mod archive;
 mod blob;
 mod compressed;
+#[cfg(feature = "archives")]
+mod decoder;
 mod fit;
+mod section;
 mod sparse;
 mod spelled;
 #[cfg(feature = "archives")]
