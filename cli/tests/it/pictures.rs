@@ -183,7 +183,7 @@ fn names_from_firmware_are_never_markup() {
         tip: evil.into(),
         unused: false,
     };
-    let note = Note { group: None, text: evil.into() };
+    let note = Note { group: None, text: evil.into(), alarm: true };
     let (reasons, notes) = (vec![note.clone()], vec![note]);
     let picture = Picture {
         title: evil.into(),
@@ -378,6 +378,6 @@ fn a_drawing_says_why_and_which_functions_a_unit_is_for() {
     let intel = ["qemu-intel-iommu/dmar.bin", "qemu-intel-iommu/lspci.txt"];
     let drawn = fwspec(&[&["groups", "--svg"], &intel[..]].concat());
     let drawn = String::from_utf8(drawn.stdout).unwrap();
-    assert!(drawn.contains("for all of segment 0000 that no other unit is for"), "{drawn}");
+    assert!(drawn.contains("DMAR+0x30 is for all of segment 0000 that no other unit is for"), "{drawn}");
     assert!(drawn.contains("0000:00:01.0 cannot be given to a user: DMAR+0x48"), "{drawn}");
 }

@@ -45,7 +45,8 @@ impl Picture {
             }
         }
         picture.note_shared();
-        picture.notes = notes(document).map(|text| Note { group: None, text }).collect();
+        let units = document.iommus.iter().filter_map(|iommu| machine::unit(&iommu.id, &iommu.scopes));
+        picture.notes = units.chain(notes(document)).collect();
         picture.finish(left_out)
     }
 
@@ -173,7 +174,7 @@ impl Picture {
 const MAX_NOTE: usize = 80;
 
 /// Memory that is kept, and what could not be read or used.
-fn notes(document: &PlatformDocument) -> impl Iterator<Item = String> {
+fn notes(document: &PlatformDocument) -> impl Iterator<Item = Note> {
     let reserved = document.reserved.iter().map(|reserved| {
         let regions = reserved.regions.iter().map(|r| format!("{:#x} length {:#x}", r.base, r.length));
         let regions: Vec<_> = regions.collect();
@@ -185,7 +186,8 @@ fn notes(document: &PlatformDocument) -> impl Iterator<Item = String> {
         let place = problem.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
         format!("not read or not usable: {}: {place}{}", problem.at, problem.error)
     });
-    reserved.chain(unread)
+    let note = |alarm| move |text| Note { group: None, text, alarm };
+    reserved.map(note(false)).chain(unread.map(note(true)))
 }
 
 /// The IOMMUs, then the MSI controllers.

@@ -49,10 +49,10 @@ fn end(unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
 /// Those of `out`.
 pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write) -> fmt::Result {
     begin(picture, out)?;
-    writeln!(out, "<h2>Who is known by what</h2>")?;
+    writeln!(out, "<h2>Which device has which ids</h2>")?;
     writeln!(
         out,
-        "<div class=\"table\"><table><thead><tr><th>who</th><th>which</th><th>ids</th><th>at</th></tr></thead>"
+        "<div class=\"table\"><table><thead><tr><th>device or bus</th><th>inputs</th><th>ids</th><th>IOMMU or MSI controller</th></tr></thead>"
     )?;
     let sink = |at: usize| {
         let sink = picture.sinks.get(at);

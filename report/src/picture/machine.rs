@@ -62,8 +62,10 @@ impl Picture {
             .iter()
             .map(|remark| remark.text.clone())
             .chain(groups::notes(document))
-            .map(|text| Note { group: None, text })
+            .map(|text| Note { group: None, text, alarm: true })
             .collect();
+        let scopes = document.iommus.iter().filter_map(|iommu| unit(&iommu.id, &iommu.scopes));
+        picture.notes.extend(scopes);
         picture.finish(0)
     }
 }
@@ -229,7 +231,7 @@ impl Draw<'_> {
                     _ => who.join(", "),
                 };
                 let group = Some(Group { id: group.id, colour: Some(*colour) });
-                self.picture.reasons.push(Note { group, text: format!("{who}: {why}") });
+                self.picture.reasons.push(Note { group, text: format!("{who}: {why}"), alarm: false });
             }
         }
     }
@@ -272,6 +274,17 @@ impl Draw<'_> {
 fn stream_id(stream: &StreamRecord) -> String {
     let mask = stream.mask.filter(|mask| *mask != 0).map(|mask| format!(" mask {mask:#x}"));
     stream.id.map(|id| format!("{id:#x}{}", mask.unwrap_or_default())).unwrap_or_default()
+}
+
+/// The sentence of what a unit is for.
+pub(super) fn unit(name: &str, scopes: &[String]) -> Option<Note> {
+    let named: Vec<&str> = scopes.iter().take(MAX_SCOPES).map(String::as_str).collect();
+    let more = match scopes.len().saturating_sub(MAX_SCOPES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let text = format!("{name} is for {}{more}", named.join(", "));
+    (!scopes.is_empty()).then_some(Note { group: None, text, alarm: false })
 }
 
 /// What a unit is for, where an ACPI table says it by scopes.

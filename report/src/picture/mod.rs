@@ -55,6 +55,8 @@ pub struct Note {
     pub group: Option<Group>,
     /// The sentence.
     pub text: String,
+    /// It is about something that is not as it should be.
+    pub alarm: bool,
 }
 
 /// A root complex, a bridge, a device, or a range of ids.

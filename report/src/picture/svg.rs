@@ -422,8 +422,7 @@ fn foot_note(note: Option<&Note>, lines: &[String], y: &mut u32, out: &mut dyn W
             group.id
         )?;
     }
-    let (class, fill) =
-        if note.is_some_and(|note| note.group.is_none()) { ("a", "#b02a2a") } else { ("t", "#1a1a1a") };
+    let (class, fill) = if note.is_some_and(|note| note.alarm) { ("a", "#b02a2a") } else { ("t", "#1a1a1a") };
     for line in lines {
         writeln!(
             out,
