@@ -53,7 +53,7 @@ fn kind(function: &Function) -> &'static str {
     match function.header {
         Header::Bridge { .. } | Header::CardBus { .. } => "PCI bridge",
         _ if function.class >> 8 == 0x0600 => "host bridge",
-        _ => "endpoint",
+        Header::Device | Header::Other(_) => "endpoint",
     }
 }
 
