@@ -188,8 +188,8 @@ fn nothing_that_a_verb_needs_is_no_answer() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(said.contains("names only of all functions") && said.contains("lspci -nnvvv"), "{said}");
-    // Addresses only.
-    let output = fed("groups -", b"01:00.0 Ethernet\n");
+    // Addresses and classes only.
+    let output = fed("groups -", b"01:00.0 Ethernet controller\n");
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{said}");
     assert!(said.contains("standard input:1 (0000:01:00.0): "), "{said}");
