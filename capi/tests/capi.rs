@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use outside::installed;
 
@@ -78,7 +79,9 @@ fn library() -> &'static Path {
 fn compile(compiler: &str, standard: &str, source: &str, flags: &[&str]) -> PathBuf {
     let source = project().join(source);
     let stem = source.file_stem().unwrap().to_str().unwrap();
-    let program = scratch(&format!("{stem}-{standard}-{}", flags.len()));
+    // Each a name of its own: a linker that writes a program anew would take it from another test that runs it.
+    static COMPILED: AtomicUsize = AtomicUsize::new(0);
+    let program = scratch(&format!("{stem}-{standard}-{}", COMPILED.fetch_add(1, Ordering::Relaxed)));
     let language = if standard.starts_with("c++") { "c++" } else { "c" };
     let mut command = Command::new(compiler);
     command.arg(format!("-std={standard}")).args(["-g", "-x", language]).args(WARNINGS).args(flags);

@@ -14,7 +14,7 @@ impl Groups {
     /// ```
     /// use fwspec::pci::{Function, PortType};
     /// use fwspec::{Device, Groups};
-    /// let port = Function { vendor: 0x8086, device: 0x8c10, ..Function::port(PortType::RootPort, 1, 1) };
+    /// let port = Function::port(PortType::RootPort, 1, 1).ids(0x8086, 0x8c10);
     /// let list = [Device::function("00:1c.0".parse()?, port), Device::endpoint("01:00.0".parse()?)];
     /// let mut groups = Groups::without_firmware();
     /// groups.expect(&list);
@@ -75,7 +75,7 @@ impl Groups {
     /// use fwspec::pci::quirk::AcsEffect;
     /// use fwspec::pci::{Function, PortType};
     /// use fwspec::{Device, Groups};
-    /// let port = Function { vendor: 0x8086, device: 0x8c10, ..Function::port(PortType::RootPort, 1, 1) };
+    /// let port = Function::port(PortType::RootPort, 1, 1).ids(0x8086, 0x8c10);
     /// let list = [Device::function("00:1c.0".parse()?, port)];
     /// let mut groups = Groups::builder().listed(&list).build();
     /// groups.add(list[0])?;

@@ -3,6 +3,7 @@
 mod maps;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::bus::last_input;

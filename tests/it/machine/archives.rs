@@ -544,7 +544,7 @@ fn every_compression_of_uefi_volumes_is_undone() {
         [&[0_u8; 32][..], &guided(TIANO, &[8, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8], false)];
     let machine = open("uefi.fd", &[&lying.concat()[..], &table].concat()).unwrap();
     let note = machine.evidence.iter().find(|piece| !piece.used).unwrap().note.clone().unwrap();
-    assert!(note.starts_with("not used: it cannot be unpacked: its code makes no sense after"), "{note}");
+    assert!(note.starts_with("not used: it cannot be unpacked (its code makes no sense after"), "{note}");
     let wide =
         [&[0_u8; 32][..], &guided(BROTLI, &[&[0; 16][..], &[0x11, 0x1e, 0xff]].concat(), false), &table]
             .concat();
