@@ -784,6 +784,7 @@ impl Collector {
         let kept = tables.into_iter().enumerate();
         let kept = kept.filter(|(place, (at, _))| !same.contains(place) && !out.contains(at));
         self.tables = kept.map(|(_, table)| table).collect();
+        self.one_vendor()?;
         // A piece whose one table another piece has too, and which gives others, is used.
         for (at, _) in &self.tables {
             if let Some(evidence) = self.evidence.get_mut(*at).filter(|evidence| !evidence.used) {
@@ -791,6 +792,37 @@ impl Collector {
                 evidence.note = None;
             }
         }
+        Ok(())
+    }
+
+    /// Leaves the table of one kind of IOMMUs: each of these describes all of a machine.
+    fn one_vendor(&mut self) -> Result<(), MachineError> {
+        const KINDS: [&[u8; 4]; 4] = [b"IORT", b"RIMT", b"DMAR", b"IVRS"];
+        let mut kept: Option<(usize, Source)> = None;
+        let mut out = BTreeSet::new();
+        for (at, source) in self.tables.iter().map(|(at, table)| (*at, table.source)).collect::<Vec<_>>() {
+            if !KINDS.contains(&&source.name) {
+                continue;
+            }
+            let Some((other, rival)) = kept else {
+                kept = Some((at, source));
+                continue;
+            };
+            // What one file joins is for its reader to judge.
+            if rival.name == source.name || other == at {
+                continue;
+            }
+            let Some(lost) = self.decide(other, at) else {
+                let [first, second] = [other, at].map(|at| self.name(at).to_owned());
+                let [one, other] = [rival, source].map(|table| Source { index: 0, ..table }.to_string());
+                return Err(MachineError::TwoVendors { one, first, other, second });
+            };
+            if lost == other {
+                kept = Some((at, source));
+            }
+            out.insert(lost);
+        }
+        self.tables.retain(|(at, _)| !out.contains(at));
         Ok(())
     }
 

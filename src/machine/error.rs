@@ -90,6 +90,21 @@ pub enum MachineError {
         /// The other.
         second: String,
     },
+    /// Tables that no machine has both of, because each describes the IOMMUs of another architecture or vendor: two of IORT, RIMT, DMAR and
+    /// IVRS.
+    #[error(
+        "two machines: {first} has {one}, {second} has {other}, and no machine has both; name those of one machine, or the one that counts with --firmware"
+    )]
+    TwoVendors {
+        /// The table of the one.
+        one: String,
+        /// The one.
+        first: String,
+        /// The table of the other.
+        other: String,
+        /// The other.
+        second: String,
+    },
     /// A device tree and ACPI tables. A kernel goes by one of them.
     #[error(
         "two kinds of firmware: {tree} is a device tree, {tables} holds ACPI tables, and a kernel reads one of them; name the one that counts with --firmware"

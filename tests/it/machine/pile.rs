@@ -77,6 +77,34 @@ fn x86_machines_are_machines() {
     assert!(matches!(error, MachineError::TwoKinds { .. }), "{error}");
 }
 
+/// Each of these tables describes all IOMMUs of a machine, so that two of them are of two machines.
+#[test]
+fn tables_that_no_machine_has_both_of_are_two_machines() {
+    let tables = [
+        ("iort.bin", sample("d05-2020/iort.bin")),
+        ("dmar.bin", sample("qemu-intel-iommu/dmar.bin")),
+        ("ivrs.bin", sample("qemu-amd-iommu/ivrs.bin")),
+        ("rimt.bin", sample("qemu-riscv-race/rimt.bin")),
+    ];
+    for (at, (first, ours)) in tables.iter().enumerate() {
+        for (second, theirs) in tables.iter().skip(at + 1) {
+            let said = pile(&[(first, ours), (second, theirs)]).unwrap_err().to_string();
+            assert!(
+                said.starts_with("two machines: ") && said.contains(first) && said.contains(second),
+                "{said}"
+            );
+        }
+    }
+    // The one that was named to count does.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples");
+    let mut collector = Collector::new();
+    collector.add("dmar.bin", tables[1].1.clone()).unwrap();
+    collector.open_firmware(&folder.join("qemu-amd-iommu/ivrs.bin")).unwrap();
+    let machine = collector.finish().unwrap();
+    assert!(machine.has_ivrs);
+    assert!(machine.evidence.iter().any(|piece| !piece.used && piece.name == "dmar.bin"));
+}
+
 #[test]
 fn a_table_that_may_not_be_read_is_told_and_the_rest_is_taken() {
     // Nobody can read a folder as a file, root included.
