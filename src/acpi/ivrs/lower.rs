@@ -191,9 +191,10 @@ impl Lowering {
             requester: None,
             functions: alloc::vec![FunctionRange { segment: memory.segment, first, last }],
             scopes: None,
+            // In whole pages, as the driver takes them (linux drivers/iommu/amd/init.c `init_unity_map_range`).
             regions: alloc::vec![Region {
-                base: memory.start,
-                length: memory.length,
+                base: whole_pages(memory.start),
+                length: whole_pages(memory.length),
                 offset: at.offset.saturating_add(16),
             }],
             kind: RegionKind::Direct,
@@ -245,6 +246,12 @@ fn mappings(draft: &SegmentDraft) -> Vec<IdMapping> {
     own.chain(claimed.map(|mapping| IdMapping { last: mapping.last.min(end), ..*mapping })).collect()
 }
 
+/// A number of bytes, up to a whole number of pages of 4 KiB; the last that there are for what would be past the end.
+fn whole_pages(bytes: u64) -> u64 {
+    const PAGE: u64 = 4096;
+    bytes.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX - (PAGE - 1))
+}
+
 /// What Linux calls a device of the namespace: its hardware ID, and its unique ID where it has one (`ivrs_acpihid=HID:UID`). `None` for
 /// one without a hardware ID, which Linux passes over.
 fn device_name(hardware_id: &[u8], unique_id_format: u8, unique_id: &[u8]) -> Option<String> {
@@ -264,4 +271,17 @@ fn device_name(hardware_id: &[u8], unique_id_format: u8, unique_id: &[u8]) -> Op
         name.push_str(&unique_id);
     }
     Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_pages;
+
+    /// Linux drivers/iommu/amd/init.c `init_unity_map_range`: `PAGE_ALIGN()` of start and length.
+    #[test]
+    fn memory_is_taken_in_whole_pages() {
+        let cases =
+            [(0, 0), (1, 0x1000), (0x1000, 0x1000), (0x9618_e001, 0x9618_f000), (u64::MAX, u64::MAX - 0xfff)];
+        cases.into_iter().for_each(|(bytes, pages)| assert_eq!(whole_pages(bytes), pages));
+    }
 }
