@@ -56,10 +56,38 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     }
     let there = |fault: &Fault| match fault {
         Fault::Differs => !document.kernel.differ.is_empty(),
-        Fault::Untranslated => !document.untranslated.is_empty(),
+        Fault::Untranslated => {
+            let nothing_translates = matches!(document.iommu.state, "off" | "none") && document.devices > 0;
+            nothing_translates || !document.untranslated.is_empty()
+        }
         Fault::Error => document.findings.error > 0,
     };
-    Ok(if arguments.fail_on.iter().any(there) { Outcome::NotFound } else { Outcome::Fine })
+    if arguments.fail_on.iter().any(there) {
+        return Ok(Outcome::NotFound);
+    }
+    match arguments.fail_on.iter().find_map(|fault| unseen(*fault, &machine, &document)) {
+        Some(lacks) => Err(Failure::lacks(&machine, lacks)),
+        None => Ok(Outcome::Fine),
+    }
+}
+
+/// What is missing to see such a fault; a gate which had nothing to look at does not pass.
+fn unseen(fault: Fault, machine: &Machine, document: &CheckDocument) -> Option<&'static str> {
+    match fault {
+        Fault::Differs if document.kernel.groups_from.is_none() => Some(
+            "--fail-on differs compares with the kernel's own groups, and nothing lists them: add its log, or `find /sys/kernel/iommu_groups`",
+        ),
+        Fault::Differs if document.devices == 0 => {
+            Some("--fail-on differs compares groups, and there are no devices: add `lspci -xxxx` as root")
+        }
+        Fault::Untranslated if document.iommu.state == "unknown" => Some(
+            "--fail-on untranslated: nothing says what IOMMUs there are: add /sys/firmware/acpi/tables, or the device tree",
+        ),
+        Fault::Error if machine.firmware.is_none() => Some(
+            "--fail-on error: findings are about firmware, and there is none: add /sys/firmware/acpi/tables, or the device tree",
+        ),
+        Fault::Differs | Fault::Untranslated | Fault::Error => None,
+    }
 }
 
 /// Whether anything of the machine is known.

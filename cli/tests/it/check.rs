@@ -137,6 +137,19 @@ fn a_difference_has_its_cause() {
     let (causes, why) = cause("cause-override", "6.18.0", override_, &apart);
     assert!(causes == one("parameter") && why.contains(override_), "{causes:?} {why}");
 
+    // Where there is nothing to look at a gate does not pass.
+    let iort = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware-samples/d05-2020/iort.bin");
+    let listing = "00:00.0 Host bridge: Intel Corporation 440FX\n00:01.0 VGA compatible controller: Cirrus\n";
+    for (fault, evidence, lacks) in [
+        ("differs", iort, "the kernel's own groups"),
+        ("untranslated", "-", "nothing says what IOMMUs there are"),
+        ("error", "-", "findings are about firmware"),
+    ] {
+        let output = fwspec(&["check", "--fail-on", fault, evidence], listing.as_bytes());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{fault}: {said}");
+        assert!(said.contains(lacks), "{fault}: {said}");
+    }
     let root = system("fail-on", D05, apart, &[]);
     for (fault, code) in [("differs", 1), ("error,differs", 1), ("untranslated", 0)] {
         let output = fwspec(&["check", "--fail-on", fault, "--root", root.to_str().unwrap()], b"");
