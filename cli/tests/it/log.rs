@@ -141,8 +141,8 @@ fn a_log_alone_says_what_it_can() {
     assert_eq!((&line["device"], &line["kind"]), (&"0000:01:00.0".into(), &"fault".into()));
     assert_eq!((&told["fits"], &told["firmware"]), (&Value::Null, &Value::Null));
     assert!(told["notes"].to_string().contains("no firmware"));
-    // Text without a stamp, and without a word of IOMMUs, is a log where one is asked for.
-    let told = document(&["explain", "--json", "-"], "nothing of interest\nat all\n");
+    // A log without a word of IOMMUs is one.
+    let told = document(&["explain", "--json", "-"], "[    0.000000] nothing of interest\nat all\n");
     assert_eq!((told["lines_read"].as_u64(), told["unrelated"].as_u64()), (Some(2), Some(2)));
 }
 
@@ -153,6 +153,7 @@ fn exit_codes_tell_what_was_understood() {
         (vec!["explain", "d05-2020/iort.bin", "pci 000a:11:00.0: Adding to iommu group 7"], "", 0),
         (vec!["explain", "pci 000a:11:00.0: Adding to iommu group 7"], "", 0),
         (vec!["explain", "d05-2020/iort.bin", "-"], "[    1.000000] usb 1-1: something\n", 0),
+        (vec!["explain", "-"], "hello world\n", 2),
         (vec!["explain", "-"], "", 2),
     ] {
         let output = fed(&arguments, input);

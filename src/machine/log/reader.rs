@@ -28,6 +28,8 @@ pub struct Log {
     pub left_out: usize,
     /// Boots that the log has lines of.
     pub boots: usize,
+    /// Whether a line shows that a kernel wrote it: by its stamp, or as the banner of a boot.
+    pub is_of_a_kernel: bool,
     /// The kernel's version, as its banner says: `6.12.1-arm64`.
     pub release: Option<String>,
     /// The machine's model, as firmware calls it.
@@ -174,6 +176,7 @@ impl LogReader {
 
     /// A clock that goes back is that of another boot.
     fn follow_clock(&mut self, line: &str) {
+        self.log.is_of_a_kernel |= line::is_of_a_log(line);
         let Some((now, _)) = line::seconds(line) else { return };
         // Lines of several processors come a little out of order.
         if self
@@ -216,6 +219,7 @@ impl LogReader {
         } else if word.contains("ommand line") {
             self.log.command_line = Some(value.to_string());
         }
+        self.log.is_of_a_kernel = true;
         self.log.unrelated = self.log.unrelated.saturating_add(1);
         true
     }
