@@ -518,7 +518,7 @@ pub enum ErrorKind {
         phandle: u32,
     },
     /// The property ends inside an entry.
-    #[error("entry {entry} needs {need} cells, {have} are left")]
+    #[error("entry {entry} needs {need} cells, and of the property {have} {} left", if *have == 1 { "is" } else { "are" })]
     EntryCut {
         /// Index of the entry in the property.
         entry: u32,

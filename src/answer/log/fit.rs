@@ -32,10 +32,11 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
         return (None, notes);
     };
     let mut fits = None;
-    let mut differ = |names: BTreeSet<String>, what: &str| {
+    let mut differ = |names: BTreeSet<String>, of_one: &str, of_several: &str| {
         if names.is_empty() {
             return;
         }
+        let what = if names.len() == 1 { of_one } else { of_several };
         let more = names.len().saturating_sub(MAX_NAMED);
         let shown: Vec<String> = names.into_iter().take(MAX_NAMED).collect();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -70,7 +71,7 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
         }
     }
     let mut misfits = !absent.is_empty();
-    differ(absent, "is no IOMMU of this firmware");
+    differ(absent, "is not an IOMMU of this firmware", "are not IOMMUs of this firmware");
     // Functions by their segments, and by the listing.
     let functions: BTreeSet<Bdf> = log
         .entries
@@ -89,7 +90,7 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
             .map(|segment| format!("segment {segment}"))
             .collect();
         misfits |= !unknown.is_empty();
-        differ(unknown, "has no PCI host in this firmware");
+        differ(unknown, "has no PCI host in this firmware", "have no PCI host in this firmware");
     }
     let machine = ties.machine();
     if machine.has_topology() && !functions.is_empty() {
@@ -100,7 +101,7 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
         // Some may have been plugged in, or be virtual functions that are gone.
         if missing.len().saturating_mul(2) > functions.len() {
             misfits = true;
-            differ(missing, "is not in the listing of functions");
+            differ(missing, "is not in the listing of functions", "are not in the listing of functions");
         } else {
             fits = fits.or(Some(true));
         }
