@@ -316,10 +316,25 @@ impl<'a> Ties<'a> {
         names
     }
 
+    /// The first code that could be of this machine. Where nothing tells its tables, codes of several are none.
+    fn likely(&self, codes: &[Code]) -> Option<&'static str> {
+        let mut ids = codes.iter().map(|code| code.rule().id);
+        let Some((firmware, _)) = &self.firmware else {
+            let first = ids.next()?;
+            return ids.all(|id| table_of(id) == table_of(first)).then_some(first);
+        };
+        ids.find(|id| match table_of(id) {
+            "IORT" => has_format(firmware, Format::Iort),
+            "DMAR" => has_format(firmware, Format::Dmar),
+            "IVRS" => has_format(firmware, Format::Ivrs),
+            _ => true,
+        })
+    }
+
     /// The finding that says the same: of those that firmware has the one about the same thing, else the first that could be.
     fn find(&self, entry: &LogEntry, tied: &mut Tied) {
-        let codes: Vec<Code> = entry.form.codes.split(' ').filter_map(Code::named).collect();
-        let first = codes.first().map(|code| code.rule().id);
+        let codes: Vec<Code> = entry.facts.codes(entry.form).filter_map(Code::named).collect();
+        let first = self.likely(&codes);
         // What these say follows from a fault of firmware; other lines have causes of other kinds as well.
         let follows = matches!(
             entry.form.kind,
@@ -353,6 +368,11 @@ fn is_too_large(entry: &LogEntry) -> bool {
     let is_errno =
         |(name, value): &(&str, String)| *name == "errno" && (value == "-34" || value == "-ERANGE");
     entry.form.kind == LogKind::Deferred && entry.facts.values.iter().any(is_errno)
+}
+
+/// What a code is about: `IORT` of `IORT048`.
+fn table_of(id: &str) -> &str {
+    id.trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
 /// How much a finding has in common with a line: the node, numbers, the device.

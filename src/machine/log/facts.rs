@@ -79,7 +79,8 @@ impl Facts {
             }
             _ => {}
         }
-        if !matches!(name, "dev" | "client" | "other" | "node" | "iommu" | "group") {
+        let is_kept = name == "group" && self.group.is_none();
+        if is_kept || !matches!(name, "dev" | "client" | "other" | "node" | "iommu" | "group") {
             self.values.push((name, value.to_string()));
         }
     }
@@ -139,7 +140,8 @@ impl Facts {
             let (name, after) = more.split_once('}').unwrap_or((more, ""));
             said.push_str(text);
             if !name.is_empty() {
-                let word = self.word(name);
+                let word = self.word(name, form);
+                let word = fitting(&word, &said, after);
                 // A sentence starts with a capital letter.
                 match word
                     .chars()
@@ -150,7 +152,7 @@ impl Facts {
                         said.push(first.to_ascii_uppercase());
                         said.push_str(word.get(1..).unwrap_or_default());
                     }
-                    None => said.push_str(&word),
+                    None => said.push_str(word),
                 }
             }
             rest = after;
@@ -159,7 +161,7 @@ impl Facts {
     }
 
     /// What stands in place of a hole of a sentence.
-    fn word(&self, name: &str) -> String {
+    fn word(&self, name: &str, form: &Form) -> String {
         let or = |value: &Option<String>, without: &str| value.clone().unwrap_or_else(|| without.to_string());
         let number = |name: &str| {
             let value = self.value(name).unwrap_or_default();
@@ -167,19 +169,28 @@ impl Facts {
         };
         let decimal = |name: &str| self.value(name).and_then(|value| value.parse().ok()).unwrap_or_default();
         match name {
+            // A driver may speak of the IOMMU as of any device.
+            "device" if form.speaker.is_empty() && !form.said.contains("{iommu}") => {
+                or(if self.device.is_none() { &self.iommu } else { &self.device }, "the device")
+            }
             "device" => or(&self.device, "the device"),
             "other" => or(&self.other, "another device"),
             "fn" => or(&self.other, "another function"),
             "iommu" => or(&self.iommu, "the IOMMU"),
             "node" => or(&self.node, "a node"),
-            "group" => self.group.map_or_else(|| "(not said)".to_string(), |group| group.to_string()),
-            "sid" => self.stream.map_or_else(|| "(not said)".to_string(), |id| id.to_string()),
+            // A number that is too large stays as the line has it.
+            "group" => self.group.map_or_else(|| self.written(&["group"]), |group| group.to_string()),
+            "sid" => self.stream.map_or_else(
+                || self.written(&["sid", "sidd", "cbfrsynra", "gfsynr1", "raw"]),
+                |id| id.to_string(),
+            ),
             "did" => self.value("did").map_or_else(|| format!("{:#x}", number("didx")), ToString::to_string),
             "at" => self.address.map_or_else(String::new, |address| format!(", address {address:#x}")),
-            "addr" => {
-                self.address.map_or_else(|| "(not said)".to_string(), |address| format!("{address:#x}"))
-            }
-            "base" => self.base.map_or_else(|| "(not said)".to_string(), |base| format!("{base:#x}")),
+            "addr" => self.address.map_or_else(|| self.written(&["addr"]), |address| format!("{address:#x}")),
+            "base" => self.base.map_or_else(|| self.written(&["base"]), |base| format!("{base:#x}")),
+            "whose" if number("x") & 1 == 1 => "all functions that no other names".to_string(),
+            "whose" => "the functions that it names".to_string(),
+            "wrong" => self.wrong_region().1.to_string(),
             "event" => self.event.map_or_else(|| "an event".to_string(), meaning::event),
             "reason" if self.value("reasond").is_some() => meaning::reason(decimal("reasond")),
             // Kernels before 5.12 print it in decimal.
@@ -195,12 +206,51 @@ impl Facts {
         }
     }
 
+    /// The text of the first of these holes that the line has.
+    fn written(&self, names: &[&str]) -> String {
+        let found = names.iter().find_map(|name| self.value(name));
+        found.unwrap_or("(not said)").to_string()
+    }
+
+    /// What is wrong with a reserved region of a DMAR table, and the code of it (linux drivers/iommu/intel/iommu.c `rmrr_sanity_check`,
+    /// arch/x86/include/asm/iommu.h `arch_rmrr_sanity_check`).
+    fn wrong_region(&self) -> (&'static str, &'static str) {
+        const PAGE: u64 = 0xfff;
+        let end = self.value("x").unwrap_or_default();
+        let end = u64::from_str_radix(end.strip_prefix("0x").unwrap_or(end), 16).ok();
+        match self.address.zip(end) {
+            Some((start, end)) if end <= start => ("DMAR011", "that ends before it starts"),
+            Some((start, end)) if start & PAGE != 0 || end & PAGE != PAGE => {
+                ("DMAR012", "that does not start and end at a page of 4 KiB")
+            }
+            _ => ("DMAR013", "its own map of memory does not reserve that for it"),
+        }
+    }
+
+    /// The codes of the findings that may say the same as a line of this form.
+    pub(crate) fn codes<'a>(&self, form: &'a Form) -> impl Iterator<Item = &'a str> {
+        let is_region = form.said.contains("{wrong}");
+        let only = is_region.then(|| self.wrong_region().0);
+        let codes = form.codes.split(' ').filter(|code| !code.is_empty());
+        codes.filter(move |code| only.is_none_or(|only| only == *code))
+    }
+
     /// The address that the third word of an SMMUv3's event has.
     pub(super) fn take_event_address(&mut self, word: &str) {
         if self.address.is_none() && self.event.is_some_and(meaning::has_address) {
             self.address = u64::from_str_radix(word.strip_prefix("0x").unwrap_or(word), 16).ok();
         }
     }
+}
+
+/// A word as it fits between what is before and after: no brackets in brackets, no two marks at the end of a sentence.
+fn fitting<'a>(word: &'a str, before: &str, after: &str) -> &'a str {
+    let bare = word.strip_prefix('(').and_then(|word| word.strip_suffix(')'));
+    let word = match bare {
+        Some(bare) if before.ends_with('(') && after.starts_with(')') && !bare.contains(['(', ')']) => bare,
+        _ => word,
+    };
+    if after.starts_with('.') { word.trim_end_matches(['.', '!', ':', ';', ' ']) } else { word }
 }
 
 /// A device as the kernel calls it; a function always with its segment.

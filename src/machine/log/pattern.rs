@@ -29,7 +29,7 @@ impl Hole {
             "x" | "y" | "sid" | "didx" | "addr" | "base" | "event" | "raw" | "reason" | "fsr" | "fsynr"
             | "cbfrsynra" | "gfsynr1" | "flags" | "rid" => Hole::Hexadecimal,
             "errno" => Hole::Errno,
-            "dev" | "other" | "client" | "iommu" | "node" | "fn" | "eventname" => Hole::Token,
+            "dev" | "other" | "client" | "iommu" | "node" | "fn" | "eventname" | "who" | "dir" => Hole::Token,
             _ => Hole::Text,
         }
     }

@@ -6,7 +6,7 @@ use fwspec::lint::Code;
 use fwspec::machine::log::{Form, Log, LogKind, forms};
 
 /// Holes by which a line names the id, the event or the device that `said` speaks of.
-const STANDS_FOR: [(&str, &[&str]); 10] = [
+const STANDS_FOR: [(&str, &[&str]); 12] = [
     ("device", &["dev", "client", "rid", "head"]),
     ("iommu", &["iommu", "head"]),
     ("other", &["other"]),
@@ -17,6 +17,8 @@ const STANDS_FOR: [(&str, &[&str]); 10] = [
     ("at", &["head"]),
     ("did", &["did", "didx"]),
     ("base", &["base"]),
+    ("whose", &["x"]),
+    ("wrong", &["x"]),
 ];
 
 fn holes(text: &str) -> Vec<&str> {

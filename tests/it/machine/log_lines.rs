@@ -438,3 +438,99 @@ fn a_line_about_iommus_that_no_form_has_is_listed_as_such() {
     assert_eq!(log.entries[0].form.kind, LogKind::Other);
     assert_eq!(log.unrelated, 0);
 }
+
+/// The sentence of a line.
+fn said(line: &str) -> String {
+    let log = Log::read(line.as_bytes());
+    log.entries.first().map(|entry| entry.facts.sentence(entry.form)).unwrap_or_default()
+}
+
+#[test]
+fn a_line_is_said_as_its_driver_means_it() {
+    let cases = [
+        (
+            "DMAR: DRHD base: 0x000000fed90000 flags: 0x0",
+            "Firmware describes an Intel IOMMU at 0xfed90000, for the functions that it names.",
+        ),
+        (
+            "DMAR: DRHD base: 0x000000fed91000 flags: 0x1",
+            "Firmware describes an Intel IOMMU at 0xfed91000, for all functions that no other names.",
+        ),
+        (
+            "exynos-sysmmu 13620000.sysmmu: 14450000.mixer: [READ] PAGE FAULT occurred at 0x20000000",
+            "13620000.sysmmu stopped a READ of 14450000.mixer at address 0x20000000 (PAGE).",
+        ),
+        (
+            "tegra-mc 70019000.memory-controller: gpusrd: read @0xfffb1000: EMEM address decode error (EMEM decode error)",
+            "The memory controller stopped a read of gpusrd at address 0xfffb1000: EMEM decode error. An EMEM decode error is an address outside of memory; else the driver of that client has not mapped it, or the client is not behind the SMMU in the device tree.",
+        ),
+        (
+            "tegra-mc 2c00000.memory-controller: nvdecsrd: secure read @0x00000000ffff0000: VPR violation (Carveout violation)",
+            "The memory controller stopped a secure read of nvdecsrd at address 0xffff0000: that is protected memory of video, which this client may not reach (Carveout violation).",
+        ),
+        (
+            "[   12.5] tegra-mc 2c00000.memory-controller: pcie5w: write @0x0000000012345000: Route Sanity error (TrustZone violation)",
+            "The memory controller stopped a write of pcie5w at address 0x12345000: it does not lead to where the client may go (TrustZone violation).",
+        ),
+        (
+            "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x0000000030000000-0x000000003000ffff]",
+            "Firmware asks for 0x30000000 to 0x000000003000ffff mapped always, and its own map of memory does not reserve that for it.",
+        ),
+        (
+            "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x0000000030000000-0x0000000020000fff]",
+            "Firmware asks for 0x30000000 to 0x0000000020000fff mapped always, and that ends before it starts.",
+        ),
+        (
+            "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x0000000030000800-0x000000003000ffff]",
+            "Firmware asks for 0x30000800 to 0x000000003000ffff mapped always, and that does not start and end at a page of 4 KiB.",
+        ),
+        (
+            "Your BIOS is broken; RMRR ends before it starts!",
+            "Linux says that firmware's DMAR table is wrong: RMRR ends before it starts.",
+        ),
+        (
+            "platform 3d40000.gpu: deferred probe pending: (reason unknown)",
+            "3d40000.gpu never started: it still waits (reason unknown). Where that names an IOMMU, its driver is missing or failed.",
+        ),
+        (
+            "pci 0000:01:00.0: Adding to iommu group 99999999999999999999",
+            "0000:01:00.0 is in IOMMU group 99999999999999999999.",
+        ),
+        (
+            "rk_iommu fdf00000.iommu: Page fault at 0x10000000000000000 of type read",
+            "fdf00000.iommu stopped a read at address 0x10000000000000000: the driver of the device behind it has not mapped it, or no longer.",
+        ),
+        (
+            "arm-smmu-v3 arm-smmu-v3.0.auto: probe with driver arm-smmu-v3 failed with error -34",
+            "The driver arm-smmu-v3 gave arm-smmu-v3.0.auto up (error -34, ERANGE, an id is too large).",
+        ),
+    ];
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter(|(line, wanted)| said(line) != *wanted)
+        .map(|(line, wanted)| format!("{line}\n  wanted {wanted}\n  found  {}", said(line)))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_line_leads_to_the_finding_that_says_the_same() {
+    let codes = |line: &str| Log::read(line.as_bytes()).entries.remove(0).form.codes;
+    assert_eq!(
+        codes("arm-smmu-v3 arm-smmu-v3.0.auto: no evtq irq - events will not be reported!"),
+        "IORT069"
+    );
+    assert_eq!(
+        codes("arm-smmu-v3 arm-smmu-v3.0.auto: no gerr irq - errors will not be reported!"),
+        "IORT069"
+    );
+    // Nothing before boot compares these with the hardware, or with the MADT.
+    assert_eq!(codes("AMD-Vi: [Firmware Bug]: IOAPIC[9] not in IVRS table"), "");
+    assert_eq!(codes("AMD-Vi: [Firmware Bug]: No southbridge IOAPIC found"), "");
+    assert_eq!(
+        codes(
+            "AMD-Vi: [Firmware Warn]: EFR mismatch. Use IVHD EFR (0xf77ef22294ada : 0x400f77ef22294ada), EFR2 (0x0 : 0x0)."
+        ),
+        ""
+    );
+}
