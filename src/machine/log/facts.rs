@@ -8,6 +8,7 @@ use super::form::Form;
 use super::meaning;
 use super::pattern::Match;
 use super::speaker::Head;
+use super::table;
 use crate::{Bdf, RequesterId, Segment, StreamId};
 
 /// The facts of a line.
@@ -188,6 +189,10 @@ impl Facts {
             "at" => self.address.map_or_else(String::new, |address| format!(", address {address:#x}")),
             "addr" => self.address.map_or_else(|| self.written(&["addr"]), |address| format!("{address:#x}")),
             "base" => self.base.map_or_else(|| self.written(&["base"]), |base| format!("{base:#x}")),
+            "params" => {
+                let words: Vec<&str> = table::parameters(self.value("params").unwrap_or_default()).collect();
+                words.join(" ")
+            }
             "whose" if number("x") & 1 == 1 => "all functions that no other names".to_string(),
             "whose" => "the functions that it names".to_string(),
             "wrong" => self.wrong_region().1.to_string(),

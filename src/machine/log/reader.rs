@@ -9,6 +9,7 @@ use super::facts::Facts;
 use super::form::{Form, LogKind, Part};
 use super::line;
 use super::pattern::{Match, Shared, matcher};
+use super::table;
 use crate::StreamId;
 use crate::limits::{MAX_LOG_ENTRIES, MAX_LOG_LINE_BYTES, MAX_LOG_LINES_JOINED};
 
@@ -198,10 +199,11 @@ impl LogReader {
 
     /// Takes in what a line says of the machine, if it is such a line. A command line that is about IOMMUs is listed all the same.
     fn mark(&mut self, found: &Match, line: &str) -> bool {
-        if !found.form.said.is_empty() {
+        let value = found.values.first().and_then(|(_, range)| line.get(range.clone())).unwrap_or_default();
+        let is_command_line = found.values.first().is_some_and(|(name, _)| *name == "params");
+        if !found.form.said.is_empty() && !is_command_line {
             return false;
         }
-        let value = found.values.first().and_then(|(_, range)| line.get(range.clone())).unwrap_or_default();
         let word = found.form.pattern;
         if word.starts_with("Booting") || word.starts_with("Linux version") {
             let n = self.log.lines_read;
@@ -220,6 +222,9 @@ impl LogReader {
             self.log.command_line = Some(value.to_string());
         }
         self.log.is_of_a_kernel = true;
+        if is_command_line && table::parameters(value).next().is_some() {
+            return false;
+        }
         self.log.unrelated = self.log.unrelated.saturating_add(1);
         true
     }

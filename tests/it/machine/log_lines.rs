@@ -514,6 +514,46 @@ fn a_line_is_said_as_its_driver_means_it() {
 }
 
 #[test]
+fn lines_of_older_kernels_are_understood() {
+    for line in [
+        "Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.",
+        "vfio-pci 0000:02:00.0: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.  Contact your platform vendor.",
+        "[    1.1] DMAR: Device is ineligible for IOMMU domain attach due to platform RMRR requirement. Contact your platform vendor.",
+        "DMAR: Setting RMRR:",
+        "DMAR: Setting identity map for device 0000:00:02.0 [0xcf800000 - 0xdfffffff]",
+        "Setting identity map for device 0000:00:02.0 [0xcf800000 - 0xdfffffff]",
+    ] {
+        let log = Log::read(line.as_bytes());
+        assert_eq!(log.entries.first().map(|entry| entry.form.kind), Some(LogKind::Reserved), "{line}");
+        assert_eq!(log.entries.first().map(|entry| entry.form.codes), Some("DMAR013"), "{line}");
+    }
+    assert_eq!(kind("DMAR: Hardware identity mapping for device 0000:00:1f.2"), Some(LogKind::Domain));
+    assert_eq!(kind("DMAR: Software identity mapping for device 0000:00:1f.2"), Some(LogKind::Domain));
+    let full = "OF: /soc/pcie@10000000: Invalid iommu-map translation - iommu-map-mask (0xff) ignores rid-base (0x100)";
+    for line in [full, "OF: iommu-map-mask (0xff) ignores rid-base", "iommu-map-mask (0xff) ignores rid-base"]
+    {
+        assert_eq!(kind(line), Some(LogKind::FirmwareBug), "{line}");
+    }
+}
+
+#[test]
+fn a_command_line_with_words_about_iommus_is_listed() {
+    let line =
+        "[    0.0] Kernel command line: BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet intel_iommu=on iommu=pt";
+    assert_eq!(said(line), "The command line has words about IOMMUs: intel_iommu=on iommu=pt.");
+    let log = Log::read(line.as_bytes());
+    assert_eq!(
+        log.command_line.as_deref(),
+        Some("BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet intel_iommu=on iommu=pt")
+    );
+    assert_eq!(log.unrelated, 0);
+    // One without is known, and only counted.
+    let log = Log::read(b"[    0.0] Kernel command line: root=/dev/sda1 ro quiet -- iommu=pt\n");
+    assert_eq!((log.entries.len(), log.unrelated), (0, 1));
+    assert_eq!(log.command_line.as_deref(), Some("root=/dev/sda1 ro quiet -- iommu=pt"));
+}
+
+#[test]
 fn a_line_leads_to_the_finding_that_says_the_same() {
     let codes = |line: &str| Log::read(line.as_bytes()).entries.remove(0).form.codes;
     assert_eq!(

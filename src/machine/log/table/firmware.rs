@@ -60,7 +60,9 @@ pub(super) const FORMS: &[Form] = &[
     f(Iommu, VIOT, "Failed to get table, {text=AE_NOT_FOUND}", "The VIOT could not be read ({text})."),
     f(Iommu, "APMT", "Failed to get APMT table, {text=AE_NOT_FOUND}", "Counters beside the SMMUs: {text}.").harmless(),
     // -- device tree --
-    f(FirmwareBug, OF, "{node=/pcie@10000000}: Invalid {text=iommu-map} translation - {what=iommu-map-mask} ({x=0xff}) ignores id-base ({y=0x100})", "An entry of {text} of {node} starts at {y}, which {what} ({x}) cuts off: no id ever meets it, and Linux answers EFAULT.").code("DT012"),
+    f(FirmwareBug, OF, "{node=/pcie@10000000}: Invalid {text=iommu-map} translation - {what=iommu-map-mask} ({x=0xff}) ignores id-base ({y=0x100})", "An entry of {text} of {node} starts at {y}, which {what} ({x}) cuts off: no id ever meets it, and Linux answers EFAULT.").since("5.9").code("DT012"),
+    f(FirmwareBug, OF, "{node=/pcie@10000000}: Invalid {text=iommu-map} translation - {what=iommu-map-mask} ({x=0xff}) ignores rid-base ({y=0x100})", "An entry of {text} of {node} starts at {y}, which {what} ({x}) cuts off: no id ever meets it, and Linux answers EFAULT.").until("5.8").code("DT012"),
+    f(FirmwareBug, OF, "{who=iommu-map-mask} ({x=0xff}) ignores rid-base{text=}", "An entry of a map starts at an id which {who} ({x}) cuts off: no id ever meets it, and Linux answers EFAULT.").until("5.8").code("DT012"),
     f(FirmwareBug, OF, "{node=/pcie@10000000}: Error: Bad {text=iommu-map} length: {n=12}", "{text} of {node} has {n} bytes, which is no number of whole entries: Linux uses none of it.").code("DT010 DT006"),
     f(FirmwareBug, OF, "{node=/pcie@10000000}: {text=iommu-map} cell count {n=9} exceeds maximum", "{text} of {node} names an IOMMU with more cells than Linux takes.").since("7.0").code("DT011"),
     f(FirmwareBug, OF, "{node=/pcie@10000000}: {text=iommu-map} has 1-cell entries targeting 2-cell {what=#iommu-cells}, treating as 1-cell output", "{text} of {node} has entries of one cell for an IOMMU of two; Linux reads it as meant.").since("7.2").code("DT009 DT014"),

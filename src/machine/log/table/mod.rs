@@ -13,7 +13,7 @@ mod x86;
 
 use super::form::Form;
 
-pub(in crate::machine::log) use words::MARKS;
+pub(in crate::machine::log) use words::{MARKS, parameters};
 
 /// All rows. Of rows that match a line, the one with the most text counts, and the first of those.
 const FORMS: [&[Form]; 9] = [
