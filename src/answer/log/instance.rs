@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::acpi::iort::NodeType;
 use crate::machine::Firmware;
 use crate::machine::log::Log;
-use crate::model::{Iommu, IommuIndex};
+use crate::model::{Iommu, IommuIndex, IommuKind};
 use crate::{Bdf, Format};
 
 /// What a name leads to.
@@ -43,6 +43,7 @@ struct Place {
     /// The last part of its path in a device tree: `iommu@15000000`.
     node: String,
     function: Option<Bdf>,
+    is_virtio: bool,
 }
 
 impl Instances {
@@ -57,6 +58,7 @@ impl Instances {
                 format: iommu.origin.format,
                 node: iommu.origin.path.map(|path| platform.paths.name(path).to_string()).unwrap_or_default(),
                 function: functions.iter().find(|(_, at)| core::ptr::eq(*at, iommu)).map(|(bdf, _)| *bdf),
+                is_virtio: iommu.kind == IommuKind::Virtio,
             })
             .collect();
         let bases = log.entries.iter().filter_map(|entry| {
@@ -123,6 +125,15 @@ impl Instances {
         let address = name.split(['.', '@']).find_map(address);
         if let Some(base) = address {
             return self.at(base);
+        }
+        // The virtio bus counts its devices, of whatever kind: the number does not tell (linux drivers/virtio/virtio.c `register_virtio_device`).
+        if name.strip_prefix("virtio").is_some_and(|number| number.parse::<usize>().is_ok()) {
+            let mut all = self.iommus.iter().filter(|place| place.is_virtio);
+            return match (all.next(), all.next()) {
+                (Some(only), None) => Instance::Known(only.index),
+                (None, _) => Instance::Absent,
+                _ => Instance::Unknown,
+            };
         }
         match self.iommus.as_slice() {
             [only] if !name.is_empty() => Instance::Known(only.index),

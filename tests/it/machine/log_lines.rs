@@ -1,7 +1,13 @@
 //! Lines as people paste them: forums, bug trackers, mailing lists. Written from the wordings of kernels 4.14 to 7.3; ids and addresses are
 //! ours.
 
+use std::fs;
+use std::path::Path;
+
+use fwspec::Dialect;
+use fwspec::answer::LogDocument;
 use fwspec::machine::log::{Log, LogKind};
+use fwspec::machine::{Collector, Machine};
 
 fn kind(line: &str) -> Option<LogKind> {
     Log::read(line.as_bytes()).entries.first().map(|entry| entry.form.kind)
@@ -573,4 +579,42 @@ fn a_line_leads_to_the_finding_that_says_the_same() {
         ),
         ""
     );
+}
+
+/// What firmware has to do with a line: the IOMMU, and the finding.
+fn tied(line: &str, tables: &[(&str, &str)]) -> (Option<String>, Option<&'static str>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut collector = Collector::new();
+    for (name, file) in tables {
+        collector.add(*name, fs::read(root.join(file)).unwrap()).unwrap();
+    }
+    let machine = if tables.is_empty() { Machine::default() } else { collector.finish().unwrap() };
+    let document = LogDocument::new(&Log::read(line.as_bytes()), &machine, Dialect::LINUX);
+    document.lines.into_iter().next().map(|line| (line.iommu, line.finding)).unwrap()
+}
+
+#[test]
+fn a_virtio_iommu_is_no_other_iommu() {
+    let fault = "virtio_iommu virtio0: page fault from EP 24 at 0xffffe000 [ W ]";
+    let [iort, viot] = ["qemu-virtio-iommu/iort.bin", "qemu-virtio-iommu/viot.bin"]
+        .map(|file| format!("firmware-samples/{file}"));
+    let (found, _) = tied(fault, &[("iort.bin", &iort), ("viot.bin", &viot)]);
+    assert!(found.as_deref().is_some_and(|found| found.starts_with("VIOT")), "{found:?}");
+    // An IORT with one SMMUv3: a name that says nothing of its kind is that one, and a virtio device is not.
+    let one = [("iort.bin", "tests/field/faults/fault.acpi/iort.bin")];
+    assert!(tied("arm-smmu-v3 smmu: event 0x10 received: sid 0x100", &one).0.is_some());
+    assert_eq!(tied(fault, &one).0, None);
+    assert_eq!(tied("virtio_iommu virtio0: input address: 64 bits", &one).0, None);
+}
+
+#[test]
+fn a_finding_is_of_a_table_that_the_machine_may_have() {
+    let line = "nvme 0000:01:00.0: IOMMU driver was not able to establish FW requested direct mapping.";
+    assert_eq!(tied(line, &[]).1, None);
+    assert_eq!(tied(line, &[("iort.bin", "tests/field/faults/fault.acpi/iort.bin")]).1, Some("IORT048"));
+    let region =
+        |range: &str| tied(&format!("DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [{range}]"), &[]).1;
+    assert_eq!(region("0x0000000030000000-0x000000003000ffff"), Some("DMAR013"));
+    assert_eq!(region("0x0000000030000000-0x0000000020000fff"), Some("DMAR011"));
+    assert_eq!(region("0x0000000030000800-0x000000003000ffff"), Some("DMAR012"));
 }
