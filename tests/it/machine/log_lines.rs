@@ -479,6 +479,14 @@ fn a_line_is_said_as_its_driver_means_it() {
             "The memory controller stopped a write of pcie5w at address 0x12345000: it does not lead to where the client may go (TrustZone violation).",
         ),
         (
+            "tegra-mc 8020000.memory-controller: unknown: secure write @0x0000000012345000: External interrupt (NA)",
+            "The memory controller stopped a secure write of unknown at address 0x12345000: External interrupt (NA).",
+        ),
+        (
+            "tegra-mc 8020000.memory-controller: pcie5: @0x0000000012345000: Reserved PA error status: 0x40",
+            "The memory controller stopped an access of pcie5 to address 0x12345000: Reserved PA error.",
+        ),
+        (
             "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x0000000030000000-0x000000003000ffff]",
             "Firmware asks for 0x30000000 to 0x000000003000ffff mapped always, and its own map of memory does not reserve that for it.",
         ),
