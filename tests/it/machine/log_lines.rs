@@ -594,7 +594,7 @@ fn tied(line: &str, tables: &[(&str, &str)]) -> (Option<String>, Option<&'static
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut collector = Collector::new();
     for (name, file) in tables {
-        collector.add(*name, fs::read(root.join(file)).unwrap()).unwrap();
+        collector.add(name, fs::read(root.join(file)).unwrap()).unwrap();
     }
     let machine = if tables.is_empty() { Machine::default() } else { collector.finish().unwrap() };
     let document = LogDocument::new(&Log::read(line.as_bytes()), &machine, Dialect::LINUX);
