@@ -1,4 +1,4 @@
-# Sourced by what fetches Debian packages without installing them: fetch.sh and linux.sh here, ../libfdt/fetch.sh. It works in the present
+# Sourced by what fetches Debian packages without installing them: fetch.sh, overlays.sh and the others here, ../libfdt/fetch.sh. It works in the present
 # folder: an apt state of its own in apt/, so that the host's is not touched, with the mirror that the host's own sources name, or Debian's.
 # Needs apt and Debian's archive keyring; a mirror that is behind will do.
 
@@ -30,4 +30,17 @@ APT::Architectures { "$architecture"; };
 END
     export APT_CONFIG="$PWD/apt/apt.conf"
     apt-get update -qq
+}
+
+# unpack_kernel: the newest arm64 kernel of Debian, as far as it holds device trees, into unpacked/. The newest stands in sid;
+# FWSPEC_DEBIAN_SUITE names another suite. The trees are in the image, or since 7.x in a base package beside it.
+unpack_kernel() {
+    use_debian deb arm64 "${FWSPEC_DEBIAN_SUITE:-sid}"
+    mkdir -p packages
+    for kind in base image; do
+        name=$(apt-cache search --names-only "^linux-$kind-[0-9.]+[^-]*-arm64\$" | cut -d' ' -f1 | sort -V | tail -n 1)
+        [ -z "$name" ] || (cd packages && apt-get download -qq "$name")
+    done
+    for package in packages/*.deb; do dpkg -x "$package" unpacked; done
+    rm -rf packages
 }

@@ -6,18 +6,11 @@ set -eu
 . "$(dirname "$0")/apt.sh"
 mkdir -p "$1" && cd "$1"
 [ ! -e overlays ] || exit 0
-use_debian deb arm64 "${FWSPEC_DEBIAN_SUITE:-sid}"
-mkdir -p packages
-newest() { apt-cache search --names-only "^linux-$1-[0-9.]+[^-]*-arm64\$" | cut -d' ' -f1 | sort -V | tail -n 1; }
-for kind in base image; do
-    name=$(newest $kind)
-    [ -z "$name" ] || (cd packages && apt-get download -qq "$name")
-done
-for package in packages/*.deb; do dpkg -x "$package" unpacked; done
+unpack_kernel
 mkdir part
 find unpacked -name '*.dtb' -o -name '*.dtbo' | while read -r tree; do
     vendor=part/$(basename "$(dirname "$tree")")
     mkdir -p "$vendor" && cp "$tree" "$vendor/"
 done
-rm -rf unpacked packages
+rm -rf unpacked
 mv part overlays
