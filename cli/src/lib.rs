@@ -233,7 +233,7 @@ fn with_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if is_evidence {
         arguments.insert(1, "check".into());
     }
-    // `check --watch` is what somebody types who has seen one screen and wants the next.
+    // A user who has seen the screen of `check` and wants to go on types `check --watch`.
     let is_check = arguments.get(1).is_some_and(|verb| verb == "check");
     if let Some(at) = arguments.iter().position(|word| word == "--watch").filter(|_| is_check) {
         arguments.remove(at);

@@ -129,7 +129,7 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
     let (inputs, found) = lint.named.inputs(&lint.files)?;
     if inputs.is_empty() {
         return Err(Failure::unreadable(
-            "nothing to check: a listing of functions or a log is no firmware; name a device tree (DTB) or ACPI tables, too",
+            "nothing to check: a listing of functions or a log is not firmware; name a device tree (DTB) or ACPI tables, too",
         ));
     }
     let is_system = matches!(inputs.all.as_slice(), [Input::System(_)]);

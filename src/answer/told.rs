@@ -1,4 +1,4 @@
-//! What the kernel's log tells at a glance: how much of it is about IOMMUs, and what of that somebody should look at.
+//! What the kernel's log tells at a glance: how much of it is about IOMMUs, and what of that a user should look at.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -27,11 +27,11 @@ pub struct ToldRecord {
     pub firmware_bugs: usize,
     /// Those, in the order of the log; what repeats is there once. What sounds bad and is harmless is not among them.
     pub grave: Vec<GraveRecord>,
-    /// Why the log of this machine's kernel could not be read; null where it was, or nobody looked for it.
+    /// Why the log of this machine's kernel could not be read; null where it was, or it was not looked for.
     pub unread: Option<String>,
 }
 
-/// Something that a log says and somebody should look at.
+/// Something that a log says and a user should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -39,7 +39,7 @@ pub struct ToldRecord {
 pub struct GraveRecord {
     /// `fault`, `refused`, `group-failed`, `firmware-bug`, or `deferred` for a driver that gave its IOMMU up.
     pub kind: &'static str,
-    /// The device that it is about, or those that firmware gives the StreamID; nobody where nothing tells.
+    /// The device that it is about, or those that firmware gives the StreamID; none where nothing tells.
     pub devices: Vec<String>,
     /// The record of the firmware that says so, with its offset.
     pub record: Option<String>,

@@ -154,7 +154,7 @@ fn complete(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
     }
 }
 
-/// Gives bridges that do not answer the buses that nobody else has, and that are below the bridge above them. Buses are numbered depth first
+/// Gives bridges that do not answer the buses that no other bridge has, and that are below the bridge above them. Buses are numbered depth first
 /// (linux drivers/pci/probe.c `pci_scan_bridge_extend`): a bus is below the bridge that was found last before it.
 fn number_silent(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
     for functions in functions.chunk_by_mut(|a, b| a.bdf.segment == b.bdf.segment) {

@@ -376,7 +376,7 @@ impl Collector {
             speaks |= source.format().is_some();
         }
         if speaks {
-            // The stub that UEFI hands on says nothing, and nobody needs to hear of it; nor of a tree that only root may read.
+            // The stub that UEFI hands on says nothing and is not told of; nor is a tree that only root may read.
             if files.read(&tree).is_ok_and(|blob| !is_stub(&blob)) {
                 let note = "not used: the kernel goes by its ACPI tables";
                 self.note_unused(&files.name(&tree), Kind::DeviceTree, note);

@@ -213,7 +213,7 @@ fn each_wrong_input_is_told_what_it_is_and_what_to_do() {
     assert_eq!(said.lines().count(), wanted.lines().count(), "wrong-inputs.txt; BLESS=1");
 }
 
-/// Somebody else's file. Root may read all, so the command runs as nobody there.
+/// A file of another user. Root may read every file, so the command runs as the user `nobody` where the test runs as root.
 #[test]
 fn a_file_that_may_not_be_read_says_so() {
     use std::os::unix::fs::PermissionsExt;
@@ -221,18 +221,18 @@ fn a_file_that_may_not_be_read_says_so() {
     let file = std::env::temp_dir().join(format!("fwspec-secret-{}.bin", std::process::id()));
     fs::write(&file, sample("d05-2020/iort.bin")).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
-    let run = |nobody: bool| {
+    let run = |as_nobody: bool| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fwspec"));
         command.args(["show".as_ref(), file.as_os_str()]);
-        if nobody {
+        if as_nobody {
             command.uid(65534).gid(65534);
         }
         command.output()
     };
-    let output = if fs::read(&file).is_ok() { run(true) } else { run(false) };
+    let output = run(fs::read(&file).is_ok());
     fs::remove_file(&file).unwrap();
     let Ok(output) = output else {
-        println!("skipped: nobody may not run the command where it was built");
+        println!("skipped: the user nobody may not run the command where it was built");
         return;
     };
     let said = String::from_utf8(output.stderr).unwrap();

@@ -227,7 +227,7 @@ impl<'a> Ties<'a> {
         self.devices.iter().filter(sends).collect()
     }
 
-    /// A StreamID that firmware gives nobody. A function may send by a requester ID which no map has: the one that is this number, for most
+    /// A StreamID that firmware gives to no device. A function may send by a requester ID which no map has: the one that is this number, for most
     /// hosts hand theirs on as they are; or the only one that there is.
     fn unmapped(&self, follower: &Follower<'_>, stream: StreamId, tied: &mut Tied) {
         let mut found: Vec<(Bdf, &DeviceRecord)> = Vec::new();
@@ -251,7 +251,7 @@ impl<'a> Ties<'a> {
         let names: Vec<String> = found.iter().map(|(_, device)| device.device.clone()).collect();
         let (rid, who) = (function.rid.0, names.join(", "));
         tied.because = Some(format!(
-            "firmware gives nobody this StreamID; DMA of {who} may go by requester ID {rid:#x} ({function}), which no map has"
+            "firmware gives this StreamID to no device; DMA of {who} may go by requester ID {rid:#x} ({function}), which no map has"
         ));
         tied.record = self.given(follower, &first.device).record.or_else(|| self.host(follower, function));
         tied.sources = names;

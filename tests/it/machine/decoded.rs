@@ -528,7 +528,7 @@ fn lines_that_a_mail_broke_are_joined() {
     assert_eq!(all(&machine), "0000:00:1c.0 | 0000:01:00.0");
 }
 
-/// linux drivers/pci/probe.c `pci_scan_bridge_extend` numbers buses depth first: bridges that do not answer have those that nobody else has. Their ACS
+/// linux drivers/pci/probe.c `pci_scan_bridge_extend` numbers buses depth first: bridges that do not answer have those that no other bridge has. Their ACS
 /// is not known, so that nothing below them counts as apart.
 #[test]
 fn powered_down_bridges_have_the_buses_that_nobody_else_has() {
