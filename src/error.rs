@@ -9,7 +9,7 @@ use crate::RequesterId;
 /// `Copy` and without heap. It is displayed as `IORT+0x48: …`.
 ///
 /// ```
-/// use fwspec::{At, Error, ErrorKind, Source};
+/// use fwspec::{Error, ErrorKind, error::{At, Source}};
 /// let error = Error { kind: ErrorKind::NodeLengthZero, at: At { source: Source::IORT, offset: 0x48 } };
 /// assert_eq!(error.to_string(), "IORT+0x48: the node says that it is 0 bytes long");
 /// ```
@@ -34,7 +34,7 @@ pub struct At {
 /// What firmware that describes IOMMUs is written in.
 ///
 /// ```
-/// use fwspec::{Format, Source};
+/// use fwspec::{Format, error::Source};
 /// assert_eq!(Source::VIOT.format(), Some(Format::Viot));
 /// assert_eq!(Source::MCFG.format(), None);
 /// ```
@@ -732,7 +732,10 @@ impl fmt::Display for Count {
 pub(crate) mod every {
     use alloc::vec::Vec;
 
-    use crate::{ErrorKind, Mangling, RefusedFor, RequesterId};
+    use crate::{
+        ErrorKind, RequesterId,
+        error::{Mangling, RefusedFor},
+    };
 
     pub(crate) fn kinds() -> Vec<ErrorKind> {
         core::iter::successors(Some(ErrorKind::Truncated { need: 1, have: 1 }), |kind| next(*kind)).collect()

@@ -38,7 +38,7 @@
 //! ```
 //!
 //! Devices that cannot be isolated from each other are one **IOMMU group**. [`Groups::add`] gives a device its group and its
-//! [`Fwspec`] the moment it is added to its bus. A [`Tie`] between two devices depends on the two, on what is above them and on
+//! [`Fwspec`] the moment it is added to its bus. A [`group::Tie`] between two devices depends on the two, on what is above them and on
 //! firmware, never on drivers or on who came first; groups are the connected components of ties, so every order of additions
 //! gives the same partition.
 //!
@@ -73,7 +73,7 @@ pub mod answer;
 pub mod assert;
 mod bytes;
 mod dialect;
-mod error;
+pub mod error;
 mod id;
 #[cfg(feature = "alloc")]
 mod iter;
@@ -111,12 +111,12 @@ pub use dialect::{
     AliasRule, ComponentRule, CountRule, Dialect, DriverRule, LastIdRule, MapCells, MasterRule, MsiIndexRule,
     RootComplexRule, SingleRule,
 };
-pub use error::{At, Error, ErrorKind, Format, Mangling, RefusedFor, Source};
+pub use error::{Error, ErrorKind, Format};
 #[cfg(feature = "alloc")]
-pub use group::{BusError, Device, DeviceKey, GroupId, Groups, How, IommuGroup, Placement, Policy, Tie};
+pub use group::{BusError, Device, DeviceKey, GroupId, Groups, IommuGroup, Placement};
 pub use id::{Bdf, DeviceId, InputIds, ParseBdfError, Phandle, RequesterId, Segment, StreamId};
 #[cfg(feature = "alloc")]
-pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream, Stream};
+pub use map::{Fwspec, FwspecFlags, FwspecOutcome, IdMap, NoStream};
 #[cfg(feature = "alloc")]
 pub use model::{IommuIndex, IommuKind, MsiControllerIndex, Platform, RequesterIndex};
 #[cfg(feature = "alloc")]

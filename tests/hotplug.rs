@@ -11,7 +11,10 @@
 
 use fwspec::group::Change;
 use fwspec::pci::{Fact, Function, Missing, PortType, SrIov};
-use fwspec::{AcsFlags, Bdf, BusError, Device, DeviceKey, GroupId, Groups, How, Segment, Tie};
+use fwspec::{
+    AcsFlags, Bdf, BusError, Device, DeviceKey, GroupId, Groups, Segment,
+    group::{How, Tie},
+};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Instant;

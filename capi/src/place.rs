@@ -1,8 +1,8 @@
 //! One number for a place: its table and its offset there.
 
 use super::types::*;
-use fwspec::At;
-use fwspec::Source;
+use fwspec::error::At;
+use fwspec::error::Source;
 use fwspec::model::Origin;
 
 /// The place as C sees it: the number of its table in the high half, its byte offset in the low half.

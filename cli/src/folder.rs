@@ -10,7 +10,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use fwspec::dt::Tree;
 use fwspec::machine::{self, Collector, Firmware, Kind, Machine, MachineError, READ_HERE, recognise};
-use fwspec::{Error, ErrorKind, Source};
+use fwspec::{Error, ErrorKind, error::Source};
 
 use super::{Failure, name};
 

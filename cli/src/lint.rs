@@ -10,7 +10,7 @@ use fwspec::answer::{LintDocument, Linted, Tally, findings};
 use fwspec::group::Policy;
 use fwspec::lint::{self, Code, Finding, Fix, Severity};
 use fwspec::machine::{Collector, Firmware, Machine, MachineError};
-use fwspec::{Dialect, Source};
+use fwspec::{Dialect, error::Source};
 use fwspec_report::text::Style;
 use fwspec_report::{JUNIT_END, JUNIT_START, LintStream, SarifLog, github, junit, text};
 

@@ -4,7 +4,7 @@ use clap::Args;
 
 use fwspec::answer::{LookupDocument, LookupResult};
 use fwspec::machine::Query;
-use fwspec::{Dialect, IdMap, Policy};
+use fwspec::{Dialect, IdMap, group::Policy};
 use fwspec_report::text;
 
 use super::evidence::{self, Asked, Evidence};

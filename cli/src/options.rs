@@ -124,7 +124,7 @@ impl Isolation {
     pub(super) fn remarks(
         &self,
         machine: &Machine,
-        rules: (Dialect, fwspec::Policy),
+        rules: (Dialect, fwspec::group::Policy),
         groups: &Groups,
     ) -> Vec<RemarkRecord> {
         let machine_is_told = self.what_if.is_none();
@@ -205,10 +205,10 @@ fn dialects_named(name: &str) -> Result<Dialects, String> {
 }
 
 impl Policy {
-    pub(super) fn policy(self) -> fwspec::Policy {
+    pub(super) fn policy(self) -> fwspec::group::Policy {
         match self {
-            Policy::Linux => fwspec::Policy::Linux,
-            Policy::Strict => fwspec::Policy::Strict,
+            Policy::Linux => fwspec::group::Policy::Linux,
+            Policy::Strict => fwspec::group::Policy::Strict,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use fwspec::answer::{Conclusion, GroupsDocument, WhyDocument};
 use fwspec::machine::{Firmware, Machine};
-use fwspec::{Bdf, DeviceKey, Dialect, Groups, Policy};
+use fwspec::{Bdf, DeviceKey, Dialect, Groups, group::Policy};
 use fwspec_report::text;
 
 use super::groups::GroupsFormat;

@@ -53,7 +53,7 @@ pub fn dt_map(bytes: &[u8]) {
             };
             let theirs = match kernel(*id) {
                 Ok(Some((target, cells))) => {
-                    let place = |node: &fwspec::dt::Node<'_>| fwspec::Source::DTB.at(node.offset());
+                    let place = |node: &fwspec::dt::Node<'_>| fwspec::error::Source::DTB.at(node.offset());
                     let tree = Tree::parse(&blob).unwrap();
                     let node = tree.node_by_phandle(fwspec::Phandle(target)).unwrap();
                     Ok(Some((place(&node), cells.first().copied())))

@@ -13,7 +13,8 @@ use fwspec::lint::{self, audit::audit};
 use fwspec::machine::{Collector, Firmware, ListedFunction, devices, lspci, recognise, tables_in};
 use fwspec::pci::{self, Function};
 use fwspec::{
-    Bdf, Dialect, ErrorKind, IdMap, Platform, Policy, RequesterId, RequesterIndex, Segment, Source,
+    Bdf, Dialect, ErrorKind, IdMap, Platform, RequesterId, RequesterIndex, Segment, error::Source,
+    group::Policy,
 };
 
 use super::{scan, show};

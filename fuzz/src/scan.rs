@@ -4,7 +4,7 @@ use fwspec::acpi::iort::{self, Iort, Wanted};
 use fwspec::dt::{self, MapKind, Tree};
 use fwspec::map::{MsiRequest, RangeOutput};
 use fwspec::model::RequesterKind;
-use fwspec::{DeviceId, Dialect, IdMap, NoStream, Platform, RequesterIndex, Stream, StreamId};
+use fwspec::{DeviceId, Dialect, IdMap, NoStream, Platform, RequesterIndex, StreamId, map::Stream};
 
 /// Ids around the edges of the first so many mappings are compared.
 pub const EDGES: usize = 6;

@@ -8,7 +8,7 @@ use fwspec::machine::{
     AcsOverride, Collector, Firmware, Kernel, Machine, Query, Uevent, devices, lspci, schedule, sysfs,
 };
 use fwspec::simulate::{Algorithm, World};
-use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Policy, RequesterId, Segment};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, RequesterId, Segment, group::Policy};
 
 use super::show;
 

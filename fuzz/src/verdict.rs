@@ -6,7 +6,7 @@ use fwspec::acpi::iort::Iort;
 use fwspec::dt::Tree;
 use fwspec::lint::{self, Code, Finding, Fix};
 use fwspec::model::{BusKind, RequesterKind};
-use fwspec::{Dialect, Error, ErrorKind, IdMap, Platform, RequesterIndex, Source};
+use fwspec::{Dialect, Error, ErrorKind, IdMap, Platform, RequesterIndex, error::Source};
 
 use super::show;
 

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use fwspec::acpi::Sdt;
 use fwspec::acpi::dmar::{Body, Dmar, Scope, ScopeType, Scopes, Structure};
-use fwspec::{At, Segment};
+use fwspec::{Segment, error::At};
 
 use crate::rows::{Bits, Flags, Rows};
 

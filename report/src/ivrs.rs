@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use fwspec::acpi::Sdt;
 use fwspec::acpi::ivrs::{Block, Body, Entry, EntryKind, Ivhd, Ivmd, Ivrs};
-use fwspec::{At, RequesterId};
+use fwspec::{RequesterId, error::At};
 
 use crate::rows::{Bits, Flags, Quoted, Rows, name};
 

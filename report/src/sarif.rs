@@ -105,7 +105,7 @@ fn rule(code: Code) -> Value {
 }
 
 fn result(linted: &Linted, finding: &Finding, waived: Option<&String>) -> Value {
-    let place = |at: fwspec::At, len: u32, note: Option<&str>| {
+    let place = |at: fwspec::error::At, len: u32, note: Option<&str>| {
         let mut location = json!({
             "physicalLocation": {
                 "artifactLocation": {"uri": uri(&linted.file)},

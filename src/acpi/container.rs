@@ -6,7 +6,10 @@ use alloc::vec::Vec;
 
 use super::Sdt;
 use crate::bytes::saturate;
-use crate::{At, Error, ErrorKind, Source};
+use crate::{
+    Error, ErrorKind,
+    error::{At, Source},
+};
 
 /// The tables of a file, and what of it could not be read.
 #[derive(Clone, Debug, Default)]

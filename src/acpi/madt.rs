@@ -5,7 +5,10 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::Sdt;
 use crate::bytes::{index, saturate};
-use crate::{At, Error, ErrorKind, Source};
+use crate::{
+    Error, ErrorKind,
+    error::{At, Source},
+};
 
 /// A GIC ITS structure (ACPI 6.5 §5.2.12.18).
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]

@@ -7,7 +7,10 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::Sdt;
 use crate::bytes::{index, saturate};
-use crate::{At, Error, ErrorKind, Segment, Source};
+use crate::{
+    Error, ErrorKind, Segment,
+    error::{At, Source},
+};
 
 /// One entry of the table.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]

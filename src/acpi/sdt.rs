@@ -6,7 +6,7 @@ use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use crate::bytes::{self, index, saturate};
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 
 /// System description table header (ACPI 6.5 §5.2.6).
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]

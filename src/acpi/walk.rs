@@ -2,7 +2,7 @@
 
 use super::Sdt;
 use crate::bytes::{index, saturate};
-use crate::{At, Error, ErrorKind};
+use crate::{Error, ErrorKind, error::At};
 
 /// A walk over the nodes of a table. An error ends it: past that it is not known where a node starts.
 ///

@@ -67,7 +67,7 @@ impl Conclusion {
     /// ```
     /// use fwspec::answer::{Conclusion, GroupsDocument};
     /// use fwspec::machine::Machine;
-    /// use fwspec::{AcsFlags, Bdf, Device, Dialect, Policy};
+    /// use fwspec::{AcsFlags, Bdf, Device, Dialect, group::Policy};
     /// let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// let mut machine = Machine::default();
     /// machine.devices.push(Device::root_port(port, 1..=1).acs_control(AcsFlags::ISOLATED, AcsFlags::SV));

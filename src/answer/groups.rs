@@ -9,7 +9,7 @@ use crate::group::{How, KernelAnswer, Reason};
 use crate::machine::{Kernel, Name};
 use crate::model::{IommuIndex, Label, MsiControllerIndex, RequesterIndex};
 use crate::pci::{AcsFlags, AcsVerdict, Function};
-use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, Stream};
+use crate::{Bdf, DeviceKey, GroupId, Groups, NoStream, Platform, Segment, map::Stream};
 
 use super::platform::scopes_of;
 use super::remark::{RemarkRecord, of_groups};
@@ -442,7 +442,7 @@ impl GroupsDocument {
     /// ```
     /// use fwspec::answer::GroupsDocument;
     /// use fwspec::machine::Collector;
-    /// use fwspec::{Dialect, Policy};
+    /// use fwspec::{Dialect, group::Policy};
     /// let mut collector = Collector::new();
     /// collector.add("lspci.txt", b"00:02.0 VGA compatible controller: Example GPU\n".to_vec())?;
     /// let machine = collector.finish()?;

@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::error::{At, Source};
 use crate::lint::{Code, Finding, Fix, Severity};
 use crate::machine::Firmware;
-use crate::{At, Source};
 
 /// One file and what was found in it.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::lint::audit::IdKind;
 use crate::machine::{Firmware, Query};
 use crate::map::{Fwspec, IdMap, MsiRequest, Producer};
 use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind};
-use crate::{Bdf, Groups, NoStream, RequesterId, Segment, Stream, StreamId};
+use crate::{Bdf, Groups, NoStream, RequesterId, Segment, StreamId, map::Stream};
 
 use super::{MsiId, Named, StreamRecord};
 

@@ -12,7 +12,7 @@ use crate::model::{
     BusKind, IdBus, Iommu, IommuIndex, MsiController, MsiControllerIndex, MsiKind, PlatformMaster, Requester,
     RequesterIndex, RequesterKind, Reserved, SpecifierField, SpecifierFields, SpecifierParts,
 };
-use crate::{Bdf, DeviceId, Error, Format, InputIds, Platform, RequesterId, Stream};
+use crate::{Bdf, DeviceId, Error, Format, InputIds, Platform, RequesterId, map::Stream};
 
 use super::Named;
 use crate::limits::MAX_DEVICE_RANGES;

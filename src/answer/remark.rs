@@ -35,7 +35,7 @@ pub struct RemarkRecord {
 /// ```
 /// use fwspec::answer::remarks;
 /// use fwspec::machine::Machine;
-/// use fwspec::{AcsFlags, Device, Dialect, Policy};
+/// use fwspec::{AcsFlags, Device, Dialect, group::Policy};
 /// let rules = (Dialect::LINUX, Policy::Linux);
 /// let mut machine = Machine::default();
 /// machine.devices.push(Device::root_port("00:01.0".parse()?, 1..=1).acs_control(AcsFlags::ISOLATED, AcsFlags::NONE));

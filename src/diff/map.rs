@@ -8,7 +8,7 @@ use crate::model::{
     BusKind, IdBus, IdTable, IommuIndex, MsiController, MsiControllerIndex, MsiKind, MsiRoute, Requester,
     RequesterIndex, RequesterKind,
 };
-use crate::{Bdf, DeviceId, IdMap, InputIds, Platform, RequesterId, Segment, Stream, StreamId};
+use crate::{Bdf, DeviceId, IdMap, InputIds, Platform, RequesterId, Segment, StreamId, map::Stream};
 
 use crate::map::{Fwspec, MsiRequest};
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::known::{Known, Names};
 use super::{Cells, Node, Place, Token, Tree};
 use crate::bytes::{index, saturate};
-use crate::{Error, ErrorKind, Phandle, Source};
+use crate::{Error, ErrorKind, Phandle, error::Source};
 
 /// A node of an [`Index`]: its number in the order of the blob, the root is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

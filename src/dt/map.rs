@@ -3,7 +3,7 @@
 use super::{Cells, Node};
 use crate::bytes::{index, saturate};
 use crate::limits::MAX_SPECIFIER_CELLS;
-use crate::{Dialect, Error, ErrorKind, MapCells, Phandle, Source};
+use crate::{Dialect, Error, ErrorKind, MapCells, Phandle, error::Source};
 
 /// Which of the two maps: they differ in nothing but their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -37,7 +37,7 @@ mod table;
 mod write;
 
 use crate::bytes::{at, index};
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 use zerocopy::byteorder::big_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 

@@ -9,7 +9,7 @@ use super::known::Known;
 use super::{Cells, Index, NodeId};
 use crate::bytes::saturate;
 use crate::model::{Region, RegionKind};
-use crate::{Error, ErrorKind, Phandle, Source};
+use crate::{Error, ErrorKind, Phandle, error::Source};
 
 /// A reserved stretch, with the region and the master it is for.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use super::Tree;
 use crate::bytes::{index, saturate};
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 
 pub(super) const BEGIN_NODE: u32 = 1;
 pub(super) const END_NODE: u32 = 2;

@@ -5,7 +5,7 @@ use core::fmt;
 use super::Groups;
 use crate::model::{AtsKind, IommuKind};
 use crate::pci::{Fact, PortType};
-use crate::{At, Bdf, Platform};
+use crate::{Bdf, Platform, error::At};
 
 /// What firmware says of a function's ATS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,7 +101,9 @@ impl Groups {
                 let host = map.host_of(function)?;
                 let trace = map.trace(host, u32::from(function.rid.0));
                 let at = trace.first().map(|step| At {
-                    source: map.requester_origin(host).map_or(crate::Source::IVRS, |origin| origin.at.source),
+                    source: map
+                        .requester_origin(host)
+                        .map_or(crate::error::Source::IVRS, |origin| origin.at.source),
                     offset: step.record.offset,
                 });
                 match at.filter(|at| platform.ats_denied.binary_search(at).is_ok()) {

@@ -10,7 +10,7 @@ use crate::pci::{Chipset, Topology};
 /// Makes [`Groups`] of a machine without devices.
 ///
 /// ```
-/// use fwspec::{Groups, Policy};
+/// use fwspec::{Groups, group::Policy};
 /// let groups = Groups::builder().policy(Policy::Strict).ivrs(true).build();
 /// assert_eq!((groups.policy(), groups.devices().count()), (Policy::Strict, 0));
 /// ```

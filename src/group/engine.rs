@@ -33,7 +33,7 @@ impl Groups {
     /// [`Groups::changes`]).
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?; // a port without ACS
@@ -118,7 +118,7 @@ impl Groups {
     /// [`Groups::recompute`].
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(port))?;
@@ -154,7 +154,7 @@ impl Groups {
     /// [`Groups::recompute`].
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;
@@ -187,7 +187,7 @@ impl Groups {
     /// Says that a bus is a root bus, where no function on it reveals it: a PCI expander bus with endpoints only.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// assert!(matches!(groups.add(Device::endpoint(nic))?.how, How::Held { .. }));
@@ -202,7 +202,7 @@ impl Groups {
     /// Says that every bridge is there: a bus without one is a root bus, and nothing is held any more.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(nic))?;
@@ -235,7 +235,7 @@ impl Groups {
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
-    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId, Device, Groups, How};
+    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId, Device, Groups, group::How};
     /// # let mut table = Builder::new(6);
     /// # let its = table.its_group([0]).id();
     /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
@@ -266,7 +266,7 @@ impl Groups {
     /// Gives a group to a user: from now on it takes no further member.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;
@@ -291,7 +291,7 @@ impl Groups {
     /// Takes a group back from its user. What it refused meanwhile is placed now.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;

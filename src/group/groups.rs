@@ -106,7 +106,7 @@ impl Groups {
     /// Groups by what PCI says alone, with the defaults of [`Groups::builder`]: every device has one.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// let placement = groups.add(Device::endpoint(port))?;
@@ -120,7 +120,7 @@ impl Groups {
     /// Groups of a machine of which something is to be said before its first device.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// let groups = Groups::builder().policy(Policy::Strict).ivrs(true).build();
@@ -134,7 +134,7 @@ impl Groups {
     /// Which ties count.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// assert_eq!(groups.policy(), Policy::Linux);
@@ -147,7 +147,7 @@ impl Groups {
     /// What firmware says of the devices; `None` for [`Groups::without_firmware`].
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// assert!(groups.map().is_none());
@@ -160,7 +160,7 @@ impl Groups {
     /// The PCI functions and their places.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;
@@ -175,7 +175,7 @@ impl Groups {
     /// ([`Device::real_dma`](super::Device::real_dma)) where that is another.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(port))?;
@@ -199,7 +199,7 @@ impl Groups {
     /// physical function (linux drivers/iommu/intel/iommu.c `device_lookup_iommu`). `None` for a function that is not there.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;
@@ -220,7 +220,7 @@ impl Groups {
     /// The way down to a function, whatever its DMA comes from.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;
@@ -241,7 +241,7 @@ impl Groups {
     /// The function that makes the driver give up all units at boot, and why.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// assert_eq!(groups.given_up(), None); // only the units of a DMAR are
@@ -254,7 +254,7 @@ impl Groups {
     /// What the last event changed besides the device that it was about.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(nic))?; // held
@@ -271,7 +271,7 @@ impl Groups {
     /// Linux may refuse a device that has a group here: [`Groups::kernel_answer`] says so.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1).acs(AcsFlags::ISOLATED))?;
@@ -287,7 +287,7 @@ impl Groups {
     /// is `Joined`.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(port))?;
@@ -345,7 +345,7 @@ impl Groups {
     /// The devices that are there, in the order of their keys.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(port))?;
@@ -360,7 +360,7 @@ impl Groups {
     /// Every group, oldest first.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(port))?;
@@ -376,7 +376,7 @@ impl Groups {
     /// The group of this name.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(port))?;
@@ -393,7 +393,7 @@ impl Groups {
     /// The members of a group, in no order.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::endpoint(port))?;
@@ -409,7 +409,7 @@ impl Groups {
     /// is alone.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;
@@ -427,7 +427,7 @@ impl Groups {
     /// The chain of reasons that holds two devices together, from the one to the other; empty where nothing does.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;

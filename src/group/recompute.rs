@@ -14,7 +14,7 @@ impl Groups {
     /// As [`Groups::recompute`], by the ties of another policy from now on.
     ///
     /// ```
-    /// use fwspec::{Groups, Policy};
+    /// use fwspec::{Groups, group::Policy};
     /// let mut groups = Groups::without_firmware();
     /// assert!(groups.recompute_under(Policy::Strict).is_empty());
     /// assert_eq!(groups.policy(), Policy::Strict);
@@ -29,7 +29,7 @@ impl Groups {
     /// its lowest member is in.
     ///
     /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, How, Policy, Segment};
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
     /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
     /// # let mut groups = Groups::without_firmware();
     /// groups.add(Device::root_port(port, 1..=1))?;

@@ -6,7 +6,7 @@ use super::DeviceKey;
 use crate::model::{GroupRule, IommuIndex};
 use crate::pci::AliasMask;
 use crate::pci::quirk::{AliasEffect, Row};
-use crate::{At, Bdf, RequesterId, StreamId};
+use crate::{Bdf, RequesterId, StreamId, error::At};
 
 /// A reason. It depends on the two devices, on what is above them and on what firmware says, never on drivers nor on which of
 /// the two was added first.

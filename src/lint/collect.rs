@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::{Code, Finding, Related, Severity};
-use crate::Source;
+use crate::error::Source;
 use crate::limits::{BYTES_PER_FINDING, MAX_FINDINGS_OF_SMALL, MAX_FINDINGS_PER_CODE, MAX_NODES_NAMED};
 
 /// A node or a record of it: offset and length in bytes.

@@ -8,10 +8,10 @@ use zerocopy::{big_endian, little_endian};
 
 use super::iort::{self, padded};
 use super::{Code, Finding};
-use crate::Source;
 use crate::acpi::iort::{Body, Iort, Node};
 use crate::bytes;
 use crate::dt::Tree;
+use crate::error::Source;
 
 /// Offset of the checksum in the header of an ACPI table (ACPI 6.6 §5.2.6).
 const CHECKSUM: u32 = 9;
@@ -43,7 +43,7 @@ const INDEX_IS_VALID: u32 = 1 << 4;
 /// Bytes to write in place of those that are there.
 ///
 /// ```
-/// use fwspec::Source;
+/// use fwspec::error::Source;
 /// use fwspec::acpi::iort::{Builder, Iort};
 /// use fwspec::lint::{self, Fix};
 /// let mut table = Builder::new(6).finish();

@@ -36,7 +36,10 @@ use crate::acpi::rimt::Rimt;
 use crate::acpi::viot::Viot;
 use crate::dt::Tree;
 use crate::group::DeviceKey;
-use crate::{At, Error, ErrorKind, Groups, Platform, Source};
+use crate::{
+    Error, ErrorKind, Groups, Platform,
+    error::{At, Source},
+};
 use collect::Findings;
 
 /// Something in firmware that should not be so.

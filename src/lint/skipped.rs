@@ -183,7 +183,7 @@ mod tests {
     fn every_record_that_was_left_out_is_a_finding() {
         for kind in every::kinds() {
             let of_input = OF_INPUTS.split_whitespace().any(|input| input == name(&kind));
-            for source in Format::ALL.map(Format::source).into_iter().chain([crate::Source::MCFG]) {
+            for source in Format::ALL.map(Format::source).into_iter().chain([crate::error::Source::MCFG]) {
                 let error = Error { kind, at: source.at(0x2c) };
                 let found =
                     Platform { source: Some(source), skipped: alloc::vec![error], ..Platform::default() };

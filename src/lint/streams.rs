@@ -10,7 +10,7 @@ use super::interval::{Span, overlaps};
 use crate::bytes::index;
 use crate::map::{StreamRefusal, StreamVerdict, play};
 use crate::model::{IdMapping, IommuIndex, Output, Requester, RequesterIndex, RequesterKind, Target};
-use crate::{IdMap, IommuKind, Platform, Stream};
+use crate::{IdMap, IommuKind, Platform, map::Stream};
 
 /// Whose StreamIDs a range is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

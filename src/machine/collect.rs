@@ -11,7 +11,7 @@ use crate::acpi::container::{self, Table, Tables};
 use crate::dt::Tree;
 use crate::group::AcsSettings;
 use crate::pci::Function;
-use crate::{Bdf, Error, ErrorKind, Format, Source};
+use crate::{Bdf, Error, ErrorKind, Format, error::Source};
 
 use super::container::{self as unpack, Choice, Item, Unpacked};
 use super::devices::{Links, Placed, of_functions};

@@ -8,7 +8,7 @@ use super::text::{TextError, TextErrorKind};
 use super::unwrap::{self, Lines, Place};
 use crate::acpi::Sdt;
 use crate::acpi::container::{Table, Tables};
-use crate::{Source, bytes};
+use crate::{bytes, error::Source};
 
 /// Bytes in a line.
 const LINE: usize = 16;

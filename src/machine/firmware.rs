@@ -14,7 +14,7 @@ use crate::acpi::{Madt, Mcfg};
 use crate::dt::Tree;
 use crate::limits::MAX_PLACES;
 use crate::model::{IommuIndex, Requester, RequesterIndex, RequesterKind};
-use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, Source};
+use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, error::Source};
 
 use super::dumps;
 use super::kind::Kind;

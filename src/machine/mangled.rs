@@ -1,8 +1,8 @@
 //! Firmware that went through something that takes it for text: nothing in it can be trusted then, and the reader is told why.
 
 use super::kind::READ_HERE;
-use crate::Mangling;
 use crate::bytes::{index, saturate};
+use crate::error::Mangling;
 
 /// What UTF-8 has in place of a byte that is no text (U+FFFD).
 const REPLACEMENT: &[u8] = &[0xef, 0xbf, 0xbd];

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use fwspec::machine::Machine;
-//! use fwspec::{Dialect, Policy};
+//! use fwspec::{Dialect, group::Policy};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let sample = |file: &str| format!("{}/firmware-samples/d05-2020/{file}", env!("CARGO_MANIFEST_DIR"));
 //! let machine = Machine::open([sample("iort.bin"), sample("lspci.txt")])?;
@@ -131,7 +131,7 @@ impl Machine {
     /// Whether any evidence lists PCI functions. Without, nothing is known of them; that is not the same as a machine that has none.
     ///
     /// ```
-    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
     /// # let mut table = Builder::new(6);
     /// # let smmu = table.smmu_v3(0x2b40_0000).id();
     /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
@@ -149,7 +149,7 @@ impl Machine {
     /// of IOMMUs. Such a kernel asked for ACS as its firmware has it do, and the registers are as it left them.
     ///
     /// ```
-    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
     /// # let mut table = Builder::new(6);
     /// # let smmu = table.smmu_v3(0x2b40_0000).id();
     /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
@@ -214,7 +214,7 @@ impl Machine {
     /// Groups that know what the machine is before its first device comes.
     ///
     /// ```
-    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
     /// # let mut table = Builder::new(6);
     /// # let smmu = table.smmu_v3(0x2b40_0000).id();
     /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
@@ -241,7 +241,7 @@ impl Machine {
     /// `iommu_buses`), those last that a driver makes later.
     ///
     /// ```
-    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
     /// # let mut table = Builder::new(6);
     /// # let smmu = table.smmu_v3(0x2b40_0000).id();
     /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
@@ -277,7 +277,7 @@ impl Machine {
     /// Named components and device-tree masters: devices on no PCI bus.
     ///
     /// ```
-    /// # use fwspec::{Dialect, Policy, acpi::iort::Builder, machine::Collector};
+    /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
     /// # let mut table = Builder::new(6);
     /// # let smmu = table.smmu_v3(0x2b40_0000).id();
     /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);

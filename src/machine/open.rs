@@ -18,7 +18,7 @@ use super::own_log::kernel_log;
 use super::{Collector, Kernel, Kind, Machine, MachineError, Unread, read, sysfs, why_unreadable};
 use crate::dt::Tree;
 use crate::limits::MAX_FOLDERS;
-use crate::{Format, Source};
+use crate::{Format, error::Source};
 
 impl Machine {
     /// The machine that some files and folders are of; `-` is standard input.

@@ -8,7 +8,10 @@ use super::index::Index;
 use super::{Fwspec, FwspecFlags, FwspecOutcome, GivesUp, IdMap, NoStream, Stream};
 use crate::bytes::saturate;
 use crate::model::{IdMapping, IommuIndex, IommuKind, Output, Scope, ScopeKind, ScopedUnit, Target};
-use crate::{At, Bdf, Platform, RequesterId, Segment, Source, StreamId};
+use crate::{
+    Bdf, Platform, RequesterId, Segment, StreamId,
+    error::{At, Source},
+};
 
 /// The scopes of all units.
 #[derive(Clone, Debug, Default)]

@@ -28,7 +28,10 @@ pub use requester::{
 pub use reserved::{Denied, FunctionRange, Protection, Region, RegionKind, Reserved, StreamRange};
 pub use scope::{AtsKind, AtsScope, FirmwareAlias, Scope, ScopeKind, ScopedUnit};
 
-use crate::{At, Bdf, Error, Format, Segment, Source};
+use crate::{
+    Bdf, Error, Format, Segment,
+    error::{At, Source},
+};
 
 /// All facts of one firmware. Records that could not be read are in [`skipped`](Platform::skipped); everything else is as
 /// the firmware says it, in its order, unjudged.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Origin;
-use crate::At;
+use crate::error::At;
 
 /// An MSI controller: an IORT ITS group, or a device-tree node that `msi-map` or `msi-parent` names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::num::NonZeroU32;
 
-use crate::{At, Format};
+use crate::{Format, error::At};
 
 /// Where a fact comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

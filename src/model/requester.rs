@@ -92,7 +92,7 @@ impl IdBus {
     /// ```
     /// use fwspec::model::{BusKind, IdBus, IdMapping, Output, Requester, RequesterKind};
     /// use fwspec::model::Origin;
-    /// use fwspec::{Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, Segment, Source, StreamId};
+    /// use fwspec::{Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, Segment, StreamId, error::Source};
     /// let at = |offset| Origin::acpi(Format::Iort, Source::IORT.at(offset));
     /// let mapping = IdMapping::new(InputIds::REQUESTER_IDS, Output::Linear(0x1_0000), IommuIndex(0));
     /// let host = IdBus::new(BusKind::pci(Segment(0)), Some([mapping].into_iter().collect()));

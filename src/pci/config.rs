@@ -2,7 +2,7 @@
 
 use super::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
 use crate::bytes;
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 use zerocopy::little_endian::{U16, U32};
 
 /// What errors call the bytes.

@@ -13,10 +13,12 @@ use fwspec::model::{Errno, GroupRule, Origin, RegionKind, ReservedIndex, ScopeKi
 use fwspec::pci::{AcsReason, AcsVerdict, Alias, Header, Missing, PortType};
 use fwspec::simulate::Algorithm;
 use fwspec::{
-    AcsFlags, At, Bdf, BusError, Device, DeviceId, DeviceKey, Dialect, Error, ErrorKind, Format, Fwspec,
-    FwspecFlags, FwspecOutcome, GroupId, Groups, How, IdMap, InputIds, IommuIndex, IommuKind,
-    MsiControllerIndex, NoStream, Phandle, Placement, Platform, Policy, RequesterId, RequesterIndex, Segment,
-    Source, Stream, StreamId, Tie,
+    AcsFlags, Bdf, BusError, Device, DeviceId, DeviceKey, Dialect, Error, ErrorKind, Format, Fwspec,
+    FwspecFlags, FwspecOutcome, GroupId, Groups, IdMap, InputIds, IommuIndex, IommuKind, MsiControllerIndex,
+    NoStream, Phandle, Placement, Platform, RequesterId, RequesterIndex, Segment, StreamId,
+    error::{At, Source},
+    group::{How, Policy, Tie},
+    map::Stream,
 };
 
 macro_rules! all {

@@ -141,7 +141,7 @@ fn a_segment_that_only_mcfg_knows_is_open() {
     let smmu = table.smmu_v3(0x2b40_0000).id();
     table.root_complex(0).maps(0..=0xffff, 0, smmu);
     let mut platform = Iort::parse(&table.finish()).unwrap().platform();
-    let at = fwspec::Source::MCFG.at(44);
+    let at = fwspec::error::Source::MCFG.at(44);
     let buses = |segment| fwspec::model::SegmentBuses {
         at,
         segment: Segment(segment),

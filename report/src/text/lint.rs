@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use fwspec::answer::{Linted, Tally};
+use fwspec::error::{At, Source};
 use fwspec::lint::{Code, Finding, Severity};
-use fwspec::{At, Source};
 
 use super::Style;
 use crate::count::counted;

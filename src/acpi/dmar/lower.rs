@@ -12,7 +12,10 @@ use crate::model::{
     NamedComponent, Origin, Output, Protection, Region, RegionKind, Requester, RequesterKind, Reserved,
     Scope, ScopeKind, ScopedUnit, Target,
 };
-use crate::{At, Error, ErrorKind, Format, Platform, RefusedFor, RequesterId, Segment};
+use crate::{
+    Error, ErrorKind, Format, Platform, RequesterId, Segment,
+    error::{At, RefusedFor},
+};
 
 /// The smallest host address width, minus one, that Linux takes (`PAGE_SHIFT` - 1).
 const MIN_WIDTH: u8 = 11;
@@ -214,7 +217,7 @@ impl<'a> Lowering<'a> {
                 ats: false,
                 pri: None,
             };
-            let at = source.unwrap_or(crate::Source::DMAR).at(first);
+            let at = source.unwrap_or(crate::error::Source::DMAR).at(first);
             Requester::new(Origin::acpi(Format::Dmar, at), RequesterKind::Bus(bus))
         };
         let hosts: Vec<_> = segments.into_iter().map(host).collect();

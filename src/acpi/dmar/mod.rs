@@ -15,7 +15,7 @@ mod structure;
 use crate::acpi::Sdt;
 use crate::acpi::walk::Walk;
 use crate::bytes;
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 
 #[cfg(feature = "alloc")]
 pub use build::{Builder, Draft};

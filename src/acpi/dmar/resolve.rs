@@ -2,7 +2,7 @@
 
 use super::{Body, Dmar, Drhd, ScopeType};
 use crate::limits::MAX_DMAR_UNITS;
-use crate::{At, Bdf, Error, ErrorKind, Segment};
+use crate::{Bdf, Error, ErrorKind, Segment, error::At};
 
 /// What a DMAR alone says about the unit of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

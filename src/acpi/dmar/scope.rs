@@ -6,7 +6,7 @@ use zerocopy::FromBytes;
 
 use super::raw;
 use crate::bytes::{self, saturate};
-use crate::{At, Error, ErrorKind, RequesterId};
+use crate::{Error, ErrorKind, RequesterId, error::At};
 
 /// Bytes of a scope before its path.
 const SCOPE_HEADER: u8 = 6;

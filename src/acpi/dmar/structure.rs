@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 use super::{Scopes, raw};
 use crate::acpi::iort::Path;
 use crate::bytes;
-use crate::{At, Error, ErrorKind, Segment};
+use crate::{Error, ErrorKind, Segment, error::At};
 
 /// A structure of the table, framed.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,8 @@ use core::iter::Enumerate;
 use core::slice;
 
 use super::raw;
-use crate::At;
 use crate::bytes::saturate;
+use crate::error::At;
 
 /// An entry of a node's ID mapping array (DEN0049 §3, table 4), as found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

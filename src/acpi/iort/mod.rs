@@ -18,7 +18,7 @@ mod resolve;
 use crate::acpi::Sdt;
 use crate::acpi::walk::Walk;
 use crate::bytes;
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 
 pub use body::{
     Body, Descriptor, Descriptors, Interrupt, Interrupts, ItsGroup, ItsIds, Iwb, MemoryAccess,

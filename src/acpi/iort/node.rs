@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{Mappings, raw};
 use crate::bytes::{self, index};
-use crate::{At, Error, ErrorKind};
+use crate::{Error, ErrorKind, error::At};
 
 /// Bytes that the header of every node takes.
 pub(super) const HEADER_LENGTH: u16 = 16;

@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::{Entries, raw};
 use crate::bytes;
-use crate::{At, Error, ErrorKind, RequesterId, Segment};
+use crate::{Error, ErrorKind, RequesterId, Segment, error::At};
 
 /// A block of the table, framed.
 #[derive(Clone, Copy, Debug)]

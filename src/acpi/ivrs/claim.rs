@@ -1,7 +1,7 @@
 //! What the entries of a block mean together: which functions the unit claims, one entry after the other.
 
 use super::{Entries, Entry, EntryKind, Ivhd};
-use crate::{At, Error, RequesterId};
+use crate::{Error, RequesterId, error::At};
 
 /// Extended data, bit 31: the devices must not use ATS. Linux does not look at it.
 const ATS_DISABLED: u32 = 1 << 31;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::raw;
 use crate::bytes::{self, saturate};
-use crate::{At, Error, ErrorKind, RequesterId};
+use crate::{Error, ErrorKind, RequesterId, error::At};
 
 /// A device entry (§5.2.2.2).
 #[derive(Clone, Copy)]

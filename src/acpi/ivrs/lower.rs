@@ -11,7 +11,10 @@ use crate::model::{
     IdTable, Iommu, IommuIndex, IommuKind, MsiRoute, NamedComponent, Origin, Output, Protection, Region,
     RegionKind, Requester, RequesterIndex, RequesterKind, Reserved, Target,
 };
-use crate::{At, Error, ErrorKind, Format, Platform, RefusedFor, RequesterId, Segment};
+use crate::{
+    Error, ErrorKind, Format, Platform, RequesterId, Segment,
+    error::{At, RefusedFor},
+};
 
 impl Ivrs<'_> {
     /// What the table says, as facts. What cannot be read is in [`Platform::skipped`].

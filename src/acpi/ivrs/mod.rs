@@ -16,7 +16,7 @@ mod resolve;
 use crate::acpi::Sdt;
 use crate::acpi::walk::Walk;
 use crate::bytes;
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 
 pub use block::{Block, Body, Devices, Ivhd, Ivmd};
 #[cfg(feature = "alloc")]

@@ -2,7 +2,7 @@
 
 use super::{Body, Claim, Ivhd, Ivrs};
 use crate::limits::MAX_IVRS_CLAIMS;
-use crate::{At, Bdf, Error, RequesterId, Segment};
+use crate::{Bdf, Error, RequesterId, Segment, error::At};
 
 /// What an IVRS says of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

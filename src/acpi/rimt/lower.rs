@@ -9,7 +9,7 @@ use crate::model::{
     BusKind, HostedFunction, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
     NamedComponent, Origin, Output, Requester, RequesterIndex, RequesterKind, Target,
 };
-use crate::{At, Bdf, Error, ErrorKind, Format, Platform};
+use crate::{Bdf, Error, ErrorKind, Format, Platform, error::At};
 
 impl Rimt<'_> {
     /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`].

@@ -10,7 +10,7 @@ mod raw;
 use crate::acpi::Sdt;
 use crate::acpi::walk::Walk;
 use crate::bytes;
-use crate::{Error, ErrorKind, Source};
+use crate::{Error, ErrorKind, error::Source};
 
 pub use node::{Body, Mapping, Mappings, Node, Wire, Wires};
 

@@ -7,7 +7,7 @@ use zerocopy::FromBytes;
 use super::raw;
 use crate::acpi::iort::Path;
 use crate::bytes;
-use crate::{At, Bdf, Error, ErrorKind, RequesterId, Segment};
+use crate::{Bdf, Error, ErrorKind, RequesterId, Segment, error::At};
 
 /// A node of the table, framed.
 #[derive(Clone, Copy, Debug)]

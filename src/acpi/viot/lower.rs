@@ -10,7 +10,7 @@ use crate::model::{
     BusKind, Errno, HostedFunction, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
     Origin, Output, PlatformMaster, Requester, RequesterIndex, RequesterKind, Specifier, Target,
 };
-use crate::{At, Bdf, Error, ErrorKind, Format, Platform, Segment};
+use crate::{Bdf, Error, ErrorKind, Format, Platform, Segment, error::At};
 
 impl Viot<'_> {
     /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`].

@@ -9,7 +9,10 @@ mod raw;
 use crate::acpi::Sdt;
 use crate::acpi::walk::Walk;
 use crate::bytes;
-use crate::{At, Bdf, Error, ErrorKind, RequesterId, Segment, Source};
+use crate::{
+    Bdf, Error, ErrorKind, RequesterId, Segment,
+    error::{At, Source},
+};
 
 /// Bytes of the header that every node begins with.
 const NODE_HEADER: u16 = 4;

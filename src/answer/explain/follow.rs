@@ -13,7 +13,11 @@ use crate::model::{
     BusKind, IdMapping, IommuIndex, MsiIndex, Origin, Output, Requester, RequesterIndex, RequesterKind,
     ScopeKind, Target,
 };
-use crate::{At, Bdf, DeviceId, DriverRule, Format, Groups, InputIds, RequesterId, Source, Stream, StreamId};
+use crate::{
+    Bdf, DeviceId, DriverRule, Format, Groups, InputIds, RequesterId, StreamId,
+    error::{At, Source},
+    map::Stream,
+};
 
 use super::super::groups::kernel_detail;
 use super::super::lookup::several;

@@ -15,7 +15,10 @@ use crate::machine::log::{Log, LogEntry, LogKind};
 use crate::machine::{Firmware, Machine};
 use crate::map::{IdMap, Producer};
 use crate::model::{IommuIndex, RequesterIndex};
-use crate::{At, Bdf, Dialect, Format, Groups, RequesterId, Segment, Source, StreamId};
+use crate::{
+    Bdf, Dialect, Format, Groups, RequesterId, Segment, StreamId,
+    error::{At, Source},
+};
 
 use super::instance::{Instance, Instances};
 

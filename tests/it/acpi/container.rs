@@ -4,7 +4,7 @@ use fwspec::acpi::container::{self, Tables};
 use fwspec::acpi::iort::{Builder, Iort};
 use fwspec::acpi::{Madt, Mcfg, Sdt};
 use fwspec::model::SegmentBuses;
-use fwspec::{Error, ErrorKind, Platform, Segment, Source};
+use fwspec::{Error, ErrorKind, Platform, Segment, error::Source};
 
 fn table(revision: u8) -> Vec<u8> {
     let mut table = Builder::new(revision);

@@ -9,7 +9,7 @@ use fwspec::diff::{Change, Side, diff};
 use fwspec::lint::audit::audit;
 use fwspec::lint::{Code, Finding, Severity};
 use fwspec::machine::Firmware;
-use fwspec::{DeviceId, Dialect, ErrorKind, IdMap, IommuIndex, Mangling, RequesterIndex};
+use fwspec::{DeviceId, Dialect, ErrorKind, IdMap, IommuIndex, RequesterIndex, error::Mangling};
 
 use crate::support::write::Viot;
 

@@ -8,7 +8,8 @@ use fwspec::map::{InputRange, RangeOutput};
 use fwspec::model::{MsiKind, Output, RegionKind, RequesterKind, SmmuModel, Target};
 use fwspec::{
     Bdf, ComponentRule, DeviceId, Dialect, Error, ErrorKind, IdMap, IommuIndex, IommuKind,
-    MsiControllerIndex, MsiIndexRule, NoStream, Platform, RequesterIndex, Segment, Source, Stream, StreamId,
+    MsiControllerIndex, MsiIndexRule, NoStream, Platform, RequesterIndex, Segment, StreamId, error::Source,
+    map::Stream,
 };
 
 fn at(offset: u32, kind: ErrorKind) -> Error {

@@ -495,7 +495,7 @@ fn the_bsds_read_four_cells_and_openbsd_one_entry() {
     let id = |dialect: Dialect, rid| {
         let map = IdMap::build(&platform, dialect);
         let bdf = fwspec::Bdf { segment: fwspec::Segment(0), rid: fwspec::RequesterId(rid) };
-        map.resolve(bdf).ok().and_then(fwspec::Stream::fwspec_id)
+        map.resolve(bdf).ok().and_then(fwspec::map::Stream::fwspec_id)
     };
     for dialect in [Dialect::OPENBSD, Dialect::FREEBSD, Dialect::XEN] {
         assert_eq!((id(dialect, 0x101), id(dialect, 0)), (Some(0x1c02), Some(0x1c00)), "{}", dialect.name);

@@ -7,7 +7,7 @@ use crate::support::machine;
 use fwspec::map::Stream;
 use fwspec::pci::quirk::{self, AliasEffect};
 use fwspec::pci::{AliasMask, Fact, Function, PortType, Surroundings, acs};
-use fwspec::{AcsFlags, Bdf, DeviceKey, Groups, IdMap, Policy, RequesterId};
+use fwspec::{AcsFlags, Bdf, DeviceKey, Groups, IdMap, RequesterId, group::Policy};
 use machine::{Machine, bdf_of, machines, map};
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -9,7 +9,7 @@ use crate::support::cases::cases_of_three;
 
 use fwspec::pci::PortType;
 use fwspec::simulate::{Algorithm, Event, World};
-use fwspec::{AcsFlags, Bdf, Device, DeviceKey, Groups, Policy, Segment};
+use fwspec::{AcsFlags, Bdf, Device, DeviceKey, Groups, Segment, group::Policy};
 
 /// What is above a bus.
 #[derive(Clone, Copy, PartialEq, Eq)]

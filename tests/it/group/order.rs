@@ -6,7 +6,10 @@ use crate::support::machine;
 use fwspec::group::Remedy;
 use fwspec::pci::Fact;
 use fwspec::simulate::{Algorithm, Event, World};
-use fwspec::{AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, How, IommuIndex, Policy};
+use fwspec::{
+    AcsFlags, Bdf, Device, DeviceKey, GroupId, Groups, IommuIndex,
+    group::{How, Policy},
+};
 use machine::{Machine, honest_machines, machines, map};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

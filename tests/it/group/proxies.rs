@@ -9,7 +9,9 @@ use fwspec::pci::PortType;
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
     AcsFlags, Bdf, Device, DeviceKey, Dialect, Groups, IdMap, InputIds, IommuIndex, IommuKind, Platform,
-    Policy, RequesterIndex, Source, Tie,
+    RequesterIndex,
+    error::Source,
+    group::{Policy, Tie},
 };
 
 fn bdf(text: &str) -> Bdf {

@@ -10,7 +10,7 @@ use fwspec::lint::{Code, Severity};
 use fwspec::machine::Firmware;
 use fwspec::map::{ReservedRegion, joined, reserved_for_function};
 use fwspec::simulate::{Algorithm, Event, World};
-use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Policy};
+use fwspec::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, group::Policy};
 use serde_json::Value;
 
 fn json(folder: &Path, file: &str) -> Option<Value> {

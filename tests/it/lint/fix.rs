@@ -8,7 +8,7 @@ use fwspec::acpi::iort::{Builder, Iort};
 use fwspec::answer::{Linted, findings};
 use fwspec::lint::{Code, Finding, Fix, Severity};
 use fwspec::machine::Firmware;
-use fwspec::{Dialect, IdMap, Source};
+use fwspec::{Dialect, IdMap, error::Source};
 
 fn linted(bytes: &[u8]) -> Option<Linted> {
     let firmware = Firmware::open("sample", bytes.to_vec()).ok()?;

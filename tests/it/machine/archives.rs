@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use fwspec::machine::{Collector, ContainerError, Kind, Machine, MachineError, recognise};
-use fwspec::{Dialect, Policy};
+use fwspec::{Dialect, group::Policy};
 
 use super::pile::{Scratch, iort, sample};
 use crate::support::cases::cases;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fwspec::machine::{Collector, Kind, Machine, MachineError, Refused, schedule};
 use fwspec::simulate::Event;
-use fwspec::{Bdf, Dialect, Policy};
+use fwspec::{Bdf, Dialect, group::Policy};
 
 fn machine(text: &[u8]) -> Machine {
     let mut collector = Collector::new();

@@ -50,7 +50,7 @@ fn first_error(text: &str) -> (TextErrorKind, u32) {
 fn is_the_iort(machine: &Machine, revision: u8) {
     let firmware = machine.firmware.as_ref().unwrap();
     assert_eq!(firmware.iort().unwrap().revision(), revision);
-    assert_eq!(firmware.table(fwspec::Source::IORT).unwrap(), table(revision));
+    assert_eq!(firmware.table(fwspec::error::Source::IORT).unwrap(), table(revision));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fwspec::acpi::iort::Builder;
 use fwspec::answer::findings;
 use fwspec::machine::{Collector, Firmware, Kind, Machine, MachineError};
-use fwspec::{Dialect, ErrorKind, Policy, RequesterIndex};
+use fwspec::{Dialect, ErrorKind, RequesterIndex, group::Policy};
 
 pub(super) fn sample(file: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples").join(file)).unwrap()

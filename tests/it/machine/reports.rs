@@ -2,7 +2,7 @@
 //! counted, and an unpacked one says what the archive says.
 
 use fwspec::machine::{Collector, Machine};
-use fwspec::{Dialect, Policy};
+use fwspec::{Dialect, group::Policy};
 
 use super::archives::{Entry, gzip, tar};
 use super::dumps::dump;

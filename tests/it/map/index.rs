@@ -5,7 +5,7 @@ use crate::support::cases::random;
 use fwspec::acpi::iort::{self, Builder, Iort, NodeId, Reference, Wanted};
 use fwspec::map::{InputRange, MsiRequest, RangeOutput};
 use fwspec::model::RequesterKind;
-use fwspec::{DeviceId, Dialect, IdMap, NoStream, Platform, RequesterIndex, Segment, Stream, StreamId};
+use fwspec::{DeviceId, Dialect, IdMap, NoStream, Platform, RequesterIndex, Segment, StreamId, map::Stream};
 use proptest::prelude::*;
 
 /// What a mapping leads to: a node of the table, or an offset.

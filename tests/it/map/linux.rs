@@ -8,8 +8,10 @@ use fwspec::model::{
 use fwspec::pci::{Function, PortType};
 use fwspec::simulate::{Algorithm, Event, World};
 use fwspec::{
-    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, Groups, How, IdMap, InputIds, IommuIndex, IommuKind,
-    NoStream, Platform, Policy, RequesterIndex, Segment, Source, Tie,
+    AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, Groups, IdMap, InputIds, IommuIndex, IommuKind,
+    NoStream, Platform, RequesterIndex, Segment,
+    error::Source,
+    group::{How, Policy, Tie},
 };
 
 fn bdf(text: &str) -> Bdf {

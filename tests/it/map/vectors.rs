@@ -6,7 +6,7 @@ use fwspec::model::{BusKind, IdBus, IdMapping, Iommu, Origin, Output, Platform, 
 use fwspec::pci::PortType;
 use fwspec::{
     AcsFlags, Bdf, CountRule, Device, Dialect, Format, Groups, IdMap, InputIds, IommuIndex, IommuKind,
-    NoStream, Policy, RequesterId, Segment, Source,
+    NoStream, RequesterId, Segment, error::Source, group::Policy,
 };
 use vm_fdt::FdtWriter;
 

@@ -14,7 +14,7 @@ use fwspec::model::{
 use fwspec::pci::{Fact, Function, PortType};
 use fwspec::{
     AcsFlags, Bdf, Device, DeviceKey, Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform,
-    Segment, Source,
+    Segment, error::Source,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
