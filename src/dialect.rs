@@ -3,7 +3,7 @@
 /// One reader's rules: what Linux, the specification, FreeBSD or OpenBSD makes of the same firmware.
 ///
 /// ```
-/// use fwspec::{CountRule, Dialect};
+/// use fwspec::{Dialect, dialect::CountRule};
 /// assert_eq!(Dialect::LINUX.name, "linux");
 /// let mut asked = Dialect::LINUX;
 /// asked.count = CountRule::CountIsN;

@@ -72,7 +72,7 @@ pub mod answer;
 #[cfg(feature = "alloc")]
 pub mod assert;
 mod bytes;
-mod dialect;
+pub mod dialect;
 pub mod error;
 mod id;
 #[cfg(feature = "alloc")]
@@ -107,10 +107,7 @@ mod word;
 #[path = "../tests/it/support/cases.rs"]
 mod cases;
 
-pub use dialect::{
-    AliasRule, ComponentRule, CountRule, Dialect, DriverRule, LastIdRule, MapCells, MasterRule, MsiIndexRule,
-    RootComplexRule, SingleRule,
-};
+pub use dialect::Dialect;
 pub use error::{Error, ErrorKind, Format};
 #[cfg(feature = "alloc")]
 pub use group::{BusError, Device, DeviceKey, GroupId, Groups, IommuGroup, Placement};

@@ -1,7 +1,7 @@
 //! `iommu-map` against a transcription of the kernel's look-up, id by id.
 
 use fwspec::dt::Tree;
-use fwspec::{Dialect, DriverRule, IdMap, NoStream, RequesterIndex};
+use fwspec::{Dialect, IdMap, NoStream, RequesterIndex, dialect::DriverRule};
 use vm_fdt::FdtWriter;
 
 use super::words::Words;

@@ -239,7 +239,7 @@ impl Buses<'_, '_> {
 
     /// Whether a node has an `msi-map` that does not fail at once.
     fn has_usable_map(&self, node: NodeId) -> bool {
-        let mut entries = self.index.map(node, MapKind::Msi, crate::MapCells::FromTarget);
+        let mut entries = self.index.map(node, MapKind::Msi, crate::dialect::MapCells::FromTarget);
         self.index.has(node, Known::MsiMap) && !matches!(entries.next(), Some(Err(_)))
     }
 

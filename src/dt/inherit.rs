@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::address::{CellCounts, Translator, bus_number, number};
 use super::known::Known;
 use super::{Index, MapKind, NodeId};
-use crate::MapCells;
+use crate::dialect::MapCells;
 
 /// Facts that flow down the tree, by node.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::{Cells, Index, MapKind, NodeId};
 use crate::bytes::{index, saturate};
 use crate::limits::MAX_SPECIFIER_CELLS;
 use crate::model::{IommuIndex, MasterMsi, PlatformMaster, Specifier};
-use crate::{DeviceId, Error, ErrorKind, MapCells, Phandle, error::Source};
+use crate::{DeviceId, Error, ErrorKind, Phandle, dialect::MapCells, error::Source};
 
 /// An entry of a list: a node, and cells for it.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ use crate::model::{
     Coherency, DeviceIdTable, FunctionRange, GroupRule, HostedFunction, Iommu, IommuKind, MsiController,
     MsiKind, Origin, PathId, PlatformMaster, Protection, Requester, RequesterIndex, RequesterKind, Reserved,
 };
-use crate::{Error, ErrorKind, MapCells, Platform, error::Source};
+use crate::{Error, ErrorKind, Platform, dialect::MapCells, error::Source};
 
 impl Tree<'_> {
     /// All facts of the tree: IOMMUs, MSI controllers, which masters send through which, reserved memory.

@@ -3,7 +3,7 @@
 use super::{Cells, Node};
 use crate::bytes::{index, saturate};
 use crate::limits::MAX_SPECIFIER_CELLS;
-use crate::{Dialect, Error, ErrorKind, MapCells, Phandle, error::Source};
+use crate::{Dialect, Error, ErrorKind, Phandle, dialect::MapCells, error::Source};
 
 /// Which of the two maps: they differ in nothing but their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -219,7 +219,7 @@ impl<'a> Node<'a> {
     /// Each phandle is looked up by a walk over the tree.
     ///
     /// ```no_run
-    /// use fwspec::{MapCells, dt::{MapKind, Tree}};
+    /// use fwspec::{dt::{MapKind, Tree}, dialect::MapCells};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let blob = std::fs::read("board.dtb")?;
     /// let tree = Tree::parse(&blob)?;

@@ -6,7 +6,7 @@ use super::known::Known;
 use super::map::{MapEntries, MapEntry};
 use super::{Index, MapKind, NodeId};
 use crate::model::{Errno, IdMapping, IdTable, IommuIndex, MsiControllerIndex, Output, Target};
-use crate::{Error, ErrorKind, MapCells, Phandle};
+use crate::{Error, ErrorKind, Phandle, dialect::MapCells};
 
 /// Where maps can lead: the nodes that [`Target::Iommu`] and [`Target::Msi`] name, ascending.
 #[derive(Debug, Default)]

@@ -16,7 +16,9 @@ use crate::map::{NoStream, RangeOutput};
 use crate::model::{
     BusKind, HostedFunction, IdBus, IdMapping, MsiRoute, Requester, RequesterIndex, RequesterKind, Target,
 };
-use crate::{CountRule, Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, RequesterId};
+use crate::{
+    Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, RequesterId, dialect::CountRule,
+};
 
 /// The readers that are compared with Linux. That FreeBSD loses the last ID of each range is left out: it concerns every table.
 const COMPARED: [Dialect; 3] =

@@ -9,8 +9,10 @@ use crate::model::{
     SmmuModel, Target,
 };
 use crate::{
-    ComponentRule, CountRule, DeviceId, Dialect, DriverRule, Format, LastIdRule, MapCells, MasterRule,
-    MsiIndexRule, SingleRule,
+    DeviceId, Dialect, Format,
+    dialect::{
+        ComponentRule, CountRule, DriverRule, LastIdRule, MapCells, MasterRule, MsiIndexRule, SingleRule,
+    },
 };
 
 use super::chain::{Hop, Reached};
@@ -214,7 +216,7 @@ fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
     };
     let mut hosts: Vec<_> = RequesterIndex::number(requesters).filter_map(host).collect();
     hosts.sort_unstable();
-    if dialect.root_complex == crate::RootComplexRule::First {
+    if dialect.root_complex == crate::dialect::RootComplexRule::First {
         hosts.dedup_by_key(|host| (host.segment, host.format));
     }
     hosts

@@ -6,7 +6,7 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::slice;
 
-use crate::{AliasRule, Bdf, StreamId};
+use crate::{Bdf, StreamId, dialect::AliasRule};
 
 use super::{Firmware, IdMap, NoStream};
 

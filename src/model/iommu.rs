@@ -1,7 +1,7 @@
 //! IOMMUs as firmware describes them.
 
 use super::{IdMapping, Origin, RequesterIndex};
-use crate::{Bdf, MsiIndexRule, RequesterId};
+use crate::{Bdf, RequesterId, dialect::MsiIndexRule};
 use alloc::vec::Vec;
 use core::iter::FusedIterator;
 use core::slice;
@@ -70,7 +70,7 @@ pub struct DeviceIdTable {
     pub own_msi: MsiIndex,
 }
 
-/// Index of the mapping for a node's own MSIs, under each rule of [`MsiIndexRule`](crate::MsiIndexRule).
+/// Index of the mapping for a node's own MSIs, under each rule of [`MsiIndexRule`](crate::dialect::MsiIndexRule).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MsiIndex {
@@ -84,7 +84,7 @@ impl MsiIndex {
     /// The index under one rule.
     ///
     /// ```
-    /// use fwspec::MsiIndexRule;
+    /// use fwspec::dialect::MsiIndexRule;
     /// use fwspec::model::MsiIndex;
     /// let mut index = MsiIndex::default();
     /// index.by_interrupts = Some(1);

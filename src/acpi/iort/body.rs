@@ -6,7 +6,7 @@ use zerocopy::little_endian::{U16, U32, U64};
 
 use super::{Node, NodeType, Path, raw};
 use crate::bytes::saturate;
-use crate::{Error, ErrorKind, MsiIndexRule, error::At};
+use crate::{Error, ErrorKind, dialect::MsiIndexRule, error::At};
 
 /// The fields of a node, by its type.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::model::{
     Output, Protection, Region, RegionKind, Requester, RequesterIndex, RequesterKind, Reserved, SmmuModel,
     StreamRange, Target,
 };
-use crate::{Error, ErrorKind, Format, MsiIndexRule, Platform, Segment, StreamId, error::At};
+use crate::{Error, ErrorKind, Format, Platform, Segment, StreamId, dialect::MsiIndexRule, error::At};
 
 /// First table revision whose RMR nodes Linux reads (`iort_find_rmrs`).
 const FIRST_RMR_REVISION: u8 = 5;

@@ -25,7 +25,7 @@ pub enum OemEffect {
     /// The PMCGs are of this model.
     PmcgModel(PmcgModel),
     /// Some mappings store the number of IDs instead of that minus one. Linux matched these ids from January to May 2020;
-    /// the rule for the last ID ([`LastIdRule`](crate::LastIdRule)) has taken its place.
+    /// the rule for the last ID ([`LastIdRule`](crate::dialect::LastIdRule)) has taken its place.
     CountIsN,
 }
 

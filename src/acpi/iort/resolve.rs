@@ -4,8 +4,8 @@
 use super::{Body, Iort, Mapping, Node, NodeType};
 use crate::limits::MAX_HOPS;
 use crate::{
-    Bdf, ComponentRule, CountRule, Dialect, Error, ErrorKind, LastIdRule, MsiIndexRule, RootComplexRule,
-    SingleRule,
+    Bdf, Dialect, Error, ErrorKind,
+    dialect::{ComponentRule, CountRule, LastIdRule, MsiIndexRule, RootComplexRule, SingleRule},
 };
 
 /// What an ID is to become.

@@ -14,7 +14,8 @@ use crate::model::{
     ScopeKind, Target,
 };
 use crate::{
-    Bdf, DeviceId, DriverRule, Format, Groups, InputIds, RequesterId, StreamId,
+    Bdf, DeviceId, Format, Groups, InputIds, RequesterId, StreamId,
+    dialect::DriverRule,
     error::{At, Source},
     map::Stream,
 };

@@ -17,7 +17,7 @@ pub use run::FunctionRun;
 
 use crate::group::{DeviceKey, KernelAnswer};
 use crate::model::{RegionKind, RequesterIndex, RequesterKind, ReservedIndex};
-use crate::{DriverRule, Groups, IdMap, Platform};
+use crate::{Groups, IdMap, Platform, dialect::DriverRule};
 
 /// Everything that one firmware, and the devices of one machine where they are known, leave open.
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,10 @@ use crate::model::{
     Admission, BusKind, HostedFunction, IdBus, Iommu, IommuIndex, MsiRoute, PlatformMaster, Requester,
     RequesterIndex, RequesterKind, Target,
 };
-use crate::{Dialect, DriverRule, IdMap, MapCells, Platform};
+use crate::{
+    Dialect, IdMap, Platform,
+    dialect::{DriverRule, MapCells},
+};
 
 pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     for node in index.nodes().filter_map(|id| Some((id, index.node(id)?))) {

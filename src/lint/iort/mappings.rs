@@ -10,7 +10,7 @@ use crate::lint::Code;
 use crate::lint::Severity;
 use crate::lint::collect::{Bytes, Findings, at_most, relate};
 use crate::lint::interval::{Span, overlaps};
-use crate::{InputIds, MsiIndexRule};
+use crate::{InputIds, dialect::MsiIndexRule};
 
 /// Bytes of a mapping.
 const MAPPING: u32 = 20;

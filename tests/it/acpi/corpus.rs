@@ -253,7 +253,7 @@ fn components_smmus_and_rmrs_have_the_ids_that_the_oracle_gives_them() {
         }
         for device in expected["own_device_ids"].as_array().unwrap() {
             let offset = device["offset"].as_u64().unwrap() as u32;
-            let index = iort.node_at(offset).unwrap().own_msi(fwspec::MsiIndexRule::ValidFlag);
+            let index = iort.node_at(offset).unwrap().own_msi(fwspec::dialect::MsiIndexRule::ValidFlag);
             assert_eq!(json!(index), device["mapping_index"], "{place} +{offset:#x}");
             let found = iort::own_device_id(&iort, Dialect::LINUX, offset).unwrap();
             let its = device["its"].as_u64().unwrap() as u32;

@@ -7,8 +7,10 @@ use fwspec::acpi::iort::{
 use fwspec::map::{InputRange, RangeOutput};
 use fwspec::model::{MsiKind, Output, RegionKind, RequesterKind, SmmuModel, Target};
 use fwspec::{
-    Bdf, ComponentRule, DeviceId, Dialect, Error, ErrorKind, IdMap, IommuIndex, IommuKind,
-    MsiControllerIndex, MsiIndexRule, NoStream, Platform, RequesterIndex, Segment, StreamId, error::Source,
+    Bdf, DeviceId, Dialect, Error, ErrorKind, IdMap, IommuIndex, IommuKind, MsiControllerIndex, NoStream,
+    Platform, RequesterIndex, Segment, StreamId,
+    dialect::{ComponentRule, MsiIndexRule},
+    error::Source,
     map::Stream,
 };
 

@@ -5,8 +5,8 @@ use fwspec::dt::Tree;
 use fwspec::model::{BusKind, IdBus, IdMapping, Iommu, Origin, Output, Platform, Requester, RequesterKind};
 use fwspec::pci::PortType;
 use fwspec::{
-    AcsFlags, Bdf, CountRule, Device, Dialect, Format, Groups, IdMap, InputIds, IommuIndex, IommuKind,
-    NoStream, RequesterId, Segment, error::Source, group::Policy,
+    AcsFlags, Bdf, Device, Dialect, Format, Groups, IdMap, InputIds, IommuIndex, IommuKind, NoStream,
+    RequesterId, Segment, dialect::CountRule, error::Source, group::Policy,
 };
 use vm_fdt::FdtWriter;
 

@@ -13,7 +13,7 @@ use fwspec::acpi::rimt::{self, Rimt};
 use fwspec::acpi::viot::{self, Viot};
 use fwspec::acpi::{Madt, Mcfg, Sdt};
 use fwspec::dt::{self, Cells, MapKind, Node, Tree};
-use fwspec::{Bdf, Dialect, MapCells, Phandle, RequesterId, Segment, error::Source};
+use fwspec::{Bdf, Dialect, Phandle, RequesterId, Segment, error::Source, dialect::MapCells};
 
 unsafe extern "C" {
     fn a_panic_is_reachable() -> !;
