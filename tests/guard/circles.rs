@@ -242,7 +242,7 @@ fn paths_are_read_as_the_compiler_reads_them() {
     assert_eq!(paths("super::map::IdMap;"), ["super::map::IdMap"]);
     assert_eq!(
         paths("crate::{At, map::{self, IdMap as M}, dt::*}; fn"),
-        ["crate::error::At", "crate::map", "crate::map::IdMap", "crate::dt::*"]
+        ["crate::At", "crate::map", "crate::map::IdMap", "crate::dt::*"]
     );
     assert_eq!(paths("crate::bytes::index::<u32>(at)"), ["crate::bytes::index"]);
 }

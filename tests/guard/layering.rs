@@ -234,9 +234,6 @@ fn the_rules_object_to_what_they_should() {
 #[test]
 fn paths_are_found_in_every_form() {
     assert_eq!(named_behind("crate::", "use crate::map::IdMap;"), ["map"]);
-    assert_eq!(
-        named_behind("crate::", "use crate::{map::{self, IdMap}, dt, error::At};"),
-        ["At", "map", "dt"]
-    );
+    assert_eq!(named_behind("crate::", "use crate::{At, map::{self, IdMap}, dt};"), ["At", "map", "dt"]);
     assert_eq!(named_behind("crate::", "fn f(a: crate::Bdf, b: &crate::dt::Tree)"), ["Bdf", "dt"]);
 }
