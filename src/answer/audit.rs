@@ -362,7 +362,7 @@ impl AuditDocument {
         audit: &Audit,
         skipped: Vec<Problem>,
     ) -> Self {
-        let view = View { platform };
+        let view = AuditView { platform };
         let ranges = audit.ranges.iter().map(|range| UntranslatedRecord {
             segment: range.segment.0,
             host: range.host.map(|host| view.requester(host)),
@@ -459,11 +459,11 @@ fn dangling(reference: u32) -> String {
     format!("the mapping leads to {reference:#x}, where no IOMMU is")
 }
 
-struct View<'a> {
+struct AuditView<'a> {
     platform: &'a Platform,
 }
 
-impl View<'_> {
+impl AuditView<'_> {
     fn requester(&self, at: RequesterIndex) -> String {
         let requester = self.platform.requester(at);
         requester.map_or_else(|| at.to_string(), |requester| self.platform.known_as(requester))

@@ -271,7 +271,7 @@ impl GroupsDocument {
             .iter()
             .filter_map(|(bdf, function)| Some((bdf, function.sriov.present()?)))
             .flat_map(|(pf, sriov)| sriov.virtual_functions(pf.rid).map(move |rid| (Bdf { rid, ..pf }, pf)));
-        let view = View { groups, platform, iommus: iommus.collect(), physical: physical.collect() };
+        let view = GroupsView { groups, platform, iommus: iommus.collect(), physical: physical.collect() };
         let answers: BTreeMap<_, _> = groups.kernel_answers(sid_bits).into_iter().collect();
         let device = |key: DeviceKey| {
             view.device(key, answers.get(&key).copied().unwrap_or(KernelAnswer::Untranslated))
@@ -468,7 +468,7 @@ impl GroupsDocument {
     }
 }
 
-struct View<'a> {
+struct GroupsView<'a> {
     groups: &'a Groups,
     platform: Option<&'a Platform>,
     /// What the IOMMUs are called that are functions themselves.
@@ -477,7 +477,7 @@ struct View<'a> {
     physical: BTreeMap<Bdf, Bdf>,
 }
 
-impl View<'_> {
+impl GroupsView<'_> {
     fn iommus(&self) -> Vec<SinkRecord> {
         let Some(map) = self.groups.map() else { return Vec::new() };
         IommuIndex::number(map.iommus())

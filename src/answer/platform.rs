@@ -457,7 +457,7 @@ impl PlatformDocument {
 
     fn with_most(firmware: &Firmware, map: &IdMap, most: usize) -> Self {
         let platform = &firmware.platform;
-        let view = View { platform, map, most };
+        let view = PlatformView { platform, map, most };
         let mut skipped: Vec<Problem> = platform.skipped.iter().map(Problem::from).collect();
         for (problem, place) in skipped.iter_mut().zip(firmware.places()) {
             problem.place = Some(place);
@@ -574,14 +574,14 @@ fn functions_of(reserved: &Reserved) -> Vec<String> {
     scopes.chain(ranges).collect()
 }
 
-struct View<'a> {
+struct PlatformView<'a> {
     platform: &'a Platform,
     map: &'a IdMap,
     /// How many ranges of each kind a requester has at most.
     most: usize,
 }
 
-impl View<'_> {
+impl PlatformView<'_> {
     fn iommu(&self, at: IommuIndex, iommu: &Iommu) -> IommuRecord {
         let mapped = self.map.iommu(at);
         IommuRecord {

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 
 use super::DeviceKey;
 use super::device::Proxy;
-use super::entry::{DeviceRef, Entry, FwspecState, Obstacle, State, device_of};
+use super::entry::{DeviceRef, Entry, FwspecState, State, Withheld, device_of};
 use super::policy::Rules;
 use super::proxies::Proxies;
 use super::streams::Streams;
@@ -26,7 +26,7 @@ pub(super) struct Devices {
     entries: Slab<Option<Entry>>,
     /// What firmware says of them; empty without firmware.
     firmware: Beside<Option<Entry>, FwspecState>,
-    obstacles: BTreeMap<DeviceRef, Obstacle>,
+    obstacles: BTreeMap<DeviceRef, Withheld>,
     others: BTreeMap<DeviceKey, DeviceRef>,
     proxies: Proxies,
     streams: Streams,
@@ -107,7 +107,7 @@ impl Devices {
     }
 
     /// Notes how far a device has come, or what it has to wait for.
-    pub(super) fn set_state(&mut self, device: DeviceRef, state: Result<State, Obstacle>) {
+    pub(super) fn set_state(&mut self, device: DeviceRef, state: Result<State, Withheld>) {
         let Some(entry) = self.entries.get_mut(device).and_then(Option::as_mut) else { return };
         let old = core::mem::replace(&mut entry.state, state.unwrap_or(State::Apart));
         match state {
@@ -118,14 +118,14 @@ impl Devices {
     }
 
     /// Why a device is not tied.
-    pub(super) fn obstacle(&self, device: DeviceRef) -> Option<Obstacle> {
+    pub(super) fn obstacle(&self, device: DeviceRef) -> Option<Withheld> {
         self.entry(device).filter(|entry| entry.state == State::Apart)?;
         self.obstacles.get(&device).copied()
     }
 
     /// Whether a device waits for what is above it.
     pub(super) fn is_held(&self, device: DeviceRef) -> bool {
-        matches!(self.obstacle(device), Some(Obstacle::Missing(_)))
+        matches!(self.obstacle(device), Some(Withheld::Missing(_)))
     }
 
     /// What firmware says of a device.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::affected::Affected;
 use super::assignment::Merged;
 use super::device::Proxy;
-use super::entry::{DeviceRef, Entry, FwspecState, Obstacle, State, tag_of};
+use super::entry::{DeviceRef, Entry, FwspecState, State, Withheld, tag_of};
 use super::event::{BusError, Change, Departure, How, Placement};
 use super::find::Finder;
 use super::groups::Groups;
@@ -320,7 +320,7 @@ impl Groups {
         self.assignment.insert(device);
         if let Some(missing) = self.look_up(device, key, function) {
             self.predictions.add(device);
-            return self.devices.set_state(device, Err(Obstacle::Missing(missing)));
+            return self.devices.set_state(device, Err(Withheld::Missing(missing)));
         }
         self.scratch.found.clear();
         if self.find(device, key, function) {
@@ -375,7 +375,7 @@ impl Groups {
         let was_tied = !fresh && state == State::Tied;
         let missing = self.look_up(device, key, function);
         match missing {
-            Some(missing) if !was_tied => self.devices.set_state(device, Err(Obstacle::Missing(missing))),
+            Some(missing) if !was_tied => self.devices.set_state(device, Err(Withheld::Missing(missing))),
             None if !was_tied && contested => self.devices.set_state(device, Ok(State::Arriving)),
             None if state != State::Tied => self.devices.set_state(device, Ok(State::Tied)),
             Some(_) | None => {}
@@ -480,7 +480,7 @@ impl Groups {
             self.assignment.bequeath(*device, *group);
         }
         for device in attached {
-            let refusal = refused.get(device).map(|owner| Obstacle::Owned(*owner));
+            let refusal = refused.get(device).map(|owner| Withheld::Owned(*owner));
             self.devices.set_state(*device, refusal.map_or(Ok(State::Tied), Err));
         }
         self.assignment.withhold(refused.keys().copied());

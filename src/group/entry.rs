@@ -36,7 +36,7 @@ pub(super) struct Entry {
 pub(super) enum State {
     /// Its ties are being looked for.
     Arriving,
-    /// It has an [`Obstacle`].
+    /// Why it is not tied: [`Withheld`].
     Apart,
     /// Its ties are in the partition.
     Tied,
@@ -44,7 +44,7 @@ pub(super) enum State {
 
 /// Why a device is not tied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Obstacle {
+pub(super) enum Withheld {
     /// It is held until this is there.
     Missing(Missing),
     /// It would widen this group, which has an owner.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::assignment::Assignment;
 use super::device::Proxy;
 use super::devices::Devices;
-use super::entry::{DeviceRef, Obstacle, State};
+use super::entry::{DeviceRef, State, Withheld};
 use super::event::{BusError, Change, How, Placement};
 use super::find::Found;
 use super::iter::{Classes, DeviceKeys, InClass, Members, Reasons};
@@ -309,8 +309,8 @@ impl Groups {
     pub(super) fn how(&self, device: DeviceRef) -> How {
         let firmware = self.devices.firmware(device);
         match (self.devices.obstacle(device), &firmware.fwspec, firmware.refused) {
-            (Some(Obstacle::Missing(missing)), ..) => How::Held { missing },
-            (Some(Obstacle::Owned(owner)), ..) => How::Refused { owner },
+            (Some(Withheld::Missing(missing)), ..) => How::Held { missing },
+            (Some(Withheld::Owned(owner)), ..) => How::Refused { owner },
             (None, None, Some(why)) => How::Untranslated { why },
             (None, fwspec, _) => {
                 let missing = self.readiness.missing(fwspec.as_ref());

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::GroupId;
 use super::assignment::Assignment;
 use super::devices::Devices;
-use super::entry::{DeviceRef, Obstacle, State};
+use super::entry::{DeviceRef, State, Withheld};
 use super::find::Found;
 
 /// Which arriving devices would widen an owned group, directly or through each other, and which group.
@@ -19,7 +19,7 @@ pub(super) fn refused(
     let state = |device: DeviceRef| devices.entry(device).map(|entry| entry.state);
     let arriving = |device: DeviceRef| state(device) == Some(State::Arriving);
     let owner_of = |device: DeviceRef| match (state(device)?, devices.obstacle(device)) {
-        (_, Some(Obstacle::Owned(owner))) => Some(owner),
+        (_, Some(Withheld::Owned(owner))) => Some(owner),
         (State::Tied, _) => assignment.owned_group(device),
         (State::Arriving | State::Apart, _) => None,
     };

@@ -41,7 +41,7 @@ type Coded = (Code, u32);
 /// What a kind of error is called: in an IORT, a device tree, a table beside them or a file of tables, and in each table that has codes of
 /// its own.
 #[derive(Clone, Copy)]
-struct Row {
+struct KindCodes {
     code: Option<Coded>,
     rimt: Coded,
     viot: Coded,
@@ -49,20 +49,20 @@ struct Row {
     ivrs: Coded,
 }
 
-impl Row {
+impl KindCodes {
     /// A kind that tables with codes of their own call unreadable.
-    const fn of(code: Code, len: u32) -> Row {
-        Row { code: Some((code, len)), ..Row::INPUT }
+    const fn of(code: Code, len: u32) -> KindCodes {
+        KindCodes { code: Some((code, len)), ..KindCodes::INPUT }
     }
 
     /// A kind that is called the same wherever it is.
-    const fn everywhere(code: Code, len: u32) -> Row {
+    const fn everywhere(code: Code, len: u32) -> KindCodes {
         let coded = (code, len);
-        Row { code: Some(coded), rimt: coded, viot: coded, dmar: coded, ivrs: coded }
+        KindCodes { code: Some(coded), rimt: coded, viot: coded, dmar: coded, ivrs: coded }
     }
 
     /// A kind that is about an input as a whole.
-    const INPUT: Row = Row {
+    const INPUT: KindCodes = KindCodes {
         code: None,
         rimt: (Code::RimtUnreadable, 8),
         viot: (Code::ViotUnreadable, 4),
@@ -70,67 +70,73 @@ impl Row {
         ivrs: (Code::IvrsUnreadable, 4),
     };
 
-    const fn in_rimt(self, code: Code, len: u32) -> Row {
-        Row { rimt: (code, len), ..self }
+    const fn in_rimt(self, code: Code, len: u32) -> KindCodes {
+        KindCodes { rimt: (code, len), ..self }
     }
 
-    const fn in_dmar(self, code: Code, len: u32) -> Row {
-        Row { dmar: (code, len), ..self }
+    const fn in_dmar(self, code: Code, len: u32) -> KindCodes {
+        KindCodes { dmar: (code, len), ..self }
     }
 
-    const fn in_ivrs(self, code: Code, len: u32) -> Row {
-        Row { ivrs: (code, len), ..self }
+    const fn in_ivrs(self, code: Code, len: u32) -> KindCodes {
+        KindCodes { ivrs: (code, len), ..self }
     }
 }
 
-fn row(kind: &ErrorKind) -> Row {
+fn row(kind: &ErrorKind) -> KindCodes {
     match kind {
         // The rest of a DMAR structure that is too short for a scope.
-        ErrorKind::Truncated { need: 6, .. } => Row::of(Code::TableCut, 8).in_dmar(Code::DmarScopeOverrun, 1),
-        ErrorKind::Truncated { .. } => Row::of(Code::TableCut, 8).in_dmar(Code::TableCut, 8),
+        ErrorKind::Truncated { need: 6, .. } => {
+            KindCodes::of(Code::TableCut, 8).in_dmar(Code::DmarScopeOverrun, 1)
+        }
+        ErrorKind::Truncated { .. } => KindCodes::of(Code::TableCut, 8).in_dmar(Code::TableCut, 8),
         ErrorKind::TableLength(_) | ErrorKind::Signature { .. } => {
-            Row::of(Code::TableCut, 8).in_dmar(Code::TableCut, 8).in_ivrs(Code::TableCut, 8)
+            KindCodes::of(Code::TableCut, 8).in_dmar(Code::TableCut, 8).in_ivrs(Code::TableCut, 8)
         }
-        ErrorKind::NoTable { .. } => Row::of(Code::TrailingBytes, 16),
-        ErrorKind::TableTwice => Row::everywhere(Code::TableRepeated, 16),
-        ErrorKind::Checksum(_) => Row::everywhere(Code::Checksum, 1),
-        ErrorKind::NodeOffset { .. } => Row::of(Code::FirstNodeOutside, 4),
-        ErrorKind::NodeCount { .. } => Row::of(Code::NodeCountHigh, 4),
-        ErrorKind::NodeLengthZero => Row::of(Code::NodeLengthZero, 3),
-        ErrorKind::NodeTooShort { .. } => Row::of(Code::NodeShort, 3),
-        ErrorKind::NodeOverrun { .. } => Row::of(Code::NodeOverrun, 3),
-        ErrorKind::NodeType(_) => Row::of(Code::NodeType, 1).in_ivrs(Code::IvrsBlockType, 1),
-        ErrorKind::MappingsOverlap { .. } => Row::of(Code::MappingsOnFields, 8),
-        ErrorKind::MappingsOutside { .. } => Row::of(Code::MappingsOutside, 8),
-        ErrorKind::MappingsNowhere(_) => Row::of(Code::MappingsNowhere, 8),
-        ErrorKind::MappingNull => Row::of(Code::ReferenceNull, 20).in_rimt(Code::RimtReference, 20),
-        ErrorKind::MappingTarget(_) => Row::of(Code::ReferenceDangling, 20).in_rimt(Code::RimtReference, 20),
-        ErrorKind::MappingTargetType { .. } => Row::of(Code::ReferenceType, 20),
-        ErrorKind::MappingCycle { .. } => Row::of(Code::MappingCycle, 20),
-        ErrorKind::MappingInputWraps { .. } => Row::of(Code::InputWraps, 20),
-        ErrorKind::MappingOutputWraps { .. } => Row::of(Code::OutputWraps, 20),
-        ErrorKind::StreamIdWide(_) => Row::of(Code::StreamWide, 20),
+        ErrorKind::NoTable { .. } => KindCodes::of(Code::TrailingBytes, 16),
+        ErrorKind::TableTwice => KindCodes::everywhere(Code::TableRepeated, 16),
+        ErrorKind::Checksum(_) => KindCodes::everywhere(Code::Checksum, 1),
+        ErrorKind::NodeOffset { .. } => KindCodes::of(Code::FirstNodeOutside, 4),
+        ErrorKind::NodeCount { .. } => KindCodes::of(Code::NodeCountHigh, 4),
+        ErrorKind::NodeLengthZero => KindCodes::of(Code::NodeLengthZero, 3),
+        ErrorKind::NodeTooShort { .. } => KindCodes::of(Code::NodeShort, 3),
+        ErrorKind::NodeOverrun { .. } => KindCodes::of(Code::NodeOverrun, 3),
+        ErrorKind::NodeType(_) => KindCodes::of(Code::NodeType, 1).in_ivrs(Code::IvrsBlockType, 1),
+        ErrorKind::MappingsOverlap { .. } => KindCodes::of(Code::MappingsOnFields, 8),
+        ErrorKind::MappingsOutside { .. } => KindCodes::of(Code::MappingsOutside, 8),
+        ErrorKind::MappingsNowhere(_) => KindCodes::of(Code::MappingsNowhere, 8),
+        ErrorKind::MappingNull => KindCodes::of(Code::ReferenceNull, 20).in_rimt(Code::RimtReference, 20),
+        ErrorKind::MappingTarget(_) => {
+            KindCodes::of(Code::ReferenceDangling, 20).in_rimt(Code::RimtReference, 20)
+        }
+        ErrorKind::MappingTargetType { .. } => KindCodes::of(Code::ReferenceType, 20),
+        ErrorKind::MappingCycle { .. } => KindCodes::of(Code::MappingCycle, 20),
+        ErrorKind::MappingInputWraps { .. } => KindCodes::of(Code::InputWraps, 20),
+        ErrorKind::MappingOutputWraps { .. } => KindCodes::of(Code::OutputWraps, 20),
+        ErrorKind::StreamIdWide(_) => KindCodes::of(Code::StreamWide, 20),
         ErrorKind::PathUnterminated(_) => {
-            Row::of(Code::PathUnterminated, 16).in_dmar(Code::PathUnterminated, 16)
+            KindCodes::of(Code::PathUnterminated, 16).in_dmar(Code::PathUnterminated, 16)
         }
-        ErrorKind::ItsCount { .. } => Row::of(Code::ItsCount, 20),
-        ErrorKind::ItsEmpty => Row::of(Code::ItsEmpty, 20),
-        ErrorKind::RmrCount { .. } => Row::of(Code::RmrCount, 8),
-        ErrorKind::RmrTableRevision(_) => Row::of(Code::RmrTableRevision, 1),
-        ErrorKind::OutputNode(_) => Row::everywhere(Code::ViotOutputNode, 24),
+        ErrorKind::ItsCount { .. } => KindCodes::of(Code::ItsCount, 20),
+        ErrorKind::ItsEmpty => KindCodes::of(Code::ItsEmpty, 20),
+        ErrorKind::RmrCount { .. } => KindCodes::of(Code::RmrCount, 8),
+        ErrorKind::RmrTableRevision(_) => KindCodes::of(Code::RmrTableRevision, 1),
+        ErrorKind::OutputNode(_) => KindCodes::everywhere(Code::ViotOutputNode, 24),
         ErrorKind::EndpointRange { .. } | ErrorKind::SegmentsMany { .. } => {
-            Row::everywhere(Code::ViotRange, 24)
+            KindCodes::everywhere(Code::ViotRange, 24)
         }
-        ErrorKind::StructureType(_) => Row::everywhere(Code::DmarStructureType, 4),
-        ErrorKind::ScopeLength(_) => Row::everywhere(Code::DmarScopeLength, 2),
-        ErrorKind::ScopeOverrun { .. } => Row::everywhere(Code::DmarScopeOverrun, 2),
-        ErrorKind::UnitTwice(_) => Row::everywhere(Code::DmarUnitRepeated, 16),
-        ErrorKind::NamespaceScope(_) => Row::everywhere(Code::DmarNamespaceScope, 8),
-        ErrorKind::EntryType(_) => Row::everywhere(Code::IvrsEntryType, 1),
-        ErrorKind::EntryOverrun { .. } => Row::everywhere(Code::IvrsEntryOverrun, 1),
-        ErrorKind::MemoryUnused(_) => Row::everywhere(Code::IvrsRegionUnused, 32),
-        ErrorKind::DriverRefuses(_) => Row::everywhere(Code::DmarRefused, 4).in_ivrs(Code::IvrsRefused, 4),
-        ErrorKind::BusRange { .. } => Row::everywhere(Code::BusRangeReversed, 16),
+        ErrorKind::StructureType(_) => KindCodes::everywhere(Code::DmarStructureType, 4),
+        ErrorKind::ScopeLength(_) => KindCodes::everywhere(Code::DmarScopeLength, 2),
+        ErrorKind::ScopeOverrun { .. } => KindCodes::everywhere(Code::DmarScopeOverrun, 2),
+        ErrorKind::UnitTwice(_) => KindCodes::everywhere(Code::DmarUnitRepeated, 16),
+        ErrorKind::NamespaceScope(_) => KindCodes::everywhere(Code::DmarNamespaceScope, 8),
+        ErrorKind::EntryType(_) => KindCodes::everywhere(Code::IvrsEntryType, 1),
+        ErrorKind::EntryOverrun { .. } => KindCodes::everywhere(Code::IvrsEntryOverrun, 1),
+        ErrorKind::MemoryUnused(_) => KindCodes::everywhere(Code::IvrsRegionUnused, 32),
+        ErrorKind::DriverRefuses(_) => {
+            KindCodes::everywhere(Code::DmarRefused, 4).in_ivrs(Code::IvrsRefused, 4)
+        }
+        ErrorKind::BusRange { .. } => KindCodes::everywhere(Code::BusRangeReversed, 16),
         ErrorKind::Magic(_)
         | ErrorKind::TreeVersion { .. }
         | ErrorKind::TreeBlock { .. }
@@ -139,30 +145,30 @@ fn row(kind: &ErrorKind) -> Row {
         | ErrorKind::NodeName
         | ErrorKind::SecondRoot
         | ErrorKind::PropertyOutside
-        | ErrorKind::EndOutside => Row::of(Code::TreeCut, 4),
-        ErrorKind::Overlay => Row::of(Code::Overlay, 0),
-        ErrorKind::PropertyName(_) => Row::of(Code::PropertyName, 4),
-        ErrorKind::PropertyAfterChild => Row::of(Code::PropertyAfterChild, 4),
-        ErrorKind::PhandleTwice(_) => Row::of(Code::PhandleRepeated, 4),
-        ErrorKind::CellsLength(_) => Row::of(Code::CellsLength, 4),
-        ErrorKind::PhandleUnknown { .. } => Row::of(Code::PhandleUnknown, 4),
-        ErrorKind::CellsMissing { .. } => Row::of(Code::CellsMissing, 4),
-        ErrorKind::EntryCut { .. } => Row::of(Code::EntryCut, 4),
-        ErrorKind::CellsTooMany { .. } => Row::of(Code::CellsTooMany, 4),
-        ErrorKind::MapBase { .. } => Row::of(Code::MapBase, 4),
-        ErrorKind::MapRange { .. } => Row::of(Code::MapRange, 20),
-        ErrorKind::AddressCells { .. } => Row::of(Code::AddressCells, 4),
-        ErrorKind::RegionEmpty(_) => Row::of(Code::RegionEmpty, 4),
-        ErrorKind::BootRefused(_) => Row::of(Code::BootRefused, 4),
-        ErrorKind::RegionMoved { .. } => Row::of(Code::RegionMoved, 4),
-        ErrorKind::RegionUnreachable { .. } => Row::of(Code::RegionUnreachable, 4),
+        | ErrorKind::EndOutside => KindCodes::of(Code::TreeCut, 4),
+        ErrorKind::Overlay => KindCodes::of(Code::Overlay, 0),
+        ErrorKind::PropertyName(_) => KindCodes::of(Code::PropertyName, 4),
+        ErrorKind::PropertyAfterChild => KindCodes::of(Code::PropertyAfterChild, 4),
+        ErrorKind::PhandleTwice(_) => KindCodes::of(Code::PhandleRepeated, 4),
+        ErrorKind::CellsLength(_) => KindCodes::of(Code::CellsLength, 4),
+        ErrorKind::PhandleUnknown { .. } => KindCodes::of(Code::PhandleUnknown, 4),
+        ErrorKind::CellsMissing { .. } => KindCodes::of(Code::CellsMissing, 4),
+        ErrorKind::EntryCut { .. } => KindCodes::of(Code::EntryCut, 4),
+        ErrorKind::CellsTooMany { .. } => KindCodes::of(Code::CellsTooMany, 4),
+        ErrorKind::MapBase { .. } => KindCodes::of(Code::MapBase, 4),
+        ErrorKind::MapRange { .. } => KindCodes::of(Code::MapRange, 20),
+        ErrorKind::AddressCells { .. } => KindCodes::of(Code::AddressCells, 4),
+        ErrorKind::RegionEmpty(_) => KindCodes::of(Code::RegionEmpty, 4),
+        ErrorKind::BootRefused(_) => KindCodes::of(Code::BootRefused, 4),
+        ErrorKind::RegionMoved { .. } => KindCodes::of(Code::RegionMoved, 4),
+        ErrorKind::RegionUnreachable { .. } => KindCodes::of(Code::RegionUnreachable, 4),
         ErrorKind::TooLarge
         | ErrorKind::Empty
         | ErrorKind::Unrecognised(_)
         | ErrorKind::Mangled(_)
         | ErrorKind::Container
         | ErrorKind::NoFirmwareTable(_)
-        | ErrorKind::NobodyAnswers => Row::INPUT,
+        | ErrorKind::NobodyAnswers => KindCodes::INPUT,
     }
 }
 

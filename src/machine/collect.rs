@@ -21,7 +21,7 @@ use super::lspci::ListedFunction;
 use super::mangled::mangled;
 use super::names::{self, Name, PciIds};
 use super::textual::Textual;
-use super::unwrap::Place;
+use super::unwrap::LinePlace;
 use super::words::Words;
 use super::{
     ContainerError, Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms,
@@ -966,7 +966,7 @@ struct Lacks {
     ids: usize,
     capabilities: usize,
     acs: usize,
-    silent: Vec<(Bdf, Option<Place>)>,
+    silent: Vec<(Bdf, Option<LinePlace>)>,
     contradictions: Vec<(Bdf, &'static str)>,
 }
 

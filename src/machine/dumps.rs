@@ -5,7 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::text::{TextError, TextErrorKind};
-use super::unwrap::{self, Lines, Place};
+use super::unwrap::{self, LinePlace, Lines};
 use crate::acpi::Sdt;
 use crate::acpi::container::{Table, Tables};
 use crate::{bytes, error::Source};
@@ -17,7 +17,7 @@ const LINE: usize = 16;
 #[derive(Debug)]
 pub(super) struct Block {
     /// Where it starts.
-    pub(super) place: Place,
+    pub(super) place: LinePlace,
     /// The bytes, up to the line that cannot be read.
     pub(super) bytes: Vec<u8>,
     /// The first line that cannot be read.
@@ -25,7 +25,7 @@ pub(super) struct Block {
 }
 
 /// A line of a dump.
-struct Row {
+struct DumpLine {
     offset: u32,
     bytes: [u8; LINE],
     length: usize,
@@ -166,7 +166,7 @@ pub(super) fn starts_dump(line: &[u8]) -> bool {
 /// `    02C0: 5F 53 42 5F 4C 4E 4B 44 00 12 13 04 0C FF FF 08  _SB_LNKD........`, `00000000  49 4f 52 54 80 00 00 00  03 ea … |IORT…|`,
 /// `00000000: 494f 5254 8000 0000 …  IORT…`: two spaces end the bytes, but for those in the middle of a line of `hexdump -C`. `od -A x -t x1z`
 /// has offsets of six digits, `od -t x1` of seven octal ones.
-fn row(line: &[u8]) -> Option<Row> {
+fn row(line: &[u8]) -> Option<DumpLine> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (offset, rest) = line.split_at_checked(digits)?;
     if !(1..=8).contains(&digits) {
@@ -176,7 +176,7 @@ fn row(line: &[u8]) -> Option<Row> {
     let mut rest = if has_colon { rest.get(1..)? } else { rest };
     let radix = if !has_colon && digits == 7 { 8 } else { 16 };
     let offset = u32::from_str_radix(core::str::from_utf8(offset).ok()?, radix).ok()?;
-    let mut row = Row { offset, bytes: [0; LINE], length: 0 };
+    let mut row = DumpLine { offset, bytes: [0; LINE], length: 0 };
     // The last line of `hexdump -C`: how long it is.
     if rest.is_empty() {
         return (!has_colon && digits >= 6).then_some(row);

@@ -7,7 +7,7 @@ use core::fmt;
 
 use super::kind::Kind;
 use super::text::{TextError, TextErrorKind};
-use super::unwrap::Place as LinePlace;
+use super::unwrap::LinePlace;
 use crate::{Bdf, ErrorKind};
 
 /// A piece of evidence: a file, a running system, what a pipe gave.
@@ -55,7 +55,7 @@ impl fmt::Display for Unread {
 impl Unread {
     /// Where the record stands, for people: `lspci.txt:6123 (0000:03:00.0)`.
     pub fn place(&self) -> impl fmt::Display + '_ {
-        Place(self)
+        UnreadAt(self)
     }
 
     /// What is wrong, and of how many records more.
@@ -115,9 +115,9 @@ impl fmt::Display for Fault<'_> {
     }
 }
 
-struct Place<'a>(&'a Unread);
+struct UnreadAt<'a>(&'a Unread);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for UnreadAt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Unread { name, line, function, .. } = self.0;
         f.write_str(name)?;

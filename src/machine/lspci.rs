@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::decoded::Told;
 use super::header::{Address, LINE, address, config_byte, header_in, line_offset};
 use super::text::{TextError, TextErrorKind};
-use super::unwrap::{self, Lines, Place};
+use super::unwrap::{self, LinePlace, Lines};
 use crate::pci::Function;
 use crate::{Bdf, Error, bytes};
 
@@ -26,7 +26,7 @@ pub struct ListedFunction {
     /// PCI) or 4,096 (PCI Express). What lies past the end is unknown, not zero. None where a text says what is in it in words.
     pub bytes: Vec<u8>,
     /// Where it is listed; `None` where it is not from a text.
-    pub place: Option<Place>,
+    pub place: Option<LinePlace>,
     /// What a text says of it in words.
     pub(super) told: Option<Box<Told>>,
 }
@@ -173,7 +173,7 @@ struct Open {
 
 impl Reader {
     /// Takes a line in that has nothing around it.
-    pub(super) fn line(&mut self, line: &[u8], place: Place) {
+    pub(super) fn line(&mut self, line: &[u8], place: LinePlace) {
         if line.is_empty() {
             if let Current::Open(open) = &mut self.current {
                 open.ended = true;
@@ -205,7 +205,7 @@ impl Reader {
         self.listing
     }
 
-    fn open(&mut self, address: Address, rest: &[u8], place: Place) {
+    fn open(&mut self, address: Address, rest: &[u8], place: LinePlace) {
         self.stray = false;
         let Some(bdf) = address.bdf() else {
             let kind = TextErrorKind::PciAddress { device: address.device, function: address.function };
@@ -218,7 +218,7 @@ impl Reader {
         self.current = Current::Open(Box::new(Open { function, told, cut: false, ended: false }));
     }
 
-    fn config_line(&mut self, offset: u32, digits: &[u8], place: Place) {
+    fn config_line(&mut self, offset: u32, digits: &[u8], place: LinePlace) {
         match &mut self.current {
             Current::Open(open) if open.ended => {
                 self.close();

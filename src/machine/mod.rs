@@ -88,7 +88,7 @@ pub use recognise::recognise;
 pub use refused::Refused;
 pub use text::{TextError, TextErrorKind};
 pub use uevent::Uevent;
-pub use unwrap::Place;
+pub use unwrap::LinePlace;
 
 /// Everything that is known of one machine, and where it comes from.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use super::unwrap::Place;
+use super::unwrap::LinePlace;
 use crate::{Bdf, ErrorKind};
 
 /// A line of a text that cannot be read, or a text that as a whole is not what it should be.
@@ -14,13 +14,13 @@ pub struct TextError {
     /// What is wrong, with what was found.
     pub kind: TextErrorKind,
     /// The line; `None` for a text as a whole.
-    pub place: Option<Place>,
+    pub place: Option<LinePlace>,
     /// The function that the line is about.
     pub function: Option<Bdf>,
 }
 
 impl TextError {
-    pub(super) const fn at(kind: TextErrorKind, place: Place) -> Self {
+    pub(super) const fn at(kind: TextErrorKind, place: LinePlace) -> Self {
         TextError { kind, place: Some(place), function: None }
     }
 
@@ -33,7 +33,7 @@ impl TextError {
     }
 }
 
-struct At(Option<Place>, Option<Bdf>);
+struct At(Option<LinePlace>, Option<Bdf>);
 
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use crate::bytes;
 
 /// Where a line of a text stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct LinePlace {
     /// Its number, from 1.
     pub line: u32,
     /// Bytes before it, in the text as its lines are read: of UTF-16 in UTF-8.
@@ -58,7 +58,7 @@ fn of_units(text: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
 /// The lines of a text, each without what stands around it.
 pub(super) struct Lines<'a> {
     rest: &'a [u8],
-    next: Place,
+    next: LinePlace,
     /// What stands in front of every line.
     front: Option<Front>,
     /// What a line was that had to be changed.
@@ -68,12 +68,17 @@ pub(super) struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Of a text in UTF-8, or in anything that has ASCII in it: see [`as_utf8`].
     pub(super) fn of(text: &'a [u8]) -> Self {
-        Lines { rest: text, next: Place { line: 1, offset: 0 }, front: Front::of(text), changed: Vec::new() }
+        Lines {
+            rest: text,
+            next: LinePlace { line: 1, offset: 0 },
+            front: Front::of(text),
+            changed: Vec::new(),
+        }
     }
 
     /// The next line without white space, quotation marks and colours around it. Lines that a pager wrote are passed over; all others
     /// come, the empty ones too.
-    pub(super) fn next(&mut self) -> Option<(Place, &[u8])> {
+    pub(super) fn next(&mut self) -> Option<(LinePlace, &[u8])> {
         loop {
             if self.rest.is_empty() {
                 return None;

@@ -37,7 +37,7 @@ const MAX_SCOPES: usize = 6;
 /// # Ok::<(), fwspec::Error>(())
 /// ```
 pub fn platform(document: &PlatformDocument, style: Style) -> String {
-    let view = View { document, style };
+    let view = DocumentView { document, style };
     [view.iommus(), view.msi_controllers(), view.requesters(), view.reserved(), view.buses(), view.skipped()]
         .into_iter()
         .filter(|section| !section.is_empty())
@@ -45,12 +45,12 @@ pub fn platform(document: &PlatformDocument, style: Style) -> String {
         .join("\n")
 }
 
-struct View<'a> {
+struct DocumentView<'a> {
     document: &'a PlatformDocument,
     style: Style,
 }
 
-impl View<'_> {
+impl DocumentView<'_> {
     fn iommus(&self) -> String {
         if self.document.iommus.is_empty() {
             return "No IOMMU.\n".to_string();

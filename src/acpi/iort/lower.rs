@@ -48,7 +48,7 @@ impl Iort<'_> {
 
 /// A node, and which entry of its list in [`Platform`] it becomes.
 #[derive(Clone, Copy)]
-struct Place {
+struct LoweredNode {
     offset: u32,
     node_type: NodeType,
     index: u32,
@@ -57,7 +57,7 @@ struct Place {
 struct Lowering {
     table_revision: u8,
     /// In the order of the table, and so sorted by offset.
-    places: Vec<Place>,
+    places: Vec<LoweredNode>,
     platform: Platform,
 }
 
@@ -74,7 +74,7 @@ impl Lowering {
                 NodeType::Rmr => &mut reserved,
                 _ => &mut requesters,
             };
-            places.push(Place { offset: node.offset(), node_type: node.node_type(), index: *list });
+            places.push(LoweredNode { offset: node.offset(), node_type: node.node_type(), index: *list });
             *list = list.saturating_add(1);
         }
         let platform = Platform {
@@ -246,17 +246,19 @@ struct Lead {
 
 impl Lead {
     /// Where an output reference of a node of type `from` leads.
-    fn of(places: &[Place], from: NodeType, reference: u32) -> Self {
+    fn of(places: &[LoweredNode], from: NodeType, reference: u32) -> Self {
         let place = places.binary_search_by_key(&reference, |place| place.offset);
         let place = place.ok().and_then(|at| places.get(at));
         let target = match place {
             _ if reference == 0 => Target::Null,
-            Some(Place { node_type: NodeType::ItsGroup, index, .. }) => {
+            Some(LoweredNode { node_type: NodeType::ItsGroup, index, .. }) => {
                 Target::Msi(MsiControllerIndex(*index))
             }
-            Some(Place { node_type, index, .. }) if node_type.is_smmu() => Target::Iommu(IommuIndex(*index)),
-            None | Some(Place { node_type: NodeType::Rmr, .. }) => Target::Dangling(reference),
-            Some(Place { index, .. }) => Target::Requester(RequesterIndex(*index)),
+            Some(LoweredNode { node_type, index, .. }) if node_type.is_smmu() => {
+                Target::Iommu(IommuIndex(*index))
+            }
+            None | Some(LoweredNode { node_type: NodeType::Rmr, .. }) => Target::Dangling(reference),
+            Some(LoweredNode { index, .. }) => Target::Requester(RequesterIndex(*index)),
         };
         let legal = match target {
             Target::Iommu(_) => !from.is_smmu(),

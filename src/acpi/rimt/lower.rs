@@ -49,14 +49,14 @@ impl Rimt<'_> {
 
 /// A node, and which entry of its list in [`Platform`] it becomes.
 #[derive(Clone, Copy)]
-struct Place {
+struct LoweredNode {
     offset: u32,
     target: Target,
 }
 
 struct Lowering {
     /// In the order of the table, and so sorted by offset.
-    places: Vec<Place>,
+    places: Vec<LoweredNode>,
     /// The PCI function of each IOMMU.
     functions: Vec<Option<Bdf>>,
     platform: Platform,
@@ -77,7 +77,7 @@ impl Lowering {
                 Ok(Body::PlatformDevice { path, .. }) if path.is_terminated() => requesters.next(),
                 _ => None,
             };
-            places.extend(target.map(|target| Place { offset: node.at().offset, target }));
+            places.extend(target.map(|target| LoweredNode { offset: node.at().offset, target }));
         }
         let platform = Platform { source: Some(rimt.sdt().source()), ..Platform::default() };
         Lowering { places, functions: Vec::new(), platform }

@@ -24,7 +24,7 @@ pub(super) enum Instance {
 /// The names of a log, over a firmware.
 #[derive(Debug, Default)]
 pub(super) struct Instances {
-    iommus: Vec<Place>,
+    iommus: Vec<NamedIommu>,
     /// Addresses that the log gives names: `dmar0` to `0xfed90000`.
     bases: BTreeMap<String, u64>,
     /// The nodes of an IORT of which Linux makes numbered devices, in order: SMMUs and counter groups.
@@ -36,7 +36,7 @@ pub(super) struct Instances {
 
 /// An IOMMU and what names it.
 #[derive(Debug)]
-struct Place {
+struct NamedIommu {
     index: IommuIndex,
     base: Option<u64>,
     format: Format,
@@ -51,8 +51,8 @@ impl Instances {
         let platform = &firmware.platform;
         let functions: Vec<(Bdf, *const Iommu)> =
             platform.iommu_functions().map(|(bdf, iommu)| (bdf, core::ptr::from_ref(iommu))).collect();
-        let iommus: Vec<Place> = IommuIndex::number(&platform.iommus)
-            .map(|(index, iommu)| Place {
+        let iommus: Vec<NamedIommu> = IommuIndex::number(&platform.iommus)
+            .map(|(index, iommu)| NamedIommu {
                 index,
                 base: iommu.base,
                 format: iommu.origin.format,
@@ -144,8 +144,8 @@ impl Instances {
 
     /// The IOMMU at this address.
     pub(super) fn at(&self, base: u64) -> Instance {
-        let by_base = |place: &&Place| place.base == Some(base);
-        let by_name = |place: &&Place| {
+        let by_base = |place: &&NamedIommu| place.base == Some(base);
+        let by_name = |place: &&NamedIommu| {
             let unit = place.node.split_once('@').map(|(_, unit)| unit.split(',').next().unwrap_or(unit));
             unit.and_then(|unit| u64::from_str_radix(unit, 16).ok()) == Some(base)
         };
