@@ -111,7 +111,13 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     }
     if !why.is_empty() {
         let rules = (arguments.dialect, arguments.policy.policy());
-        return why::run(&why, arguments.format(), &machine, rules, (&groups, &document));
+        return why::run(
+            &why,
+            arguments.format() == GroupsFormat::Json,
+            &machine,
+            rules,
+            (&groups, &document),
+        );
     }
     let drawing = || Picture::of_groups(&document);
     match arguments.format() {

@@ -5,12 +5,11 @@ use fwspec::machine::{Firmware, Machine};
 use fwspec::{Bdf, DeviceKey, Dialect, Groups, group::Policy};
 use fwspec_report::text;
 
-use super::groups::GroupsFormat;
 use super::{Failure, Outcome, complain, print, print_json, style};
 
 pub(super) fn run(
     devices: &[String],
-    format: GroupsFormat,
+    json: bool,
     machine: &Machine,
     rules: (Dialect, Policy),
     (groups, document): (&Groups, &GroupsDocument),
@@ -39,7 +38,7 @@ pub(super) fn run(
         }
         [] => return Err(Failure::usage("--why needs a device")),
     };
-    if format == GroupsFormat::Json {
+    if json {
         print_json(&why)?
     } else {
         print(&text::why(&why, style()))?

@@ -24,6 +24,22 @@ pub struct GroupsBuilder {
     awaiting_iommus: bool,
 }
 
+impl Groups {
+    /// Groups of a machine of which something is to be said before its first device.
+    ///
+    /// ```
+    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
+    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
+    /// # let mut groups = Groups::without_firmware();
+    /// let groups = Groups::builder().policy(Policy::Strict).ivrs(true).build();
+    /// assert_eq!(groups.policy(), Policy::Strict);
+    /// # Ok::<(), fwspec::BusError>(())
+    /// ```
+    pub fn builder() -> GroupsBuilder {
+        GroupsBuilder::default()
+    }
+}
+
 impl GroupsBuilder {
     /// What firmware says of the devices. Without it every device has a group, by what PCI says alone.
     pub fn map(mut self, map: IdMap) -> Self {

@@ -14,7 +14,7 @@ use super::policy::Rules;
 use super::predictions::Predictions;
 use super::readiness::Readiness;
 use super::settings::AcsSettings;
-use super::{DeviceKey, GroupId, GroupsBuilder, IommuGroup, IommuGroups, Policy};
+use super::{DeviceKey, GroupId, IommuGroup, IommuGroups, Policy};
 use crate::map::{FunctionPath, GivesUp, IdMap, NoStream};
 use crate::pci::{Alias, Aliases, Header, Topology};
 use crate::{Bdf, RequesterId};
@@ -115,20 +115,6 @@ impl Groups {
     /// ```
     pub fn without_firmware() -> Self {
         Groups::default()
-    }
-
-    /// Groups of a machine of which something is to be said before its first device.
-    ///
-    /// ```
-    /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
-    /// # let [port, nic] = ["00:01.0", "01:00.0"].map(|bdf| bdf.parse::<Bdf>().unwrap());
-    /// # let mut groups = Groups::without_firmware();
-    /// let groups = Groups::builder().policy(Policy::Strict).ivrs(true).build();
-    /// assert_eq!(groups.policy(), Policy::Strict);
-    /// # Ok::<(), fwspec::BusError>(())
-    /// ```
-    pub fn builder() -> GroupsBuilder {
-        GroupsBuilder::default()
     }
 
     /// Which ties count.

@@ -16,6 +16,7 @@ use crate::{Bdf, Error, ErrorKind, Format, error::Source};
 use super::container::{self as unpack, Choice, Item, Unpacked};
 use super::devices::{Links, Placed, of_functions};
 use super::error::MachineError;
+use super::forms::{self, Reading, recognise};
 use super::log::{Log, LogKind};
 use super::lspci::ListedFunction;
 use super::mangled::mangled;
@@ -24,8 +25,7 @@ use super::textual::Textual;
 use super::unwrap::LinePlace;
 use super::words::Words;
 use super::{
-    ContainerError, Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps, forms,
-    recognise,
+    ContainerError, Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps,
 };
 
 /// Whether a table says what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
@@ -289,7 +289,18 @@ impl Collector {
         let at = self.evidence.len();
         let picked = wanted.is_picked();
         self.evidence.push(Evidence { name: name.to_owned(), kind, used: true, note: None, picked });
-        let read = (form.read)(self, Piece { bytes, at });
+        let piece = Piece { bytes, at };
+        let read = match form.reading {
+            Reading::Nothing => self.read_nothing(piece),
+            Reading::Tree => self.read_tree(piece),
+            Reading::Tables => self.read_tables(piece),
+            Reading::Acpidump => self.read_dump(piece),
+            Reading::Text => self.read_text(piece),
+            Reading::Hexdump => self.read_hexdump(piece),
+            Reading::Database => self.read_database(piece),
+            Reading::Log => self.read_log(piece),
+            Reading::Refused => self.refuse(piece),
+        };
         if read.is_err() {
             self.evidence.pop();
         }
@@ -322,11 +333,11 @@ impl Collector {
         self.evidence.push(Evidence { name: name.to_owned(), kind, used: false, note, picked: false });
     }
 
-    pub(super) fn read_nothing(&mut self, piece: Piece) -> Result<(), MachineError> {
+    fn read_nothing(&mut self, piece: Piece) -> Result<(), MachineError> {
         Err(MachineError::Empty { name: self.name(piece.at).to_owned() })
     }
 
-    pub(super) fn read_tree(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+    fn read_tree(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         // What a whole tree cannot be read for is found when it is lowered.
         let tree = Tree::parse(&bytes).map_err(|error| MachineError::tree(self.name(at), error, &bytes))?;
         if tree.is_overlay() {
@@ -340,7 +351,7 @@ impl Collector {
         Ok(())
     }
 
-    pub(super) fn read_tables(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+    fn read_tables(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         match container::tables(&bytes) {
             Ok(found) => {
                 let tables = found.tables.into_iter();
@@ -368,7 +379,7 @@ impl Collector {
     }
 
     /// Tables that a text spells out.
-    pub(super) fn read_dump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+    fn read_dump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let (found, errors) = dumps::tables(&bytes);
         let name = self.name(at).to_owned();
         let read = self.keep_tables(at, found);
@@ -382,7 +393,7 @@ impl Collector {
     }
 
     /// Any blob that a text spells out.
-    pub(super) fn read_hexdump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+    fn read_hexdump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
         let blocks = dumps::blocks(&bytes);
         let mut readers: Vec<Reader> = Vec::with_capacity(blocks.len());
@@ -410,7 +421,7 @@ impl Collector {
     }
 
     /// A text that is recognised and not read.
-    pub(super) fn refuse(&mut self, piece: Piece) -> Result<(), MachineError> {
+    fn refuse(&mut self, piece: Piece) -> Result<(), MachineError> {
         let name = self.name(piece.at).to_owned();
         let refused = match recognise(&piece.bytes) {
             Kind::Refused(refused) => refused,
@@ -420,7 +431,7 @@ impl Collector {
     }
 
     /// A text that lists functions, or says what a kernel decided, or both.
-    pub(super) fn read_text(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+    fn read_text(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
         if u32::try_from(bytes.len()).is_err() {
             return Err(MachineError::wrong_text(&name, TextErrorKind::TooLarge));
@@ -468,7 +479,7 @@ impl Collector {
     }
 
     /// A log in which no line says a group.
-    pub(super) fn read_log(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+    fn read_log(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
         self.kernel.logs.push(Log { name, ..Log::read(&bytes) });
         Ok(())
@@ -483,7 +494,7 @@ impl Collector {
     }
 
     /// The PCI ID database: it gives ids to the names of the listings that were taken in before.
-    pub(super) fn read_database(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
+    fn read_database(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let text = String::from_utf8_lossy(&bytes);
         let known = PciIds::parse(&text);
         if known.is_empty() {

@@ -8,9 +8,9 @@ use std::vec::Vec;
 
 use crate::limits::{MAX_FILE_BYTES, MAX_GLANCE_BYTES};
 
+use super::forms::recognise;
 use super::kind::Kind;
 use super::log::{Log, LogReader};
-use super::recognise::recognise;
 
 /// The first size that is too large.
 const TOO_LARGE: u64 = MAX_FILE_BYTES.saturating_add(1);

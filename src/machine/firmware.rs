@@ -17,9 +17,9 @@ use crate::model::{IommuIndex, Requester, RequesterIndex, RequesterKind};
 use crate::{Error, ErrorKind, Format, Platform, RequesterId, Segment, error::Source};
 
 use super::dumps;
+use super::forms::recognise;
 use super::kind::Kind;
 use super::mangled::mangled;
-use super::recognise::recognise;
 
 /// One opened firmware: its facts, and the bytes they were read from.
 #[derive(Clone, Debug)]

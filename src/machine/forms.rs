@@ -1,17 +1,39 @@
 //! The forms of evidence: how each is recognised by what is in it, and what reads it. A form more is a row more.
 
-use super::collect::{Collector, Piece};
-use super::error::MachineError;
 use super::kind::Kind;
+use super::recognise::{self};
 use super::unwrap::{self, Lines};
-use super::{header, recognise};
+use super::{container, header};
 
 /// A form of evidence.
 pub(super) struct Form {
     /// How it is recognised.
     pub(super) sign: Sign,
     /// What reads it.
-    pub(super) read: fn(&mut Collector, Piece) -> Result<(), MachineError>,
+    pub(super) reading: Reading,
+}
+
+/// What reads a form: the collector has a function for each.
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    /// Nothing: it is empty.
+    Nothing,
+    /// A device tree.
+    Tree,
+    /// ACPI tables, one after the other.
+    Tables,
+    /// The text of `acpidump`.
+    Acpidump,
+    /// A listing, a log or a list of groups, whose lines may stand among others.
+    Text,
+    /// A dump of bytes in hex.
+    Hexdump,
+    /// `pci.ids`.
+    Database,
+    /// A kernel's log in which no line shows a form by itself.
+    Log,
+    /// Nothing: it is refused with what to type.
+    Refused,
 }
 
 /// How a form shows.
@@ -28,20 +50,35 @@ pub(super) enum Sign {
 
 /// All forms. Of those that show at the start the first counts; of those that show in one line, too.
 pub(super) const FORMS: &[Form] = &[
-    Form { sign: Sign::Start(recognise::empty), read: Collector::read_nothing },
-    Form { sign: Sign::Start(recognise::device_tree), read: Collector::read_tree },
-    Form { sign: Sign::Start(recognise::tables), read: Collector::read_tables },
-    Form { sign: Sign::Line(recognise::acpidump_line), read: Collector::read_dump },
-    Form { sign: Sign::Line(recognise::disassembly_line), read: Collector::refuse },
-    Form { sign: Sign::Line(recognise::refused_line), read: Collector::refuse },
-    Form { sign: Sign::Line(recognise::groups_line), read: Collector::read_text },
-    Form { sign: Sign::Line(recognise::log_line), read: Collector::read_text },
-    Form { sign: Sign::Line(recognise::lspci_line), read: Collector::read_text },
-    Form { sign: Sign::Below(header::starts_function, recognise::config_line), read: Collector::read_text },
-    Form { sign: Sign::Line(recognise::hexdump_line), read: Collector::read_hexdump },
-    Form { sign: Sign::Line(recognise::database_line), read: Collector::read_database },
-    Form { sign: Sign::Text(recognise::log), read: Collector::read_log },
+    Form { sign: Sign::Start(recognise::empty), reading: Reading::Nothing },
+    Form { sign: Sign::Start(recognise::device_tree), reading: Reading::Tree },
+    Form { sign: Sign::Start(recognise::tables), reading: Reading::Tables },
+    Form { sign: Sign::Line(recognise::acpidump_line), reading: Reading::Acpidump },
+    Form { sign: Sign::Line(recognise::disassembly_line), reading: Reading::Refused },
+    Form { sign: Sign::Line(recognise::refused_line), reading: Reading::Refused },
+    Form { sign: Sign::Line(recognise::groups_line), reading: Reading::Text },
+    Form { sign: Sign::Line(recognise::log_line), reading: Reading::Text },
+    Form { sign: Sign::Line(recognise::lspci_line), reading: Reading::Text },
+    Form { sign: Sign::Below(header::starts_function, recognise::config_line), reading: Reading::Text },
+    Form { sign: Sign::Line(recognise::hexdump_line), reading: Reading::Hexdump },
+    Form { sign: Sign::Line(recognise::database_line), reading: Reading::Database },
+    Form { sign: Sign::Text(recognise::log), reading: Reading::Log },
 ];
+
+/// Tells what `bytes` are. Nothing is checked that a parser would check: damaged firmware is still recognised, so that its
+/// parser can say what is wrong with it.
+///
+/// ```
+/// use fwspec::machine::{Kind, recognise};
+/// assert_eq!(recognise(b"\xd0\x0d\xfe\xed\0\0\0\x48"), Kind::DeviceTree);
+/// assert_eq!(recognise(b"IORT\x34\0\0\0"), Kind::AcpiTable(*b"IORT"));
+/// assert_eq!(recognise(b"IORT @ 0x0000000000000000\n"), Kind::AcpidumpText);
+/// assert_eq!(recognise(b"00:1f.0 ISA bridge: Example\n"), Kind::LspciText);
+/// assert_eq!(recognise(b"#!/bin/sh\n"), Kind::Unknown);
+/// ```
+pub fn recognise(bytes: &[u8]) -> Kind {
+    container::kind(bytes).or_else(|| form(bytes).map(|(_, kind)| kind)).unwrap_or(Kind::Unknown)
+}
 
 /// The form of some bytes, and what they are.
 pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {

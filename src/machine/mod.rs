@@ -73,6 +73,7 @@ pub use evidence::{Evidence, Unread};
 #[cfg(feature = "std")]
 pub use file::{read, read_recognised, why_unreadable};
 pub use firmware::{Firmware, tables_in};
+pub use forms::recognise;
 pub use hidden::Hidden;
 pub use kernel::Kernel;
 pub use kind::{Kind, READ_HERE};
@@ -84,7 +85,6 @@ pub use open::{container_of, is_device_tree_folder};
 pub use own_log::kernel_log;
 pub use parameters::{AcsOverride, Effect, Parameter};
 pub use query::{ParseQueryError, Query};
-pub use recognise::recognise;
 pub use refused::Refused;
 pub use text::{TextError, TextErrorKind};
 pub use uevent::Uevent;

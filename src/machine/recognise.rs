@@ -3,27 +3,12 @@
 use super::kind::{Kind, READ_HERE};
 use super::log::Log;
 use super::refused::{self, Refused};
-use super::{container, dumps, forms, header, names, words};
+use super::{dumps, header, names, words};
 use crate::bytes;
 use crate::limits::MAX_TABLE_BYTES;
 
 /// Bytes in the header of an ACPI table (ACPI 6.5 §5.2.6).
 const HEADER: usize = 36;
-
-/// Tells what `bytes` are. Nothing is checked that a parser would check: damaged firmware is still recognised, so that its
-/// parser can say what is wrong with it.
-///
-/// ```
-/// use fwspec::machine::{Kind, recognise};
-/// assert_eq!(recognise(b"\xd0\x0d\xfe\xed\0\0\0\x48"), Kind::DeviceTree);
-/// assert_eq!(recognise(b"IORT\x34\0\0\0"), Kind::AcpiTable(*b"IORT"));
-/// assert_eq!(recognise(b"IORT @ 0x0000000000000000\n"), Kind::AcpidumpText);
-/// assert_eq!(recognise(b"00:1f.0 ISA bridge: Example\n"), Kind::LspciText);
-/// assert_eq!(recognise(b"#!/bin/sh\n"), Kind::Unknown);
-/// ```
-pub fn recognise(bytes: &[u8]) -> Kind {
-    container::kind(bytes).or_else(|| forms::form(bytes).map(|(_, kind)| kind)).unwrap_or(Kind::Unknown)
-}
 
 pub(super) fn empty(bytes: &[u8]) -> Option<Kind> {
     // White space is what an empty answer of a command leaves.
