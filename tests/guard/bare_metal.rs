@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::outside::{installed, run};
+use crate::cases::cases_of_three;
+use crate::outside::{installed, run, skip};
 use crate::program::{built, cargo, package, root, scratch};
 
 /// What the compiler may call on its own, and every platform brings.
@@ -72,6 +73,11 @@ fn lookup_has_no_allocator_and_nothing_of_std() {
 #[test]
 fn groups_are_assigned_at_bus_add() {
     if !installed("cc") {
+        return;
+    }
+    // The tier with a heap, optimized for size: a minute of the processor.
+    if cases_of_three(true, false, false) {
+        skip("built where FWSPEC_CASES=more, as .ci/run has it");
         return;
     }
     let program = "#include <stdio.h>\nint groups_after_boot(void);\nint main(void) { printf(\"%d\", groups_after_boot()); }";

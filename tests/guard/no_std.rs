@@ -4,13 +4,16 @@
 
 use std::path::Path;
 
-use crate::cases::cases;
+use crate::cases::cases_of_three;
 use crate::program::{cargo, package};
 
 /// Builds the program on the tier of `feature`, and returns what cargo said where that failed. A second panic handler is found
 /// before any code is made, so an ordinary run makes none; the other programs of these tests are linked.
 fn build(program: &Path, feature: &str) -> Result<(), String> {
-    let done = cargo(program, cases("check", "build")).args(["--features", feature]).output().unwrap();
+    let done = cargo(program, cases_of_three("check", "build", "build"))
+        .args(["--features", feature])
+        .output()
+        .unwrap();
     if done.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&done.stderr).into_owned()) }
 }
 
