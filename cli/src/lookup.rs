@@ -9,7 +9,7 @@ use fwspec_report::text;
 
 use super::evidence::{self, Asked, Evidence};
 use super::options::{Dialects, Isolation, Output, dialects};
-use super::{Failure, Outcome, print, print_json, style};
+use super::{Failure, Outcome, complain, print, print_json, style};
 
 /// Look up single ids: a function's StreamID and DeviceID, and back
 #[derive(Debug, Args)]
@@ -44,6 +44,9 @@ pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     let queries = questions.iter().map(|text| Ok((text, text.parse().map_err(Failure::usage)?)));
     let queries: Vec<(&String, Query)> = queries.collect::<Result<_, Failure>>()?;
     let firmware = evidence::firmware(&machine)?;
+    if let Some(refusal) = firmware.boot_refusal().filter(|_| lookup.dialect.0.contains(&Dialect::LINUX)) {
+        complain(&format_args!("{}: {}; the answer is what the tree says", firmware.file, refusal.kind));
+    }
     let several = lookup.dialect.0.len() > 1;
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
     let maps: Vec<_> = lookup.dialect.0.iter().map(build).collect();

@@ -39,6 +39,9 @@ pub struct PlatformDocument {
     pub requesters: Vec<RequesterRecord>,
     /// Reserved memory.
     pub reserved: Vec<ReservedRecord>,
+    /// Why Linux does not start with this firmware, in words; left out where it does.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub boot_refused: Option<String>,
     /// Records that could not be read, or that say nothing usable.
     pub skipped: Vec<Problem>,
     /// The buses that an MCFG lists. Not in JSON.
@@ -471,6 +474,7 @@ impl PlatformDocument {
             msi_controllers: platform.msi_controllers.iter().map(|msi| view.msi_controller(msi)).collect(),
             requesters: Vec::with_capacity(platform.requesters.len()),
             reserved: platform.reserved.iter().map(|reserved| view.reserved(reserved)).collect(),
+            boot_refused: firmware.boot_refusal().map(|error| error.kind.to_string()),
             skipped,
             buses: platform.buses.clone(),
             truncated: false,

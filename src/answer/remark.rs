@@ -17,7 +17,7 @@ use crate::{Bdf, Dialect, Groups};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RemarkRecord {
-    /// `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
+    /// `boot-refused`: Linux does not start with this device tree. `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
     /// Linux uses an IOMMU and does not ask for ACS; these devices have it off. `taken-as-linux-sets-it`: what isolates these devices
     /// is taken as Linux sets it.
     pub kind: &'static str,
@@ -45,8 +45,8 @@ pub struct RemarkRecord {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn remarks(machine: &Machine, rules: (Dialect, Policy), groups: &Groups) -> Vec<RemarkRecord> {
-    let mut remarks: Vec<RemarkRecord> =
-        RemarkRecord::of_acs_off(machine, rules, groups).into_iter().collect();
+    let mut remarks: Vec<RemarkRecord> = RemarkRecord::of_boot(machine, rules.0).into_iter().collect();
+    remarks.extend(RemarkRecord::of_acs_off(machine, rules, groups));
     remarks.extend(of_groups(groups));
     // Who asks for what Linux sets supposes an IOMMU.
     if !machine.has_iommu() && machine.acs == AcsSettings::Dumped && groups.devices().next().is_some() {
@@ -61,6 +61,19 @@ pub(super) fn of_groups(groups: &Groups) -> Vec<RemarkRecord> {
 }
 
 impl RemarkRecord {
+    /// That the kernel does not start with this firmware.
+    fn of_boot(machine: &Machine, dialect: Dialect) -> Option<Self> {
+        let firmware = machine.firmware.as_ref().filter(|_| dialect == Dialect::LINUX)?;
+        let error = firmware.boot_refusal()?;
+        let text = alloc::format!(
+            "{}: {} ({}). What follows is what the tree says",
+            firmware.file,
+            error.kind,
+            error.at
+        );
+        Some(RemarkRecord { kind: "boot-refused", devices: Vec::new(), groups: None, text })
+    }
+
     /// That ACS is off where Linux would have it on, and how many groups there are then.
     fn of_acs_off(machine: &Machine, (dialect, policy): (Dialect, Policy), groups: &Groups) -> Option<Self> {
         let speaking = machine.firmware.as_ref().filter(|firmware| firmware.speaks_of_iommus());

@@ -184,6 +184,12 @@ impl Firmware {
         !matches!(self.table, Bytes::None) || !self.companions.is_empty()
     }
 
+    /// Why Linux does not start with it, if that is so: libfdt's `fdt_check_header` refuses the device tree
+    /// ([`Tree::boot_refusal`](crate::dt::Tree::boot_refusal)).
+    pub fn boot_refusal(&self) -> Option<&Error> {
+        self.platform.skipped.iter().find(|error| matches!(error.kind, ErrorKind::BootRefused(_)))
+    }
+
     /// The function of Linux that asks for ACS because of an IOMMU of this firmware; `None` where nothing does
     /// ([`Format::requests_acs`]).
     ///

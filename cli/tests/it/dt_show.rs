@@ -258,3 +258,28 @@ fn sources_of_a_device_id_stand_in_its_columns() {
     assert!(column("MSI controller").starts_with("/its@8"), "{table}");
     assert!(column("StreamID").starts_with("   "), "{table}");
 }
+
+/// libfdt's `fdt_check_header`, which `early_init_dt_verify` calls: such a tree starts no Linux.
+#[test]
+fn every_verb_says_that_linux_does_not_start_with_the_tree() {
+    let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/field/suites/rsvmap-misaligned.dtb");
+    for arguments in [
+        &["show", tree][..],
+        &["groups", tree],
+        &["audit", tree],
+        &["check", tree],
+        &["lint", tree],
+        &["lookup", tree, "0:1.0"],
+        &["groups", "--json", tree],
+        &["show", "--json", tree],
+    ] {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_fwspec")).args(arguments).output().unwrap();
+        let said = [run.stdout, run.stderr].concat();
+        // The width of a terminal may break the sentence.
+        let said = String::from_utf8(said).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            said.contains("Linux refuses the tree at boot: fdt_check_header answers -19"),
+            "{arguments:?}: {said}"
+        );
+    }
+}

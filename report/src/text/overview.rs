@@ -44,12 +44,14 @@ pub fn overview(document: &PlatformDocument, found: &Tally, style: Style) -> Str
             format!(" ({})", each.join(", "))
         }
     };
-    let mut lines = alloc::vec![format!(
+    let refused = document.boot_refused.as_ref();
+    let mut lines: Vec<String> = refused.map(|why| style.alarm(why)).into_iter().collect();
+    lines.push(format!(
         "{}{kinds}, {}, {}",
         counted(document.iommus.len(), "IOMMU"),
         counted(document.msi_controllers.len(), "MSI controller"),
         counted(document.requesters.len(), "requester"),
-    )];
+    ));
     let open: Vec<&str> =
         document.requesters.iter().filter(|it| it.is_open()).map(|it| it.id.as_str()).collect();
     if !open.is_empty() {
