@@ -85,7 +85,8 @@ pub struct IommuRecord {
     /// The DeviceID of the IOMMU's own MSIs.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub own_msi: Option<MsiId>,
-    /// What a unit of a DMAR is for, scope by scope: `endpoint 00:02.0`, `bridge 00:1c.0/00.0`.
+    /// What a unit of a DMAR is for, scope by scope: `endpoint 00:02.0`, `bridge 00:1c.0/00.0`; then the I/O APICs and HPETs whose
+    /// interrupts a unit of a DMAR or IVRS remaps: `I/O APIC 8 as f0:1f.0`.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub scopes: Vec<String>,
     /// Whether Linux uses it: the firmware enables it, and it is of a model that has a driver. Not in JSON.
@@ -550,9 +551,12 @@ impl From<&SpecifierField> for FieldRecord {
     }
 }
 
-/// What a unit of a DMAR is for, in words; nothing for IOMMUs of other firmware.
+/// What a unit of a DMAR is for, and the I/O APICs and HPETs of one of a DMAR or IVRS, in words; nothing for IOMMUs of other firmware.
 pub(super) fn scopes_of(platform: &Platform, iommu: IommuIndex) -> Vec<String> {
     let units = platform.units.iter().filter(|unit| unit.iommu == iommu);
+    // They stand in the order of their units.
+    let start = platform.interrupt_sources.partition_point(|source| source.iommu < iommu);
+    let sources = platform.interrupt_sources.get(start..).unwrap_or_default();
     units
         .flat_map(|unit| {
             let rest = alloc::format!("all of segment {} that no other unit is for", unit.segment);
@@ -560,6 +564,7 @@ pub(super) fn scopes_of(platform: &Platform, iommu: IommuIndex) -> Vec<String> {
             let scopes = scopes.map(|scope| alloc::format!("{} {scope}", scope.kind.word()));
             unit.include_all.then_some(rest).into_iter().chain(scopes)
         })
+        .chain(sources.iter().take_while(|source| source.iommu == iommu).map(ToString::to_string))
         .collect()
 }
 

@@ -42,6 +42,10 @@ impl Platform {
         for unit in &mut other.units {
             moved(&mut unit.iommu.0, shift.iommus);
         }
+        for source in &mut other.interrupt_sources {
+            moved(&mut source.iommu.0, shift.iommus);
+        }
+        self.interrupt_sources.append(&mut other.interrupt_sources);
         self.units.append(&mut other.units);
         self.ats.append(&mut other.ats);
         self.ats_denied.append(&mut other.ats_denied);

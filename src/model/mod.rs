@@ -26,7 +26,9 @@ pub use requester::{
     Specifier,
 };
 pub use reserved::{Denied, FunctionRange, Protection, Region, RegionKind, Reserved, StreamRange};
-pub use scope::{AtsKind, AtsScope, FirmwareAlias, Scope, ScopeKind, ScopedUnit};
+pub use scope::{
+    AtsKind, AtsScope, FirmwareAlias, InterruptSource, InterruptSourceKind, Scope, ScopeKind, ScopedUnit,
+};
 
 use crate::{
     Bdf, Error, Format, Segment,
@@ -56,6 +58,8 @@ pub struct Platform {
     pub ats_denied: Vec<At>,
     /// Aliases that firmware gives to functions (IVRS). The last one for a function counts.
     pub aliases: Vec<FirmwareAlias>,
+    /// I/O APICs and HPETs, where firmware says the requester ID of their interrupts (DMAR, IVRS), unit by unit in its order.
+    pub interrupt_sources: Vec<InterruptSource>,
     /// Bus ranges of segments, where the firmware tells them apart from the requesters (ACPI MCFG).
     pub buses: Vec<SegmentBuses>,
     /// The GIC ITS units that there are (ACPI MADT); `None` where nothing tells, empty where a MADT has none.

@@ -116,6 +116,89 @@ pub struct FirmwareAlias {
     pub alias: RequesterId,
 }
 
+/// An I/O APIC or HPET: firmware says which unit remaps its interrupts, and the requester ID that they carry (DMAR scopes of types 3
+/// and 4, IVRS entries of type 0x48).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct InterruptSource {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The IOMMU.
+    pub iommu: IommuIndex,
+    /// What it is.
+    pub kind: InterruptSourceKind,
+    /// The I/O APIC's ID, the HPET's number.
+    pub number: u8,
+    /// Its segment.
+    pub segment: Segment,
+    /// The bus of the requester ID, or the one that the path to it starts on.
+    pub bus: u8,
+    /// Device and function (`devfn`); of a DMAR hop by hop (linux drivers/iommu/intel/irq_remapping.c `ir_parse_one_ioapic_scope`).
+    pub path: Box<[u8]>,
+}
+
+/// What an [`InterruptSource`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum InterruptSourceKind {
+    /// An I/O APIC.
+    IoApic,
+    /// A timer that sends MSIs.
+    Hpet,
+}
+
+impl InterruptSource {
+    /// A source by its number and the requester ID of its interrupts.
+    ///
+    /// ```
+    /// use fwspec::acpi::ivrs::{Builder, Ivrs};
+    /// use fwspec::RequesterId;
+    /// let mut table = Builder::new();
+    /// table.unit(0x10, 0, RequesterId(2), 0xfeb8_0000).all().special(1, 33, 0xa0);
+    /// let bytes = table.finish();
+    /// let platform = Ivrs::parse(&bytes)?.platform();
+    /// assert_eq!(platform.interrupt_sources[0].to_string(), "I/O APIC 33 as 00:14.0");
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn new(
+        origin: Origin,
+        iommu: IommuIndex,
+        (kind, number): (InterruptSourceKind, u8),
+        segment: Segment,
+        (bus, path): (u8, Box<[u8]>),
+    ) -> Self {
+        InterruptSource { origin, iommu, kind, number, segment, bus, path }
+    }
+}
+
+impl core::fmt::Display for InterruptSource {
+    /// `I/O APIC 8 as f0:1f.0`.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} {} as ", self.kind, self.number)?;
+        way(f, self.bus, &self.path)
+    }
+}
+
+impl InterruptSourceKind {
+    /// The word for it: `I/O APIC`, `HPET`.
+    pub fn word(self) -> &'static str {
+        match self {
+            InterruptSourceKind::IoApic => "I/O APIC",
+            InterruptSourceKind::Hpet => "HPET",
+        }
+    }
+}
+
+crate::word::displayed_by_word!(InterruptSourceKind);
+
+/// A way down from a bus: `00:1c.0/00.0`.
+fn way(f: &mut core::fmt::Formatter<'_>, bus: u8, path: &[u8]) -> core::fmt::Result {
+    write!(f, "{bus:02x}:")?;
+    path.iter().enumerate().try_for_each(|(position, devfn)| {
+        let separator = if position == 0 { "" } else { "/" };
+        write!(f, "{separator}{:02x}.{:x}", devfn >> 3, devfn & 7)
+    })
+}
+
 impl Scope {
     /// Whether it names exactly the last function of `path`, the way down to it from its root bus (linux drivers/iommu/intel/dmar.c
     /// `dmar_match_pci_path`). A path of one hop may also start on the function's own bus: firmware gets that wrong.
@@ -150,11 +233,7 @@ impl Scope {
 impl core::fmt::Display for Scope {
     /// `00:1c.0`, and with every further hop `00:1c.0/00.0`.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:02x}:", self.bus)?;
-        self.path.iter().enumerate().try_for_each(|(position, devfn)| {
-            let separator = if position == 0 { "" } else { "/" };
-            write!(f, "{separator}{:02x}.{:x}", devfn >> 3, devfn & 7)
-        })
+        way(f, self.bus, &self.path)
     }
 }
 

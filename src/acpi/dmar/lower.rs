@@ -1,6 +1,7 @@
 //! DMAR to [`Platform`]: units, and scopes as facts; what needs no topology as mappings of a PCI host for each segment.
 #![deny(clippy::arithmetic_side_effects)]
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -8,9 +9,9 @@ use alloc::vec::Vec;
 use super::{Andd, Body, Dmar, Drhd, ScopeType, Scopes};
 use crate::bytes::saturate;
 use crate::model::{
-    AtsKind, AtsScope, BusKind, IdBus, IdMapping, IdTable, Iommu, IommuIndex, IommuKind, MsiRoute,
-    NamedComponent, Origin, Output, Protection, Region, RegionKind, Requester, RequesterKind, Reserved,
-    Scope, ScopeKind, ScopedUnit, Target,
+    AtsKind, AtsScope, BusKind, IdBus, IdMapping, IdTable, InterruptSource, InterruptSourceKind, Iommu,
+    IommuIndex, IommuKind, MsiRoute, NamedComponent, Origin, Output, Protection, Region, RegionKind,
+    Requester, RequesterKind, Reserved, Scope, ScopeKind, ScopedUnit, Target,
 };
 use crate::{
     Error, ErrorKind, Format, Platform, RequesterId, Segment,
@@ -142,10 +143,29 @@ impl<'a> Lowering<'a> {
         self.platform.iommus.push(Iommu::new(origin, IommuKind::VtD, Some(unit.base)));
         let mut namespace = Vec::new();
         let include_all = unit.include_all();
+        self.interrupt_sources(iommu, unit.segment, unit.scopes.clone());
         let scopes = self.scopes(unit.scopes, |number, rid| namespace.push((number, rid, at.offset)));
         self.namespace.append(&mut namespace);
         let scoped = ScopedUnit { iommu, segment: unit.segment, include_all, scopes, offset: at.offset };
         if include_all { self.all.push(scoped) } else { self.listed.push(scoped) }
+    }
+
+    /// The I/O APICs and HPETs of a unit, one for all of its segment too (drivers/iommu/intel/irq_remapping.c
+    /// `ir_parse_ioapic_hpet_scope`).
+    fn interrupt_sources(&mut self, iommu: IommuIndex, segment: Segment, scopes: Scopes<'_>) {
+        for scope in scopes.map_while(Result::ok) {
+            let kind = match scope.scope_type() {
+                ScopeType::IoApic => InterruptSourceKind::IoApic,
+                ScopeType::Hpet => InterruptSourceKind::Hpet,
+                ScopeType::Endpoint | ScopeType::Bridge | ScopeType::Namespace | ScopeType::Unknown(_) => {
+                    continue;
+                }
+            };
+            let Some(path) = path(&scope) else { continue };
+            let (origin, way) = (Origin::acpi(Format::Dmar, scope.at()), (scope.start_bus(), path));
+            let source = (kind, scope.enumeration_id());
+            self.platform.interrupt_sources.push(InterruptSource::new(origin, iommu, source, segment, way));
+        }
     }
 
     fn ats(&mut self, at: At, segment: Segment, kind: AtsKind, scopes: Scopes<'_>) {
@@ -175,11 +195,9 @@ impl<'a> Lowering<'a> {
                 }
                 ScopeType::IoApic | ScopeType::Hpet | ScopeType::Unknown(_) => continue,
             };
-            let path: Option<Vec<u8>> = scope.hops().map(|hop| Some(hop.on(0)?.devfn())).collect();
-            // A number that no device or function has matches none.
-            let Some(path) = path.filter(|path| !path.is_empty()) else { continue };
+            let Some(path) = path(&scope) else { continue };
             let (bus, offset) = (scope.start_bus(), scope.at().offset);
-            found.push(Scope { kind, bus, path: path.into_boxed_slice(), offset });
+            found.push(Scope { kind, bus, path, offset });
         }
         found
     }
@@ -247,6 +265,12 @@ impl<'a> Lowering<'a> {
                 .push(Requester::new(Origin::acpi(Format::Dmar, at), RequesterKind::Component(component)));
         }
     }
+}
+
+/// The path of a scope; `None` for one that is empty, or with a number that no device or function has: it matches none.
+fn path(scope: &super::Scope<'_>) -> Option<Box<[u8]>> {
+    let path: Option<Vec<u8>> = scope.hops().map(|hop| Some(hop.on(0)?.devfn())).collect();
+    path.filter(|path| !path.is_empty()).map(Vec::into_boxed_slice)
 }
 
 /// The mappings of a segment's functions, as far as no topology is needed: the first that holds a function answers.

@@ -1,6 +1,7 @@
 //! IVRS to [`Platform`]: units, a PCI host for each segment, the devices that it names by hardware ID, aliases and memory.
 #![deny(clippy::arithmetic_side_effects)]
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,8 +9,9 @@ use alloc::vec::Vec;
 use super::{Block, Body, Devices, EntryKind, Ivhd, Ivmd, Ivrs};
 use crate::model::{
     BusKind, Denied, Errno, FirmwareAlias, FunctionRange, GroupRule, HostedFunction, IdBus, IdMapping,
-    IdTable, Iommu, IommuIndex, IommuKind, MsiRoute, NamedComponent, Origin, Output, Protection, Region,
-    RegionKind, Requester, RequesterIndex, RequesterKind, Reserved, Target,
+    IdTable, InterruptSource, InterruptSourceKind, Iommu, IommuIndex, IommuKind, MsiRoute, NamedComponent,
+    Origin, Output, Protection, Region, RegionKind, Requester, RequesterIndex, RequesterKind, Reserved,
+    Target,
 };
 use crate::{
     Error, ErrorKind, Format, Platform, RequesterId, Segment,
@@ -144,6 +146,26 @@ impl Lowering {
             }
         }
         self.acpi_devices(block.block_type(), unit, position);
+        self.interrupt_sources(unit, position);
+    }
+
+    /// The I/O APICs and HPETs of a unit (`add_special_device`).
+    fn interrupt_sources(&mut self, unit: &Ivhd<'_>, iommu: IommuIndex) {
+        for entry in unit.entries.clone().map_while(Result::ok) {
+            let (handle, device, kind) = match entry.kind() {
+                EntryKind::Special { handle, device, variety: 1 } => {
+                    (handle, device, InterruptSourceKind::IoApic)
+                }
+                EntryKind::Special { handle, device, variety: 2 } => {
+                    (handle, device, InterruptSourceKind::Hpet)
+                }
+                _ => continue,
+            };
+            let (origin, way) =
+                (Origin::acpi(Format::Ivrs, entry.at()), (device.bus(), Box::from([device.devfn()])));
+            let source = InterruptSource::new(origin, iommu, (kind, handle), unit.segment, way);
+            self.platform.interrupt_sources.push(source);
+        }
     }
 
     fn segment(&mut self, segment: Segment, at: At) -> &mut SegmentDraft {
