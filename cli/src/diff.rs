@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 
 use fwspec::answer::{DiffDocument, RemarkRecord};
-use fwspec::diff::{Side, diff, regrouped};
+use fwspec::diff::{Change, Side, diff, placed, regrouped};
 use fwspec::group::{DeviceKey, Policy};
 use fwspec::machine::{Machine, MachineError};
 use fwspec::{Bdf, Device, Dialect, IdMap, Segment};
@@ -50,7 +50,6 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     // What cannot be added on one side cannot on the other, and is in neither.
     let asks = [before_is, after_is].map(|side| side.requests_acs());
     let asks_differ = asks[0].is_some() != asks[1].is_some();
-    let with_functions = functions.is_some();
     let assigned = functions.map(|devices| {
         [(&before, asks[0]), (&after, asks[1])].map(|(side, asks)| {
             let mut side = side.clone();
@@ -72,19 +71,29 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         Side { platform: &before_is.platform, map: &first },
         Side { platform: &after_is.platform, map: &second },
     ];
-    let found = diff(sides[0], sides[1], wanted);
+    let mut found = diff(sides[0], sides[1], wanted);
     let mut remarks: Vec<RemarkRecord> = Vec::new();
+    let mut of_functions = None;
     let groups = assigned.map_or_else(Vec::new, |[(ours, our_remarks), (theirs, their_remarks)]| {
         remarks.extend(our_remarks);
         remarks
             .extend(their_remarks.into_iter().filter(|remark| !remarks.contains(remark)).collect::<Vec<_>>());
-        regrouped(&ours, &theirs)
+        let regrouped = regrouped(&ours, &theirs);
+        of_functions = Some([ours, theirs]);
+        regrouped
     });
+    if let Some([ours, theirs]) = &of_functions
+        && sides.iter().any(|side| !side.platform.units.is_empty())
+    {
+        found.retain(|change| !matches!(change, Change::Requesters { .. }));
+        found.extend(placed(sides, [ours, theirs]));
+    }
     let files = [before_is.file.as_str(), after_is.file.as_str()];
     let mut document = DiffDocument::new(files, arguments.dialect.name, &found, &groups);
     document.remarks = remarks;
-    if with_functions {
+    if let Some([ours, theirs]) = &of_functions {
         document.note_acs(asks);
+        document.note_functions([(sides[0].platform, ours), (sides[1].platform, theirs)]);
     }
     let equal = document.equal;
     if arguments.output.is_json() {

@@ -4,11 +4,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::Bdf;
 use crate::diff::Regrouped;
 use crate::diff::{Answer, Change, IommuName, StreamAt};
+use crate::{Bdf, DeviceKey, Groups, Platform};
 
-use super::{RemarkRecord, StreamSpan};
+use super::{Assignable, RemarkRecord, StreamSpan};
 
 /// What `fwspec diff --json` prints.
 #[derive(Clone, Debug)]
@@ -49,6 +49,35 @@ pub enum ChangeRecord {
         iommu: String,
         /// Whether it is the second side that has it.
         added: bool,
+    },
+    /// What a unit is for (DMAR), or an I/O APIC or HPET whose interrupts it remaps (DMAR, IVRS), on one side only.
+    Scope {
+        /// The unit: the address of its registers, or its name.
+        iommu: String,
+        /// In words: `endpoint 0000:00:02.0`, `I/O APIC 8 as f0:1f.0 of segment 0000`.
+        scope: String,
+        /// Whether it is the second side that has it.
+        added: bool,
+    },
+    /// What only one side says of ATS (DMAR, IVRS).
+    Ats {
+        /// In words.
+        said: String,
+        /// Whether it is the second side that says it.
+        added: bool,
+    },
+    /// Functions that also send as another function, and not as the same one on both sides (IVRS).
+    Alias {
+        /// The segment.
+        segment: u32,
+        /// First function, as a requester ID.
+        first: u16,
+        /// Last function, inclusive.
+        last: u16,
+        /// As which requester ID they also send on the first side; null where they do not.
+        before: Option<u16>,
+        /// On the second.
+        after: Option<u16>,
     },
     /// Requester IDs that go elsewhere; both answers are those of the first.
     Requesters {
@@ -98,7 +127,7 @@ pub enum ChangeRecord {
     Fact {
         /// What the first side calls it; for a PCI host its segment.
         name: String,
-        /// What it is about: `coherent`, `dma-limit`, `pasid-bits`, `can-stall`.
+        /// What it is about: `coherent`, `dma-limit`, `pasid-bits`, `can-stall`; of a function `ats`, `assignable`.
         fact: &'static str,
         /// On the first side, in words.
         before: String,
@@ -115,6 +144,9 @@ pub enum ChangeRecord {
         region: &'static str,
         /// The StreamIDs that it is for.
         streams: Vec<StreamSpan>,
+        /// The PCI functions that it is for, in words (DMAR, IVRS).
+        #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+        devices: Vec<String>,
         /// Whether it is the second side that has it.
         added: bool,
     },
@@ -141,6 +173,15 @@ pub struct AnswerRecord {
     pub stream_id: Option<u32>,
     /// The DeviceID of its MSIs.
     pub device_id: Option<u32>,
+    /// The StreamID of the last input of the range, where ids count up.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub last_stream_id: Option<u32>,
+    /// The DeviceID of the MSIs of the last input of the range, where ids count up.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
+    pub last_device_id: Option<u32>,
+    /// Which unit translates it depends on the bridges above the function (DMAR): the machine's functions would tell.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
+    pub needs_topology: bool,
     /// StreamID bits that the IOMMU ignores. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub mask: u16,
@@ -172,6 +213,68 @@ impl DiffDocument {
         }
     }
 
+    /// Adds what the two firmwares say otherwise of the functions of a machine: whether they may be assigned to a user, and whether they may
+    /// use ATS (DMAR, IVRS, and root complexes). Functions that only one of them gives a group are passed over: the groups tell it.
+    ///
+    /// ```
+    /// use fwspec::acpi::dmar::{Builder, Dmar};
+    /// use fwspec::answer::DiffDocument;
+    /// use fwspec::{Device, Dialect, Groups, IdMap};
+    /// let mut table = Builder::new(46);
+    /// table.unit(0, 0xfed9_0000).include_all();
+    /// let machine = |table: &Builder| {
+    ///     let bytes = table.finish();
+    ///     let platform = Dmar::parse(&bytes).unwrap().platform();
+    ///     let mut groups = Groups::new(IdMap::build(&platform, Dialect::LINUX));
+    ///     groups.add(Device::endpoint("00:03.0".parse().unwrap())).unwrap();
+    ///     (platform, groups)
+    /// };
+    /// let before = machine(&table);
+    /// table.memory(0, 0x7b80_0000..=0x7b80_0fff).endpoint(0, [(3, 0)]);
+    /// let after = machine(&table);
+    /// let mut document = DiffDocument::new(["before", "after"], "linux", &[], &[]);
+    /// document.note_functions([(&before.0, &before.1), (&after.0, &after.1)]);
+    /// assert_eq!(document.changes.len(), 1);
+    /// ```
+    pub fn note_functions(&mut self, sides: [(&Platform, &Groups); 2]) {
+        let [(_, ours), _] = sides;
+        let mut functions: Vec<Bdf> = ours
+            .devices()
+            .filter_map(|device| match device {
+                DeviceKey::Pci(bdf) => Some(bdf),
+                DeviceKey::Node(_) | DeviceKey::OnBus { .. } => None,
+            })
+            .collect();
+        functions.sort_unstable();
+        for function in functions {
+            if sides.iter().any(|(_, groups)| groups.group_of(function.into()).is_none()) {
+                continue;
+            }
+            let assignable =
+                sides.map(|(platform, groups)| Assignable::of(groups, Some(platform), function.into()));
+            if assignable[0].meaning() != assignable[1].meaning() {
+                let [before, after] = assignable.map(|said| match said.why_not() {
+                    None => "may be assigned".to_string(),
+                    Some(why_not) => format!("may not be assigned: {why_not}"),
+                });
+                self.fact(function, "assignable", before, after);
+            }
+            let ats = sides.map(|(platform, groups)| match groups.ats_of(platform, function) {
+                None => "nothing is said of ATS".to_string(),
+                Some(ats) => format!("ATS{}: {}", if ats.allowed { "" } else { " not allowed" }, ats.reason),
+            });
+            let [before, after] = ats;
+            if before != after {
+                self.fact(function, "ats", before, after);
+            }
+        }
+    }
+
+    fn fact(&mut self, function: Bdf, fact: &'static str, before: String, after: String) {
+        self.changes.push(ChangeRecord::Fact { name: function.to_string(), fact, before, after });
+        self.equal = false;
+    }
+
     /// Says by which of the two firmwares Linux asks for ACS, where that is one of them only: the name of the kernel function, or `None`
     /// where nothing asks.
     ///
@@ -198,10 +301,24 @@ fn record(change: &Change) -> ChangeRecord {
         iommu: answer.stream.as_ref().map(|stream| name(&stream.iommu)),
         stream_id: answer.stream.as_ref().and_then(|stream| stream.id).map(|id| id.0),
         device_id: answer.device.map(|device| device.id.0),
+        last_stream_id: answer.last_stream.map(|id| id.0),
+        last_device_id: answer.last_device.map(|id| id.0),
+        needs_topology: answer.needs_topology,
         mask: answer.stream.as_ref().map_or(0, |stream| stream.mask),
     };
     match change {
         Change::Iommu { name: iommu, added } => ChangeRecord::Iommu { iommu: name(iommu), added: *added },
+        Change::Scope { iommu, scope, added } => {
+            ChangeRecord::Scope { iommu: name(iommu), scope: scope.clone(), added: *added }
+        }
+        Change::Ats { said, added } => ChangeRecord::Ats { said: said.clone(), added: *added },
+        Change::Alias { segment, first, last, before, after } => ChangeRecord::Alias {
+            segment: segment.0,
+            first: first.0,
+            last: last.0,
+            before: before.map(|rid| rid.0),
+            after: after.map(|rid| rid.0),
+        },
         Change::Requesters { segment, first, last, before, after } => ChangeRecord::Requesters {
             segment: segment.0,
             first: first.0,
@@ -227,7 +344,7 @@ fn record(change: &Change) -> ChangeRecord {
         Change::Fact { name, fact, before, after } => {
             ChangeRecord::Fact { name: name.clone(), fact, before: before.clone(), after: after.clone() }
         }
-        Change::Reserved { base, length, kind, streams, added } => {
+        Change::Reserved { base, length, kind, streams, devices, added } => {
             let streams = streams.iter();
             let streams = streams.map(|streams| StreamSpan {
                 first: streams.first.0,
@@ -239,6 +356,7 @@ fn record(change: &Change) -> ChangeRecord {
                 length: *length,
                 region: kind,
                 streams: streams.collect(),
+                devices: devices.clone(),
                 added: *added,
             }
         }

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 
 use crate::{Bdf, DeviceKey, Groups};
 
+use super::map::{Answer, Change, Side, append};
+
 /// A set of functions that is a group in one of two assignments only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -39,6 +41,57 @@ pub fn regrouped(before: &Groups, after: &Groups) -> Vec<Regrouped> {
         .map(|((members, grouped), added)| Regrouped { members: members.clone(), grouped: *grouped, added })
         .collect();
     changes.sort();
+    changes
+}
+
+/// The functions of both assignments which another unit translates on the second side, where that depends on what is above a function
+/// (DMAR): what [`diff`](super::diff) says of requester IDs is then said of the functions that there are, and by this alone.
+///
+/// ```
+/// use fwspec::acpi::dmar::{Builder, Dmar};
+/// use fwspec::diff::{Change, Side, placed};
+/// use fwspec::{Device, Dialect, Groups, IdMap};
+/// let groups = |port: u8| {
+///     let mut table = Builder::new(46);
+///     table.unit(0, 0xfed9_0000).bridge(0, [(port, 0)]);
+///     table.unit(0, 0xfed9_1000).include_all();
+///     let bytes = table.finish();
+///     let platform = Dmar::parse(&bytes).unwrap().platform();
+///     let map = IdMap::build(&platform, Dialect::LINUX);
+///     let mut groups = Groups::new(map.clone());
+///     groups.add(Device::root_port("00:01.0".parse().unwrap(), 1..=1)).unwrap();
+///     groups.add(Device::endpoint("01:00.0".parse().unwrap())).unwrap();
+///     (platform, map, groups)
+/// };
+/// let (before, after) = (groups(1), groups(2));
+/// let sides = [&before, &after].map(|(platform, map, _)| Side { platform, map });
+/// let changes = placed(sides, [&before.2, &after.2]);
+/// assert!(matches!(changes[1], Change::Requesters { first, .. } if first.to_string() == "01:00.0"));
+/// ```
+pub fn placed([before, after]: [Side<'_>; 2], [ours, theirs]: [&Groups; 2]) -> Vec<Change> {
+    let functions = |groups: &Groups| -> BTreeSet<Bdf> {
+        let function = |device: DeviceKey| match device {
+            DeviceKey::Pci(bdf) => Some(bdf),
+            DeviceKey::Node(_) | DeviceKey::OnBus { .. } => None,
+        };
+        groups.devices().filter_map(function).collect()
+    };
+    let answer = |side: Side<'_>, groups: &Groups, function: Bdf| {
+        let fwspec = groups.placement(function.into()).ok().and_then(|placement| placement.fwspec);
+        let stream = fwspec.and_then(|fwspec| {
+            let own = Some(u32::from(function.rid.0));
+            let own = fwspec.streams().find(|stream| stream.id.map(|id| id.0) == own);
+            own.or_else(|| fwspec.streams().next())
+        });
+        Answer { stream: stream.map(|stream| side.stream(stream)), ..Answer::default() }
+    };
+    let mut changes = Vec::new();
+    for function in functions(ours).intersection(&functions(theirs)) {
+        let (before, after) = (answer(before, ours, *function), answer(after, theirs, *function));
+        if before != after {
+            append(&mut changes, (function.segment, function.rid, function.rid), [before, after]);
+        }
+    }
     changes
 }
 

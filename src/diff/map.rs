@@ -4,12 +4,14 @@ use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::map::NoStream;
 use crate::model::{
     BusKind, IdBus, IdTable, IommuIndex, MsiController, MsiControllerIndex, MsiKind, MsiRoute, Requester,
     RequesterIndex, RequesterKind,
 };
 use crate::{Bdf, DeviceId, IdMap, InputIds, Platform, RequesterId, Segment, StreamId, map::Stream};
 
+use super::scopes;
 use crate::map::{Fwspec, MsiRequest};
 
 /// One firmware of a comparison: its facts, and the map built from them.
@@ -38,6 +40,12 @@ pub struct Answer {
     pub stream: Option<StreamAt>,
     /// The DeviceID; `None` where MSIs go nowhere.
     pub device: Option<DeviceAt>,
+    /// Of a [`Change`] about a range: the StreamID of its last input, where ids count up.
+    pub last_stream: Option<StreamId>,
+    /// Of a [`Change`] about a range: the DeviceID of its last input, where ids count up.
+    pub last_device: Option<DeviceId>,
+    /// Which unit translates it depends on the bridges above the function (DMAR).
+    pub needs_topology: bool,
 }
 
 /// A StreamID, at an IOMMU that both sides may know.
@@ -83,6 +91,35 @@ pub enum Change {
         name: IommuName,
         /// Whether it is the second side that has it.
         added: bool,
+    },
+    /// What the unit of a DMAR is for, or an interrupt source of a unit of a DMAR or IVRS, that one side has only.
+    Scope {
+        /// The unit.
+        iommu: IommuName,
+        /// In words: `endpoint 0000:00:02.0`, `I/O APIC 8 as f0:1f.0`.
+        scope: String,
+        /// Whether it is the second side that has it.
+        added: bool,
+    },
+    /// A sentence about ATS that one side says only (DMAR, IVRS).
+    Ats {
+        /// The sentence.
+        said: String,
+        /// Whether it is the second side that says it.
+        added: bool,
+    },
+    /// Functions that by one side also send as another function, and by the other side do not, or as a third one (IVRS).
+    Alias {
+        /// The segment.
+        segment: Segment,
+        /// First function.
+        first: RequesterId,
+        /// Last function, inclusive.
+        last: RequesterId,
+        /// As what they also send on the first side.
+        before: Option<RequesterId>,
+        /// On the second.
+        after: Option<RequesterId>,
     },
     /// Requester IDs that go elsewhere; both answers are those of the first.
     Requesters {
@@ -148,6 +185,8 @@ pub enum Change {
         kind: &'static str,
         /// The StreamIDs that it is for.
         streams: Vec<StreamsAt>,
+        /// The PCI functions that it is for, in words (DMAR, IVRS).
+        devices: Vec<String>,
         /// Whether it is the second side that has it.
         added: bool,
     },
@@ -206,6 +245,11 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
     for (name, added) in only(names(before), names(after)) {
         changes.push(Change::Iommu { name, added });
     }
+    if before.platform.format() == after.platform.format() {
+        for ((iommu, scope), added) in only(before.scopes(), after.scopes()) {
+            changes.push(Change::Scope { iommu, scope, added });
+        }
+    }
     let mut segments: Vec<Segment> = before.segments().chain(after.segments()).collect();
     segments.sort_unstable();
     segments.dedup();
@@ -220,8 +264,16 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
     buses(before, after, &mut controllers, &mut changes);
     own_msis(before, after, &controllers, &mut changes);
     facts(before, after, &mut changes);
-    for ((base, length, kind, streams), added) in only(before.reserved(), after.reserved()) {
-        changes.push(Change::Reserved { base, length, kind, streams, added });
+    for scopes::Alias { segment, first, last, aliases: [ours, theirs] } in
+        scopes::aliases((before.platform, before.map), (after.platform, after.map))
+    {
+        changes.push(Change::Alias { segment, first, last, before: ours, after: theirs });
+    }
+    for (said, added) in only(before.ats(), after.ats()) {
+        changes.push(Change::Ats { said, added });
+    }
+    for ((base, length, kind, streams, devices), added) in only(before.reserved(), after.reserved()) {
+        changes.push(Change::Reserved { base, length, kind, streams, devices, added });
     }
     changes
 }
@@ -288,7 +340,9 @@ impl Controllers {
     ) -> (Answer, Answer) {
         let ([before, after], [ours, theirs]) = (streams, devices);
         let device = ours.map(|ours| DeviceAt { controller: Some(ours.controller), id: ours.id });
-        (Answer { stream: before, device }, Answer { stream: after, device: self.same(ours, theirs) })
+        let ours = Answer { stream: before, device, ..Answer::default() };
+        let theirs = Answer { stream: after, device: self.same(devices[0], theirs), ..Answer::default() };
+        (ours, theirs)
     }
 }
 
@@ -314,8 +368,12 @@ fn requesters(
         let mut compare = |id: u32| {
             let bdf = Bdf { segment, rid: narrow(id) };
             let devices = [before, after].map(|side| side.map.device_id_of(bdf));
-            let [ours, theirs] = [before, after].map(|side| side.map.resolve(bdf).ok());
-            controllers.answers([before.at(ours), after.at(theirs)], devices)
+            let [ours, theirs] = [before, after].map(|side| side.map.resolve(bdf));
+            let open = [&ours, &theirs].map(|side| matches!(side, Err(NoStream::NeedsTopology { .. })));
+            let (mut ours, mut theirs) =
+                controllers.answers([before.at(ours.ok()), after.at(theirs.ok())], devices);
+            [ours.needs_topology, theirs.needs_topology] = open;
+            (ours, theirs)
         };
         // Between two breaks each side counts up or stands still: equal at both ends is equal everywhere.
         let (ours, theirs) = compare(*first);
@@ -328,15 +386,77 @@ fn requesters(
             let (ours, theirs) = compare(id);
             wanted(bdf(id)) && ours != theirs
         }) {
-            let (before, after) = compare(first);
-            changes.push(Change::Requesters {
-                segment,
-                first: narrow(first),
-                last: narrow(last),
-                before,
-                after,
-            });
+            let ((ours, theirs), (ours_last, theirs_last)) = (compare(first), compare(last));
+            let (before, after) = (ours.up_to(&ours_last), theirs.up_to(&theirs_last));
+            append(changes, (segment, narrow(first), narrow(last)), [before, after]);
         }
+    }
+}
+
+/// Adds functions that go elsewhere; to those before them, where both sides' ids go on from theirs.
+pub(super) fn append(
+    changes: &mut Vec<Change>,
+    (segment, first, last): (Segment, RequesterId, RequesterId),
+    [before, after]: [Answer; 2],
+) {
+    if let Some(Change::Requesters { segment: of, first: start, last: end, before: ours, after: theirs }) =
+        changes.last_mut()
+        && *of == segment
+        && end.0.checked_add(1) == Some(first.0)
+    {
+        let inputs = [*start, *end, first, last].map(|rid| u32::from(rid.0));
+        if ours.goes_on(&before, inputs) && theirs.goes_on(&after, inputs) {
+            ours.extend(&before);
+            theirs.extend(&after);
+            *end = last;
+            return;
+        }
+    }
+    changes.push(Change::Requesters { segment, first, last, before, after });
+}
+
+impl Answer {
+    /// The answer of the first of a range of inputs, told that of the last one.
+    pub(super) fn up_to(mut self, last: &Answer) -> Answer {
+        self.extend(last);
+        self
+    }
+
+    fn extend(&mut self, last: &Answer) {
+        let id = |answer: &Answer| answer.last_stream.or(answer.stream.as_ref().and_then(|stream| stream.id));
+        let device = |answer: &Answer| answer.last_device.or(answer.device.map(|device| device.id));
+        self.last_stream = id(last).filter(|last| self.stream.as_ref().and_then(|s| s.id) != Some(*last));
+        self.last_device = device(last).filter(|last| self.device.map(|d| d.id) != Some(*last));
+    }
+
+    /// Whether the answer of inputs that follow goes on where this one ends: ids count up over all of them, or stand still.
+    fn goes_on(&self, next: &Answer, [first, end, start, last]: [u32; 4]) -> bool {
+        let ids = |answer: &Answer| {
+            let id = answer.stream.as_ref().and_then(|stream| stream.id)?.0;
+            Some((id, answer.last_stream.map_or(id, |last| last.0)))
+        };
+        let devices = |answer: &Answer| {
+            let id = answer.device?.id.0;
+            Some((id, answer.last_device.map_or(id, |last| last.0)))
+        };
+        let runs = |ours: Option<(u32, u32)>, theirs: Option<(u32, u32)>| match (ours, theirs) {
+            (None, None) => true,
+            (Some((a, b)), Some((c, d))) => {
+                let counts = b.wrapping_sub(a) == end.wrapping_sub(first)
+                    && d.wrapping_sub(c) == last.wrapping_sub(start)
+                    && b.checked_add(1) == Some(c);
+                counts || [a, b, c, d] == [a; 4]
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let place =
+            |answer: &Answer| answer.stream.as_ref().map(|at| (at.iommu.clone(), at.id.is_some(), at.mask));
+        let controller = |answer: &Answer| answer.device.map(|device| device.controller);
+        self.needs_topology == next.needs_topology
+            && place(self) == place(next)
+            && controller(self) == controller(next)
+            && runs(ids(self), ids(next))
+            && runs(devices(self), devices(next))
     }
 }
 
@@ -381,6 +501,7 @@ fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, chang
             let (before, after) = compare(*first);
             let (before_last, after_last) = compare(last);
             if before != after || before_last != after_last {
+                let (before, after) = (before.up_to(&before_last), after.up_to(&after_last));
                 changes.push(Change::OnBus {
                     bus: bus.clone(),
                     ids: InputIds { first: *first, last },
@@ -522,7 +643,7 @@ impl Side<'_> {
         iommu.map_or(IommuName::Label(String::new()), |iommu| self.iommu(iommu.base, iommu.origin))
     }
 
-    fn stream(&self, stream: Stream) -> StreamAt {
+    pub(super) fn stream(&self, stream: Stream) -> StreamAt {
         StreamAt { iommu: self.named(stream.iommu), id: stream.id, mask: stream.mask }
     }
 
@@ -658,6 +779,19 @@ impl Side<'_> {
         all
     }
 
+    fn scopes(&self) -> Vec<(IommuName, String)> {
+        let scopes = scopes::of_units(self.platform).into_iter();
+        let mut all: Vec<_> = scopes.map(|(iommu, scope)| (self.named(iommu), scope)).collect();
+        all.sort();
+        all
+    }
+
+    fn ats(&self) -> Vec<String> {
+        let mut said = scopes::ats(self.platform, self.map);
+        said.sort();
+        said
+    }
+
     fn reserved(&self) -> Vec<Region> {
         let mut all = Vec::new();
         for reserved in &self.platform.reserved {
@@ -674,10 +808,10 @@ impl Side<'_> {
             });
             let mut streams: Vec<_> = ranges.chain(own).collect();
             streams.sort();
-            let regions = reserved.regions.iter();
-            all.extend(
-                regions.map(|region| (region.base, region.length, reserved.kind.word(), streams.clone())),
-            );
+            let (regions, devices) = (reserved.regions.iter(), scopes::devices(reserved));
+            all.extend(regions.map(|region| {
+                (region.base, region.length, reserved.kind.word(), streams.clone(), devices.clone())
+            }));
         }
         all.sort();
         all
@@ -685,4 +819,4 @@ impl Side<'_> {
 }
 
 /// A reserved region: base, length, kind, and what it is for.
-type Region = (u64, u64, &'static str, Vec<StreamsAt>);
+type Region = (u64, u64, &'static str, Vec<StreamsAt>, Vec<String>);

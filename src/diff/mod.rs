@@ -2,6 +2,7 @@
 
 mod groups;
 mod map;
+mod scopes;
 
-pub use groups::{Regrouped, regrouped};
+pub use groups::{Regrouped, placed, regrouped};
 pub use map::{Answer, Change, DeviceAt, IommuName, Side, StreamAt, StreamsAt, diff};

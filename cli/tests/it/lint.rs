@@ -439,6 +439,15 @@ fn the_width_of_stream_ids_is_what_the_user_says() {
 }
 
 #[test]
+fn what_changes_between_tables_of_x86_machines_is_told() {
+    let [dmar, ivrs] = ["broken/DMAR013-dmar-region/dmar.bin", "broken/IVRS009-ivrs-region/ivrs.bin"];
+    snapshot("diff-dmar", &["diff", "broken/DMAR020-dmar-own-bus/dmar.bin", dmar]);
+    snapshot("diff-ivrs", &["diff", "qemu-amd-iommu/ivrs.bin", ivrs]);
+    let listing = "qemu-intel-iommu/lspci.txt";
+    snapshot("diff-functions", &["diff", "--pci", listing, "qemu-intel-iommu/dmar.bin", dmar]);
+}
+
+#[test]
 fn groups_that_change_with_the_firmware_are_told() {
     let topology = "broken/GRP007-devices-share-stream/lspci.txt";
     let healthy = "broken/GRP007-devices-share-stream/iort.bin";
