@@ -320,6 +320,57 @@
 /// Bytes of a message, the terminating NUL included. A longer text is cut off.
 #define FWSPEC_MESSAGE 200u
 
+/// Verdict on giving a device to a user: nothing is in the way.
+#define FWSPEC_ASSIGN_YES 0u
+
+/// Verdict: memory must stay mapped for it as it is, and Linux refuses every domain of a user (require_direct).
+#define FWSPEC_ASSIGN_KEPT 1u
+
+/// Verdict: memory must stay mapped for another member of its group.
+#define FWSPEC_ASSIGN_GROUP 2u
+
+/// Verdict: it is a bridge.
+#define FWSPEC_ASSIGN_BRIDGE 3u
+
+/// Verdict: it has no group.
+#define FWSPEC_ASSIGN_NO_GROUP 4u
+
+/// Reason for ATS: the function is on a root bus, and no record forbids it (DMAR).
+#define FWSPEC_ATS_INTEGRATED 1u
+
+/// Reason: a SATC lists it (DMAR).
+#define FWSPEC_ATS_LISTED 2u
+
+/// Reason against ATS: a SATC says that it needs ATS, so the hardware enables it (DMAR).
+#define FWSPEC_ATS_REQUIRED 3u
+
+/// Reason for ATS: an ATSR has its root port (DMAR).
+#define FWSPEC_ATS_PORT 4u
+
+/// Reason for ATS: an ATSR has all root ports of the segment (DMAR).
+#define FWSPEC_ATS_ALL_PORTS 5u
+
+/// Reason against ATS: no ATSR has its root port (DMAR).
+#define FWSPEC_ATS_NO_PORT 6u
+
+/// Reason against ATS: there is conventional PCI above it (DMAR).
+#define FWSPEC_ATS_CONVENTIONAL 7u
+
+/// Reason against ATS: its entry forbids it, which Linux does not look at (IVRS).
+#define FWSPEC_ATS_DENIED 8u
+
+/// Reason for ATS: no entry forbids it (IVRS).
+#define FWSPEC_ATS_NOT_DENIED 9u
+
+/// Reason for ATS: the root complex passes it on (IORT, RIMT, device tree).
+#define FWSPEC_ATS_ROOT_COMPLEX 10u
+
+/// Reason against ATS: the root complex does not say that it passes it on.
+#define FWSPEC_ATS_NO_ROOT_COMPLEX 11u
+
+/// Another reason: the message tells it.
+#define FWSPEC_ATS_OTHER 12u
+
 /// Severity of a finding: worth knowing; common in firmware that works.
 #define FWSPEC_SEVERITY_INFO 0u
 
@@ -511,6 +562,32 @@ typedef struct fwspec_reason {
     /// Why the two cannot be isolated from each other, in English, NUL-terminated.
     char message[FWSPEC_MESSAGE];
 } fwspec_reason;
+
+/// Whether a device may be given to a user.
+typedef struct fwspec_assignable {
+    /// The record that keeps memory mapped (RMRR, IVMD, RMR), for FWSPEC_ASSIGN_KEPT and FWSPEC_ASSIGN_GROUP; otherwise 0.
+    uint64_t node;
+    /// First address of that memory; otherwise 0.
+    uint64_t base;
+    /// Last address of that memory, inclusive; otherwise 0.
+    uint64_t last;
+    /// One of FWSPEC_ASSIGN_YES to FWSPEC_ASSIGN_NO_GROUP.
+    uint32_t verdict;
+    /// Why not, in English, NUL-terminated; empty for FWSPEC_ASSIGN_YES.
+    char message[FWSPEC_MESSAGE];
+} fwspec_assignable;
+
+/// Whether Linux lets a PCI function use ATS.
+typedef struct fwspec_ats {
+    /// The record that decides; 0 where none does.
+    uint64_t node;
+    /// 1 where it may use ATS, otherwise 0.
+    uint32_t allowed;
+    /// One of FWSPEC_ATS_INTEGRATED to FWSPEC_ATS_OTHER.
+    uint32_t reason;
+    /// What decides, in English, NUL-terminated.
+    char message[FWSPEC_MESSAGE];
+} fwspec_ats;
 
 #ifdef __cplusplus
 extern "C" {
@@ -867,6 +944,28 @@ int fwspec_why(const struct fwspec_groups *groups,
                struct fwspec_reason *out,
                size_t capacity,
                size_t *count);
+
+/// Whether a device may be given to a user: a virtual machine, or a driver outside of the kernel. Its group is given as a whole.
+///
+/// map: what the firmware of the machine says, which fwspec_groups_new() was told.
+///
+/// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such device, or FWSPEC_ARGUMENT.
+int fwspec_groups_assignable(const struct fwspec_groups *groups,
+                             const struct fwspec_map *map,
+                             struct fwspec_device device,
+                             struct fwspec_assignable *out);
+
+/// Whether Linux lets a PCI function use ATS, the cache of translations in a device, by what the firmware says. It does not say that the
+/// function has ATS.
+///
+/// map: what the firmware of the machine says, which fwspec_groups_new() was told.
+///
+/// Returns FWSPEC_OK, FWSPEC_NO_MAPPING where no IOMMU that has ATS translates it, FWSPEC_NOT_FOUND where there is no such function, or
+/// FWSPEC_ARGUMENT.
+int fwspec_groups_ats(const struct fwspec_groups *groups,
+                      const struct fwspec_map *map,
+                      struct fwspec_device device,
+                      struct fwspec_ats *out);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -21,6 +21,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
+mod assign;
 mod device;
 mod edge;
 mod finding;
@@ -33,6 +34,7 @@ mod status;
 mod types;
 mod walk;
 
+pub use assign::*;
 pub use finding::*;
 pub use group::*;
 pub use lookup::*;

@@ -377,6 +377,36 @@ pub struct fwspec_acs {
     pub message: [c_char; FWSPEC_MESSAGE],
 }
 
+/// Whether a device may be given to a user.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fwspec_assignable {
+    /// The record that keeps memory mapped (RMRR, IVMD, RMR), for FWSPEC_ASSIGN_KEPT and FWSPEC_ASSIGN_GROUP; otherwise 0.
+    pub node: u64,
+    /// First address of that memory; otherwise 0.
+    pub base: u64,
+    /// Last address of that memory, inclusive; otherwise 0.
+    pub last: u64,
+    /// One of FWSPEC_ASSIGN_YES to FWSPEC_ASSIGN_NO_GROUP.
+    pub verdict: u32,
+    /// Why not, in English, NUL-terminated; empty for FWSPEC_ASSIGN_YES.
+    pub message: [c_char; FWSPEC_MESSAGE],
+}
+
+/// Whether Linux lets a PCI function use ATS.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct fwspec_ats {
+    /// The record that decides; 0 where none does.
+    pub node: u64,
+    /// 1 where it may use ATS, otherwise 0.
+    pub allowed: u32,
+    /// One of FWSPEC_ATS_INTEGRATED to FWSPEC_ATS_OTHER.
+    pub reason: u32,
+    /// What decides, in English, NUL-terminated.
+    pub message: [c_char; FWSPEC_MESSAGE],
+}
+
 /// One of the obstacles that keep a device from being alone in its group.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -392,6 +422,42 @@ pub struct fwspec_blocker {
     /// What would help, in English, NUL-terminated.
     pub message: [c_char; FWSPEC_MESSAGE],
 }
+
+/// Verdict on giving a device to a user: nothing is in the way.
+pub const FWSPEC_ASSIGN_YES: u32 = 0;
+/// Verdict: memory must stay mapped for it as it is, and Linux refuses every domain of a user (require_direct).
+pub const FWSPEC_ASSIGN_KEPT: u32 = 1;
+/// Verdict: memory must stay mapped for another member of its group.
+pub const FWSPEC_ASSIGN_GROUP: u32 = 2;
+/// Verdict: it is a bridge.
+pub const FWSPEC_ASSIGN_BRIDGE: u32 = 3;
+/// Verdict: it has no group.
+pub const FWSPEC_ASSIGN_NO_GROUP: u32 = 4;
+
+/// Reason for ATS: the function is on a root bus, and no record forbids it (DMAR).
+pub const FWSPEC_ATS_INTEGRATED: u32 = 1;
+/// Reason: a SATC lists it (DMAR).
+pub const FWSPEC_ATS_LISTED: u32 = 2;
+/// Reason against ATS: a SATC says that it needs ATS, so the hardware enables it (DMAR).
+pub const FWSPEC_ATS_REQUIRED: u32 = 3;
+/// Reason for ATS: an ATSR has its root port (DMAR).
+pub const FWSPEC_ATS_PORT: u32 = 4;
+/// Reason for ATS: an ATSR has all root ports of the segment (DMAR).
+pub const FWSPEC_ATS_ALL_PORTS: u32 = 5;
+/// Reason against ATS: no ATSR has its root port (DMAR).
+pub const FWSPEC_ATS_NO_PORT: u32 = 6;
+/// Reason against ATS: there is conventional PCI above it (DMAR).
+pub const FWSPEC_ATS_CONVENTIONAL: u32 = 7;
+/// Reason against ATS: its entry forbids it, which Linux does not look at (IVRS).
+pub const FWSPEC_ATS_DENIED: u32 = 8;
+/// Reason for ATS: no entry forbids it (IVRS).
+pub const FWSPEC_ATS_NOT_DENIED: u32 = 9;
+/// Reason for ATS: the root complex passes it on (IORT, RIMT, device tree).
+pub const FWSPEC_ATS_ROOT_COMPLEX: u32 = 10;
+/// Reason against ATS: the root complex does not say that it passes it on.
+pub const FWSPEC_ATS_NO_ROOT_COMPLEX: u32 = 11;
+/// Another reason: the message tells it.
+pub const FWSPEC_ATS_OTHER: u32 = 12;
 
 /// Severity of a finding: worth knowing; common in firmware that works.
 pub const FWSPEC_SEVERITY_INFO: u32 = 0;

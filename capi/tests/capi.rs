@@ -14,7 +14,7 @@ use outside::installed;
 mod outside;
 
 /// The files of `src` with something of the header in them, in its order.
-const HEADER_OF: [&str; 7] = ["types", "open", "lookup", "walk", "finding", "group", "member"];
+const HEADER_OF: [&str; 8] = ["types", "open", "lookup", "walk", "finding", "group", "member", "assign"];
 
 /// What every program here must survive.
 const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wsign-conversion"];
@@ -91,8 +91,9 @@ fn compile(compiler: &str, standard: &str, source: &str, flags: &[&str]) -> Path
     program
 }
 
-/// What the checking program is run on: a table, a tree, a listing, and two tables one after the other.
-fn samples() -> [PathBuf; 4] {
+/// What the checking program is run on: a table, a tree, a listing, two tables one after the other, and the table and listing of an Intel
+/// and of an AMD machine.
+fn samples() -> [PathBuf; 8] {
     static JOINED: OnceLock<PathBuf> = OnceLock::new();
     let joined = JOINED.get_or_init(|| {
         let table = |name: &str| fs::read(sample("qemu-virtio-iommu").join(name)).unwrap();
@@ -101,7 +102,17 @@ fn samples() -> [PathBuf; 4] {
         joined
     });
     let of_switch = |file: &str| sample("qemu-switch-bridge").join(file);
-    [of_switch("iort.bin"), of_switch("fdt.dtb"), of_switch("lspci.txt"), joined.clone()]
+    let of = |machine: &str, file: &str| sample(machine).join(file);
+    [
+        of_switch("iort.bin"),
+        of_switch("fdt.dtb"),
+        of_switch("lspci.txt"),
+        joined.clone(),
+        of("qemu-intel-iommu", "dmar.bin"),
+        of("qemu-intel-iommu", "lspci.txt"),
+        of("qemu-amd-iommu", "ivrs.bin"),
+        of("qemu-amd-iommu", "lspci.txt"),
+    ]
 }
 
 /// Gives the constants that are unsigned in the code the suffix that makes them so in C, and the large ones digits that are read
@@ -251,7 +262,7 @@ fn the_example_prints_streams_and_groups() {
     let source = fs::read_to_string(project().join("examples/c/groups.c")).unwrap();
     assert!(source.lines().count() <= 40, "the example is said to have 40 lines");
     let program = compile("cc", "c11", "examples/c/groups.c", &[]);
-    let [iort, _, lspci, _] = samples();
+    let [iort, _, lspci, ..] = samples();
     let said = run(program, [iort, lspci]);
     let expected = project().join("examples/c/groups.out");
     if std::env::var_os("BLESS").is_some() {

@@ -167,6 +167,13 @@ fn group(map: Option<&fwspec_map>, text: &[u8], words: &mut Words<'_>) {
         filled(blocker, |out, room, count| unsafe {
             fwspec_blockers(Some(&groups), pair[0], out, room, count)
         });
+        let mut assignable = MaybeUninit::<fwspec_assignable>::uninit();
+        if promised(fwspec_groups_assignable(Some(&groups), map, pair[0], Some(&mut assignable))) == FWSPEC_OK
+        {
+            let assignable = unsafe { assignable.assume_init() };
+            assert!(assignable.verdict <= FWSPEC_ASSIGN_NO_GROUP, "{assignable:?}");
+        }
+        promised(fwspec_groups_ats(Some(&groups), map, pair[0], Some(&mut MaybeUninit::uninit())));
         let mut msi = MaybeUninit::<fwspec_msi>::uninit();
         if promised(fwspec_groups_msi(Some(&groups), pair[0], Some(&mut msi))) == FWSPEC_OK {
             label(map, unsafe { msi.assume_init() }.controller);

@@ -39,6 +39,9 @@ pub struct Conclusion {
     pub unless: Option<&'static str>,
     /// Why nothing can make the group smaller, where it has other members.
     pub fixed_by: Vec<String>,
+    /// The functions whose ACS was not read: what would be known of it may make the group smaller.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub unread: Vec<String>,
     /// What may help where ports seem to have no ACS.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub hint: Option<&'static str>,
@@ -124,6 +127,10 @@ impl Conclusion {
             groups.group_of(device).is_some_and(|group| groups.members(group).count() < smallest.len())
         };
         let unless = (blockers.iter().any(is_southbridge) && with_ivrs()).then_some("ivrs");
+        let is_unread =
+            |blocker: &&crate::group::IsolationBlocker| blocker.remedy == Remedy::Nothing(AcsReason::Unknown);
+        let unread: BTreeSet<DeviceKey> =
+            blockers.iter().filter(is_unread).map(|blocker| blocker.by).collect();
         let mut fixed_by: Vec<String> = Vec::new();
         let mut may_be_hidden = false;
         for blocker in blockers.iter().filter(|blocker| smallest.len() > 1 && fixed(blocker)) {
@@ -150,6 +157,7 @@ impl Conclusion {
             unless,
             smallest: smallest.into_iter().map(name).collect(),
             fixed_by,
+            unread: unread.into_iter().map(name).collect(),
             hint: may_be_hidden.then_some(HINT),
             along: along.map(|other| name(*other)).collect(),
         })

@@ -61,4 +61,4 @@ pub use simulate::{MemberList, ScheduleEntry, SimulateDocument};
 pub use summary::{IortSummary, Summary};
 pub use told::{GraveRecord, ToldRecord};
 pub use watch::{Watch, WatchRecord};
-pub use why::{Obstacle, Reached, Ungrouped, WhyDocument};
+pub use why::{KeptRecord, Obstacle, Reached, Ungrouped, WhyDocument};

@@ -28,6 +28,9 @@ pub struct WhyDocument {
     pub ungrouped: Vec<Ungrouped>,
     /// All members of that group.
     pub members: Vec<String>,
+    /// The members that no user may be given, and so none of the group: memory must stay mapped for them.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub kept: Vec<KeptRecord>,
     /// For two devices the chain of reasons from the one to the other; for one the reasons that touch it.
     pub ties: Vec<TieRecord>,
     /// For one device: every other member, and through whom it is tied to the device.
@@ -52,6 +55,18 @@ pub struct Ungrouped {
     /// The device.
     pub device: String,
     /// Why it has none.
+    pub why: String,
+}
+
+/// A member of a group which no user may be given.
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct KeptRecord {
+    /// The member.
+    pub device: String,
+    /// The record that says so, and the memory.
     pub why: String,
 }
 
@@ -110,12 +125,16 @@ impl WhyDocument {
             detail: reason.tie.to_string(),
         });
         let ties: Vec<TieRecord> = ties.collect();
+        let of_a = Self::of(groups, document, a);
+        let other = groups.group_of(b).map(|group| group.0).filter(|group| Some(*group) != of_a.group);
+        let theirs = other.map(|group| kept(document, group)).unwrap_or_default();
         WhyDocument {
             remarks: remarks(document, &ties),
             ties,
             asked: alloc::vec![name(a), name(b)],
             ungrouped: [a, b].into_iter().filter_map(|key| ungrouped(document, name(key))).collect(),
-            ..Self::of(groups, document, a)
+            kept: of_a.kept.iter().cloned().chain(theirs).collect(),
+            ..of_a
         }
     }
 
@@ -156,6 +175,7 @@ impl WhyDocument {
             group,
             ungrouped: ungrouped(document, document.name_of(groups, device)).into_iter().collect(),
             members: members.map(|group| group.members.clone()).unwrap_or_default(),
+            kept: group.map(|group| kept(document, group)).unwrap_or_default(),
             ties: Vec::new(),
             reached: Vec::new(),
             obstacles: Vec::new(),
@@ -175,6 +195,16 @@ fn remarks(document: &GroupsDocument, ties: &[TieRecord]) -> Vec<RemarkRecord> {
 fn ungrouped(document: &GroupsDocument, device: String) -> Option<Ungrouped> {
     let record = document.devices.iter().find(|record| record.device == device)?;
     Some(Ungrouped { device, why: record.why_none.clone()? })
+}
+
+/// The members of a group that memory keeps from a user.
+fn kept(document: &GroupsDocument, group: u64) -> Vec<KeptRecord> {
+    let members = document.devices.iter().filter(|device| device.group == Some(group));
+    let kept = members.filter_map(|device| {
+        let why = device.assignable.kept()?.to_string();
+        Some(KeptRecord { device: device.device.clone(), why })
+    });
+    kept.collect()
 }
 
 /// Every other member, by the shortest way through the reasons, nearest first.

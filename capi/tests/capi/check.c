@@ -1,4 +1,4 @@
-/* Calls every function of the C API, rightly and wrongly: check IORT DTB LSPCI-TEXT JOINED-TABLES. Also C++. */
+/* Calls every function of the C API, rightly and wrongly: check IORT DTB LSPCI-TEXT JOINED-TABLES DMAR LSPCI-TEXT IVRS LSPCI-TEXT. Also C++. */
 #include <fwspec.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -394,17 +394,78 @@ static void groups_without_firmware_follow_pci(blob lspci) {
     fwspec_groups_close(groups);
 }
 
+static fwspec_groups *groups_of(fwspec_map *map, blob lspci) {
+    fwspec_groups *groups = NULL;
+    CHECK(fwspec_groups_new(map, &groups) == FWSPEC_OK);
+    CHECK(fwspec_groups_add_lspci(groups, lspci.bytes, lspci.len, NULL) == FWSPEC_OK);
+    return groups;
+}
+
+/* The RMRR at DMAR+0x48 is for 00:01.0, which is on a root bus. */
+static void memory_keeps_a_device_of_an_intel_machine(blob dmar, blob lspci) {
+    fwspec_map *map = open_copy(dmar);
+    fwspec_groups *groups = groups_of(map, lspci);
+    fwspec_assignable may;
+    fwspec_ats ats;
+    fwspec_device absent = function(0x42, 0, 0), node = {FWSPEC_DEVICE_NODE, 0, 0};
+    CHECK(fwspec_groups_assignable(groups, map, function(0, 1, 0), &may) == FWSPEC_OK);
+    CHECK(may.verdict == FWSPEC_ASSIGN_KEPT && may.node == FWSPEC_NODE(FWSPEC_TABLE_DMAR, 0x48));
+    CHECK(may.base == 0x30000000 && may.last == 0x3000ffff && strstr(may.message, "require_direct") != NULL);
+    CHECK(fwspec_groups_assignable(groups, map, function(0, 2, 0), &may) == FWSPEC_OK);
+    CHECK(may.verdict == FWSPEC_ASSIGN_YES && may.node == 0 && may.message[0] == 0);
+    CHECK(fwspec_groups_assignable(groups, map, function(0, 3, 0), &may) == FWSPEC_OK);
+    CHECK(may.verdict == FWSPEC_ASSIGN_BRIDGE && may.message[0] != 0);
+    CHECK(fwspec_groups_assignable(groups, map, absent, &may) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_groups_assignable(groups, NULL, absent, &may) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_assignable(NULL, map, absent, &may) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_assignable(groups, map, function(0, 1, 0), NULL) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_ats(groups, map, function(0, 1, 0), &ats) == FWSPEC_OK);
+    CHECK(ats.allowed == 1 && ats.reason == FWSPEC_ATS_INTEGRATED && ats.message[0] != 0);
+    CHECK(fwspec_groups_ats(groups, map, function(5, 4, 0), &ats) == FWSPEC_OK);
+    CHECK(ats.allowed == 0 && ats.reason == FWSPEC_ATS_CONVENTIONAL && ats.node == 0);
+    CHECK(fwspec_groups_ats(groups, map, absent, &ats) == FWSPEC_NOT_FOUND);
+    CHECK(fwspec_groups_ats(groups, map, node, &ats) == FWSPEC_ARGUMENT);
+    CHECK(fwspec_groups_ats(groups, map, absent, NULL) == FWSPEC_ARGUMENT);
+    fwspec_groups_close(groups);
+    fwspec_close(map);
+}
+
+/* The IVMD at IVRS+0x54 is for 00:01.0 to 01:00.0; 00:1e.0 is the IOMMU. */
+static void memory_keeps_a_range_of_an_amd_machine(blob ivrs, blob lspci) {
+    fwspec_map *map = open_copy(ivrs);
+    fwspec_groups *groups = groups_of(map, lspci);
+    fwspec_assignable may;
+    fwspec_ats ats;
+    CHECK(fwspec_groups_assignable(groups, map, function(0, 0x1f, 2), &may) == FWSPEC_OK);
+    CHECK(may.verdict == FWSPEC_ASSIGN_KEPT && may.node == FWSPEC_NODE(FWSPEC_TABLE_IVRS, 0x54));
+    CHECK(fwspec_groups_assignable(groups, map, function(2, 0, 0), &may) == FWSPEC_OK && may.verdict == FWSPEC_ASSIGN_YES);
+    CHECK(fwspec_groups_assignable(groups, map, function(0, 0x1e, 0), &may) == FWSPEC_OK);
+    CHECK(may.verdict == FWSPEC_ASSIGN_NO_GROUP && may.message[0] != 0);
+    CHECK(fwspec_groups_ats(groups, map, function(2, 0, 0), &ats) == FWSPEC_OK);
+    CHECK(ats.allowed == 1 && ats.reason == FWSPEC_ATS_NOT_DENIED);
+    CHECK(fwspec_groups_ats(groups, map, function(0, 0x1e, 0), &ats) == FWSPEC_NO_MAPPING);
+    fwspec_groups_close(groups);
+    fwspec_close(map);
+}
+
 int main(int argc, char **argv) {
-    blob iort, dtb, lspci, joined;
+    blob iort, dtb, lspci, joined, x86[4];
+    int each;
     fwspec_map *map;
-    if (argc != 5) {
-        fputs("usage: check IORT DTB LSPCI-TEXT JOINED-TABLES\n", stderr);
+    if (argc != 9) {
+        fputs("usage: check IORT DTB LSPCI-TEXT JOINED-TABLES DMAR LSPCI-TEXT IVRS LSPCI-TEXT\n", stderr);
         return 64;
     }
     iort = load(argv[1]);
     dtb = load(argv[2]);
     lspci = load(argv[3]);
     joined = load(argv[4]);
+    for (each = 0; each < 4; each++)
+        x86[each] = load(argv[5 + each]);
+    memory_keeps_a_device_of_an_intel_machine(x86[0], x86[1]);
+    memory_keeps_a_range_of_an_amd_machine(x86[2], x86[3]);
+    for (each = 0; each < 4; each++)
+        free(x86[each].bytes);
     statuses_have_words();
     acs_is_as_dumped_or_as_linux_sets_it();
     firmware_is_refused_with_a_reason(iort);

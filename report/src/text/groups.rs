@@ -104,14 +104,28 @@ pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
     text
 }
 
+/// Devices that one sentence names.
+const MAX_NAMED: usize = 8;
+
 /// What has to be known of groups and devices, and what could not be read. What a supposition leaves as it is is not told again.
 pub(crate) fn notes(document: &GroupsDocument) -> impl Iterator<Item = String> {
     let told = document.what_if.is_none();
     let kept = document.devices.iter();
     let kept = kept.filter(move |device| told && device.group.is_some() && device.refused_for.is_none());
-    let kept = kept.filter_map(|device| {
-        let why = device.assignable.why_not().filter(|why| why.contains("require_direct"))?;
-        Some(format!("{} cannot be given to a user: {why}", device.device))
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (why, device) in kept.filter_map(|device| Some((device.assignable.kept()?, device.device.as_str()))) {
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, devices)) => devices.push(device),
+            None => reasons.push((why, Vec::from([device]))),
+        }
+    }
+    let kept = reasons.into_iter().map(|(why, devices)| {
+        let named = devices.get(..MAX_NAMED).unwrap_or(&devices).join(", ");
+        let more = match devices.len().saturating_sub(MAX_NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{named}{more} cannot be given to a user: {why}")
     });
     let unread = document.skipped.iter().map(|p| format!("not read: {}: {}", p.at, p.error));
     document.groups.iter().filter(move |_| told).flat_map(group_notes).chain(kept).chain(unread)

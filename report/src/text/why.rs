@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use fwspec::answer::{Conclusion, Reached, WhyDocument};
+use fwspec::answer::{Conclusion, KeptRecord, Reached, WhyDocument};
 
 use super::Style;
 
@@ -32,13 +32,14 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
     let mut text = match (document.asked.as_slice(), document.group) {
         ([_, _], _) if document.ties.is_empty() && !alone.is_empty() => return alone,
         ([a, b], _) if document.ties.is_empty() => {
-            return format!("Nothing ties {a} and {b}: they can be isolated from each other.\n");
+            let apart = format!("Nothing ties {a} and {b}: they can be isolated from each other.\n");
+            return apart + &kept(document, style);
         }
         ([a, b], _) => {
             format!("{} and {} cannot be isolated from each other:\n", style.heading(a), style.heading(b))
         }
         ([a], Some(_)) if document.members.len() == 1 => {
-            return format!("{} stands alone.\n", style.heading(a));
+            return format!("{} stands alone.\n{}", style.heading(a), kept(document, style));
         }
         ([a], Some(group)) => {
             let others = document.members.len().saturating_sub(1);
@@ -79,10 +80,24 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
     for remark in &document.remarks {
         text.push_str(&format!("{}\n", style.alarm(&remark.text)));
     }
+    text.push_str(&kept(document, style));
     if let Some(found) = &document.conclusion {
         text.push_str(&conclusion(found, document.members.len(), style));
     }
     text
+}
+
+/// Which members no user may be given, and so none of the group (linux drivers/iommu/iommu.c `iommu_group_claim_dma_owner`).
+fn kept(document: &WhyDocument, style: Style) -> String {
+    let line = |kept: &KeptRecord| {
+        let group = if document.members.len() > 1 { ", and so none of its group" } else { "" };
+        let said = format!(
+            "{} may not be given to a user{group}: {}. Linux refuses it with \"Firmware has requested this device have a 1:1 IOMMU mapping\".",
+            kept.device, kept.why
+        );
+        format!("{}\n", style.alarm(&style.sentence(&said, 0)))
+    };
+    document.kept.iter().map(line).collect()
 }
 
 /// Others that are named in a sentence.
@@ -97,6 +112,7 @@ fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
     let mut say = |line: &str| text.push_str(&format!("{}\n", style.sentence(line, 0)));
     if found.smallest.len() == members {
         say(&style.heading(match found.unless {
+            _ if !found.unread.is_empty() => "Whether its group can be smaller is not known, for ACS was not read; lspci as root shows it:",
             Some("ivrs") => "Its group is smaller where the machine has an IVRS table, see --machine ivrs. As it is known here:",
             _ => "Its group cannot be smaller:",
         }));
