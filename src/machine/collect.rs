@@ -13,12 +13,13 @@ use crate::group::AcsSettings;
 use crate::pci::Function;
 use crate::{Bdf, Error, ErrorKind, Format, error::Source};
 
+use super::changed::{differences, only};
 use super::container::{self as unpack, Choice, Item, Unpacked};
 use super::devices::{Links, Placed, of_functions};
 use super::error::MachineError;
 use super::forms::{self, Reading, recognise};
 use super::log::{Log, LogKind};
-use super::lspci::ListedFunction;
+use super::lspci::{ListedFunction, Listing};
 use super::mangled::mangled;
 use super::names::{self, Name, PciIds};
 use super::textual::Textual;
@@ -125,25 +126,6 @@ impl Listed {
         };
         self.listed.join(other.listed);
         self.facts = self.listed.facts().unwrap_or(self.facts);
-    }
-
-    /// What tells two functions apart wherever they are read, as far as this piece of evidence says: vendor and device, base class and
-    /// subclass. Those of a virtual function are not in its own config space.
-    fn identity(&self) -> (Option<(u16, u16)>, Option<u32>) {
-        let function = &self.facts;
-        let read = !self.listed.bytes.is_empty() && !self.listed.is_silent() && !function.virtual_function;
-        let told = self.listed.told.as_ref().filter(|_| !read);
-        let ids = match told {
-            Some(told) => told.vendor.zip(told.device),
-            None => read.then_some((function.vendor, function.device)),
-        };
-        (ids, (read || told.is_some()).then_some(function.class >> 8).filter(|class| *class != 0))
-    }
-
-    fn is_other_than(&self, other: &Listed) -> bool {
-        let (mine, theirs) = (self.identity(), other.identity());
-        let ids = mine.0.zip(theirs.0).map(|(mine, theirs)| mine != theirs);
-        ids.or(mine.1.zip(theirs.1).map(|(mine, theirs)| mine != theirs)).unwrap_or(false)
     }
 }
 
@@ -441,6 +423,9 @@ impl Collector {
         if let Some(refused) = text.refused {
             return Err(MachineError::Refused { name, refused });
         }
+        if let Some((function, first, second)) = two_listings(&text.listing) {
+            return Err(MachineError::TwoListings { name, function, first, second });
+        }
         let (kind, is_empty, boots) = (text.kind(), text.is_empty(), text.words.earlier_boots);
         let Textual { listing, words, beside, .. } = text;
         let mut listed = Vec::with_capacity(listing.functions.len());
@@ -471,6 +456,9 @@ impl Collector {
                 let all = boots.saturating_add(1);
                 evidence.note = Some(format!("the log is of {all} boots: the last counts"));
             }
+        }
+        if let Some(changed) = listing.changed {
+            self.note(at, &changed.to_string());
         }
         if let Some(refused) = beside {
             self.note(at, &format!("a part of it is not read: {refused}"));
@@ -934,17 +922,29 @@ impl Collector {
         }
     }
 
+    /// Says that a listing has not the functions of another that starts at the same address.
+    fn note_what_changed(&mut self, at: usize, all: &BTreeSet<Bdf>, others: &[(usize, BTreeSet<Bdf>)]) {
+        let alike = others.iter().find(|(_, other)| other.first() == all.first());
+        let Some((other, differ)) = alike.and_then(|(at, one)| Some((*at, differences(one, all)?))) else {
+            return;
+        };
+        let [first, second] = [other, at].map(|at| self.name(at).to_owned());
+        let only = only(&differ, [first.as_str(), second.as_str()]);
+        self.note(at, &format!("{first} and it do not list the same functions: {only}"));
+    }
+
     /// One entry for each function: of two that agree, the one of which more was read.
     fn join_listings(&mut self) -> Result<(), MachineError> {
         let mut listings = core::mem::take(&mut self.listings);
         // What the user picked is there first, and what contradicts it is left out as a whole.
         listings.sort_by_key(|(at, _)| !self.is_picked(*at));
         let mut from: BTreeMap<Bdf, usize> = BTreeMap::new();
+        let mut whole: Vec<(usize, BTreeSet<Bdf>)> = Vec::with_capacity(listings.len());
         for (at, listed) in listings {
             let clash = listed.iter().find_map(|new| {
                 let there = self.functions.get(&new.listed.bdf)?;
                 let other = from.get(&new.listed.bdf)?;
-                there.is_other_than(new).then_some((new.listed.bdf, *other))
+                there.listed.is_other_than(&new.listed).then_some((new.listed.bdf, *other))
             });
             if let Some((function, other)) = clash {
                 if self.decide(other, at).is_some() {
@@ -953,20 +953,49 @@ impl Collector {
                 let [first, second] = [other, at].map(|at| self.name(at).to_owned());
                 return Err(MachineError::TwoTopologies { function, first, second });
             }
+            let all: BTreeSet<Bdf> = listed.iter().map(|new| new.listed.bdf).collect();
+            self.note_what_changed(at, &all, &whole);
+            whole.push((at, all));
+            let mut differ = None;
             for new in listed {
                 let bdf = new.listed.bdf;
-                from.entry(bdf).or_insert(at);
+                let other = *from.entry(bdf).or_insert(at);
                 match self.functions.get_mut(&bdf) {
-                    Some(there) => there.join(new),
+                    Some(there) => {
+                        let what = there.listed.differs_from(&new.listed);
+                        let count = differ.map_or(0_usize, |(_, _, _, count)| count);
+                        if let Some(what) = what {
+                            let (bdf, what, other, _) = differ.unwrap_or((bdf, what, other, 0));
+                            differ = Some((bdf, what, other, count.saturating_add(1)));
+                        }
+                        there.join(new);
+                    }
                     None => {
                         self.functions.insert(bdf, new);
                     }
                 }
             }
+            if let Some((bdf, what, other, count)) = differ {
+                let more = count.saturating_sub(1);
+                let more = if more > 0 { format!(", and {more} more such") } else { String::new() };
+                let note = format!(
+                    "{what} of {bdf} differs from what {} says{more}: what shows more of a function counts, and of two alike the first",
+                    self.name(other)
+                );
+                self.note(at, &note);
+            }
         }
         self.note_what_texts_lack(&from);
         Ok(())
     }
+}
+
+/// Where a text lists different functions at one address: the address, and the two lines.
+fn two_listings(listing: &Listing) -> Option<(Bdf, u32, u32)> {
+    listing.skipped.iter().find_map(|error| match error.kind {
+        TextErrorKind::ListedTwice { first } => Some((error.function?, first, error.place?.line)),
+        _ => None,
+    })
 }
 
 /// What a listing in words does not say, in numbers of functions.

@@ -18,7 +18,7 @@ pub(super) struct Told {
     pub(super) vendor: Option<u16>,
     pub(super) device: Option<u16>,
     /// Base class and subclass.
-    class: Option<u16>,
+    pub(super) class: Option<u16>,
     prog_if: Option<u8>,
     subsystem: Option<Ids>,
     /// Secondary and subordinate bus.
@@ -172,6 +172,11 @@ impl Told {
     /// Whether only its name is known.
     pub(super) fn is_name_only(&self) -> bool {
         !self.capabilities.listed && !self.capabilities.cut && self.buses.is_none() && !self.unknown_header
+    }
+
+    /// The layout of its header, where it says which buses are below.
+    pub(super) fn header_type(&self) -> Option<u8> {
+        self.buses.map(|_| if self.class == Some(0x0607) { 2 } else { 1 })
     }
 
     /// Whether its name has no ids: rules about single devices cannot be applied.

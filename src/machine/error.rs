@@ -127,6 +127,20 @@ pub enum MachineError {
         /// The other.
         second: String,
     },
+    /// A text that lists two machines.
+    #[error(
+        "two machines: {name}:{first} and {name}:{second} list different functions at {function}; give the listing of one of them, in a file of its own"
+    )]
+    TwoListings {
+        /// What the text is called.
+        name: String,
+        /// Where they differ.
+        function: crate::Bdf,
+        /// The line of the one.
+        first: u32,
+        /// The line of the other.
+        second: u32,
+    },
 }
 
 /// `:12` where a line is known.

@@ -5,17 +5,21 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use super::changed::Changed;
 use super::decoded::Told;
 use super::header::{Address, LINE, address, config_byte, header_in, line_offset};
 use super::text::{TextError, TextErrorKind};
 use super::unwrap::{self, LinePlace, Lines};
-use crate::pci::Function;
+use crate::pci::{Fact, Function};
 use crate::{Bdf, Error, bytes};
 
 /// Bytes in the config space of a conventional PCI function.
 const CONVENTIONAL: usize = 0x100;
 /// Bytes in the config space of a PCI Express function.
 const EXTENDED: usize = 0x1000;
+/// Where the subclass and the base class stand in the header, and its type (PCIe 6.0 §7.5.1.1).
+const CLASS: usize = 0x0a;
+const HEADER_TYPE: usize = 0x0e;
 
 /// One PCI function, as far as a listing or `/sys` shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +69,68 @@ impl ListedFunction {
         silent || self.told.as_ref().is_some_and(|told| told.is_silent())
     }
 
+    /// What tells two functions apart wherever they are read, as far as this piece of evidence says.
+    fn identity(&self) -> Identity {
+        let read = self.bytes.as_slice();
+        if self.is_silent() {
+            return Identity::default();
+        }
+        let told = self.told.as_ref();
+        let word = |at: usize| read.get(at..)?.first_chunk().copied().map(u16::from_le_bytes);
+        // The ids of a virtual function are not in its own config space.
+        let ids = match word(0).zip(word(2)) {
+            Some(read) => Some(read).filter(|(vendor, _)| *vendor != 0xffff),
+            None => told.and_then(|told| told.vendor.zip(told.device)),
+        };
+        let class = word(CLASS).or_else(|| told.and_then(|told| told.class));
+        let header = read.get(HEADER_TYPE).map(|header| header & 0x7f);
+        Identity {
+            ids,
+            class: class.filter(|class| *class != 0),
+            header: header.or_else(|| told.and_then(|told| told.header_type())),
+        }
+    }
+
+    /// Whether it is another function than one that stands at the same address elsewhere: other ids, another class, another kind of header.
+    pub(super) fn is_other_than(&self, other: &ListedFunction) -> bool {
+        fn differ<T: PartialEq>(mine: Option<T>, theirs: Option<T>) -> bool {
+            mine.zip(theirs).is_some_and(|(mine, theirs)| mine != theirs)
+        }
+        let (mine, theirs) = (self.identity(), other.identity());
+        differ(mine.ids, theirs.ids) || differ(mine.class, theirs.class) || differ(mine.header, theirs.header)
+    }
+
+    /// What of it another listing of the same function says otherwise, and groups hang on.
+    pub(super) fn differs_from(&self, other: &ListedFunction) -> Option<&'static str> {
+        fn differ<T: PartialEq>(mine: Fact<T>, theirs: Fact<T>) -> bool {
+            !mine.is_unknown() && !theirs.is_unknown() && mine != theirs
+        }
+        if self.is_silent() || other.is_silent() {
+            return None;
+        }
+        let (mine, theirs) = (self.facts().ok()?, other.facts().ok()?);
+        let tells_buses = |listed: &ListedFunction| {
+            Function::read(&listed.bytes).is_ok()
+                || listed.told.as_ref().is_some_and(|told| told.header_type().is_some())
+        };
+        let buses = tells_buses(self) && tells_buses(other) && mine.header != theirs.header;
+        let acs = |function: &Function| match function.acs {
+            // What the bytes after its registers are is told by bytes alone.
+            Fact::Present(acs) => Fact::Present((acs.capability.0 & 0x7f, acs.control.0 & 0x7f)),
+            Fact::Absent => Fact::Absent,
+            Fact::Unknown => Fact::Unknown,
+        };
+        let rows = [
+            (buses, "the buses below"),
+            (differ(mine.pcie, theirs.pcie), "the port type"),
+            (differ(acs(&mine), acs(&theirs)), "ACS"),
+            (differ(mine.ari, theirs.ari), "ARI"),
+            (differ(mine.sriov, theirs.sriov), "SR-IOV"),
+            (differ(mine.ats, theirs.ats), "ATS"),
+        ];
+        rows.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
+    }
+
     /// Takes in what another listing says of the same function: more bytes replace less, and what neither shows in bytes is told by
     /// whichever text does.
     pub(super) fn join(&mut self, other: ListedFunction) {
@@ -82,6 +148,17 @@ impl ListedFunction {
     }
 }
 
+/// What tells two functions at one address apart.
+#[derive(Default)]
+struct Identity {
+    /// Vendor and device.
+    ids: Option<(u16, u16)>,
+    /// Base class and subclass.
+    class: Option<u16>,
+    /// The layout of the header.
+    header: Option<u8>,
+}
+
 /// Every function that could be read, in the order of the text, and what could not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -90,12 +167,14 @@ pub struct Listing {
     pub functions: Vec<ListedFunction>,
     /// Lines that could not be read. One of config space costs the bytes of its function.
     pub skipped: Vec<TextError>,
+    /// The text lists the machine twice, and not the same functions.
+    pub(super) changed: Option<Changed>,
 }
 
 impl Listing {
     /// A list of which everything could be read.
     pub fn new(functions: Vec<ListedFunction>) -> Self {
-        Listing { functions, skipped: Vec::new() }
+        Listing { functions, ..Listing::default() }
     }
 }
 
@@ -145,6 +224,10 @@ pub(super) struct Reader {
     /// Where in the listing each function is.
     listed: BTreeMap<Bdf, usize>,
     current: Current,
+    /// Each time that a function was listed: which, and in which line.
+    order: Vec<(u32, u32)>,
+    /// The lines that come are members of groups, in whatever order.
+    pub(super) is_of_groups: bool,
     /// Bytes of a function without any line before them were told.
     stray: bool,
 }
@@ -202,6 +285,8 @@ impl Reader {
     pub(super) fn finish(mut self) -> Listing {
         self.close();
         self.listing.functions.shrink_to_fit();
+        let functions: Vec<Bdf> = self.listing.functions.iter().map(|function| function.bdf).collect();
+        self.listing.changed = Changed::of(&functions, &self.order);
         self.listing
     }
 
@@ -257,24 +342,29 @@ impl Reader {
             }
             return;
         }
-        let there = self.listed.get(&function.bdf).and_then(|at| self.listing.functions.get_mut(*at));
-        let Some(there) = there else {
-            self.listed.insert(function.bdf, self.listing.functions.len());
+        let known = self.listed.get(&function.bdf).copied();
+        let at = known.unwrap_or(self.listing.functions.len());
+        if let Some(place) = function.place.filter(|_| !self.is_of_groups) {
+            self.order.push((bytes::saturate(at), place.line));
+        }
+        let Some(there) = known.and_then(|at| self.listing.functions.get_mut(at)) else {
+            self.listed.insert(function.bdf, at);
             self.listing.functions.push(function);
             return;
         };
-        let shared = there.bytes.len().min(function.bytes.len()).min(HEADER_THAT_STAYS);
-        if there.bytes.get(..shared) == function.bytes.get(..shared) {
-            there.join(function);
-        } else if let (Some(first), Some(place)) = (there.place, function.place) {
+        let (Some(first), Some(place)) = (there.place, function.place) else { return there.join(function) };
+        if there.is_other_than(&function) {
             let kind = TextErrorKind::ListedTwice { first: first.line };
             self.listing.skipped.push(TextError::at(kind, place).of(function.bdf));
+            return;
         }
+        if let Some(what) = there.differs_from(&function) {
+            let kind = TextErrorKind::ListedOtherwise { first: first.line, what };
+            self.listing.skipped.push(TextError::at(kind, place).of(function.bdf));
+        }
+        there.join(function);
     }
 }
-
-/// Bytes of config space that are the same whenever they are read: the ids.
-const HEADER_THAT_STAYS: usize = 4;
 
 /// Whether the lines that follow `length` bytes may be missing because they are all zero.
 fn may_leave_out(length: usize) -> bool {

@@ -13,6 +13,7 @@
 //! # }
 //! ```
 
+mod changed;
 mod collect;
 mod container;
 mod decoded;

@@ -79,13 +79,21 @@ pub enum TextErrorKind {
         /// The function number found.
         function: u8,
     },
-    /// A function whose config space is listed again, with other bytes: the first listing counts.
-    #[error(
-        "the config space of this function is in line {first} already, with other bytes: that one counts"
-    )]
+    /// Another function at the address of one that is listed before: the text is of two machines, or of one before and after a change.
+    #[error("line {first} lists another function at this address, and that one counts")]
     ListedTwice {
         /// The line of the first listing.
         first: u32,
+    },
+    /// A function that is listed again and differs in something that changes while a machine runs.
+    #[error(
+        "{what} differs from what line {first} says of the function: the listing that shows more of it counts, and of two alike the first"
+    )]
+    ListedOtherwise {
+        /// The line of the first listing.
+        first: u32,
+        /// What differs.
+        what: &'static str,
     },
     /// A function of which nothing but the address is there.
     #[error(

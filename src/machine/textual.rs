@@ -45,7 +45,10 @@ impl Textual {
             match words.line(line) {
                 Line::Taken => {}
                 Line::Other("") if !line.is_empty() => {}
-                Line::Other(rest) => reader.line(rest.as_bytes(), place),
+                Line::Other(rest) => {
+                    reader.is_of_groups = rest.len() < line.len() || words.is_in_group();
+                    reader.line(rest.as_bytes(), place);
+                }
             }
         }
         let listing = reader.finish();

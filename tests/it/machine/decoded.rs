@@ -425,7 +425,7 @@ fn two_listings_in_a_paste_are_one() {
     let paste = format!("$ lspci -nn\n{names}\n$ sudo lspci -vvv -nn\n{SWITCH}");
     assert_eq!(machine(paste.as_bytes()).devices, machine(SWITCH.as_bytes()).devices);
     let dump = String::from_utf8(field("pci/dump.txt")).unwrap();
-    let names = "00:1c.0 PCI bridge [0604]: Example [8086:7ab8]\n01:00.0 Ethernet controller [0200]: Example card [8086:15b8]\n";
+    let names = "00:1c.0 PCI bridge [0604]: Example [8086:7ab8]\n01:00.0 Ethernet controller [0200]: Example card [8086:15f3]\n";
     for text in [format!("{names}\n{dump}"), format!("{dump}\n{names}")] {
         let got = machine(text.as_bytes());
         assert_eq!(all(&got), all(&machine(dump.as_bytes())));

@@ -192,7 +192,7 @@ fn the_first_of_two_listings_counts() {
 #[test]
 fn a_short_listing_and_a_long_one_are_one() {
     let text = format!(
-        "$ lspci\n00:00.0 Ethernet controller: Example\n$ lspci -xxxx\n{}",
+        "$ lspci\n00:00.0 Example class: Example\n$ lspci -xxxx\n{}",
         function("00:00.0", &config(4096))
     );
     assert_eq!(only(&text).bytes, config(4096));

@@ -20,3 +20,4 @@ mod pile;
 #[cfg(feature = "archives")]
 mod reports;
 mod samples;
+mod twice;

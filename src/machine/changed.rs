@@ -1,0 +1,75 @@
+//! How two listings of one machine differ: before and after a function came or went.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::{Bdf, bytes};
+
+/// How two listings of one machine in one text differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// The lines in which they start.
+    lines: [u32; 2],
+    /// What only the first has, and what only the second.
+    only: [Vec<Bdf>; 2],
+}
+
+impl Changed {
+    /// How the first and the last listing of a machine in one text differ. `order` says each time that a function was listed: which of
+    /// `functions`, and in which line. A listing starts with the lowest address that the text has; one of less than half of the functions is
+    /// of a part of them.
+    pub(super) fn of(functions: &[Bdf], order: &[(u32, u32)]) -> Option<Self> {
+        let lowest = functions.iter().min()?;
+        let mut whole: Vec<(u32, BTreeSet<Bdf>)> = Vec::new();
+        for (at, line) in order {
+            let bdf = functions.get(bytes::index(*at))?;
+            if bdf == lowest {
+                // Those between the first and the last are not looked at.
+                let is_part = whole.last().is_some_and(|(_, last)| last.len() < 2);
+                whole.truncate(if is_part { whole.len().saturating_sub(1) } else { 1 });
+                whole.push((*line, BTreeSet::new()));
+            }
+            if let Some((_, last)) = whole.last_mut() {
+                last.insert(*bdf);
+            }
+        }
+        let [(first, one), (second, other)] = whole.as_slice() else { return None };
+        Some(Changed { lines: [*first, *second], only: differences(one, other)? })
+    }
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = self.lines;
+        let only = only(&self.only, ["the first", "the second"]);
+        write!(
+            f,
+            "it lists the machine twice, from line {first} and from line {second}, and not the same functions: {only}; all of them are taken"
+        )
+    }
+}
+
+/// What only one and what only the other of two listings of a machine has; `None` where that is nothing, or one is of a part of the machine.
+pub(super) fn differences(one: &BTreeSet<Bdf>, other: &BTreeSet<Bdf>) -> Option<[Vec<Bdf>; 2]> {
+    let (most, least) = (one.len().max(other.len()), one.len().min(other.len()));
+    let is_part = least < 2 || least.saturating_mul(2) < most;
+    if is_part || one == other {
+        return None;
+    }
+    Some([one.difference(other).copied().collect(), other.difference(one).copied().collect()])
+}
+
+/// `0000:03:00.0 and 2 more are in the first only`
+pub(super) fn only(only: &[Vec<Bdf>; 2], names: [&str; 2]) -> String {
+    let one = |(only, name): (&Vec<Bdf>, &str)| {
+        let first = only.first()?;
+        Some(match only.len().saturating_sub(1) {
+            0 => format!("{first} is in {name} only"),
+            more => format!("{first} and {more} more are in {name} only"),
+        })
+    };
+    only.iter().zip(names).filter_map(one).collect::<Vec<_>>().join("; ")
+}
