@@ -3,6 +3,14 @@
 // Which of them are needed depends on the features.
 #![cfg_attr(not(all(feature = "std", feature = "archives", feature = "serde")), allow(dead_code))]
 
+/// Places that are told where something of a listing is missing: the first of them say enough.
+#[cfg(feature = "alloc")]
+pub(crate) const MAX_GAPS: usize = 16;
+
+/// Those of them that one sentence names.
+#[cfg(feature = "alloc")]
+pub(crate) const MAX_GAPS_TOLD: usize = 4;
+
 /// Bytes of a file that is read: every format here counts in 32 bits.
 pub(crate) const MAX_FILE_BYTES: u64 = u32::MAX as u64;
 

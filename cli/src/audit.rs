@@ -75,5 +75,11 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         AuditFault::Ids => audit.has_shared_ids(),
         AuditFault::Groups => audit.has_shared_groups(),
     };
-    Ok(if arguments.fail_on.iter().any(there) { Outcome::NotFound } else { Outcome::Fine })
+    if arguments.fail_on.iter().any(there) {
+        return Ok(Outcome::NotFound);
+    }
+    if !arguments.fail_on.is_empty() && !machine.is_whole() {
+        return Err(Failure::lacks(&machine, super::check::PART));
+    }
+    Ok(Outcome::Fine)
 }

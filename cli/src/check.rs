@@ -71,9 +71,13 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     }
 }
 
+/// Why a gate does not pass on a part of a machine.
+pub(super) const PART: &str = "--fail-on needs all functions of the machine, and the listing is not whole: take it again (lspci -nnvvv or lspci -xxxx, as root)";
+
 /// What is missing to see such a fault; a gate which had nothing to look at does not pass.
 fn unseen(fault: Fault, machine: &Machine, document: &CheckDocument) -> Option<&'static str> {
     match fault {
+        Fault::Differs | Fault::Untranslated if !machine.is_whole() => Some(PART),
         Fault::Differs if document.kernel.groups_from.is_none() => Some(
             "--fail-on differs compares with the kernel's own groups, and nothing lists them: add its log, or `find /sys/kernel/iommu_groups`",
         ),

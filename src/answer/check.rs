@@ -82,12 +82,21 @@ pub struct EvidenceRecord {
     pub used: bool,
     /// What there is to know about it.
     pub note: Option<String>,
+    /// Where something of it is missing: a listing that is cut short, or which points at functions that it does not list.
+    #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub gaps: Vec<String>,
 }
 
 impl From<&Evidence> for EvidenceRecord {
     fn from(evidence: &Evidence) -> Self {
-        let Evidence { name, kind, used, note, .. } = evidence;
-        EvidenceRecord { name: name.clone(), kind: kind.to_string(), used: *used, note: note.clone() }
+        let Evidence { name, kind, used, note, gaps, .. } = evidence;
+        EvidenceRecord {
+            name: name.clone(),
+            kind: kind.to_string(),
+            used: *used,
+            note: note.clone(),
+            gaps: gaps.clone(),
+        }
     }
 }
 

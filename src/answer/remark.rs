@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::diff::regrouped;
 use crate::group::{AcsSettings, Policy};
 use crate::limits::MAX_MEMBERS_NAMED;
-use crate::machine::{Firmware, Machine};
+use crate::machine::{Evidence, Firmware, Machine};
 use crate::pci::quirk::AcsEffect;
 use crate::{Bdf, Dialect, Groups};
 
@@ -17,7 +17,7 @@ use crate::{Bdf, Dialect, Groups};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RemarkRecord {
-    /// `boot-refused`: Linux does not start with this device tree. `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
+    /// `boot-refused`: Linux does not start with this device tree. `not-whole`: something of a listing is missing. `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
     /// Linux uses an IOMMU and does not ask for ACS; these devices have it off. `taken-as-linux-sets-it`: what isolates these devices
     /// is taken as Linux sets it.
     pub kind: &'static str,
@@ -46,6 +46,7 @@ pub struct RemarkRecord {
 /// ```
 pub fn remarks(machine: &Machine, rules: (Dialect, Policy), groups: &Groups) -> Vec<RemarkRecord> {
     let mut remarks: Vec<RemarkRecord> = RemarkRecord::of_boot(machine, rules.0).into_iter().collect();
+    remarks.extend(machine.evidence.iter().filter_map(RemarkRecord::of_gaps));
     remarks.extend(RemarkRecord::of_acs_off(machine, rules, groups));
     remarks.extend(of_groups(groups));
     // Who asks for what Linux sets supposes an IOMMU.
@@ -72,6 +73,20 @@ impl RemarkRecord {
             error.at
         );
         Some(RemarkRecord { kind: "boot-refused", devices: Vec::new(), groups: None, text })
+    }
+
+    /// That a listing is not whole.
+    fn of_gaps(evidence: &Evidence) -> Option<Self> {
+        let first = evidence.gaps.first().filter(|_| evidence.used)?;
+        let more = match evidence.gaps.len().saturating_sub(1) {
+            0 => String::new(),
+            more => alloc::format!(" (and {more} more such places)"),
+        };
+        let text = alloc::format!(
+            "{} is not whole: {first}{more}. These are the groups of what it lists; take the listing again, and the whole of it",
+            evidence.name
+        );
+        Some(RemarkRecord { kind: "not-whole", devices: Vec::new(), groups: None, text })
     }
 
     /// That ACS is off where Linux would have it on, and how many groups there are then.

@@ -10,14 +10,16 @@ use core::ops::Range;
 use crate::acpi::container::{self, Table, Tables};
 use crate::dt::Tree;
 use crate::group::AcsSettings;
+use crate::limits::{MAX_GAPS, MAX_GAPS_TOLD};
 use crate::pci::Function;
-use crate::{Bdf, Error, ErrorKind, Format, error::Source};
+use crate::{Bdf, Device, Error, ErrorKind, Format, error::Source};
 
 use super::changed::{differences, only};
 use super::container::{self as unpack, Choice, Item, Unpacked};
 use super::devices::{Links, Placed, of_functions};
 use super::error::MachineError;
 use super::forms::{self, Reading, recognise};
+use super::gaps::{self, Gap};
 use super::log::{Log, LogKind};
 use super::lspci::{ListedFunction, Listing};
 use super::mangled::mangled;
@@ -199,11 +201,18 @@ impl Collector {
             match item {
                 Item::Opened { name, kind, note } => {
                     looked_at.extend(note.clone());
-                    self.evidence.push(Evidence { name, kind, used: true, note, picked });
+                    self.evidence.push(Evidence { name, kind, used: true, note, gaps: Vec::new(), picked });
                 }
                 Item::Unused { name, kind, note } => {
                     looked_at.extend(note.as_ref().map(|note| format!("{name}: {note}")));
-                    self.evidence.push(Evidence { name, kind, used: false, note, picked: false });
+                    self.evidence.push(Evidence {
+                        name,
+                        kind,
+                        used: false,
+                        note,
+                        gaps: Vec::new(),
+                        picked: false,
+                    });
                 }
                 #[cfg(feature = "archives")]
                 Item::System { system, files } => {
@@ -225,7 +234,14 @@ impl Collector {
                             looked_at.push(format!("{name} is nothing that is read here"));
                         }
                         let kind = Kind::Unknown;
-                        self.evidence.push(Evidence { name, kind, used: false, note, picked: false });
+                        self.evidence.push(Evidence {
+                            name,
+                            kind,
+                            used: false,
+                            note,
+                            gaps: Vec::new(),
+                            picked: false,
+                        });
                     }
                 },
             }
@@ -270,7 +286,14 @@ impl Collector {
         }
         let at = self.evidence.len();
         let picked = wanted.is_picked();
-        self.evidence.push(Evidence { name: name.to_owned(), kind, used: true, note: None, picked });
+        self.evidence.push(Evidence {
+            name: name.to_owned(),
+            kind,
+            used: true,
+            note: None,
+            gaps: Vec::new(),
+            picked,
+        });
         let piece = Piece { bytes, at };
         let read = match form.reading {
             Reading::Nothing => self.read_nothing(piece),
@@ -312,7 +335,14 @@ impl Collector {
     #[cfg(feature = "std")]
     pub(super) fn note_unused(&mut self, name: &str, kind: Kind, note: &str) {
         let note = Some(note.to_owned());
-        self.evidence.push(Evidence { name: name.to_owned(), kind, used: false, note, picked: false });
+        self.evidence.push(Evidence {
+            name: name.to_owned(),
+            kind,
+            used: false,
+            note,
+            gaps: Vec::new(),
+            picked: false,
+        });
     }
 
     fn read_nothing(&mut self, piece: Piece) -> Result<(), MachineError> {
@@ -427,7 +457,7 @@ impl Collector {
             return Err(MachineError::TwoListings { name, function, first, second });
         }
         let (kind, is_empty, boots) = (text.kind(), text.is_empty(), text.words.earlier_boots);
-        let Textual { listing, words, beside, .. } = text;
+        let Textual { listing, words, beside, gaps, .. } = text;
         let mut listed = Vec::with_capacity(listing.functions.len());
         for function in listing.functions {
             let (bdf, place) = (function.bdf, function.place);
@@ -457,8 +487,9 @@ impl Collector {
                 evidence.note = Some(format!("the log is of {all} boots: the last counts"));
             }
         }
+        gaps.iter().for_each(|gap| self.miss(at, gap.to_string()));
         if let Some(changed) = listing.changed {
-            self.note(at, &changed.to_string());
+            self.miss(at, changed.to_string());
         }
         if let Some(refused) = beside {
             self.note(at, &format!("a part of it is not read: {refused}"));
@@ -477,7 +508,14 @@ impl Collector {
     #[cfg(feature = "std")]
     pub(super) fn take_log(&mut self, name: &str, log: Log) {
         let (kind, note) = (Kind::KernelLog, None);
-        self.evidence.push(Evidence { name: name.to_owned(), kind, used: true, note, picked: false });
+        self.evidence.push(Evidence {
+            name: name.to_owned(),
+            kind,
+            used: true,
+            note,
+            gaps: Vec::new(),
+            picked: false,
+        });
         self.kernel.logs.push(Log { name: name.to_owned(), ..log });
     }
 
@@ -533,7 +571,14 @@ impl Collector {
     pub(super) fn running(&mut self, name: &str, listed: Vec<Listed>) {
         let at = self.evidence.len();
         let (name, note) = (name.to_owned(), None);
-        self.evidence.push(Evidence { name, kind: Kind::Sysfs, used: true, note, picked: false });
+        self.evidence.push(Evidence {
+            name,
+            kind: Kind::Sysfs,
+            used: true,
+            note,
+            gaps: Vec::new(),
+            picked: false,
+        });
         self.listings.push((at, listed));
     }
 
@@ -541,7 +586,14 @@ impl Collector {
     #[cfg(feature = "std")]
     pub(super) fn speaking(&mut self, name: &str) {
         let (name, note) = (name.to_owned(), None);
-        self.evidence.push(Evidence { name, kind: Kind::Sysfs, used: true, note, picked: false });
+        self.evidence.push(Evidence {
+            name,
+            kind: Kind::Sysfs,
+            used: true,
+            note,
+            gaps: Vec::new(),
+            picked: false,
+        });
     }
 
     /// Adds what a kernel said.
@@ -588,11 +640,13 @@ impl Collector {
     pub fn finish(mut self) -> Result<Machine, MachineError> {
         let firmware = self.firmware()?;
         let has_topology = !self.listings.is_empty();
-        self.join_listings()?;
+        let from = self.join_listings()?;
         self.join_words();
         self.close();
         let place = |listed: &Listed| Placed::of(&listed.listed, listed.facts, listed.links);
         let devices = of_functions(self.functions.values().map(place).collect());
+        self.miss_functions(&devices, &from);
+        self.note_gaps();
         let ids = |listed: &Listed| (listed.facts.vendor, listed.facts.device);
         let known = self.database.as_ref().map(|text| {
             let wanted = self.functions.values().map(ids).collect();
@@ -912,6 +966,50 @@ impl Collector {
         }
     }
 
+    /// Says that something of a piece of evidence is missing.
+    fn miss(&mut self, at: usize, gap: String) {
+        if let Some(evidence) = self.evidence.get_mut(at) {
+            evidence.gaps.push(gap);
+        }
+    }
+
+    /// Says at the texts which functions they show, and do not list.
+    fn miss_functions(&mut self, devices: &[Device], from: &BTreeMap<Bdf, usize>) {
+        let listed = |bdf: Bdf| self.functions.get(&bdf).map(|function| &function.listed);
+        let is_occupied = |bdf| listed(bdf).is_some_and(ListedFunction::has_device_below);
+        let may_be_virtual = |bdf| {
+            let told = listed(bdf).and_then(|listed| listed.told.as_ref());
+            told.is_some_and(|told| told.name.contains("Virtual Function") || told.name.contains("VF"))
+        };
+        for gap in gaps::of_devices(devices, is_occupied, may_be_virtual) {
+            let Some(bdf) = gap.function() else { continue };
+            let line = listed(bdf).and_then(|listed| listed.place).map(|place| place.line);
+            let Some(at) = from.get(&bdf).filter(|_| line.is_some()) else { continue };
+            let gap = Gap { line, ..gap }.to_string();
+            if let Some(evidence) = self.evidence.get_mut(*at) {
+                evidence.gaps.push(gap);
+            }
+        }
+    }
+
+    /// Notes what the pieces of evidence lack.
+    fn note_gaps(&mut self) {
+        for at in 0..self.evidence.len() {
+            let Some(evidence) = self.evidence.get_mut(at) else { continue };
+            let more = evidence.gaps.len().saturating_sub(MAX_GAPS_TOLD);
+            evidence.gaps.truncate(MAX_GAPS);
+            let Some(told) = evidence.gaps.get(..evidence.gaps.len().min(MAX_GAPS_TOLD)) else { continue };
+            if told.is_empty() {
+                continue;
+            }
+            let mut note = format!("it is not whole: {}", told.join("; "));
+            if more > 0 {
+                note.push_str(&format!("; and {more} more such places"));
+            }
+            self.note(at, &note);
+        }
+    }
+
     /// Adds to what there is to know about a piece of evidence.
     fn note(&mut self, at: usize, note: &str) {
         if let Some(evidence) = self.evidence.get_mut(at) {
@@ -934,7 +1032,7 @@ impl Collector {
     }
 
     /// One entry for each function: of two that agree, the one of which more was read.
-    fn join_listings(&mut self) -> Result<(), MachineError> {
+    fn join_listings(&mut self) -> Result<BTreeMap<Bdf, usize>, MachineError> {
         let mut listings = core::mem::take(&mut self.listings);
         // What the user picked is there first, and what contradicts it is left out as a whole.
         listings.sort_by_key(|(at, _)| !self.is_picked(*at));
@@ -986,7 +1084,7 @@ impl Collector {
             }
         }
         self.note_what_texts_lack(&from);
-        Ok(())
+        Ok(from)
     }
 }
 

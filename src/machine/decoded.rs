@@ -27,6 +27,12 @@ pub(super) struct Told {
     /// Of an IOMMU group, its number.
     pub(super) group: Option<u32>,
     capabilities: Capabilities,
+    /// It says that there are capabilities.
+    has_list: bool,
+    /// What it has to say next.
+    awaits: Option<&'static str>,
+    /// Its link is up, or its slot is not empty.
+    has_device_below: bool,
     /// The line above was the first of these.
     flags_go_on: Option<Register>,
 }
@@ -35,6 +41,8 @@ pub(super) struct Told {
 struct Capabilities {
     /// All of them are in the text.
     listed: bool,
+    /// One of them is.
+    any: bool,
     /// They are not: the reader had no right to them, or their chain is broken.
     cut: bool,
     pcie: Option<PortType>,
@@ -71,6 +79,25 @@ const TYPES: [(&str, PortType); 11] = [
     ("PCI-Express Bridge", PortType::PciToPcie),
     ("PCI/PCI-X Bridge", PortType::PcieToPci),
     ("Endpoint", PortType::Endpoint),
+];
+
+/// Registers that are printed one after the other, by the words in front of them: after the first comes the second (`cap_express`, `cap_acs`,
+/// `cap_aer`, `cap_sriov`, `cap_ats`, `cap_ari`, `show_verbose`).
+const NEXT: [(&str, &str); 14] = [
+    ("Control", "Status"),
+    ("DevCap", "DevCtl"),
+    ("DevCtl", "DevSta"),
+    ("LnkCap", "LnkCtl"),
+    ("LnkCtl", "LnkSta"),
+    ("SltCap", "SltCtl"),
+    ("SltCtl", "SltSta"),
+    ("ACSCap", "ACSCtl"),
+    ("UESta", "UEMsk"),
+    ("UEMsk", "UESvrt"),
+    ("CESta", "CEMsk"),
+    ("IOVCap", "IOVCtl"),
+    ("IOVCtl", "IOVSta"),
+    ("ATSCap", "ATSCtl"),
 ];
 
 /// ACS bits by the words of `cap_acs`.
@@ -200,6 +227,7 @@ impl Told {
         }
         let Some((key, value)) = line.split_once(':') else { return self.odd(line) };
         let value = value.trim();
+        self.follow(key, value);
         let known = &mut self.capabilities;
         match key {
             "Flags" | "Control" | "Status" => known.listed = true,
@@ -242,6 +270,36 @@ impl Told {
         }
     }
 
+    /// Notes what has to come next.
+    fn follow(&mut self, key: &str, value: &str) {
+        match key {
+            "Status" => self.has_list |= value.starts_with("Cap+"),
+            "SltSta" => self.has_device_below |= value.contains("PresDet+"),
+            "LnkSta" => self.has_device_below |= value.contains("DLActive+"),
+            _ => {}
+        }
+        match NEXT.iter().find(|(first, _)| *first == key) {
+            // Other capabilities have a line of this name, too.
+            Some(("Control", _)) if !value.starts_with("I/O") => {}
+            Some((_, second)) => self.awaits = Some(second),
+            None if self.awaits == Some(key) || key == "Capabilities" => self.awaits = None,
+            None => {}
+        }
+    }
+
+    /// What the text has to say of the function after its last line. Few functions that say that they have capabilities have none: that is told
+    /// of the last one alone.
+    pub(super) fn ends_before(&self, is_last: bool) -> Option<&'static str> {
+        let known = &self.capabilities;
+        let lacks_list = is_last && self.has_list && !known.cut && !known.any;
+        self.awaits.or(lacks_list.then_some("its capabilities"))
+    }
+
+    /// Whether it is a port that has something below it.
+    pub(super) fn has_device_below(&self) -> bool {
+        self.has_device_below && self.buses.is_some()
+    }
+
     /// `[40] Express (v2) Root Port (Slot+), MSI 00`, `<access denied>`
     fn capability(&mut self, value: &str) {
         let known = &mut self.capabilities;
@@ -249,7 +307,7 @@ impl Told {
             known.cut = true;
             return;
         };
-        known.listed = true;
+        (known.listed, known.any) = (true, true);
         if let Some(kind) = what.strip_prefix("Express ") {
             known.pcie = TYPES.iter().find(|(words, _)| kind.contains(words)).map(|(_, port)| *port);
             known.pcie = known.pcie.or_else(|| {
@@ -280,6 +338,9 @@ impl Told {
     fn odd(&mut self, line: &str) {
         if line.starts_with("!!! Unknown header type") {
             self.unknown_header = true;
+        } else if line.starts_with("TrErr") {
+            // The second line of `LnkSta`.
+            self.has_device_below |= line.contains("DLActive+");
         } else if self.is_name_only() && self.device.is_none() && !self.name.is_empty() {
             // The rest of the line with the address, which a mail has broken.
             let is_rest = line.contains("(rev ")

@@ -22,6 +22,9 @@ pub struct Evidence {
     pub used: bool,
     /// What there is to know about it: why it is not used, what it lacks.
     pub note: Option<String>,
+    /// Where something of it is missing: a listing that is cut short, from which a part was left out, or which points at functions that it
+    /// does not list. The first places, one sentence each.
+    pub gaps: Vec<String>,
     /// The user named it as the one that counts.
     pub(super) picked: bool,
 }

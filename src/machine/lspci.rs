@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 
 use super::changed::Changed;
 use super::decoded::Told;
+use super::gaps::{Gap, GapKind, shows_device_below};
 use super::header::{Address, LINE, address, config_byte, header_in, line_offset};
 use super::text::{TextError, TextErrorKind};
 use super::unwrap::{self, LinePlace, Lines};
+use crate::limits::MAX_GAPS;
 use crate::pci::{Fact, Function};
 use crate::{Bdf, Error, bytes};
 
@@ -131,6 +133,11 @@ impl ListedFunction {
         rows.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
     }
 
+    /// Whether it is a port that has something below it.
+    pub(super) fn has_device_below(&self) -> bool {
+        shows_device_below(&self.bytes) || self.told.as_ref().is_some_and(|told| told.has_device_below())
+    }
+
     /// Takes in what another listing says of the same function: more bytes replace less, and what neither shows in bytes is told by
     /// whichever text does.
     pub(super) fn join(&mut self, other: ListedFunction) {
@@ -169,6 +176,8 @@ pub struct Listing {
     pub skipped: Vec<TextError>,
     /// The text lists the machine twice, and not the same functions.
     pub(super) changed: Option<Changed>,
+    /// Functions of which the text ends too early.
+    pub(super) gaps: Vec<Gap>,
 }
 
 impl Listing {
@@ -262,7 +271,7 @@ impl Reader {
                 open.ended = true;
             }
         } else if let Ok((rest, address)) = address(line) {
-            self.close();
+            self.close(false);
             self.open(address, rest, place);
         } else if let Ok((digits, offset)) = line_offset(line) {
             self.config_line(offset, digits, place);
@@ -270,7 +279,7 @@ impl Reader {
             header_in(line).and_then(|at| line.get(at..)).and_then(|line| address(line).ok())
         {
             // What stands in front of it is of whoever quotes the listing.
-            self.close();
+            self.close(false);
             self.open(address, rest, place);
         } else if let Current::Open(open) = &mut self.current {
             open.told.line(line);
@@ -282,8 +291,16 @@ impl Reader {
         matches!(self.current, Current::Open(_))
     }
 
+    /// The function whose lines are read, and where it starts.
+    pub(super) fn current(&self) -> Option<(Bdf, LinePlace)> {
+        match &self.current {
+            Current::Open(open) => Some((open.function.bdf, open.function.place?)),
+            Current::None | Current::Skipped => None,
+        }
+    }
+
     pub(super) fn finish(mut self) -> Listing {
-        self.close();
+        self.close(true);
         self.listing.functions.shrink_to_fit();
         let functions: Vec<Bdf> = self.listing.functions.iter().map(|function| function.bdf).collect();
         self.listing.changed = Changed::of(&functions, &self.order);
@@ -306,7 +323,7 @@ impl Reader {
     fn config_line(&mut self, offset: u32, digits: &[u8], place: LinePlace) {
         match &mut self.current {
             Current::Open(open) if open.ended => {
-                self.close();
+                self.close(false);
                 self.config_line(offset, digits, place);
             }
             Current::Open(open) if open.cut => {}
@@ -326,9 +343,20 @@ impl Reader {
         }
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, is_last: bool) {
         let Current::Open(open) = core::mem::take(&mut self.current) else { return };
         let Open { mut function, told, cut, .. } = *open;
+        let (bdf, length) = (function.bdf, function.bytes.len());
+        let is_odd = length > 0 && !matches!(length, 64 | 128 | 256) && !may_leave_out(length);
+        let gap = match told.ends_before(is_last) {
+            Some(what) => Some(GapKind::Words(bdf, what)),
+            None => is_odd.then_some(GapKind::Bytes(bdf, bytes::saturate(length))),
+        };
+        if let (Some(gap), Some(place)) = (gap, function.place)
+            && self.listing.gaps.len() < MAX_GAPS
+        {
+            self.listing.gaps.push(Gap::at(place.line, gap));
+        }
         if may_leave_out(function.bytes.len()) {
             function.bytes.resize(EXTENDED, 0);
         }

@@ -29,6 +29,7 @@ mod files;
 mod firmware;
 mod forms;
 mod front;
+mod gaps;
 mod header;
 mod hidden;
 mod kernel;
@@ -144,6 +145,19 @@ impl Machine {
     /// ```
     pub fn has_topology(&self) -> bool {
         self.has_topology
+    }
+
+    /// Whether nothing shows that a listing of its functions is cut short ([`Evidence::gaps`]). A gate must not pass on a part of a machine.
+    ///
+    /// ```
+    /// use fwspec::machine::Collector;
+    /// let mut collector = Collector::new();
+    /// collector.add("lspci.txt", b"00:01.1 PCI bridge: Example Inc. Port\n".to_vec())?;
+    /// assert!(!collector.finish()?.is_whole()); // a device has a function 0
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
+    pub fn is_whole(&self) -> bool {
+        self.evidence.iter().all(|evidence| !evidence.used || evidence.gaps.is_empty())
     }
 
     /// Whether anything says that its kernel used an IOMMU, or that there is one: groups which it listed, or firmware that speaks

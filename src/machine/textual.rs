@@ -1,7 +1,9 @@
 //! One pass over a text about a machine: the functions that it lists, and what its kernel said.
 
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
+use super::gaps::{Gap, Watch};
 use super::kind::Kind;
 use super::lspci::{Listing, Reader};
 use super::refused::{self, Refused};
@@ -17,6 +19,8 @@ pub(super) struct Textual {
     pub(super) refused: Option<Refused>,
     /// A part of it is of a form that is not read.
     pub(super) beside: Option<Refused>,
+    /// What of its listing is missing.
+    pub(super) gaps: Vec<Gap>,
 }
 
 impl Textual {
@@ -24,7 +28,7 @@ impl Textual {
         let text = unwrap::as_utf8(text);
         let mut lines = Lines::of(&text);
         let (mut reader, mut words) = (Reader::default(), Words::default());
-        let (mut refused, mut beside) = (None, None);
+        let (mut refused, mut beside, mut watch) = (None, None, Watch::default());
         while let Some((place, line)) = lines.next() {
             // Names need not be UTF-8; what the kernel says is.
             let Ok(line) = core::str::from_utf8(line) else {
@@ -48,17 +52,20 @@ impl Textual {
                 Line::Other(rest) => {
                     reader.is_of_groups = rest.len() < line.len() || words.is_in_group();
                     reader.line(rest.as_bytes(), place);
+                    watch.line(place, rest.as_bytes(), reader.current());
                 }
             }
         }
-        let listing = reader.finish();
+        let mut listing = reader.finish();
+        let mut gaps = watch.finish(&text);
+        gaps.append(&mut listing.gaps);
         for function in &listing.functions {
             let group = function.told.as_ref().and_then(|told| told.group);
             if let Some(group) = group {
                 words.listed.insert(function.bdf.to_string(), group);
             }
         }
-        Textual { listing, words, refused, beside }
+        Textual { listing, words, refused, beside, gaps }
     }
 
     /// What such a text is.

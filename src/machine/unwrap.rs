@@ -116,7 +116,7 @@ fn is_played(byte: u8) -> bool {
 }
 
 /// What a pager leaves in a line of its own.
-fn is_of_pager(line: &[u8]) -> bool {
+pub(super) fn is_of_pager(line: &[u8]) -> bool {
     line.starts_with(b"--More--")
         || line.starts_with(b"-- More --")
         || line.starts_with(b"lines ") && line.get(6).is_some_and(u8::is_ascii_digit)

@@ -157,6 +157,26 @@ fn a_difference_has_its_cause() {
     }
 }
 
+#[test]
+fn a_gate_does_not_pass_on_a_part_of_a_machine() {
+    let listing =
+        fs::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(D05).join("lspci.txt")).unwrap();
+    let iort = concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware-samples/d05-2020/iort.bin");
+    let cut = &listing[..listing.len() - 20];
+    for (text, code) in [(&listing[..], Some(0)), (cut, Some(2))] {
+        for verb in ["check", "audit"] {
+            let output = fwspec(&[verb, "--fail-on", "untranslated", iort, "-"], text);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), code, "{verb}: {said}");
+            assert_eq!(said.contains("the listing is not whole"), code == Some(2), "{said}");
+        }
+    }
+    let output = fwspec(&["check", "--json", "-"], cut);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["remarks"][0]["kind"], "not-whole");
+    assert!(document["evidence"][0]["gaps"][0].as_str().unwrap().starts_with("line "));
+}
+
 /// Where the ACS capability of a function stands.
 fn acs(config: &[u8]) -> Option<usize> {
     let mut at = 0x100;

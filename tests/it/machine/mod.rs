@@ -21,3 +21,4 @@ mod pile;
 mod reports;
 mod samples;
 mod twice;
+mod whole;
