@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use fwspec::answer::remarks;
 use fwspec::machine::{Collector, Machine};
-use fwspec::{Dialect, Policy};
+use fwspec::{Dialect, group::Policy};
 
 use super::pile::sample;
 
