@@ -1,4 +1,4 @@
-//! Assertions for the unit tests of whoever makes firmware tables: virtual machine monitors, firmware, emulators.
+//! Assertions for the unit tests of programs that write firmware tables: virtual machine monitors, firmware, emulators.
 //!
 //! A failure says which record or function is at fault, and its `Debug` is that text, so `unwrap` is all that a test needs.
 //!
@@ -31,7 +31,7 @@ pub enum Violation {
     NoStream {
         /// The function.
         function: Bdf,
-        /// What stands in the way.
+        /// What prevents it.
         why: NoStream,
         /// Who reads the table.
         dialect: &'static str,

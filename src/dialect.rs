@@ -110,7 +110,7 @@ pub enum MsiIndexRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ComponentRule {
-    /// Single mappings from the first on, up to the first mapping that is none or does not lead to an SMMU
+    /// Single mappings from the first on, up to the first mapping that is not single or does not lead to an SMMU
     /// (linux `iort_nc_iommu_map`).
     LeadingSingles,
     /// The first single mapping, or the only mapping whatever its flags, and none after it for a DeviceID either (OpenBSD

@@ -228,7 +228,7 @@ pub enum ErrorKind {
     #[error("the node says that it is 0 bytes long")]
     NodeLengthZero,
     /// The IORT header puts its first node outside the table (6).
-    #[error("the first node is said to be at {offset:#x}, outside the table's 0x30..={length:#x}")]
+    #[error("the header puts the first node at {offset:#x}, outside of the table (0x30 to {length:#x})")]
     NodeOffset {
         /// Where the header says it is.
         offset: u32,
@@ -259,7 +259,7 @@ pub enum ErrorKind {
         /// Bytes left in the table.
         left: u32,
     },
-    /// A node type that no specification read here defines (12).
+    /// A node type that no known specification defines (12).
     #[error("node type {0} is unknown: the node is left out")]
     NodeType(u8),
     /// ID mappings on top of the node's own fields (13).
@@ -293,7 +293,7 @@ pub enum ErrorKind {
     MappingTarget(u32),
     /// An ID mapping to a node that must not be a target there (18).
     #[error(
-        "the ID mapping's output reference {reference:#x} is a node of type {node_type}, no legal target here"
+        "the ID mapping's output reference {reference:#x} leads to a node of type {node_type}, which is not allowed here"
     )]
     MappingTargetType {
         /// Offset of the target from the start of the table.
@@ -302,7 +302,7 @@ pub enum ErrorKind {
         node_type: u8,
     },
     /// ID mappings that lead in a circle (19).
-    #[error("the ID mappings lead in a circle: {0:#x} has passed every node there is")]
+    #[error("the ID mappings form a loop: {0:#x} passed more nodes than there are")]
     MappingCycle(u32),
     /// Input IDs past 2^32 (23).
     #[error(
@@ -369,7 +369,7 @@ pub enum ErrorKind {
         /// Last requester ID, inclusive.
         last: RequesterId,
     },
-    /// A VIOT endpoint whose IOMMU is none (61).
+    /// A VIOT endpoint whose output node is not an IOMMU (61).
     #[error("the output node {0:#x} is not a virtio-iommu: nothing translates these endpoints")]
     OutputNode(u16),
     /// A VIOT range over more segments than are written out.
@@ -383,7 +383,7 @@ pub enum ErrorKind {
         to: u16,
     },
 
-    /// A DMAR structure type that no specification read here defines. Linux passes over it (`dmar_walk_remapping_entries`).
+    /// A DMAR structure type that is not known here. Linux skips it (`dmar_walk_remapping_entries`).
     #[error("structure type {0} is unknown: the structure is left out")]
     StructureType(u16),
     /// A DMAR device scope that is too short to hold its own length. Linux adds the length up, and so never ends where it is 0
@@ -405,16 +405,16 @@ pub enum ErrorKind {
     #[error("device entry type {0:#04x} is unknown, and so is its length: nothing after it can be read")]
     EntryType(u8),
     /// A DMAR unit whose registers an earlier one has: Linux takes the first only (drivers/iommu/intel/dmar.c `dmar_find_dmaru`).
-    #[error("a unit of this segment with registers at {0:#x} stands before: this one is left out")]
+    #[error("an earlier unit of this segment has its registers at {0:#x} too: this one is left out")]
     UnitTwice(u64),
     /// A namespace device of a DMAR that no scope gives an ID.
-    #[error("no device scope is about the namespace device {0}: no unit translates it")]
+    #[error("no device scope names the namespace device {0}, so no unit translates it")]
     NamespaceScope(u8),
-    /// An IVMD block without unity or exclusion flag: Linux passes over it (drivers/iommu/amd/init.c `init_memory_definitions`).
+    /// An IVMD block without unity or exclusion flag: Linux skips it (drivers/iommu/amd/init.c `init_memory_definitions`).
     #[error("flags {0:#04x} have neither unity nor exclusion range: Linux does not map the memory")]
     MemoryUnused(u8),
     /// A table that Linux's driver refuses as a whole.
-    #[error("Linux takes none of the table's units: {0}")]
+    #[error("Linux uses none of the table's units: {0}")]
     DriverRefuses(RefusedFor),
     /// An IVHD entry that runs past the end of its block.
     #[error("the device entry is {length} bytes long, its block ends after {left}")]
@@ -442,7 +442,7 @@ pub enum ErrorKind {
 
     // -- device tree (dt/) --
     /// Not the number a device tree starts with.
-    #[error("magic is {0:#010x}, not 0xd00dfeed: no device tree")]
+    #[error("magic is {0:#010x}, not 0xd00dfeed: this is not a device tree")]
     Magic(u32),
 
     /// A version whose structure block is laid out in another way.
@@ -464,7 +464,7 @@ pub enum ErrorKind {
         size: u32,
     },
     /// A word where a token should be.
-    #[error("{0:#x} is no token of a device tree (1, 2, 3, 4 or 9)")]
+    #[error("{0:#x} is not a token of a device tree (1, 2, 3, 4 or 9)")]
     Token(u32),
     /// The structure block ends too early.
     #[error("the structure block ends here with {open} nodes open and no end token")]
@@ -479,25 +479,25 @@ pub enum ErrorKind {
     #[error("a second root node begins after the first one ended")]
     SecondRoot,
     /// A property outside of every node.
-    #[error("a property stands outside of every node")]
+    #[error("a property is outside of every node")]
     PropertyOutside,
     /// A node ends that has not begun.
-    #[error("a node ends here that has not begun")]
+    #[error("a node ends here, but none has begun")]
     EndOutside,
     /// A property's name is not a string of the strings block.
     #[error("the property's name is at {0:#x} of the strings block, where no string is")]
     PropertyName(u32),
     /// A property after a child node.
-    #[error("the property stands after a child node, where no operating system looks for it")]
+    #[error("the property comes after a child node, where operating systems do not look for it")]
     PropertyAfterChild,
     /// An overlay.
-    #[error("this is an overlay (.dtbo), which changes a base: name the base's DTB, too")]
+    #[error("this is an overlay (.dtbo), which changes a base tree: name the base's DTB too")]
     Overlay,
     /// Two nodes with one phandle.
     #[error("phandle {0:#x} belongs to another node already, which keeps it")]
     PhandleTwice(u32),
     /// A list of cells whose length is not a multiple of four bytes.
-    #[error("{0} bytes are no list of 32-bit cells")]
+    #[error("{0} bytes are not a list of 32-bit cells")]
     CellsLength(u32),
     /// An entry names no node.
     #[error("entry {entry}: no node has phandle {phandle:#x}")]
@@ -518,7 +518,7 @@ pub enum ErrorKind {
         phandle: u32,
     },
     /// The property ends inside an entry.
-    #[error("entry {entry} needs {need} cells, and of the property {have} {} left", if *have == 1 { "is" } else { "are" })]
+    #[error("entry {entry} needs {need} cells, but only {have} of the property {} left", if *have == 1 { "is" } else { "are" })]
     EntryCut {
         /// Index of the entry in the property.
         entry: u32,
@@ -547,7 +547,7 @@ pub enum ErrorKind {
     },
     /// A map entry gives several cells to several ids (linux v7.3 `of_map_id`).
     #[error(
-        "entry {entry} gives {cells} cells to each of {length} ids; with several cells it can only be one id"
+        "entry {entry} gives {cells} cells to each of {length} IDs; an entry with several cells can have only one ID"
     )]
     MapRange {
         /// Index of the entry in the property.
@@ -572,7 +572,7 @@ pub enum ErrorKind {
     RegionEmpty(u32),
     /// A region that is reserved at one address and stands in memory at another (linux `iommu_resv_region_get_type`).
     #[error(
-        "entry {entry}: mapped at {iova:#x}, in memory elsewhere: kernels keep it out of use and do not map it"
+        "entry {entry}: mapped at {iova:#x}, but elsewhere in memory: kernels reserve the address and map nothing there"
     )]
     RegionMoved {
         /// Index of the entry in the property.
@@ -584,10 +584,10 @@ pub enum ErrorKind {
     /// 19 misaligned.
     #[error("Linux refuses the tree at boot: fdt_check_header answers -{0}")]
     BootRefused(u8),
-    /// A reserved region at an address that the `dma-ranges` above its master do not pass on. Linux goes on reading at address 0
+    /// A reserved region at an address that the `dma-ranges` above its master do not pass on. Linux continues to read at address 0
     /// then (`of_translate_dma_region` answers NULL, which `of_iommu_get_resv_regions` does not look at).
     #[error(
-        "entry {entry}: no dma-ranges pass on {iova:#x}: Linux cannot translate it, and reads on at address 0"
+        "entry {entry}: no dma-ranges translate {iova:#x}: Linux cannot either, and continues to read at address 0"
     )]
     RegionUnreachable {
         /// Index of the entry in the property.
@@ -609,7 +609,7 @@ pub enum RefusedFor {
     #[error("a host address width of {0} + 1 bits does not hold a page")]
     HostAddressWidth(u8),
     /// Linux drivers/iommu/intel/dmar.c `dmar_walk_remapping_entries`.
-    #[error("a structure passes the end of the table")]
+    #[error("a structure runs past the end of the table")]
     StructureOverrun,
     /// Linux drivers/iommu/intel/dmar.c `dmar_parse_one_andd`.
     #[error("the name of a namespace device has no terminating NUL")]
@@ -618,10 +618,10 @@ pub enum RefusedFor {
     #[error("its checksum is wrong")]
     Checksum,
     /// Linux drivers/iommu/amd/init.c `find_last_devid_from_ivhd`.
-    #[error("a unit names no function that it is for")]
+    #[error("a unit lists no function")]
     NoFunction,
     /// Linux drivers/iommu/amd/init.c `init_iommu_one`.
-    #[error("the block type that counts, {0:#04x}, is not one of a unit")]
+    #[error("the block type that Linux uses, {0:#04x}, is not that of a unit")]
     BlockType(u8),
 }
 
@@ -696,12 +696,12 @@ impl fmt::Debug for Signature {
 pub enum Mangling {
     /// Bytes that are not UTF-8 were replaced by U+FFFD.
     #[error(
-        "the file was converted to UTF-8: where EF BF BD stands, other bytes were, which are lost; copy the original as it is, or as hex or base64"
+        "the file was converted to UTF-8: bytes were replaced by EF BF BD and are lost; copy the original unchanged, or as hex or base64"
     )]
     Utf8,
     /// Bytes of 0x0d are gone, as where line ends become those of Unix.
     #[error(
-        "bytes of 0x0d are missing{}: a pager, or a copy as text, took them for line ends; copy the original as it is, or as hex or base64",
+        "bytes of 0x0d are missing{}: a pager, or a copy as text, took them for line ends; copy the original unchanged, or as hex or base64",
         Count(*bytes)
     )]
     ReturnsLost {
@@ -710,7 +710,7 @@ pub enum Mangling {
     },
     /// A 0x0d stands before every 0x0a, as where line ends become those of Windows.
     #[error(
-        "there is a 0x0d before every 0x0a, {bytes} more than the table has: a copy as text took them for line ends; copy the original as it is, or as hex or base64"
+        "there is a 0x0d before every 0x0a, {bytes} more than the table has: a copy as text took them for line ends; copy the original unchanged, or as hex or base64"
     )]
     ReturnsAdded {
         /// How many.

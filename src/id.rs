@@ -43,11 +43,11 @@ pub struct Bdf {
     pub rid: RequesterId,
 }
 
-/// StreamID: what an SMMU (or another IOMMU) is told of the sender. An input of the IOMMU.
+/// StreamID: the number by which an SMMU (or another IOMMU) knows the sender. An input of the IOMMU.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u32);
 
-/// DeviceID: what a GIC ITS (or another MSI controller) is told of the sender of an MSI.
+/// DeviceID: the number by which a GIC ITS (or another MSI controller) knows the sender of an MSI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(pub u32);
 

@@ -7,9 +7,9 @@
 //!
 //! # Ten minutes
 //!
-//! A device's DMA carries a **requester ID** (PCI) or something its bus defines. On the way to memory it meets an IOMMU, which
-//! sees a **StreamID**; its MSIs reach an interrupt controller, which sees a **DeviceID**. Firmware says how the one becomes the
-//! other. There are two kinds of firmware, and here they meet in one [`Platform`]:
+//! A device's DMA carries a **requester ID** (PCI) or another id that its bus defines. An IOMMU on the path to memory sees a
+//! **StreamID** for it; the interrupt controller that its MSIs reach sees a **DeviceID**. Firmware says how the first becomes the
+//! others. There are two kinds of firmware, and both are lowered to one [`Platform`]:
 //!
 //! | | device tree | ACPI |
 //! |---|---|---|
@@ -39,26 +39,26 @@
 //!
 //! Devices that cannot be isolated from each other are one **IOMMU group**. [`Groups::add`] gives a device its group and its
 //! [`Fwspec`] the moment it is added to its bus. A [`group::Tie`] between two devices depends on the two, on what is above them and on
-//! firmware, never on drivers or on who came first; groups are the connected components of ties, so every order of additions
+//! firmware, never on drivers or on the order of events; groups are the connected components of ties, so every order of additions
 //! gives the same partition.
 //!
 //! # Features
 //!
 //! Without features the views and single look-ups ([`acpi::iort::resolve`], [`dt::resolve`]) need neither std nor a heap. `alloc`
-//! adds the model, the maps, the groups and the answers; `std`, on by default, files and sysfs; `archives` what is compressed or packed.
-//! With `serde` answers can be serialized, with `schema` they describe themselves as JSON Schema; `acpi` and `fdt` take over tables and nodes
-//! from those crates.
+//! adds the model, the maps, the groups and the answers; `std` (on by default) adds files and sysfs; `archives` adds compressed files and
+//! archives. With `serde` answers can be serialized, and with `schema` they have a JSON Schema; `acpi` and `fdt` accept tables and nodes of
+//! the crates with these names.
 //!
 //! # Errors
 //!
-//! [`Error`] is bytes that cannot be read: a kind with the value found, and an absolute offset. One bad record costs one record: it
-//! is in [`Platform::skipped`](model::Platform::skipped), and the rest is read. [`BusError`] is an event that cannot be.
+//! [`Error`] is about bytes that cannot be read: it has a kind with the value found, and an absolute offset. One bad record costs only
+//! itself: it is in [`Platform::skipped`](model::Platform::skipped), and the rest is read. [`BusError`] is an event that cannot happen.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Only what talks to C and to raw tables may, in one module each.
+// Only the C API and the conversion from the crate `acpi` may be unsafe.
 #![cfg_attr(not(feature = "acpi"), forbid(unsafe_code))]
 #![cfg_attr(feature = "acpi", deny(unsafe_code))]
-// Whatever bytes make of a number, it is added up with care. What draws and what makes tables says where it need not.
+// Numbers from bytes are never added unchecked. Modules that draw or build tables say where that is not needed.
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 #[cfg(feature = "alloc")]

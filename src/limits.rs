@@ -14,7 +14,7 @@ pub(crate) const MAX_GAPS_TOLD: usize = 4;
 /// Bytes of a file that is read: every format here counts in 32 bits.
 pub(crate) const MAX_FILE_BYTES: u64 = u32::MAX as u64;
 
-/// Bytes of a file of unknown kind that are read before it is passed over: the image of a disk is not read to its end.
+/// Bytes of a file of unknown kind that are read before it is skipped: a disk image is not read to its end.
 pub(crate) const MAX_GLANCE_BYTES: u64 = 64 * 1024;
 
 /// Containers in one another that are opened: a compressed archive with an image with a kernel with a tree in it takes five.
@@ -26,7 +26,7 @@ pub(crate) const MAX_CONTAINER_DEPTH: usize = 8;
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_UNPACKED_BYTES: usize = 256 << 20;
 
-/// Bytes of an archive that are gone through to find what is useful in it; most are not held. Reports of large servers unpack to some
+/// Bytes of an archive that are unpacked in all to find what is useful in it; most are not held. Reports of large servers unpack to some
 /// hundred MB.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_STREAMED_BYTES: u64 = 1 << 30;
@@ -135,11 +135,11 @@ pub const MAX_LOG_ENTRIES: usize = 10_000;
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_LOG_LINE_BYTES: usize = 4096;
 
-/// Lines that go on with another one and are kept beside it: the longest dump of a fault has a dozen.
+/// Lines that continue another one and are kept beside it: the longest dump of a fault has a dozen.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_LOG_LINES_JOINED: usize = 16;
 
-/// Bytes of a text that are looked at for what stands in front of each of its lines: a listing starts near the start.
+/// Bytes of a text that are examined for what precedes each of its lines: a listing starts near the start.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_FRONT_BYTES: usize = 1 << 20;
 

@@ -692,7 +692,7 @@ int fwspec_iommu_at(const struct fwspec_map *map, uint32_t at, struct fwspec_iom
 /// Returns FWSPEC_OK, FWSPEC_NOT_FOUND or FWSPEC_ARGUMENT.
 int fwspec_requester_at(const struct fwspec_map *map, uint32_t at, struct fwspec_requester *out);
 
-/// What the ids on the bus of a requester become at its IOMMUs. Ids that go past every IOMMU are not listed.
+/// What the ids on the bus of a requester become at its IOMMUs. Ids that bypass every IOMMU are not listed.
 ///
 /// requester: its index. last: the highest input id of interest, 0xffff for a PCI host.
 ///
@@ -733,15 +733,13 @@ int fwspec_reserved_streams(const struct fwspec_map *map,
                             size_t capacity,
                             size_t *count);
 
-/// The record at an index among those that could not be read or used; everything else was read all the same. Walk from 0 on
+/// The record at an index among those that could not be read or used; everything else was read anyway. Walk from 0 on
 /// until FWSPEC_NOT_FOUND.
 ///
 /// out: receives what is wrong with it, and where; its status is FWSPEC_UNREADABLE.
 ///
 /// Returns FWSPEC_OK, FWSPEC_NOT_FOUND or FWSPEC_ARGUMENT.
-int fwspec_skipped_at(const struct fwspec_map *map,
-                      uint32_t at,
-                      struct fwspec_error *out);
+int fwspec_skipped_at(const struct fwspec_map *map, uint32_t at, struct fwspec_error *out);
 
 /// What people call a node: its device-tree path, or its ACPI table and offset, "IORT+0x48".
 ///
@@ -757,7 +755,7 @@ int fwspec_label(const struct fwspec_map *map,
                  size_t capacity,
                  size_t *length);
 
-/// Finds what is wrong, risky or odd in the firmware of a handle; each call looks anew.
+/// Finds what is wrong, risky or odd in the firmware of a handle; each call checks again.
 ///
 /// out: room for capacity findings, in the order of the firmware; may be NULL where capacity is 0. count: receives how many were
 /// written; where that is capacity, there may be more.
@@ -798,7 +796,7 @@ void fwspec_groups_close(struct fwspec_groups *groups);
 ///
 /// out: receives where the device is; may be NULL. err: receives what went wrong; may be NULL.
 ///
-/// Returns FWSPEC_OK, also where the device has no group; FWSPEC_UNREADABLE for configuration space that is none;
+/// Returns FWSPEC_OK, also where the device has no group; FWSPEC_UNREADABLE for bytes that are not a configuration space;
 /// FWSPEC_BUS where the device is there already or bridges contradict each other; FWSPEC_ARGUMENT.
 int fwspec_groups_add(struct fwspec_groups *groups,
                       struct fwspec_device device,
@@ -829,7 +827,7 @@ int fwspec_groups_add_as(struct fwspec_groups *groups,
 ///
 /// text, len: the listing; needs no NUL. err: receives what went wrong; may be NULL.
 ///
-/// Returns FWSPEC_OK; FWSPEC_UNREADABLE where the text is no such listing, nothing being added then; FWSPEC_BUS at the first
+/// Returns FWSPEC_OK; FWSPEC_UNREADABLE where the text is not such a listing, nothing being added then; FWSPEC_BUS at the first
 /// function that cannot be added, those before it being there; FWSPEC_ARGUMENT.
 int fwspec_groups_add_lspci(struct fwspec_groups *groups,
                             const void *text,

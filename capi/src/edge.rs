@@ -91,7 +91,7 @@ pub(super) fn message<const ROOM: usize>(text: &str) -> [c_char; ROOM] {
 /// The bytes of a blob.
 ///
 /// # Safety
-/// `start` is NULL or the start of `len` readable bytes that nobody changes as long as the slice is used.
+/// `start` is NULL or the start of `len` readable bytes that are not changed as long as the slice is used.
 pub(super) unsafe fn bytes<'a>(start: *const c_void, len: usize) -> Result<&'a [u8], c_int> {
     if start.is_null() || isize::try_from(len).is_err() {
         return Err(FWSPEC_ARGUMENT);
@@ -103,7 +103,7 @@ pub(super) unsafe fn bytes<'a>(start: *const c_void, len: usize) -> Result<&'a [
 /// A string.
 ///
 /// # Safety
-/// `text` is NULL or the start of a NUL-terminated string that nobody changes as long as it is used.
+/// `text` is NULL or the start of a NUL-terminated string that is not changed as long as it is used.
 pub(super) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, c_int> {
     if text.is_null() {
         return Err(FWSPEC_ARGUMENT);

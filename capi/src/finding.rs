@@ -9,7 +9,7 @@ use super::place::place;
 use super::types::*;
 use fwspec::lint::Severity;
 
-/// Finds what is wrong, risky or odd in the firmware of a handle; each call looks anew.
+/// Finds what is wrong, risky or odd in the firmware of a handle; each call checks again.
 ///
 /// out: room for capacity findings, in the order of the firmware; may be NULL where capacity is 0. count: receives how many were
 /// written; where that is capacity, there may be more.

@@ -17,7 +17,7 @@ use fwspec::machine::{devices, lspci};
 #[derive(Debug)]
 pub struct fwspec_groups {
     groups: Groups,
-    /// A panic came out of a change: nobody knows what is left half done.
+    /// A change panicked: it is not known what is left half done.
     broken: bool,
 }
 
@@ -96,7 +96,7 @@ pub extern "C" fn fwspec_groups_close(groups: Option<Box<fwspec_groups>>) {
 ///
 /// out: receives where the device is; may be NULL. err: receives what went wrong; may be NULL.
 ///
-/// Returns FWSPEC_OK, also where the device has no group; FWSPEC_UNREADABLE for configuration space that is none;
+/// Returns FWSPEC_OK, also where the device has no group; FWSPEC_UNREADABLE for bytes that are not a configuration space;
 /// FWSPEC_BUS where the device is there already or bridges contradict each other; FWSPEC_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fwspec_groups_add(
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn fwspec_groups_add_as(
 ///
 /// text, len: the listing; needs no NUL. err: receives what went wrong; may be NULL.
 ///
-/// Returns FWSPEC_OK; FWSPEC_UNREADABLE where the text is no such listing, nothing being added then; FWSPEC_BUS at the first
+/// Returns FWSPEC_OK; FWSPEC_UNREADABLE where the text is not such a listing, nothing being added then; FWSPEC_BUS at the first
 /// function that cannot be added, those before it being there; FWSPEC_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fwspec_groups_add_lspci(

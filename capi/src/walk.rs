@@ -44,7 +44,7 @@ pub extern "C" fn fwspec_requester_at(
     })
 }
 
-/// What the ids on the bus of a requester become at its IOMMUs. Ids that go past every IOMMU are not listed.
+/// What the ids on the bus of a requester become at its IOMMUs. Ids that bypass every IOMMU are not listed.
 ///
 /// requester: its index. last: the highest input id of interest, 0xffff for a PCI host.
 ///
@@ -133,7 +133,7 @@ pub unsafe extern "C" fn fwspec_reserved_streams(
     })
 }
 
-/// The record at an index among those that could not be read or used; everything else was read all the same. Walk from 0 on
+/// The record at an index among those that could not be read or used; everything else was read anyway. Walk from 0 on
 /// until FWSPEC_NOT_FOUND.
 ///
 /// out: receives what is wrong with it, and where; its status is FWSPEC_UNREADABLE.

@@ -1,4 +1,4 @@
-//! `fwspec audit`: what can reach memory untranslated, what shares an identity, what shares a group.
+//! `fwspec audit`: what can reach memory untranslated, what shares ids, what shares a group.
 
 use clap::{Args, ValueEnum};
 
@@ -11,12 +11,12 @@ use super::evidence::{self, Evidence};
 use super::options::{self, Isolation, Output, dialect};
 use super::{Failure, Outcome, print, print_json, style};
 
-/// One page for a security reader: what reaches memory untranslated, what shares an identity or a group
+/// Show, on one page for a security review, what reaches memory untranslated, and what shares ids or a group
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The files are those of one machine. Firmware alone shows which requester IDs are open; with the machine's functions (--pci) the page also says which \
-of them a device has, and which devices share ids and groups.\n\n\
-Exit codes: 0 the page was made, 1 there is something that --fail-on names, 2 unreadable input, 64 usage.\n\n\
+    after_help = "The files are those of one machine. Firmware alone shows which requester IDs are not translated. With the machine's functions (--pci) \
+the page also says which of these IDs a device has, and which devices share ids and groups.\n\n\
+Exit codes: 0 the page was made, 1 there is something that --fail-on names, 2 the evidence cannot be read, 64 usage.\n\n\
 Examples:\n  fwspec audit iort.bin mcfg.bin\n  fwspec audit --pci lspci.txt board.dtb\n  fwspec audit --policy strict --pci lspci.txt iort.bin\n  \
 fwspec audit --fail-on untranslated,ids --pci lspci.txt iort.bin"
 )]
@@ -25,13 +25,13 @@ pub(super) struct Options {
     evidence: Evidence,
     #[command(flatten)]
     isolation: Isolation,
-    /// Which rules make groups: linux, or strict (what the isolation really allows)
+    /// Rules for groups: linux (as Linux groups), or strict (by the isolation that the hardware really has)
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
+    /// Read the firmware as this system does: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
-    /// Exit with 1 when there is any of these
+    /// Exit with 1 if there is any of these
     #[arg(long, value_enum, value_delimiter = ',')]
     fail_on: Vec<AuditFault>,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum AuditFault {
-    /// Something reaches memory untranslated; with --pci, something that is there
+    /// Something reaches memory untranslated (with --pci: a device that is present)
     Untranslated,
     /// Something shares a StreamID or DeviceID
     Ids,

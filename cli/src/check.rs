@@ -10,21 +10,21 @@ use super::evidence::Evidence;
 use super::options::{Isolation, Output};
 use super::{Failure, Outcome, print, print_json, style};
 
-/// Show one machine on one screen: its IOMMUs, its devices and groups, and whether its kernel did as predicted
+/// Show one machine on one screen: its IOMMUs, its devices, and whether the kernel's groups are the predicted ones
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Groups are compared as sets of devices, never by their numbers. The firmware is read as the machine's own kernel reads it, where the \
-version of that kernel is known.\n\n\
-Exit codes: 0 the machine was looked at, 1 there is something that --fail-on names, 2 nothing could be looked at, 64 usage.\n\n\
+    after_help = "Groups are compared as sets of devices, never by their numbers. If the version of the machine's kernel is known, the firmware is read \
+as that kernel reads it.\n\n\
+Exit codes: 0 the machine was checked, 1 there is something that --fail-on names, 2 nothing could be checked, 64 usage.\n\n\
 Examples:\n  fwspec check                             this machine\n  fwspec check iort.bin lspci.txt\n  \
-fwspec check --root /mnt/board\n  fwspec check --fail-on differs,untranslated\n  fwspec check --watch                     this machine as it changes: fwspec watch"
+fwspec check --root /mnt/board\n  fwspec check --fail-on differs,untranslated\n  fwspec check --watch                     the same as fwspec watch"
 )]
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
     #[command(flatten)]
     isolation: Isolation,
-    /// Exit with 1 when there is any of these
+    /// Exit with 1 if there is any of these
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
     fail_on: Vec<Fault>,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fault {
-    /// The kernel has a device in another group than was predicted
+    /// The kernel has a device in another group than the predicted one
     Differs,
     /// A device that no IOMMU translates
     Untranslated,
@@ -79,17 +79,17 @@ fn unseen(fault: Fault, machine: &Machine, document: &CheckDocument) -> Option<&
     match fault {
         Fault::Differs | Fault::Untranslated if !machine.is_whole() => Some(PART),
         Fault::Differs if document.kernel.groups_from.is_none() => Some(
-            "--fail-on differs compares with the kernel's own groups, and nothing lists them: add its log, or `find /sys/kernel/iommu_groups`",
+            "--fail-on differs needs the kernel's own groups, which the evidence does not have: add the kernel log, or the output of `find /sys/kernel/iommu_groups`",
         ),
-        Fault::Differs if document.devices == 0 => {
-            Some("--fail-on differs compares groups, and there are no devices: add `lspci -xxxx` as root")
-        }
+        Fault::Differs if document.devices == 0 => Some(
+            "--fail-on differs compares groups, and the evidence has no devices: add the output of `lspci -xxxx`, taken as root",
+        ),
         Fault::Untranslated if document.iommu.state == "unknown" => Some(
-            "--fail-on untranslated: nothing says what IOMMUs there are: add /sys/firmware/acpi/tables, or the device tree",
+            "--fail-on untranslated needs firmware that describes IOMMUs: add /sys/firmware/acpi/tables, or the device tree",
         ),
-        Fault::Error if machine.firmware.is_none() => Some(
-            "--fail-on error: findings are about firmware, and there is none: add /sys/firmware/acpi/tables, or the device tree",
-        ),
+        Fault::Error if machine.firmware.is_none() => {
+            Some("--fail-on error needs firmware to check: add /sys/firmware/acpi/tables, or the device tree")
+        }
         Fault::Differs | Fault::Untranslated | Fault::Error => None,
     }
 }
@@ -102,6 +102,6 @@ fn looked_at(machine: &Machine) -> Result<(), Failure> {
     }
     Err(Failure::lacks(
         machine,
-        "nothing to look at: this needs what firmware says of IOMMUs, or PCI functions",
+        "nothing to check: this needs firmware that describes IOMMUs, or PCI functions",
     ))
 }

@@ -17,11 +17,11 @@ use super::evidence::{self, Evidence, Named};
 use super::options::{Isolation, Output, dialect};
 use super::{Failure, Outcome, complain, print, print_json};
 
-/// Compare two firmwares in meaning: two versions, or the device tree and the IORT of one board
+/// Compare the meaning of two firmwares: two versions, or the device tree and the IORT of one board
 #[derive(Debug, Args)]
 #[command(
-    after_help = "IOMMUs are matched by the address of their registers. With --pci only buses with a device on them are compared, \
-and the groups as well.\n\n\
+    after_help = "IOMMUs are matched by the address of their registers. With --pci only buses that have a device are compared, \
+and groups are compared too. Exit code 1 means that there is a difference.\n\n\
 Examples:\n  fwspec diff old-iort.bin new-iort.bin\n  fwspec diff iort.bin board.dtb\n  fwspec diff --pci lspci.txt iort.bin board.dtb"
 )]
 pub(super) struct Options {
@@ -29,7 +29,7 @@ pub(super) struct Options {
     evidence: Evidence,
     #[command(flatten)]
     isolation: Isolation,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
+    /// Read the firmware as this system does: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
     #[command(flatten)]
@@ -147,7 +147,7 @@ fn sides(evidence: &Evidence) -> Result<Sides, Failure> {
                 1 => "one is named".to_owned(),
                 more => format!("{more} are named"),
             };
-            Err(Failure::Usage(format!("diff compares two firmwares, and {named}: fwspec diff BEFORE AFTER")))
+            Err(Failure::Usage(format!("diff compares two firmwares, but {named}: fwspec diff BEFORE AFTER")))
         }
     }
 }

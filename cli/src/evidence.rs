@@ -14,17 +14,17 @@ use super::meant::{quoted, with_meant};
 use super::{Failure, complain};
 
 /// What is wrong with more evidence than a root folder.
-const ROOT_ALONE: &str = "--root is all the evidence of a machine: leave the other out";
+const ROOT_ALONE: &str = "--root is the whole evidence of a machine: remove the other files";
 
 /// What is known of the machine.
 #[derive(Debug, Args)]
 pub(super) struct Evidence {
-    /// Evidence of the machine, and the questions about it
+    /// Evidence: files and folders that describe the machine; and questions about it
     ///
     /// An argument that names a file or a folder, or is - (standard input), is evidence: a device tree (DTB), ACPI tables, acpidump text,
     /// the text of `lspci -xxxx` or `lspci -nnvvv`, a kernel log, a FIT or Android image, a kernel with a tree appended, an archive, a
-    /// folder of these, or the root of an unpacked system. FILE!PIECE names one piece of a file that holds others. Overlays are applied to
-    /// the tree in the order in which they are named. Every other argument is a question. Without evidence this machine is read.
+    /// folder of these, or the root folder of an unpacked system. FILE!PIECE names one piece of a file that holds others. Overlays are applied
+    /// to the tree, in the order in which they are named. Every other argument is a question. Without evidence, this machine is read.
     #[arg(value_name = "EVIDENCE|QUESTION")]
     words: Vec<OsString>,
     #[command(flatten)]
@@ -34,16 +34,16 @@ pub(super) struct Evidence {
 /// Evidence named for what it is.
 #[derive(Debug, Args)]
 pub(super) struct Named {
-    /// Take the firmware from these files, whatever else is named: a DTB, or ACPI tables of one machine
+    /// Take the firmware from these files and from nowhere else: a DTB, or the ACPI tables of one machine
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) firmware: Vec<OsString>,
-    /// Take the PCI functions from this `lspci -xxxx` text; - is standard input
+    /// Take the PCI functions from this `lspci -xxxx` text and from nowhere else; - is standard input
     #[arg(long, value_name = "TOPOLOGY")]
     pub(super) pci: Option<PathBuf>,
-    /// Read the machine whose root folder this is: a folder with sys in it
+    /// Read another system, from its root folder (a folder that has sys in it)
     #[arg(long, value_name = "DIR", conflicts_with_all = ["firmware", "pci"])]
     pub(super) root: Option<PathBuf>,
-    /// Use this configuration of a FIT image instead of its default
+    /// Use this configuration of a FIT image instead of the default one
     #[arg(long, value_name = "NAME", conflicts_with = "root")]
     pub(super) config: Option<String>,
 }
@@ -219,7 +219,7 @@ const DATABASES: [&str; 2] = ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.
 /// How a piece of evidence is taken in.
 type Open = fn(&mut Collector, &Path) -> Result<(), MachineError>;
 
-/// Tells the user what of the evidence is not used, or lacks something. A listing of which nothing can be read is no evidence.
+/// Tells the user what of the evidence is not used, or lacks something. A listing of which nothing can be read is not evidence.
 pub(super) fn told(machine: Machine) -> Result<Machine, Failure> {
     for evidence in &machine.evidence {
         if let Some(note) = &evidence.note {
@@ -250,7 +250,7 @@ fn not_here(error: &MachineError, is_root: bool, questions: &[String]) -> Failur
         return Failure::unreadable(error);
     }
     let meant = questions.first().map_or_else(String::new, |question| format!(" ({question} is not a file)"));
-    Failure::Unreadable(format!("{error}: without evidence it is this machine that is asked{meant}"))
+    Failure::Unreadable(format!("{error}; without evidence, fwspec reads this machine{meant}"))
 }
 
 /// What words are by what is there.
@@ -284,7 +284,7 @@ pub(super) fn sort<'a>(words: impl Iterator<Item = &'a OsStr>) -> Sorted {
 /// (`/soc@0/gpu@5000000`), labels (`&vop`), places (`IORT+0x48:11:00.0`), names of platform devices (`fdd90000.vop`) and lines of a log
 /// can not.
 fn looks_like_a_file(word: &str) -> bool {
-    // What a shell leaves of `\_SB_.GPU0` is no file either: the answer says so.
+    // What a shell leaves of `\_SB_.GPU0` is not a file either: the answer says so.
     if word.starts_with(['\\', '&'])
         || word.starts_with("_SB")
         || word.contains(char::is_whitespace)
@@ -302,7 +302,7 @@ fn looks_like_a_file(word: &str) -> bool {
     in_folder || !word.contains(':') && (ending || word.contains('/') && !word.starts_with('/'))
 }
 
-/// Whether a word is what Linux calls a platform device, `fdd90000.vop`: an address and a name, which is no ending of a file.
+/// Whether a word is what Linux calls a platform device, `fdd90000.vop`: an address and a name, which is not a file name extension.
 fn is_device_name(word: &str) -> bool {
     const ENDINGS: [&str; 16] = [
         "aml", "bin", "bz2", "dat", "dtb", "dtbo", "dts", "dump", "gz", "hex", "img", "itb", "log", "tar",
@@ -319,14 +319,14 @@ pub(super) fn firmware(machine: &Machine) -> Result<&Firmware, Failure> {
     firmware.ok_or_else(|| {
         Failure::lacks(
             machine,
-            "nothing says what IOMMUs translate: this needs a device tree (DTB), an IORT, RIMT, VIOT, DMAR or IVRS",
+            "no firmware that describes IOMMUs: this needs a device tree (DTB), an IORT, RIMT, VIOT, DMAR or IVRS",
         )
     })
 }
 
 /// A listing of PCI functions, for a verb that needs one.
 pub(super) fn functions(machine: &Machine) -> Result<(), Failure> {
-    let needs = "no PCI functions: this needs the text of `lspci -xxxx` or `lspci -nnvvv`, taken as root, or a system's root folder";
+    let needs = "no PCI functions: this needs the text of `lspci -xxxx` or `lspci -nnvvv`, taken as root, or the root folder of a system";
     if machine.devices.is_empty() { Err(Failure::lacks(machine, needs)) } else { Ok(()) }
 }
 

@@ -15,12 +15,12 @@ use super::evidence::{self, Asked, Evidence};
 use super::options::{Dialects, Isolation, Output, dialects};
 use super::{Failure, Outcome, complain, print, print_json, style};
 
-/// Show every hop of an id with the record, its bytes and the arithmetic; what a kernel's log says of IOMMUs; or what a finding means
+/// Explain an id (every hop, with the record and the arithmetic), a kernel log, or the code of a finding
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An ID is what `lookup` takes. With --pci the aliases of a function are followed as well. A kernel's log is a file, - (standard input), \
-or a line of one: what it says of IOMMUs is explained, and tied to the firmware where that is given. Without arguments, or with --list, \
-the codes of all findings are listed.\n\n\
+    after_help = "IDs are written as for `lookup`. With --pci the DMA aliases of a function are followed too. A kernel log is a file, - (standard input), \
+or one line in quotes: what it says about IOMMUs is explained, and with firmware traced to devices and records. Without arguments, or \
+with --list, the codes of all findings are listed.\n\n\
 Examples:\n  fwspec explain iort.bin 0000:01:00.0\n  fwspec explain --pci lspci.txt iort.bin 05:01.0\n  fwspec explain iort.bin sid:0x5e200\n  \
 fwspec explain board.dtb 'arm-smmu-v3 2b400000.iommu: event 0x02 received: sid 0x100'\n  dmesg | fwspec explain iort.bin lspci.txt -\n  \
 fwspec explain --json boot.log\n  fwspec explain IORT004"
@@ -30,10 +30,10 @@ pub(super) struct Options {
     evidence: Evidence,
     #[command(flatten)]
     isolation: Isolation,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
+    /// Read the firmware as this system does: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "all", value_parser = dialects(), hide_possible_values = true)]
     dialect: Dialects,
-    /// List the codes of findings, each with what it says
+    /// List the codes of all findings, one line for each
     #[arg(long, conflicts_with_all = ["dialect", "firmware", "pci", "root"])]
     list: bool,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
         let unknown = words.iter().find(|word| looks_like_a_code(word) && Code::named(word).is_none());
         if let Some(unknown) = unknown.filter(|_| words.iter().all(|word| looks_like_a_code(word))) {
             complain(&format_args!(
-                "no finding has the code {unknown}: `fwspec explain --list` has them all"
+                "there is no finding with the code {unknown}; `fwspec explain --list` lists all codes"
             ));
             return Ok(Outcome::NotFound);
         }
@@ -65,7 +65,7 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
     }
     if questions.is_empty() && machine.kernel.logs.is_empty() {
         return Err(Failure::usage(
-            "explain what? Name an id, a kernel's log or a line of one, or the code of a finding",
+            "explain needs an id, a kernel log or a line of one, or the code of a finding",
         ));
     }
     let (lines, ids): (Vec<&String>, Vec<&String>) = questions.iter().partition(|question| is_line(question));
@@ -78,7 +78,7 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
         let document = LogDocument::new(&Log::read(lines.join("\n").as_bytes()), &machine, explain.kernel());
         tell(explain, &document)?;
         if !document.is_understood() {
-            complain(&"this is no line about IOMMUs that is known here");
+            complain(&"this is not a kernel message about IOMMUs that fwspec knows");
             outcome = Outcome::NotFound;
         }
     }
@@ -87,13 +87,13 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
         for log in &machine.kernel.logs {
             let document = LogDocument::new(log, &machine, explain.kernel());
             tell(explain, &document)?;
-            // That nothing in a kernel's log is about IOMMUs is an answer; of another text it is none.
+            // That nothing in a kernel's log is about IOMMUs is an answer; for another kind of text it is not.
             understood |= document.is_understood() || log.is_of_a_kernel;
         }
         if !understood {
             return Err(Failure::lacks(
                 &machine,
-                "no line about IOMMUs that is known here: this needs a kernel's log",
+                "no kernel message about IOMMUs that fwspec knows: explain needs a kernel log",
             ));
         }
     }

@@ -29,11 +29,11 @@ pub(super) enum Input {
     Named(PathBuf),
     /// Standard input or a pipe, which can be read once only.
     Read(PathBuf, Vec<u8>),
-    /// Files that the user named, with tables of one machine; the first of those that speak of IOMMUs first.
+    /// Files that the user named, with tables of one machine; the first of those that describe IOMMUs first.
     Several(Vec<Input>),
     /// The ACPI tables that stand in a folder, which are those of one machine.
     Machine { folder: PathBuf, tables: Vec<PathBuf>, below: Option<usize> },
-    /// A file that nobody named: it may be anything.
+    /// A file that the user did not name: it may be anything.
     Found { file: PathBuf, below: usize },
     /// A running system, or the root folder of one.
     System(PathBuf),
@@ -46,11 +46,11 @@ pub(super) enum Closed {
     Machine(MachineError),
     /// There is a machine, and nothing that its firmware says.
     NoFirmware(String),
-    /// Nobody said that it was firmware, and it is none.
+    /// A file that is not firmware, and that was not named as firmware.
     PassedOver(Reason),
 }
 
-/// What the user is told beside the output.
+/// Messages to the user beside the output.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) lines: Vec<String>,
@@ -58,7 +58,7 @@ pub(super) struct Notes {
     pub(super) unreadable: bool,
 }
 
-/// Why something below a folder was not read, in the order in which that is told.
+/// Why something below a folder was not read, in the order in which that is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
     NotFirmware,
@@ -69,7 +69,7 @@ pub(super) enum Reason {
     Special,
 }
 
-/// What was passed over: how many for each reason, and the first.
+/// What was skipped: how many for each reason, and the first.
 #[derive(Debug, Default)]
 pub(super) struct PassedOver(BTreeMap<Reason, (usize, PathBuf)>);
 
@@ -147,7 +147,7 @@ impl Inputs {
     }
 }
 
-/// Why an entry that is no folder is not opened.
+/// Why an entry that is not a folder is not opened.
 fn unusual(entry: &DirEntry) -> Option<Reason> {
     if entry.file_type().is_symlink() {
         return Some(Reason::Link);
@@ -326,10 +326,7 @@ impl Input {
 
 fn lacks(machine: &Machine) -> String {
     if machine.hidden.speaks_of_iommus() {
-        return format!(
-            "only root may read what there is to look at: {}",
-            machine.hidden.firmware.join(", ")
-        );
+        return format!("only root can read the firmware: {}", machine.hidden.firmware.join(", "));
     }
     Failure::lacks(machine, "no device tree (DTB), no IORT, RIMT, VIOT, DMAR, IVRS or MCFG").to_string()
 }
@@ -348,7 +345,7 @@ impl Inputs {
         inputs
     }
 
-    /// Files of tables that the user named are those of one machine if no table is there twice. Otherwise those that speak of IOMMUs are of a
+    /// Files of tables that the user named are those of one machine if no table is there twice. Otherwise those that describe IOMMUs are of a
     /// machine each, and the others go with each of them: an MCFG, a MADT.
     fn join_tables(&mut self) {
         let tables: Vec<Option<BTreeSet<[u8; 4]>>> =
@@ -441,7 +438,7 @@ fn collect_tables(tables: &[PathBuf], collector: &mut Collector, notes: &mut Not
             Ok(()) => {}
             // Most tables of a machine say nothing of its IOMMUs.
             Err(error) if is_of_other_tables(&error) => {}
-            // Without the table that tells of its IOMMUs there is nothing to say of the machine.
+            // Without the table that describes its IOMMUs nothing can be said about the machine.
             Err(error) if counts => return Err(Closed::Machine(error)),
             Err(error) => notes.unreadable(error.to_string()),
         }
@@ -453,7 +450,7 @@ fn is_of_other_tables(error: &MachineError) -> bool {
     matches!(error, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::NoFirmwareTable(_)))
 }
 
-/// What a file is that nobody named and that is no firmware. A name can be a promise.
+/// What a file is that the user did not name and that is not firmware. A name can be a promise.
 fn other(path: &Path, kind: Kind) -> Closed {
     let promised = path.extension().is_some_and(|extension| extension == "dtb" || extension == "dtbo");
     match kind {
@@ -487,7 +484,7 @@ impl Closed {
         Closed::Machine(MachineError::Unreadable { name: name(path), why: machine::why_unreadable(error) })
     }
 
-    /// Why a file that nobody named gave no firmware.
+    /// Why a file that the user did not name has no firmware.
     fn if_found(error: MachineError) -> Self {
         if is_of_other_tables(&error) {
             Closed::PassedOver(Reason::OtherTables)
@@ -496,7 +493,7 @@ impl Closed {
         }
     }
 
-    /// What the user is told of it; `name` is what the input is called.
+    /// The message to the user; `name` is the name of the input.
     pub(super) fn message(&self, of: &str) -> String {
         match self {
             Closed::Machine(error) => super::meant::with_meant(error, &[std::path::Path::new(of)]),
@@ -510,18 +507,21 @@ impl Closed {
 }
 
 impl Reason {
-    /// So many things that were passed over for this reason, in words.
+    /// A number of things that were skipped for this reason, in words.
     fn of(self, count: usize) -> String {
         let (one, several) = match self {
-            Reason::NotFirmware => ("file that is no firmware", "files that are no firmware"),
-            Reason::Topology => ("topology, which is no firmware", "topologies, which are no firmware"),
+            Reason::NotFirmware => ("file that is not firmware", "files that are not firmware"),
+            Reason::Topology => (
+                "listing of functions, which is not firmware",
+                "listings of functions, which are not firmware",
+            ),
             Reason::OtherTables => (
                 "ACPI table or set of tables without IORT, RIMT, VIOT and MCFG",
                 "ACPI tables or sets of tables without IORT, RIMT, VIOT and MCFG",
             ),
             Reason::Archive => (
-                "compressed file or archive, which is opened where it is named",
-                "compressed files or archives, which are opened where they are named",
+                "compressed file or archive, which is opened only if it is named",
+                "compressed files or archives, which are opened only if they are named",
             ),
             Reason::Link => ("symbolic link", "symbolic links"),
             Reason::Special => ("device, socket or pipe", "devices, sockets or pipes"),
@@ -541,8 +541,8 @@ impl PassedOver {
         self.0.iter().map(|(reason, (count, first))| {
             let first = first.display();
             match count {
-                1 => format!("passed over {}: {first}", reason.of(1)),
-                count => format!("passed over {}, the first: {first}", reason.of(*count)),
+                1 => format!("skipped {}: {first}", reason.of(1)),
+                count => format!("skipped {}, the first: {first}", reason.of(*count)),
             }
         })
     }

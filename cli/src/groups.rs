@@ -13,37 +13,37 @@ use super::options::{self, Drawn, Isolation, dialect};
 use super::why;
 use super::{Failure, Outcome, print, print_drawn, print_json, style};
 
-/// Assign IOMMU groups, as devices are added to their bus
+/// Show which devices share an IOMMU group, and why
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The topology is the text of `lspci -xxxx`, taken as root (without root, and with -xxx or -x, ACS is not in it).\n\n\
+    after_help = "Take the `lspci -xxxx` text as root: without root, or with -xxx or -x, it lacks the ACS capability.\n\n\
 Examples:\n  fwspec groups --firmware iort.bin --pci lspci.txt\n  lspci -xxxx | fwspec groups --firmware board.dtb --pci -\n  \
-fwspec groups --pci lspci.txt            the PCI partition alone\n  fwspec groups --pci lspci.txt --tree     as a tree\n  fwspec groups --pci lspci.txt --html > groups.html\n  fwspec groups                            this machine, from /sys"
+fwspec groups --pci lspci.txt            PCI functions alone, without ids\n  fwspec groups --pci lspci.txt --tree     as a tree\n  fwspec groups --pci lspci.txt --html > groups.html\n  fwspec groups --why 01:00.0              why it shares its group\n  fwspec groups                            this machine, from /sys"
 )]
 pub(super) struct Options {
     #[command(flatten)]
     evidence: Evidence,
-    /// Explain instead why: the chain of reasons between two devices, or what holds one device in its group
+    /// Explain a group instead: for two devices the chain of reasons between them, for one device what keeps it in its group
     #[arg(long, value_name = "DEVICE", num_args = 1..)]
     why: Vec<String>,
     #[command(flatten)]
     isolation: Isolation,
-    /// Which rules: linux, or strict (what the isolation really allows)
+    /// Rules for groups: linux (as Linux groups), or strict (by the isolation that the hardware really has)
     #[arg(long, value_enum, default_value_t = options::Policy::Linux)]
     policy: options::Policy,
-    /// Whose reading of the firmware: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
+    /// Read the firmware as this system does: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
-    /// Number of StreamID bits that the SMMUs implement: larger ids fail the whole SMMU
+    /// Number of StreamID bits that the SMMUs implement; with a larger StreamID Linux refuses a device, or the whole SMMU
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     sid_bits: Option<u8>,
-    /// Print the devices below their bridges, with the groups marked
+    /// Print a tree: the devices below their bridges, with the groups marked
     #[arg(long, conflicts_with_all = ["format", "json", "svg", "dot", "html"])]
     tree: bool,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = GroupsFormat::Text)]
     format: GroupsFormat,
     #[command(flatten)]
@@ -64,14 +64,14 @@ impl Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum GroupsFormat {
     Text,
-    /// The devices below their bridges, as lspci -t shows them, with the groups marked
+    /// A tree like that of lspci -t, with the groups marked
     Tree,
     Json,
-    /// A drawing
+    /// An SVG drawing
     Svg,
-    /// The drawing for Graphviz
+    /// A drawing for Graphviz
     Dot,
-    /// A page with the drawing, the groups and the reasons
+    /// An HTML page with the drawing, the groups and the reasons
     Html,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
             return Err(Failure::usage("--why answers in text or JSON only"));
         }
         1 | 2 if arguments.isolation.what_if().is_some() => {
-            return Err(Failure::usage("--what-if and --why are two questions"));
+            return Err(Failure::usage("--what-if and --why cannot be used together"));
         }
         1 | 2 => {}
         _ => return Err(Failure::usage("--why takes one device or two")),

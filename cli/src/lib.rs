@@ -33,7 +33,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use fwspec_report::text::Style;
 
-/// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share a group.
+/// Reads what firmware says about IOMMUs: which StreamID and DeviceID each device has, and which devices share an IOMMU group.
 #[derive(Debug, Parser)]
 #[command(
     name = "fwspec",
@@ -43,13 +43,13 @@ use fwspec_report::text::Style;
     subcommand_required = true
 )]
 #[command(after_help = "fwspec VERB [EVIDENCE...] [QUESTION...]\n\
-fwspec EVIDENCE...                 is fwspec check EVIDENCE...\n\n\
+fwspec EVIDENCE...                 the same as fwspec check EVIDENCE...\n\n\
 An argument that is a file, a folder or - (standard input) is evidence of a machine, in any order: a device tree (DTB), ACPI tables \
-(IORT, RIMT, VIOT, DMAR, IVRS, MCFG, MADT; one by one or several in a file), acpidump text, `lspci -xxxx` text, a folder of these, the root of an \
-unpacked system. Every other argument is a question. Without evidence this machine is read. show and lint take the firmware of many \
-machines, and read everything below a folder.\n\n\
-Exit codes: 0 fine; 1 the answer is no: nothing found, a finding, a difference, an order that breaks the groups; 2 evidence that cannot be read, \
-or nothing in it that the verb needs; 64 usage.")]
+(IORT, RIMT, VIOT, DMAR, IVRS, MCFG, MADT; one or several in a file), acpidump text, `lspci -xxxx` text, a kernel log, an archive, a folder \
+of these, or the root folder of an unpacked system. Every other argument is a question. Without evidence, this machine is read. show and \
+lint take the firmware of many machines, and read everything below a folder.\n\n\
+Exit codes: 0 fine; 1 the answer is no: nothing found, a finding, a difference, an order that gives other groups; 2 the evidence cannot be \
+read, or lacks what the verb needs; 64 usage.")]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -119,7 +119,7 @@ impl Failure {
             .map(|evidence| format!("{} ({})", evidence.name, evidence.kind))
             .collect();
         let there = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-        Failure::Unreadable(format!("{needs}; there is {there}"))
+        Failure::Unreadable(format!("{needs}; the evidence is {there}"))
     }
 
     /// The command was called wrongly, in the words of an error.
@@ -205,16 +205,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// What is said of a word in the place of a verb, which is none.
+/// The message for a word in the place of a verb that is not a verb.
 fn not_a_verb(word: &str) -> String {
     let command = Arguments::command();
     let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     let near = verbs.iter().map(|verb| (meant::distance(verb, word), verb)).min();
     let meant = match near {
-        Some((0..=2, verb)) => format!("; {verb} may be meant"),
+        Some((0..=2, verb)) => format!(" (did you mean {verb}?)"),
         _ => String::new(),
     };
-    format!("{word:?} is neither a verb nor a file that is there{meant}; the verbs are {}", verbs.join(", "))
+    format!("{word:?} is neither a verb nor an existing file{meant}; the verbs are {}", verbs.join(", "))
 }
 
 /// The arguments, with the verb `check` where evidence stands in its place.
@@ -233,7 +233,7 @@ fn with_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if is_evidence {
         arguments.insert(1, "check".into());
     }
-    // A user who has seen the screen of `check` and wants to go on types `check --watch`.
+    // After `check`, users type `check --watch`.
     let is_check = arguments.get(1).is_some_and(|verb| verb == "check");
     if let Some(at) = arguments.iter().position(|word| word == "--watch").filter(|_| is_check) {
         arguments.remove(at);

@@ -24,19 +24,19 @@ use super::{Failure, Outcome, name, print, print_json, read, style};
 /// Find what is wrong, risky or odd in firmware
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A CODE is a code or its name: IORT004, range-overlap. `fwspec explain CODE` tells more about one.\n\n\
-A waiver file is TOML:\n  [[waiver]]\n  code = \"IORT057\"\n  where = \"IORT+0x48\"        # place or node; left out: everywhere\n  \
+    after_help = "CODE is the code or the name of a finding: IORT004 or range-overlap. `fwspec explain CODE` says more about it.\n\n\
+A waiver file is TOML:\n  [[waiver]]\n  code = \"IORT057\"\n  where = \"IORT+0x48\"        # a place or a node; without it, everywhere\n  \
 reason = \"our tools do not use identifiers\"\n  expires = 2030-12-31\n\n\
 Examples:\n  fwspec lint /sys/firmware/acpi/tables/IORT\n  fwspec lint --fail-on warn --allow unaligned iort.bin mcfg.bin\n  \
-fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb\n  fwspec lint --pci lspci.txt --sid-bits 16 iort.bin\n  fwspec lint --fix mended.bin iort.bin"
+fwspec lint --format sarif build/*.dtb > fwspec.sarif\n  fwspec lint --waivers waivers.toml --format github board.dtb\n  fwspec lint --pci lspci.txt --sid-bits 16 iort.bin\n  fwspec lint --fix fixed.bin iort.bin"
 )]
 pub(super) struct Options {
-    /// Firmware to check, or folders of it, and `lspci -xxxx` text of the machine; - is standard input
+    /// Firmware to check, folders of firmware, and `lspci -xxxx` text of the machine; - is standard input
     ///
-    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder, or are named, are those of one
-    /// machine (/sys/firmware/acpi/tables), unless a table that is read here is there twice: an MCFG beside an IORT tells which buses there are, a MADT
-    /// which ITS units. Other files are skipped and counted; symbolic links are not followed. With a listing of functions it is also
-    /// checked what only the devices that are there show. Without evidence this machine is read.
+    /// Everything below a folder is read, in the order of the names. ACPI tables in one folder, or named together, are taken as those of one
+    /// machine, unless the same kind of table is there twice: an MCFG beside an IORT says which buses exist, a MADT which ITS units. Other
+    /// files are skipped and counted; symbolic links are not followed. With a listing of functions, faults that only the devices of the
+    /// machine show are checked too. Without evidence, this machine is read.
     #[arg(value_name = "EVIDENCE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
@@ -46,33 +46,34 @@ pub(super) struct Options {
     /// Number of StreamID bits that the SMMUs implement
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u8).range(1..=32))]
     sid_bits: Option<u8>,
-    /// Make a finding an error
+    /// Report findings with this code as errors
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code(), hide_possible_values = true)]
     deny: Vec<Code>,
-    /// Make a finding a warning
+    /// Report findings with this code as warnings
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code(), hide_possible_values = true)]
     warn: Vec<Code>,
-    /// Leave a finding out
+    /// Do not report findings with this code
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code(), hide_possible_values = true)]
     allow: Vec<Code>,
-    /// Leave out what is less than this
+    /// Do not report findings that are less severe than this
     #[arg(long, value_enum, default_value_t = Level::Info)]
     level: Level,
-    /// Exit with 1 when anything is found that is at least this bad
+    /// Exit with 1 if there is a finding that is at least this severe
     #[arg(long, value_enum, default_value_t = FailOn::Error)]
     fail_on: FailOn,
-    /// Findings that are accepted, and until when
+    /// A file of findings that are accepted, each with a reason and an expiry date (see below)
     #[arg(long, value_name = "TOML")]
     waivers: Option<PathBuf>,
-    /// Write the firmware with every finding mended that has one mechanical remedy, and tell what is left
+    /// Write the firmware to OUT with every finding fixed that has one mechanical remedy, and report what is left
     ///
-    /// What stands as "fix:" below a finding: counts, offsets, lengths, flags, reserved bytes, padding, checksums. It takes one file.
+    /// These remedies are the lines "fix:" below findings: counts, offsets, lengths, flags, reserved bytes, padding, checksums. This option takes
+    /// one input file.
     #[arg(long, value_name = "OUT", conflicts_with_all = ["format", "json"])]
     fix: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = LintFormat::Text)]
     format: LintFormat,
 }
@@ -89,7 +90,7 @@ pub(super) enum LintFormat {
     Json,
     /// SARIF 2.1.0
     Sarif,
-    /// Annotations of GitHub workflows
+    /// Annotations for GitHub workflows
     Github,
     /// JUnit XML
     Junit,
@@ -129,7 +130,7 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
     let (inputs, found) = lint.named.inputs(&lint.files)?;
     if inputs.is_empty() {
         return Err(Failure::unreadable(
-            "nothing to check: a listing of functions or a log is not firmware; name a device tree (DTB) or ACPI tables, too",
+            "nothing to check: a listing of functions or a log is not firmware; name a device tree (DTB) or ACPI tables too",
         ));
     }
     let is_system = matches!(inputs.all.as_slice(), [Input::System(_)]);
@@ -170,7 +171,7 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
     Ok(if failed { outcome.max(Outcome::NotFound) } else { outcome })
 }
 
-/// Writes a file with its mechanical faults mended.
+/// Writes a file with its mechanical faults fixed.
 fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
     let [file] = lint.files.as_slice() else {
         return Err(Failure::usage("--fix reads one file: name the table or the tree"));
@@ -179,7 +180,7 @@ fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
     let name = name(file);
     let of = |bytes: &[u8]| -> Result<Linted, Failure> {
         let firmware = Firmware::open(&name, bytes.to_vec()).map_err(|error| {
-            Failure::Unreadable(format!("{name}: {error}: what cannot be read cannot be mended"))
+            Failure::Unreadable(format!("{name}: {error}: a file that cannot be read cannot be fixed"))
         })?;
         let findings = findings(&firmware);
         let mut linted = Linted::new(name.as_str(), Some(firmware), findings);
@@ -202,7 +203,7 @@ fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
         });
         let Some((range, mended)) = place else {
             return Err(Failure::Unreadable(format!(
-                "{name}: its {source} does not stand in it as bytes that can be written again: extract the table first"
+                "{name}: its {source} cannot be written back into this kind of file: extract the table first"
             )));
         };
         bytes.splice(range, mended);
@@ -220,7 +221,7 @@ fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
     let mut after = of(&bytes)?;
     after.file = out.display().to_string();
     if said.is_empty() {
-        said.push_str("nothing to mend: no finding has one mechanical remedy\n");
+        said.push_str("nothing to fix: no finding has one mechanical remedy\n");
     }
     print(&format!(
         "{said}\n{}{}",
@@ -231,7 +232,7 @@ fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
     Ok(if failed { Outcome::NotFound } else { Outcome::Fine })
 }
 
-/// What a report says of one file.
+/// What a report says about one file.
 enum Piece {
     Text(String),
     Json(LintDocument),
@@ -289,7 +290,7 @@ impl Report {
     }
 }
 
-/// What the devices of the machine show; those that cannot be added are told to the user.
+/// What the devices of the machine show; those that cannot be added are reported to the user.
 fn among_devices(machine: &Machine, lint: &Options, notes: &mut Notes) -> Vec<Finding> {
     let Some(firmware) = &machine.firmware else { return Vec::new() };
     let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);

@@ -11,14 +11,14 @@ use super::evidence::{self, Asked, Evidence};
 use super::options::{Dialects, Isolation, Output, dialects};
 use super::{Failure, Outcome, complain, print, print_json, style};
 
-/// Look up single ids: a function's StreamID and DeviceID, and back
+/// Look up single ids: the StreamID and DeviceID of a device, or the devices that have one
 #[derive(Debug, Args)]
 #[command(
     after_help = "An ID is one of:\n  01:00.0, 0000:01:00.0        a PCI function\n  rid:0x108                    a requester ID\n  \
-/pcie@3400000:01:00.0        a function below a bridge that must be named\n  /soc@0/gpu@5000000, serial0  a device-tree path or alias\n  \
+/pcie@3400000:01:00.0        a PCI function, with its host bridge\n  /soc@0/gpu@5000000, serial0  a device-tree path or alias\n  \
 fdd90000.vop                 a platform device, as the kernel log names it\n  \
 vop@fdd90000, vop, '&vop'    the name of a node, or its label in /__symbols__\n  \
-'\\_SB_.GPU0'                 a named component\n  sid:0x5e200, did:0x100       which devices send with this StreamID or DeviceID?\n\n\
+'\\_SB_.GPU0'                 a named component of ACPI\n  sid:0x5e200, did:0x100       the devices that have this StreamID or DeviceID\n\n\
 Examples:\n  fwspec lookup iort.bin 0000:01:00.0\n  fwspec lookup --dialect all iort.bin rid:0xffff\n  fwspec lookup --json board.dtb sid:0x100"
 )]
 pub(super) struct Options {
@@ -26,7 +26,7 @@ pub(super) struct Options {
     evidence: Evidence,
     #[command(flatten)]
     isolation: Isolation,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
+    /// Read the firmware as this system does: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen, or all of them
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialects(), hide_possible_values = true)]
     dialect: Dialects,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     lookup.isolation.apply(&mut machine);
     if questions.is_empty() {
         return Err(Failure::usage(
-            "lookup needs an id: a function as 0000:01:00.0, rid:, sid:, did: or a path",
+            "lookup needs an id: a function such as 0000:01:00.0, rid:, sid:, did:, or a path",
         ));
     }
     let queries = questions.iter().map(|text| Ok((text, text.parse().map_err(Failure::usage)?)));

@@ -26,7 +26,7 @@ pub(super) struct Completions {
     after_help = "Examples:\n  fwspec man | man -l -\n  fwspec man groups > /usr/local/share/man/man1/fwspec-groups.1"
 )]
 pub(super) struct Manual {
-    /// The verb; left out: the command as a whole
+    /// The verb; without it, the page of the command as a whole
     #[arg(value_name = "VERB")]
     verb: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(super) fn man(manual: &Manual) -> Result<Outcome, Failure> {
             Some(found) => found.clone(),
             None => {
                 let known = verbs.join(", ");
-                return Err(Failure::Usage(format!("fwspec has no verb {verb}; its verbs are {known}")));
+                return Err(Failure::Usage(format!("there is no verb {verb}; the verbs are {known}")));
             }
         },
     };
@@ -100,8 +100,8 @@ fn page_of(page: Command, verbs: &[String], out: &mut Vec<u8>) -> io::Result<()>
 /// What the command's exit codes say, for each verb alike.
 const EXIT_STATUS: &str = "\
 0   fine
-1   the answer is no: nothing found, a finding, a difference, an order that breaks
-2   evidence that cannot be read, or nothing in it that the verb needs
+1   the answer is no: nothing found, a finding, a difference, an order that gives other groups
+2   the evidence cannot be read, or lacks what the verb needs
 64  usage";
 
 fn synopsis(page: &Command) -> String {

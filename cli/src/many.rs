@@ -9,12 +9,12 @@ use rayon::prelude::*;
 use super::folder::{Closed, Input, Inputs, Notes};
 use super::{Failure, Outcome, complain};
 
-/// What is worked on ahead of what is told, for each core: enough that nobody waits, few enough to be held.
+/// How many inputs each core works on ahead of the output: enough that no core waits, few enough for memory.
 const AHEAD: usize = 32;
 /// Work that takes less is not worth a bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Works on every input and hands the answers to `tell`, in the order of the inputs. What cannot be read is told to the user
+/// Works on every input and hands the answers to `tell`, in the order of the inputs. What cannot be read is reported to the user
 /// and costs one input.
 ///
 /// `work` may note lines for the user, who sees them before the answer.
@@ -64,7 +64,7 @@ pub(super) fn each<T: Send>(
     let mut notes = Notes::default();
     inputs.passed_over.lines().for_each(|line| notes.say(line));
     for (folder, _) in inputs.folders.iter().zip(barren).filter(|(_, barren)| *barren) {
-        notes.unreadable(format!("{}: no firmware in this folder: it has no device tree (DTB), no ACPI table of IOMMUs, and nothing that holds one", folder.display()));
+        notes.unreadable(format!("{}: no firmware in this folder: no device tree (DTB), no ACPI table about IOMMUs, and no file that holds one", folder.display()));
     }
     hear(&notes);
     Ok(outcome)

@@ -17,7 +17,7 @@ pub(super) struct Output {
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     pub(super) json: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 }
@@ -37,13 +37,13 @@ impl Output {
 /// Short forms of `--format` for drawings.
 #[derive(Debug, Args)]
 pub(super) struct Drawn {
-    /// Draw it, as SVG
+    /// Print an SVG drawing
     #[arg(long, conflicts_with_all = ["format", "json", "dot", "html"])]
     svg: bool,
-    /// Draw it, for Graphviz
+    /// Print a drawing for Graphviz
     #[arg(long, conflicts_with_all = ["format", "json", "html"])]
     dot: bool,
-    /// Draw it, on a page with the ids
+    /// Print an HTML page with a drawing and all ids
     #[arg(long, conflicts_with_all = ["format", "json"])]
     html: bool,
 }
@@ -69,13 +69,13 @@ pub(super) enum Policy {
 /// Whose ACS settings make groups, and what of the machine is known to the user alone.
 #[derive(Debug, Args)]
 pub(super) struct Isolation {
-    /// Whose ACS settings: those of the evidence, or those that Linux makes where it uses an IOMMU (pci_enable_acs)
+    /// Which ACS settings to use: those in the evidence, or those that Linux makes when it uses an IOMMU (pci_enable_acs)
     #[arg(long, value_enum, default_value_t = Acs::Dumped)]
     acs: Acs,
-    /// What config space does not show of the machine, and the isolation of some devices depends on
+    /// State a fact about the machine that config space does not show, and on which the isolation of some devices depends
     #[arg(long, value_enum, value_name = "FACT", value_delimiter = ',')]
     machine: Vec<Fact>,
-    /// Suppose other ACS settings: acs=BDF:on,BDF:off, acs=all:on or
+    /// Show the groups with other ACS settings: acs=BDF:on,BDF:off, acs=all:on or
     /// pcie_acs_override=downstream,multifunction,id:VENDOR:DEVICE
     #[arg(long, value_name = "WHAT")]
     what_if: Option<WhatIf>,
@@ -83,22 +83,22 @@ pub(super) struct Isolation {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Acs {
-    /// As the evidence shows them
+    /// As in the evidence
     Dumped,
-    /// As Linux sets them where it uses an IOMMU
+    /// As Linux sets them when it uses an IOMMU
     Requested,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fact {
-    /// It has an ACPI IVRS table: AMD's southbridges isolate then
+    /// It has an ACPI IVRS table, so AMD's southbridges isolate
     Ivrs,
-    /// The isolation of its Intel chipset's root ports, those without ACS, is switched on
+    /// Root ports of its Intel chipset that have no ACS capability are set to isolate
     IntelPchAcs,
 }
 
 impl Isolation {
-    /// Makes the machine what these options say, and supposes what is to be supposed.
+    /// Applies these options to the machine, suppositions included.
     pub(super) fn apply(&self, machine: &mut Machine) {
         self.settle(machine);
         if let Some(what_if) = &self.what_if {
@@ -106,7 +106,7 @@ impl Isolation {
         }
     }
 
-    /// Makes the machine what these options say, without what is only supposed.
+    /// Applies these options to the machine, without suppositions.
     pub(super) fn settle(&self, machine: &mut Machine) {
         machine.has_ivrs |= self.machine.contains(&Fact::Ivrs);
         machine.has_intel_pch_acs |= self.machine.contains(&Fact::IntelPchAcs);

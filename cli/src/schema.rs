@@ -19,7 +19,7 @@ pub(super) struct Options {
     name: Option<String>,
 }
 
-/// Takes any name, for what is unknown is told below; a shell completes those that there are.
+/// Takes any name, because an unknown one is reported below; a shell completes the known ones.
 fn names() -> Completing<String> {
     Completing(DOCUMENTS.iter().map(|(name, _)| *name).collect(), |name| Ok(name.to_string()))
 }
@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     match schema(name) {
         Some(schema) => print(&(schema + "\n"))?,
         None => {
-            return Err(Failure::Usage(format!("no document is called {name}: `fwspec schema` lists them")));
+            return Err(Failure::Usage(format!("there is no document {name}; `fwspec schema` lists them")));
         }
     }
     Ok(Outcome::Fine)

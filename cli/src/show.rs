@@ -20,29 +20,29 @@ use super::many;
 use super::options::{Drawn, Isolation, dialect};
 use super::{Failure, Outcome, json_line, print, print_drawn, style};
 
-/// Decode firmware: IOMMUs, the devices and buses whose DMA they translate, and every mapping
+/// Decode firmware: its IOMMUs, the devices and buses whose DMA they translate, and every mapping
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  fwspec show /sys/firmware/acpi/tables/IORT\n  fwspec show --fields iort.bin\n  fwspec show --json board.dtb | jq .requesters\n  fwspec show --svg iort.bin > iort.svg\n  fwspec show --html --pci lspci.txt iort.bin mcfg.bin > machine.html\n  \
 dtc -O dtb board.dts | fwspec show -\n  fwspec show --json build/ > firmware.ndjson"
 )]
 pub(super) struct Options {
-    /// Firmware to decode, or folders of it; - is standard input
+    /// Firmware to decode, or folders of firmware; - is standard input
     ///
-    /// Everything below a folder is read, in the order of the names. Several ACPI tables that stand in one folder, or are named, are those of one
-    /// machine (/sys/firmware/acpi/tables), unless a table that is read here is there twice. Other files are skipped and counted; symbolic links are
-    /// not followed. With `lspci -xxxx` text a drawing has the devices in their groups, and the files are those of one machine. Without evidence this
-    /// machine is read.
+    /// Everything below a folder is read, in the order of the names. ACPI tables in one folder, or named together, are taken as those of one
+    /// machine, unless the same kind of table is there twice. Other files are skipped and counted; symbolic links are not followed. For a
+    /// drawing, `lspci -xxxx` text adds the devices in their groups; all files are then those of one machine. Without evidence, this machine
+    /// is read.
     #[arg(value_name = "EVIDENCE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     named: Named,
     #[command(flatten)]
     isolation: Isolation,
-    /// Whose reading of the bytes: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
+    /// Read the firmware as this system does: linux, spec, linux-classic, linux-2020, freebsd, openbsd, xen
     #[arg(long, value_name = "NAME", default_value = "linux", value_parser = dialect(), hide_possible_values = true)]
     dialect: Dialect,
-    /// Print every field of every node as well, where the firmware is a table
+    /// Also print every field of every node, if the firmware is an ACPI table
     #[arg(long)]
     fields: bool,
     /// What is printed without --fields
@@ -51,7 +51,7 @@ pub(super) struct Options {
     /// Print JSON instead of text
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// How to print
+    /// Output format
     #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
     format: ShowFormat,
     #[command(flatten)]
@@ -69,11 +69,11 @@ impl Options {
 pub(super) enum ShowFormat {
     Text,
     Json,
-    /// A drawing
+    /// An SVG drawing
     Svg,
-    /// The drawing for Graphviz
+    /// A drawing for Graphviz
     Dot,
-    /// A page with the drawing and its ids
+    /// An HTML page with the drawing and all ids
     Html,
 }
 
@@ -86,7 +86,7 @@ impl ShowFormat {
 pub(super) fn run(show: &Options) -> Result<Outcome, Failure> {
     if show.named.pci.is_some() && !show.format().is_drawn() {
         return Err(Failure::usage(
-            "--pci is for drawings (--svg, --dot, --html); `fwspec groups` tells of devices in words",
+            "show takes --pci only for drawings (--svg, --dot, --html); `fwspec groups` lists the devices in text",
         ));
     }
     let inputs = show.named.firmware_inputs(&show.files)?;
@@ -94,7 +94,7 @@ pub(super) fn run(show: &Options) -> Result<Outcome, Failure> {
         return drawn_machine(show);
     }
     if show.format().is_drawn() && inputs.all.len() > 1 {
-        let message = "one file makes one drawing: name one, or with --pci the files of one machine";
+        let message = "a drawing is of one file: name one, or with --pci the files of one machine";
         return Err(Failure::usage(message));
     }
     let (style, format) = (style(), show.format());
@@ -139,7 +139,7 @@ fn written(
         }
         ShowFormat::Text => {
             let title = style.heading(&title);
-            let dialect = style.faint(&format!("as {} reads it", show.dialect.name));
+            let dialect = style.faint(&format!("dialect {}", show.dialect.name));
             let document = PlatformDocument::brief(firmware, map, text::MAX_RANGES);
             let meaning = text::platform(&document, style);
             let findings = answer::findings(firmware);

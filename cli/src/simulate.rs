@@ -15,34 +15,34 @@ use super::evidence::{self, Evidence};
 use super::options::{Completing, Isolation, Output};
 use super::{Failure, Outcome, complain, name, print, print_json, read, style};
 
-/// Simulate kernels whose groups depend on the order of events, and compare the results
+/// Simulate kernels whose groups depend on the order of events, and compare the groups
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Without --order the machine boots as most do: functions are added in bus order, the IOMMUs register, drivers are matched in \
-bus order. The simulation covers the groups that PCI makes. What IOMMU drivers add is simulated for devices on no PCI bus only: how an \
-SMMUv1/v2 hands out its stream map.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
+    after_help = "Without --order an ordinary boot is simulated: functions are added in bus order, the IOMMUs register, drivers are matched in \
+bus order. The simulation covers the groups that the PCI core makes. Of IOMMU drivers it covers how an SMMUv1/v2 allocates stream map \
+entries for devices that are not PCI.\n\nALGORITHMS\n\n  driver-probe    groups made when drivers are matched: Linux before 6.15\n  \
 device-add      groups made when devices are added, or their IOMMU registers: Linux since 6.15\n  \
-device-add-race the same, while the IOMMU registers in another thread than the scan runs in: ACPI on RISC-V\n  \
-closure         groups as the closure of the ties: fwspec\n  \
-rejected        what the thread of 2020 rejected, all on top of driver-probe:\n    \
+device-add-race device-add while the IOMMU registers in another thread: ACPI on RISC-V\n  \
+closure         groups that do not depend on the order, as fwspec groups makes them\n  \
+rejected        changes to driver-probe that were rejected on the linux-iommu list in 2020:\n    \
 device-links    a device link from each device to the bridge above it\n    \
-replay          every device visited again when an IOMMU registers\n    \
+replay          every device probed again when an IOMMU registers\n    \
 defer-to-port   a device deferred until the bridge above it has a group\n    \
-look-down       pci_device_group() looking below a bridge, too\n    \
-recurse         iommu_probe_device() called for bridges that are walked past\n\n\
+look-down       pci_device_group() looks below bridges too\n    \
+recurse         iommu_probe_device() is called for each bridge on the path\n\n\
 ORDERS\n\nA text with one event on each line; `all` stands for every function, in bus order, and # starts a comment:\n  \
-add FUNCTION...     added to the bus; what no line adds, or one removes before, is there from the beginning\n  \
-remove FUNCTION...  leaves\n  \
-probe FUNCTION...   a driver is matched with each, and binds; what no line names has no driver\n  \
-fail FUNCTION...    a driver is matched with each, and its probe fails\n  \
-ready [IOMMU...]    registered: these, or all; what no line names is ready from the beginning\n  \
-walk FUNCTION...    the walk of an IOMMU that registers has come to each; at the end it comes to all (device-add-race)\n  \
-retry               deferred drivers try again; at the end they do so anyway\n  \
-FUNCTION            is given its group now: a recorded order\n\n\
-Lines of a kernel log that say `Adding to iommu group` are a recorded order, too: dmesg | grep 'Adding to iommu group'.\n\n\
-Examples:\n  fwspec simulate --pci lspci.txt                                    three algorithms, an ordinary boot\n  \
+add FUNCTION...     is added to its bus; functions that no line adds are there from the start\n  \
+remove FUNCTION...  is removed\n  \
+probe FUNCTION...   a driver binds to it; functions that no line names have no driver\n  \
+fail FUNCTION...    a driver is matched with it, and its probe fails\n  \
+ready [IOMMU...]    registers (without names, all); others are ready from the start\n  \
+walk FUNCTION...    is reached by the registration of an IOMMU (device-add-race only)\n  \
+retry               deferred drivers try again, as they always do at the end\n  \
+FUNCTION            gets its group now, in a recorded order\n\n\
+Lines of a kernel log with `Adding to iommu group` are a recorded order too: dmesg | grep 'Adding to iommu group'.\n\n\
+Examples:\n  fwspec simulate --pci lspci.txt\n  \
 fwspec simulate --pci lspci.txt --algorithm driver-probe --order boot.txt\n  \
-fwspec simulate --pci lspci.txt --algorithm driver-probe --find      what breaks it\n  \
+fwspec simulate --pci lspci.txt --algorithm driver-probe --find\n  \
 fwspec simulate --pci lspci.txt --algorithm rejected --fail 000a:10:00.0"
 )]
 pub(super) struct Options {
@@ -50,7 +50,7 @@ pub(super) struct Options {
     evidence: Evidence,
     #[command(flatten)]
     isolation: Isolation,
-    /// The algorithms to run (see below), separated by commas; by default driver-probe, device-add and closure, and with a RIMT device-add-race
+    /// The algorithms to run (see below), separated by commas; by default driver-probe, device-add and closure; with a RIMT also device-add-race
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = names_of_algorithms(), hide_possible_values = true)]
     algorithm: Vec<Algorithms>,
     /// The events (see below); - is standard input
@@ -65,7 +65,7 @@ pub(super) struct Options {
     /// Let these functions have no driver
     #[arg(long, value_name = "FUNCTION", num_args = 1.., conflicts_with = "order")]
     no_driver: Vec<Bdf>,
-    /// Look for an order that gives other groups than the closure, or leaves a device without its driver, and shorten it
+    /// Look for an order that gives other groups than closure, or leaves a device without its driver, and shorten it
     #[arg(long, conflicts_with_all = ["order", "late", "fail", "no_driver"])]
     find: bool,
     #[command(flatten)]
@@ -91,7 +91,7 @@ fn algorithms(name: &str) -> Result<Algorithms, String> {
     };
     if named.is_empty() {
         let known: Vec<&str> = Algorithm::ALL.into_iter().map(Algorithm::word).collect();
-        return Err(format!("the algorithms are {}; rejected, all", known.join(", ")));
+        return Err(format!("the algorithms are {}; or rejected, or all", known.join(", ")));
     }
     Ok(Algorithms(named))
 }
@@ -140,7 +140,7 @@ fn events(arguments: &Options, groups: &Groups, world: &World<'_>) -> Result<Vec
         .map_err(|error| Failure::Unreadable(format!("{}: {error}", name(path))))?;
     if events.is_empty() {
         let what =
-            if bytes.trim_ascii().is_empty() { "the order is empty" } else { "no event is in this order" };
+            if bytes.trim_ascii().is_empty() { "the order is empty" } else { "the order has no events" };
         return Err(Failure::Unreadable(format!("{}: {what}", name(path))));
     }
     for event in &mut events {

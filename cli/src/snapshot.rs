@@ -16,22 +16,22 @@ use fwspec::pci;
 
 use super::{Failure, Outcome, complain, print};
 
-/// Write what the verbs read of this machine into one archive, which they read on any machine
+/// Write everything that fwspec reads of this machine into one archive, to be read on another machine
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The archive holds config spaces, the ACPI tables or the device tree that describe IOMMUs, the kernel's groups and release, and the \
-words of its command line and the lines of its log that have to do with IOMMUs, all at their places below /sys and /proc. Serial numbers, \
-addresses of network devices and the other words of the command line are left out unless --with-identity asks for them.\n\n\
+    after_help = "The archive holds config spaces, the ACPI tables or the device tree that describe IOMMUs, the kernel's groups and release, and those \
+words of its command line and lines of its log that are about IOMMUs, all under their paths in /sys and /proc. Serial numbers, \
+MAC addresses and the other words of the command line are left out unless --with-identity is given.\n\n\
 Examples:\n  sudo fwspec snapshot\n  fwspec snapshot --root /mnt/board -o board.tar.gz\n  tar tzf fwspec-snapshot.tar.gz           what it holds"
 )]
 pub(super) struct Options {
     /// The archive to write; - is standard output
     #[arg(short, long, value_name = "FILE", default_value = "fwspec-snapshot.tar.gz")]
     output: PathBuf,
-    /// Read the machine whose root folder this is: a folder with sys in it
+    /// Read another system, from its root folder (a folder that has sys in it)
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     root: PathBuf,
-    /// Keep serial numbers, addresses of network devices and the whole command line
+    /// Keep serial numbers, MAC addresses and the whole kernel command line
     #[arg(long)]
     with_identity: bool,
 }
@@ -56,7 +56,7 @@ const TELLING: [&str; 14] = [
     "vmd",
 ];
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
-    // What is no machine is told in the words of every verb.
+    // That there is no machine is reported in the words of every verb.
     let machine = Machine::of_root(&arguments.root).map_err(Failure::unreadable)?;
     let mut snapshot =
         Snapshot::new(&arguments.root, arguments.with_identity).map_err(Failure::unreadable)?;
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         said.push_str(&format!("  {what}: {}\n", few(names)));
     }
     if !arguments.with_identity {
-        said.push_str(&format!("  zeroed or left out: {cleared} serial numbers, addresses and seeds; --with-identity keeps them\n"));
+        said.push_str(&format!("  zeroed or left out: {cleared} serial numbers, addresses and random seeds; --with-identity keeps them\n"));
     }
     if is_pipe {
         said.lines().for_each(|line| complain(&line));
@@ -124,7 +124,7 @@ struct Snapshot {
     with_identity: bool,
     /// By their names in the archive.
     entries: BTreeMap<PathBuf, Entry>,
-    /// What the user is told that it holds.
+    /// What it holds, for the message to the user.
     held: Vec<(&'static str, Vec<String>)>,
     left_out: Vec<String>,
     cleared: usize,
@@ -137,12 +137,12 @@ impl Snapshot {
         Ok(Snapshot { root, with_identity, entries, held, left_out, cleared: 0 })
     }
 
-    /// The bytes of a file; what cannot be read is told, unless it is not there.
+    /// The bytes of a file; one that cannot be read is reported, unless it does not exist.
     fn read(&mut self, file: &Path) -> Option<Vec<u8>> {
         match fs::read(self.root.join(file)) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            // What only root may read is told in one sentence.
+            // What only root can read is reported in one sentence.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             Err(error) => {
                 self.left_out.push(format!("left out: {}: {error}", file.display()));
@@ -286,7 +286,7 @@ impl Snapshot {
         }
         if let Some(line) = &kernel.command_line {
             let kept = if self.with_identity { line.clone() } else { telling_words(line) };
-            names.push(if kept.is_empty() { "no word of its command line".to_owned() } else { kept.clone() });
+            names.push(if kept.is_empty() { "nothing of its command line".to_owned() } else { kept.clone() });
             self.put("proc/cmdline", format!("{kept}\n").into_bytes());
         }
         self.hold("kernel", names);

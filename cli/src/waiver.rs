@@ -1,4 +1,4 @@
-//! Waivers: findings that somebody has looked at and accepted, until a day.
+//! Waivers: findings that were accepted until a given day.
 // Days of the calendar.
 #![allow(clippy::arithmetic_side_effects)]
 
@@ -48,9 +48,10 @@ fn day<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Datetime>, D:
     }
     match Day::deserialize(from)? {
         Day::Bare(day) => Ok(Some(day)),
-        Day::Quoted(text) => text.parse().map(Some).map_err(|_| {
-            serde::de::Error::custom(format!("{text:?} is no date: expected one as in 2030-12-31"))
-        }),
+        Day::Quoted(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| serde::de::Error::custom(format!("{text:?} is not a date: write it as 2030-12-31"))),
     }
 }
 
@@ -64,7 +65,7 @@ impl Waivers {
         let bytes = super::read(path).map_err(|failure| failure.to_string())?;
         let text = String::from_utf8(bytes).map_err(|_| format!("{name}: a waiver file is UTF-8 text"))?;
         let mut waivers = Waivers::parse(&text).map_err(|error| {
-            format!("{name} is not a waiver file, which `fwspec lint --help` shows: {}", error.trim_end())
+            format!("{name} is not a waiver file (`fwspec lint --help` shows one): {}", error.trim_end())
         })?;
         let today = today();
         let expired = |waiver: &Waiver| waiver.expires.and_then(|e| e.date).is_some_and(|date| date < today);
@@ -84,7 +85,7 @@ impl Waivers {
         for waiver in &waivers.waiver {
             if fwspec::lint::Code::named(&waiver.code).is_none() {
                 return Err(format!(
-                    "no finding has the code {:?}: `fwspec explain --list` has them all",
+                    "there is no finding with the code {:?}; `fwspec explain --list` lists all codes",
                     waiver.code
                 ));
             }
@@ -92,7 +93,10 @@ impl Waivers {
                 return Err(format!("the waiver of {} gives no reason", waiver.code));
             }
             if waiver.expires.is_some_and(|expires| expires.date.is_none()) {
-                return Err(format!("the waiver of {}: `expires` is a date, as in 2030-12-31", waiver.code));
+                return Err(format!(
+                    "the waiver of {}: `expires` has to be a date, such as 2030-12-31",
+                    waiver.code
+                ));
             }
         }
         Ok(waivers)
@@ -116,7 +120,7 @@ impl Waivers {
         for waiver in self.waiver.iter().filter(|waiver| !waiver.used.load(Ordering::Relaxed)) {
             let place = waiver.place.as_deref().unwrap_or("anywhere");
             super::complain(&format_args!(
-                "nothing to waive for {} at {place}: the waiver can go",
+                "no finding {} at {place}: this waiver can be removed",
                 waiver.code
             ));
         }

@@ -14,12 +14,13 @@ use super::evidence::Evidence;
 use super::options::{Isolation, Output};
 use super::{Failure, Outcome, print, print_json, read, style};
 
-/// Follow the devices of this machine: where each that is added, removed or bound lands, and what was predicted
+/// Follow this machine: which group a device gets when it is added, removed or bound, and which was predicted
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It listens to the kernel's uevents, which needs no root; but without root the ACS of a device that is added cannot be read. --replay reads a recording \
-instead: what `udevadm monitor --kernel --property` prints, or what --record wrote, which also has the kernel's groups and config spaces. \
-The evidence of a replay is the machine with all of its devices; a device that the recording adds is not there before that event.\n\n\
+    after_help = "watch listens to the kernel's uevents. This needs no root, but without root the ACS capability of an added device cannot be read. \
+--replay reads a recording instead: the output of `udevadm monitor --kernel --property`, or a file that --record wrote, which also has the \
+kernel's groups and the config spaces. The evidence for a replay is the machine with all of its devices; a device that the recording adds \
+is absent until that event.\n\n\
 Examples:\n  fwspec watch                             this machine, until Ctrl-C\n  fwspec watch --record events.txt --count 20\n  \
 fwspec watch --replay events.txt iort.bin lspci.txt\n  fwspec watch --json --replay events.txt --root /mnt/board"
 )]
@@ -34,10 +35,10 @@ pub(super) struct Options {
     /// Write the events to a file that --replay reads
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     record: Option<PathBuf>,
-    /// End after this many events of devices
+    /// Exit after this many device events
     #[arg(long, value_name = "NUMBER")]
     count: Option<usize>,
-    /// Exit with 1 when the kernel did otherwise than predicted
+    /// Exit with 1 if the kernel did not do as predicted
     #[arg(long, value_enum, value_name = "WHAT")]
     fail_on: Option<Fault>,
     #[command(flatten)]
@@ -50,7 +51,7 @@ const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Fault {
-    /// The kernel has a device in another group than was predicted
+    /// The kernel has a device in another group than the predicted one
     Differs,
 }
 
@@ -88,7 +89,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         if events.is_empty() {
             let name = super::name(recording);
             return Err(Failure::Unreadable(format!(
-                "{name}: no event in it: this needs what `udevadm monitor --kernel --property` prints"
+                "{name}: no event in it: --replay needs what `udevadm monitor --kernel --property` prints"
             )));
         }
         let mut machine = arguments.evidence.open()?;
@@ -102,7 +103,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         return Ok(told.outcome());
     }
     if !arguments.evidence.is_a_system() || arguments.evidence.named().root.is_some() {
-        return Err(Failure::usage("only this machine can be watched; other evidence goes with --replay"));
+        return Err(Failure::usage("only this machine can be watched; with other evidence use --replay"));
     }
     let record = arguments.record.as_ref().map(File::create).transpose();
     let record =
@@ -128,8 +129,7 @@ fn follow(
     use rustix::net::{
         AddressFamily, RecvFlags, SocketFlags, SocketType, bind, netlink, recv, socket_with, sockopt,
     };
-    let failed =
-        |error: Errno| Failure::Unreadable(format!("the kernel's events cannot be listened to: {error}"));
+    let failed = |error: Errno| Failure::Unreadable(format!("cannot listen to the kernel's events: {error}"));
     let socket = socket_with(
         AddressFamily::NETLINK,
         SocketType::DGRAM,
@@ -143,16 +143,14 @@ fn follow(
     bind(&socket, &netlink::SocketAddrNetlink::new(0, 1)).map_err(failed)?;
     let mut watch = Watch::new(open()?);
     let functions = watch.machine().devices.len();
-    super::complain(&format_args!("watching a machine of {functions} PCI functions, until Ctrl-C"));
+    super::complain(&format_args!("watching {functions} PCI functions; end with Ctrl-C"));
     let mut message = vec![0_u8; 64 * 1024];
     loop {
         let length = match recv(&socket, message.as_mut_slice(), RecvFlags::empty()) {
             Ok((length, _)) => length,
             Err(Errno::INTR) => continue,
             Err(Errno::NOBUFS) => {
-                super::complain(
-                    &"events were lost: they came faster than they were looked at; the machine is read again",
-                );
+                super::complain(&"events were lost because they came too fast; the machine is read again");
                 watch = Watch::new(open()?);
                 continue;
             }
@@ -188,10 +186,10 @@ fn follow(
     _: Option<File>,
     _: &mut Told<'_>,
 ) -> Result<(), Failure> {
-    Err(Failure::usage("only Linux tells its events: --replay reads a recording"))
+    Err(Failure::usage("only Linux can be watched; --replay reads a recording"))
 }
 
-/// Adds to an event what `/sys` says of the device at this moment.
+/// Adds to an event what `/sys` says about the device at this moment.
 #[cfg(target_os = "linux")]
 fn complete(event: &mut Uevent) {
     let uptime = std::fs::read_to_string("/proc/uptime").ok();

@@ -78,8 +78,10 @@ fn switch(devices: &mut [Device], bdf: Bdf, on: bool) -> Result<(), String> {
             *device = device.acs_switched(on);
             Ok(())
         }
-        Fact::Absent => Err(format!("{bdf} has no ACS: there is nothing to switch")),
-        Fact::Unknown => Err(format!("nobody read the ACS of {bdf}: lspci -xxxx as root would show it")),
+        Fact::Absent => Err(format!("{bdf} has no ACS capability, so --what-if changes nothing there")),
+        Fact::Unknown => {
+            Err(format!("the ACS capability of {bdf} was not read: lspci -xxxx as root shows it"))
+        }
     }
 }
 

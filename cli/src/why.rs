@@ -20,7 +20,7 @@ pub(super) fn run(
         let meant = firmware.map(|firmware| firmware.meant(name)).unwrap_or_default();
         let key = find(name, groups, document);
         if let (None, 2..) = (key, meant.len()) {
-            complain(&format_args!("{name}: may mean {}: name one of them", meant.join(", ")));
+            complain(&format_args!("{name}: may mean {}: ask for one of them", meant.join(", ")));
             return Ok(Outcome::NotFound);
         }
         let Some(key) = key.or_else(|| named(name, groups, firmware?)) else {

@@ -74,7 +74,7 @@ fn ranges_are_those_of(map: &IdMap, requester: u32, said: &Value) {
         assert_eq!((first, last), (range.first, range.last));
         assert!(next <= first && first <= last && last <= LAST_RID, "{first:#x}..={last:#x} after {next:#x}");
         if next < first && next & !mask == 0 {
-            // What goes past every IOMMU is not listed, and is not translated either.
+            // DMA that bypasses every IOMMU is not listed, and is not translated either.
             assert!(map.stream_from(RequesterIndex(requester), next).is_err(), "{next:#x} is in no range");
         }
         next = last + 1;
@@ -88,7 +88,7 @@ fn ranges_are_those_of(map: &IdMap, requester: u32, said: &Value) {
                     let constant = said["constant"].as_bool().unwrap_or(false);
                     let wanted =
                         output.map(|output| if constant { output } else { output.wrapping_add(id - first) });
-                    // An IOMMU that may not be used answers nothing, and is listed all the same.
+                    // An IOMMU that may not be used answers nothing, and is listed anyway.
                     if let Ok(found) = found {
                         assert_eq!(found.id.map(|id| id.0), wanted, "{id:#x} in {said}");
                         let label = map.name(found.iommu).map(|label| label.to_string());

@@ -83,7 +83,7 @@ pub fn iort_index_is_scan(table: &Iort<'_>) {
     }
 }
 
-/// What ranges say of their ends, the look-up answers there.
+/// What ranges say about their ends, the look-up answers there.
 fn stream_ranges_are_answers(map: &IdMap, requester: u32, mask: u32) {
     for range in map.stream_ranges(RequesterIndex(requester), LAST_RID).take(RANGES) {
         for id in [range.first, range.last].into_iter().filter(|id| id & !mask == 0) {

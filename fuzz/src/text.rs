@@ -100,7 +100,7 @@ pub fn input_schedule(bytes: &[u8]) {
     }
 }
 
-/// What stands behind the first blank line is a firmware, each line before it a question to it.
+/// What follows the first blank line is a firmware, each line before it a question to it.
 pub fn input_named(bytes: &[u8]) {
     let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") else { return };
     let (questions, blob) = (&bytes[..end], &bytes[end + 2..]);

@@ -101,7 +101,7 @@ fn holes_are_there(platform: &Platform, findings: &[Finding]) {
                 let found = map.stream_from(RequesterIndex(requester), id);
                 assert!(
                     found.is_err(),
-                    "no function goes through an IOMMU, but {id:#x} of {at:#x}: {found:?}"
+                    "no function is translated by an IOMMU, but {id:#x} of {at:#x}: {found:?}"
                 );
             }
         }

@@ -103,9 +103,7 @@ impl<W: Write> Rows<'_, W> {
                 }
                 self.padding(structure.bytes(), offset, structure.length().into())?;
             }
-            Ok(Body::Unknown(_)) => {
-                writeln!(self.out, "! no specification read here says what its fields are")?
-            }
+            Ok(Body::Unknown(_)) => writeln!(self.out, "! the fields of this structure are not known")?,
             Err(error) => self.error(error)?,
         }
         if let Some(scopes) = body.ok().and_then(|body| body.scopes()) {

@@ -156,7 +156,7 @@ impl<W: Write> NodeRows<'_, W> {
             Body::Pmcg(pmcg) => self.pmcg(pmcg),
             Body::Rmr(rmr) => self.rmr(rmr),
             Body::Iwb(bridge) => self.iwb(bridge),
-            Body::Unknown(_) => writeln!(self.out, "! no specification read here says what its fields are"),
+            Body::Unknown(_) => writeln!(self.out, "! the fields of this structure are not known"),
         }
     }
 

@@ -56,7 +56,7 @@ impl<W: Write> Rows<'_, W> {
         let number = block.block_type();
         let what = match &body {
             Ok(Body::Ivhd(_)) if wanted == Some(number) => "IVHD, an IOMMU",
-            Ok(Body::Ivhd(_)) => "IVHD, passed over: another type counts",
+            Ok(Body::Ivhd(_)) => "IVHD, not used: Linux uses another type",
             Ok(Body::Ivmd(_)) => "IVMD, memory",
             Ok(Body::Unknown(_)) => "unknown",
             Err(_) => "",
@@ -68,7 +68,7 @@ impl<W: Write> Rows<'_, W> {
             Ok(Body::Ivmd(memory)) => self.memory(block, memory)?,
             Ok(Body::Unknown(_)) => {
                 self.start(block, &[], "Device ID")?;
-                writeln!(self.out, "! no specification read here says what its fields are")?;
+                writeln!(self.out, "! the fields of this structure are not known")?;
             }
             Err(error) => {
                 self.start(block, &[], "Device ID")?;

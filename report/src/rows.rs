@@ -44,7 +44,7 @@ impl<W: Write> Rows<'_, W> {
         self.rest(bytes, start, end as usize, "Padding")
     }
 
-    /// The same bytes, which no specification read here gives a meaning to.
+    /// The same bytes, which no known specification gives a meaning to.
     pub(crate) fn unread(&mut self, bytes: &[u8], start: u32) -> fmt::Result {
         self.rest(bytes, start, bytes.len(), "Not read")
     }
@@ -96,7 +96,7 @@ pub(crate) fn name<'a>(names: &[&'a str], value: u32) -> &'a str {
     names.get(value as usize).copied().unwrap_or("unknown")
 }
 
-/// Characters between quotation marks, escaped where they are no ASCII.
+/// Characters between quotation marks, escaped where they are not ASCII.
 pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {

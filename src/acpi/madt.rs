@@ -82,7 +82,7 @@ pub struct Madt<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ItsUnit {
-    /// Where the structure stands.
+    /// The place of the structure.
     pub at: At,
     /// What it is.
     pub kind: ItsKind,

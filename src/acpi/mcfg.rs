@@ -46,7 +46,7 @@ pub struct Mcfg<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Allocation {
-    /// Where the entry stands.
+    /// The place of the entry.
     pub at: At,
     /// Physical address of the configuration space of bus 0, whatever the first bus is.
     pub base: u64,

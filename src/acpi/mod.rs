@@ -1,6 +1,6 @@
-//! ACPI tables: the header that all share, and the tables that speak of IOMMUs.
+//! ACPI tables: the header that all share, and the tables that describe IOMMUs.
 //!
-//! Views borrow their bytes, allocate nothing and judge nothing. No input makes them panic, loop for ever or recurse.
+//! Views borrow their bytes, allocate nothing and judge nothing. No input makes them panic, loop forever or recurse.
 
 #[cfg(feature = "alloc")]
 pub mod container;

@@ -124,7 +124,7 @@ impl<'a> Sdt<'a> {
         self.bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte))
     }
 
-    /// The checksum as an error; `None` where it is right. Firmware in use gets it wrong, so the table is read all the same.
+    /// The checksum as an error; `None` where it is right. Firmware in use gets it wrong, so the table is read anyway.
     pub fn checksum_error(&self) -> Option<Error> {
         let sum = self.checksum_sum();
         (sum != 0).then(|| Error { kind: ErrorKind::Checksum(sum), at: self.source.at(9) })

@@ -4,7 +4,7 @@ use super::Sdt;
 use crate::bytes::{index, saturate};
 use crate::{Error, ErrorKind, error::At};
 
-/// A walk over the nodes of a table. An error ends it: past that it is not known where a node starts.
+/// A walk over the nodes of a table. An error ends it: after that, it is not known where a node starts.
 ///
 /// Without nom, whose slicing leaves a panic that the optimiser cannot rule out.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl<'a> Walk<'a> {
         self.table.bytes().get(index(self.offset)..).unwrap_or_default()
     }
 
-    /// The next node and where it stands: as many bytes as `length` finds in its header of `header` bytes, and no fewer than
+    /// The next node and its place: as many bytes as `length` finds in its header of `header` bytes, and no fewer than
     /// those.
     pub(super) fn next(
         &mut self,

@@ -1,4 +1,4 @@
-//! Whether a device may be given to a user, and which record or rule keeps it from that.
+//! Whether a device can be assigned (VFIO), and which record or rule prevents it.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use crate::pci::Header;
 use crate::{DeviceKey, Groups, Platform};
 
-/// Whether a device may be given to a user: `true`, or why not. Its group is given as a whole.
+/// Whether a device can be assigned (VFIO): `true`, or why not. Its group is assigned as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -45,7 +45,7 @@ impl Assignable {
         Assignable::No { why_not: why_not.to_string() }
     }
 
-    /// What keeps a device that is in a group: a bridge has no driver that gives it away (linux drivers/vfio/pci/vfio_pci_core.c
+    /// What prevents the assignment of a device that is in a group: a bridge has no driver for that (linux drivers/vfio/pci/vfio_pci_core.c
     /// `vfio_pci_core_register_device`); memory that must be mapped where it is, and is not relaxable, rules out every domain of a user
     /// (drivers/iommu/iommu.c `__iommu_device_set_domain`, `require_direct`).
     pub(super) fn of(groups: &Groups, platform: Option<&Platform>, device: DeviceKey) -> Self {
@@ -60,7 +60,7 @@ impl Assignable {
         };
         match device {
             DeviceKey::Pci(bdf) if is_bridge(bdf) => Assignable::no(
-                "it is a bridge: vfio-pci takes ordinary functions only (vfio_pci_core_register_device)",
+                "it is a bridge: vfio-pci accepts only functions with a normal header (vfio_pci_core_register_device)",
             ),
             _ => Assignable::Yes(true),
         }

@@ -1,4 +1,4 @@
-//! `fwspec.audit/1`: what can reach memory untranslated, what shares an identity, what shares a group.
+//! `fwspec.audit/1`: what can reach memory untranslated, what shares ids, what shares a group.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -22,13 +22,13 @@ pub struct AuditDocument {
     pub schema: &'static str,
     /// What the user calls the firmware.
     pub file: String,
-    /// Whose reading it is.
+    /// The dialect in which it was read.
     pub dialect: &'static str,
     /// Which ties make groups: `linux` or `strict`.
     pub policy: &'static str,
-    /// The functions of the machine are known: what is said of devices is said of all of them.
+    /// Whether the functions of the machine are known: what is said about devices covers all of them.
     pub functions_known: bool,
-    /// What has to be known before the groups are believed.
+    /// Assumptions that the groups rest on; read them before relying on the groups.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub remarks: Vec<RemarkRecord>,
     /// In short.
@@ -37,31 +37,31 @@ pub struct AuditDocument {
     pub untranslated: Vec<UntranslatedRecord>,
     /// Nodes that no IOMMU translates.
     pub untranslated_nodes: Vec<UntranslatedNodeRecord>,
-    /// Devices that are there and have no IOMMU, or an alias without, although their own requester ID is mapped.
+    /// Devices of the machine that have no IOMMU, or an alias without one, although their own requester ID is mapped.
     pub untranslated_devices: Vec<UntranslatedDevicesRecord>,
-    /// PCI hosts whose devices may send addresses that they have translated themselves.
+    /// PCI host bridges whose devices may send addresses that they have translated themselves (ATS).
     pub ats: Vec<String>,
-    /// Memory that stays mapped whatever a driver does.
+    /// Memory that stays mapped, whatever a driver does.
     pub always_mapped: Vec<AlwaysMappedRecord>,
-    /// Ids that several sources produce.
+    /// Ids that several sources have.
     pub shared_ids: Vec<SharedIdRecord>,
-    /// Maps whose mask makes several functions one id.
+    /// Maps whose mask gives several functions the same id.
     pub masks: Vec<MaskRecord>,
-    /// Hosts all functions of which have one id.
+    /// Host bridges all of whose functions have one id.
     pub constants: Vec<ConstantRecord>,
-    /// Devices that are there and have ids in common.
+    /// Devices of the machine that share ids.
     pub alike: Vec<AlikeRecord>,
-    /// Devices that are there and whose MSIs carry one DeviceID.
+    /// Devices of the machine whose MSIs carry the same DeviceID.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub alike_msis: Vec<AlikeMsisRecord>,
     /// Groups of several devices.
     pub groups: Vec<SharedGroupRecord>,
     /// Groups that Linux keeps apart although the hardware does not.
     pub joined: Vec<JoinedRecord>,
-    /// Devices that Linux refuses, or puts elsewhere than where they belong.
+    /// Devices that Linux refuses, or puts into another group than isolation requires.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub refused: Vec<RefusedRecord>,
-    /// What of the inputs could not be read: more may be open than is told here.
+    /// The parts of the inputs that could not be read: more may be open than is listed here.
     pub skipped: Vec<Problem>,
 }
 
@@ -71,7 +71,7 @@ pub struct AuditDocument {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AuditSummary {
-    /// Something reaches memory untranslated; where the functions are known, something that is there.
+    /// Whether something reaches memory untranslated; where the functions are known, a device of the machine.
     pub untranslated: bool,
     /// Something shares a StreamID or DeviceID.
     pub shared_ids: bool,
@@ -98,7 +98,7 @@ pub struct UntranslatedRecord {
     pub why: &'static str,
     /// Why, in a sentence.
     pub detail: String,
-    /// The functions that are there.
+    /// The functions of the machine with these IDs.
     pub functions: Vec<FunctionsRecord>,
 }
 
@@ -132,7 +132,7 @@ pub struct UntranslatedNodeRecord {
     pub detail: String,
 }
 
-/// Devices, as few words as possible for many.
+/// Devices, in a short form.
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -153,9 +153,9 @@ pub struct UntranslatedDevicesRecord {
     /// Which.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub members: MembersRecord,
-    /// The function that their DMA also poses as, and that is not mapped.
+    /// The function as which their DMA is also sent, and which is not mapped.
     pub alias: Option<String>,
-    /// They have no IOMMU at all; otherwise only what carries the alias passes.
+    /// Whether they have no IOMMU at all; otherwise only DMA with the alias is untranslated.
     pub entirely: bool,
     /// Why, in a word.
     pub why: &'static str,
@@ -171,9 +171,9 @@ pub struct UntranslatedDevicesRecord {
 pub struct AlwaysMappedRecord {
     /// The node that says so.
     pub id: String,
-    /// For whom: StreamIDs.
+    /// The StreamIDs that it is for.
     pub streams: Vec<StreamSpan>,
-    /// For whom: the device.
+    /// The device that it is for.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub requester: Option<String>,
     /// The functions that it stays mapped for, as a DMAR or an IVRS names them.
@@ -183,7 +183,7 @@ pub struct AlwaysMappedRecord {
     pub regions: Vec<super::RegionRecord>,
 }
 
-/// A device that a current Linux refuses, or puts elsewhere than where it belongs.
+/// A device that a current Linux refuses, or puts into another group than isolation requires.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -197,7 +197,7 @@ pub struct RefusedRecord {
     pub detail: String,
 }
 
-/// Ids that several sources produce.
+/// Ids that several sources have.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -220,7 +220,7 @@ pub struct SharedIdRecord {
     pub sources_in_all: u32,
 }
 
-/// Who produces an id.
+/// A source of an id.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -239,7 +239,7 @@ pub struct IdSourceRecord {
     pub last: Option<u32>,
 }
 
-/// A map whose mask makes several functions one id.
+/// A map whose mask gives several functions the same id.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -251,7 +251,7 @@ pub struct MaskRecord {
     pub mask: u32,
 }
 
-/// A PCI host all functions of which have one id.
+/// A PCI host bridge all of whose functions have one id.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -263,7 +263,7 @@ pub struct ConstantRecord {
     pub id: u32,
 }
 
-/// Devices that are there and have ids in common.
+/// Devices of the machine that share ids.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -280,7 +280,7 @@ pub struct AlikeRecord {
     pub members: MembersRecord,
 }
 
-/// Devices that are there and whose MSIs carry one DeviceID.
+/// Devices of the machine whose MSIs carry the same DeviceID.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -310,7 +310,7 @@ pub struct SharedGroupRecord {
     pub reasons: Vec<ReasonRecord>,
     /// Devices without IOMMU that the members are not isolated from.
     pub tainted_by: MembersRecord,
-    /// A reason rests on something that was not read.
+    /// Whether a reason rests on something that was not read.
     pub assumed: bool,
 }
 
@@ -331,7 +331,7 @@ pub struct ReasonRecord {
     pub pairs: u32,
 }
 
-/// Groups that can reach each other past the IOMMU.
+/// Groups that can reach each other without passing the IOMMU.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -344,7 +344,7 @@ pub struct JoinedRecord {
 }
 
 impl AuditDocument {
-    /// The document of an audit of this platform; `skipped` is what of the inputs could not be read.
+    /// The document of an audit of this platform; `skipped` are the parts of the inputs that could not be read.
     ///
     /// ```
     /// use fwspec::lint::audit::Audit;
@@ -484,16 +484,16 @@ impl AuditView<'_> {
             Untranslated::Itself(iommu) => return format!("{} itself", self.iommu(iommu)),
         };
         match why {
-            NoStream::NoHost { .. } => "the firmware describes no PCI host of the segment".to_string(),
+            NoStream::NoHost { .. } => "the firmware describes no PCI host bridge of the segment".to_string(),
             NoStream::NoMap => "no map to an IOMMU".to_string(),
             NoStream::Unmapped { .. } => "not mapped".to_string(),
-            NoStream::Bypass { .. } => "straight to the MSI controller, past every IOMMU".to_string(),
+            NoStream::Bypass { .. } => "straight to the MSI controller, without passing an IOMMU".to_string(),
             NoStream::Errno { errno, .. } => format!("the map look-up fails with {errno}"),
             NoStream::Dangling { reference, .. } => dangling(reference),
             NoStream::FirstNull => dangling(0),
-            NoStream::Cycle { .. } => "the mappings lead in a circle".to_string(),
+            NoStream::Cycle { .. } => "the mappings form a loop".to_string(),
             NoStream::IommuUnavailable { iommu } => {
-                format!("{} is disabled, or of a model that nobody drives", self.iommu(iommu))
+                format!("{} is disabled, or of a model that Linux does not drive", self.iommu(iommu))
             }
             NoStream::NoDriver { iommu } => format!("no Linux driver translates for {}", self.iommu(iommu)),
             NoStream::NotAdmitted { iommu } => {
@@ -502,10 +502,11 @@ impl AuditView<'_> {
             NoStream::TwoKinds => "on IOMMUs of two kinds, which Linux refuses".to_string(),
             NoStream::NotSingle => "no single mapping: its ids come from its bus, if at all".to_string(),
             NoStream::NeedsTopology { .. } => {
-                "which unit translates it depends on the bridges above it: give the machine's PCI functions too".to_string()
+                "the bridges above it decide which unit translates it: give the machine's PCI functions too"
+                    .to_string()
             }
             NoStream::GivenUp { .. } => {
-                "Linux uses none of the units, because of a device that is there".to_string()
+                "Linux uses none of the units, because of a device of this machine".to_string()
             }
         }
     }
@@ -589,7 +590,7 @@ impl AuditView<'_> {
         for reason in ties {
             let detail = match reason.tie {
                 Tie::SharedStreamId { iommu, id } => {
-                    format!("{} knows both by StreamID {id}", self.iommu(iommu))
+                    format!("{} sees both as StreamID {id}", self.iommu(iommu))
                 }
                 tie => tie.to_string(),
             };

@@ -1,4 +1,4 @@
-//! `fwspec.check/1`: one machine at a glance, and its kernel held against what was predicted.
+//! `fwspec.check/1`: one machine at a glance, and its kernel's groups compared with the predicted ones.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -21,17 +21,17 @@ use super::{GroupsDocument, Problem, RemarkRecord, Summary, findings, quoted, re
 pub struct CheckDocument {
     /// The kind of document and its version.
     pub schema: &'static str,
-    /// What has to be known before the groups are believed.
+    /// Assumptions that the groups rest on; read them before relying on the groups.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub remarks: Vec<RemarkRecord>,
     /// What all of this comes from.
     pub evidence: Vec<EvidenceRecord>,
-    /// What the machine is called: its maker's names, or those of its device tree.
+    /// The name of the machine: that of its maker, or that in its device tree.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub model: Option<String>,
-    /// What firmware says; null where nothing of it is known.
+    /// What firmware says; null without firmware.
     pub firmware: Option<FirmwareRecord>,
-    /// Whose reading of the firmware it is: that of the machine's kernel, where its version is known.
+    /// The dialect in which the firmware was read: that of the machine's kernel, where its version is known.
     pub dialect: &'static str,
     /// Whether IOMMUs translate.
     pub iommu: IommuState,
@@ -43,19 +43,19 @@ pub struct CheckDocument {
     pub groups: usize,
     /// How many of them have several members.
     pub shared_groups: usize,
-    /// The devices that no IOMMU translates. IOMMUs themselves are none of them.
+    /// The devices that no IOMMU translates, without IOMMUs themselves.
     pub untranslated: Vec<String>,
     /// Why, the most frequent reason first.
     pub untranslated_because: Vec<BecauseRecord>,
     /// What the kernel says, and how it compares.
     pub kernel: KernelRecord,
-    /// What the kernel's log tells; null where there is none here.
+    /// What the kernel log says; null without a log.
     pub log: Option<ToldRecord>,
     /// How many findings there are, by severity.
     pub findings: SeverityCounts,
     /// The codes of the findings, the gravest first.
     pub codes: Vec<CodeCount>,
-    /// What only root may read, and what is not known for it.
+    /// What only root can read, and what is unknown because of that.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub needs_root: Option<String>,
     /// What could not be read.
@@ -74,7 +74,7 @@ pub struct CheckDocument {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EvidenceRecord {
-    /// What the user calls it.
+    /// Its name, as the user gave it.
     pub name: String,
     /// What it was taken for: `iort`, `dtb`, `lspci`, `sysfs` …
     pub kind: String,
@@ -108,7 +108,7 @@ impl From<&Evidence> for EvidenceRecord {
 pub struct FirmwareRecord {
     /// What it is called.
     pub file: String,
-    /// What it is: `device tree`, or the tables that speak of IOMMUs.
+    /// What it is: `device tree`, or the tables that describe IOMMUs.
     pub tables: Vec<String>,
     /// How many IOMMUs of each kind it describes and Linux can use.
     pub iommus: BTreeMap<String, usize>,
@@ -129,7 +129,7 @@ pub struct IommuState {
     pub state: &'static str,
     /// In words.
     pub why: String,
-    /// Words of the kernel's command line that have to do with it.
+    /// The words of the kernel's command line that affect IOMMUs.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub parameters: Vec<ParameterRecord>,
 }
@@ -172,13 +172,13 @@ pub struct KernelRecord {
     pub groups_from: Option<String>,
     /// How many groups it made.
     pub groups: usize,
-    /// Devices of which both it and the prediction say something.
+    /// How many devices both the kernel and the prediction have.
     pub known: usize,
-    /// Those of them of which both say the same.
+    /// For how many of these both have the same group.
     pub agree: usize,
-    /// Each device of which they do not.
+    /// Each device for which they differ.
     pub differ: Vec<DifferRecord>,
-    /// Devices of which nothing can be said, for their ACS was not read: the kernel's groups are parts of the predicted ones.
+    /// Devices that cannot be compared, because their ACS settings were not read: the kernel's groups are parts of the predicted ones.
     pub undecided: usize,
     /// Devices in the kernel's groups that are not among the devices here, by the kernel's names.
     pub strangers: Vec<String>,
@@ -190,9 +190,9 @@ pub struct KernelRecord {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SeverityCounts {
-    /// A device is lost, or reaches memory as somebody else.
+    /// A device does not work, is not translated, or is taken for another one.
     pub error: usize,
-    /// Works by luck, or on some systems only.
+    /// Works by chance, or on some systems only.
     pub warn: usize,
     /// Worth knowing.
     pub info: usize,
@@ -215,7 +215,7 @@ pub struct CodeCount {
 }
 
 impl CheckDocument {
-    /// Everything at a glance of a machine. `again` is what the user would type behind a verb to speak of the same machine; empty for the
+    /// Everything at a glance of a machine. `again` is what the user would type after a verb to name the same machine; empty for the
     /// one that this runs on.
     ///
     /// ```
@@ -279,7 +279,7 @@ impl CheckDocument {
         check
     }
 
-    /// What to type next, what matters most first.
+    /// What to type next, the most important first.
     fn next_commands(&self, again: &str) -> Vec<String> {
         let command = |verb: &str, question: &str| {
             let words = ["fwspec", verb, again, question].into_iter().filter(|word| !word.is_empty());
@@ -361,13 +361,13 @@ impl IommuState {
             let all = passing == numbers.len();
             match (told, passing) {
                 (Some(told), _) => ("passes-through", alloc::format!("{}: {}", told.text, told.says)),
-                (None, 0) => ("translates", "the kernel has groups, and translates".to_string()),
+                (None, 0) => ("translates", "the kernel has groups, and translates DMA".to_string()),
                 (None, _) if all => {
-                    ("passes-through", "DMA of the kernel's drivers passes through untranslated in every group; a device that is given to a user program or a guest is translated".to_string())
+                    ("passes-through", "the kernel uses the IOMMU in passthrough mode: DMA of its own drivers is not translated in any group; DMA of a device that is assigned to a guest or user program is".to_string())
                 }
                 (None, passing) => (
                     "translates",
-                    alloc::format!("the kernel has groups; in {passing} of {} DMA of its drivers passes through untranslated", numbers.len()),
+                    alloc::format!("the kernel has groups; in {passing} of {} it does not translate DMA of its own drivers (passthrough)", numbers.len()),
                 ),
             }
         } else if kernel.groups_from.is_some() {
@@ -377,7 +377,7 @@ impl IommuState {
                 None if fails && usable > 0 => (
                     "off",
                     alloc::format!(
-                        "{described}, and its driver gives up, as predicted: fwspec groups says at which device"
+                        "{described}, and its driver gives up, as predicted: fwspec groups names the device"
                     ),
                 ),
                 None if usable > 0 => {
@@ -386,13 +386,12 @@ impl IommuState {
                 None if firmware.is_some() => {
                     ("none", "firmware describes no IOMMU that Linux can use".to_string())
                 }
-                None if machine.hidden.speaks_of_iommus() => (
-                    "unknown",
-                    "the kernel made no groups, and only root may read what firmware says".to_string(),
-                ),
+                None if machine.hidden.speaks_of_iommus() => {
+                    ("unknown", "the kernel made no groups, and only root can read the firmware".to_string())
+                }
                 None => (
                     "none",
-                    "the kernel made no groups, and no firmware is to be seen that describes an IOMMU"
+                    "the kernel made no groups, and no firmware that describes an IOMMU was found"
                         .to_string(),
                 ),
             }
@@ -400,14 +399,14 @@ impl IommuState {
             (
                 "described",
                 alloc::format!(
-                    "{described}; nothing here says whether a kernel uses {}",
+                    "{described}; the evidence does not show whether a kernel uses {}",
                     if usable == 1 { "it" } else { "them" }
                 ),
             )
         } else if firmware.is_some() {
             ("none", "firmware describes no IOMMU that Linux can use".to_string())
         } else {
-            ("unknown", "nothing here says what IOMMUs there are".to_string())
+            ("unknown", "the evidence does not show whether there are IOMMUs".to_string())
         };
         let registered = kernel.iommus.len();
         let fewer = !numbers.is_empty() && registered > 0 && registered < usable;
@@ -424,7 +423,7 @@ impl IommuState {
     }
 }
 
-/// What an x86 kernel may lack that has no groups though there are IOMMUs.
+/// What an x86 kernel without groups may lack although there are IOMMUs.
 fn hint(firmware: Option<&Firmware>) -> &'static str {
     let dmar = firmware.is_some_and(|firmware| {
         firmware.companions().any(|source| source.format() == Some(crate::Format::Dmar))
@@ -454,7 +453,7 @@ fn untranslated(firmware: Option<&Firmware>, document: &GroupsDocument) -> (Vec<
     (devices.into_iter().map(|device| device.device.clone()).collect(), because)
 }
 
-/// A reason without the id that it begins with, which is another for each device.
+/// A reason without the id that it begins with, which differs from device to device.
 fn without_id(why: &str) -> &str {
     let after_id = why.strip_prefix("0x").and_then(|rest| rest.split_once(' '));
     after_id.filter(|(id, _)| id.chars().all(|c| c.is_ascii_hexdigit())).map_or(why, |(_, rest)| rest)

@@ -1,4 +1,4 @@
-//! The groups that were predicted against those that a kernel made: where they part, and what that comes from.
+//! Compares the predicted groups with those that a kernel made: where they differ, and why.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -12,7 +12,7 @@ use crate::{Bdf, Dialect, Groups};
 
 use super::groups::{DeviceRecord, GroupsDocument};
 
-/// A device that the kernel has in other company than was predicted.
+/// A device whose group in the kernel is not the predicted one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -22,25 +22,25 @@ pub struct DifferRecord {
     pub device: String,
     /// The kernel's number of its group; null where the kernel has it in none.
     pub kernel_group: Option<u32>,
-    /// Who is in the kernel's group.
+    /// The members of the kernel's group.
     pub kernel_members: Vec<String>,
-    /// Who is in the group that was predicted; nobody where none was.
+    /// The members of the predicted group; empty where none was predicted.
     pub ours: Vec<String>,
     /// Where the difference comes from, in words.
     pub why: String,
-    /// `order`: groups hang on the order of events there, and this one explains them. `policy`: a rule of the kernel's driver or of its
-    /// version. `parameter`: the kernel's command line. `unknown`: nothing that is known here explains it.
+    /// `order`: the kernel's groups depend on the order of events, and this order explains them. `policy`: a rule of the kernel's driver or of its
+    /// version. `parameter`: the kernel's command line. `unknown`: the evidence does not explain it.
     pub cause: &'static str,
 }
 
-/// What a comparison comes to.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Compared {
-    /// Devices of which both sides say something.
+    /// How many devices both sides have.
     pub(super) known: usize,
     /// Devices of the kernel's groups that are not among the devices here, by the kernel's names.
     pub(super) strangers: Vec<String>,
-    /// Devices that the kernel has in smaller groups than ours, which are as wide as they are because something was not read.
+    /// Devices whose predicted groups are larger than the kernel's because something was not read.
     pub(super) undecided: BTreeSet<String>,
     pub(super) differ: Vec<DifferRecord>,
 }
@@ -79,7 +79,7 @@ pub(super) fn compare(
             (Some(_), None) => {
                 compared.known = compared.known.saturating_add(1);
                 let reason = device.why_none.as_deref().unwrap_or("no group was predicted");
-                let why = alloc::format!("by what is known here no IOMMU translates it: {reason}");
+                let why = alloc::format!("according to the evidence no IOMMU translates it: {reason}");
                 compared.differ.push(record(machine, document, device, why, "unknown"));
             }
             (None, _) => {
@@ -87,7 +87,7 @@ pub(super) fn compare(
                     compared.known = compared.known.saturating_add(1);
                     let missing = unregistered(machine, device);
                     let why = alloc::format!(
-                        "the kernel has it in no group, though an IOMMU would translate it{}",
+                        "the kernel has it in no group, although an IOMMU would translate it{}",
                         missing.unwrap_or_default()
                     );
                     let differs = (!agrees).then(|| record(machine, document, device, why, "unknown"));
@@ -154,7 +154,7 @@ fn is_undecided(
     })
 }
 
-/// Devices of the kernel's groups that are not known here.
+/// Devices of the kernel's groups that are not among the devices here.
 fn strangers(machine: &Machine, document: &GroupsDocument) -> Vec<String> {
     let known: BTreeSet<&String> =
         document.devices.iter().filter_map(|device| device.kernel_name.as_ref()).collect();
@@ -192,7 +192,7 @@ fn record(
     }
 }
 
-/// The sets of devices that either side has together, through however many others, in which the sides differ.
+/// The sets of devices that either side has together (directly or through others) and in which the sides differ.
 fn parts(ours: &Classes, theirs: &Classes) -> Vec<BTreeSet<String>> {
     let mut by_class: BTreeMap<(bool, u64), Vec<&str>> = BTreeMap::new();
     for (side, classes) in [(false, ours), (true, theirs)] {
@@ -262,7 +262,7 @@ enum Order {
 const HYPOTHESES: usize = 10;
 
 impl Hypotheses<'_> {
-    /// What explains the kernel's groups of these devices: the first hypothesis under which they would be just so.
+    /// What explains the kernel's groups of these devices: the first hypothesis that gives exactly these groups.
     fn explain(
         &self,
         part: &BTreeSet<String>,
@@ -290,7 +290,7 @@ impl Hypotheses<'_> {
         devices.filter_map(|device| {
             let rule = match device.kernel {
                 "group-lost" => {
-                    "shares a stream map entry with another device, and the driver of the SMMU forgets the group that it found \
+                    "shares a stream map entry with another device, and the driver of the SMMU drops the group that it found \
                      (arm_smmu_device_group): as predicted"
                 }
                 _ => return None,
@@ -304,10 +304,10 @@ impl Hypotheses<'_> {
             Some(Hypothesis { cause, why: why.to_string(), classes: classes? })
         };
         let late = "the functions were enumerated after their IOMMU's driver had registered, and a slot is marked multifunction only \
-                    after its first function was added (pci_scan_slot): the kernel's groups hang on that order, the isolation does not";
+                    after its first function was added (pci_scan_slot): the kernel's groups depend on that order, the isolation does not";
         let probe = "groups were made in the order in which drivers were matched with the devices, as kernels before 6.15 do, and no driver \
-                     had been matched with a port above them (really_probe, pci_device_group): the kernel's groups hang on that order";
-        let turn = "groups were made in another order than devices are enumerated in: the kernel's groups hang on it (pci_device_group)";
+                     had been matched with a port above them (really_probe, pci_device_group): the kernel's groups depend on that order";
+        let turn = "groups were made in another order than that in which devices are enumerated, and the kernel's groups depend on that order (pci_device_group)";
         let old = self.machine.kernel.groups_at_driver_probe() != Some(false);
         let probe = if old { probe } else { turn };
         // What a kernel of this age does first comes first: several orders may give the same groups.
@@ -323,13 +323,13 @@ impl Hypotheses<'_> {
             7 => of("order", probe, Some(self.turns(false, Order::EndpointsFirst))),
             8 => of(
                 "order",
-                "the groups are those of ports without ACS: the kernel made them before it switched ACS on, as boots by device tree did \
+                "the groups are those of ports without ACS: the kernel made them before it enabled ACS, as boots by device tree did \
                  before 6.15 (pci_request_acs)",
                 Some(self.switched(false)),
             ),
             _ => of(
                 "unknown",
-                "the groups are those of ports with the ACS that Linux asks for, and the registers say otherwise now: somebody has \
+                "the groups are those of ports with the ACS that Linux requests, and the registers differ now: something has \
                  changed them since",
                 Some(self.switched(true)),
             ),
@@ -343,7 +343,7 @@ impl Hypotheses<'_> {
         let classes = self.regrouped(self.dialect, |machine| supposed.apply(&mut machine.devices));
         let why = alloc::format!(
             "{word} on the kernel's command line: the kernel believes that they are isolated, and the hardware still lets them reach \
-             each other past the IOMMU"
+             each other without passing the IOMMU"
         );
         Some(Hypothesis { cause: "parameter", why, classes })
     }
@@ -352,7 +352,7 @@ impl Hypotheses<'_> {
         self.groups.map().filter(|_| dialect != self.dialect)?;
         let classes = self.regrouped(dialect, |_| ());
         let why = alloc::format!(
-            "the kernel reads this firmware as `--dialect {}` does, and not as its version would have it",
+            "the kernel reads this firmware like `--dialect {}`, and not as its version suggests",
             dialect.name
         );
         Some(Hypothesis { cause: "policy", why, classes })
@@ -400,7 +400,7 @@ impl Hypotheses<'_> {
             .collect()
     }
 
-    /// What is to be said where nothing explains it.
+    /// The words where no hypothesis explains it.
     fn unknown(&self, part: &BTreeSet<String>, ours: &Classes) -> String {
         let ties = self.document.groups.iter().flat_map(|group| &group.ties);
         let mut apart = ties.filter(|tie| {
@@ -409,7 +409,7 @@ impl Hypotheses<'_> {
         });
         if let Some(tie) = apart.next() {
             return alloc::format!(
-                "nothing that is known here explains it: {} and {} are together here because {}",
+                "the evidence does not explain it: the prediction has {} and {} together because {}",
                 tie.a,
                 tie.b,
                 tie.detail
@@ -417,9 +417,9 @@ impl Hypotheses<'_> {
         }
         let several = part.iter().filter_map(|device| ours.get(device)).collect::<BTreeSet<_>>().len() > 1;
         let why = match several {
-            true => "nothing that is known here explains it: nothing ties them here",
+            true => "the evidence does not explain it: in the prediction nothing ties them",
             false => {
-                "nothing that is known here explains it: what ties them here is a device that the kernel has in no group"
+                "the evidence does not explain it: in the prediction they are tied by a device that the kernel has in no group"
             }
         };
         why.to_string()

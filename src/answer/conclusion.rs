@@ -1,5 +1,5 @@
-//! What follows of a device's group: the smallest that it can have, what would have to be set for it, and what has to be known before
-//! it is given away.
+//! What follows for a device's group: the smallest that it can have, the settings for that, and which devices are assigned along
+//! with it.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -13,13 +13,13 @@ use crate::{Bdf, DeviceKey, Dialect, Groups};
 
 use super::GroupsDocument;
 
-/// Settings of which each is tried without; of more all are told.
+/// With at most this many settings, each is left out in turn to see whether it is needed; with more, all are listed.
 const MAX_TRIED: usize = 32;
 
 const HINT: &str = "Some firmware shows the ACS of ports only with a setting of that name switched on. pcie_acs_override makes a patched kernel \
                     believe in isolation that is not there.";
 
-/// What follows of a device's group.
+/// What follows for a device's group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -27,14 +27,14 @@ const HINT: &str = "Some firmware shows the ACS of ports only with a setting of 
 pub struct Conclusion {
     /// The members of the smallest group that it can have, whatever is set.
     pub smallest: Vec<String>,
-    /// What has to be set for it; nothing where it has that group now, or nothing can be set.
+    /// The settings for that group; empty where the device has it now, or where no setting helps.
     pub settings: Vec<SettingRecord>,
     /// The kernel parameter that sets all of it at boot (linux Documentation/admin-guide/kernel-parameters.txt `config_acs`, since 6.11).
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub parameter: Option<String>,
-    /// Linux makes these settings by itself where it uses an IOMMU, and nothing says that it does.
+    /// Linux makes these settings itself when it uses an IOMMU, and the evidence does not show that it does.
     pub linux_sets_it: bool,
-    /// What the machine may have that would make the group smaller, in the words of `--machine`: an `ivrs`, which nothing here shows.
+    /// What the machine may have that would make the group smaller, as a value of `--machine`: `ivrs`, which the evidence does not show.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub unless: Option<&'static str>,
     /// Why nothing can make the group smaller, where it has other members.
@@ -42,14 +42,14 @@ pub struct Conclusion {
     /// The functions whose ACS was not read: what would be known of it may make the group smaller.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub unread: Vec<String>,
-    /// What may help where ports seem to have no ACS.
+    /// A hint for ports that seem to have no ACS.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub hint: Option<&'static str>,
-    /// What has to be given away together with it.
+    /// The devices that can only be assigned together with it.
     pub along: Vec<String>,
 }
 
-/// ACS bits of a function that have to be switched on.
+/// ACS bits of a function that have to be enabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -64,7 +64,7 @@ pub struct SettingRecord {
 }
 
 impl Conclusion {
-    /// What follows of the group of `device`. `groups` and `document` are those of the machine under these rules. Nothing for a device
+    /// What follows for the group of `device`. `groups` and `document` are those of the machine under these rules. Nothing for a device
     /// without group.
     ///
     /// ```
@@ -164,7 +164,7 @@ impl Conclusion {
     }
 }
 
-/// Whether nothing says that Linux used an IOMMU, and so asked for ACS, before the registers were read.
+/// Whether nothing shows that Linux used an IOMMU, and so requested ACS, before the registers were read.
 fn is_left_to_linux(machine: &Machine, groups: &Groups) -> bool {
     let asks = machine.firmware.as_ref().is_some_and(|firmware| firmware.requests_acs().is_some());
     !machine.kernel_used_iommu() && (!machine.uses_iommu() || asks && groups.acs_is_off())
@@ -213,7 +213,7 @@ fn setting(groups: &Groups, bdf: Bdf, bits: AcsFlags) -> Option<SettingRecord> {
     Some(SettingRecord { device: bdf.to_string(), acs: bits.to_string(), line })
 }
 
-/// Functions with the same bits stand behind one flag each: from the highest bit on `1` to switch it on, `x` to leave it.
+/// Functions with the same bits follow one flag each: from the highest bit on `1` to switch it on, `x` to leave it.
 fn parameter(groups: &Groups, needed: &[(Bdf, AcsFlags)]) -> Option<String> {
     // The parameter knows the seven bits of the first edition, and where an Intel chipset's registers are 32 bits wide it writes into the wrong
     // one (linux drivers/pci/pci.c `__pci_config_acs`, `pci_enable_acs`).

@@ -22,17 +22,17 @@ pub struct DiffDocument {
     pub before: String,
     /// What the user calls the second.
     pub after: String,
-    /// Whose reading both are compared in.
+    /// The dialect in which both were read.
     pub dialect: &'static str,
-    /// What has to be known before the groups are believed.
+    /// Assumptions that the groups rest on; read them before relying on the groups.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub remarks: Vec<RemarkRecord>,
     /// Nothing differs in meaning.
     pub equal: bool,
     /// What differs.
     pub changes: Vec<ChangeRecord>,
-    /// Where the kernel asks for ACS by one of the two firmwares and not by the other: which, in words. The groups are compared as
-    /// each leaves the ports then.
+    /// In words, if the kernel requests ACS with one of the two firmwares and not with the other. The groups are then compared with
+    /// the settings that each leads to.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub acs: Option<String>,
 }
@@ -123,7 +123,7 @@ pub enum ChangeRecord {
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// What firmware says of the DMA of a device that both sides have, beside where it goes.
+    /// What firmware says about the DMA of a device that both sides have, apart from where it goes.
     Fact {
         /// What the first side calls it; for a PCI host its segment.
         name: String,
@@ -282,7 +282,7 @@ impl DiffDocument {
     /// use fwspec::answer::DiffDocument;
     /// let mut document = DiffDocument::new(["fdt.dtb", "rimt.bin"], "linux", &[], &[]);
     /// document.note_acs([Some("of_iommu_configure"), None]);
-    /// assert!(document.acs.unwrap().starts_with("by fdt.dtb Linux asks for ACS (of_iommu_configure)"));
+    /// assert!(document.acs.unwrap().starts_with("with fdt.dtb Linux requests ACS (of_iommu_configure)"));
     /// ```
     pub fn note_acs(&mut self, asks: [Option<&str>; 2]) {
         let (with, by, without) = match asks {
@@ -291,7 +291,7 @@ impl DiffDocument {
             [None, None] | [Some(_), Some(_)] => return,
         };
         self.acs = Some(format!(
-            "by {with} Linux asks for ACS ({by}), by {without} nothing does: groups are compared with it on and off"
+            "with {with} Linux requests ACS ({by}), with {without} it does not: groups are compared with ACS on for the one and off for the other"
         ));
     }
 }

@@ -25,19 +25,19 @@ pub struct GroupsDocument {
     pub schema: &'static str,
     /// Which ties count: `linux` or `strict`.
     pub policy: &'static str,
-    /// Whose reading of the firmware it is; absent without firmware.
+    /// The dialect in which the firmware was read; absent without firmware.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub dialect: Option<&'static str>,
-    /// What has to be known before the rest is believed.
+    /// Assumptions that the groups rest on; read them before relying on the rest.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub remarks: Vec<RemarkRecord>,
     /// Every device, PCI functions first, ascending.
     pub devices: Vec<DeviceRecord>,
     /// Every group, oldest first.
     pub groups: Vec<GroupRecord>,
-    /// What of the inputs could not be read.
+    /// Parts of the inputs that could not be read.
     pub skipped: Vec<Problem>,
-    /// What a supposition changes.
+    /// What the supposed ACS settings change.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub what_if: Option<WhatIfRecord>,
     /// The firmware's IOMMUs, in its order. Not in JSON.
@@ -77,7 +77,7 @@ pub struct PlacedFunction {
     pub bridge: Option<Bdf>,
     /// For a virtual function its physical one, where that is there.
     pub physical: Option<Bdf>,
-    /// Whether it keeps peers from reaching each other past the IOMMU, and what decided it.
+    /// Whether it keeps peers from reaching each other without passing the IOMMU, and what decided that.
     pub acs: Option<AcsVerdict>,
 }
 
@@ -87,13 +87,13 @@ pub struct PlacedFunction {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WhatIfRecord {
-    /// The hardware would isolate so; otherwise only the kernel would believe it.
+    /// Whether the hardware would really isolate with these settings; otherwise only the kernel would assume so.
     pub real: bool,
-    /// Reasons that hold now and would not hold then, between devices that would be apart.
+    /// Reasons that hold now and would not hold with these settings, between devices that would be apart.
     pub cut: Vec<TieRecord>,
-    /// Reasons that would hold then between devices that are apart now.
+    /// Reasons that would hold with these settings, between devices that are apart now.
     pub made: Vec<TieRecord>,
-    /// The devices whose group has other members then.
+    /// The devices whose group would have other members.
     pub changed: Vec<RegroupedRecord>,
     /// What stays as it is.
     pub stays: StaysRecord,
@@ -109,7 +109,7 @@ pub struct RegroupedRecord {
     pub device: String,
     /// The number of its group as it is.
     pub now: Option<u64>,
-    /// The number of its group as it would be, as in `groups`.
+    /// The number of its group with these settings, as in `groups`.
     pub then: Option<u64>,
 }
 
@@ -152,13 +152,13 @@ pub struct DeviceRecord {
     /// The MSI controller; null without one.
     #[cfg_attr(feature = "serde", serde(rename = "msi"))]
     pub msi_controller: Option<Named<MsiControllerIndex>>,
-    /// What people call it; null where no evidence names it.
+    /// Its name (vendor and device); null where no evidence names it.
     pub name: Option<String>,
-    /// Its class code, `0x030000`; null for what is no PCI function.
+    /// Its class code, `0x030000`; null for devices that are not PCI functions.
     pub class: Option<String>,
-    /// Whether it may be given to a user, with its group.
+    /// Whether it can be assigned (VFIO), with its group.
     pub assignable: Assignable,
-    /// Whether firmware lets it cache translations; null where nothing says.
+    /// Whether firmware lets it use ATS; null where nothing says.
     pub ats: Option<AtsRecord>,
     /// What a current Linux kernel does with it.
     pub kernel: &'static str,
@@ -170,7 +170,7 @@ pub struct DeviceRecord {
     /// For `refused-alias` and `refused-overlap`, the device that has the StreamID; for `group-lost`, the one that it is torn from.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub refused_for: Option<String>,
-    /// What the kernel does, in a sentence, where it is not what has to be done.
+    /// What the kernel does, in a sentence, where it differs from what isolation requires.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub kernel_detail: Option<String>,
     /// The function and its surroundings. Not in JSON.
@@ -182,7 +182,7 @@ pub struct DeviceRecord {
     /// The DeviceID that its MSIs carry. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub msi: Option<MsiId>,
-    /// Its DMA goes to the MSI controller past every IOMMU. Not in JSON.
+    /// Its DMA goes to the MSI controller without passing an IOMMU. Not in JSON.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub bypass: bool,
 }
@@ -215,11 +215,11 @@ pub struct GroupRecord {
     pub members: Vec<String>,
     /// A spanning set of the reasons, untranslated devices between members included.
     pub ties: Vec<TieRecord>,
-    /// Devices outside the group that the members are not isolated from: no IOMMU translates them, or (policy `linux`) they have
-    /// a StreamID in common with a member.
+    /// Devices outside the group that the members are not isolated from: no IOMMU translates them, or (policy `linux`) they share
+    /// a StreamID with a member.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub tainted_by: Vec<String>,
-    /// A reason rests on something that was not read.
+    /// Whether a reason rests on something that was not read.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub assumed: bool,
 }
@@ -473,7 +473,7 @@ struct GroupsView<'a> {
     platform: Option<&'a Platform>,
     /// What the IOMMUs are called that are functions themselves.
     iommus: BTreeMap<Bdf, Label<'a>>,
-    /// The physical function of each virtual one that SR-IOV capabilities tell of.
+    /// The physical function of each virtual function that SR-IOV capabilities describe.
     physical: BTreeMap<Bdf, Bdf>,
 }
 
@@ -589,7 +589,7 @@ impl GroupsView<'_> {
         let assignable = match (group, &why_none, &refused_for) {
             (None, why, _) => Assignable::no(why.as_deref().unwrap_or("it has no group")),
             (_, _, Some(owner)) => {
-                Assignable::no(alloc::format!("Linux refuses it: its StreamID is that of {owner}"))
+                Assignable::no(alloc::format!("Linux refuses it: {owner} has the same StreamID"))
             }
             (Some(_), ..) => Assignable::of(self.groups, self.platform, key),
         };
@@ -650,7 +650,7 @@ impl GroupsView<'_> {
         let detail = match reason.tie {
             // Only here are IOMMUs and nodes called by their names.
             crate::group::Tie::SharedStreamId { iommu: at, id } => {
-                alloc::format!("{} knows both by StreamID {id}", iommu(at).unwrap_or_default())
+                alloc::format!("{} sees both as StreamID {id}", iommu(at).unwrap_or_default())
             }
             tie => tie.to_string(),
         };
@@ -659,7 +659,7 @@ impl GroupsView<'_> {
     }
 }
 
-/// What a current Linux does with a device, in a sentence; `None` where that is what has to be done.
+/// What a current Linux does with a device, in a sentence; `None` where that is what isolation requires.
 pub(super) fn kernel_detail(
     answer: KernelAnswer,
     device: DeviceKey,
@@ -675,32 +675,32 @@ pub(super) fn kernel_detail(
     Some(match answer {
         KernelAnswer::Grouped | KernelAnswer::Untranslated => return None,
         KernelAnswer::RefusedAlias { owner } => {
-            alloc::format!("Linux refuses it: {} has its StreamID", name(owner))
+            alloc::format!("Linux refuses it: {} has the same StreamID", name(owner))
         }
         KernelAnswer::RefusedOverlap { owner } => {
             alloc::format!(
-                "Linux refuses it (EINVAL): a StreamID of it meets {} without being inside",
+                "Linux refuses it (EINVAL): its StreamID and mask overlap those of {} without being contained in them",
                 whose(owner)
             )
         }
         KernelAnswer::RefusedTwoGroups { one, other } => alloc::format!(
-            "Linux refuses it (EINVAL): it shares StreamIDs with {} and with {}, which are two groups",
+            "Linux refuses it (EINVAL): it shares StreamIDs with {} and with {}, which are in two groups",
             name(one),
             name(other)
         ),
         KernelAnswer::GroupLost { with } => alloc::format!(
-            "Linux gives it a group of its own, although it shares a StreamID with {}: the last id decides",
+            "Linux gives it a group of its own, although it shares a StreamID with {}, because its last StreamID decides",
             name(with)
         ),
         KernelAnswer::RefusedMap => "Linux refuses it: one of its aliases or specifiers fails".to_string(),
-        KernelAnswer::SmmuFails => "Linux gives up its IOMMU".to_string(),
+        KernelAnswer::SmmuFails => "its IOMMU fails to register in Linux".to_string(),
     })
 }
 
 fn why_none(how: &How) -> String {
     match how {
         How::Untranslated { why } => why.to_string(),
-        How::Held { missing } => alloc::format!("held: {missing}"),
+        How::Held { missing } => alloc::format!("on hold: {missing}"),
         How::Waiting { iommu } => alloc::format!("waiting for IOMMU {}", iommu.0),
         How::Refused { owner } => alloc::format!("it would widen group {owner}, which has an owner"),
         How::Created | How::Joined | How::Merged { .. } => "no group".to_string(),

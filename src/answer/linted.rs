@@ -33,7 +33,7 @@ impl Linted {
         Linted { file: file.into(), firmware, findings, waived: Vec::new() }
     }
 
-    /// What people call a place: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.
+    /// The name of a place: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;

@@ -21,7 +21,7 @@ use super::{MsiId, Named, StreamRecord};
 pub struct LookupDocument {
     /// The kind of document and its version.
     pub schema: &'static str,
-    /// Whose reading it is, where all answers are of one.
+    /// The dialect, where all answers are of the same one.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub dialect: Option<&'static str>,
     /// One for each question, and with `--dialect all` for each dialect.
@@ -86,9 +86,9 @@ pub enum Answer {
         /// Which kind of id it is. Not in JSON, where the question says it.
         #[cfg_attr(feature = "serde", serde(skip))]
         kind: IdKind,
-        /// Who produces it.
+        /// Its sources.
         sources: Vec<SourceRange>,
-        /// The functions that send it, of those that are there, aliases applied as Linux does; absent where they are not known.
+        /// The functions of the machine that send it, with aliases as Linux applies them; absent where the functions are not known.
         #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
         functions: Option<Vec<SenderRecord>>,
     },
@@ -109,7 +109,7 @@ pub struct SenderRecord {
     pub sends_as: Option<String>,
 }
 
-/// Inputs of a requester that produce an id; both null where the requester has the id by itself.
+/// Inputs of a requester that become an id; both null for an id of the requester's own.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -259,13 +259,13 @@ impl LookupResult {
 /// Why a record has an IOMMU and no id.
 const NOT_TOLD_APART: &str = "no id: its IOMMU does not tell masters apart";
 
-/// How many segments are named beside the one that an id is taken for.
+/// How many segments are named besides the one that is assumed.
 const MAX_SEGMENTS: usize = 3;
 
 /// The devices that a name may mean, where that is more than one.
 pub(super) fn several(firmware: &Firmware, name: &str) -> Option<String> {
     let meant = firmware.meant(name);
-    (meant.len() > 1).then(|| alloc::format!("{name:?} may mean {}: name one of them", meant.join(", ")))
+    (meant.len() > 1).then(|| alloc::format!("{name:?} may mean {}: ask for one of them", meant.join(", ")))
 }
 
 struct Asked<'a> {
@@ -281,7 +281,7 @@ impl Asked<'_> {
         (self.aliased(answer, bdf), reason)
     }
 
-    /// The answer with the MSIs of the function as what is above it makes them.
+    /// The answer with the MSIs of the function as the bridges above it change them.
     fn aliased(&self, answer: Answer, function: Bdf) -> Answer {
         let alias = self.groups.map_or(function, |groups| groups.msi_function(function));
         match answer {
@@ -319,7 +319,7 @@ impl Asked<'_> {
             let is_of_functions =
                 sources.iter().any(|source| source.segment.is_some() && source.first.is_some());
             if found.is_empty() && is_of_functions {
-                reason = Some("no function that is there sends it".to_string());
+                reason = Some("no function of the listing sends it".to_string());
             }
             *functions = Some(found);
         }
@@ -351,7 +351,7 @@ impl Asked<'_> {
             .collect();
         (!named.is_empty()).then(|| {
             let more = if others.len() > MAX_SEGMENTS { " …" } else { "" };
-            alloc::format!("taken for segment {taken}; on the others it is {}{more}", named.join(", "))
+            alloc::format!("segment {taken} is assumed; for the others ask {}{more}", named.join(", "))
         })
     }
 
@@ -415,7 +415,10 @@ impl Asked<'_> {
         };
         let label = self.map.name(at).map(|label| label.to_string());
         if is_bus(&at) {
-            return (empty(label), Some(alloc::format!("a bus: ask for an id on it, as in {name}:01:00.0")));
+            return (
+                empty(label),
+                Some(alloc::format!("a bus: ask for an id on it, such as {name}:01:00.0")),
+            );
         }
         let outcome = self.map.fwspec_of(at);
         let record = outcome.fwspec.as_ref();
@@ -469,7 +472,7 @@ impl Asked<'_> {
         let label = self.map.name(host).map(|label| label.to_string());
         let host = label.clone().unwrap_or_default();
         let reason = alloc::format!(
-            "a PCI function on a bus that the operating system numbers: ask for it as in {host}:01:00.0"
+            "a PCI function on a bus that the operating system numbers: ask for it in the form {host}:01:00.0"
         );
         (Answer::Node { requester: label, streams: Vec::new(), devices: Vec::new() }, Some(reason))
     }
@@ -510,7 +513,7 @@ impl Asked<'_> {
             target: target(source.target).unwrap_or_default(),
         };
         let sources: Vec<_> = sources.map(record).collect();
-        let reason = sources.is_empty().then(|| "nothing produces it".to_string());
+        let reason = sources.is_empty().then(|| "no device has it".to_string());
         (Answer::Sources { kind, sources, functions: None }, reason)
     }
 }
@@ -524,7 +527,7 @@ fn name_mismatch(firmware: &Firmware, requester: RequesterIndex) -> Option<Strin
     let path = iort::Path::new(component.path.as_bytes());
     (!path.is_padded()).then(|| {
         alloc::format!(
-            "Linux does not find it: the table says {}, the kernel compares with every segment padded to four characters",
+            "Linux does not find it: the table says {}, and the kernel compares with a path whose segments are padded to four characters",
             component.path
         )
     })

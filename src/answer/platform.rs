@@ -29,7 +29,7 @@ pub struct PlatformDocument {
     pub file: String,
     /// What it was read from: `iort`, `dtb` …; empty where tables were joined that have no IORT.
     pub source: String,
-    /// Whose reading it is.
+    /// The dialect in which it was read.
     pub dialect: &'static str,
     /// The IOMMUs, in the order of [`Platform::iommus`].
     pub iommus: Vec<IommuRecord>,
@@ -314,7 +314,7 @@ pub struct MsiId {
     pub msi: Named<MsiControllerIndex>,
 }
 
-/// Regions and whom they are for.
+/// Regions, and the devices that they are for.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -383,7 +383,7 @@ pub struct Problem {
     pub offset: u32,
     /// What.
     pub error: String,
-    /// What stands there, in a device tree: node, property, cell.
+    /// What is there, in a device tree: node, property, cell.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub place: Option<String>,
 }

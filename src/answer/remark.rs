@@ -1,4 +1,4 @@
-//! What has to be known of a machine before what is said of its groups is believed.
+//! Assumptions about a machine that its groups rest on.
 
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
@@ -11,26 +11,26 @@ use crate::machine::{Evidence, Firmware, Machine};
 use crate::pci::quirk::AcsEffect;
 use crate::{Bdf, Dialect, Groups};
 
-/// Something that the groups rest on and that the inputs do not show.
+/// An assumption that the groups rest on and that the inputs do not show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RemarkRecord {
-    /// `boot-refused`: Linux does not start with this device tree. `not-whole`: something of a listing is missing. `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has its ACS switched on, as Linux would have it where it uses an IOMMU. `acs-not-requested`: by this firmware
-    /// Linux uses an IOMMU and does not ask for ACS; these devices have it off. `taken-as-linux-sets-it`: what isolates these devices
-    /// is taken as Linux sets it.
+    /// `boot-refused`: Linux does not start with this device tree. `not-whole`: something of a listing is missing. `no-iommu`: nothing shows an IOMMU. `acs-off`: no port has ACS enabled, as it would be if Linux used an IOMMU. `acs-not-requested`: with this
+    /// firmware Linux uses an IOMMU and does not request ACS; these devices have it off. `taken-as-linux-sets-it`: these devices are assumed to
+    /// isolate as Linux configures them.
     pub kind: &'static str,
     /// The devices that it is about.
     pub devices: Vec<String>,
-    /// For `acs-off` and `acs-not-requested`, how many groups there are once ACS is on.
+    /// For `acs-off` and `acs-not-requested`, the number of groups with ACS on.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub groups: Option<usize>,
     /// In words.
     pub text: String,
 }
 
-/// What has to be known before these groups of a machine, made under these rules, are believed, what matters most first.
+/// The assumptions that these groups of a machine rest on, made under these rules; the most important first.
 ///
 /// ```
 /// use fwspec::answer::remarks;
@@ -89,7 +89,7 @@ impl RemarkRecord {
         Some(RemarkRecord { kind: "not-whole", devices: Vec::new(), groups: None, text })
     }
 
-    /// That ACS is off where Linux would have it on, and how many groups there are then.
+    /// That ACS is off where Linux would have it on, and how many groups there would be with it.
     fn of_acs_off(machine: &Machine, (dialect, policy): (Dialect, Policy), groups: &Groups) -> Option<Self> {
         let speaking = machine.firmware.as_ref().filter(|firmware| firmware.speaks_of_iommus());
         let is_asked_for = speaking.is_none_or(|firmware: &Firmware| firmware.requests_acs().is_some());
@@ -101,20 +101,20 @@ impl RemarkRecord {
         let count = requested.groups(dialect, policy).0.groups().count();
         let are = if count == 1 { "is 1 group" } else { &alloc::format!("are {count} groups") };
         let text = alloc::format!(
-            "ACS is off at every port that has it, and nothing says that an IOMMU was in use. Linux switches it on when it uses its IOMMU \
-             (pci_request_acs): there {are} then, see --acs requested"
+            "ACS is off at every port that has it, and the evidence does not show that an IOMMU was in use. Linux enables ACS when it uses an \
+             IOMMU (pci_request_acs); then there {are}, see --acs requested"
         );
         Some(RemarkRecord { kind: "acs-off", devices: Vec::new(), groups: Some(count), text })
     }
 
-    /// That nothing shows an IOMMU: then the groups are those that there would be with one.
+    /// That nothing shows an IOMMU: the groups are those that there would be with one.
     fn of_no_iommu() -> Self {
-        let text = "nothing here shows an IOMMU: no firmware that describes one, no IOMMU among the functions, no group of the machine's kernel. \
-                    These are the groups if there were one";
+        let text = "the evidence shows no IOMMU: no firmware describes one, none is among the functions, and there are no groups of the machine's kernel. \
+                    These would be the groups if there were an IOMMU";
         RemarkRecord { kind: "no-iommu", devices: Vec::new(), groups: None, text: text.to_owned() }
     }
 
-    /// That nothing asks for ACS, where the groups would be others if something did.
+    /// That nothing requests ACS, where that makes a difference to the groups.
     fn of_acs(groups: &Groups) -> Option<Self> {
         let off = groups.acs_not_requested();
         if off.is_empty() {
@@ -131,8 +131,8 @@ impl RemarkRecord {
             named.push_str(&alloc::format!(" and {more} more"));
         }
         let text = alloc::format!(
-            "ACS is off at {named}: by a RIMT Linux uses the IOMMU and does not ask for ACS (drivers/acpi/riscv/rimt.c has no \
-             pci_request_acs()). By device tree it does: there are {count} groups then instead of {now}, see --acs requested"
+            "ACS is off at {named}: with a RIMT, Linux uses the IOMMU and does not request ACS (drivers/acpi/riscv/rimt.c does not call \
+             pci_request_acs()). With a device tree it does, and there are {count} groups instead of {now}: see --acs requested"
         );
         Some(RemarkRecord { kind: "acs-not-requested", devices, groups: Some(count), text })
     }
@@ -142,15 +142,15 @@ impl RemarkRecord {
         let kinds = [
             (
                 AcsEffect::IntelPch,
-                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_pch_acs): configuration space does not show it",
+                "root ports of an Intel chipset, assumed to isolate as Linux configures them (pci_quirk_enable_intel_pch_acs); config space does not show it",
             ),
             (
                 AcsEffect::AmdSouthbridge,
-                "functions of an AMD southbridge are taken for isolating, for the machine has an AMD IOMMU (pci_quirk_amd_sb_acs): configuration space does not show it",
+                "functions of an AMD southbridge, assumed to isolate because the machine has an AMD IOMMU (pci_quirk_amd_sb_acs); config space does not show it",
             ),
             (
                 AcsEffect::IntelSunrisePoint,
-                "root ports of an Intel chipset are taken as Linux sets them, isolating (pci_quirk_enable_intel_spt_pch_acs): their control bits are not in the listing",
+                "root ports of an Intel chipset, assumed to isolate as Linux configures them (pci_quirk_enable_intel_spt_pch_acs); their control bits are not in the listing",
             ),
         ];
         let of = |(effect, words): (AcsEffect, &str)| {

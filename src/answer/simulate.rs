@@ -1,4 +1,4 @@
-//! `fwspec.simulate/1`: the groups that come of devices that are given theirs one after the other.
+//! `fwspec.simulate/1`: the groups that result when devices get theirs one after the other.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -21,7 +21,7 @@ pub struct SimulateDocument {
     pub schema: &'static str,
     /// `driver-probe`, `device-add`, `closure`, or a rejected idea.
     pub algorithm: &'static str,
-    /// What has to be known before the groups are believed.
+    /// Assumptions that the groups rest on; read them before relying on the groups.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub remarks: Vec<RemarkRecord>,
     /// What it does.
@@ -30,7 +30,7 @@ pub struct SimulateDocument {
     pub groups: Vec<MemberList>,
     /// What happened, one after the other.
     pub schedule: Vec<ScheduleEntry>,
-    /// The groups are those of the closure: who came first made no difference.
+    /// The groups are those of the closure: the order made no difference.
     pub as_closure: bool,
     /// Functions that their driver never gets to probe, although their IOMMU is ready.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]

@@ -1,4 +1,4 @@
-//! What the kernel's log tells at a glance: how much of it is about IOMMUs, and what of that a user should look at.
+//! A kernel log at a glance: how much of it is about IOMMUs, and which of that a user should look at.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use crate::machine::log::LogKind;
 
 use super::log::{LogDocument, LogRecord};
 
-/// What the logs of a machine's kernel tell.
+/// The logs of a machine's kernel at a glance.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -19,19 +19,19 @@ pub struct ToldRecord {
     pub lines: usize,
     /// Lines about IOMMUs among them.
     pub about: usize,
-    /// Faults, each as often as it was reported.
+    /// Faults, counted each time that they were reported.
     pub faults: usize,
     /// Devices, requests and IOMMUs that were refused, or could not be given a group.
     pub refused: usize,
-    /// What the kernel calls a fault of the firmware.
+    /// Lines in which the kernel reports a firmware fault.
     pub firmware_bugs: usize,
-    /// Those, in the order of the log; what repeats is there once. What sounds bad and is harmless is not among them.
+    /// These, in the order of the log, repetitions once. Harmless lines are not among them.
     pub grave: Vec<GraveRecord>,
     /// Why the log of this machine's kernel could not be read; null where it was, or it was not looked for.
     pub unread: Option<String>,
 }
 
-/// Something that a log says and a user should look at.
+/// A line of a log that a user should look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -39,7 +39,7 @@ pub struct ToldRecord {
 pub struct GraveRecord {
     /// `fault`, `refused`, `group-failed`, `firmware-bug`, or `deferred` for a driver that gave its IOMMU up.
     pub kind: &'static str,
-    /// The device that it is about, or those that firmware gives the StreamID; none where nothing tells.
+    /// The device that it is about, or the devices that have the StreamID in firmware; none where that is not known.
     pub devices: Vec<String>,
     /// The record of the firmware that says so, with its offset.
     pub record: Option<String>,
@@ -50,7 +50,7 @@ pub struct GraveRecord {
 }
 
 impl ToldRecord {
-    /// What the logs of a machine tell; `None` where there is none, and it was not looked for.
+    /// The logs of a machine at a glance; `None` where there is no log, and none was looked for.
     pub(super) fn of(machine: &Machine, dialect: Dialect) -> Option<Self> {
         let kernel = &machine.kernel;
         if kernel.logs.is_empty() && kernel.log_unread.is_none() {

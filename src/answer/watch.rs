@@ -1,4 +1,4 @@
-//! `fwspec.watch/1`: where a device that is added, removed or bound lands, what was predicted, and whether they part.
+//! `fwspec.watch/1`: which group a device gets when it is added, removed or bound, which was predicted, and whether they differ.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use super::GroupsDocument;
 use super::compare::{DifferRecord, compare};
 use super::groups::DeviceRecord;
 
-/// What one event comes to. `fwspec watch --json` prints one on each line.
+/// The result of one event. `fwspec watch --json` prints one on each line.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -29,23 +29,23 @@ pub struct WatchRecord {
     pub device: String,
     /// The driver that was bound.
     pub driver: Option<String>,
-    /// Who is predicted to be in its group, itself included; nobody where no IOMMU translates it, or it has left.
+    /// The predicted members of its group, itself included; empty where no IOMMU translates it, or it has left.
     pub predicted: Vec<String>,
-    /// Why nobody.
+    /// Why the group is empty.
     pub why_none: Option<String>,
     /// What a current kernel is predicted to do with it: `grouped`, `untranslated`, `refused-alias` …; null for one that has left.
     pub kernel: Option<&'static str>,
     /// The kernel's number of its group; null where it has none, or nothing says.
     pub kernel_group: Option<u32>,
-    /// Who is in the kernel's group.
+    /// The members of the kernel's group.
     pub kernel_members: Vec<String>,
     /// Whether the kernel did as predicted; null where nothing says what it did, and where that cannot be compared.
     pub agrees: Option<bool>,
-    /// Whether that cannot be compared: the prediction is wider than it may have to be, for ACS was not read.
+    /// Whether that cannot be compared, because ACS settings were not read and the predicted group may be larger than necessary.
     pub undecided: bool,
-    /// Where they part: this device and others.
+    /// Where they differ: this device and others.
     pub differ: Vec<DifferRecord>,
-    /// For one that has left: groups that are more than one without it, each by its members.
+    /// For a device that has left: if its group splits without it, the parts, each by its members.
     pub parted: Vec<Vec<String>>,
 }
 
@@ -54,9 +54,9 @@ pub struct WatchRecord {
 pub struct Watch {
     machine: Machine,
     document: GroupsDocument,
-    /// What is known of functions that are not there yet, and the groups that the kernel had them in.
+    /// What is known about functions that are not there yet, and their groups in the kernel.
     reserve: BTreeMap<Bdf, (Device, Option<u32>)>,
-    /// Devices that were gone when an event of them was read, and of which the event that says so is still to come.
+    /// Devices that were gone when an event about them was read, and whose remove event is still to come.
     leaving: BTreeSet<String>,
 }
 
@@ -124,7 +124,7 @@ impl Watch {
             (Some(number), false) => drop(self.machine.kernel.groups.insert(name.clone(), number)),
             (None, false) => {}
         }
-        // The kernel may be ahead of its events: what it says of a device that has gone is said of nothing.
+        // The kernel may be ahead of its events: what it says about a device that has gone is said of nothing.
         if event.is_gone() && !leaves {
             self.leaving.insert(name.clone());
         } else {
@@ -168,7 +168,7 @@ impl Watch {
         })
     }
 
-    /// A device by our name or the kernel's.
+    /// A device by the name that it has here, or that of the kernel.
     fn record(&self, name: &str) -> Option<&DeviceRecord> {
         let is_it =
             |device: &&DeviceRecord| device.device == name || device.kernel_name.as_deref() == Some(name);
@@ -181,7 +181,7 @@ impl Watch {
         group.map(|group| group.members.clone()).unwrap_or_default()
     }
 
-    /// The groups that devices are in which were in one before.
+    /// The present groups of devices that were in one group before.
     fn parted(&self, before: &[String]) -> Vec<Vec<String>> {
         let mut parts: Vec<Vec<String>> = Vec::new();
         for device in before {

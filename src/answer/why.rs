@@ -33,15 +33,15 @@ pub struct WhyDocument {
     pub kept: Vec<KeptRecord>,
     /// For two devices the chain of reasons from the one to the other; for one the reasons that touch it.
     pub ties: Vec<TieRecord>,
-    /// For one device: every other member, and through whom it is tied to the device.
+    /// For one device: every other member, and the device through which it is tied to this one.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub reached: Vec<Reached>,
-    /// For one device: what would have to be otherwise for it to stand alone.
+    /// For one device: what would have to change for it to be alone in its group.
     pub obstacles: Vec<Obstacle>,
-    /// That nothing asks for the ACS which these reasons miss.
+    /// That nothing requests the ACS settings that would remove these reasons.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub remarks: Vec<RemarkRecord>,
-    /// For one device: what follows of its group, where that was asked for.
+    /// For one device: what follows for its group, where that was asked for.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub conclusion: Option<Conclusion>,
 }
@@ -86,7 +86,7 @@ pub struct Reached {
     pub detail: String,
 }
 
-/// A function that keeps a device from standing alone.
+/// A function that keeps a device from being alone in its group.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -138,7 +138,7 @@ impl WhyDocument {
         }
     }
 
-    /// What holds `device` in its group, and what would have to change for it to stand alone.
+    /// What holds `device` in its group, and what would have to change for it to be alone.
     ///
     /// ```
     /// use fwspec::answer::{GroupsDocument, WhyDocument};
@@ -185,7 +185,7 @@ impl WhyDocument {
     }
 }
 
-/// What is to be known of reasons that ACS would take away.
+/// Remarks about reasons that ACS would remove.
 fn remarks(document: &GroupsDocument, ties: &[TieRecord]) -> Vec<RemarkRecord> {
     let by_acs = ties.iter().any(|tie| matches!(tie.kind, "acs-path" | "multifunction"));
     let remarks = document.remarks.iter().filter(|remark| by_acs && remark.kind == "acs-not-requested");
@@ -207,7 +207,7 @@ fn kept(document: &GroupsDocument, group: u64) -> Vec<KeptRecord> {
     kept.collect()
 }
 
-/// Every other member, by the shortest way through the reasons, nearest first.
+/// Every other member, by the shortest path through the reasons, nearest first.
 fn reached(device: &str, group: &GroupRecord) -> Vec<Reached> {
     let mut ties: BTreeMap<&str, Vec<&TieRecord>> = BTreeMap::new();
     for tie in &group.ties {

@@ -164,7 +164,7 @@ pub enum Change {
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// What firmware says of the DMA of a device that both sides have, beside where it goes.
+    /// What firmware says about the DMA of a device that both sides have, apart from where it goes.
     Fact {
         /// What the first side calls it; for a PCI host its segment.
         name: String,
@@ -313,7 +313,7 @@ impl Controllers {
         let MsiRequest { controller, id } = after?;
         let ours = before.map(|ours| ours.controller);
         if self.by_name {
-            // What only the second side has is none of the first side's.
+            // A device that only the second side has is not one of the first side.
             let known = self.known.get(&controller);
             let ours = ours.filter(|ours| known.is_some() && self.alike.get(ours) == known);
             return Some(DeviceAt { controller: ours.or(known.copied()), id });

@@ -201,7 +201,7 @@ impl<'a> Arena<'a> {
             let aliases = self.child(root, b"aliases")?;
             let target = self.property(aliases, alias)?;
             let target = target.split(|byte| *byte == 0).next()?;
-            // An alias of an alias is none.
+            // An alias of an alias is not resolved.
             node = target.starts_with(b"/").then(|| self.descend(root, target))??;
             rest = path.get(alias.len()..)?;
         }

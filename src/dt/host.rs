@@ -169,7 +169,7 @@ impl Buses<'_, '_> {
         MsiRoute::Table(Box::new(whole))
     }
 
-    /// What the node of a function says of MSIs, as a map.
+    /// What the node of a function says about MSIs, as a map.
     fn function_route(&self, node: NodeId, skipped: &mut Vec<Error>) -> Option<IdTable> {
         if self.has_usable_map(node) {
             let table = self.index.table(node, MapKind::Msi, self.targets, skipped);
@@ -311,7 +311,7 @@ pub(super) fn function(
 }
 
 /// The requester ID of a node below a host, from the first cell of its `reg`, `npt000ss bbbbbbbb dddddfff rrrrrrrr`; the bus number
-/// may be left to whoever numbers the buses, and Linux compares device and function only (linux `of_pci_find_child_device`).
+/// may be left to the system that numbers the buses, and Linux compares device and function only (linux `of_pci_find_child_device`).
 fn requester_id(index: &Index<'_>, host: NodeId, node: NodeId) -> Option<Option<RequesterId>> {
     let [_, said, devfn, _] = index.cell(node, Known::Reg)?.to_be_bytes();
     let bus = index.parent(node)?;

@@ -253,7 +253,7 @@ impl<'a> Index<'a> {
         self.tree.node_at(self.offset(node))
     }
 
-    /// What stands at a byte offset of the blob, for people: the node's path, the property, the cell.
+    /// What is at a byte offset of the blob, in words: the node's path, the property, the cell.
     pub fn place(&self, offset: u32) -> Place<'a> {
         self.tree.place(offset)
     }

@@ -304,7 +304,7 @@ fn detour(index: &Index<'_>, node: NodeId) -> Option<NodeId> {
     entries.nth(named)?.ok().map(|entry| entry.node)
 }
 
-/// A PCI bus is told by its `device_type` (linux `of_bus_pci_match`), a host of the generic driver by its binding too.
+/// A PCI bus is recognised by its `device_type` (linux `of_bus_pci_match`), a host of the generic driver by its binding too.
 pub(super) fn is_pci_bus(index: &Index<'_>, node: NodeId) -> bool {
     let named = matches!(index.strings(node, Known::DeviceType).next(), Some(b"pci" | b"pciex"));
     let bound = || index.strings(node, Known::Compatible).any(|name| name.starts_with(b"pci-host-"));

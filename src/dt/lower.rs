@@ -194,7 +194,7 @@ fn targets(index: &Index<'_>) -> Targets {
     Targets { iommus: with(IOMMU), controllers: with(CONTROLLER) }
 }
 
-/// What the node of an IOMMU says of itself.
+/// What the node of an IOMMU says about itself.
 fn iommu(index: &Index<'_>, inherited: &Inherited, node: NodeId, origin: Origin) -> Iommu {
     let binding = Binding::of(index.strings(node, Known::Compatible)).map(|(_, binding)| binding);
     let mask = index.cell(node, Known::StreamMatchMask).map(|mask| mask & 0xffff);

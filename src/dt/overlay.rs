@@ -73,7 +73,7 @@ pub enum OverlayError {
     /// A symbol of the overlay that is not a path into one of its fragments.
     #[error("__symbols__ {0:?} of the overlay is not a path into one of its fragments")]
     Symbol(String),
-    /// What comes of it is larger than can be.
+    /// The result is too large.
     #[error("base and overlay together are too large")]
     TooLarge,
 }
@@ -87,7 +87,7 @@ impl Tree<'_> {
             .any(|child| child.children().map_while(Result::ok).any(|inner| inner.name() == b"__overlay__"))
     }
 
-    /// The tree that comes of this one when an overlay is applied to it, as a blob of its own.
+    /// This tree with an overlay applied, as a blob of its own.
     ///
     /// What the overlay's labels mean is taken from `__symbols__` of this tree; its own phandles are moved after those here, but a node that
     /// is here keeps its phandle; its own symbols are added, so that a further overlay may use them.

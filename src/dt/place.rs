@@ -1,11 +1,11 @@
-//! What stands at a byte offset of a device tree, as people say it: `/soc/pcie@1000 iommu-map, cell 5`.
+//! What is at a byte offset of a device tree, in words: `/soc/pcie@1000 iommu-map, cell 5`.
 
 use crate::limits::MAX_PATH_LEVELS;
 use core::fmt;
 
 use super::{Token, Tree};
 
-/// Displays what stands at a byte offset, see [`Tree::place`].
+/// Displays what is at a byte offset, see [`Tree::place`].
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     tree: Tree<'a>,
@@ -13,7 +13,7 @@ pub struct Place<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// What stands at a byte offset of the blob, for people: the path of the node around it, the property, the cell.
+    /// What is at a byte offset of the blob, in words: the path of the node around it, the property, the cell.
     ///
     /// Displaying it walks the tree up to there.
     pub fn place(&self, offset: u32) -> Place<'a> {

@@ -10,7 +10,7 @@ pub(super) const PROP: u32 = 3;
 const NOP: u32 = 4;
 pub(super) const END: u32 = 9;
 
-/// A token of the structure block (Devicetree Specification v0.4 §5.4.1). NOPs are passed over.
+/// A token of the structure block (Devicetree Specification v0.4 §5.4.1). NOPs are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
     /// A node begins.

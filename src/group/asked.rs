@@ -1,4 +1,4 @@
-//! What firmware says of a device by itself: one way to ask, whatever kind of device it is.
+//! What firmware says about a device by itself: one way to ask, whatever kind of device it is.
 
 use super::DeviceKey;
 use crate::map::{FwspecOutcome, IdMap, MsiRequest};

@@ -139,7 +139,7 @@ impl Assignment {
         self.owned > 0 || !self.withheld.is_empty()
     }
 
-    /// Starts anew with the devices of owned classes, which stay as they are. Every other device leaves its class, and the names of
+    /// Starts over with the devices of owned classes, which stay as they are. Every other device leaves its class, and the names of
     /// `given_up` are free for [`Assignment::bequeath`].
     pub(super) fn restart<'a>(
         &mut self,

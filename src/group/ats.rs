@@ -7,7 +7,7 @@ use crate::model::{AtsKind, IommuKind};
 use crate::pci::{Fact, PortType};
 use crate::{Bdf, Platform, error::At};
 
-/// What firmware says of a function's ATS.
+/// What firmware says about a function's ATS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ats {
     /// Whether Linux lets the function use ATS; it does not say that the function has ATS.

@@ -41,7 +41,7 @@ impl Groups {
 }
 
 impl GroupsBuilder {
-    /// What firmware says of the devices. Without it every device has a group, by what PCI says alone.
+    /// What firmware says about the devices. Without it every device has a group, by what PCI says alone.
     pub fn map(mut self, map: IdMap) -> Self {
         self.map = Some(map);
         self
@@ -91,7 +91,7 @@ impl GroupsBuilder {
         self
     }
 
-    /// What the functions of a complete list say of the chipset, in any order. The list itself is not added.
+    /// What the functions of a complete list say about the chipset, in any order. The list itself is not added.
     ///
     /// Linux switches the isolation of older Intel chipsets' root ports on unless their LPC bridge forbids it (linux
     /// drivers/pci/quirks.c `pci_quirk_enable_intel_lpc_acs`): it counts as on unless that bridge's configuration space says so.

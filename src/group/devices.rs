@@ -24,7 +24,7 @@ const MAX_DEVICES: u32 = u32::MAX >> 1;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Devices {
     entries: Slab<Option<Entry>>,
-    /// What firmware says of them; empty without firmware.
+    /// What firmware says about them; empty without firmware.
     firmware: Beside<Option<Entry>, FwspecState>,
     obstacles: BTreeMap<DeviceRef, Withheld>,
     others: BTreeMap<DeviceKey, DeviceRef>,
@@ -128,12 +128,12 @@ impl Devices {
         matches!(self.obstacle(device), Some(Withheld::Missing(_)))
     }
 
-    /// What firmware says of a device.
+    /// What firmware says about a device.
     pub(super) fn firmware(&self, device: DeviceRef) -> &FwspecState {
         self.firmware.get(device).unwrap_or(const { &FwspecState::NONE })
     }
 
-    /// Notes what firmware says of a device. Its old ids were forgotten before.
+    /// Notes what firmware says about a device. Its old ids were forgotten before.
     pub(super) fn set_firmware(&mut self, device: DeviceRef, firmware: FwspecState, rules: Rules<'_>) {
         if let Some(fwspec) = &firmware.fwspec {
             let Some(key) = self.entry(device).map(|entry| entry.key) else { return };

@@ -1,5 +1,5 @@
-//! Events in, placements out. Each event goes from top to bottom: the topology and the devices are told, what firmware says and
-//! the ties are looked up, ties are put in force, devices enter their groups, changes are told.
+//! Events in, placements out. Each event goes from top to bottom: the topology and the devices change, firmware and ties are looked
+//! up, ties take effect, devices enter their groups, changes are reported.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ use crate::pci::{Missing, Node};
 use crate::slab::Key;
 use crate::{Bdf, Segment};
 
-/// The device that takes a group's name with it when all ties are worked out anew.
+/// The device that keeps the group's name when all ties are recomputed.
 pub(super) type Heirs = BTreeMap<GroupId, DeviceRef>;
 
 /// Devices of a machine of which debug builds check every event: a check looks at all of them.
@@ -368,7 +368,7 @@ impl Groups {
         self.reconsider(newcomer);
     }
 
-    /// Looks up what is above a device, what firmware says of it, and its ties. False where something above it is missing.
+    /// Looks up what is above a device, what firmware says about it, and its ties. False where something above it is missing.
     fn arrive(&mut self, device: DeviceRef, contested: bool) -> bool {
         let Some(&Entry { key, function, state, .. }) = self.devices.entry(device) else { return false };
         let fresh = self.assignment.insert(device);
@@ -387,7 +387,7 @@ impl Groups {
         missing.is_none()
     }
 
-    /// Looks up what is above a device and, where nothing is missing there, what firmware says of it.
+    /// Looks up what is above a device and, where nothing is missing there, what firmware says about it.
     fn look_up(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) -> Option<Missing> {
         let missing = function.and_then(|function| self.topology.look_up_upstream(function));
         if missing.is_none() && self.map.is_some() {
@@ -396,7 +396,7 @@ impl Groups {
         missing
     }
 
-    /// Looks up what firmware says of a device to which nothing above it is missing.
+    /// Looks up what firmware says about a device to which nothing above it is missing.
     fn ask_firmware(&mut self, device: DeviceRef, key: DeviceKey) {
         let Some(map) = &self.map else { return };
         let scoped = map.has_scopes() || map.may_give_up();

@@ -1,4 +1,4 @@
-//! What is kept of one device: how far it has come, and what firmware says of it.
+//! What is kept of one device: how far it has come, and what firmware says about it.
 
 use super::{DeviceKey, GroupId};
 use crate::map::{Fwspec, NoStream};
@@ -51,7 +51,7 @@ pub(super) enum Withheld {
     Owned(GroupId),
 }
 
-/// What firmware says of a device.
+/// What firmware says about a device.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FwspecState {
     /// Its IOMMU and ids. Without firmware no device has any, and every device is translated.

@@ -110,7 +110,7 @@ pub enum Change {
     },
 }
 
-/// An event that cannot be: what the caller knows of the machine differs from what is known here. Nothing is changed then.
+/// An event that cannot happen: what the caller knows about the machine differs from what is known here. Nothing is changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum BusError {

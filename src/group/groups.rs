@@ -28,7 +28,7 @@ use crate::{Bdf, RequesterId};
 /// none, and every device that was added is in a class.
 ///
 /// # What order freedom rests on
-/// The partition after any adds is the same in whatever order they come, and whenever [`Groups::iommu_ready`] is told, as long as
+/// The partition after any adds is the same whatever their order, and whenever [`Groups::iommu_ready`] is called, as long as
 ///
 /// * the facts of each device are those it keeps: what changes later comes through [`Groups::update`], and moves groups only at
 ///   [`Groups::recompute`];
@@ -51,7 +51,7 @@ use crate::{Bdf, RequesterId};
 /// groups.add(Device::endpoint(nic))?; // held: it is not known yet what is above bus 1
 /// groups.add(Device::root_port(port, 1..=1))?; // a port without ACS
 /// let reasons: Vec<String> = groups.why(port.into(), nic.into()).map(|reason| reason.to_string()).collect();
-/// assert_eq!(reasons, ["0000:00:01.0 - 0000:01:00.0: 0000:00:01.0 on the way to the root does not isolate"]);
+/// assert_eq!(reasons, ["0000:00:01.0 - 0000:01:00.0: 0000:00:01.0 on the path to the root does not isolate"]);
 /// # Ok::<(), fwspec::BusError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -130,7 +130,7 @@ impl Groups {
         self.policy
     }
 
-    /// What firmware says of the devices; `None` for [`Groups::without_firmware`].
+    /// What firmware says about the devices; `None` for [`Groups::without_firmware`].
     ///
     /// ```
     /// # use fwspec::{AcsFlags, Bdf, Device, GroupId, Groups, Segment, group::{How, Policy}};
@@ -320,7 +320,7 @@ impl Groups {
     /// let other = Device::endpoint("0001:00:01.0".parse().unwrap());
     /// groups.add(other).unwrap();
     /// let why = groups.why_none(other.key()).unwrap();
-    /// assert_eq!(why.to_string(), "the firmware describes no PCI host of segment 0001");
+    /// assert_eq!(why.to_string(), "the firmware describes no PCI host bridge of segment 0001");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn why_none(&self, device: DeviceKey) -> Option<NoStream> {
@@ -419,7 +419,7 @@ impl Groups {
     /// groups.add(Device::root_port(port, 1..=1))?;
     /// groups.add(Device::endpoint(nic))?;
     /// let reason = groups.why(nic.into(), port.into()).next().unwrap();
-    /// assert_eq!(reason.to_string(), "0000:01:00.0 - 0000:00:01.0: 0000:00:01.0 on the way to the root does not isolate");
+    /// assert_eq!(reason.to_string(), "0000:01:00.0 - 0000:00:01.0: 0000:00:01.0 on the path to the root does not isolate");
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn why(&self, a: DeviceKey, b: DeviceKey) -> Reasons<'_> {

@@ -74,27 +74,27 @@ impl Relation {
 impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Remedy::Enable(bits) => write!(f, "switching on ACS {bits} would do"),
+            Remedy::Enable(bits) => write!(f, "enabling ACS {bits} is enough"),
             Remedy::Nothing(AcsReason::NoCapability) => {
-                f.write_str("it has no ACS: nothing that can be set changes that")
+                f.write_str("it has no ACS, and no setting changes that")
             }
             Remedy::Nothing(AcsReason::Conventional) => {
-                f.write_str("conventional PCI: peers on one bus always reach each other")
+                f.write_str("conventional PCI: devices on one bus can always reach each other")
             }
             Remedy::Nothing(AcsReason::Unknown) => {
-                f.write_str("its ACS was not read: lspci -xxxx as root would show it")
+                f.write_str("its ACS capability was not read: lspci -xxxx as root shows it")
             }
             Remedy::Nothing(reason @ AcsReason::Quirk(row)) if row.effect == AcsEffect::IntelPch => {
                 write!(
                     f,
-                    "{reason}: isolates where the chipset's registers can be reached (RCBA in the LPC bridge)"
+                    "{reason}: it isolates if Linux can reach the chipset's registers (RCBA in the LPC bridge)"
                 )
             }
             Remedy::Nothing(reason @ AcsReason::Quirk(row)) if row.effect == AcsEffect::AmdSouthbridge => {
-                write!(f, "{reason}: isolates where the machine has an IVRS table")
+                write!(f, "{reason}: it isolates if the machine has an IVRS table")
             }
-            Remedy::Nothing(reason) => write!(f, "{reason}: nothing that can be set changes that"),
-            Remedy::Wiring => f.write_str("nothing that can be set changes that"),
+            Remedy::Nothing(reason) => write!(f, "{reason}, and no setting changes that"),
+            Remedy::Wiring => f.write_str("no setting changes that"),
             Remedy::Firmware => f.write_str("the firmware would have to give it ids of its own"),
         }
     }
@@ -113,7 +113,7 @@ impl Groups {
     /// groups.add(Device::endpoint(nic))?;
     /// let isolation_blockers = groups.isolation_blockers(nic.into());
     /// assert_eq!((isolation_blockers[0].by, isolation_blockers[0].relation), (port.into(), Relation::Above));
-    /// assert_eq!(isolation_blockers[0].remedy.to_string(), "switching on ACS RR+CR+UF would do");
+    /// assert_eq!(isolation_blockers[0].remedy.to_string(), "enabling ACS RR+CR+UF is enough");
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn isolation_blockers(&self, device: DeviceKey) -> Vec<IsolationBlocker> {

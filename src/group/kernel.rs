@@ -20,7 +20,7 @@ impl Groups {
     /// What a current Linux kernel does with each device, taken in the order in which they were added, by key. `sid_bits` is the
     /// width of the SMMUv3s' StreamIDs (SMMU_IDR1.SIDSIZE), where it is known.
     ///
-    /// A device that the kernel refuses has a group here all the same: it can reach memory as the other one.
+    /// A device that the kernel refuses has a group here anyway: it can reach memory as the other one.
     ///
     /// ```
     /// use fwspec::group::KernelAnswer;

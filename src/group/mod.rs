@@ -1,6 +1,6 @@
 //! Which devices cannot be isolated from each other: groups, assigned when a device is added to its bus.
 //!
-//! A tie between two devices is symmetric and depends only on the two, on what is above them and on what firmware says of
+//! A tie between two devices is symmetric and depends only on the two, on what is above them and on what firmware says about
 //! them. Groups are the connected components of ties. Components have no memory: the partition after any number of adds
 //! does not depend on their order, nor on when an IOMMU becomes ready, nor on drivers.
 

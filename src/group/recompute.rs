@@ -1,4 +1,4 @@
-//! All ties worked out anew, on request.
+//! Recomputes all ties, on request.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -24,7 +24,7 @@ impl Groups {
         self.recompute()
     }
 
-    /// Works all ties out anew: groups that only history held together are split, changed ACS control bits take effect. Groups
+    /// Recomputes all ties: groups that only history held together are split, changed ACS control bits take effect. Groups
     /// with an owner stay as they are, and what would widen them now is refused. A group's name stays with the part that
     /// its lowest member is in.
     ///

@@ -24,7 +24,7 @@ impl AcsSettings {
     }
 }
 
-/// With what the functions of a complete list say of the chipset.
+/// With what the functions of a complete list say about the chipset.
 pub(super) fn told_by(chipset: Chipset, devices: &[Device]) -> Chipset {
     let functions = devices.iter().filter_map(|device| match device.key {
         DeviceKey::Pci(bdf) => Some((bdf, &device.function)),

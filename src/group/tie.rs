@@ -90,21 +90,21 @@ impl fmt::Display for Tie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Tie::SharedAlias(bdf) => write!(f, "both can send as {bdf}"),
-            Tie::AcsPath { port } => write!(f, "{port} on the way to the root does not isolate"),
+            Tie::AcsPath { port } => write!(f, "{port} on the path to the root does not isolate"),
             Tie::Multifunction => f.write_str("functions of one slot that do not isolate"),
             Tie::DmaAliasQuirk { row } => write!(f, "one sends as the other: {}", row.citation),
-            Tie::FirmwareAlias { at } => write!(f, "one sends as the other, says {at}"),
-            Tie::SharedStreamId { iommu, id } => write!(f, "IOMMU {} knows both by {id}", iommu.0),
+            Tie::FirmwareAlias { at } => write!(f, "one sends as the other, according to {at}"),
+            Tie::SharedStreamId { iommu, id } => write!(f, "IOMMU {} sees both as {id}", iommu.0),
             Tie::Driver { rule } => f.write_str(match rule {
-                GroupRule::Instance => "the IOMMU's driver has one group for all its masters",
-                GroupRule::Indistinct => "the IOMMU tells its masters not apart",
+                GroupRule::Instance => "the IOMMU's driver has one group for all of its masters",
+                GroupRule::Indistinct => "the IOMMU does not tell its masters apart",
                 GroupRule::Regions(_) => {
                     "the IOMMU's driver has one group for all masters of a region or bank"
                 }
-                GroupRule::FirstIdSet(_) => "the IOMMU's driver takes their ids as one",
+                GroupRule::FirstIdSet(_) => "the IOMMU's driver treats their ids as one",
                 _ => "the IOMMU's driver groups them",
             }),
-            Tie::RealDma(bdf) => write!(f, "DMA goes out as {bdf}'s"),
+            Tie::RealDma(bdf) => write!(f, "their DMA is sent as that of {bdf}"),
             Tie::Container(container) => write!(f, "all in the container {container} are one group"),
             Tie::BusIsolation { switch } => write!(f, "ports of the switch {switch} do not isolate"),
             Tie::Departed(device) => write!(f, "both were tied to {device}, which has left"),

@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! `find_table` passes over a table whose checksum is wrong or whose OEM fields are not UTF-8; firmware in use has both, and
-//! [`Iort::parse`] reads it. Whoever meets such a machine maps the table himself and hands over the bytes.
+//! `find_table` skips a table whose checksum is wrong or whose OEM fields are not UTF-8; firmware in use has both, and
+//! [`Iort::parse`] reads it. On such a machine, map the table yourself and pass the bytes.
 //!
 //! The 5.2 series is the last that builds on a stable compiler. With a later one the same is done without this feature: find
 //! the table by its signature, make a slice of the mapping's start and its region length, and hand that to [`Iort::parse`].
@@ -46,7 +46,7 @@ unsafe impl AcpiTable for IortTable {
 /// As [`Iort::parse`]; [`Truncated`](crate::ErrorKind::Truncated) for a table that says it is longer than what is mapped.
 pub fn iort<H: AcpiHandler>(mapping: &PhysicalMapping<H, IortTable>) -> Result<Iort<'_>, Error> {
     let mapped = mapping.region_length().min(mapping.mapped_length());
-    // SAFETY: whoever made the mapping vouches (`PhysicalMapping::new`) that this many bytes from its start are mapped, and the
+    // SAFETY: the maker of the mapping vouches (`PhysicalMapping::new`) that this many bytes from its start are mapped, and the
     // borrow keeps them so. It hands out no other reference to them meanwhile but shared ones.
     let bytes = unsafe { core::slice::from_raw_parts(mapping.virtual_start().as_ptr().cast::<u8>(), mapped) };
     Iort::parse(bytes)

@@ -1,6 +1,6 @@
 //! Nodes of a tree that a program walks with the `fdt` crate (0.1.5).
 //!
-//! For code that has such a walk already, over a tree that it trusts. Everybody else hands the bytes to [`Tree::parse`]: `fdt`
+//! For code that has such a walk already, over a tree that it trusts. Other code passes the bytes to [`Tree::parse`]: `fdt`
 //! panics on two thirds of randomly damaged blobs, overflows the stack on deeply nested ones, and finds a phandle by
 //! walking the whole tree. That is why it is a referee in this library's tests and not its parser.
 //!

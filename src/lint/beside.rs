@@ -1,4 +1,4 @@
-//! What the tables beside an IORT say of it: a MADT has the ITS units that it names, an MCFG the segments that it should describe.
+//! What the tables beside an IORT say about it: a MADT has the ITS units that it names, an MCFG the segments that it should describe.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ fn repeated(units: &[ItsUnit], findings: &mut Findings) {
             continue;
         };
         let place = |unit: &ItsUnit| Bytes { subject: 0, offset: unit.at.offset, len: MADT_STRUCTURE };
-        let message = format_args!("another GIC ITS has the identifier {:#x}, too", unit.id);
+        let message = format_args!("another GIC ITS has the identifier {:#x} too", unit.id);
         let finding = findings.add_in(unit.at.source, Code::ItsRepeated, place(unit), message);
         relate(finding, place(other), format_args!("the other one"));
     }
@@ -52,9 +52,7 @@ fn unknown(platform: &Platform, units: &[ItsUnit], findings: &mut Findings) {
                     "translate frame {id:#x} of the MADT belongs to ITS {its:#x}, which the MADT does not have"
                 )),
                 None if units.is_empty() => {
-                    unknown(format_args!(
-                        "the MADT has no GIC ITS at all, and none with the identifier {id:#x}"
-                    ));
+                    unknown(format_args!("the MADT has no GIC ITS, so none with the identifier {id:#x}"));
                 }
                 None => unknown(format_args!("no GIC ITS of the MADT has the identifier {id:#x}")),
             }
@@ -77,7 +75,7 @@ fn segments(platform: &Platform, findings: &mut Findings) {
             continue;
         }
         let message = format_args!(
-            "no root complex of the IORT has segment {:#x}: its functions have no StreamID by it, and no DeviceID",
+            "no root complex of the IORT has segment {:#x}: functions of the segment get no StreamID and no DeviceID from the IORT",
             buses.segment.0
         );
         let place = Bytes { subject: 0, offset: buses.at.offset, len: MCFG_ENTRY };

@@ -67,7 +67,7 @@ impl Findings {
         self.list.last_mut()
     }
 
-    /// Tells of a consequence at the finding that explains it, which is about these bytes; `false` where there is none.
+    /// Notes a consequence at the finding that explains it, which is about these bytes; `false` where there is none.
     pub(super) fn explains(
         &mut self,
         cause: Code,

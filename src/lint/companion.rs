@@ -36,7 +36,7 @@ fn counts(platform: &Platform, linux: &IdMap, spec: &IdMap, findings: &mut Findi
         for mapping in table.iter().flat_map(|table| &table.mappings) {
             if mapping.first == mapping.last {
                 let message = format_args!(
-                    "the mapping counts 0 IDs: it maps nothing, but Linux maps {:#x} by it",
+                    "the mapping has a count of 0: by the specification it maps nothing, but Linux maps {:#x} with it",
                     mapping.first
                 );
                 findings.add(Code::RimtCountZero, record(requester, mapping, 20), message);
@@ -57,12 +57,12 @@ fn counts(platform: &Platform, linux: &IdMap, spec: &IdMap, findings: &mut Findi
                 None => findings.add(
                     Code::RimtCountReading,
                     at,
-                    format_args!("the range ends before {id:#x}, yet Linux takes it in and makes it {stream}"),
+                    format_args!("the range ends before {id:#x}, but Linux includes that ID and maps it to {stream}"),
                 ),
                 Some((_, own)) => findings.add(
                     Code::RimtCountReading,
                     at,
-                    format_args!("another range makes {id:#x} {own}; Linux takes it into this one and makes it {stream}"),
+                    format_args!("another range maps {id:#x} to {own}; Linux includes that ID in this range and maps it to {stream}"),
                 ),
             };
         }
@@ -83,7 +83,7 @@ fn ranges(requester: &Requester, told: &mut BTreeSet<u32>, findings: &mut Findin
         if told.insert(earlier) {
             let at = Bytes { subject: requester.origin.at.offset, offset: earlier, len: 24 };
             let message = format_args!(
-                "requester IDs {first:#x} to {last:#x} are in the range at {later:#x} too: that one counts, for it comes later"
+                "requester IDs {first:#x} to {last:#x} are also in the range at {later:#x}, which Linux uses because it comes later"
             );
             findings.add(Code::ViotOverlap, at, message);
         }

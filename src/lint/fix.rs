@@ -1,4 +1,4 @@
-//! The remedies that are mechanical: which bytes a finding wants otherwise, and a blob with them mended.
+//! Mechanical remedies: which bytes a finding wants changed, and a blob with these bytes changed.
 
 use alloc::format;
 use alloc::string::String;
@@ -133,12 +133,12 @@ impl Fix {
         }
     }
 
-    /// The table or tree with these bytes mended and, where it is an ACPI table, its checksum right; `None` where the bytes are
+    /// The table or tree with these bytes changed and, if it is an ACPI table, with a right checksum; `None` where the bytes are
     /// not those that the fixes were made for, or where a node would get longer than its field can say.
     pub fn apply(fixes: &[Fix], source: Source, blob: &[u8]) -> Option<Vec<u8>> {
         let mut mended = blob.to_vec();
         let mut order: Vec<&Fix> = fixes.iter().collect();
-        // From the end, so that what gets longer moves nothing that is still to be mended.
+        // From the end, so that a part that gets longer moves nothing that is still to be changed.
         order.sort_by_key(|fix| core::cmp::Reverse(fix.offset));
         order.dedup_by_key(|fix| fix.offset);
         for fix in order.into_iter().filter(|fix| fix.offset != CHECKSUM || source == Source::DTB) {
@@ -266,7 +266,7 @@ fn no_mappings(blob: &[u8], at: u32) -> Option<Fix> {
 
 /// A property made of tokens that mean nothing (`FDT_NOP`), so that nothing moves. `at` is its value.
 fn no_property(blob: &[u8], at: u32, len: u32, name: &str) -> Option<Fix> {
-    // Token, length and name stand before the value, and padding behind it.
+    // Token, length and name stand before the value, and padding after it.
     let offset = at.checked_sub(12)?;
     let start = offset as usize;
     let size = len.checked_add(15)? & !3;

@@ -83,8 +83,8 @@ impl Machine<'_> {
         for alias in self.groups.topology().aliases(bdf).filter(|alias| seen.insert(alias.rid)) {
             let other = Bdf { rid: alias.rid, ..bdf };
             let (code, by) = match alias.by == bdf {
-                true => (Code::GhostAlias, String::from("by a quirk of it")),
-                false => (Code::AliasSplit, alloc::format!("by the bridge {}", alias.by)),
+                true => (Code::GhostAlias, String::from("a quirk of it")),
+                false => (Code::AliasSplit, alloc::format!("through the bridge {}", alias.by)),
             };
             match self.map.resolve(other) {
                 Ok(stream) if stream.iommu == own.iommu => {}
@@ -92,13 +92,13 @@ impl Machine<'_> {
                     findings,
                     code,
                     bdf.into(),
-                    format_args!("{bdf} also sends as {other}, {by}, which is on another IOMMU"),
+                    format_args!("{bdf} also sends as {other} ({by}), which is on another IOMMU"),
                 ),
                 Err(why) => self.add(
                     findings,
                     code,
                     bdf.into(),
-                    format_args!("{bdf} also sends as {other}, {by}, which has no StreamID: {why}"),
+                    format_args!("{bdf} also sends as {other} ({by}), which has no StreamID: {why}"),
                 ),
             }
         }
@@ -148,7 +148,8 @@ impl Machine<'_> {
                     && stream.id.is_some_and(|id| id.0.checked_shr(bits.into()).unwrap_or(0) != 0)
             });
             if let Some(id) = beyond.and_then(|stream| stream.id) {
-                let message = format_args!("{} has StreamID {id}, beyond {bits} bits", self.name(device));
+                let message =
+                    format_args!("{} has StreamID {id}, which does not fit {bits} bits", self.name(device));
                 self.add(findings, Code::StreamBeyondTable, device, message);
             }
         }
@@ -161,14 +162,14 @@ impl Machine<'_> {
         match answer {
             KernelAnswer::RefusedOverlap { owner } if is_pci(&[device, owner]) => {
                 let message = format_args!(
-                    "a StreamID of {name} meets one of {} without being inside: Linux refuses the device (EINVAL)",
+                    "StreamID and mask of {name} overlap those of {} without being contained in them: Linux refuses the device (EINVAL)",
                     self.name(owner)
                 );
                 self.add(findings, Code::StreamMaskConflict, device, message);
             }
             KernelAnswer::RefusedTwoGroups { one, other } if is_pci(&[device, one, other]) => {
                 let message = format_args!(
-                    "{name} shares StreamIDs with {} and with {}, which are two groups: Linux refuses the device (EINVAL)",
+                    "{name} shares StreamIDs with {} and with {}, which are in two groups: Linux refuses the device (EINVAL)",
                     self.name(one),
                     self.name(other)
                 );
@@ -176,7 +177,7 @@ impl Machine<'_> {
             }
             KernelAnswer::GroupLost { with } if is_pci(&[device, with]) => {
                 let message = format_args!(
-                    "{name} shares a StreamID with {}, and Linux gives it a group of its own: the last id decides",
+                    "{name} shares a StreamID with {}, yet Linux gives it a group of its own, because its last StreamID decides",
                     self.name(with)
                 );
                 self.add(findings, Code::StreamGroupLost, device, message);
@@ -192,7 +193,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Ports that let peers through, each with the group that comes of the first.
+    /// Ports that let peers through, each with the group that the first of them makes.
     fn ports(&self, findings: &mut Findings) {
         let mut open: BTreeMap<Bdf, GroupId> = BTreeMap::new();
         for group in self.groups.groups() {
@@ -206,7 +207,7 @@ impl Machine<'_> {
         let mut lists: BTreeMap<GroupId, Option<String>> = BTreeMap::new();
         for (port, group) in open {
             if let Some(list) = lists.entry(group).or_insert_with(|| self.sharers(group)) {
-                let message = format_args!("{port} does not isolate: one group has {list}");
+                let message = format_args!("{port} does not isolate, so these share a group: {list}");
                 self.add(findings, Code::PortWithoutAcs, port.into(), message);
             }
         }
@@ -214,7 +215,7 @@ impl Machine<'_> {
 
     /// Switches inside of which peers reach each other, though Linux has them in several groups.
     fn switches(&self, findings: &mut Findings) {
-        // All ties anew under either policy, whichever the caller has.
+        // All ties are computed under both policies, whichever the caller has.
         let [linux, strict] = [Policy::Linux, Policy::Strict].map(|policy| {
             let mut groups = self.groups.clone();
             groups.recompute_under(policy);
@@ -228,7 +229,7 @@ impl Machine<'_> {
                 let Tie::BusIsolation { switch } = reason.tie else { continue };
                 if apart.len() > 1 && met.insert(switch) {
                     let message = format_args!(
-                        "below {switch} peers reach each other past the IOMMU, yet Linux makes {} groups of them",
+                        "devices below {switch} can reach each other without passing the IOMMU, yet Linux makes {} groups of them",
                         apart.len()
                     );
                     self.add(findings, Code::SwitchNotIsolated, switch.into(), message);
@@ -250,7 +251,7 @@ impl Machine<'_> {
                 more => alloc::format!(" and {more} more"),
             };
             let message = format_args!(
-                "ACS is off at {}{more}, and Linux does not ask for it by this table; number of groups: {now}, and {count} with ACS on",
+                "ACS is off at {}{more}, and Linux does not request it on a machine with a RIMT; number of groups: {now}, and {count} with ACS on",
                 names.join(", ")
             );
             self.add(findings, Code::AcsNotRequested, first.into(), message);

@@ -18,7 +18,7 @@ pub(super) fn rimt(table: &Rimt<'_>, findings: &mut Findings) {
         let subject = node.at().offset;
         let at = |offset: u32, len: u32| Bytes { subject, offset: subject.saturating_add(offset), len };
         if let Some(fault) = node.iommu_fault() {
-            let message = format_args!("the node is said to be an IOMMU, but {fault}");
+            let message = format_args!("the node has the type of an IOMMU, but {fault}");
             findings.add(Code::RimtLayout, at(0, 40), message);
         } else if let Some((first, last)) = stray(node.bytes(), node.parts().into()) {
             let message = format_args!(
@@ -45,7 +45,7 @@ pub(super) fn viot(table: &Viot<'_>, findings: &mut Findings) {
         let at = Bytes { subject: unread.node.offset, offset: unread.at.offset, len: unread.len };
         let (code, what) = match unread.is_reserved {
             true => (Code::ViotReserved, "a reserved field is not zero"),
-            false => (Code::ViotStrayBytes, "what stands after the fields of the node is not zero"),
+            false => (Code::ViotStrayBytes, "the bytes after the fields of the node are not zero"),
         };
         findings.add(code, at, format_args!("{what}: {}", Counted(unread.len, "byte")));
     }

@@ -37,11 +37,11 @@ pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findi
         let subject = iommu.origin.at.offset;
         let place = Bytes { subject, offset: subject, len: 16 };
         let message = format_args!(
-            "StreamID{} of {} that devices have do not lead on to an ITS group",
+            "no mapping leads to an ITS group for StreamID{} of {}, which devices have",
             Ids(&missing),
             platform.label(iommu.origin)
         );
-        // A platform device may have wires, which no table here tells of.
+        // A platform device may have wired interrupts, which none of these tables describes.
         let of_bus = |ids: &Span<Owner>| {
             ids.of.input.is_some() && !common(&missing, &[(ids.first, ids.last)]).is_empty()
         };
@@ -168,7 +168,7 @@ pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, find
                 && is_surplus([(a, a.of.record.1), (b, b.of.record.1)], first, |offset| {
                     let (of, also) = if offset == a.of.record.1 { (b, other) } else { (a, one) };
                     let note =
-                        format_args!("DeviceID {first:#x}, which the last ID becomes, is that of {also}");
+                        format_args!("the last ID becomes DeviceID {first:#x}, which is that of {also}");
                     findings.explains(Code::CountIsN, offset.saturating_add(4), place(of), note)
                 })
             {

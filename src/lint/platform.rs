@@ -58,7 +58,7 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
                 if map.fwspec_of(at).refused == Some(NoStream::TwoKinds) =>
             {
                 let message = format_args!(
-                    "{} is wired to IOMMUs of two kinds: Linux refuses that",
+                    "{} is connected to IOMMUs of two kinds: Linux refuses that",
                     platform.label(requester.origin)
                 );
                 findings.add(Code::SeveralKinds, node(requester), message);
@@ -119,7 +119,7 @@ impl Host<'_> {
             findings.add(
                 Code::BusUntranslated,
                 node(self.requester),
-                format_args!("no function of {name} goes through an IOMMU"),
+                format_args!("no function of {name} is translated by an IOMMU"),
             );
             return;
         }
@@ -138,7 +138,8 @@ impl Host<'_> {
         let (bypass, holes) = (self.real(bypass), self.real(holes));
         if !bypass.is_empty() {
             let (ids, s) = self.named(&bypass);
-            let message = format_args!("{ids} of {name} reach{s} the MSI controller past every IOMMU");
+            let message =
+                format_args!("{ids} of {name} reach{s} the MSI controller without passing an IOMMU");
             findings.add(Code::Bypass, node(self.requester), message);
         }
         if !holes.is_empty() {
@@ -199,7 +200,7 @@ fn several(
         return;
     };
     let message = format_args!(
-        "{} names {first} and {second}: Linux programs all its ids on the first",
+        "{} names {first} and {second}: Linux programs all of its StreamIDs on the first",
         platform.label(requester.origin)
     );
     findings.add(Code::SeveralInstances, node(requester), message);

@@ -178,7 +178,7 @@ mod tests {
     use crate::error::every;
     use crate::lint::platform;
 
-    /// What keeps an input as a whole from being opened is told by the error itself, and never in [`Platform::skipped`].
+    /// Errors that keep an input as a whole from being opened are reported as such, and are never in [`Platform::skipped`].
     const OF_INPUTS: &str = "TooLarge Empty Unrecognised Mangled Container NoFirmwareTable NobodyAnswers";
 
     fn name(kind: &ErrorKind) -> alloc::string::String {

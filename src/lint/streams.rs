@@ -118,7 +118,7 @@ impl Produced {
                         );
                     }
                 }
-                // What names several instances is told of elsewhere (several-instances).
+                // A device on several instances is reported elsewhere (several-instances).
                 RequesterKind::Master(master) if one_instance(map.own_streams(at)) => {
                     for (stream, said) in map.own_streams(at).iter().zip(&master.streams) {
                         let length = u32::from(said.count).saturating_add(1).saturating_mul(4);
@@ -161,7 +161,7 @@ fn bytes(platform: &Platform, owner: Owner) -> Bytes {
     Bytes { subject, offset: owner.record.0, len: owner.record.1 }
 }
 
-/// Two sources of one StreamID. At an SMMUv1/v2, which puts them into one group, two requesters are told of once.
+/// Two sources of one StreamID. At an SMMUv1/v2, which puts them into one group, two requesters are reported once.
 pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mut Findings) {
     for (iommu, ids) in platform.iommus.iter().zip(&mut produced.ids).filter(|(iommu, _)| iommu.available) {
         let code = match iommu.kind {
@@ -173,7 +173,7 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
         let mut told: Vec<(Span<Owner>, Span<Owner>)> = Vec::new();
         overlaps(ids, |a, b| {
             let (one, other) = (a.of.requester, b.of.requester);
-            // What a device lists twice is one device's; specifier-repeated tells of it.
+            // Both are of one device, if it lists the id twice; specifier-repeated reports that.
             if one == other && a.of.input.is_none() && b.of.input.is_none() {
                 return;
             }
@@ -183,7 +183,7 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
                     let also = whose(platform, if offset == a.of.record.0 { b } else { a }, first);
                     let place = bytes(platform, if offset == a.of.record.0 { b.of } else { a.of });
                     let note =
-                        format_args!("StreamID {first:#x}, which the last ID becomes, is that of {also}");
+                        format_args!("the last ID becomes StreamID {first:#x}, which is that of {also}");
                     findings.explains(Code::CountIsN, offset.saturating_add(4), place, note)
                 })
             {
@@ -270,28 +270,30 @@ impl Refused<'_> {
             relate(finding, Bytes { subject, offset: subject, len: 0 }, format_args!("the other master"));
         };
         let outcome = match self.late {
-            true => "which is not translated then",
-            false => "and with it the SMMU when it registers: it translates for no device then",
+            true => "which is then not translated",
+            false => {
+                "and the whole SMMU if that happens while it registers: then no device behind it is translated"
+            }
         };
         match verdict {
             Ok(StreamVerdict { lost: None, .. }) | Err(StreamRefusal::Full) => {}
             Ok(StreamVerdict { lost: Some(with), .. }) => {
                 let message = format_args!(
-                    "{name} shares a StreamID of {smmu} with {}, and Linux gives it a group of its own: the last id decides",
+                    "{name} shares a StreamID of {smmu} with {}, yet Linux gives it a group of its own, because its last StreamID decides",
                     label(with)
                 );
                 related(findings.add(Code::StreamGroupLost, place, message), with);
             }
             Err(StreamRefusal::Overlap { id: (id, mask), entry: (entry, entry_mask), with }) => {
                 let message = format_args!(
-                    "StreamID {id:#x} mask {mask:#x} of {name} meets {entry:#x} mask {entry_mask:#x} of {} at {smmu} without being inside: Linux refuses the device (EINVAL), {outcome}",
+                    "StreamID {id:#x} mask {mask:#x} of {name} overlaps StreamID {entry:#x} mask {entry_mask:#x} of {} at {smmu} without being contained in it: Linux refuses the device (EINVAL), {outcome}",
                     label(with)
                 );
                 related(findings.add(Code::StreamMaskConflict, place, message), with);
             }
             Err(StreamRefusal::TwoGroups { one, other: two }) => {
                 let message = format_args!(
-                    "{name} shares StreamIDs of {smmu} with {} and with {}, which are two groups: Linux refuses the device (EINVAL), {outcome}",
+                    "{name} shares StreamIDs of {smmu} with {} and with {}, which are in two groups: Linux refuses the device (EINVAL), {outcome}",
                     label(one),
                     label(two)
                 );

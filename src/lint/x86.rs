@@ -40,7 +40,7 @@ pub(super) fn dmar(table: &Dmar<'_>, platform: &Platform, findings: &mut Finding
                 let before = for_all.get(&unit.segment).copied();
                 if let Some(before) = before {
                     let message = format_args!(
-                        "the unit comes after that at {before:#x}, which is for all devices of segment {}",
+                        "the unit comes after the one at {before:#x}, which is for all other devices of segment {}",
                         unit.segment
                     );
                     findings.add(Code::DmarAllNotLast, at(16), message);
@@ -60,8 +60,9 @@ pub(super) fn dmar(table: &Dmar<'_>, platform: &Platform, findings: &mut Finding
             let len = u32::from(scope.length());
             let at = Bytes { subject: offset, offset: scope.at().offset, len };
             if scope.has_odd_byte() || scope.hops().len() == 0 {
-                let message =
-                    format_args!("the device scope is {len} bytes long: 6, and not two for each hop");
+                let message = format_args!(
+                    "the device scope is {len} bytes long, and should have 6 plus 2 for each element of its path"
+                );
                 findings.add(Code::DmarScopeOdd, at, message);
             }
             if let ScopeType::Unknown(number) = scope.scope_type() {
@@ -72,7 +73,9 @@ pub(super) fn dmar(table: &Dmar<'_>, platform: &Platform, findings: &mut Finding
                 );
             }
             if let Some(hop) = scope.hops().find(|hop| hop.on(0).is_none()) {
-                let message = format_args!("no PCI function is {hop}: the device scope names none");
+                let message = format_args!(
+                    "the path has {hop}, which no PCI function can be: the device scope names no device"
+                );
                 findings.add(Code::DmarScopeNumber, at, message);
             }
         }
@@ -136,7 +139,7 @@ fn memory(reserved: &Reserved, findings: &mut Findings) {
     let (start, length) = (region.base, region.length);
     if reserved.protection.denied == Denied::Both {
         let message = format_args!(
-            "{length:#x} bytes at {start:#x} are to be mapped for {first} to {last}, which may neither read nor write them"
+            "{length:#x} bytes at {start:#x} are to be mapped for {first} to {last} with neither read nor write access"
         );
         findings.add(Code::IvrsRegionDenied, at, message);
     }
@@ -155,7 +158,8 @@ fn ranges(subject: u32, unit: &ivrs::Ivhd<'_>, findings: &mut Findings) {
             | EntryKind::ExtendedRangeStart { .. } => start = Some(entry.device_id()),
             EntryKind::RangeEnd => match start.take() {
                 None => {
-                    let message = format_args!("a range ends at {} that has not begun", entry.device_id());
+                    let message =
+                        format_args!("a range ends at {} and has no start entry", entry.device_id());
                     findings.add(Code::IvrsRangeBackwards, at, message);
                 }
                 Some(first) if entry.device_id() < first => {
@@ -218,7 +222,7 @@ fn disagreement(table: &Ivrs<'_>, by_type: &BTreeMap<u8, Claimed>, findings: &mu
                 None => alloc::string::String::from("no unit"),
             };
             let message = format_args!(
-                "{segment}:{rid} has {} by blocks of type {wanted:#x}, which count, and {} by those of type {block_type:#x}",
+                "{segment}:{rid} has {} in blocks of type {wanted:#x}, which Linux uses, and {} in those of type {block_type:#x}",
                 says(counts),
                 says(other)
             );
@@ -246,7 +250,7 @@ pub(super) fn machine(groups: &Groups, platform: &Platform, findings: &mut Findi
             findings.add(
                 Code::IvrsUnitAbsent,
                 at,
-                format_args!("the unit is said to be {function}, where no function is"),
+                format_args!("the unit says that the IOMMU is {function}, which does not exist"),
             );
         }
     }
@@ -299,11 +303,11 @@ fn scope_types(groups: &Groups, map: &IdMap, findings: &mut Findings) {
             continue;
         };
         let (is, says) = match function.header {
-            Header::Device => ("no bridge", "bridge"),
+            Header::Device => ("not a bridge", "bridge"),
             _ => ("a bridge", "endpoint"),
         };
         let message =
-            format_args!("{bdf} is {is}, and the device scope says {says}: Linux uses no unit at all");
+            format_args!("{bdf} is {is}, but the device scope says {says}: Linux uses none of the units");
         let finding = findings.add(Code::DmarScopeType, Bytes { subject: 0, offset, len: 8 }, message);
         finding.into_iter().for_each(|finding| finding.device = Some(DeviceKey::Pci(bdf)));
     }
@@ -314,7 +318,7 @@ fn empty_units(platform: &Platform, named: &Named, findings: &mut Findings) {
         if unit.scopes.iter().all(|scope| named.by(unit.segment, scope).is_none()) {
             let at = Bytes { subject: unit.offset, offset: unit.offset, len: 16 };
             let message = format_args!(
-                "the unit lists {}, and none is there",
+                "the unit lists {}, and none exists",
                 Counted(saturate(unit.scopes.len()), "device")
             );
             findings.add(Code::DmarUnitEmpty, at, message);
@@ -334,7 +338,7 @@ fn bridges_left_out(groups: &Groups, map: &IdMap, findings: &mut Findings) {
         let Some(bridge) = groups.aliases(bdf).find(by_bridge).map(|alias| alias.by) else { continue };
         let offset = groups.path_of(bdf).and_then(|path| map.scoped(&path)).map_or(0, |scoped| scoped.offset);
         let message = format_args!(
-            "{bdf} is translated, and {bridge}, which sends in its place, is not: Linux dies of that at boot"
+            "{bdf} is translated, and {bridge}, which sends in its place, is not: Linux crashes at boot"
         );
         let finding =
             findings.add(Code::DmarBridgeLeftOut, Bytes { subject: offset, offset, len: 8 }, message);

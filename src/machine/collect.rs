@@ -36,7 +36,7 @@ fn speaks(table: &Table<'_>) -> bool {
     table.source.format().is_some()
 }
 
-/// Whether a table is kept: one that speaks of IOMMUs, or says which buses and ITS units there are.
+/// Whether a table is kept: one that describes IOMMUs, or says which buses and ITS units there are.
 fn is_kept(table: &Table<'_>) -> bool {
     speaks(table) || [Source::MCFG, Source::MADT].contains(&table.source.first())
 }
@@ -81,7 +81,7 @@ pub struct Collector {
 /// What takes a piece of evidence in.
 type Reader = fn(&mut Collector, Piece) -> Result<(), MachineError>;
 
-/// Bytes that somebody calls something.
+/// Bytes with the name that the caller gives them.
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
     /// Its place in the evidence.
@@ -231,7 +231,7 @@ impl Collector {
                         if note.is_some() {
                             failed.get_or_insert(error);
                         } else {
-                            looked_at.push(format!("{name} is nothing that is read here"));
+                            looked_at.push(format!("{name} is not a kind of file that is read"));
                         }
                         let kind = Kind::Unknown;
                         self.evidence.push(Evidence {
@@ -324,7 +324,7 @@ impl Collector {
         self.evidence.get(since..).is_some_and(|new| new.iter().any(|piece| piece.used))
     }
 
-    /// Says of what was listed since that it was named to count.
+    /// Says about what was listed since that it was named to count.
     #[cfg(feature = "std")]
     pub(super) fn mark(&mut self, since: usize, wanted: Wanted) {
         let new = self.evidence.get_mut(since..).unwrap_or_default();
@@ -481,10 +481,10 @@ impl Collector {
         if let Some(evidence) = self.evidence.get_mut(at) {
             evidence.kind = kind;
             if is_empty && !has_listing && !is_log {
-                evidence.note = Some("it says nothing of IOMMU groups".to_owned());
+                evidence.note = Some("it says nothing about IOMMU groups".to_owned());
             } else if boots > 0 {
                 let all = boots.saturating_add(1);
-                evidence.note = Some(format!("the log is of {all} boots: the last counts"));
+                evidence.note = Some(format!("the log has {all} boots: the last one is used"));
             }
         }
         gaps.iter().for_each(|gap| self.miss(at, gap.to_string()));
@@ -492,7 +492,7 @@ impl Collector {
             self.miss(at, changed.to_string());
         }
         if let Some(refused) = beside {
-            self.note(at, &format!("a part of it is not read: {refused}"));
+            self.note(at, &format!("part of it is not read: {refused}"));
         }
         Ok(())
     }
@@ -582,7 +582,7 @@ impl Collector {
         self.listings.push((at, listed));
     }
 
-    /// Lists what a system says of its kernel alone.
+    /// Lists what a system says about its kernel alone.
     #[cfg(feature = "std")]
     pub(super) fn speaking(&mut self, name: &str) {
         let (name, note) = (name.to_owned(), None);
@@ -716,7 +716,7 @@ impl Collector {
             (false, true) => (other, one),
             _ => return None,
         };
-        let note = format!("not used: {} was named to count", self.name(kept));
+        let note = format!("not used: {} was chosen", self.name(kept));
         self.leave_out(out, note);
         Some(out)
     }
@@ -746,7 +746,7 @@ impl Collector {
             let out = if is_stub(&blob) {
                 self.leave_out(
                     at,
-                    format!("not used: it says nothing of the machine, {} does", self.name(tables)),
+                    format!("not used: it does not describe the machine, {} does", self.name(tables)),
                 );
                 Some(at)
             } else {
@@ -771,7 +771,7 @@ impl Collector {
         opened.map(Some).map_err(|(error, blob)| MachineError::tree(&name, error, &blob.unwrap_or_default()))
     }
 
-    /// The tree that comes of a base and an overlay.
+    /// The tree that a base and an overlay make.
     fn overlaid(
         &self,
         base: &str,
@@ -897,7 +897,7 @@ impl Collector {
             // A MADT by itself: it only says something beside an IORT.
             Err(Error { kind: ErrorKind::NoFirmwareTable(_), .. }) => {
                 for at in pieces {
-                    self.leave_out(at, "not used: it says nothing without an IORT".to_owned());
+                    self.leave_out(at, "not used: it is of no use without an IORT".to_owned());
                 }
                 Ok(None)
             }
@@ -921,7 +921,7 @@ impl Collector {
                 let clash = groups.iter().find_map(|(device, group)| {
                     let there = known.get(device).filter(|there| *there != group)?;
                     Some(format!(
-                        "not all of it is used: it has {device} in group {group}, other evidence in {there}"
+                        "not all of it is used: it has {device} in group {group}, other evidence has it in {there}"
                     ))
                 });
                 match clash {
@@ -936,7 +936,7 @@ impl Collector {
         }
     }
 
-    /// Says at the listings what words say otherwise than bytes, and what they do not say.
+    /// Notes at the listings where their text differs from their bytes, and what they lack.
     fn note_what_texts_lack(&mut self, from: &BTreeMap<Bdf, usize>) {
         let mut lacks: BTreeMap<usize, Lacks> = BTreeMap::new();
         for (bdf, listed) in &self.functions {
@@ -1117,19 +1117,19 @@ impl Lacks {
         let mut notes = Vec::new();
         if self.names_only > 0 {
             notes.push(format!(
-                "names only of {} functions: which bridge a bus is behind, and what isolates, is not in it; lspci -nnvvv as root shows both",
+                "it has only the names of {} functions, and lacks which bridge a bus is behind and what isolates; lspci -nnvvv as root shows both",
                 of(self.names_only)
             ));
         }
         if self.capabilities > 0 {
             notes.push(format!(
-                "the capabilities of {} functions are not in it: run lspci as root",
+                "it lacks the capabilities of {} functions: run lspci as root",
                 of(self.capabilities)
             ));
         }
         if self.acs > 0 {
             notes.push(format!(
-                "what the ACS registers of {} functions say is not in it, so that they count as not isolating: lspci -vvv as root shows them",
+                "it lacks the ACS registers of {} functions, which are therefore taken not to isolate: lspci -vvv as root shows them",
                 of(self.acs)
             ));
         }
@@ -1142,7 +1142,7 @@ impl Lacks {
         }
         if let Some((bdf, place)) = self.silent.first() {
             let line = place.map(|place| format!(" (line {})", place.line)).unwrap_or_default();
-            let stands = "(powered down): what the listing and the bridge above say stands for";
+            let stands = "(powered down), so the listing and the bridge above are used for";
             notes.push(match self.silent.len().saturating_sub(1) {
                 0 => format!("{bdf}{line} does not answer {stands} it"),
                 more => format!(
@@ -1154,7 +1154,7 @@ impl Lacks {
         if let Some((bdf, what)) = self.contradictions.first() {
             let more = self.contradictions.len().saturating_sub(1);
             let more = if more > 0 { format!(", and {more} more such") } else { String::new() };
-            notes.push(format!("its words and its bytes differ: {what} of {bdf}{more}; the bytes count"));
+            notes.push(format!("its text and its bytes differ: {what} of {bdf}{more}; the bytes are used"));
         }
         notes
     }

@@ -1,4 +1,4 @@
-//! What `lspci -v` tells of a function in words, and the facts that are in it.
+//! What `lspci -v` says about a function in words, and the facts that are in it.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 use super::names::{self, hex4};
 use crate::pci::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
 
-/// What a text says of a function: what stands in the line with its address, and in those below.
+/// What a text says about a function: what stands in the line with its address, and in those below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     /// Its name, vendor first, as printed.
     pub(super) name: String,
     /// The name of its class, as printed.
     pub(super) class_name: String,
-    /// Vendor and device, as far as they are told. A device without its vendor does not occur.
+    /// Vendor and device, as far as they are known. A device without its vendor does not occur.
     pub(super) vendor: Option<u16>,
     pub(super) device: Option<u16>,
     /// Base class and subclass.
@@ -149,7 +149,7 @@ impl Told {
 
     fn header(&mut self, header: &str) {
         let (class, name) = header.split_once(": ").unwrap_or(("", header));
-        // What `lspci -k` and scripts write behind the name.
+        // What `lspci -k` and scripts write after the name.
         let end = ["(rev ", "(prog-if "].into_iter().filter_map(|mark| name.find(mark)).min();
         let (name, marks) = end.and_then(|end| name.split_at_checked(end)).unwrap_or((name, ""));
         let name = name.trim();
@@ -418,7 +418,7 @@ impl Told {
         }
     }
 
-    /// What the text says otherwise than bytes show.
+    /// Where the text differs from the bytes.
     pub(super) fn contradicts(&self, read: &Function) -> Vec<&'static str> {
         fn differ<T: PartialEq>(told: Option<T>, read: Option<T>) -> bool {
             told.zip(read).is_some_and(|(told, read)| told != read)

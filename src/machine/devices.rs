@@ -56,7 +56,7 @@ pub(super) struct Placed {
     bdf: Bdf,
     facts: Function,
     links: Links,
-    /// Its header was not read: a text tells of it.
+    /// Its header was not read: a text describes it.
     is_told: bool,
     is_silent: bool,
 }
@@ -73,7 +73,7 @@ impl Placed {
     }
 }
 
-/// What a running system tells of a function by its links.
+/// What a running system says about a function by its links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Links {
     /// Behind an Intel VMD, the VMD's endpoint.
@@ -125,7 +125,7 @@ pub(super) fn of_functions(mut functions: Vec<Placed>) -> Vec<Device> {
     devices
 }
 
-/// Adds what words do not say of a function and its neighbours do: that its slot has others (the header bit that function 0 has then), and
+/// Adds what words do not say about a function and its neighbours do: that its slot has others (the header bit that function 0 has then), and
 /// that what is right below a PCI Express port and does not answer is an endpoint.
 fn complete(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
     number_silent(functions, &is_virtual);
@@ -211,7 +211,7 @@ fn number_silent_of_segment(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -
     }
 }
 
-/// The functions behind Intel VMDs of which nobody has said whose requester ID their DMA carries ([`Device::real_dma`]).
+/// The functions behind Intel VMDs for which it was not stated whose requester ID their DMA carries ([`Device::real_dma`]).
 ///
 /// ```
 /// let drive = fwspec::Device::endpoint("10000:e1:00.0".parse()?);

@@ -27,7 +27,7 @@ pub enum MachineError {
         name: String,
         /// What is wrong, and where.
         error: Error,
-        /// What stands there, in a device tree: node, property, cell.
+        /// What is there, in a device tree: node, property, cell.
         place: Option<String>,
     },
     /// A text that cannot be read, or is not what it should be.
@@ -72,7 +72,7 @@ pub enum MachineError {
     },
     /// A folder in which nothing is read here.
     #[error(
-        "{name}: nothing in this folder is evidence: it has no device tree, no IORT, RIMT, VIOT, DMAR, IVRS or MCFG, no lspci text; name a file that is, or a folder that has one"
+        "{name}: there is no evidence in this folder: no device tree, no IORT, RIMT, VIOT, DMAR, IVRS or MCFG, no lspci text; name such a file, or a folder that has one"
     )]
     NoEvidence {
         /// What the folder is called.
@@ -80,7 +80,7 @@ pub enum MachineError {
     },
     /// Two pieces of evidence that one machine does not have: two different tables of one name, two trees.
     #[error(
-        "two machines: {first} and {second} are both {what}, and they differ; name those of one machine, or the one that counts with --firmware"
+        "two machines: {first} and {second} are both {what}, and they differ; name the files of one machine, or choose with --firmware"
     )]
     TwoMachines {
         /// What both are: `IORT`, `device tree`.
@@ -93,7 +93,7 @@ pub enum MachineError {
     /// Tables that no machine has both of, because each describes the IOMMUs of another architecture or vendor: two of IORT, RIMT, DMAR and
     /// IVRS.
     #[error(
-        "two machines: {first} has {one}, {second} has {other}, and no machine has both; name those of one machine, or the one that counts with --firmware"
+        "two machines: {first} has {one}, {second} has {other}, and no machine has both; name the files of one machine, or choose with --firmware"
     )]
     TwoVendors {
         /// The table of the one.
@@ -107,17 +107,17 @@ pub enum MachineError {
     },
     /// A device tree and ACPI tables. A kernel goes by one of them.
     #[error(
-        "two kinds of firmware: {tree} is a device tree, {tables} holds ACPI tables, and a kernel reads one of them; name the one that counts with --firmware"
+        "two kinds of firmware: {tree} is a device tree, {tables} holds ACPI tables, and a kernel reads only one of them; choose with --firmware"
     )]
     TwoKinds {
         /// The device tree.
         tree: String,
-        /// The first of the tables that speak of IOMMUs.
+        /// The first of the tables that describe IOMMUs.
         tables: String,
     },
     /// Two listings of different functions at one address.
     #[error(
-        "two machines: {first} and {second} list different functions at {function}; name one of them, or the one that counts with --pci"
+        "two machines: {first} and {second} list different functions at {function}; name one of them, or choose with --pci"
     )]
     TwoTopologies {
         /// Where they differ.
@@ -169,7 +169,7 @@ impl core::fmt::Display for Placed<'_> {
         // The length that the start of the file says is that of the whole file.
         match self.0.kind {
             ErrorKind::Truncated { .. } if self.0.at.offset == 0 => {
-                f.write_str(": the file is cut short; copy it whole")
+                f.write_str(": the file is truncated; copy all of it")
             }
             _ => Ok(()),
         }

@@ -38,7 +38,7 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What an error of the operating system means for the person who named the file, and what to do.
+/// What an error of the operating system means for the user, and what to do.
 ///
 /// ```
 /// use std::io;
@@ -48,15 +48,11 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 pub fn why_unreadable(error: &io::Error) -> String {
     let why = match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or folder",
-        io::ErrorKind::PermissionDenied => {
-            "it may not be read: permission denied; ask as root, or copy it as its owner"
-        }
+        io::ErrorKind::PermissionDenied => "permission denied: run fwspec as root, or make the file readable",
         io::ErrorKind::NotADirectory => "a part of this path is a file, not a folder",
-        io::ErrorKind::IsADirectory => "this is a folder, and a file is wanted",
+        io::ErrorKind::IsADirectory => "this is a folder, but a file is needed",
         // ErrorKind::FilesystemLoop is not stable yet.
-        _ if error.raw_os_error() == Some(LOOP) => {
-            "its symbolic links lead in a circle: name the file that they were meant for"
-        }
+        _ if error.raw_os_error() == Some(LOOP) => "its symbolic links form a loop: name the file itself",
         _ => return error.to_string(),
     };
     why.into()
@@ -65,7 +61,7 @@ pub fn why_unreadable(error: &io::Error) -> String {
 /// `ELOOP` of Linux.
 const LOOP: i32 = 40;
 
-/// A file, or what a log says of which all but that was let go.
+/// A file, or what a log says about which all but that was let go.
 pub(super) enum Taken {
     Bytes(Vec<u8>),
     Log(Log),
@@ -140,7 +136,7 @@ fn is_endless(_: &File, _: &std::fs::Metadata, _: &Path) -> bool {
 }
 
 /// What to reserve for a file that tells this length: one byte more, so that the end is met without growing, and not everything
-/// that somebody may have made up.
+/// that may have been made up.
 fn room(length: u64) -> usize {
     usize::try_from(length.min(16 << 20)).map_or(0, |length| length.saturating_add(1))
 }
@@ -186,14 +182,14 @@ fn read_on(source: impl Read, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()>
 }
 
 fn endless() -> io::Error {
-    let why = "a device, which has no end: copy the part that holds the firmware into a file";
+    let why = "a device without an end: copy the part that holds the firmware into a file";
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 fn too_large() -> io::Error {
     io::Error::new(
         io::ErrorKind::FileTooLarge,
-        "4 GiB or more, and the offsets in firmware tables have 32 bits: copy the part that holds the firmware",
+        "the file has 4 GiB or more, which is too large: copy the part that holds the firmware into a file of its own",
     )
 }
 

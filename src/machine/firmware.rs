@@ -32,7 +32,7 @@ pub struct Firmware {
     companions: Vec<Companion>,
 }
 
-/// Another table that speaks of IOMMUs, beside an IORT or in place of one: RIMT, VIOT, DMAR, IVRS.
+/// Another table that describes IOMMUs, beside an IORT or in place of one: RIMT, VIOT, DMAR, IVRS.
 #[derive(Clone, Debug)]
 struct Companion {
     source: Source,
@@ -51,7 +51,7 @@ enum Bytes {
 }
 
 impl Firmware {
-    /// Opens a device tree, an IORT, a RIMT, a VIOT, a DMAR, an IVRS, an MCFG, a MADT, several ACPI tables one behind the other, or acpidump text.
+    /// Opens a device tree, an IORT, a RIMT, a VIOT, a DMAR, an IVRS, an MCFG, a MADT, several ACPI tables one after the other, or acpidump text.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -205,12 +205,12 @@ impl Firmware {
         self.platform.iommus.iter().find_map(|iommu| iommu.origin.format.requests_acs())
     }
 
-    /// The tables beside the IORT, or in place of one, that speak of IOMMUs: RIMT, VIOT, DMAR, IVRS.
+    /// The tables beside the IORT, or in place of one, that describe IOMMUs: RIMT, VIOT, DMAR, IVRS.
     pub fn companions(&self) -> impl Iterator<Item = Source> + '_ {
         self.companions.iter().map(|companion| companion.source)
     }
 
-    /// The bytes of one of its ACPI tables that speak of IOMMUs, and what stands behind it in its file.
+    /// The bytes of one of its ACPI tables that describe IOMMUs, and what follows it in its file.
     pub fn table(&self, source: Source) -> Option<&[u8]> {
         match &self.table {
             Bytes::Iort(bytes, iort) if *iort == source => Some(bytes),
@@ -227,7 +227,7 @@ impl Firmware {
         self.companions.iter().map(|companion| &companion.platform)
     }
 
-    /// What stands at the place of each record that could not be read, for people: `/soc/pcie@1000 iommu-map, cell 5`. Empty for
+    /// What is at the place of each record that could not be read, in words: `/soc/pcie@1000 iommu-map, cell 5`. Empty for
     /// ACPI tables, whose offsets say it all. Only the first [`MAX_PLACES`] are looked up: each walks the tree.
     pub fn places(&self) -> Vec<String> {
         let tree = self.tree().into_iter();
@@ -416,7 +416,7 @@ impl Firmware {
             let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
             return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
         }
-        // Without the table that tells of its IOMMUs there is nothing to say of the machine.
+        // Without the table that describes its IOMMUs nothing can be said about the machine.
         let speaks = !matches!(found.table, Bytes::None) || !companions.is_empty();
         if let Some(error) = refused.iter().find(|error| !speaks && error.at.source.format().is_some()) {
             return Err(*error);

@@ -1,4 +1,4 @@
-//! What stands in front of every line of a listing: its number in a pager, the stamp of a journal, the file that `grep` names, the mark of a
+//! What precedes every line of a listing: its number in a pager, the stamp of a journal, the file that `grep` names, the mark of a
 //! patch or of a list.
 
 use alloc::vec::Vec;
@@ -9,10 +9,10 @@ use crate::limits::{MAX_FRONT_BYTES, MAX_FRONTS_TRIED};
 /// Lines after the one that shows a front which must have it too.
 const LINES: usize = 64;
 
-/// Bytes that stand in front of a line: a date, the name of a host and that of a program.
+/// Bytes that precede a line: a date, the name of a host and that of a program.
 const MAX_SHAPE: usize = 256;
 
-/// What stands in front of every line, in which numbers differ.
+/// What precedes every line, in which numbers differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Front {
     /// Digits in a row are one `0`, white space in a row is one blank.
@@ -20,14 +20,14 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// What stands in front of every line of a text, if a line that starts a function has anything there and nearly all that follow have
+    /// What precedes every line of a text, if a line that starts a function has anything there and nearly all that follow have
     /// the same.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
         let mut rest = text.get(..MAX_FRONT_BYTES).unwrap_or(text);
         let mut tried = 0_usize;
         while !rest.is_empty() && tried < MAX_FRONTS_TRIED {
             let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            // A log says all it says in each of its lines, whatever stands in front.
+            // A log says all it says in each of its lines, whatever precedes it.
             if core::str::from_utf8(line).is_ok_and(words::is_log) {
                 return None;
             }

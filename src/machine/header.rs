@@ -18,13 +18,13 @@ pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
 
-/// Whether this line starts a function beyond doubt, as prose that speaks of one does not: the name of a class follows the address, and a colon
+/// Whether this line starts a function beyond doubt, as prose that mentions one does not: the name of a class follows the address, and a colon
 /// or nothing follows that.
 pub(super) fn is_header(line: &[u8]) -> bool {
     address(line).is_ok_and(|(rest, _)| decoded::is_class(rest))
 }
 
-/// Where in a line a function starts beyond doubt, behind whatever stands in front.
+/// Where in a line a function starts beyond doubt, after anything that precedes it.
 pub(super) fn header_in(line: &[u8]) -> Option<usize> {
     let dots = line.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
     dots.filter_map(|dot| {

@@ -1,26 +1,26 @@
-//! What an operating system keeps from those who are not root.
+//! What an operating system hides from users other than root.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// What of a running system could not be read for want of privilege.
+/// The parts of a running system that could not be read without root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hidden {
     /// The firmware's tables that are there and may not be read: `IORT`, `MCFG`, or `device tree`.
     pub firmware: Vec<String>,
-    /// Functions of which no more than the first 64 bytes were to be had (linux drivers/pci/pci-sysfs.c `pci_read_config`).
+    /// Functions of which only the first 64 bytes could be read (linux drivers/pci/pci-sysfs.c `pci_read_config`).
     pub functions: usize,
 }
 
 impl Hidden {
-    /// Whether everything was to be had.
+    /// Whether everything could be read.
     pub fn is_empty(&self) -> bool {
         *self == Hidden::default()
     }
 
-    /// Whether anything of it says what IOMMUs translate: the names of tables are there for everybody.
+    /// Whether anything of it says what IOMMUs translate: the names of tables are there for every user.
     ///
     /// ```
     /// let mut hidden = fwspec::machine::Hidden::default();
@@ -35,16 +35,16 @@ impl Hidden {
 }
 
 impl fmt::Display for Hidden {
-    /// What is missing, and what is not known for it; nothing where everything was to be had.
+    /// What is missing, and what is unknown because of that; nothing where everything could be read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.firmware.is_empty() {
             let names = self.firmware.join(", ");
             let unknown = if self.speaks_of_iommus() {
-                "what ids devices have, and who is translated"
+                "which ids devices have, and which devices are translated"
             } else {
                 "which buses and interrupt controllers firmware describes"
             };
-            write!(f, "only root may read {names}, which say {unknown}")?;
+            write!(f, "only root can read {names}, which say {unknown}")?;
         }
         if self.functions > 0 {
             let between = if self.firmware.is_empty() { "" } else { "; " };
@@ -55,8 +55,8 @@ impl fmt::Display for Hidden {
             };
             write!(
                 f,
-                "{between}only root may read more than 64 bytes of the config space of {functions}: ACS is not known, and groups \
-                 are wider than they may have to be"
+                "{between}only root can read more than 64 bytes of the config space of {functions}: their ACS settings are not known, and groups \
+                 may be larger than necessary"
             )?;
         }
         Ok(())

@@ -27,9 +27,9 @@ pub struct Kernel {
     pub command_line: Option<String>,
     /// Its release (`uname -r`).
     pub release: Option<String>,
-    /// What its logs say of IOMMUs.
+    /// What its logs say about IOMMUs.
     pub logs: Vec<Log>,
-    /// Why the log of the running kernel could not be read, where that was to be had.
+    /// Why the log of the running kernel could not be read, if there is one.
     pub log_unread: Option<String>,
 }
 

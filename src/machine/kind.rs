@@ -44,7 +44,7 @@ pub enum Kind {
     Zip,
     /// One ACPI table, with this signature.
     AcpiTable([u8; 4]),
-    /// ACPI tables one behind the other; the first has this signature.
+    /// ACPI tables one after the other; the first has this signature.
     AcpiTables([u8; 4]),
     /// The text of `acpidump`.
     AcpidumpText,
@@ -62,7 +62,7 @@ pub enum Kind {
     PciIds,
     /// A text that is not read, and what to type instead.
     Refused(Refused),
-    /// The functions that a running Linux shows in `/sys`, and what its kernel says of them.
+    /// The functions that a running Linux shows in `/sys`, and what its kernel says about them.
     Sysfs,
     /// A folder, of which files are read.
     Folder,

@@ -33,7 +33,7 @@ pub struct ListedFunction {
     pub bytes: Vec<u8>,
     /// Where it is listed; `None` where it is not from a text.
     pub place: Option<LinePlace>,
-    /// What a text says of it in words.
+    /// What a text says about it in words.
     pub(super) told: Option<Box<Told>>,
 }
 
@@ -54,7 +54,7 @@ impl ListedFunction {
     /// Its facts: those that its bytes show, and for the others what the text says.
     ///
     /// # Errors
-    /// [`Truncated`](crate::ErrorKind::Truncated) where there are less than 64 bytes, and no text tells of it.
+    /// [`Truncated`](crate::ErrorKind::Truncated) where there are fewer than 64 bytes, and no text describes it.
     pub fn facts(&self) -> Result<Function, Error> {
         match (&self.told, Function::read(&self.bytes)) {
             (Some(told), Ok(read)) => Ok(told.beside(read)),
@@ -189,9 +189,9 @@ impl Listing {
 
 /// Reads the text: for each function a line that starts with its address, then lines `10: 01 02 …`, and lines in which `-v` tells of
 /// it, up to the next function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `lib/dump.c`). Quotation marks, indentation, colours
-/// and what else stands around a text are passed over. A function that is listed again, by another call of `lspci`, is one function.
+/// and what else surrounds a text are skipped. A function that is listed again, by another call of `lspci`, is one function.
 ///
-/// Two things differ from what pciutils reads of its dumps. Lines may be left out only behind the first 256 bytes, and then mean
+/// Two things differ from what pciutils reads of its dumps. Lines may be left out only after the first 256 bytes, and then mean
 /// zeros: a function with any line there has all its 4,096 bytes. (Elsewhere a missing line is an error, and pciutils fills it with
 /// `ff`.) And a line that cannot be read costs the bytes of the function that it belongs to, not the whole text.
 ///

@@ -1,10 +1,10 @@
-//! Firmware that went through something that takes it for text: nothing in it can be trusted then, and the reader is told why.
+//! Firmware that was processed as text on its way: nothing in it can be trusted then, and the error says why.
 
 use super::kind::READ_HERE;
 use crate::bytes::{index, saturate};
 use crate::error::Mangling;
 
-/// What UTF-8 has in place of a byte that is no text (U+FFFD).
+/// What UTF-8 has in place of a byte that is not text (U+FFFD).
 const REPLACEMENT: &[u8] = &[0xef, 0xbf, 0xbd];
 /// The magic number of a device tree after a conversion to UTF-8: only its second byte is ASCII.
 const TREE_AS_UTF8: &[u8] = &[0xef, 0xbf, 0xbd, 0x0d, 0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd];

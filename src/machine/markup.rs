@@ -131,7 +131,7 @@ fn tag_end(inside: &[u8]) -> Option<&[u8]> {
 /// Bytes of a tag, an entity or a code.
 const MAX_TAG: usize = 200;
 
-/// Tags of web pages and codes of forums that stand around a posted text, or colour it.
+/// Tags of web pages and codes of forums that surround a posted text, or colour it.
 const TAGS: [&str; 27] = [
     "html",
     "head",

@@ -1,4 +1,4 @@
-//! Evidence of whatever kind, and the one machine that it is of.
+//! Evidence of any kind, and the one machine that it describes.
 //!
 //! ```
 //! use fwspec::machine::Machine;
@@ -92,7 +92,7 @@ pub use text::{TextError, TextErrorKind};
 pub use uevent::Uevent;
 pub use unwrap::LinePlace;
 
-/// Everything that is known of one machine, and where it comes from.
+/// Everything that is known about one machine, and where it comes from.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Machine {
@@ -100,18 +100,18 @@ pub struct Machine {
     pub firmware: Option<Firmware>,
     /// Its PCI functions, in the order in which Linux adds them.
     pub devices: Vec<Device>,
-    /// What its kernel said.
+    /// What its kernel says: groups, log, command line.
     pub kernel: Kernel,
-    /// What its maker calls it (SMBIOS, as `/sys/class/dmi/id` shows it).
+    /// Its maker's name for it (SMBIOS, as in `/sys/class/dmi/id`).
     pub model: Option<String>,
     /// The names of its functions, as a listing prints them.
     pub names: BTreeMap<Bdf, Name>,
     /// What all of this comes from, in the order in which it was given.
     pub evidence: Vec<Evidence>,
-    /// What of the listings of functions could not be read. What of the firmware could not is in
+    /// The parts of listings that could not be read. Those of the firmware are in
     /// [`Platform::skipped`](crate::Platform::skipped).
     pub unread: Vec<Unread>,
-    /// What the operating system showed to nobody but root.
+    /// What the operating system shows only to root.
     pub hidden: Hidden,
     /// It has an ACPI IVRS table: the functions of AMD's southbridges are isolated then (linux drivers/pci/quirks.c
     /// `pci_quirk_amd_sb_acs`).
@@ -130,7 +130,7 @@ iterators! {
 }
 
 impl Machine {
-    /// Whether any evidence lists PCI functions. Without, nothing is known of them; that is not the same as a machine that has none.
+    /// Whether any evidence lists PCI functions. If not, nothing is known about them; the machine may still have some.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
@@ -211,7 +211,7 @@ impl Machine {
         self.uses_iommu() || self.has_ivrs || self.devices.iter().any(is_iommu)
     }
 
-    /// What its firmware makes of ids; `None` where nothing says what its IOMMUs translate.
+    /// The map of its firmware; `None` where nothing says what its IOMMUs translate.
     ///
     /// ```
     /// use fwspec::{Dialect, acpi::iort::Builder, machine::Collector};
@@ -226,7 +226,7 @@ impl Machine {
         Some(IdMap::build(&firmware.platform, dialect))
     }
 
-    /// Groups that know what the machine is before its first device comes.
+    /// Groups that know the machine's facts before the first device is added.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
@@ -319,7 +319,7 @@ impl Machine {
             .iter()
             .map(|segment| {
                 format!(
-                    "segment {segment} is behind an Intel VMD, and lspci does not tell which: its functions are grouped as if they were not"
+                    "segment {segment} is behind an Intel VMD, and lspci does not show behind which: its functions are grouped as if they were not behind one"
                 )
             })
             .collect();

@@ -48,7 +48,7 @@ pub(super) struct PciIds<'a> {
 }
 
 impl<'a> PciIds<'a> {
-    /// Reads the database. Lines that are none of it are passed over.
+    /// Reads the database. Other lines are skipped.
     pub(super) fn parse(text: &'a str) -> Self {
         let mut vendors = BTreeMap::new();
         let mut rest = text;

@@ -51,7 +51,7 @@ impl Machine {
     /// As [`Collector::open`] and [`Collector::finish`].
     pub fn of_root(root: &Path) -> Result<Self, MachineError> {
         if root.is_file() {
-            let why = "a file, not the root folder of a system (one with sys in it): name it without --root";
+            let why = "this is a file, not the root folder of a system (which has sys in it): name it without --root";
             return Err(MachineError::Unreadable { name: name(root), why: why.to_owned() });
         }
         let mut collector = Collector::new();
@@ -80,19 +80,19 @@ impl Collector {
     ///
     /// # Errors
     /// [`MachineError::Unreadable`] where the operating system does not give the bytes; as [`Collector::add`] for a file. A file of a
-    /// folder that is no evidence is only counted.
+    /// folder that is not evidence is only counted.
     pub fn open(&mut self, path: &Path) -> Result<(), MachineError> {
         self.open_as(path, Wanted::Anything)
     }
 
     /// As [`open`](Collector::open), where a log is what is expected: a log is read in constant memory, whatever its length, and text that
-    /// is no other evidence is one. The groups that it says are not taken in.
+    /// is not other evidence is one. The groups that it says are not taken in.
     ///
     /// # Errors
     /// As those of [`open`](Collector::open).
     pub fn open_or_log(&mut self, path: &Path) -> Result<(), MachineError> {
         let is_input = path == Path::new("-");
-        // What is no plain file may be a folder, or a piece of a file that holds others.
+        // What is not a plain file may be a folder, or a piece of a file that holds others.
         if !is_input && !path.is_file() {
             return self.open(path);
         }
@@ -167,7 +167,7 @@ impl Collector {
         while let Some(inner) = below.pop() {
             left = left.checked_sub(1).ok_or_else(|| MachineError::Unreadable {
                 name: name(folder),
-                why: format!("it has more than {MAX_FOLDERS} folders: name the one that counts"),
+                why: format!("it has more than {MAX_FOLDERS} folders: name the one with the evidence"),
             })?;
             if is_system(&inner) {
                 self.system(&Folder(&inner), "sys", wanted)?;
@@ -196,13 +196,13 @@ impl Collector {
             return Err(MachineError::NoEvidence { name: name(folder) });
         }
         if counts.other > 0 {
-            let note = format!("{} files in it are nothing that is read here", counts.other);
+            let note = format!("{} other files in it are not read", counts.other);
             self.note_unused(&name(folder), Kind::Folder, &note);
         }
         Ok(())
     }
 
-    /// Takes in what the `proc` of a folder says of a kernel.
+    /// Takes in what the `proc` of a folder says about a kernel.
     fn words_of_folder(&mut self, folder: &Path) {
         let words = words_of(&Folder(folder));
         if words.command_line.is_some() || words.release.is_some() {
@@ -220,7 +220,7 @@ impl Collector {
         let other = &mut counts.other;
         match read_evidence(file) {
             Ok(Ok(bytes)) if is_overlay(&bytes) => {
-                let note = "not used: an overlay, which only counts where it is named";
+                let note = "not used: an overlay is applied only if it is named";
                 self.note_unused(&name(file), Kind::Overlay, note);
             }
             Ok(Ok(bytes)) => match self.take(&name(file), bytes, wanted) {
@@ -260,7 +260,7 @@ impl Collector {
             MachineError::Unreadable { name, why: why_unreadable(&error) }
         })?;
         if !there && nodes.is_none() && functions.functions.is_empty() {
-            let why = "it shows neither PCI functions (bus/pci/devices) nor what firmware says (firmware/acpi/tables, firmware/fdt): name the root folder of a system, or a copy of one";
+            let why = "it has neither PCI functions (bus/pci/devices) nor firmware (firmware/acpi/tables, firmware/fdt): name the root folder of a system, or a copy of one";
             return Err(MachineError::Unreadable { name: files.name(sys), why: why.to_owned() });
         }
         if wanted != Wanted::Firmware {
@@ -301,7 +301,7 @@ impl Collector {
         self.take_log(&name, Log::read(&text));
     }
 
-    /// The same for what an archive has of a system, which may be no more than what `/proc` says of its kernel.
+    /// The same for what an archive has of a system, which may be no more than what `/proc` says about its kernel.
     #[cfg(feature = "archives")]
     pub(super) fn system_or_words(
         &mut self,
@@ -318,7 +318,7 @@ impl Collector {
         Ok(())
     }
 
-    /// The functions of a running system, and what its kernel says of them.
+    /// The functions of a running system, and what its kernel says about them.
     fn functions_of(&mut self, files: &dyn Files, sys: &str, found: sysfs::SysfsFunctions) {
         let mut kernel = sysfs::kernel(files, sys);
         self.hide_functions(found.functions.iter().filter(|function| function.is_cut()).count());
@@ -376,9 +376,9 @@ impl Collector {
             speaks |= source.format().is_some();
         }
         if speaks {
-            // The stub that UEFI hands on says nothing and is not told of; nor is a tree that only root may read.
+            // The stub that UEFI passes on says nothing and is not reported; nor is a tree that only root can read.
             if files.read(&tree).is_ok_and(|blob| !is_stub(&blob)) {
-                let note = "not used: the kernel goes by its ACPI tables";
+                let note = "not used: the kernel uses its ACPI tables";
                 self.note_unused(&files.name(&tree), Kind::DeviceTree, note);
             }
             return Ok(());
@@ -406,7 +406,7 @@ impl Collector {
             .map_err(|error| MachineError::Unreadable { name: name.clone(), why: why_unreadable(&error) })?;
         self.take(&name, blob, wanted)?;
         if unread > 0 {
-            self.note_unused(&name, Kind::Folder, &format!("{unread} properties may not be read"));
+            self.note_unused(&name, Kind::Folder, &format!("{unread} properties cannot be read"));
         }
         Ok(())
     }
@@ -446,7 +446,7 @@ fn shows_machine(files: &dyn Files, sys: &str) -> bool {
     ["bus/pci/devices", "firmware/acpi/tables", "firmware/fdt"].into_iter().any(shows)
 }
 
-/// What `/proc` says of a kernel.
+/// What `/proc` says about a kernel.
 fn words_of(files: &dyn Files) -> Kernel {
     let line = |file: &str| sysfs::line(files, file);
     let release = || Some(release_in(&line("proc/version")?)?.to_owned());
@@ -459,7 +459,7 @@ fn words_of(files: &dyn Files) -> Kernel {
 
 /// What is not known without a table.
 fn without(source: Source) -> &'static str {
-    if source.format().is_some() { "; without it nothing says what IOMMUs translate" } else { "" }
+    if source.format().is_some() { "; without it, it is not known what IOMMUs translate" } else { "" }
 }
 
 /// Where a running system shows the nodes of its device tree.

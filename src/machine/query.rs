@@ -23,9 +23,9 @@ pub enum Query {
     },
     /// `/soc@0/gpu@5000000`, `serial0`, `\_SB.GPU0`, `IORT+0xe0`: a node by its path, alias, name or place.
     Node(String),
-    /// `sid:0x5e200`: who produces this StreamID?
+    /// `sid:0x5e200`: which devices have this StreamID?
     Stream(StreamId),
-    /// `did:0x100`: who produces this DeviceID?
+    /// `did:0x100`: which devices have this DeviceID?
     Device(DeviceId),
 }
 
@@ -96,13 +96,15 @@ impl Query {
         let what = if let Some(what) = not_a_function(name) {
             what
         } else if is_number(name) {
-            return format!("{shown} can be three things: write rid:{shown}, sid:{shown} or did:{shown}");
+            return format!(
+                "{shown} can be a requester ID, a StreamID or a DeviceID: write rid:{shown}, sid:{shown} or did:{shown}"
+            );
         } else if name.starts_with("_SB") {
             format!(
-                "a namespace path begins with a backslash, and a shell takes that away: write '\\{shown}' in quotes"
+                "a namespace path begins with a backslash, which the shell removes: write '\\{shown}' in quotes"
             )
         } else {
-            "fwspec show lists what there is".to_string()
+            "fwspec show lists the requesters".to_string()
         };
         format!("no requester \"{shown}\": {what}")
     }
@@ -141,7 +143,7 @@ fn not_a_function(name: &str) -> Option<String> {
     let is_hex = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     if left.is_empty() && is_hex(function) {
         return Some(
-            "bus and device are missing: a function is written bus:device.function, as in 00:1f.2"
+            "bus and device are missing: a function is written bus:device.function, such as 00:1f.2"
                 .to_string(),
         );
     }
@@ -151,13 +153,11 @@ fn not_a_function(name: &str) -> Option<String> {
     let above = |part: &str, last: u32| u32::from_str_radix(part, 16).map_or(true, |number| number > last);
     let device = parts.last()?;
     Some(if above(function, 7) {
-        format!("function numbers are 0 to 7, and this is {function}")
+        format!("function numbers are 0 to 7, not {function}")
     } else if above(device, 0x1f) {
-        format!(
-            "device numbers are 00 to 1f, and this is {device}; a function is written bus:device.function"
-        )
+        format!("device numbers are 00 to 1f, not {device}; a function is written bus:device.function")
     } else if parts.len() == 1 {
-        format!("the bus is missing: on bus 00 it is 00:{device:0>2}.{function}")
+        format!("the bus is missing: on bus 00, write 00:{device:0>2}.{function}")
     } else if parts.len() > 1 && parts.iter().rev().nth(1).is_some_and(|bus| above(bus, 0xff)) {
         "bus numbers are 00 to ff; a function is written segment:bus:device.function".to_string()
     } else if parts.len() == 3 && parts.first().is_some_and(|segment| segment.len() > 8) {

@@ -54,11 +54,11 @@ impl fmt::Display for Refused {
                  has #include)",
             ),
             Refused::Words => f.write_str(
-                "this is hexdump or od without options, whose words hang on the machine that printed them: use hexdump -C or xxd",
+                "this is hexdump or od without options, whose byte order depends on the machine that printed it: use hexdump -C or xxd",
             ),
-            Refused::Turned => f.write_str("this is xxd -e, which turns the bytes of each word: leave out -e"),
+            Refused::Turned => f.write_str("this is xxd -e, which reverses the bytes of each word: leave out -e"),
             Refused::Disassembly => f.write_str(
-                "this is ASL source, or a disassembly without the table's bytes: compile it (iasl), or give the table itself, as in /sys/firmware/acpi/tables, or the output of acpidump",
+                "this is ASL source, or a disassembly without the table's bytes: compile it (iasl), or give the table itself, from /sys/firmware/acpi/tables, or the output of acpidump",
             ),
         }
     }

@@ -25,22 +25,22 @@ pub struct ScheduleError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleErrorKind {
-    /// The first word is no event.
+    /// The first word is not an event.
     #[error(
-        "{0:?} is no event (add, remove, probe, fail, ready, walk, retry) and no PCI function, as in 0000:01:00.0"
+        "{0:?} is neither an event (add, remove, probe, fail, ready, walk, retry) nor a PCI function such as 0000:01:00.0"
     )]
     NoEvent(String),
     /// The event needs a function.
-    #[error("{0} what? A PCI function, as in 0000:01:00.0, or all")]
+    #[error("{0} needs a PCI function such as 0000:01:00.0, or all")]
     NoFunction(String),
-    /// The word is no function.
-    #[error("{0:?} is no PCI function, as in 0000:01:00.0")]
+    /// The word is not a function.
+    #[error("{0:?} is not a PCI function such as 0000:01:00.0")]
     NotAFunction(String),
     /// The topology does not have this function.
     #[error("{0} is not in the topology")]
     Absent(Bdf),
     /// The firmware does not have this IOMMU.
-    #[error("{name:?} is no IOMMU of this machine; it has {known}")]
+    #[error("{name:?} is not an IOMMU of this machine; it has {known}")]
     NoIommu {
         /// What it says.
         name: String,
@@ -64,7 +64,7 @@ pub enum ScheduleErrorKind {
 /// FUNCTION            is given its group now: a recorded order
 /// ```
 ///
-/// `all` stands for every function, in bus order; `#` starts a comment. Other lines of a log are passed over. IOMMUs are called as in the output of `fwspec groups`. A
+/// `all` stands for every function, in bus order; `#` starts a comment. Other lines of a log are skipped. IOMMUs have the names that `fwspec groups` prints. A
 /// line of a kernel log that says `Adding to iommu group` (before Linux 5.2 `Adding device … to group`) is a function's turn in a
 /// recorded order; of several turns of one function the last counts.
 ///

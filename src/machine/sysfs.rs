@@ -127,7 +127,7 @@ fn groups_in(files: &dyn Files, sys: &str) -> BTreeMap<String, u32> {
     groups
 }
 
-/// What the kernel says of its IOMMUs and groups; nothing where it does not show them.
+/// What the kernel says about its IOMMUs and groups; nothing where it does not show them.
 pub(super) fn kernel(files: &dyn Files, sys: &str) -> Kernel {
     let mut kernel = Kernel { groups: groups_in(files, sys), ..Kernel::default() };
     let shows = files.is_folder(&join(sys, "kernel/iommu_groups"));
@@ -199,7 +199,7 @@ fn function(files: &dyn Files, bdf: Bdf, path: &str) -> io::Result<SysfsFunction
     })
 }
 
-/// The function that a PCI domain hangs on: in …/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0 it is 0000:00:0e.0.
+/// The function that a PCI domain is behind: in …/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0 it is 0000:00:0e.0.
 fn host_of_domain(home: &str) -> Option<Bdf> {
     let steps: Vec<&str> = home.split('/').collect();
     let bus = steps.iter().rposition(|step| step.starts_with("pci"))?;

@@ -58,7 +58,7 @@ pub enum TextErrorKind {
     NotFirmware,
     /// The kernel's own word where firmware is wanted.
     #[error(
-        "this is what a kernel said, not firmware: `fwspec explain` and `fwspec groups` read it; give a DTB or ACPI tables here"
+        "this is a kernel log, not firmware: `fwspec explain` and `fwspec groups` read it; give a DTB or ACPI tables here"
     )]
     NotFirmwareButLog,
     /// Firmware where a listing of functions is wanted.
@@ -72,7 +72,7 @@ pub enum TextErrorKind {
     #[error("no line starts with a PCI address such as 0000:01:00.0: this is not lspci text")]
     NoFunctions,
     /// An address that no PCI function can have.
-    #[error("no PCI function is device {device:#x}, function {function:#x}: they end at 0x1f and 7")]
+    #[error("device {device:#x}, function {function:#x} is not a PCI function: the last are 0x1f and 7")]
     PciAddress {
         /// The device number found.
         device: u8,
@@ -97,14 +97,14 @@ pub enum TextErrorKind {
     },
     /// A function of which nothing but the address is there.
     #[error(
-        "nothing is said of the function but its address: list the functions with lspci -nnvvv or lspci -xxxx, as root"
+        "the listing has only the address of the function: list the functions with lspci -nnvvv or lspci -xxxx, as root"
     )]
     NoFacts,
     /// A line of config space that belongs to no function.
     #[error("config-space bytes before any line with a PCI address")]
     StrayBytes,
     /// A line of config space is missing, or stands twice.
-    #[error("a line for config-space offset {found:#x} where that for {next:#x} should come")]
+    #[error("a line for config-space offset {found:#x} where the line for {next:#x} is expected")]
     ConfigOffset {
         /// The offset that comes next.
         next: u32,
@@ -112,21 +112,21 @@ pub enum TextErrorKind {
         found: u32,
     },
     /// No byte.
-    #[error("\"{}\" where the two hexadecimal digits of a config-space byte should stand", .0.escape_ascii())]
+    #[error("\"{}\" where two hexadecimal digits of a config-space byte are expected", .0.escape_ascii())]
     ConfigDigits([u8; 2]),
     /// More bytes than a config space has.
-    #[error("the bytes go on past offset 0xfff, where config space ends")]
+    #[error("the bytes continue past offset 0xfff, where config space ends")]
     ConfigEnd,
     /// Config space whose bytes cannot be read.
     #[error("{0}")]
     Config(ErrorKind),
 
     /// A PCI ID database without a vendor.
-    #[error("no vendor is in this PCI ID database")]
+    #[error("this PCI ID database has no vendor")]
     NoIds,
 
     // -- dumps of tables --
-    /// A line inside a dump that is none of its lines.
+    /// A line inside a dump that does not belong to it.
     #[error("not a line of a dump: an offset, and up to 16 bytes in hexadecimal")]
     DumpLine,
     /// A line of a dump that does not follow the one before it.

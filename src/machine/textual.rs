@@ -41,7 +41,7 @@ impl Textual {
             if beside.is_none() {
                 beside = refused::of_line(line.as_bytes());
             }
-            // What `lspci -v` says of the function above, not the title of a group.
+            // What `lspci -v` says about the function above, not the title of a group.
             if line.starts_with("IOMMU group: ") && reader.is_in_function() && !words.is_in_group() {
                 reader.line(line.as_bytes(), place);
                 continue;

@@ -48,7 +48,7 @@ impl Uevent {
     }
 
     /// Reads a recording: what `udevadm monitor --kernel --property` prints. Each event begins with its line, or with its `ACTION`, and
-    /// ends with an empty line; what is no such line is passed over.
+    /// ends with an empty line; other lines are skipped.
     ///
     /// ```
     /// use fwspec::machine::Uevent;
@@ -119,7 +119,7 @@ impl Uevent {
         text.chunks(2).map(digits).collect()
     }
 
-    /// The first bytes of a configuration space by what the kernel says of a function (linux drivers/pci/pci-driver.c `pci_uevent`): its
+    /// The first bytes of a configuration space by what the kernel says about a function (linux drivers/pci/pci-driver.c `pci_uevent`): its
     /// ids and its class. What is not in the event is [`Fact::Unknown`](crate::pci::Fact::Unknown).
     pub(crate) fn told_config(&self) -> Option<Vec<u8>> {
         let hex = |text: &str| u32::from_str_radix(text, 16).ok();
@@ -138,7 +138,7 @@ impl Uevent {
         Some(config)
     }
 
-    /// What its place below `/sys` and the recording say of whose requester ID its DMA carries.
+    /// What its place below `/sys` and the recording say about whose requester ID its DMA carries.
     pub(super) fn links(&self) -> Links {
         let mut above = self.path.split('/').rev().skip(1);
         let domain = above.find(|folder| folder.starts_with("pci"));

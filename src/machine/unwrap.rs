@@ -1,4 +1,4 @@
-//! What stands around a text that went through mails, pastes, terminals and pagers: one step before every reader of text.
+//! What surrounds a text that went through mails, pastes, terminals and pagers: one step before every reader of text.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -55,11 +55,11 @@ fn of_units(text: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
     characters.collect::<String>().into_bytes()
 }
 
-/// The lines of a text, each without what stands around it.
+/// The lines of a text, each without what surrounds it.
 pub(super) struct Lines<'a> {
     rest: &'a [u8],
     next: LinePlace,
-    /// What stands in front of every line.
+    /// What precedes every line.
     front: Option<Front>,
     /// What a line was that had to be changed.
     changed: Vec<u8>,
@@ -76,7 +76,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next line without white space, quotation marks and colours around it. Lines that a pager wrote are passed over; all others
+    /// The next line without white space, quotation marks and colours around it. Lines that a pager wrote are skipped; all others
     /// come, the empty ones too.
     pub(super) fn next(&mut self) -> Option<(LinePlace, &[u8])> {
         loop {
@@ -130,7 +130,7 @@ fn inside(line: &[u8]) -> &[u8] {
     let mut line = line.strip_suffix(b" |").unwrap_or(line).trim_ascii_end();
     loop {
         let rest = match line {
-            // Marks of quotation stand in front of the text that they quote, in rows.
+            // Marks of quotation precede the text that they quote, in rows.
             [b'>' | b'|' | b'`' | b'"', rest @ ..] => rest,
             // An entry of a list, a line that a patch adds; `+-` and `*` alone are something else.
             [b'-' | b'*' | b'+', b' ' | b'\t', rest @ ..] => rest,
@@ -180,7 +180,7 @@ fn play(line: &[u8], shown: &mut Vec<u8>) {
 }
 
 /// What a reader takes the character for that starts here, and its length: spaces of other widths and those that do not break are spaces,
-/// what has no width is nothing, and dashes that a word processor made are minus signs. A byte that is no UTF-8 is of a Windows code page.
+/// what has no width is nothing, and dashes that a word processor made are minus signs. A byte that is not UTF-8 is of a Windows code page.
 fn character(bytes: &[u8]) -> (&[u8], usize) {
     let near = bytes.get(..4).unwrap_or(bytes);
     let valid = near.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());

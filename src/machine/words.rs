@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 
 use crate::Bdf;
 
-/// What a line of a kernel log says of the group of a device.
+/// What a line of a kernel log says about the group of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision<'a> {
     /// The device is in this group now.
@@ -60,7 +60,7 @@ pub(super) struct Words {
     open: Option<u32>,
 }
 
-/// What a log says of one boot.
+/// What a log says about one boot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Boot {
     pub(super) groups: BTreeMap<String, u32>,
@@ -188,7 +188,7 @@ impl Words {
         false
     }
 
-    /// What tells one boot from another, and what a kernel says of itself.
+    /// What tells one boot from another, and what a kernel says about itself.
     fn of_boot(&mut self, line: &str) {
         if line.starts_with("-- Boot ") || line.starts_with("-- Reboot") {
             self.next_boot();

@@ -70,7 +70,7 @@ impl IdMap {
     /// ```
     ///
     /// # Errors
-    /// [`NoStream`] says what stands in the way.
+    /// [`NoStream`] says what prevents it.
     #[inline]
     pub fn stream_from(&self, requester: RequesterIndex, input: u32) -> Result<Stream, NoStream> {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());

@@ -56,7 +56,7 @@ impl IdMap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// Where the record stands.
+    /// The place of the record.
     pub at: StepAt,
     /// The id as it came.
     pub input: u32,

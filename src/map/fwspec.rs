@@ -21,7 +21,7 @@ pub struct Fwspec {
     pub ids: Vec<Stream>,
     /// Other IOMMUs that specifiers without cells name, each once: such a specifier adds no id.
     pub others: Vec<IommuIndex>,
-    /// What the root complex says of all functions below it.
+    /// What the root complex says about all functions below it.
     pub flags: FwspecFlags,
 }
 
@@ -165,7 +165,7 @@ impl IdMap {
     /// # let map = IdMap::build(&Platform::default(), Dialect::LINUX);
     /// let outcome = map.fwspec_of_aliases(["0000:05:04.0".parse().unwrap(), "0000:05:00.0".parse().unwrap()]);
     /// assert_eq!(outcome.fwspec, None);
-    /// assert_eq!(outcome.refused.unwrap().to_string(), "the firmware describes no PCI host of segment 0000");
+    /// assert_eq!(outcome.refused.unwrap().to_string(), "the firmware describes no PCI host bridge of segment 0000");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn fwspec_of_aliases(&self, aliases: impl IntoIterator<Item = Bdf>) -> FwspecOutcome {

@@ -111,7 +111,7 @@ enum Firmware {
 /// An IOMMU of an [`IdMap`].
 #[derive(Clone, Debug)]
 pub struct MappedIommu {
-    /// Where it stands in the firmware.
+    /// Its place in the firmware.
     pub origin: Origin,
     /// What it is.
     pub kind: IommuKind,
@@ -132,7 +132,7 @@ pub struct MappedIommu {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct MappedMsi {
-    /// Where it stands in the firmware.
+    /// Its place in the firmware.
     pub origin: Origin,
 }
 
@@ -325,7 +325,7 @@ impl IdMap {
         Some(self.label(origin))
     }
 
-    /// What people call the object at `origin`.
+    /// The name of the object at `origin`.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -343,7 +343,7 @@ impl IdMap {
         self.paths.label(origin)
     }
 
-    /// Where a requester stands in the firmware.
+    /// The place of a requester in the firmware.
     pub(crate) fn requester_origin(&self, requester: RequesterIndex) -> Option<Origin> {
         Some(self.requester(requester)?.origin)
     }
@@ -412,7 +412,7 @@ impl IdMap {
     /// ```
     ///
     /// # Errors
-    /// [`NoStream`] says what stands in the way.
+    /// [`NoStream`] says what prevents it.
     pub fn resolve(&self, bdf: Bdf) -> Result<Stream, NoStream> {
         self.answer(bdf).map(|(_, stream)| stream)
     }

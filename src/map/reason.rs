@@ -18,7 +18,7 @@ pub enum GivesUp {
 #[non_exhaustive]
 pub enum NoStream {
     /// No PCI host has this segment.
-    #[error("the firmware describes no PCI host of segment {segment}")]
+    #[error("the firmware describes no PCI host bridge of segment {segment}")]
     NoHost {
         /// The segment asked for.
         segment: Segment,
@@ -33,7 +33,7 @@ pub enum NoStream {
         input: u32,
     },
     /// The id goes to an MSI controller without an IOMMU on the way: its DMA is not translated.
-    #[error("{input:#x} goes straight to the MSI controller, past every IOMMU")]
+    #[error("{input:#x} goes straight to the MSI controller, without passing an IOMMU")]
     Bypass {
         /// The id asked for.
         input: u32,
@@ -48,14 +48,14 @@ pub enum NoStream {
     },
     /// Which unit translates it depends on the bridges above the function (DMAR).
     #[error(
-        "which unit translates {input:#x} depends on the bridges above it: give the machine's PCI functions too"
+        "the bridges above {input:#x} decide which unit translates it: give the machine's PCI functions too"
     )]
     NeedsTopology {
         /// The id asked for.
         input: u32,
     },
     /// The driver of the units gives all of them up at boot.
-    #[error("Linux uses none of the units, because {function} is there: {}", match .why {
+    #[error("Linux uses none of the units, because of {function}: {}", match .why {
         GivesUp::ScopeType => "a device scope that names it is of another type than the function",
         GivesUp::NoAccess => "it may neither read nor write memory that must be mapped for it",
     })]
@@ -74,10 +74,10 @@ pub enum NoStream {
         reference: u32,
     },
     /// The first mapping of the node has no output reference, which turns all of them off (linux `iort_node_map_id`).
-    #[error("the node's first mapping has no output reference: Linux then looks at none of them")]
+    #[error("the node's first mapping has no output reference, so Linux uses none of its mappings")]
     FirstNull,
     /// Mappings lead in a circle.
-    #[error("the mappings of {input:#x} lead in a circle")]
+    #[error("the mappings of {input:#x} form a loop")]
     Cycle {
         /// The id asked for.
         input: u32,
@@ -101,7 +101,7 @@ pub enum NoStream {
         iommu: IommuIndex,
     },
     /// Ids on IOMMUs of two different drivers (linux `iommu_fwspec_init` answers EINVAL).
-    #[error("its ids are on IOMMUs of two kinds, and Linux refuses that")]
+    #[error("its ids are on IOMMUs of two kinds, which Linux refuses")]
     TwoKinds,
     /// A named component's mapping is not a single mapping: only its bus knows its ids.
     #[error("the component has no single mapping: its ids come from its bus, if at all")]

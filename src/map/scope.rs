@@ -246,7 +246,7 @@ impl IdMap {
         !self.scopes.is_empty() || !self.scopes.unmappable.is_empty()
     }
 
-    /// Whether a record's aliases are all on the unit of its first id, whatever the firmware says of them.
+    /// Whether a record's aliases are all on the unit of its first id, whatever the firmware says about them.
     pub(super) fn takes_aliases_along(&self, record: &Option<Fwspec>) -> Option<IommuIndex> {
         let iommu = record.as_ref()?.iommu;
         let kind = iommu.entry(&self.iommus)?.kind;

@@ -195,7 +195,7 @@ impl<O: Copy, G: Copy + PartialEq> StreamMap<O, G> {
 pub(crate) struct Turn<'a> {
     /// The master.
     pub(crate) at: RequesterIndex,
-    /// What firmware says of it.
+    /// What firmware says about it.
     pub(crate) requester: &'a Requester,
     /// Its SMMU.
     pub(crate) iommu: IommuIndex,

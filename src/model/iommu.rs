@@ -10,13 +10,13 @@ use core::slice;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Iommu {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub origin: Origin,
     /// What it is.
     pub kind: IommuKind,
     /// Physical address of its registers, where the firmware tells (device tree: the first `reg`, translated to the root).
     pub base: Option<u64>,
-    /// Whether it may be used: `status` of a device-tree node. Always true in IORT.
+    /// Whether it can be used: `status` of a device-tree node. Always true in IORT.
     pub available: bool,
     /// The PCI function that the IOMMU is, where the device tree has it as a child of a PCI bus. A map of that bus leaves it out.
     pub function: Option<HostedFunction>,
@@ -177,14 +177,14 @@ pub enum GroupRule {
     /// PCI rules for PCI functions, a group of its own for every other device (SMMUv3, virtio, …).
     #[default]
     PerDevice,
-    /// As `PerDevice`, and masters whose SMR id/mask pairs meet are together (linux `arm_smmu_device_group`).
+    /// As `PerDevice`, and masters whose SMR id/mask pairs overlap are together (linux `arm_smmu_device_group`).
     SharedStreamMapping,
     /// PCI rules for PCI functions; other devices of one id are one group (linux drivers/iommu/amd/iommu.c `acpihid_device_group`).
     SharedIdOfNodes,
     /// All masters of the instance are one group (rockchip, sun50i, sprd, omap, ipmmu; linux `generic_single_device_group`).
     Instance,
-    /// The driver gives each master a group of its own, but the IOMMU has no ids and tells its masters not apart (exynos, and any
-    /// IOMMU that nothing is known of).
+    /// The driver gives each master a group of its own, but the IOMMU has no ids and does not tell its masters apart (exynos, and any
+    /// IOMMU about which nothing is known).
     Indistinct,
     /// Masters that share any id are one group (Apple DART: linux `apple_dart_device_group`, `sid2group`).
     SharedId,
@@ -327,7 +327,7 @@ impl Iterator for SpecifierParts<'_> {
 impl FusedIterator for SpecifierParts<'_> {}
 
 impl Iommu {
-    /// An IOMMU of which no more is known.
+    /// An IOMMU about which nothing else is known.
     pub fn new(origin: Origin, kind: IommuKind, base: Option<u64>) -> Self {
         Iommu {
             origin,
@@ -397,12 +397,12 @@ impl LinuxDriver {
     /// Of a kind that a caller names.
     const OTHER: &LinuxDriver = &LinuxDriver::silent("other", &[]);
 
-    /// A driver that takes everyone and lists reserved regions.
+    /// A driver that takes every device and lists reserved regions.
     pub(crate) const fn listing(name: &'static str, specifier: &'static [SpecifierField]) -> LinuxDriver {
         LinuxDriver { name, admission: Admission::Everyone, specifier, lists_regions: true }
     }
 
-    /// A driver that takes everyone and lists no reserved regions.
+    /// A driver that takes every device and lists no reserved regions.
     pub(crate) const fn silent(name: &'static str, specifier: &'static [SpecifierField]) -> LinuxDriver {
         LinuxDriver { name, admission: Admission::Everyone, specifier, lists_regions: false }
     }

@@ -73,7 +73,7 @@ pub struct Platform {
 /// The buses that one MCFG entry gives to a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SegmentBuses {
-    /// Where the entry stands.
+    /// The place of the entry.
     pub at: At,
     /// The segment.
     pub segment: Segment,
@@ -91,13 +91,13 @@ impl Platform {
         self.source.and_then(Source::format)
     }
 
-    /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
+    /// The name of the object at `origin`: `IORT+0x48`, or its device-tree path.
     pub fn label(&self, origin: Origin) -> Label<'_> {
         self.paths.label(origin)
     }
 
     /// What people call an IOMMU, a requester or an MSI controller: `IORT+0x48`, or its device-tree path. `None` for one that is not
-    /// there, and for a [`Target`] that is none.
+    /// there, and for a [`Target`] that is not one.
     ///
     /// ```
     /// use fwspec::IommuIndex;

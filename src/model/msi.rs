@@ -9,7 +9,7 @@ use crate::error::At;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MsiController {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub origin: Origin,
     /// What it is.
     pub kind: MsiKind,

@@ -1,4 +1,4 @@
-//! Where a fact stands in the firmware, and what people call that place.
+//! The place of a fact in the firmware, and its name.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -73,7 +73,7 @@ impl Paths {
             .unwrap_or("")
     }
 
-    /// What people call the object at `origin`: `IORT+0x48`, or its device-tree path.
+    /// The name of the object at `origin`: `IORT+0x48`, or its device-tree path.
     pub fn label(&self, origin: Origin) -> Label<'_> {
         Label { paths: self, origin }
     }
@@ -95,7 +95,7 @@ impl Paths {
     }
 }
 
-/// Displays an origin as people write it: `IORT+0x48`, `/soc@0/iommu@5040000`.
+/// Displays an origin as it is usually written: `IORT+0x48`, `/soc@0/iommu@5040000`.
 #[derive(Clone, Copy, Debug)]
 pub struct Label<'a> {
     paths: &'a Paths,

@@ -10,9 +10,9 @@ use crate::{DeviceId, InputIds, Segment};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requester {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub origin: Origin,
-    /// Whether it may be used: `status` of a device-tree node. Always true in IORT.
+    /// Whether it can be used: `status` of a device-tree node. Always true in IORT.
     pub available: bool,
     /// What it is, and its maps.
     pub kind: RequesterKind,
@@ -24,7 +24,7 @@ pub struct Requester {
     pub address_bits: Option<u8>,
     /// Highest bus address its DMA may use, from device-tree `dma-ranges`; `None` where nothing limits it.
     pub dma_limit: Option<u64>,
-    /// What is said of cache coherency.
+    /// What firmware says about cache coherency.
     pub coherency: Coherency,
     /// Width of PASIDs in bits (IORT root complex and named component, `pasid-num-bits`); `None` where not said.
     pub pasid_bits: Option<u8>,
@@ -33,7 +33,7 @@ pub struct Requester {
 }
 
 impl Requester {
-    /// A requester of which no more is known.
+    /// A requester about which nothing else is known.
     pub fn new(origin: Origin, kind: RequesterKind) -> Self {
         Requester {
             origin,
@@ -87,7 +87,7 @@ pub struct IdBus {
 }
 
 impl IdBus {
-    /// A bus with a map of StreamIDs, of which no more is known: MSIs go through the same map.
+    /// A bus with a map of StreamIDs, about which nothing else is known: MSIs go through the same map.
     ///
     /// ```
     /// use fwspec::model::{BusKind, IdBus, IdMapping, Output, Requester, RequesterKind};
@@ -265,7 +265,7 @@ pub struct Specifier {
     pub offset: u32,
 }
 
-/// What is said of cache coherency; `None` where nothing is.
+/// What firmware says about cache coherency; `None` where it says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Coherency {

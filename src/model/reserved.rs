@@ -9,7 +9,7 @@ use crate::{RequesterId, Segment, StreamId};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reserved {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub origin: Origin,
     /// StreamIDs it is for (IORT).
     pub streams: Vec<StreamRange>,

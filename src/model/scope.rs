@@ -1,4 +1,4 @@
-//! Devices as a DMAR names them: by the way down to them from a root bus, which takes the topology to follow.
+//! Devices as a DMAR names them: by the path to them from a root bus, which can only be followed with the topology.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{IommuIndex, Origin};
 use crate::{RequesterId, Segment};
 
-/// A PCI function, or a bridge with everything below it, named by the way down to it.
+/// A PCI function, or a bridge with everything below it, named by the path to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Scope {
@@ -21,7 +21,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// A scope by the way down from a root bus, device and function (`devfn`) hop by hop.
+    /// A scope by the path from a root bus, device and function (`devfn`) hop by hop.
     ///
     /// ```
     /// use fwspec::model::{Scope, ScopeKind};
@@ -49,7 +49,7 @@ pub struct ScopedUnit {
     pub iommu: IommuIndex,
     /// Its segment.
     pub segment: Segment,
-    /// It is for all functions of the segment that no other unit is for; its scopes do not count then.
+    /// Whether it translates all functions of the segment that no other unit translates; its scopes do not count then.
     pub include_all: bool,
     /// What it is for.
     pub scopes: Vec<Scope>,
@@ -64,11 +64,11 @@ impl ScopedUnit {
     }
 }
 
-/// What a DMAR says of address translation services.
+/// What a DMAR says about address translation services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AtsScope {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub origin: Origin,
     /// Its segment.
     pub segment: Segment,
@@ -79,7 +79,7 @@ pub struct AtsScope {
 }
 
 impl AtsScope {
-    /// What it says of the functions that scopes name.
+    /// What it says about the functions that scopes name.
     pub const fn new(origin: Origin, segment: Segment, kind: AtsKind, scopes: Vec<Scope>) -> Self {
         AtsScope { origin, segment, kind, scopes }
     }
@@ -104,7 +104,7 @@ pub enum AtsKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FirmwareAlias {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub origin: Origin,
     /// Their segment.
     pub segment: Segment,
@@ -200,7 +200,7 @@ fn way(f: &mut core::fmt::Formatter<'_>, bus: u8, path: &[u8]) -> core::fmt::Res
 }
 
 impl Scope {
-    /// Whether it names exactly the last function of `path`, the way down to it from its root bus (linux drivers/iommu/intel/dmar.c
+    /// Whether it names exactly the last function of `path`, the path to it from its root bus (linux drivers/iommu/intel/dmar.c
     /// `dmar_match_pci_path`). A path of one hop may also start on the function's own bus: firmware gets that wrong.
     pub fn names(&self, path: &[RequesterId]) -> bool {
         let (Some(root), Some(function)) = (path.first(), path.last()) else { return false };

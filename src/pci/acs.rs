@@ -31,7 +31,7 @@ impl Chipset {
             functions.get(&Bdf { rid, ..*port }).map(|lpc| lpc.rcba)
         };
         let mut ports = functions.iter().filter(|(_, function)| is_intel_pch(function)).peekable();
-        // Where nobody answers Linux reads all ones, and goes on.
+        // If no function answers, Linux reads all ones, and continues.
         let on = ports.peek().is_some() && ports.all(|(port, _)| lpc_of(port) != Some(Fact::Present(false)));
         Chipset { ivrs: self.ivrs || has_iommu, intel_pch: self.intel_pch || on }
     }
@@ -264,7 +264,7 @@ fn flags_enabled(function: &Function, wanted: AcsFlags) -> AcsVerdict {
     AcsVerdict { isolates: missing.is_empty(), reason }
 }
 
-/// What a row says of the function; `None` where it has no opinion.
+/// What a row says about the function; `None` where it has no opinion.
 fn specific(
     row: &Row<AcsEffect>,
     function: &Function,

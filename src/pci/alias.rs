@@ -103,7 +103,7 @@ pub(super) enum BridgeAlias {
     End,
 }
 
-/// What the type of a bridge, or a row about it, says of the alias that it adds (linux drivers/pci/search.c
+/// What the type of a bridge, or a row about it, says about the alias that it adds (linux drivers/pci/search.c
 /// `pci_for_each_dma_alias`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum BridgeTag {

@@ -83,7 +83,7 @@ pub(crate) struct Node {
 }
 
 impl Bus {
-    /// Nothing is on it, hangs on it, or says what it is.
+    /// It is empty, no bus is attached to it, and nothing describes it.
     pub(super) fn is_unused(&self) -> bool {
         self.count == 0 && self.virtual_buses.is_empty() && self.bridge.is_none() && !self.declared
     }

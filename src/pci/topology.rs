@@ -166,7 +166,7 @@ impl Topology {
         }
     }
 
-    /// Notes what a function says of the bus that it is on.
+    /// Notes what a function says about the bus that it is on.
     fn tell_root(&mut self, bus: Key<Bus>, function: &Function) {
         if !function.only_on_root_bus() {
             return;
@@ -358,12 +358,12 @@ impl Topology {
         self.physical_of(bdf).or_else(|| beside().map(|(pf, _)| pf))
     }
 
-    /// The buses that hang on a bus without a bridge between: those of virtual functions.
+    /// The buses attached to a bus without a bridge in between: those of virtual functions.
     pub(crate) fn virtual_buses_of(&self, segment: Segment, bus: u8) -> &[u8] {
         self.store.bus(segment, bus).map_or(&[], |bus| &bus.virtual_buses)
     }
 
-    /// Whether nothing is on a bus and nothing hangs on it.
+    /// Whether a bus is empty, and no other bus is attached to it.
     pub(crate) fn is_bare(&self, segment: Segment, bus: u8) -> bool {
         self.store.bus(segment, bus).is_none_or(|bus| bus.is_empty() && bus.virtual_buses.is_empty())
     }

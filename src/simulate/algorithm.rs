@@ -73,17 +73,17 @@ impl Algorithm {
             Algorithm::DeviceAddRace => {
                 "groups made when devices are added, while their IOMMU registers in another thread (Linux since 6.15, ACPI on RISC-V)"
             }
-            Algorithm::Closure => "groups as the closure of the ties",
+            Algorithm::Closure => "groups that do not depend on the order of events (fwspec)",
             Algorithm::DeviceLinks => {
                 "driver-probe, and a device link from each device to the bridge above it"
             }
-            Algorithm::Replay => "driver-probe, and every device visited again when an IOMMU registers",
+            Algorithm::Replay => "driver-probe, and every device is probed again when an IOMMU registers",
             Algorithm::DeferToPort => {
-                "driver-probe, and a device deferred until the bridge above it has a group"
+                "driver-probe, and a device is deferred until the bridge above it has a group"
             }
-            Algorithm::LookDown => "driver-probe, and pci_device_group() looking below a bridge, too",
+            Algorithm::LookDown => "driver-probe, and pci_device_group() looks below bridges too",
             Algorithm::Recurse => {
-                "driver-probe, and iommu_probe_device() called for bridges that are walked past"
+                "driver-probe, and iommu_probe_device() is called for each bridge on the path"
             }
         }
     }

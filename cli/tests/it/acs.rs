@@ -45,7 +45,7 @@ fn by_a_rimt_nothing_asks_for_acs() {
     assert_eq!(remark["devices"], serde_json::json!(["0000:00:01.0"]));
     let why: Value = serde_json::from_str(&said(&["groups", "--json", "--why", "01:00.0"])).unwrap();
     assert_eq!(why["remarks"][0]["kind"], "acs-not-requested");
-    assert!(said(&["groups", "--why", "01:00.0"]).contains("rimt.c has no pci_request_acs()"));
+    assert!(said(&["groups", "--why", "01:00.0"]).contains("rimt.c does not call pci_request_acs()"));
     let requested: Value = serde_json::from_str(&said(&["groups", "--json", "--acs", "requested"])).unwrap();
     assert_eq!(count(&requested), 2);
     assert_eq!(requested["remarks"], Value::Null);
@@ -63,7 +63,7 @@ fn a_device_tree_and_a_rimt_of_one_machine_differ_in_acs() {
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let acs = document["acs"].as_str().unwrap();
         assert!(
-            acs.contains("asks for ACS (of_iommu_configure)") && acs.contains("rimt.bin nothing does"),
+            acs.contains("Linux requests ACS (of_iommu_configure)") && acs.contains("rimt.bin it does not"),
             "{acs}"
         );
         let changes = document["changes"].as_array().unwrap();
@@ -133,7 +133,7 @@ fn ports_with_wide_acs_registers_are_switched_where_their_control_bits_are() {
         assert_eq!(document["what_if"]["made"].as_array().unwrap().len(), 0);
     }
     assert_eq!(count(&groups(&file, &["--what-if", "acs=00:1c.0:off"])), 1);
-    // Off in the dump, it can be set: nobody is told otherwise.
+    // Off in the dump, it can be set, and nothing says otherwise.
     let text = std::fs::read_to_string(&file).unwrap();
     let off = text.replace("1d 00 00 00 1d 00", "1d 00 00 00 00 00");
     let ask = |more: &[&str]| {
@@ -141,7 +141,7 @@ fn ports_with_wide_acs_registers_are_switched_where_their_control_bits_are() {
         String::from_utf8(output.stdout).unwrap()
     };
     let why = ask(&["--why", "03:00.0"]);
-    assert!(why.contains("switching on ACS SV+RR+CR+UF would do"), "{why}");
+    assert!(why.contains("enabling ACS SV+RR+CR+UF is enough"), "{why}");
     // `__pci_config_acs` writes at +6, where these ports have no control bits.
     assert!(why.contains("ECAP_ACS+8.l=0000001d:0000001d") && !why.contains("config_acs"), "{why}");
     assert!(ask(&["--acs", "requested"]).contains("2 devices in 2 groups"));
@@ -298,8 +298,8 @@ fn why_says_what_linux_itself_sets_and_nothing_that_it_ignores() {
         String::from_utf8(fwspec(&words, southbridge.as_bytes()).stdout).unwrap()
     };
     let open = why(&[]);
-    assert!(open.contains("isolates where the machine has an IVRS table"), "{open}");
-    assert!(open.contains("Its group is smaller where the machine has an IVRS table"), "{open}");
-    assert!(!open.contains("nothing that can be set") && !open.contains("cannot be smaller"), "{open}");
+    assert!(open.contains("it isolates if the machine has an IVRS table"), "{open}");
+    assert!(open.contains("Its group is smaller if the machine has an IVRS table"), "{open}");
+    assert!(!open.contains("no setting changes that") && !open.contains("cannot be smaller"), "{open}");
     assert!(why(&["--machine", "ivrs"]).contains("alone"), "{}", why(&["--machine", "ivrs"]));
 }

@@ -192,10 +192,10 @@ fn fresh_guest_agrees(folder: &Path) {
         assert_eq!(text("user", &format!("{verb}.exit")).trim(), "0", "{place}: user {verb}");
     }
     let said = text("user", "check.txt").split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(said.contains("only root may read"), "{place}: {said}");
+    assert!(said.contains("only root can read"), "{place}: {said}");
     assert_eq!(text("user", "check.err"), "", "{place}");
     assert_eq!(
-        text("user", "groups.err").matches("only root may read more than 64 bytes").count(),
+        text("user", "groups.err").matches("only root can read more than 64 bytes").count(),
         1,
         "{place}"
     );

@@ -38,7 +38,7 @@ fn the_text_of_a_broken_table_says_what_is_broken() {
         "3 ITS identifiers in a node with room for 1",
         "9 ID mappings at byte 40 of the node, which has room for 1",
         "no terminating NUL",
-        "no specification read here",
+        "the fields of this structure are not known",
         "1 memory range at byte 28 of the node, which has room for 0",
         "the node says that it is 3 bytes long",
         "bytes of the table follow the last node",

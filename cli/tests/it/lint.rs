@@ -366,7 +366,7 @@ fn every_code_is_explained_with_a_case() {
             assert!(!code[key].as_str().unwrap().is_empty(), "{} has no {key}", code["code"]);
         }
     }
-    assert!(said(&["explain", "IORT004"]).contains("A case: IORT+0xdc: "));
+    assert!(said(&["explain", "IORT004"]).contains("Example: IORT+0xdc: "));
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn firmware_of_another_machine_does_not_fit() {
         let told = document(&["explain", "--json", "d05-2020/iort.bin", "-"], log);
         assert_eq!(told["fits"], false, "{log}: {told}");
         let notes = told["notes"].to_string();
-        assert!(notes.contains("do not fit"), "{log}: {notes}");
+        assert!(notes.contains("do not match"), "{log}: {notes}");
     }
 }
 

@@ -129,7 +129,7 @@ fn a_broken_file_costs_one_file_and_the_exit_code() {
         assert!(line.starts_with(&start), "{line} is not about {start}");
     }
     let text = folder.join("f.txt").display().to_string();
-    assert_eq!(lines[4], format!("fwspec: passed over 1 file that is no firmware: {text}"));
+    assert_eq!(lines[4], format!("fwspec: skipped 1 file that is not firmware: {text}"));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn tables_in_one_folder_are_one_machine_and_two_iorts_are_two() {
     assert_eq!(files(&output, &folder), ["several/one.bin", "several/two.bin", "tables"]);
     let said = stderr(&output);
     let passed = format!(
-        "fwspec: passed over 1 ACPI table or set of tables without IORT, RIMT, VIOT and MCFG: {}\n",
+        "fwspec: skipped 1 ACPI table or set of tables without IORT, RIMT, VIOT and MCFG: {}\n",
         x86.display()
     );
     assert_eq!(said, passed);
@@ -182,7 +182,7 @@ fn a_sample_with_both_firmwares_gives_both() {
     let output = show(&folder);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(files(&output, &folder), ["", "fdt.dtb"]);
-    assert!(stderr(&output).contains("1 topology, which is no firmware"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 listing of functions, which is not firmware"), "{}", stderr(&output));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn an_empty_folder_is_said_to_be_empty() {
         assert_eq!(
             stderr(&output),
             format!(
-                "fwspec: {}: no firmware in this folder: it has no device tree (DTB), no ACPI table of IOMMUs, and nothing that holds one\n",
+                "fwspec: {}: no firmware in this folder: no device tree (DTB), no ACPI table about IOMMUs, and no file that holds one\n",
                 empty.display()
             )
         );
@@ -234,8 +234,8 @@ fn links_are_not_followed_below_a_folder_and_special_files_not_opened() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(files(&output, &folder), ["inner/iort"]);
     let said = stderr(&output);
-    assert!(said.contains("passed over 3 symbolic links, the first: "), "{said}");
-    assert!(said.contains("passed over 2 devices, sockets or pipes, the first: "), "{said}");
+    assert!(said.contains("skipped 3 symbolic links, the first: "), "{said}");
+    assert!(said.contains("skipped 2 devices, sockets or pipes, the first: "), "{said}");
     // What the user names is followed.
     let output = show(&inner.join("loop"));
     assert_eq!(documents(&output).len(), 1);

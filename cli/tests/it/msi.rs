@@ -33,7 +33,7 @@ fn functions_behind_a_bridge_share_the_device_id_of_its_alias() {
     };
     assert_eq!(senders(&results[3]), ["0000:04:01.0", "0000:04:02.0"]);
     assert!(senders(&results[4]).is_empty());
-    assert_eq!(results[4]["reason"], "no function that is there sends it");
+    assert_eq!(results[4]["reason"], "no function of the listing sends it");
     let explained = ask(&["explain", "--json", "04:01.0"]);
     let text = explained.to_string();
     assert!(text.contains("DeviceID 0x400") && !text.contains("DeviceID 0x408"), "{text}");

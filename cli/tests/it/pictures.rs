@@ -379,5 +379,5 @@ fn a_drawing_says_why_and_which_functions_a_unit_is_for() {
     let drawn = fwspec(&[&["groups", "--svg"], &intel[..]].concat());
     let drawn = String::from_utf8(drawn.stdout).unwrap();
     assert!(drawn.contains("DMAR+0x30 is for all of segment 0000 that no other unit is for"), "{drawn}");
-    assert!(drawn.contains("0000:00:01.0 cannot be given to a user: DMAR+0x48"), "{drawn}");
+    assert!(drawn.contains("0000:00:01.0 cannot be assigned (VFIO): DMAR+0x48"), "{drawn}");
 }

@@ -236,6 +236,6 @@ fn a_file_that_may_not_be_read_says_so() {
         return;
     };
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("permission denied; ask as root"), "{said}");
+    assert!(said.contains("permission denied: run fwspec as root"), "{said}");
     assert_eq!(output.status.code(), Some(2));
 }

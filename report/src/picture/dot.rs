@@ -120,7 +120,7 @@ fn legend(picture: &Picture, out: &mut dyn Write) -> fmt::Result {
         Vec::new()
     };
     lines.push("solid arrow: translated, with its StreamIDs".into());
-    lines.push("dashed arrow: past every IOMMU, with its DeviceIDs".into());
+    lines.push("dashed arrow: bypasses every IOMMU; its DeviceIDs".into());
     if picture.rows.iter().any(|row| row.disabled) || picture.sinks.iter().any(|sink| sink.unused) {
         lines.push("dashed box: disabled, or not used by Linux".into());
     }

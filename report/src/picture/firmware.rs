@@ -119,7 +119,7 @@ impl Picture {
                 self.links.push(Link { from, to, label, bypass: false });
                 self.onward(to, range.msi.as_ref().map(|msi| controller(document, msi)));
             } else if let (true, Some(row)) = (range.needs_topology, self.rows.get_mut(from)) {
-                row.note = "by the bridges above it".to_string();
+                row.note = "depends on the bridges above it".to_string();
             } else if let (Some(errno), Some(row)) = (&range.errno, self.rows.get_mut(from)) {
                 row.note = format!("look-up fails with {errno}");
             }

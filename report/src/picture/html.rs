@@ -71,7 +71,7 @@ pub fn firmware_html(picture: &Picture, unread: &[Problem], out: &mut dyn Write)
         let state = xml(&who.what);
         let who = alloc::format!("{} <small>{state}</small>", xml(full(&who.path, &who.name)));
         while let Some(link) = links.next_if(|link| link.from == at) {
-            let past = if link.bypass { " past every IOMMU" } else { "" };
+            let past = if link.bypass { " without an IOMMU" } else { "" };
             writeln!(
                 out,
                 "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}{past}</td></tr>",
@@ -214,7 +214,7 @@ fn group_row(
         write!(out, "<li>not isolated from {}</li>", xml(&group.tainted_by.join(", ")))?;
     }
     if group.assumed {
-        write!(out, "<li>wider than it may have to be: ACS of a function was not read</li>")?;
+        write!(out, "<li>may be larger than necessary: the ACS capability of a function was not read</li>")?;
     }
     writeln!(out, "</ul></td></tr>")
 }

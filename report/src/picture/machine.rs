@@ -169,7 +169,7 @@ impl Draw<'_> {
         self.links(at, device);
     }
 
-    /// What the text says of a device, line by line.
+    /// What the text says about a device, line by line.
     fn tip(&self, device: &DeviceRecord) -> String {
         let mut lines = alloc::vec![format!("{} {}", device.device, groups::what(device))];
         match device.group {
@@ -203,7 +203,7 @@ impl Draw<'_> {
         }
         lines.extend(device.kernel_detail.clone());
         if device.group.is_some() {
-            lines.extend(device.assignable.why_not().map(|why| format!("cannot be given to a user: {why}")));
+            lines.extend(device.assignable.why_not().map(|why| format!("cannot be assigned (VFIO): {why}")));
         }
         lines.extend(device.kernel_group.map(|group| format!("group {group} in the machine's own kernel")));
         lines.join("\n")

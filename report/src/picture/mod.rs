@@ -44,7 +44,7 @@ pub struct Picture {
     pub onward: Vec<Link>,
     /// Why devices share a group, a sentence for each shared group and reason; written below the boxes.
     pub reasons: Vec<Note>,
-    /// What else has to be known: what could not be read, memory that is kept, who cannot be given away.
+    /// Notes: what could not be read, memory that is kept, devices that cannot be assigned.
     pub notes: Vec<Note>,
 }
 
@@ -132,7 +132,7 @@ pub struct Link {
     pub to: usize,
     /// The ids on it.
     pub label: String,
-    /// It goes past every IOMMU.
+    /// It bypasses every IOMMU.
     pub bypass: bool,
 }
 

@@ -182,7 +182,7 @@ font-family=\"Arial, Helvetica, 'Liberation Sans', sans-serif\" font-size=\"11\"
         let words = if self.is_grouped {
             "number at the right of a box: IOMMU group · colour: shared by several devices · no colour: alone · dashed: in no group"
         } else {
-            "on the lines: StreamIDs; dashed lines: DeviceIDs of what goes past every IOMMU; dashed boxes: disabled"
+            "on the lines: StreamIDs; dashed lines: DeviceIDs of what bypasses every IOMMU; dashed boxes: disabled"
         };
         writeln!(
             out,

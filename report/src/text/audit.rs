@@ -18,9 +18,9 @@ use crate::count::{counted, s};
 const WIDTH: usize = 100;
 /// Runs of functions, devices, ports or reasons that one line of the page names.
 const MAX_NAMED: usize = 12;
-/// Records that could not be read and are told.
+/// Records that could not be read: how many are listed.
 const MAX_UNREAD: usize = 8;
-/// Ways in which Linux refuses devices that are told.
+/// Refused devices: how many are listed.
 const MAX_REFUSED: usize = 16;
 
 /// The text of `fwspec audit`; `summary` says what the firmware is.
@@ -46,40 +46,42 @@ pub fn audit(summary: &Summary, document: &AuditDocument, style: Style) -> Strin
         "{}{}\n{}\n",
         style.remarks(&document.remarks),
         style.heading(&format!("{}: {}", document.file, title(summary))),
-        style.faint(&format!("as {} reads it, groups by policy {}", document.dialect, document.policy))
+        style.faint(&format!(
+            "firmware read with dialect {}, groups with policy {}",
+            document.dialect, document.policy
+        ))
     );
     for (heading, entries) in [
         ("Reaches memory untranslated", untranslated(document)),
-        ("Stays open although an IOMMU translates", open(document)),
-        ("Shares an identity", identities(document)),
+        ("Stays open in spite of an IOMMU", open(document)),
+        ("Shares a StreamID or DeviceID", identities(document)),
         ("Shares a group", groups(document)),
     ] {
         text.push_str(&format!("\n{}\n{}", style.heading(heading), section(&entries, style)));
     }
     if !document.refused.is_empty() {
-        let heading = style.heading("Linux refuses, or puts elsewhere");
+        let heading = style.heading("Refused by Linux, or put into another group");
         text.push_str(&format!("\n{heading}\n{}", section(&refused(document), style)));
     }
     if !document.skipped.is_empty() {
         let heading =
-            format!("{} could not be read: more may be open", counted(document.skipped.len(), "record"));
+            format!("{} could not be read, so more may be open", counted(document.skipped.len(), "record"));
         text.push_str(&format!("\n{}\n", style.alarm(&heading)));
         for problem in document.skipped.iter().take(MAX_UNREAD) {
             text.push_str(&format!("  {}: {}\n", problem.at, problem.error));
         }
     }
-    let mut hint =
-        "Devices that the firmware does not list as masters of memory are not in here.".to_string();
+    let mut hint = "Devices that the firmware does not list as DMA masters are not included.".to_string();
     if !document.functions_known {
         hint.push_str(
-            " Nor are PCI functions: with --pci it is said which of them are open, and who shares a group.",
+            " Neither are PCI functions: with --pci the page also says which of them are untranslated, and which share ids and groups.",
         );
     }
     text.push_str(&format!("\n{}\n", style.faint(&wrapped(&hint, 0, style).join("\n"))));
     text
 }
 
-/// A matter of the page: what it is about, and what is to be said of it.
+/// An entry of the page: its subject, and what is said about it.
 #[derive(Default)]
 struct Entry {
     what: String,
@@ -174,7 +176,7 @@ fn untranslated(document: &AuditDocument) -> Vec<Entry> {
     entries
 }
 
-/// Ranges of one host and reason that are told one by one; more are folded.
+/// Ranges of one host and reason that are listed one by one; more are folded.
 const MAX_RANGES: usize = 6;
 
 /// What to call ranges that are alike but for their requester IDs: each by itself where they are few. Else by what repeats: the ids that
@@ -242,7 +244,7 @@ fn next_left(mask: u16, id: u16) -> Option<u16> {
     (id | !mask).checked_add(1).map(|next| next & mask)
 }
 
-/// What Linux does otherwise; what it says of many devices alike stands once.
+/// What Linux does otherwise; what it says about many devices alike stands once.
 fn refused(document: &AuditDocument) -> Vec<Entry> {
     let mut entries: Vec<(String, Vec<String>)> = Vec::new();
     for refused in &document.refused {
@@ -264,8 +266,7 @@ fn refused(document: &AuditDocument) -> Vec<Entry> {
 fn open(document: &AuditDocument) -> Vec<Entry> {
     let mut entries = Vec::new();
     for host in &document.ats {
-        let said =
-            "ATS: devices may use addresses that they have translated themselves, which the IOMMU believes";
+        let said = "ATS: devices may send addresses that they have translated themselves, and the IOMMU lets these through";
         entries.push(Entry::new(host.clone(), said.to_string()));
     }
     for mapped in &document.always_mapped {
@@ -291,8 +292,7 @@ fn identities(document: &AuditDocument) -> Vec<Entry> {
     let mut entries = Vec::new();
     for mask in &document.masks {
         let merged = !mask.mask & 0xffff;
-        let said =
-            format!("functions whose requester IDs differ in the bits {merged:#x} only have one StreamID");
+        let said = format!("functions whose requester IDs differ only in bits {merged:#x} share a StreamID");
         entries.push(Entry::new(mask.host.clone(), said));
     }
     for constant in &document.constants {
@@ -308,11 +308,11 @@ fn identities(document: &AuditDocument) -> Vec<Entry> {
     }
     for alike in document.alike.iter().filter(|alike| !is_told(document, alike)) {
         let what = format!("StreamID{} {}", s(alike.first != alike.last), ids(alike.first, alike.last));
-        let said = format!("at {}, there: {}", alike.iommu, named(&alike.members));
+        let said = format!("at {}, devices present: {}", alike.iommu, named(&alike.members));
         entries.push(Entry { what, alarm: Some(said), ..Entry::default() });
     }
     for alike in &document.alike_msis {
-        let said = format!("at {}, there: {}", alike.msi, named(&alike.members));
+        let said = format!("at {}, devices present: {}", alike.msi, named(&alike.members));
         entries.push(Entry {
             what: format!("DeviceID {:#x}", alike.id),
             alarm: Some(said),
@@ -366,7 +366,9 @@ fn groups(document: &AuditDocument) -> Vec<Entry> {
         let mut said = alloc::vec![named(&group.members)];
         said.extend(reasons(&group.reasons));
         if group.assumed {
-            said.push("wider than it may have to be: ACS of a function was not read".to_string());
+            said.push(
+                "may be larger than necessary: the ACS capability of a function was not read".to_string(),
+            );
         }
         let tainted = !group.tainted_by.functions.is_empty() || !group.tainted_by.devices.is_empty();
         let alarm = tainted
@@ -375,7 +377,7 @@ fn groups(document: &AuditDocument) -> Vec<Entry> {
     }
     for joined in &document.joined {
         let numbers: Vec<String> = joined.groups.iter().map(u64::to_string).collect();
-        let mut said = alloc::vec!["apart for Linux, yet not isolated from each other".to_string()];
+        let mut said = alloc::vec!["separate groups in Linux, but not isolated from each other".to_string()];
         said.extend(reasons(&joined.reasons));
         let what = format!("groups {}", numbers.join(", "));
         entries.push(Entry { what, alarm: Some(said.join(": ")), ..Entry::default() });
@@ -389,7 +391,7 @@ fn reasons(reasons: &[ReasonRecord]) -> Vec<String> {
     let mut said = Vec::new();
     if !ports.is_empty() {
         let verb = if ports.len() == 1 { "does" } else { "do" };
-        said.push(format!("{} on the way to the root {verb} not isolate", few(&ports, "ports")));
+        said.push(format!("{} on the path to the root {verb} not isolate", few(&ports, "ports")));
     }
     let others = reasons.iter().filter(|reason| reason.port.is_none()).map(|reason| reason.detail.clone());
     said.extend(others.take(MAX_NAMED));

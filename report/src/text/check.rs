@@ -28,7 +28,7 @@ const MAX_NAMED: usize = 3;
 /// use fwspec::machine::Machine;
 /// use fwspec_report::text::{self, Style};
 /// let check = CheckDocument::new(&Machine::default(), "");
-/// assert!(text::check(&check, Style::default()).contains("nothing here says what IOMMUs there are"));
+/// assert!(text::check(&check, Style::default()).contains("the evidence does not show whether there are IOMMUs"));
 /// ```
 pub fn check(document: &CheckDocument, style: Style) -> String {
     let mut page = Page { text: style.remarks(&document.remarks), style };
@@ -99,15 +99,15 @@ fn machine(document: &CheckDocument, page: &mut Page) {
     let names: Vec<String> = model.into_iter().chain(firmware).collect();
     let is_hidden = document.needs_root.is_some() && document.iommu.state == "unknown";
     let unnamed = match (document.functions, is_hidden) {
-        (_, true) => "no firmware that may be read",
-        (0, false) => "nothing of its firmware is known",
-        (_, false) => "PCI functions, and no firmware that speaks of IOMMUs",
+        (_, true) => "firmware that only root can read",
+        (0, false) => "no firmware",
+        (_, false) => "PCI functions, and no firmware that describes IOMMUs",
     };
     page.say("machine", &if names.is_empty() { unnamed.to_string() } else { names.join("; ") });
     if let Some(release) = &document.kernel.release {
         let dialect = match (&document.firmware, document.dialect) {
             (Some(_), dialect) if dialect != "linux" => {
-                format!("; firmware is read as it reads it (--dialect {dialect})")
+                format!("; firmware is read as this kernel reads it (--dialect {dialect})")
             }
             _ => String::new(),
         };
@@ -284,7 +284,7 @@ fn findings(document: &CheckDocument, page: &mut Page) {
     let counts = [
         (found.error, counted(found.error, "error")),
         (found.warn, counted(found.warn, "warning")),
-        (found.info, counted(found.info, "note")),
+        (found.info, format!("{} info", found.info)),
     ];
     let counts: Vec<String> =
         counts.into_iter().filter(|(number, _)| *number > 0).map(|(_, said)| said).collect();

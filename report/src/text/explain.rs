@@ -9,7 +9,7 @@ use fwspec::lint::Code;
 
 use super::Style;
 
-/// What a finding is, why it matters, where it was seen, and how to mend it.
+/// What a finding is, why it matters, where it was seen, and how to fix it.
 ///
 /// ```
 /// use fwspec::lint::Code;
@@ -18,14 +18,14 @@ use super::Style;
 /// ```
 pub fn code(code: Code, style: Style) -> String {
     let rule = code.rule();
-    let seen = if rule.seen.is_empty() { String::new() } else { format!("\nSeen: {}\n", rule.seen) };
+    let seen = if rule.seen.is_empty() { String::new() } else { format!("\nSeen in: {}\n", rule.seen) };
     let needs: String = rule.needs_absence_of.iter().map(|cause| format!(" {cause}")).collect();
     let needs = if needs.is_empty() {
         needs
     } else {
-        format!("\nNot reported where one of these explains it:{needs}\n")
+        format!("\nNot reported where one of these is found, which explains it:{needs}\n")
     };
-    let case = format!("\nA case: {}\n", code.case());
+    let case = format!("\nExample: {}\n", code.case());
     let text = format!(
         "{}\n\n{}\n\nWhy it matters: {}\n{seen}{case}\nWhat to do: {}\n{needs}\n{}\n",
         style.heading(&format!("{} {} ({})", rule.id, rule.name, rule.severity)),
@@ -41,7 +41,7 @@ pub fn code(code: Code, style: Style) -> String {
 ///
 /// ```
 /// use fwspec_report::text::{self, Style};
-/// assert!(text::codes(Style::default()).contains("MAP001   warn  dma-hole: Requester IDs of a bus"));
+/// assert!(text::codes(Style::default()).contains("MAP001   warn  dma-hole: Some requester IDs of a bus"));
 /// ```
 pub fn codes(style: Style) -> String {
     let line = |code: &Code| {
@@ -82,7 +82,7 @@ pub fn explained(answers: &[Explained], style: Style) -> String {
             text.push_str(&format!("{}\n", style.sentence(meaning, 0)));
         }
         if let Some(stream) = answer.stream_id {
-            text.push_str(&format!("who has StreamID {}:\n", StreamId(stream)));
+            text.push_str(&format!("devices with StreamID {}:\n", StreamId(stream)));
         }
         text.push_str(&ways(&answer.ways, style));
         if let Some(reason) = &answer.reason {

@@ -36,7 +36,7 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
     let titles =
         [&["group"][..], now, theirs, &["device", "what it is"], ids, &["shares it because"]].concat();
     let mut table = style.table(&titles).with_prose();
-    // Of a supposition only what it changes is told.
+    // Of a supposition only the changes are printed.
     let changed: BTreeMap<&str, &RegroupedRecord> =
         supposed.iter().flat_map(|what_if| &what_if.changed).map(|one| (one.device.as_str(), one)).collect();
     let told = |group: &&GroupRecord| {
@@ -138,18 +138,26 @@ fn supposed(what_if: &WhatIfRecord, style: Style) -> String {
     };
     let mut text = String::new();
     if !what_if.cut.is_empty() && what_if.real {
-        text.push_str(&format!("{}\n{}", style.heading("Isolated then, and not now:"), lines(&what_if.cut)));
+        text.push_str(&format!(
+            "{}\n{}",
+            style.heading("Isolated with this setting, and not without it:"),
+            lines(&what_if.cut)
+        ));
     } else if !what_if.cut.is_empty() {
-        let warning = "Taken for isolated then, and not isolated: the hardware still lets these reach each other past the IOMMU";
+        let warning = "Only assumed to be isolated: the hardware still lets these reach each other without passing the IOMMU";
         text.push_str(&format!("{}\n{}", style.alarm(warning), lines(&what_if.cut)));
     }
     if !what_if.made.is_empty() {
-        text.push_str(&format!("{}\n{}", style.heading("Not isolated then:"), lines(&what_if.made)));
+        text.push_str(&format!(
+            "{}\n{}",
+            style.heading("Not isolated with this setting:"),
+            lines(&what_if.made)
+        ));
     }
     if what_if.changed.is_empty() {
         text.push_str("The groups stay as they are.\n");
     } else if what_if.stays.devices == 0 {
-        text.push_str("No device stays in the group that it is in.\n");
+        text.push_str("Every device changes its group.\n");
     } else {
         let (devices, groups) =
             (counted(what_if.stays.devices, "device"), counted(what_if.stays.groups, "group"));
@@ -190,11 +198,11 @@ pub(crate) fn ids_of(device: &DeviceRecord) -> Vec<String> {
 fn group_notes(group: &GroupRecord) -> impl Iterator<Item = String> {
     let tainted = (!group.tainted_by.is_empty()).then(|| {
         let by = group.tainted_by.join(", ");
-        format!("group {} is not isolated from {by}: untranslated, or with a StreamID in common", group.id)
+        format!("group {} is not isolated from {by} (untranslated, or sharing a StreamID)", group.id)
     });
     let assumed = group
         .assumed
-        .then(|| format!("group {} is wider than it may have to be: ACS of a function was not read (lspci -xxxx as root shows it)", group.id));
+        .then(|| format!("group {} may be larger than necessary: the ACS capability of a function was not read (lspci -xxxx as root shows it)", group.id));
     tainted.into_iter().chain(assumed)
 }
 

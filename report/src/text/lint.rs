@@ -81,7 +81,7 @@ pub fn lint_summary(tally: &Tally, style: Style) -> String {
         let mut named: Vec<String> = codes.iter().take(MAX_CODES).map(often).collect();
         let more = codes.len().saturating_sub(MAX_CODES);
         named.extend((more > 0).then(|| format!("and {}", counted(more, "other code"))));
-        let line = format!("{}; `fwspec explain {first}` says what a code means", named.join(", "));
+        let line = format!("{}; see `fwspec explain {first}`", named.join(", "));
         text.push_str(&style.sentence(&style.faint(&line), 2));
         text.push('\n');
     }

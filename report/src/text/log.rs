@@ -14,7 +14,7 @@ use crate::count::counted;
 
 /// The parts of the story, and the kinds of lines in each.
 const PARTS: [(&str, &[&str]); 9] = [
-    ("What firmware has wrong", &["firmware-bug"]),
+    ("Firmware faults that the kernel reports", &["firmware-bug"]),
     ("IOMMUs", &["iommu"]),
     ("How devices are translated", &["domain", "reserved"]),
     ("MSIs", &["msi"]),
@@ -25,7 +25,7 @@ const PARTS: [(&str, &[&str]); 9] = [
     ("Not understood", &["other"]),
 ];
 
-/// Lines about which only one fact is of interest: they are told in one line each.
+/// Lines that have only one interesting fact: each is printed on one line.
 const SHORT: [&str; 2] = ["group-add", "group-remove"];
 
 /// A log, or lines that were asked about.
@@ -134,7 +134,7 @@ fn told(line: &LogRecord, style: Style) -> String {
     text
 }
 
-/// What a line is tied to.
+/// What a line is traced to.
 fn tied(line: &LogRecord) -> Vec<String> {
     let mut facts = Vec::new();
     if let Some(iommu) = &line.iommu {
@@ -153,8 +153,8 @@ fn tied(line: &LogRecord) -> Vec<String> {
 fn finding(line: &LogRecord) -> Option<String> {
     let code = line.finding?;
     Some(match &line.found {
-        Some(found) => format!("{code} says so before boot: {found}"),
-        None => format!("{code} is the finding that says such a thing before boot (fwspec explain {code})"),
+        Some(found) => format!("lint reports it before boot, as {code}: {found}"),
+        None => format!("lint reports such a fault before boot as {code} (fwspec explain {code})"),
     })
 }
 
@@ -162,7 +162,7 @@ fn finding(line: &LogRecord) -> Option<String> {
 fn answer(line: &LogRecord, explained: Option<&Explained>, style: Style) -> String {
     let mut text = format!("{}\n", line.said);
     if line.harmless {
-        text.push_str("It sounds worse than it is: no harm comes of it.\n");
+        text.push_str("This is harmless.\n");
     }
     match (line.since, line.until) {
         (Some(since), Some(until)) => text.push_str(&format!("Linux {since} to {until} print it.\n")),
@@ -177,7 +177,7 @@ fn answer(line: &LogRecord, explained: Option<&Explained>, style: Style) -> Stri
     if let Some(explained) = explained {
         if let Some(id) = explained.stream_id {
             let at = line.iommu.as_ref().map(|iommu| format!(" at {iommu}")).unwrap_or_default();
-            text.push_str(&format!("who has StreamID {}{at}:\n", StreamId(id)));
+            text.push_str(&format!("devices with StreamID {}{at}:\n", StreamId(id)));
         }
         text.push_str(&ways(&explained.ways, style));
         if let Some(reason) = &explained.reason {

@@ -16,7 +16,7 @@ use crate::count::counted;
 use crate::name::short;
 use crate::specifier::{ids, layout, range, span};
 
-/// How many scopes of a unit are told.
+/// How many scopes of a unit are printed.
 const MAX_SCOPES: usize = 6;
 
 /// The text of `fwspec show` for a firmware. It shows the ranges that the document has and counts those left out: a
@@ -229,7 +229,7 @@ impl DocumentView<'_> {
 
     fn stream_cells(&self, stream: &StreamRangeRecord) -> [String; 2] {
         match (&stream.errno, &stream.iommu) {
-            _ if stream.needs_topology => ["by the bridges above it".to_string(), String::new()],
+            _ if stream.needs_topology => ["depends on the bridges above it".to_string(), String::new()],
             (Some(errno), _) => [self.style.alarm(errno), String::new()],
             (None, Some(iommu)) => {
                 let constant = if stream.constant { " for all" } else { "" };
@@ -268,7 +268,7 @@ impl DocumentView<'_> {
             table.add_row([
                 reserved.id.clone(),
                 match reserved.ignored_by {
-                    Some(driver) => format!("{kind}, ignored by {driver}"),
+                    Some(driver) => format!("{kind}, ignored by driver {driver}"),
                     None => kind.to_string(),
                 },
                 whom.join("\n"),

@@ -34,13 +34,13 @@ fn one(document: &SimulateDocument, style: Style) -> String {
     let broken = !document.as_closure || !document.never_probed.is_empty() || !document.lost.is_empty();
     match (document.tried, broken) {
         (Some(tried), false) => {
-            text.push_str(&format!(
-                "  nothing breaks it: {tried} schedules tried, each gave the same groups\n"
-            ));
+            text.push_str(&format!("  no order breaks it: {tried} tried, and each gave the same groups\n"));
             return text;
         }
         (Some(tried), true) => {
-            text.push_str(&format!("  broken by what follows, found after {tried} and cut down\n"));
+            text.push_str(&format!(
+                "  this order breaks it; it was number {tried} of those tried, and is shortened:\n"
+            ));
         }
         (None, _) => {}
     }
@@ -59,7 +59,7 @@ fn one(document: &SimulateDocument, style: Style) -> String {
     }
     for group in &document.groups {
         let members = group.members.join(", ");
-        let line = if wrong(group) { style.alarm(&format!("{members}  <- torn apart")) } else { members };
+        let line = if wrong(group) { style.alarm(&format!("{members}  <- split")) } else { members };
         text.push_str(&format!("  group   {line}\n"));
     }
     for group in document.closure.iter().filter(|group| !document.groups.contains(group)) {
@@ -151,21 +151,21 @@ fn came(entry: &ScheduleEntry) -> String {
         "joins" => format!(": joins group {group}"),
         "has" => format!(": has group {group}"),
         "waits" if waits_for.starts_with("the driver") || waits_for.starts_with("the group") => {
-            format!(": deferred, for want of {waits_for}")
+            format!(": deferred, needs {waits_for}")
         }
         "waits" => format!(": deferred, {waits_for} is not ready"),
-        "lost" => ": given up, its driver is being matched".to_string(),
-        "no-fwspec" => ": turned away, its firmware was not read".to_string(),
+        "lost" => ": skipped, its driver is being matched".to_string(),
+        "no-fwspec" => ": refused, its firmware was not read yet".to_string(),
         "untranslated" => ": untranslated".to_string(),
-        "absent" => ": is not there".to_string(),
-        "refused-alias" => ": refused, another device has its StreamID".to_string(),
+        "absent" => ": does not exist".to_string(),
+        "refused-alias" => ": refused, another device has the same StreamID".to_string(),
         "refused-overlap" => {
-            ": refused (EINVAL), a StreamID of it meets another without being inside".to_string()
+            ": refused (EINVAL), its StreamID and mask overlap those of another device without being contained in them".to_string()
         }
-        "refused-two-groups" => ": refused (EINVAL), its StreamIDs are of two groups".to_string(),
+        "refused-two-groups" => ": refused (EINVAL), its StreamIDs are in two groups".to_string(),
         "refused-map" => ": refused, one of its specifiers fails".to_string(),
         "group-lost" => {
-            format!(": makes group {group} and forgets the one that it found, for the last id decides")
+            format!(": makes group {group} and drops the one that it found, because the last StreamID decides")
         }
         "smmu-fails" => ": not translated, its IOMMU fails to register".to_string(),
         _ => String::new(),

@@ -21,7 +21,7 @@ use crate::name::printable;
 /// ```
 pub fn title(summary: &Summary) -> String {
     match summary {
-        Summary::DeviceTree { names } if names.is_empty() => "device tree, nameless".to_string(),
+        Summary::DeviceTree { names } if names.is_empty() => "device tree without a name".to_string(),
         Summary::DeviceTree { names } => format!("device tree, {}", printable(&names.join(", "))),
         Summary::Tables { iort: None, others } if others.is_empty() => {
             "ACPI tables that name no IOMMU".to_string()

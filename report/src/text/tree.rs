@@ -100,7 +100,7 @@ fn name(device: &DeviceRecord) -> String {
     device.placed.as_ref().map_or_else(|| device.device.clone(), |placed| placed.bdf.rid.to_string())
 }
 
-/// Why a bridge lets peers reach each other past the IOMMU, or a function those of its slot.
+/// Why a bridge lets peers reach each other without passing the IOMMU, or a function those of its slot.
 fn open(document: &GroupsDocument, device: &DeviceRecord) -> Option<String> {
     let placed = device.placed.as_ref()?;
     let verdict = placed.acs.filter(|verdict| !verdict.isolates)?;
@@ -132,7 +132,7 @@ struct Branch<'a> {
 enum What<'a> {
     /// A bus without a bridge above.
     Root(Segment, u8),
-    /// Where everything hangs that is on no PCI bus.
+    /// The root of all devices that are on no PCI bus.
     Platform,
     Device(&'a DeviceRecord),
 }

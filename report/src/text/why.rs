@@ -39,7 +39,7 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
             format!("{} and {} cannot be isolated from each other:\n", style.heading(a), style.heading(b))
         }
         ([a], Some(_)) if document.members.len() == 1 => {
-            return format!("{} stands alone.\n{}", style.heading(a), kept(document, style));
+            return format!("{} is alone in its group.\n{}", style.heading(a), kept(document, style));
         }
         ([a], Some(group)) => {
             let others = document.members.len().saturating_sub(1);
@@ -70,9 +70,9 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
             "itself" => "itself",
             "slot" => "in its slot",
             "switch" => "in its switch",
-            "stream" => "has its StreamID",
+            "stream" => "has the same StreamID",
             "driver" => "on its IOMMU",
-            _ => "as whom it sends",
+            _ => "gives it an alias",
         };
         let said = style.sentence(&format!("{place}: {}", obstacle.detail), width.saturating_add(4));
         text.push_str(&format!("  {:width$}  {said}\n", obstacle.device));
@@ -103,7 +103,7 @@ fn kept(document: &WhyDocument, style: Style) -> String {
 /// Others that are named in a sentence.
 const MAX_NAMED: usize = 8;
 
-/// The smallest group that the device can have, what to type for it, and who is given away along with it.
+/// The smallest group that the device can have, how to get it, and which devices are assigned along with it.
 fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
     if members < 2 {
         return String::new();
@@ -112,15 +112,19 @@ fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
     let mut say = |line: &str| text.push_str(&format!("{}\n", style.sentence(line, 0)));
     if found.smallest.len() == members {
         say(&style.heading(match found.unless {
-            _ if !found.unread.is_empty() => "Whether its group can be smaller is not known, for ACS was not read; lspci as root shows it:",
-            Some("ivrs") => "Its group is smaller where the machine has an IVRS table, see --machine ivrs. As it is known here:",
+            _ if !found.unread.is_empty() => {
+                "Whether its group can be smaller is not known, for ACS was not read; lspci as root shows it:"
+            }
+            Some("ivrs") => {
+                "Its group is smaller if the machine has an IVRS table, see --machine ivrs. Otherwise:"
+            }
             _ => "Its group cannot be smaller:",
         }));
     } else {
         let set = if found.smallest.len() == 1 {
-            "It can stand alone, with ACS switched on:".to_string()
+            "It can be alone in its group, with ACS enabled:".to_string()
         } else {
-            format!("The smallest group that it can have is {}, with ACS switched on:", few(&found.smallest))
+            format!("The smallest group that it can have is {}, with ACS enabled:", few(&found.smallest))
         };
         say(&style.heading(&set));
         for setting in &found.settings {
@@ -133,14 +137,14 @@ fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
         }
         let mut notes = String::new();
         if found.linux_sets_it {
-            notes.push_str("Linux sets this by itself where it uses an IOMMU. ");
+            notes.push_str("Linux sets this itself when it uses an IOMMU. ");
         }
         notes.push_str(
-            "A group is made when its devices are added: after setpci they have to be removed and scanned again.",
+            "Linux makes groups when devices are added: after setpci, remove the devices and rescan.",
         );
         text.push_str(&format!("{}\n", style.sentence(&notes, 0)));
         if !found.fixed_by.is_empty() {
-            text.push_str("No smaller group can be had:\n");
+            text.push_str("A smaller group is not possible:\n");
         }
     }
     for fixed in &found.fixed_by {
@@ -150,7 +154,7 @@ fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
         text.push_str(&format!("{}\n", style.sentence(hint, 0)));
     }
     if !found.along.is_empty() {
-        let along = format!("As it is, whoever is given it is given {} too.", few(&found.along));
+        let along = format!("As things are, it can only be assigned together with {}.", few(&found.along));
         text.push_str(&format!("{}\n", style.sentence(&along, 0)));
     }
     text
@@ -168,7 +172,7 @@ fn few(names: &[String]) -> String {
 fn reached(asked: &str, document: &WhyDocument, style: Style) -> String {
     let width = document.reached.iter().map(|member| member.device.chars().count()).max().unwrap_or(0);
     let line = |member: &Reached| {
-        let via = if member.via == asked { String::new() } else { format!("by way of {}: ", member.via) };
+        let via = if member.via == asked { String::new() } else { format!("via {}: ", member.via) };
         let note = if document.members.contains(&member.device) { "" } else { " (untranslated)" };
         let said = style.sentence(&format!("{via}{}{note}", member.detail), width.saturating_add(4));
         format!("  {:width$}  {said}\n", member.device)

@@ -1,4 +1,4 @@
-//! DMAR tables in words: for tests, examples, and whoever makes firmware. Broken ones, too, on request.
+//! Builds DMAR tables: for tests, examples and makers of firmware. On request also broken ones.
 // It writes and reads nothing: sizes here come from the caller, not from bytes.
 #![allow(clippy::arithmetic_side_effects)]
 

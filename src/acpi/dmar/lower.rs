@@ -41,7 +41,7 @@ impl Dmar<'_> {
     /// };
     /// assert_eq!(answer("00:02.0"), "DMAR+0x30");
     /// assert_eq!(answer("00:1f.0"), "DMAR+0x50");
-    /// assert_eq!(answer("01:00.0"), "which unit translates 0x100 depends on the bridges above it: give the machine's PCI functions too");
+    /// assert_eq!(answer("01:00.0"), "the bridges above 0x100 decide which unit translates it: give the machine's PCI functions too");
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn platform(&self) -> Platform {
@@ -173,7 +173,7 @@ impl<'a> Lowering<'a> {
         self.platform.ats.push(AtsScope { origin: Origin::acpi(Format::Dmar, at), segment, kind, scopes });
     }
 
-    /// The functions that scopes name. `namespace` is told the others: their number, and the ID that they send with.
+    /// The functions that scopes name. `namespace` is called for namespace devices, with their number and the ID that they send with.
     fn scopes(&mut self, scopes: Scopes<'_>, mut namespace: impl FnMut(u8, RequesterId)) -> Vec<Scope> {
         let mut found = Vec::new();
         for scope in scopes {

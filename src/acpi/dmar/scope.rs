@@ -88,7 +88,7 @@ impl fmt::Display for Hop {
 }
 
 impl<'a> Scope<'a> {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub fn at(&self) -> At {
         self.at
     }

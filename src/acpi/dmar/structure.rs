@@ -179,7 +179,7 @@ impl<'a> Structure<'a> {
         bytes::at(bytes, 0).map(|header| Structure { header, bytes, at })
     }
 
-    /// Where it stands.
+    /// Its place in the firmware.
     pub fn at(&self) -> At {
         self.at
     }

@@ -193,7 +193,7 @@ pub struct MemoryAccess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Interrupt {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub at: At,
     /// Global system interrupt vector.
     pub gsiv: u32,
@@ -205,7 +205,7 @@ pub struct Interrupt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Descriptor {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub at: At,
     /// Physical address, a multiple of 64 KiB.
     pub base: u64,

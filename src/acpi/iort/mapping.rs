@@ -11,7 +11,7 @@ use crate::error::At;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mapping {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub at: At,
     /// Its position in the array.
     pub index: u32,

@@ -105,7 +105,7 @@ impl<'a> Iort<'a> {
 
     /// The nodes, in table order: as many as the header counts and the table holds.
     ///
-    /// An error ends the iteration: past it it is not known where a node starts. Fields of a node are read by [`Node::body`],
+    /// An error ends the iteration: after it, it is not known where a node starts. Fields of a node are read by [`Node::body`],
     /// whose errors cost that node only.
     ///
     /// ```
@@ -124,7 +124,7 @@ impl<'a> Iort<'a> {
         }
     }
 
-    /// The node that starts at this offset: a place between nodes is none.
+    /// The node that starts at this offset: `None` for a place between nodes.
     pub fn node_at(&self, offset: u32) -> Option<Node<'a>> {
         self.nodes()
             .map_while(Result::ok)

@@ -153,7 +153,7 @@ impl<'a> Node<'a> {
         (self.table_revision > 0).then(|| self.identifier_field())
     }
 
-    /// What stands in the identifier's place, whatever the revision.
+    /// The bytes at the place of the identifier, whatever the revision.
     pub fn identifier_field(&self) -> u32 {
         self.header.identifier.get()
     }
@@ -175,7 +175,7 @@ impl<'a> Node<'a> {
         Mappings::new(self.array(self.mapping_offset(), count), self.at_byte(self.mapping_offset()))
     }
 
-    /// Why [`mappings`](Node::mappings) is not all that the header promises, or stands on the node's own fields.
+    /// Why [`mappings`](Node::mappings) is not all that the header promises, or overlaps the node\'s own fields.
     pub fn mappings_error(&self) -> Option<Error> {
         let (count, offset) = (self.mapping_count(), self.mapping_offset());
         let fit = self.mappings().len();

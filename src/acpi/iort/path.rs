@@ -20,7 +20,7 @@ pub enum PathFault {
     #[error("the namespace path is empty")]
     Empty,
     /// It does not start at the root.
-    #[error("the namespace path does not start with a backslash: no device's full path is like it")]
+    #[error("the namespace path does not start with a backslash: no full path of a device is like that")]
     Relative,
     /// A segment is empty, or longer than four characters.
     #[error("segment {0} of the namespace path does not have one to four characters")]

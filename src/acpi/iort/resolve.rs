@@ -235,7 +235,7 @@ fn step(iort: &Iort<'_>, node: &Node<'_>, dialect: Dialect, id: u32) -> Option<R
 fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u32, u32)> {
     let (first, last) = (mapping.input_base, mapping.input_last()?);
     if mapping.is_single() && node_type.is_smmu() && dialect.msi_index != MsiIndexRule::NoIndex {
-        // There the flag only makes sense for own MSIs: Linux warns and passes over the mapping.
+        // There the flag only makes sense for own MSIs: Linux warns and skips the mapping.
         return None;
     }
     if mapping.is_single() && dialect.single == SingleRule::AnyInput {

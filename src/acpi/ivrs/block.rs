@@ -94,7 +94,7 @@ impl<'a> Block<'a> {
         bytes::at(bytes, 0).map(|header| Block { header, bytes, at })
     }
 
-    /// Where it stands.
+    /// Its place in the firmware.
     pub fn at(&self) -> At {
         self.at
     }

@@ -66,13 +66,13 @@ pub enum EntryKind<'a> {
         /// The unique ID.
         unique_id: &'a [u8],
     },
-    /// Anything else whose length is known: padding (0x00, 0x40) and types that no specification read here defines. Linux passes over
+    /// Anything else whose length is known: padding (0x00, 0x40) and types that no known specification defines. Linux skips
     /// it.
     Other,
 }
 
 impl<'a> Entry<'a> {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub fn at(&self) -> At {
         self.at
     }

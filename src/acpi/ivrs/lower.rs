@@ -278,7 +278,7 @@ fn whole_pages(bytes: u64) -> u64 {
 }
 
 /// What Linux calls a device of the namespace: its hardware ID, and its unique ID where it has one (`ivrs_acpihid=HID:UID`). `None` for
-/// one without a hardware ID, which Linux passes over.
+/// one without a hardware ID, which Linux skips.
 fn device_name(hardware_id: &[u8], unique_id_format: u8, unique_id: &[u8]) -> Option<String> {
     let text = |bytes: &[u8]| -> String {
         let bytes = bytes.iter().take_while(|byte| **byte != 0);

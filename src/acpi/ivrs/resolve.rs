@@ -4,7 +4,7 @@ use super::{Body, Claim, Ivhd, Ivrs};
 use crate::limits::MAX_IVRS_CLAIMS;
 use crate::{Bdf, Error, RequesterId, Segment, error::At};
 
-/// What an IVRS says of a function.
+/// What an IVRS says about a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Translation {

@@ -1,6 +1,6 @@
 //! The RISC-V IO Mapping Table (RISC-V ACPI RIMT specification 1.0): which device IDs a RISC-V IOMMU knows devices by.
 //!
-//! [`Rimt`] is a view; what its nodes mean together is said by [`Rimt::platform`].
+//! [`Rimt`] is a view; the meaning of its nodes is given by [`Rimt::platform`].
 
 #[cfg(feature = "alloc")]
 mod lower;
@@ -88,7 +88,7 @@ impl<'a> Rimt<'a> {
 
     /// The nodes, in table order: as many as the header counts and the table holds.
     ///
-    /// An error ends the iteration: past it it is not known where a node starts. Fields of a node are read by [`Node::body`],
+    /// An error ends the iteration: after it, it is not known where a node starts. Fields of a node are read by [`Node::body`],
     /// whose errors cost that node only.
     pub fn nodes(&self) -> Nodes<'a> {
         Nodes(Walk::new(self.sdt, self.node_offset, self.node_count))

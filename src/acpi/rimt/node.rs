@@ -90,7 +90,7 @@ impl Iterator for Wires<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Mapping {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub at: At,
     /// First source ID: a requester ID on a root complex.
     pub source_base: u32,
@@ -148,7 +148,7 @@ impl<'a> Node<'a> {
         bytes::at(bytes, 0).map(|header| Node { header, bytes, at })
     }
 
-    /// Where it stands.
+    /// Its place in the firmware.
     pub fn at(&self) -> At {
         self.at
     }
@@ -289,7 +289,7 @@ impl<'a> Node<'a> {
         <[T]>::ref_from_prefix_with_elems(rest, fit).map(|(records, _)| records).unwrap_or_default()
     }
 
-    /// The mappings; where their array starts on the node's own fields there are none.
+    /// The mappings; where their array overlaps the node\'s own fields there are none.
     fn mappings(&self, offset: u16, count: u16, fixed: u16) -> Mappings<'a> {
         let records: &[raw::IdMapping] = match offset {
             offset if offset < fixed => &[],

@@ -1,6 +1,6 @@
 //! The Virtual I/O Translation table (ACPI 6.5 §5.2.36): which endpoint ID a virtio-iommu knows each device by.
 //!
-//! [`Viot`] is a view; what its nodes mean together is said by [`Viot::platform`].
+//! [`Viot`] is a view; the meaning of its nodes is given by [`Viot::platform`].
 
 #[cfg(feature = "alloc")]
 mod lower;
@@ -56,7 +56,7 @@ pub enum Node {
     PciIommu(Bdf),
     /// Type 4: a virtio-iommu at this physical address.
     MmioIommu(u64),
-    /// Any other type; Linux passes over it with a warning.
+    /// Any other type; Linux skips it with a warning.
     Unknown(u8),
 }
 
@@ -70,7 +70,7 @@ pub struct Unread {
     pub at: At,
     /// Number of bytes, up to the last that is not zero.
     pub len: u32,
-    /// It is a reserved field; otherwise it stands after the fields.
+    /// Whether it is a reserved field; otherwise it follows the fields.
     pub is_reserved: bool,
 }
 
@@ -171,7 +171,7 @@ impl<'a> Viot<'a> {
         nodes.0.rest()
     }
 
-    /// Bytes of nodes that mean nothing and are not zero: reserved fields, and what stands after the fields.
+    /// Bytes of nodes that have no meaning and are not zero: reserved fields, and bytes after the fields.
     pub fn unread(&self) -> impl Iterator<Item = Unread> + 'a {
         let Nodes(mut walk) = self.nodes();
         let length = |rest: &[u8]| bytes::at::<raw::NodeHeader>(rest, 0).map(|header| header.length.get());
@@ -196,7 +196,7 @@ impl<'a> Viot<'a> {
         })
     }
 
-    /// The nodes and where they stand, in table order: as many as the header counts and the table holds.
+    /// The nodes and their places, in table order: as many as the header counts and the table holds.
     ///
     /// A node too short for its type is one error; an error past which it is not known where a node starts ends the iteration.
     pub fn nodes(&self) -> Nodes<'a> {

@@ -54,7 +54,7 @@ impl Follower<'_> {
                     let segment = self.firmware.segment_of_bare_ids();
                     answer.ways = self.function(Bdf { segment, rid });
                 }
-                None => answer.reason = Some(format!("{id:#x} is no requester ID: they end at 0xffff")),
+                None => answer.reason = Some(format!("{id:#x} is not a requester ID: these end at 0xffff")),
             },
             Query::OnBus { node, .. } | Query::Node(node) if several(self.firmware, &node).is_some() => {
                 answer.reason = several(self.firmware, &node);
@@ -74,7 +74,7 @@ impl Follower<'_> {
             Query::Device(id) => answer.ways = self.with_device(id),
         }
         if answer.ways.is_empty() && answer.reason.is_none() {
-            answer.reason = Some("nobody: no requester of this firmware produces it".to_string());
+            answer.reason = Some("no requester of this firmware produces it".to_string());
         }
         Ok(answer)
     }
@@ -126,7 +126,8 @@ impl Follower<'_> {
             return self.scoped(groups, bdf, lead);
         }
         let sends_as = self.map.alias_of(bdf).map(|(rid, at)| {
-            let of = format!("sends as {:#x} ({}), says the entry at {at}", rid.0, Bdf { rid, ..bdf });
+            let of =
+                format!("sends as {:#x} ({}), according to the entry at {at}", rid.0, Bdf { rid, ..bdf });
             self.requester_id(Bdf { rid, ..bdf }, Vec::new())
                 .into_iter()
                 .map(move |way| WayRecord { of: Some(of.clone()), ..way })
@@ -143,9 +144,9 @@ impl Follower<'_> {
         ways.extend(sends_as.into_iter().flatten());
         for alias in topology.aliases(bdf).filter(|alias| alias.rid != rid) {
             let as_alias = Bdf { rid: alias.rid, ..bdf };
-            let carries = if msi == as_alias { "; its MSIs carry this one" } else { "" };
+            let carries = if msi == as_alias { "; its MSIs carry this ID" } else { "" };
             let of = format!(
-                "also seen as {:#x} ({as_alias}), which {} puts there{carries}",
+                "also sends as {:#x} ({as_alias}), an alias because of {}{carries}",
                 alias.rid.0, alias.by
             );
             for mut way in self.requester_id_for(as_alias, Vec::new(), msi == as_alias) {
@@ -166,7 +167,7 @@ impl Follower<'_> {
         };
         let asked = path.hops.last().map_or(bdf, |rid| Bdf { rid: *rid, ..bdf });
         if asked != bdf {
-            lead.push(format!("its unit is that of {asked}, the function that it belongs to or sends as"));
+            lead.push(format!("its unit is that of {asked}, to which it belongs or as which it sends"));
         }
         let above = path.hops.len().saturating_sub(1);
         lead.extend(
@@ -174,7 +175,7 @@ impl Follower<'_> {
         );
         let platform = &self.firmware.platform;
         let Some(found) = self.map.scoped(&path) else {
-            let reason = "untranslated: no device scope names it or a bridge above it, and no unit is for the rest of its segment";
+            let reason = "untranslated: no device scope names it or a bridge above it, and no unit translates the rest of its segment";
             return alloc::vec![WayRecord {
                 hops: numbered(lead, Vec::new()),
                 reason: Some(reason.to_string()),
@@ -212,9 +213,9 @@ impl Follower<'_> {
                 )
             }
             _ => (
-                format!("the unit {unit}, which is for the rest of its segment"),
+                format!("the unit {unit}, which translates the rest of its segment"),
                 format!(
-                    "INCLUDE_ALL: every function of segment {} that no scope of another unit names",
+                    "INCLUDE_PCI_ALL: every function of segment {} that no scope of another unit names",
                     bdf.segment
                 ),
                 format!("no scope names {asked} or a bridge above it"),
@@ -235,7 +236,7 @@ impl Follower<'_> {
         let first = lead.len();
         let mut ways = alloc::vec![WayRecord { of: None, hops: numbered(lead, steps), reason }];
         for alias in groups.aliases(bdf).filter(|alias| alias.rid != bdf.rid) {
-            let of = format!("also seen as {:#x}, which {} puts there", alias.rid.0, alias.by);
+            let of = format!("also sends as {:#x}, an alias because of {}", alias.rid.0, alias.by);
             let says = format!(
                 "{unit} has an entry for {:#x} too: aliases go along with the function (domain_context_mapping)",
                 alias.rid.0
@@ -369,7 +370,7 @@ impl Follower<'_> {
         let mut found = found?;
         if let Some(refused) = fails.filter(|refused| *refused != requester) {
             let refused = self.name(DeviceKey::Node(refused));
-            let fails = format!("Linux gives up its IOMMU when that registers, because it refuses {refused}");
+            let fails = format!("its IOMMU fails to register in Linux, which refuses {refused}");
             found.otherwise = Some(match found.otherwise {
                 Some(otherwise) => format!("{otherwise}; {fails}"),
                 None => fails,

@@ -36,7 +36,7 @@ pub struct ExplainDocument {
 pub struct Explained {
     /// The id, or the line of a log, as asked.
     pub query: String,
-    /// Whose reading it is.
+    /// The dialect in which it was read.
     pub dialects: Vec<&'static str>,
     /// For the line of a log: what it says.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
@@ -44,20 +44,20 @@ pub struct Explained {
     /// For the line of a log: the StreamID that it names.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub stream_id: Option<u32>,
-    /// Every way that was found: of the id itself, of its aliases, of each source.
+    /// Every path that was found: of the id itself, of its aliases, of each source.
     pub ways: Vec<WayRecord>,
     /// Why there is none.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub reason: Option<String>,
 }
 
-/// A way from a device to an IOMMU, and on to an MSI controller.
+/// A path from a device to an IOMMU, and on to an MSI controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WayRecord {
-    /// Whose way it is, where it is not that of the id that was asked.
+    /// Whose path it is, where it is not that of the id that was asked.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub of: Option<String>,
     /// Hop by hop.
@@ -77,7 +77,7 @@ pub struct HopRecord {
     pub number: usize,
     /// Where the id is.
     pub at: String,
-    /// The record that takes it on; absent where the hop is one of the bus, or the end.
+    /// The record that maps it; absent where the hop is on the bus, or is the last.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub record: Option<HopStep>,
 }
@@ -88,11 +88,11 @@ pub struct HopRecord {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct HopStep {
-    /// Where the record stands, as people say it.
+    /// The place of the record, in words.
     pub place: String,
     /// Its offset in the blob, in bytes.
     pub offset: u32,
-    /// The record as it stands in the bytes, in a sentence.
+    /// The record as the bytes have it, in a sentence.
     pub says: String,
     /// The id as it came.
     pub input: u32,
@@ -120,13 +120,13 @@ pub struct CodeRecord {
     pub what: &'static str,
     /// Why it matters.
     pub why: &'static str,
-    /// Where it occurred; null where that is derived from sources alone.
+    /// Where it was seen; null where it is known from the sources of readers alone.
     pub seen: Option<&'static str>,
-    /// What the smallest sample shows that has it.
+    /// An example: the place and the message that the smallest sample gives.
     pub case: &'static str,
     /// What to do.
     pub help: &'static str,
-    /// What it rests on.
+    /// The specification, kernel function or report that it is based on.
     pub reference: &'static str,
     /// Codes that, found at the same node, make this one meaningless.
     pub not_with: Vec<&'static str>,
@@ -151,7 +151,7 @@ impl From<Code> for CodeRecord {
 }
 
 impl Explained {
-    /// Whether the id leads somewhere: to an IOMMU or an MSI controller, or back to who produces it.
+    /// Whether the id leads somewhere: to an IOMMU or an MSI controller, or back to a device.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;

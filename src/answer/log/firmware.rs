@@ -1,4 +1,4 @@
-//! What firmware has to do with a line of a log: its IOMMU, its device, its record, its finding.
+//! Traces a line of a log to the firmware: its IOMMU, its device, its record, its finding.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -33,7 +33,7 @@ pub(super) struct Ties<'a> {
     pub(super) instances: Instances,
 }
 
-/// What a line is tied to.
+/// What a line is traced to.
 #[derive(Debug, Default)]
 pub(super) struct Tied {
     pub(super) iommu: Option<String>,
@@ -93,7 +93,7 @@ impl<'a> Ties<'a> {
         self.firmware.as_ref().map(|(_, map)| map)
     }
 
-    /// What a line is tied to.
+    /// What a line is traced to.
     pub(super) fn of(&self, entry: &LogEntry, with_ways: bool) -> Tied {
         let facts = &entry.facts;
         let instance = self.instance(entry);
@@ -162,7 +162,7 @@ impl<'a> Ties<'a> {
         if let Some(name) = &facts.iommu {
             return Some(self.instances.named(name));
         }
-        // The address of an MSI controller is none of an IOMMU.
+        // The address of an MSI controller is not that of an IOMMU.
         facts
             .base
             .filter(|_| entry.form.kind == LogKind::Iommu || entry.form.pattern.contains("DRHD"))
@@ -254,7 +254,7 @@ impl<'a> Ties<'a> {
         let names: Vec<String> = found.iter().map(|(_, device)| device.device.clone()).collect();
         let (rid, who) = (function.rid.0, names.join(", "));
         tied.because = Some(format!(
-            "firmware gives this StreamID to no device; DMA of {who} may go by requester ID {rid:#x} ({function}), which no map has"
+            "firmware gives this StreamID to no device; DMA of {who} may carry requester ID {rid:#x} ({function}), which no map has"
         ));
         tied.record = self.given(follower, &first.device).record.or_else(|| self.host(follower, function));
         tied.sources = names;
@@ -276,7 +276,7 @@ impl<'a> Ties<'a> {
         let largest = largest.filter_map(|device| Some((*device.stream_ids.iter().max()?, device)));
         let Some((stream, device)) = largest.max_by_key(|(stream, _)| *stream) else { return };
         tied.because = Some(format!(
-            "the largest StreamID that firmware gives is {stream:#x}, of {}: the stream table has no place for it",
+            "the largest StreamID that firmware gives is {stream:#x}, of {}: the stream table has no entry for it",
             device.device
         ));
         tied.record = self.given(follower, &device.device).record;
@@ -319,7 +319,7 @@ impl<'a> Ties<'a> {
         names
     }
 
-    /// The first code that could be of this machine. Where nothing tells its tables, codes of several are none.
+    /// The first code that could be of this machine. Where nothing tells its tables, codes of several formats are left out.
     fn likely(&self, codes: &[Code]) -> Option<&'static str> {
         let mut ids = codes.iter().map(|code| code.rule().id);
         let Some((firmware, _)) = &self.firmware else {
@@ -423,7 +423,7 @@ fn kernel_stream(stream: StreamId, iommu: Option<IommuIndex>, firmware: &Firmwar
     if is_v2 { StreamId(stream.0 & 0xffff) } else { stream }
 }
 
-/// What people call a place.
+/// The name of a place.
 fn place(firmware: &Firmware, at: At) -> String {
     let tree = firmware.tree().filter(|_| at.source == Source::DTB);
     tree.map_or_else(|| at.to_string(), |tree| format!("{} (byte {:#x})", tree.place(at.offset), at.offset))

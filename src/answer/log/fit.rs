@@ -11,7 +11,7 @@ use crate::{Bdf, DeviceKey, Format, Segment};
 use super::firmware::{Ties, has_format};
 use super::instance::{Instance, numbered_name};
 
-/// What does not fit that a note names; the others are counted.
+/// How many mismatches a note names; the others are counted.
 const MAX_NAMED: usize = 4;
 
 fn function(key: DeviceKey) -> Option<Bdf> {
@@ -21,14 +21,14 @@ fn function(key: DeviceKey) -> Option<Bdf> {
     }
 }
 
-/// Whether they fit, and what there is to say of it.
+/// Whether they match, and notes on it.
 pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>) {
     let mut notes = Vec::new();
     if log.left_out > 0 {
         notes.push(format!("{} more lines about IOMMUs are not listed", log.left_out));
     }
     let Some(firmware) = ties.firmware() else {
-        notes.push("no firmware: what the lines are tied to is not known. Give a device tree or ACPI tables of the machine".to_string());
+        notes.push("no firmware was given, so the lines cannot be traced to devices and records: give the machine's device tree or ACPI tables".to_string());
         return (None, notes);
     };
     let mut fits = None;
@@ -40,7 +40,7 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
         let more = names.len().saturating_sub(MAX_NAMED);
         let shown: Vec<String> = names.into_iter().take(MAX_NAMED).collect();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        notes.push(format!("log and firmware do not fit: {}{more} {what}", shown.join(", ")));
+        notes.push(format!("log and firmware do not match: {}{more} {what}", shown.join(", ")));
     };
     // IOMMUs by name and address.
     let named = log.entries.iter().filter_map(|entry| {
@@ -90,7 +90,11 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
             .map(|segment| format!("segment {segment}"))
             .collect();
         misfits |= !unknown.is_empty();
-        differ(unknown, "has no PCI host in this firmware", "have no PCI host in this firmware");
+        differ(
+            unknown,
+            "has no PCI host bridge in this firmware",
+            "have no PCI host bridge in this firmware",
+        );
     }
     let machine = ties.machine();
     if machine.has_topology() && !functions.is_empty() {
@@ -113,7 +117,7 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
     {
         if speaks(word) && !has_format(firmware, format) && !firmware.platform.iommus.is_empty() {
             misfits = true;
-            notes.push(format!("log and firmware do not fit: the log is of a machine with {what}, and this firmware describes none"));
+            notes.push(format!("log and firmware do not match: the log is of a machine with {what}, and this firmware describes none"));
         }
     }
     (if misfits { Some(false) } else { fits }, notes)

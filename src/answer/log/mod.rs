@@ -1,4 +1,4 @@
-//! `fwspec.log/1`: the story that a kernel log tells of a machine's IOMMUs, tied to its firmware.
+//! `fwspec.log/1`: what a kernel log says about a machine's IOMMUs, traced to its firmware.
 
 mod firmware;
 mod fit;
@@ -24,7 +24,7 @@ pub struct LogDocument {
     pub schema: &'static str,
     /// What the user calls the log; null for lines that were asked about.
     pub log: Option<String>,
-    /// What the user calls the firmware that the lines are tied to; null without.
+    /// The name of the firmware to which the lines are traced, as the user gave it; null without firmware.
     pub firmware: Option<String>,
     /// Lines that were read.
     pub lines_read: usize,
@@ -38,18 +38,18 @@ pub struct LogDocument {
     pub release: Option<String>,
     /// The machine's model; null where the log does not say.
     pub model: Option<String>,
-    /// Whether log and firmware are of one machine, as far as both tell; null where nothing can be compared.
+    /// Whether log and firmware are of one machine, as far as can be told; null where nothing can be compared.
     pub fits: Option<bool>,
-    /// What there is to know about all of it: why log and firmware do not fit, what is missing.
+    /// Notes on the whole: why log and firmware do not match, what is missing.
     pub notes: Vec<String>,
     /// The lines about IOMMUs. Repeated lines are one entry.
     pub lines: Vec<LogRecord>,
-    /// For lines that were asked about, each: every hop of the way from the device to the IOMMU and on to the MSI controller.
+    /// For each line that was asked about: every hop from the device to the IOMMU and on to the MSI controller.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub answers: Vec<Explained>,
 }
 
-/// A line of a log, tied to what firmware says.
+/// A line of a log, traced to the firmware.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -57,11 +57,11 @@ pub struct LogDocument {
 pub struct LogRecord {
     /// The number of the line, from 1.
     pub n: usize,
-    /// The number of the last line that repeats it, or goes on with it.
+    /// The number of the last line that repeats or continues it.
     pub last_n: usize,
     /// The line.
     pub text: String,
-    /// Lines that go on with it.
+    /// Lines that continue it.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub more: Vec<String>,
     /// What it is about: `group-add`, `group-remove`, `group-failed`, `fault`, `refused`, `firmware-bug`, `iommu`, `reserved`, `msi`,
@@ -77,22 +77,22 @@ pub struct LogRecord {
     pub group: Option<u32>,
     /// The StreamID that the line names, or those that firmware gives the device.
     pub stream_ids: Vec<u32>,
-    /// Who has that StreamID at that IOMMU, as firmware says.
+    /// The devices that have this StreamID at this IOMMU, by the firmware.
     pub sources: Vec<String>,
     /// The record of the firmware that says so, with its offset.
     pub record: Option<String>,
     /// The code of the finding that says the same before boot.
     pub finding: Option<&'static str>,
-    /// What that finding says of this firmware; null where it is not found in it.
+    /// What that finding says about this firmware; null where it is not found in it.
     pub found: Option<String>,
     /// What the line says.
     pub said: String,
-    /// What firmware and the functions of the machine add to it: whose requester ID that is, what no map has.
+    /// What firmware and the functions of the machine add to it: whose requester ID it is, which id no map has.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub because: Option<String>,
-    /// It sounds bad, and is not.
+    /// Whether it is harmless although it sounds bad.
     pub harmless: bool,
-    /// How often it is there.
+    /// How often the log has it.
     pub times: usize,
     /// When it was first written, as the log says: seconds since the boot, or a date.
     pub first: Option<String>,
@@ -110,7 +110,7 @@ pub struct LogRecord {
 }
 
 impl LogDocument {
-    /// What a log says of a machine. The dialect is that of the kernel which wrote the log.
+    /// What a log says about a machine. The dialect is that of the kernel which wrote the log.
     ///
     /// ```
     /// use fwspec::answer::LogDocument;
@@ -168,8 +168,8 @@ impl LogDocument {
     }
 }
 
-/// Why the line of a log has no way.
-const ID_AFTER: &str = "the line names no StreamID; a line after it does: behind \"sid\", in the low half of GFSYNR1, or in \
+/// Why the line of a log has no path.
+const ID_AFTER: &str = "the line names no StreamID; a later line of the same fault does: after \"sid\", in the low half of GFSYNR1, or in \
 the high half of the first word of an event";
 
 impl LogRecord {
@@ -219,9 +219,9 @@ impl LogRecord {
         let is_fault = entry.form.kind == LogKind::Fault;
         match (entry.facts.stream, &entry.facts.iommu) {
             (Some(_), Some(_)) if self.iommu.is_none() => {
-                Some("the line names an IOMMU that cannot be told in this firmware")
+                Some("the line names an IOMMU that cannot be identified in this firmware")
             }
-            (Some(_), _) => Some("nobody: no requester of this firmware produces it"),
+            (Some(_), _) => Some("no requester of this firmware produces it"),
             (None, _) if is_fault && entry.facts.device.is_none() => Some(ID_AFTER),
             (None, _) => None,
         }

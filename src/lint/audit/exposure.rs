@@ -1,4 +1,4 @@
-//! What reaches memory past every IOMMU: requester IDs by segment, nodes by name.
+//! What reaches memory without passing an IOMMU: requester IDs by segment, nodes by name.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -135,7 +135,7 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
         _ if platform.buses.iter().any(|buses| buses.segment == segment) => buses(platform, segment, 0, 0),
         _ => Vec::new(),
     };
-    // Devices that are there show buses that firmware does not tell of.
+    // Devices that are there show buses that firmware does not list.
     let shown = present.iter().map(|bdf| u32::from(bdf.rid.bus()) << 8);
     let shown = shown.map(|first| Span { first, last: first | 0xff, of: () });
     let told = rids.iter().map(|(first, last)| Span { first: *first, last: *last, of: () });

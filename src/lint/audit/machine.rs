@@ -69,11 +69,11 @@ pub struct SharedGroup {
     pub ties: Vec<Reason>,
     /// Devices without IOMMU that the members are not isolated from.
     pub tainted_by: Vec<Member>,
-    /// A reason rests on something that was not read.
+    /// Whether a reason rests on something that was not read.
     pub assumed: bool,
 }
 
-/// Groups that Linux keeps apart and that can reach each other past the IOMMU all the same ([`Policy::Strict`]).
+/// Groups that Linux keeps apart although they can reach each other without passing the IOMMU ([`Policy::Strict`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JoinedGroups {
@@ -136,7 +136,7 @@ pub(super) fn check(groups: &Groups, audit: &mut Audit) {
     audit.joined = joined(groups);
 }
 
-/// Devices whose own requester ID is mapped, and that have no IOMMU all the same, or an alias without.
+/// Devices whose own requester ID is mapped, and that have no IOMMU nevertheless, or an alias without one.
 fn untranslated(groups: &Groups, runs: &Runs, audit: &mut Audit) {
     let Some(map) = groups.map() else { return };
     let mut found: BTreeMap<(Option<Bdf>, bool), (Untranslated, Vec<DeviceKey>)> = BTreeMap::new();

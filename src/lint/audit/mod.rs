@@ -35,13 +35,13 @@ pub struct Audit {
     pub always_mapped: Vec<ReservedIndex>,
     /// StreamIDs and DeviceIDs that several sources produce, by IOMMU and MSI controller, ascending.
     pub shared_ids: Vec<SharedId>,
-    /// Maps whose mask makes several functions one id.
+    /// Maps whose mask gives several functions the same id.
     pub masks: Vec<MaskedHost>,
     /// PCI hosts all functions of which have one id.
     pub constants: Vec<ConstantHost>,
-    /// Devices that are there and have ids in common.
+    /// Devices of the machine that share ids.
     pub alike: Vec<DevicesAlike>,
-    /// Devices that are there and whose MSIs carry one DeviceID.
+    /// Devices of the machine whose MSIs carry the same DeviceID.
     pub alike_msis: Vec<MsisAlike>,
     /// Groups of several devices, and those that are not isolated from an untranslated device.
     pub groups: Vec<SharedGroup>,

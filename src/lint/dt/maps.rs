@@ -33,10 +33,8 @@ pub(super) fn check(
         && first.cells.len() == 1
         && map.cells_of(first.phandle) == Some(2)
     {
-        let message = format_args!(
-            "{} entries of four cells, although the target wants two cells in each",
-            entries.len()
-        );
+        let message =
+            format_args!("{} entries of four cells, although #iommu-cells of the target is 2", entries.len());
         findings.add(Code::FourCellMap, whole, message);
     }
     let mut spans: Vec<Span<(u32, u32)>> = Vec::new();
@@ -62,7 +60,7 @@ pub(super) fn check(
             let (Some(one), Some(other)) = (entries.get(at(a.of.1)), entries.get(at(b.of.1))) else { return };
             let (earlier, later) = if one.entry < other.entry { (one, other) } else { (other, one) };
             let message = format_args!(
-                "entries {} and {} both take {:#x} to {:#x}: the first answers",
+                "entries {} and {} both take {:#x} to {:#x}: the first one counts",
                 earlier.entry,
                 later.entry,
                 b.first,
@@ -162,12 +160,12 @@ pub(super) fn mask(node: &Node<'_>, mask: Property<'_>, findings: &mut Findings)
     let length = mask.value().len();
     let place = bytes(node, mask.offset(), saturate(length));
     if length != 4 {
-        let message = format_args!("the mask of the map is {length} bytes long, one cell has 4");
+        let message = format_args!("the mask of the map is {length} bytes long; a cell has 4");
         findings.add(Code::MaskLength, place, message);
     }
     let value = mask.cells().get(0).unwrap_or(u32::MAX);
     if value & 0xffff != 0xffff && is_pci(node) {
-        let message = format_args!("the mask {value:#x} makes several functions one id");
+        let message = format_args!("the mask {value:#x} gives several functions the same ID");
         findings.add(Code::MaskMerges, place, message);
     }
 }

@@ -71,7 +71,8 @@ fn on_pci(index: &Index<'_>, id: crate::dt::NodeId, node: &Node<'_>, findings: &
     }
     for (name, property) in said() {
         let place = bytes(node, property.offset(), saturate(property.value().len()));
-        let message = format_args!("{name} of a PCI function is not looked at: the map of its host decides");
+        let message =
+            format_args!("Linux does not read {name} of a PCI function: the map of its host bridge decides");
         findings.add(Code::IgnoredOnPci, place, message);
     }
 }
@@ -155,10 +156,10 @@ fn stride(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     let Some((place, cells)) = first else { return };
     let more = match others.len() {
         0 => alloc::string::String::new(),
-        more => alloc::format!(", as for {more} more"),
+        more => alloc::format!("; so at {more} more host bridges"),
     };
     let message = format_args!(
-        "the entries have {cells} cells, and the host's Linux driver fills its BDF-to-SID table in strides of four{more}"
+        "the entries have {cells} cells, but the host bridge's Linux driver fills its BDF-to-SID table in steps of four{more}"
     );
     let mut finding = findings.add(Code::MapStride, place, message);
     for other in others {
@@ -197,7 +198,7 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
                     && limit < end
                 {
                     let message = format_args!(
-                        "DMA of {} reaches {limit:#x} at most, memory goes up to {end:#x}, and no IOMMU is between",
+                        "DMA of {} reaches {limit:#x} at most, memory goes up to {end:#x}, and no IOMMU is in between",
                         platform.label(requester.origin)
                     );
                     findings.add(Code::DmaRanges, node(requester), message);
@@ -281,7 +282,7 @@ impl Idle {
     /// One finding an IOMMU.
     fn tell(self, index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         for (iommu, (count, first)) in self.0 {
-            // A node without #iommu-cells is told of where a map names it.
+            // A node without #iommu-cells is reported where a map names it.
             let Some(iommu) = platform.iommu(iommu).filter(|iommu| iommu.cells.is_some()) else {
                 continue;
             };
@@ -291,17 +292,19 @@ impl Idle {
             let finding = match (iommu.available, iommu.driver) {
                 (false, _) => {
                     let above = disabled_at(index, subject);
-                    let message = format_args!("{} wired to {name}, and {above} is disabled", are(count));
+                    let message = format_args!("{} connected to {name}, and {above} is disabled", are(count));
                     findings.add(Code::IommuDisabled, place, message)
                 }
                 (true, None) => {
-                    let message =
-                        format_args!("{} wired to {name}, to which no driver of Linux 7.3 binds", are(count));
+                    let message = format_args!(
+                        "{} connected to {name}, to which no driver of Linux 7.3 binds",
+                        are(count)
+                    );
                     findings.add(Code::IommuUndriven, place, message)
                 }
                 (true, Some(driver)) => {
                     let message = format_args!(
-                        "{} wired to {name}, and its driver {} takes no device on this SoC",
+                        "{} connected to {name}, whose driver {} takes no device on this SoC",
                         are(count),
                         driver.name
                     );
@@ -367,7 +370,7 @@ fn ignored_regions(platform: &Platform, findings: &mut Findings) {
 const SOMETIMES_MASTERS: [&[u8]; 1] = [b"arm,coresight-tmc"];
 
 /// Devices without `iommus` among others of their first `compatible` string, and of the same bus, that have it: they master memory as
-/// well, past every IOMMU. One finding a string.
+/// well, and bypasses every IOMMU. One finding for each string.
 fn left_out(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     #[derive(Default)]
     struct Alike {
@@ -400,10 +403,10 @@ fn left_out(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         let (Some(wired), Some(first)) = (wired, bare.first().copied()) else { continue };
         let more = match bare.len() {
             1 => alloc::string::String::new(),
-            count => alloc::format!(", and {} more,", count.saturating_sub(1)),
+            count => alloc::format!(" and {} more", count.saturating_sub(1)),
         };
         let message = format_args!(
-            "{}{more} has no iommus, although {}, which is compatible with {} as well, has: its DMA goes past every IOMMU",
+            "no iommus at {}{more}, although {}, which is also compatible with {}, has it: no IOMMU translates this DMA",
             index.place(first),
             index.place(wired),
             alloc::string::String::from_utf8_lossy(name)
@@ -434,7 +437,7 @@ fn repeated(platform: &Platform, requester: &Requester, master: &PlatformMaster,
             let len = u32::from(specifier.count).saturating_add(1).saturating_mul(4);
             Bytes { offset: specifier.offset, len, ..node(requester) }
         };
-        let message = format_args!("{} lists one specifier twice", platform.label(requester.origin));
+        let message = format_args!("{} lists the same specifier twice", platform.label(requester.origin));
         let finding = findings.add(Code::SpecifierRepeated, place(other), message);
         relate(finding, place(one), format_args!("the first time"));
     }
@@ -507,7 +510,8 @@ fn classic_reading(
         return;
     }
     let what = if gives_ids { "another map" } else { "no map at all" };
-    let message = format_args!("kernels before 7.3 read {what}: {id:#x} is {now} today, {before} then");
+    let message =
+        format_args!("kernels before 7.3 read {what}: {id:#x} is {now} for Linux 7.3, {before} for them");
     findings.add(Code::ClassicReading, Bytes { offset, len, ..node(requester) }, message);
 }
 
@@ -541,7 +545,8 @@ fn cells(index: &Index<'_>, platform: &Platform, iommu: &Iommu, findings: &mut F
     let Some(node) = index.tree().node_at(iommu.origin.at.offset) else { return };
     let name = platform.label(iommu.origin);
     if let (Some(2), Some(mask)) = (iommu.cells, node.property("stream-match-mask")) {
-        let message = format_args!("{name} has stream-match-mask, and specifiers of two cells");
+        let message =
+            format_args!("{name} has stream-match-mask, and its masters have specifiers of two cells");
         findings.add(
             Code::StreamMatchMask,
             bytes(&node, mask.offset(), saturate(mask.value().len())),
@@ -557,7 +562,7 @@ fn cells(index: &Index<'_>, platform: &Platform, iommu: &Iommu, findings: &mut F
     findings.add(Code::BindingCells, bytes(&node, said.offset(), 4), message);
 }
 
-/// The highest address of memory that the tree tells of (Devicetree Specification v0.4 §3.4).
+/// The highest address of memory in the tree (Devicetree Specification v0.4 §3.4).
 fn memory_end(index: &Index<'_>) -> Option<u64> {
     let root = index.node(index.nodes().next()?)?;
     let count = |name, default| at(root.cell(name).unwrap_or(default));

@@ -37,7 +37,7 @@ pub(super) fn check(node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
         node.revision()
     );
     let finding = findings.add(Code::StrayBytes, bytes_of(node, first, len), message);
-    // Behind a path stands padding, in which compilers leave what was in their memory.
+    // A path is followed by padding, in which compilers leave what was in their memory.
     let is_padding =
         matches!(body, Body::NamedComponent(_) | Body::Iwb(_)) && (count == 0 || last < mappings.0);
     if is_padding {
@@ -56,7 +56,7 @@ fn fields(node: &Node<'_>, body: &Body<'_>) -> Vec<(u32, u32)> {
     match body {
         Body::ItsGroup(group) => known.push((20, saturate(group.ids().len()).saturating_mul(4))),
         Body::NamedComponent(component) => known.push(path(29, &component.path)),
-        // The fields of later revisions are told of by themselves (field-without-revision).
+        // Fields of later revisions have a finding of their own (field-without-revision).
         Body::RootComplex(_) => known.push((32, 8)),
         Body::SmmuV2(smmu) => {
             let arrays = [

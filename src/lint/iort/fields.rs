@@ -18,8 +18,10 @@ pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, fin
         }
         Body::SmmuV2(smmu) => {
             if smmu.model > 5 {
-                let message =
-                    format_args!("no SMMUv1/v2 is of model {}: Linux does not drive it", smmu.model);
+                let message = format_args!(
+                    "model {} of an SMMUv1/v2 is not defined: Linux does not drive it",
+                    smmu.model
+                );
                 field(findings, Code::SmmuModel, node, (32, 4), message);
             }
             reserved(node, (36, 4), "flags", smmu.flags & !3, findings);
@@ -27,21 +29,23 @@ pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, fin
         }
         Body::SmmuV3(smmu) => {
             if smmu.model > 2 {
-                let message =
-                    format_args!("no SMMUv3 is of model {}: Linux drives it as a generic one", smmu.model);
+                let message = format_args!(
+                    "model {} of an SMMUv3 is not defined: Linux drives it as a generic SMMUv3",
+                    smmu.model
+                );
                 let place = bytes_of(node, 40, 4);
                 at_most(findings.add(Code::SmmuModel, place, message), Severity::Warn);
             }
             if node.revision() < 5 && smmu.flags & 1 << 4 != 0 {
                 let message = format_args!(
-                    "the DeviceID valid flag is of node revision 5, this one is {}",
+                    "the DeviceID valid flag exists from node revision 5 on; this node has revision {}",
                     node.revision()
                 );
                 field(findings, Code::FieldWithoutRevision, node, (24, 4), message);
             }
             if smmu.flags >> 1 & 3 == 3 {
                 let message = format_args!(
-                    "HTTU override 3 is reserved: 0 is none, 1 the access flag, 2 that and the dirty state"
+                    "HTTU override 3 is reserved: 0 means none, 1 the access flag, 2 the access flag and the dirty state"
                 );
                 field(findings, Code::ReservedValue, node, (24, 4), message);
             }
@@ -113,8 +117,10 @@ fn root_complex(nodes: &Nodes<'_, '_>, node: &Node<'_>, root: &RootComplex, find
         field(findings, Code::FieldWithoutRevision, node, (32, 1), message);
     }
     if node.revision() < 4 && fields_end >= 40 && (33..40).any(|at| byte(at) != 0) {
-        let message =
-            format_args!("PASID fields in a node of revision {}: they are of revision 4", node.revision());
+        let message = format_args!(
+            "PASID fields are set in a node of revision {}; they exist from revision 4 on",
+            node.revision()
+        );
         field(findings, Code::FieldWithoutRevision, node, (33, 7), message);
     }
     if root.ats_attribute & 1 != 0 {

@@ -196,7 +196,7 @@ fn single(
                 _ => "the DeviceID mapping index does not name it",
             };
             let message = format_args!(
-                "mapping {index} is single and leads to an ITS group, as the mapping for the SMMU's own MSIs does; {names}, and bit 4 of the flags, which makes the index valid, is not set"
+                "mapping {index} is single and leads to an ITS group, like a mapping for the SMMU's own MSIs; {names}, and bit 4 of the SMMU's flags, which makes the index valid, is not set"
             );
             let flags = bytes_of(node, 24, 4);
             let finding = findings.add(Code::MsiIndexFlag, flags, message);
@@ -204,14 +204,14 @@ fn single(
         }
         _ => {
             let message = format_args!(
-                "mapping {index} of this {kind} is single, and not for its own MSIs: Linux passes over it"
+                "mapping {index} of this {kind} is single, and not for its own MSIs: Linux skips it"
             );
             findings.add(Code::SingleNotAllowed, place, message);
             return;
         }
     };
     let message = format_args!(
-        "mapping {index} of this {kind} is single, as one for its own MSIs is, but {unused}: it has no effect"
+        "mapping {index} of this {kind} is single, like a mapping for its own MSIs, but {unused}, so it has no effect"
     );
     at_most(findings.add(Code::SingleNotAllowed, place, message), Severity::Info);
 }
@@ -270,7 +270,7 @@ fn own_of_smmu(
     findings: &mut Findings,
 ) {
     if sends(nodes, node, own_msi).is_none() {
-        // PRI and sync are told of by nothing that is lost without them: polling does.
+        // The interrupts for PRI and sync are not checked: nothing is lost without them, because Linux polls.
         let lost = match (smmu.event_gsiv, smmu.gerr_gsiv) {
             (0, 0) => Some("events and global errors have"),
             (0, _) => Some("events have"),
@@ -279,7 +279,7 @@ fn own_of_smmu(
         };
         if let Some(lost) = lost {
             let message =
-                format_args!("{lost} no GSIV, and no mapping makes them MSIs: Linux never hears of any");
+                format_args!("{lost} no GSIV, and no mapping makes them MSIs: Linux never gets any");
             field(findings, Code::SmmuNoInterrupt, node, (44, 16), message);
         }
     }
@@ -297,7 +297,7 @@ fn own_of_smmu(
     let to_its = is_its_group(nodes, mapping.output_reference);
     if !mapping.is_single() || !to_its {
         let fault = if to_its { "is not a single mapping" } else { "does not lead to an ITS group" };
-        let message = format_args!("mapping {} is for the SMMU's own MSIs, and {fault}", mapping.index);
+        let message = format_args!("mapping {} is for the SMMU's own MSIs, but {fault}", mapping.index);
         findings.add(Code::MsiIndexTarget, bytes(node, &mapping, 0, MAPPING), message);
     }
 }

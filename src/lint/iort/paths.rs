@@ -31,7 +31,7 @@ pub(super) fn check(nodes: &[Node<'_>], findings: &mut Findings) {
         } else if !path.is_padded() {
             let padded = padded(path);
             let message = format_args!(
-                "{path} does not have four characters in every segment: Linux finds no device of that name, but one of {}",
+                "{path} does not have four characters in every segment, so Linux finds no device by it; the path to write is {}",
                 Path::new(&padded)
             );
             field(findings, Code::PathUnpadded, node, place, message);
@@ -81,7 +81,7 @@ fn ids(nodes: &Nodes<'_, '_>, node: &Node<'_>, findings: &mut Findings) {
     }
     if !node.mappings().any(|mapping| mapping.is_single()) {
         let message = format_args!(
-            "it has {}, none of them single: as a platform device it gets no StreamID",
+            "the component has {}, none of them single: a platform device gets no StreamID from it",
             Counted(saturate(node.mappings().len()), "mapping")
         );
         let place = first.at.offset.saturating_sub(node.offset());
@@ -92,7 +92,7 @@ fn ids(nodes: &Nodes<'_, '_>, node: &Node<'_>, findings: &mut Findings) {
     let lost = node.mappings().filter(|mapping| mapping.index > stop.index && gives(mapping)).count();
     if lost > 0 {
         let message = format_args!(
-            "mapping {} gives no StreamID, so Linux does not look for any after it; mappings that are lost: {lost}",
+            "mapping {} gives no StreamID, so Linux does not look for any after it; mappings lost: {lost}",
             stop.index
         );
         let place = stop.at.offset.saturating_sub(node.offset());

@@ -33,7 +33,7 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
     let others: alloc::vec::Vec<&Node<'_>> = odd.collect();
     let wanted = expected(table, first.node_type()).map_or(0, |expected| *expected.end());
     let message = format_args!(
-        "this {} is of node revision {}; in a table of revision {table} it is {wanted}{}",
+        "this {} has node revision {}; tables of revision {table} have {wanted}{}",
         first.node_type(),
         first.revision(),
         match others.len() {
@@ -87,7 +87,7 @@ fn bridges(table: u8, nodes: &[Node<'_>], findings: &mut Findings) {
         let Ok(Body::Iwb(bridge)) = node.body() else { continue };
         if table < FIRST_WITH_IWB {
             let message = format_args!(
-                "interrupt wire bridges are of table revision 7, this one is of {table}: tools that know it do not expect them"
+                "interrupt wire bridges exist from table revision 7 on; tools do not expect one in a table of revision {table}"
             );
             findings.add(Code::NodeRevision, bytes_of(node, 0, 1), message);
         }
@@ -96,7 +96,7 @@ fn bridges(table: u8, nodes: &[Node<'_>], findings: &mut Findings) {
             continue;
         };
         let message = format_args!(
-            "IWB index {:#x} is that of {} already: Linux finds that one for the wires of both",
+            "IWB index {:#x} belongs to {} already: Linux uses that bridge for the wires of both",
             bridge.index,
             first.at()
         );

@@ -70,7 +70,7 @@ fn flags(node: &Node<'_>, rmr: &Rmr<'_>, findings: &mut Findings) {
     let attribute = rmr.flags >> 2 & 0xff;
     if attribute > HIGHEST_ATTRIBUTE {
         let message = format_args!(
-            "memory access attribute {attribute} of the RMR node means nothing: 0 to {HIGHEST_ATTRIBUTE} do"
+            "memory access attribute {attribute} of the RMR node is not defined; 0 to {HIGHEST_ATTRIBUTE} are"
         );
         field(findings, Code::ReservedValue, node, (16, 4), message);
     }
@@ -90,7 +90,7 @@ fn single_ids(node: &Node<'_>, findings: &mut Findings) {
     let Some(first) = all.next() else { return };
     let place = bytes_of(node, first.at.offset.saturating_sub(node.offset()), 20);
     let message = format_args!(
-        "ID mappings with a single StreamID: {} of {}; Linux 5.19 to 6.4 passes over them, and maps nothing for them",
+        "ID mappings with a single StreamID: {} of {}; Linux 5.19 to 6.4 ignores these, and maps nothing for them",
         all.count().saturating_add(1),
         node.mappings().len()
     );
@@ -121,8 +121,10 @@ fn one(node: &Node<'_>, rmr: &Rmr<'_>, ranges: &mut Vec<(Descriptor, u32)>, find
             continue;
         }
         if range.base.checked_rem(GRANULE) != Some(0) || range.length.checked_rem(GRANULE) != Some(0) {
-            let message =
-                format_args!("{:#x} bytes at {:#x} are not in multiples of 64 KiB", range.length, range.base);
+            let message = format_args!(
+                "{:#x} bytes at {:#x} do not start and end at multiples of 64 KiB",
+                range.length, range.base
+            );
             findings.add(Code::RmrUnaligned, place, message);
         }
         ranges.push((range, node.offset()));

@@ -129,7 +129,7 @@ pub(super) fn open_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(),
     let header = at::<Boot>(bytes, 0).ok_or_else(short)?;
     let page = u64::from(header.page_size.get());
     if !page.is_power_of_two() {
-        return Err(ContainerError::Damaged(format!("its pages are said to have {page} bytes")));
+        return Err(ContainerError::Damaged(format!("its header gives pages of {page} bytes")));
     }
     let pages = |size: u32| u64::from(size).next_multiple_of(page);
     let kernel = part(bytes, page, header.kernel_size.get().into(), "the kernel")?;
@@ -158,7 +158,7 @@ pub(super) fn open_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(),
     Ok(())
 }
 
-/// The tree: behind the vendor's ramdisk.
+/// The tree: after the vendor\'s ramdisk.
 pub(super) fn open_vendor_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
     let short = || ContainerError::Damaged("the header of the vendor_boot image is cut off".to_owned());
     let header = at::<VendorBoot>(bytes, 0).ok_or_else(short)?;
@@ -189,7 +189,7 @@ pub(super) fn open_table(bytes: &[u8], contents: &mut Contents<'_>) -> Result<()
         };
         let tree = part(bytes, dt_offset.get().into(), dt_size.get().into(), "a tree of the table")?;
         if size < 32 {
-            return Err(ContainerError::Damaged(format!("its entries are said to have {size} bytes")));
+            return Err(ContainerError::Damaged(format!("its header gives entries of {size} bytes")));
         }
         found.push((format!("entry-{index}"), tree, id.get(), rev.get()));
     }

@@ -169,7 +169,7 @@ pub(super) fn open_zip(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), 
         compressed = compressed.saturating_add(data.len());
         if compressed > bytes.len() {
             return Err(ContainerError::Damaged(
-                "its headers count the same bytes again and again".to_owned(),
+                "its headers refer to the same bytes again and again".to_owned(),
             ));
         }
         let mut stored = data;
@@ -223,15 +223,14 @@ fn local_data(bytes: &[u8], at: u64, packed: u64) -> Option<&[u8]> {
     local.get(usize::try_from(skip).ok()?..)?.get(..usize::try_from(packed).ok()?)
 }
 
-/// Why a file is passed over: of one, and of several.
+/// Why a file is skipped: the words for one, and for several.
 type Reason = (&'static str, &'static str);
 
 const EMPTY: Reason = ("empty file", "empty files");
 const ENCRYPTED: Reason = ("encrypted file", "encrypted files");
 const FILE_OUTSIDE: Reason = ("file outside of the archive", "files outside of the archive");
 const LINK_OUTSIDE: Reason = ("link outside of the archive", "links outside of the archive");
-const NOTHING: Reason =
-    ("file that is nothing which is read here", "files that are nothing which is read here");
+const NOTHING: Reason = ("file that is not read", "files that are not read");
 const SECOND_NAME: Reason = ("second name of a file", "second names of files");
 const SPARSE_FILE: Reason =
     ("sparse file: pack it without tar --sparse", "sparse files: pack them without tar --sparse");
@@ -244,7 +243,7 @@ const UNKNOWN_PACKING: Reason = ("file of an unknown compression", "files of an 
 struct Found {
     files: Memory,
     pieces: Vec<(String, Vec<u8>)>,
-    /// How many were passed over, for each reason.
+    /// How many were skipped, for each reason.
     passed: std::collections::BTreeMap<Reason, usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Firmware in bytes of any kind: trees appended to a kernel, several one behind the other, tables and trees in a firmware image, in
+//! Firmware in bytes of any kind: trees appended to a kernel, several one after the other, tables and trees in a firmware image, in
 //! compressed sections of a UEFI volume, too. Found by magic, signature, length and checksum; each has its offset in its name.
 
 use alloc::format;
@@ -40,7 +40,7 @@ const fn guid(written: u128) -> [u8; 16] {
     [d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p]
 }
 
-/// The compressed section whose GUID starts here: its compression, its start, its end, its data. In front of the GUID stand the size, 24 bits
+/// The compressed section whose GUID starts here: its compression, its start, its end, its data. The GUID follows the size, 24 bits
 /// wide or in a word of its own behind all ones, and the type; behind it the offset of the data.
 fn guided_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
     const GUID_DEFINED: u8 = 2;
@@ -87,7 +87,7 @@ fn plain_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     Tree,
-    /// A FIT image, with the data behind its tree.
+    /// A FIT image, with the data after its tree.
     Fit,
     Table([u8; 4]),
     Section(Packing),
@@ -166,7 +166,7 @@ fn is_bare(bytes: &[u8]) -> bool {
 
 /// Whether there is more in the bytes than they are themselves.
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
-    // Text holds none of it; tables one behind the other have a reader; a tree that is damaged is for its reader to say so.
+    // Text holds none of it; tables one after the other have a reader; a tree that is damaged is for its reader to say so.
     let is_damaged = || recognise::device_tree(bytes).is_some() && tree(bytes).is_none();
     if !bytes.contains(&0) || recognise::tables(bytes).is_some() || is_damaged() {
         return None;
@@ -193,7 +193,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
         }
         let name: String = match what {
             What::Tree if is_bare(bytes) => {
-                let note = "not used: a tree with nothing in it, which a program fills when it runs";
+                let note = "not used: an empty tree, which a program fills when it runs";
                 contents.unused(&format!("dtb@{at:#x}"), Kind::DeviceTree, Some(note.to_string()));
                 continue;
             }

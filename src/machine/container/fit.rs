@@ -17,7 +17,7 @@ pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
     images.children().map_while(Result::ok).any(has_data).then_some(Kind::Fit)
 }
 
-/// The bytes of a FIT with the data behind its tree, as far as there are any; `None` for what is no FIT.
+/// The bytes of a FIT with the data after its tree, as far as there are any; `None` for what is not a FIT.
 pub(super) fn extent(bytes: &[u8]) -> Option<usize> {
     shows(bytes)?;
     let tree = Tree::parse(bytes).ok()?;
@@ -29,7 +29,7 @@ pub(super) fn extent(bytes: &[u8]) -> Option<usize> {
     Some(ends.max().unwrap_or_default().max(tree.bytes().len()).min(bytes.len()))
 }
 
-/// Where the data of an image is that is not in the tree: behind the tree, at the next multiple of four, or at a place of the file.
+/// Where the data of an image is that is not in the tree: after the tree, at the next multiple of four, or at a place of the file.
 fn place(tree: &Tree<'_>, image: Node<'_>) -> Option<(u64, u64)> {
     let cell = |property: &str| image.cell(property).map(u64::from);
     let behind = u64::from(saturate(tree.bytes().len())).next_multiple_of(4);
@@ -131,7 +131,7 @@ fn chosen<'a>(
     let others: Vec<String> = names.into_iter().filter(|other| *other != name).collect();
     if !others.is_empty() {
         contents.note(format!(
-            "configuration {name} (the default); --config NAME picks another: {}",
+            "configuration {name} (the default); --config NAME chooses another: {}",
             listed(&others)
         ));
     }
@@ -142,7 +142,7 @@ fn image<'a>(images: &[Node<'a>], name: &str) -> Option<Node<'a>> {
     images.iter().find(|image| image.name() == name.as_bytes()).copied()
 }
 
-/// The bytes of an image: in the tree, at a place of the file, or so far behind the tree.
+/// The bytes of an image: in the tree, at a place of the file, or so far after the tree.
 fn data<'a>(bytes: &'a [u8], tree: &Tree<'a>, image: Node<'a>) -> Result<&'a [u8], ContainerError> {
     let name = lossy(image.name());
     if let Some(data) = image.property("data") {

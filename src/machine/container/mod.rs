@@ -53,13 +53,13 @@ pub enum ContainerError {
         known: String,
     },
     /// A FIT that does not say which of its configurations is the default.
-    #[error("it has several configurations and no default: {known}; pick one with --config NAME")]
+    #[error("it has several configurations and no default: {known}; choose one with --config NAME")]
     SeveralConfigurations {
         /// Those that it has.
         known: String,
     },
     /// Overlays of which a board takes one.
-    #[error("it has {count} overlays, and a boot loader picks by the board: name one, as in {example}")]
+    #[error("it has {count} overlays, and a boot loader chooses by the board: name one, such as {example}")]
     SeveralOverlays {
         /// How many.
         count: usize,
@@ -67,24 +67,24 @@ pub enum ContainerError {
         example: String,
     },
     /// One in another in another.
-    #[error("more than {MAX_CONTAINER_DEPTH} containers in one another: unpack it and name what is in it")]
+    #[error("containers are nested more than {MAX_CONTAINER_DEPTH} deep: unpack it and name the file in it")]
     TooDeep,
     /// More bytes than are held.
-    #[error("it unpacks to more than {} MiB, which is as much as is read: unpack it and name what is in it", MAX_UNPACKED_BYTES >> 20)]
+    #[error("it unpacks to more than {} MiB, the most that is kept in memory: unpack it and name the file in it", MAX_UNPACKED_BYTES >> 20)]
     TooLarge,
-    /// More bytes than are gone through.
-    #[error("it unpacks to more than {} MiB, which is as much as is looked at: unpack it and name what is in it", MAX_STREAMED_BYTES >> 20)]
+    /// It unpacks to more bytes than are read in all.
+    #[error("it unpacks to more than {} MiB, the most that is unpacked: unpack it and name the file in it", MAX_STREAMED_BYTES >> 20)]
     TooLong,
     /// The library was built without what unpacks it.
     #[error(
-        "it is compressed or an archive, and this build does not unpack (feature `archives`): unpack it and name what is in it"
+        "it is compressed or an archive, and this build cannot unpack (feature `archives`): unpack it and name the file in it"
     )]
     NotBuilt,
     /// A piece that was asked for and is not there.
     #[error("{0:?} is not in it")]
     NoPiece(String),
     /// Nothing in it is evidence.
-    #[error("nothing in it is evidence: {0}")]
+    #[error("there is no evidence in it: {0}")]
     NothingInside(String),
 }
 
@@ -174,7 +174,7 @@ impl Contents<'_> {
         }
         // Real containers hold each of their bytes once.
         self.left.plain = self.left.plain.checked_sub(bytes.len()).ok_or_else(|| {
-            ContainerError::Damaged("its headers count the same bytes again and again".to_owned())
+            ContainerError::Damaged("its headers refer to the same bytes again and again".to_owned())
         })?;
         self.children.push(Child::Bytes { name, bytes: bytes.to_vec() });
         Ok(())
@@ -187,7 +187,7 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// Reads the rest of something unpacked behind the bytes that are there.
+    /// Reads the rest of something unpacked, after the bytes that are there.
     #[cfg(feature = "archives")]
     fn read_on(&mut self, source: &mut dyn std::io::Read, bytes: &mut Vec<u8>) -> Result<(), ContainerError> {
         use std::io::Read;
@@ -219,7 +219,7 @@ impl Contents<'_> {
     #[cfg(feature = "archives")]
     fn unpacked_as(&mut self, name: String, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
         let mut bytes = Vec::new();
-        // What is let go again was gone through, too.
+        // Bytes that were released again count too.
         let (mut limited, all) = (archive::Limited::new(source, self.left.streamed), &mut bytes);
         let read = self.read_on(&mut limited, all);
         self.left.streamed = limited.left();
@@ -252,7 +252,7 @@ impl Contents<'_> {
     fn found(&mut self, inner: &str, bytes: Vec<u8>) {
         let name = self.name_of(inner);
         if self.choice.piece.is_none() && crate::dt::Tree::parse(&bytes).is_ok_and(|tree| tree.is_overlay()) {
-            let note = Some("not used: an overlay, which only counts where it is named".to_owned());
+            let note = Some("not used: an overlay is applied only if it is named".to_owned());
             self.children.push(Child::Unused { name, kind: Kind::Overlay, note });
         } else {
             self.children.push(Child::Bytes { name, bytes });
@@ -307,7 +307,7 @@ pub(super) fn kind(bytes: &[u8]) -> Option<Kind> {
     form(bytes).map(|(_, kind)| kind)
 }
 
-/// Takes a container apart, and those that are in it. Bytes that are none are given back.
+/// Takes a container apart, and those that are in it. Other bytes are given back.
 pub(super) fn unpack(name: &str, bytes: Vec<u8>, choice: &Choice) -> Result<Unpacked, ContainerError> {
     if form(&bytes).is_none() {
         return match &choice.piece {
@@ -403,11 +403,11 @@ fn part<'a>(bytes: &'a [u8], at: u64, length: u64, what: &str) -> Result<&'a [u8
     })
 }
 
-/// What an unpacker says of its input.
+/// What an unpacker says about its input.
 #[cfg(feature = "archives")]
 fn damaged(error: std::io::Error) -> ContainerError {
     ContainerError::Damaged(format!(
-        "it cannot be unpacked ({error}): copy it again, for it is cut short or broken"
+        "it cannot be unpacked ({error}): it is truncated or damaged; copy it again"
     ))
 }
 

@@ -93,7 +93,7 @@ fn reader<'a>(
         Packing::Brotli => {
             let data = data.get(BROTLI_HEADER..).filter(|data| !data.is_empty());
             let data = data.ok_or_else(|| wrong("its header is cut off"))?;
-            // Windows of up to 1 GiB are no part of RFC 7932 (section 9.1: this sequence is invalid).
+            // Windows of up to 1 GiB are not part of RFC 7932 (section 9.1: this sequence is invalid).
             if data.first().is_some_and(|first| first & 0x7f == 0x11) {
                 return Err(wrong("its window is larger than 16 MiB"));
             }

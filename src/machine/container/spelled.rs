@@ -26,7 +26,7 @@ struct Block {
 }
 
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
-    // Binary data and text of words are told from it by their first lines.
+    // Its first lines tell it from binary data and from prose.
     let start = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
     if start.contains(&0) || bytes.len() < SHORTEST {
         return None;

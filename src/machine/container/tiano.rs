@@ -22,7 +22,7 @@ const LONGEST: usize = 16;
 /// The first code for a string, of three bytes.
 const FIRST_STRING: u16 = 256;
 const SHORTEST_STRING: u16 = 3;
-/// Bytes that a packer may write behind the last code.
+/// Bytes that a packer may write after the last code.
 const MOST_LEFT: usize = 4;
 /// Bytes in front: how many the compressed data has, and how many it unpacks to.
 const HEADER: usize = 8;
@@ -66,7 +66,7 @@ pub(super) fn unpack(data: &[u8], variant: Variant) -> io::Result<impl Read + us
         let at = bytes.len();
         decoder
             .step(&mut bytes, size)
-            .ok_or_else(|| wrong(format!("its code makes no sense after {at:#x} bytes")))?;
+            .ok_or_else(|| wrong(format!("its code is invalid after {at:#x} bytes")))?;
     }
     // What the other variant packed may have codes that make sense, and then they do not end where the data does.
     let left = packed.len().saturating_sub(decoder.bits.taken / 8);

@@ -170,7 +170,7 @@ impl Facts {
         };
         let decimal = |name: &str| self.value(name).and_then(|value| value.parse().ok()).unwrap_or_default();
         match name {
-            // A driver may speak of the IOMMU as of any device.
+            // A driver may mention the IOMMU as of any device.
             "device" if form.speaker.is_empty() && !form.said.contains("{iommu}") => {
                 or(if self.device.is_none() { &self.iommu } else { &self.device }, "the device")
             }

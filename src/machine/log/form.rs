@@ -112,7 +112,7 @@ pub struct Form {
     /// The code of the finding that says the same before boot; empty where there is none. Of several, with spaces between them,
     /// the first that firmware has.
     pub codes: &'static str,
-    /// It sounds bad, and is not.
+    /// Whether it is harmless although it sounds bad.
     pub harmless: bool,
     pub(super) part: Part,
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 /// Events of an SMMUv3 (Arm IHI0070 §7.3): number, name, what it is.
 const EVENTS: [(u8, &str, &str); 19] = [
-    (0x01, "F_UUT", "a transaction that no SMMU may pass on"),
+    (0x01, "F_UUT", "a transaction that the SMMU does not support"),
     (
         0x02,
         "C_BAD_STREAMID",
@@ -16,14 +16,14 @@ const EVENTS: [(u8, &str, &str); 19] = [
     (
         0x04,
         "C_BAD_STE",
-        "the stream table entry makes no sense; for a StreamID of no known device it is empty",
+        "the stream table entry is invalid, or is empty because no known device has the StreamID",
     ),
     (0x05, "F_BAD_ATS_TREQ", "a translation request from a device that may not send any"),
     (0x06, "F_STREAM_DISABLED", "the entry says that this device may not send without a PASID"),
-    (0x07, "F_TRANSL_FORBIDDEN", "the device claims a translated address and may not"),
+    (0x07, "F_TRANSL_FORBIDDEN", "the device sent a translated address, which it may not"),
     (0x08, "C_BAD_SUBSTREAMID", "the PASID is beyond what was set up"),
     (0x09, "F_CD_FETCH", "the context descriptor could not be read"),
-    (0x0a, "C_BAD_CD", "the context descriptor makes no sense"),
+    (0x0a, "C_BAD_CD", "the context descriptor is invalid"),
     (0x0b, "F_WALK_EABT", "a page table could not be read"),
     (0x10, "F_TRANSLATION", "no mapping for the address; the driver has not mapped it, or no longer"),
     (0x11, "F_ADDR_SIZE", "the address is wider than the tables"),
@@ -39,13 +39,13 @@ const EVENTS: [(u8, &str, &str); 19] = [
 const REASONS: [(u8, &str); 24] = [
     (
         0x01,
-        "the bus of the device is not in the tables: Linux knows no device there, or its requester ID is another's",
+        "the bus of the device is not in the tables: Linux knows no device there, or it sends with another requester ID",
     ),
     (
         0x02,
-        "the device is not in the tables: Linux knows no such device behind this IOMMU, or it sends by another requester ID than its own",
+        "the device is not in the tables: Linux knows no such device behind this IOMMU, or it sends with another requester ID than its own",
     ),
-    (0x03, "the entry of the device makes no sense"),
+    (0x03, "the entry of the device is invalid"),
     (0x04, "the address is wider than the tables"),
     (0x05, "the mapping does not allow writes, or there is none"),
     (0x06, "the mapping does not allow reads, or there is none"),
@@ -85,14 +85,14 @@ const CAUSES: [(u16, &str); 22] = [
     (256, "the IOMMU lets nothing pass: it is off"),
     (257, "the device's entry could not be read"),
     (258, "the device has no entry: Linux knows no device with this id"),
-    (259, "the device's entry makes no sense"),
+    (259, "the device's entry is invalid"),
     (260, "the device may not send such transactions"),
     (261, "an entry for MSIs could not be read"),
     (262, "there is no entry for these MSIs"),
-    (263, "the entry for MSIs makes no sense"),
+    (263, "the entry for MSIs is invalid"),
     (265, "the entry of the address space could not be read"),
     (266, "the address space has no entry"),
-    (267, "the entry of the address space makes no sense"),
+    (267, "the entry of the address space is invalid"),
 ];
 
 /// Bits of the fault status of an SMMUv1 or v2 (Arm IHI0062 §16.5.6, `SMMU_CBn_FSR`).
@@ -104,7 +104,7 @@ const STATUS: [(u32, &str); 10] = [
     (5, "the TLB holds two translations"),
     (6, "a TLB entry is locked"),
     (7, "the address is wider than the tables"),
-    (8, "a transaction that no SMMU may pass on"),
+    (8, "a transaction that the SMMU does not support"),
     (30, "the access is held until the driver decides"),
     (31, "more than one fault"),
 ];
@@ -181,7 +181,7 @@ pub(super) fn flags(bits: u32) -> String {
     format!("{access}; {page}{more}")
 }
 
-/// An error as people write it: `-22 (EINVAL, something given is wrong)`.
+/// An error as it is usually written: `-22 (EINVAL, something given is wrong)`.
 pub(super) fn errno(text: &str) -> String {
     let digits = text.trim_start_matches('-');
     let number = digits.parse::<u32>().ok();

@@ -98,7 +98,7 @@ pub(super) struct Match {
     pub(super) form: &'static Form,
     /// What the holes hold, by their names.
     pub(super) values: Vec<(&'static str, Range<usize>)>,
-    /// Where the text of the form starts: what is before it says who speaks.
+    /// Where the text of the form starts: the part before it names the driver that prints it.
     pub(super) start: usize,
     weight: usize,
 }
@@ -163,7 +163,7 @@ impl Matcher {
             let own = pattern.texts().flat_map(|text| grams(text.as_bytes()));
             match own.min_by_key(|gram| (known.get(gram).copied(), *gram)) {
                 Some(gram) => found.push((gram, number)),
-                // Too little text of its own: who says it must do.
+                // Too little text of its own: the name of the driver has to decide.
                 None => {
                     found.extend(
                         pattern.form.speaker.split('|').filter_map(rarest).map(|gram| (gram, number)),
@@ -386,7 +386,7 @@ fn pieces(pattern: &'static str) -> Vec<Piece> {
 }
 
 impl Form {
-    /// A line of this form, as an example: who says it, and the text with the values of the pattern.
+    /// A line of this form, as an example: the driver that prints it, and the text with the values of the pattern.
     ///
     /// ```
     /// use fwspec::machine::log;

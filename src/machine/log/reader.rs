@@ -45,17 +45,17 @@ pub struct Log {
 pub struct LogEntry {
     /// The number of the line, from 1.
     pub n: usize,
-    /// The number of the last line that repeats it, or goes on with it.
+    /// The number of the last line that repeats or continues it.
     pub last_n: usize,
     /// The line.
     pub text: String,
-    /// Lines that go on with it.
+    /// Lines that continue it.
     pub more: Vec<String>,
     /// What form of line it is.
     pub form: &'static Form,
     /// What it says.
     pub facts: Facts,
-    /// How often it is there.
+    /// How often the log has it.
     pub times: usize,
     /// When it was first written: seconds since the boot, or a date, as the log says.
     pub first: Option<String>,
@@ -77,7 +77,7 @@ struct Key {
     other: Option<String>,
     stream: Option<StreamId>,
     event: Option<u8>,
-    /// The text of a line that is no fault: numbers in it make it another line.
+    /// The text of a line that is not a fault: numbers in it make it another line.
     text: Option<String>,
 }
 
@@ -197,7 +197,7 @@ impl LogReader {
         self.banner = None;
     }
 
-    /// Takes in what a line says of the machine, if it is such a line. A command line that is about IOMMUs is listed all the same.
+    /// Takes in what a line says about the machine, if it is such a line. A command line that is about IOMMUs is listed anyway.
     fn mark(&mut self, found: &Match, line: &str) -> bool {
         let value = found.values.first().and_then(|(_, range)| line.get(range.clone())).unwrap_or_default();
         let is_command_line = found.values.first().is_some_and(|(name, _)| *name == "params");
@@ -349,7 +349,7 @@ fn is_trace(found: &Match, line: &str) -> bool {
     found.form.kind == LogKind::Other && line.split(' ').any(is_frame)
 }
 
-/// Whether a line goes on with an entry. One that says the same again is another.
+/// Whether a line continues an entry. One that says the same again is another.
 fn goes_on(entry: &LogEntry, form: &'static Form, facts: &Facts) -> bool {
     let is_word = facts.value("raw").is_some();
     if is_word {
@@ -389,7 +389,7 @@ fn go_on(entry: &mut LogEntry, form: &'static Form, mut facts: Facts, n: usize, 
     entry.addresses = entry.facts.address.map(|address| (address, address));
 }
 
-/// Whether a line that goes on says better what happened than those before it.
+/// Whether a continuing line says better what happened than those before it.
 fn tells_more(entry: &LogEntry, form: &Form, facts: &Facts) -> bool {
     let own = &entry.facts;
     let adds = [
@@ -400,7 +400,7 @@ fn tells_more(entry: &LogEntry, form: &Form, facts: &Facts) -> bool {
     form.kind == LogKind::Fault && adds.contains(&true)
 }
 
-/// A line as it is shown: without what is no text.
+/// A line as it is shown: without what is not text.
 fn shown(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
     let mut shown = String::new();

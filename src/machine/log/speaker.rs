@@ -91,7 +91,7 @@ fn is_iommu(word: &[u8]) -> bool {
     DRIVERS.iter().chain(&PREFIXES).any(|name| is_named(word, name))
 }
 
-/// Whether whoever the head names says such things. `text` is how much text its pattern has.
+/// Whether the driver that the head names prints such things. `text` is how much text its pattern has.
 pub(super) fn says(form: &Form, head: &[u8], text: usize) -> bool {
     match form.speaker {
         "" => true,

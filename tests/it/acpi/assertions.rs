@@ -39,7 +39,7 @@ fn buses_that_qemu_sends_to_the_smmu_are_isolated_and_the_others_are_not() {
     assert_eq!(
         violation.to_string(),
         "0000:08:00.0 has no StreamID as spec reads the table: \
-         0x800 goes straight to the MSI controller, past every IOMMU"
+         0x800 goes straight to the MSI controller, without passing an IOMMU"
     );
     assert::distinct_msis(&map(&qemu()), Segment(0), 0..=255).unwrap();
 }

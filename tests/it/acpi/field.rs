@@ -174,7 +174,7 @@ fn one_component_behind_two_smmus_is_programmed_on_the_first() {
     let one = finding(&two, "MAP012");
     assert_eq!(
         one.message,
-        "IORT+0xd8 names IORT+0x30 and IORT+0x84: Linux programs all its ids on the first"
+        "IORT+0xd8 names IORT+0x30 and IORT+0x84: Linux programs all of its StreamIDs on the first"
     );
 }
 

@@ -441,11 +441,11 @@ fn an_explanation_shows_the_entries_of_the_stream_map() {
     let maps = [map(&firmware.platform)];
     let of = |name: &str| Explained::all(name, &firmware, &maps, None).unwrap().remove(0);
     let refused = of("/dev@3000");
-    assert!(refused.ways.last().unwrap().reason.as_ref().unwrap().contains("which are two groups"));
+    assert!(refused.ways.last().unwrap().reason.as_ref().unwrap().contains("which are in two groups"));
     let lost = of("/dev@5000");
     let entries: Vec<&str> = lost.ways.iter().filter_map(|way| Some(way.hops.get(1)?.at.as_str())).collect();
     assert_eq!(entries, ["stream map entry 2: 0x10, which /dev@4000 has", "stream map entry 3: 0x11"]);
-    assert!(lost.ways.last().unwrap().reason.as_ref().unwrap().contains("the last id decides"));
+    assert!(lost.ways.last().unwrap().reason.as_ref().unwrap().contains("its last StreamID decides"));
 }
 
 #[test]

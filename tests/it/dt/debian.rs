@@ -168,13 +168,13 @@ const JUSTIFIED: [(&str, &str, &str); 7] = [
     ),
     (
         "DT042",
-        "strides of four",
-        "qcom_pcie_config_sid_1_9_0 still reads iommu-map in strides of four cells, and these maps have five in an entry: the table of the \
+        "in steps of four",
+        "qcom_pcie_config_sid_1_9_0 still reads iommu-map in steps of four cells, and these maps have five in an entry: the table of the \
          host is filled with the wrong cells from the second entry on.",
     ),
     (
         "DT023",
-        "crypto@1dfa000 lists one specifier twice",
+        "crypto@1dfa000 lists the same specifier twice",
         "The crypto engine lists one stream twice; an entry of the kind was removed from sa8775p as a mistake (6.15.y).",
     ),
     (

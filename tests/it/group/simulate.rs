@@ -233,11 +233,11 @@ fn an_order_is_understood_or_refused_with_its_line() {
         [Event::Ready(Some(IommuIndex(1))), Event::Ready(Some(IommuIndex(0)))]
     );
     for (wrong, says) in [
-        ("frobnicate", "line 1: \"frobnicate\" is no event"),
-        ("retry\nadd", "line 2: add what?"),
-        ("probe eth0", "line 1: \"eth0\" is no PCI function"),
+        ("frobnicate", "line 1: \"frobnicate\" is neither an event"),
+        ("retry\nadd", "line 2: add needs a PCI function"),
+        ("probe eth0", "line 1: \"eth0\" is not a PCI function"),
         ("0000:1f:00.0", "line 1: 0000:1f:00.0 is not in the topology"),
-        ("ready smmu9", "line 1: \"smmu9\" is no IOMMU of this machine; it has IORT+0x60, IORT+0xb8"),
+        ("ready smmu9", "line 1: \"smmu9\" is not an IOMMU of this machine; it has IORT+0x60, IORT+0xb8"),
     ] {
         let error = parse(wrong).unwrap_err().to_string();
         assert!(error.starts_with(says), "{wrong:?}: {error}");

@@ -32,7 +32,7 @@ fn a_madt_without_an_its_says_that_there_is_none() {
     // A GICv2m frame is an MSI controller, but no ITS (field case suites/no-its).
     let frame_of_gicv2m = [&[0x0d, 24][..], &[0; 22]].concat();
     for structures in [vec![], vec![distributor.clone()], vec![distributor, frame_of_gicv2m]] {
-        let message = "the MADT has no GIC ITS at all, and none with the identifier 0x0".to_string();
+        let message = "the MADT has no GIC ITS, so none with the identifier 0x0".to_string();
         assert_eq!(
             said(&[iort(), madt(&structures)]),
             [(Code::ItsUnknown, "IORT+0x44".to_string(), message)],

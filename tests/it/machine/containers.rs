@@ -105,7 +105,7 @@ fn the_tree_of_a_fit_is_that_of_its_configuration() {
         let note = machine.evidence[0].note.as_deref().unwrap();
         assert_eq!(
             note,
-            "configuration conf-b (the default); --config NAME picks another: conf-a; 1 image other than device trees not read"
+            "configuration conf-b (the default); --config NAME chooses another: conf-a; 1 image other than device trees not read"
         );
         let mut collector = Collector::new();
         collector.pick_configuration("conf-a");
@@ -206,7 +206,7 @@ fn sparse_images_are_the_partition() {
 fn a_tree_with_nothing_in_it_is_not_a_machine() {
     let bare = Blob::new().finish();
     let error = open("OVMF.fd", &[&b"MZ\0 firmware"[..], &bare, &[0; 99]].concat()).unwrap_err();
-    assert!(error.to_string().contains("nothing in it is evidence"), "{error}");
+    assert!(error.to_string().contains("there is no evidence in it"), "{error}");
     let machine = open("u-boot.rom", &[&b"MZ\0"[..], &bare, &board("a")].concat()).unwrap();
     assert_eq!(model(&machine), "a");
     assert!(!machine.evidence[1].used);
@@ -222,7 +222,7 @@ fn a_tree_with_gaps_costs_itself() {
     let note = machine.evidence[1].note.as_ref().unwrap();
     assert!(note.contains("the tree is not in one piece: DTB+"), "{note}");
     let error = open("spi.bin", &image[..image.len() - board("b").len()]).unwrap_err().to_string();
-    assert!(error.contains("nothing in it is evidence") && error.contains("not in one piece"), "{error}");
+    assert!(error.contains("there is no evidence in it") && error.contains("not in one piece"), "{error}");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_fit_without_a_default_is_not_chosen_from() {
     let images: [(&str, &str, &[u8]); 2] = [("fdt-a", "flat_dt", &a), ("fdt-b", "flat_dt", &b)];
     let two = fit(&images, &[("conf-a", &["fdt-a"]), ("conf-b", &["fdt-b"])], None, Data::Inside);
     let error = open("two.itb", &two).unwrap_err();
-    assert!(error.to_string().contains("conf-a, conf-b; pick one with --config NAME"), "{error}");
+    assert!(error.to_string().contains("conf-a, conf-b; choose one with --config NAME"), "{error}");
     let one = fit(&images, &[("conf-a", &["fdt-a"])], None, Data::Inside);
     assert_eq!(model(&open("one.itb", &one).unwrap()), "a");
     let none = open("none.itb", &fit(&images, &[], None, Data::Inside)).unwrap_err();
@@ -279,7 +279,7 @@ fn overlays_need_their_base_and_are_applied_in_order() {
     let error = pile(&[("one.dtbo", one.clone())]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "one.dtbo: DTB+0x0: this is an overlay (.dtbo), which changes a base: name the base's DTB, too"
+        "one.dtbo: DTB+0x0: this is an overlay (.dtbo), which changes a base tree: name the base's DTB too"
     );
     let mut other = Blob::new();
     other.begin("f").text("target-path", "/usb").begin("__overlay__").end().end();
@@ -427,7 +427,7 @@ fn tables_of_trees_and_overlays_are_opened() {
     let error = collector.add("dtbo.img", table(&[&one, &two])).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "dtbo.img: it has 2 overlays, and a boot loader picks by the board: name one, as in dtbo.img!entry-0"
+        "dtbo.img: it has 2 overlays, and a boot loader chooses by the board: name one, such as dtbo.img!entry-0"
     );
     let scratch = Scratch::with("dtbo", &[("base.dtb", &base), ("dtbo.img", &table(&[&one, &two]))]);
     let machine = Machine::open([scratch.0.join("base.dtb"), scratch.0.join("dtbo.img!entry-1")]).unwrap();

@@ -387,7 +387,7 @@ fn acs_registers_that_a_listing_leaves_out_are_told() {
     let brief: String =
         SWITCH.lines().filter(|line| !line.contains("ACSC")).map(|line| format!("{line}\n")).collect();
     let note = machine(brief.as_bytes()).evidence[0].note.clone().unwrap();
-    assert!(note.contains("what the ACS registers of 2 of 7 functions say is not in it"), "{note}");
+    assert!(note.contains("it lacks the ACS registers of 2 of 7 functions"), "{note}");
     assert_eq!(machine(SWITCH.as_bytes()).evidence[0].note, None);
 }
 
@@ -466,7 +466,7 @@ fn a_better_source_wins_and_a_contradiction_is_told() {
             machine.evidence.iter().filter_map(|evidence| evidence.note.as_deref()).collect();
         assert!(
             notes.iter().any(|note| note
-                .contains("differ: the buses below of 0000:00:1c.0, and 1 more such; the bytes count")),
+                .contains("differ: the buses below of 0000:00:1c.0, and 1 more such; the bytes are used")),
             "{notes:?}"
         );
     }
@@ -477,7 +477,11 @@ fn a_better_source_wins_and_a_contradiction_is_told() {
     let machine = collector.finish().unwrap();
     assert_eq!(machine.kernel.groups.len(), 1);
     assert!(
-        machine.evidence[1].note.as_deref().unwrap().contains("0000:00:1c.0 in group 0, other evidence in 5")
+        machine.evidence[1]
+            .note
+            .as_deref()
+            .unwrap()
+            .contains("0000:00:1c.0 in group 0, other evidence has it in 5")
     );
 }
 

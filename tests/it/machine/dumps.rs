@@ -248,7 +248,7 @@ fn bytes_that_a_text_spells_out_are_read() {
     for _ in 0..9 {
         deep = base64(deep.as_bytes(), 76);
     }
-    assert!(open(&deep).unwrap_err().to_string().contains("containers in one another"));
+    assert!(open(&deep).unwrap_err().to_string().contains("containers are nested"));
 }
 
 #[test]

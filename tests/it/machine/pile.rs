@@ -121,7 +121,7 @@ fn a_table_that_may_not_be_read_is_told_and_the_rest_is_taken() {
     assert!(machine.map(Dialect::LINUX).is_none());
     let table = machine.evidence.iter().find(|evidence| evidence.name.ends_with("IORT")).unwrap();
     assert!(!table.used);
-    assert!(table.note.as_ref().unwrap().ends_with("; without it nothing says what IOMMUs translate"));
+    assert!(table.note.as_ref().unwrap().ends_with("; without it, it is not known what IOMMUs translate"));
     // Nor is the stub of a tree taken in its place.
     assert!(machine.firmware.unwrap().tree().is_none());
 }
@@ -257,7 +257,7 @@ fn what_the_user_picks_counts_and_the_rest_is_listed() {
         assert_eq!(firmware.platform.segment_of(RequesterIndex(0)).unwrap().0, 0);
         let unused = machine.evidence.iter().find(|evidence| !evidence.used).unwrap();
         assert_eq!(unused.name, "b/IORT");
-        assert_eq!(unused.note.as_deref(), Some("not used: a/IORT was named to count"));
+        assert_eq!(unused.note.as_deref(), Some("not used: a/IORT was chosen"));
     }
     let mut collector = Collector::new();
     collector.add("IORT", one).unwrap();
