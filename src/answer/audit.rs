@@ -505,6 +505,7 @@ impl AuditView<'_> {
                 "the bridges above it decide which unit translates it: give the machine's PCI functions too"
                     .to_string()
             }
+            NoStream::Itself => "an IOMMU itself".to_string(),
             NoStream::GivenUp { .. } => {
                 "Linux uses none of the units, because of a device of this machine".to_string()
             }

@@ -392,8 +392,21 @@ impl Groups {
         let missing = function.and_then(|function| self.topology.look_up_upstream(function));
         if missing.is_none() && self.map.is_some() {
             self.ask_firmware(device, key);
+        } else if missing.is_none() {
+            self.ask_class(device, key);
         }
         missing
+    }
+
+    /// Without firmware its class alone tells a function that is an IOMMU: Linux has it translate everything but itself (linux
+    /// drivers/iommu/amd/init.c `init_iommu_one` empties its place in the look-up table, drivers/iommu/riscv/iommu-pci.c binds to it). With
+    /// firmware that says it: a function of this class which no record calls an IOMMU is one like any other to Linux.
+    fn ask_class(&mut self, device: DeviceRef, key: DeviceKey) {
+        let DeviceKey::Pci(bdf) = key else { return };
+        if self.topology.get(bdf).is_some_and(|function| function.class >> 8 == 0x0806) {
+            let firmware = FwspecState { refused: Some(NoStream::Itself), ..FwspecState::NONE };
+            self.devices.set_firmware(device, firmware, Rules { policy: self.policy, map: None });
+        }
     }
 
     /// Looks up what firmware says about a device to which nothing above it is missing.
@@ -501,8 +514,9 @@ impl Groups {
     /// Gives a device its class's group, if an IOMMU translates it and is ready, and tells so unless it is the `newcomer`.
     fn enter(&mut self, device: DeviceRef, newcomer: Option<DeviceRef>) {
         let Some(entry) = self.devices.entry(device) else { return };
-        let fwspec = self.devices.firmware(device).fwspec.as_ref();
-        if self.map.is_some() && fwspec.is_none() {
+        let firmware = self.devices.firmware(device);
+        let fwspec = firmware.fwspec.as_ref();
+        if self.map.is_some() && fwspec.is_none() || firmware.is_untranslated() {
             self.assignment.leave(device);
             return;
         }

@@ -54,6 +54,9 @@ pub enum NoStream {
         /// The id asked for.
         input: u32,
     },
+    /// By its class it is an IOMMU (0806), and no firmware is given that would say more.
+    #[error("it is an IOMMU itself, which does not translate its own DMA")]
+    Itself,
     /// The driver of the units gives all of them up at boot.
     #[error("Linux uses none of the units, because of {function}: {}", match .why {
         GivesUp::ScopeType => "a device scope that names it is of another type than the function",
@@ -110,7 +113,7 @@ pub enum NoStream {
 
 impl NoStream {
     /// The word for it in every output: `no-host`, `no-map`, `no-mapping`, `bypass`, `errno`, `dangling`, `cycle`,
-    /// `iommu-unavailable`, `no-driver`, `not-admitted`, `two-kinds`, `not-single`, `needs-topology`, `given-up`.
+    /// `iommu-unavailable`, `no-driver`, `not-admitted`, `two-kinds`, `not-single`, `needs-topology`, `given-up`, `itself`.
     ///
     /// ```
     /// assert_eq!(fwspec::NoStream::Unmapped { input: 0x100 }.word(), "no-mapping");
@@ -131,6 +134,7 @@ impl NoStream {
             NoStream::NotSingle => "not-single",
             NoStream::NeedsTopology { .. } => "needs-topology",
             NoStream::GivenUp { .. } => "given-up",
+            NoStream::Itself => "itself",
         }
     }
 
@@ -154,6 +158,7 @@ impl NoStream {
             NoStream::Cycle { .. } => NoStream::Cycle { input: 0 },
             NoStream::NeedsTopology { .. } => NoStream::NeedsTopology { input: 0 },
             NoStream::NoHost { .. }
+            | NoStream::Itself
             | NoStream::NoMap
             | NoStream::FirstNull
             | NoStream::IommuUnavailable { .. }

@@ -7,7 +7,7 @@ use fwspec::group::AtsReason;
 use fwspec::machine::Firmware;
 use fwspec::pci::{Function, PortType};
 use fwspec::simulate::{Algorithm, Event, World};
-use fwspec::{Bdf, Device, Dialect, Groups, IdMap, Platform, RequesterId};
+use fwspec::{Bdf, Device, Dialect, Groups, IdMap, NoStream, Platform, RequesterId};
 
 fn bdf(text: &str) -> Bdf {
     text.parse().unwrap()
@@ -176,4 +176,39 @@ fn a_function_is_explained_by_the_scopes_of_a_dmar() {
     let answer = Explained::all("01:00.0", &firmware, &maps, Some(&groups)).unwrap().remove(0);
     assert!(!answer.found());
     assert!(answer.ways[0].reason.as_deref().unwrap().starts_with("untranslated: no device scope names it"));
+}
+
+/// linux drivers/iommu/amd/init.c `init_iommu_one`: an IOMMU does not translate itself. What no record calls an IOMMU is a function as any
+/// other, whatever its class is.
+#[test]
+fn without_firmware_a_function_of_the_class_of_iommus_has_no_group() {
+    let class = |class| {
+        let mut function = Function::endpoint();
+        function.class = class;
+        function
+    };
+    let [iommu, nic] = ["00:00.2", "00:03.0"].map(bdf);
+    let machine = |groups: &mut Groups| {
+        groups.add(Device::function(iommu, class(0x08_06_00))).unwrap();
+        groups.add(Device::function(nic, class(0x02_00_00))).unwrap();
+    };
+    let mut groups = Groups::without_firmware();
+    machine(&mut groups);
+    assert_eq!(
+        (groups.group_of(iommu.into()), groups.why_none(iommu.into())),
+        (None, Some(NoStream::Itself))
+    );
+    assert!(groups.group_of(nic.into()).is_some());
+    groups.recompute();
+    assert!(groups.group_of(iommu.into()).is_none() && groups.group_of(nic.into()).is_some());
+    groups.remove(iommu.into()).unwrap();
+    for (own, translated) in [(2, false), (0x400, true)] {
+        let mut table = IvrsBuilder::new();
+        table.unit(0x10, 0, RequesterId(own), 0xfeb8_0000).all();
+        let bytes = table.finish();
+        let platform = Ivrs::parse(&bytes).unwrap().platform();
+        let mut groups = Groups::new(IdMap::build(&platform, Dialect::LINUX));
+        machine(&mut groups);
+        assert_eq!(groups.group_of(iommu.into()).is_some(), translated);
+    }
 }
