@@ -4,6 +4,7 @@ use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while_m_n};
 use nom::character::complete::char;
 use nom::combinator::{eof, map_opt, opt};
+use nom::error::{Error, ErrorKind};
 use nom::sequence::terminated;
 use nom::{AsChar, IResult, Parser};
 
@@ -26,9 +27,12 @@ pub(super) fn is_header(line: &[u8]) -> bool {
 
 /// Where in a line a function starts beyond doubt, after anything that precedes it.
 pub(super) fn header_in(line: &[u8]) -> Option<usize> {
-    let dots = line.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
-    dots.filter_map(|dot| {
+    memchr::memchr_iter(b'.', line).find_map(|dot| {
         let short = dot.checked_sub(5)?;
+        // Of the bus and the device.
+        if line.get(short.checked_add(2)?) != Some(&b':') {
+            return None;
+        }
         // The segment has four digits at least.
         let digits = |from: &&[u8]| from.iter().rev().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let segment = line.get(..short)?.strip_suffix(b":").map(|before| (digits(&before), before.len()));
@@ -36,7 +40,6 @@ pub(super) fn header_in(line: &[u8]) -> Option<usize> {
         let long = long.and_then(|(digits, end)| end.checked_sub(digits));
         long.into_iter().chain([short]).find(|at| line.get(*at..).is_some_and(is_header))
     })
-    .next()
 }
 
 /// A line of 16 bytes of config space, the first of a function.
@@ -71,6 +74,7 @@ impl Address {
 
 /// `0000:01:00.0` or `01:00.0`, followed by white space or the end of the line.
 pub(super) fn address(line: &[u8]) -> IResult<&[u8], Address> {
+    two_digits(line)?;
     let segment = opt(terminated(hex::<u32>(4, 8), char(':')));
     let bus = terminated(hex(2, 2), char(':'));
     let device = terminated(hex(2, 2), char('.'));
@@ -82,7 +86,14 @@ pub(super) fn address(line: &[u8]) -> IResult<&[u8], Address> {
 
 /// `1f0: `, and no more.
 pub(super) fn line_offset(line: &[u8]) -> IResult<&[u8], u32> {
+    two_digits(line)?;
     terminated(hex(2, 4), alt((tag(": "), tag(":\t")))).parse(line)
+}
+
+/// Most lines start otherwise, which two bytes tell.
+fn two_digits(line: &[u8]) -> Result<(), nom::Err<Error<&[u8]>>> {
+    let is_number = matches!(line, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    is_number.then_some(()).ok_or_else(|| nom::Err::Error(Error::new(line, ErrorKind::HexDigit)))
 }
 
 /// Two digits and the space that divides them from the next two.

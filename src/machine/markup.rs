@@ -3,6 +3,8 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use memchr::{memchr_iter, memchr2_iter, memchr3, memmem};
+
 /// The text with its lines ended by `\n`: quoted-printable (RFC 2045 section 6.7), `<br>`, a string of JSON, and carriage returns or U+2028
 /// alone are turned.
 pub(super) fn lines(text: &[u8]) -> Cow<'_, [u8]> {
@@ -35,25 +37,21 @@ struct Signs {
 
 impl Signs {
     fn of(text: &[u8]) -> Self {
-        let mut signs = Signs::default();
-        let mut rest = text;
-        while let [first, after @ ..] = rest {
-            let place = match (first, after) {
-                (b'\n', _) => Some(&mut signs.ends),
-                (b'\r', _) => Some(&mut signs.returns),
-                (0x08 | 0x1b, _) => Some(&mut signs.played),
-                (b'\\', [b'n', ..]) => Some(&mut signs.escapes),
-                (b'<', [b'b' | b'B', b'r' | b'R', b'>' | b' ' | b'/', ..]) => Some(&mut signs.breaks),
-                (0xe2, [0x80, 0xa8 | 0xa9, ..]) => Some(&mut signs.separators),
-                (b'=', [b'3', b'D', ..]) => Some(&mut signs.quoted_printable),
-                _ => None,
-            };
-            if let Some(count) = place {
-                *count = count.saturating_add(1);
-            }
-            rest = after;
+        let count = |byte| memchr_iter(byte, text).count();
+        let followed = |byte, by: fn(&[u8]) -> bool| {
+            memchr_iter(byte, text).filter(|at| text.get(*at..).is_some_and(by)).count()
+        };
+        Signs {
+            ends: count(b'\n'),
+            returns: count(b'\r'),
+            played: memchr2_iter(0x08, 0x1b, text).count(),
+            escapes: memmem::find_iter(text, b"\\n").count(),
+            breaks: followed(b'<', |rest| {
+                matches!(rest, [_, b'b' | b'B', b'r' | b'R', b'>' | b' ' | b'/', ..])
+            }),
+            separators: followed(0xe2, |rest| matches!(rest, [_, 0x80, 0xa8 | 0xa9, ..])),
+            quoted_printable: memmem::find_iter(text, b"=3D").count(),
         }
-        signs
     }
 }
 
@@ -172,7 +170,33 @@ const ENTITIES: [(&str, u8); 7] =
 pub(super) fn shows(line: &[u8]) -> bool {
     line.first() == Some(&b'[')
         || matches!(line, [.., b']'] | [.., b'[', b'K'] | [.., b'[', b'm'] | [.., b'[', b'0', b'm'])
-        || line.iter().any(|byte| matches!(byte, b'&' | b'<' | b'^'))
+        || memchr3(b'&', b'<', b'^', line).is_some()
+}
+
+/// Whether anything of it is in a line.
+pub(super) fn changes(line: &[u8]) -> bool {
+    let mut rest = if shows(line) { line } else { &[] };
+    loop {
+        let Some(at) = rest.iter().position(|byte| matches!(byte, b'&' | b'<' | b'[' | b'^')) else {
+            return false;
+        };
+        let Some([first, after @ ..]) = rest.get(at..) else { return false };
+        if found(*first, after).is_some() {
+            return true;
+        }
+        rest = after;
+    }
+}
+
+/// What stands for a byte of the text, 0 for nothing, and what follows.
+fn found(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
+    match first {
+        b'&' => entity(after),
+        b'<' => named(after, b'>', &TAGS).map(|behind| (0, behind)),
+        b'[' => named(after, b']', &CODES).or_else(|| colour(after)).map(|behind| (0, behind)),
+        b'^' => after.strip_prefix(b"[[").and_then(colour).map(|behind| (0, behind)),
+        _ => None,
+    }
 }
 
 /// Undoes it in a line.
@@ -183,14 +207,7 @@ pub(super) fn undo(line: &mut Vec<u8>) {
     let mut plain = Vec::with_capacity(line.len());
     let mut rest = line.as_slice();
     while let [first, after @ ..] = rest {
-        let found = match first {
-            b'&' => entity(after),
-            b'<' => named(after, b'>', &TAGS).map(|behind| (0, behind)),
-            b'[' => named(after, b']', &CODES).or_else(|| colour(after)).map(|behind| (0, behind)),
-            b'^' => after.strip_prefix(b"[[").and_then(colour).map(|behind| (0, behind)),
-            _ => None,
-        };
-        let (byte, behind) = found.unwrap_or((*first, after));
+        let (byte, behind) = found(*first, after).unwrap_or((*first, after));
         if byte != 0 {
             plain.push(byte);
         }
@@ -221,9 +238,8 @@ fn named<'a>(after: &'a [u8], close: u8, names: &[&str]) -> Option<&'a [u8]> {
     let length = inside.iter().take(12).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let name = inside.get(..length)?;
     let behind = inside.get(length..)?;
-    let known = names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
     let ends = matches!(behind.first(), Some(b' ' | b'=' | b'/' | b'>' | b']'));
-    if !known || !ends {
+    if !ends || !names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name)) {
         return None;
     }
     let end = behind.get(..MAX_TAG).unwrap_or(behind).iter().position(|byte| *byte == close)?;

@@ -49,6 +49,7 @@ mod recognise;
 mod refused;
 mod ruled;
 pub mod schedule;
+mod sieve;
 #[cfg(feature = "std")]
 pub mod sysfs;
 mod text;

@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::lspci::{Listing, Reader};
 use super::refused::{self, Refused};
 use super::unwrap::{self, Lines};
-use super::words::{Line, Words};
+use super::words::{self, Line, Words};
 
 /// What a text says.
 #[derive(Debug, Default)]
@@ -27,8 +27,9 @@ impl Textual {
     pub(super) fn read(text: &[u8]) -> Self {
         let text = unwrap::as_utf8(text);
         let mut lines = Lines::of(&text);
-        let (mut reader, mut words) = (Reader::default(), Words::default());
+        let (mut reader, mut said) = (Reader::default(), Words::default());
         let (mut refused, mut beside, mut watch) = (None, None, Watch::default());
+        let signs = words::Signs::of(words::SIGNS.map(str::as_bytes));
         while let Some((place, line)) = lines.next() {
             // Names need not be UTF-8; what the kernel says is.
             let Ok(line) = core::str::from_utf8(line) else {
@@ -42,15 +43,16 @@ impl Textual {
                 beside = refused::of_line(line.as_bytes());
             }
             // What `lspci -v` says about the function above, not the title of a group.
-            if line.starts_with("IOMMU group: ") && reader.is_in_function() && !words.is_in_group() {
+            if line.starts_with("IOMMU group: ") && reader.is_in_function() && !said.is_in_group() {
                 reader.line(line.as_bytes(), place);
                 continue;
             }
-            match words.line(line) {
+            let is_passed_over = !line.is_empty() && !said.is_in_group() && !words::may_say(&signs, line);
+            match if is_passed_over { Line::Other(line) } else { said.line(line) } {
                 Line::Taken => {}
                 Line::Other("") if !line.is_empty() => {}
                 Line::Other(rest) => {
-                    reader.is_of_groups = rest.len() < line.len() || words.is_in_group();
+                    reader.is_of_groups = rest.len() < line.len() || said.is_in_group();
                     reader.line(rest.as_bytes(), place);
                     watch.line(place, rest.as_bytes(), reader.current());
                 }
@@ -62,10 +64,10 @@ impl Textual {
         for function in &listing.functions {
             let group = function.told.as_ref().and_then(|told| told.group);
             if let Some(group) = group {
-                words.listed.insert(function.bdf.to_string(), group);
+                said.listed.insert(function.bdf.to_string(), group);
             }
         }
-        Textual { listing, words, refused, beside, gaps }
+        Textual { listing, words: said, refused, beside, gaps }
     }
 
     /// What such a text is.

@@ -4,6 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use memchr::memchr;
+
 use super::front::Front;
 use super::markup;
 use crate::bytes;
@@ -83,7 +85,7 @@ impl<'a> Lines<'a> {
             if self.rest.is_empty() {
                 return None;
             }
-            let end = self.rest.iter().position(|byte| *byte == b'\n');
+            let end = memchr(b'\n', self.rest);
             let length = end.map_or(self.rest.len(), |end| end.saturating_add(1));
             let (line, rest) = self.rest.split_at_checked(length)?;
             let place = self.next;
@@ -92,7 +94,7 @@ impl<'a> Lines<'a> {
             self.next.offset = place.offset.saturating_add(bytes::saturate(length));
             let plain = line.trim_ascii_end();
             let plain = self.front.as_ref().and_then(|front| front.strip(plain)).unwrap_or(plain);
-            if !plain.iter().any(|byte| is_played(*byte)) && !markup::shows(plain) {
+            if !is_played_in(plain) && !markup::changes(plain) {
                 let line = inside(plain);
                 if is_of_pager(line) {
                     continue;
@@ -108,6 +110,13 @@ impl<'a> Lines<'a> {
             return Some((place, inside(&self.changed)));
         }
     }
+}
+
+/// Whether there is any such byte in a line.
+fn is_played_in(line: &[u8]) -> bool {
+    // No loop that ends early: of such the compiler makes one that looks at many bytes at once.
+    let may_be = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 128..);
+    line.iter().fold(false, |any, byte| any | may_be(byte)) && line.iter().any(|byte| is_played(*byte))
 }
 
 /// Whether a byte is, or starts, what a terminal or a reader of a text does not show as it is.

@@ -4,6 +4,8 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use memchr::memchr;
+
 use super::{ContainerError, Contents, compressed};
 use crate::machine::{Kind, recognise};
 
@@ -43,7 +45,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
 
 /// The blocks that spell evidence out: firmware, what is compressed, or text.
 fn blocks(text: &[u8]) -> impl Iterator<Item = Block> {
-    let mut lines = text.split(|byte| *byte == b'\n').zip(1_usize..).peekable();
+    let mut lines = lines(text).zip(1_usize..).peekable();
     core::iter::from_fn(move || {
         loop {
             let (first, number) = lines.next()?;
@@ -67,6 +69,16 @@ fn blocks(text: &[u8]) -> impl Iterator<Item = Block> {
             let Some(bytes) = decoded(&digits, alphabet).filter(|bytes| is_evidence(bytes)) else { continue };
             return Some(Block { line: number, bytes });
         }
+    })
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    core::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr(b'\n', text);
+        rest = end.and_then(|end| text.get(end.checked_add(1)?..));
+        text.get(..end.unwrap_or(text.len()))
     })
 }
 

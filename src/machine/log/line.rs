@@ -2,10 +2,39 @@
 
 use alloc::string::String;
 
+use memchr::{memchr, memmem};
+
 /// Writes a line without what terminals and serial lines add: white space is one blank, colours and other control characters are
 /// gone, and what is not ASCII is `?`.
 pub(super) fn clean(raw: &[u8], cleaned: &mut String) {
     cleaned.clear();
+    let inside = raw.trim_ascii();
+    // No loop that ends early: of such the compiler makes one that looks at many bytes at once.
+    let is_plain = inside.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\t'));
+    match core::str::from_utf8(inside) {
+        Ok(text) if is_plain => squeeze(text, cleaned),
+        _ => play(raw, cleaned),
+    }
+}
+
+/// Writes a line of words and blanks, each of these once.
+fn squeeze(mut text: &str, cleaned: &mut String) {
+    loop {
+        let tab = memchr(b'\t', text.as_bytes()).unwrap_or(text.len());
+        let before = text.get(..tab).unwrap_or(text);
+        let end = memmem::find(before.as_bytes(), b"  ").unwrap_or(tab);
+        let Some((word, rest)) = text.split_at_checked(end) else { return };
+        cleaned.push_str(word.trim_ascii_end());
+        text = rest.trim_ascii_start();
+        if text.is_empty() {
+            return;
+        }
+        cleaned.push(' ');
+    }
+}
+
+/// Writes any line.
+fn play(raw: &[u8], cleaned: &mut String) {
     let mut bytes = raw.iter().copied();
     let mut blank = true;
     while let Some(byte) = bytes.next() {
@@ -43,9 +72,8 @@ pub(super) fn clean(raw: &[u8], cleaned: &mut String) {
 /// start, also with a processor (`[12.345678@3]`, `[12.345678,0]`).
 pub(super) fn seconds(line: &str) -> Option<(u64, usize)> {
     let mut from = 0_usize;
-    while let Some(open) =
-        line.get(from..)?.find('[').and_then(|at| at.checked_add(from)).filter(|at| *at < 160)
-    {
+    let near = line.as_bytes().get(..160).unwrap_or(line.as_bytes());
+    while let Some(open) = memchr(b'[', near.get(from..)?).and_then(|at| at.checked_add(from)) {
         from = open.saturating_add(1);
         let inside = line.get(from..)?;
         let Some(close) = inside.find(']') else { continue };
@@ -104,4 +132,25 @@ pub(super) fn is_of_a_log(line: &str) -> bool {
         || start.contains(" kernel: ") && stamp(line).is_some()
         || line.starts_with('[') && stamp(line).is_some()
         || line.starts_with("kern :")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_words_and_blanks_is_cleaned_as_any_other() {
+        let parts = ["", " ", "  ", "\t", " \t ", "a", "[    1.000000]", "\r", "x y", "\u{1b}[1m", "\u{e9}"];
+        for one in parts {
+            for two in parts {
+                for three in parts {
+                    let line = alloc::format!("{one}{two}b{three}{one}");
+                    let (mut cleaned, mut played) = (String::new(), String::new());
+                    clean(line.as_bytes(), &mut cleaned);
+                    play(line.as_bytes(), &mut played);
+                    assert_eq!(cleaned, played, "{line:?}");
+                }
+            }
+        }
+    }
 }

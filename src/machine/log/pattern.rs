@@ -6,6 +6,7 @@ use core::ops::Range;
 
 use super::form::{Form, LogKind};
 use super::{speaker, table};
+use crate::machine::sieve::Sieve;
 
 /// What a hole takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +108,9 @@ pub(super) struct Match {
 #[derive(Debug)]
 pub(super) struct Matcher {
     patterns: Vec<Pattern>,
+    /// They pass over lines that have no form. The first is for patterns with a long text, the second for the others.
+    long: LongSieve,
+    short: ShortSieve,
     /// A bit for each value that five letters may have, folded.
     seen: Vec<u64>,
     /// Five letters, and the patterns that have them.
@@ -139,6 +143,12 @@ const GRAM: usize = 5;
 
 const GRAM_MASK: u64 = 0xff_ffff_ffff;
 
+/// Tells lines by every fourth place.
+type LongSieve = Sieve<8, 4>;
+/// Tells lines by every second place.
+type ShortSieve = Sieve<4, 2>;
+const _: () = assert!(GRAM == ShortSieve::WINDOW);
+
 /// Words that many lines have which are about something else: patterns are not looked for by them.
 const COMMON: &str = "failed to failed: failed  unable to could not cannot device driver registered register error memory enabled \
 enabling disabled disabling alloc allocated request requested interrupt clock found version support timeout timed out mapped mapping \
@@ -157,7 +167,8 @@ impl Matcher {
             *count = count.saturating_add(1);
         }
         let rarest = |text: &str| grams(text.as_bytes()).min_by_key(|gram| (known.get(gram).copied(), *gram));
-        let mut matcher = Matcher { patterns, seen: alloc::vec![0; 1 << 10], grams: Vec::new() };
+        let (long, short) = (Sieve::of([]), Sieve::of([]));
+        let mut matcher = Matcher { patterns, long, short, seen: alloc::vec![0; 1 << 10], grams: Vec::new() };
         let mut found = Vec::new();
         for (number, pattern) in (0_u16..).zip(&matcher.patterns) {
             let own = pattern.texts().flat_map(|text| grams(text.as_bytes()));
@@ -178,13 +189,55 @@ impl Matcher {
             }
         }
         found.sort_unstable();
+        matcher.set_sieves();
         matcher.grams = found;
         matcher
+    }
+
+    /// Chooses the letters of each pattern that other lines have least.
+    fn set_sieves(&mut self) {
+        let fours = |text: &'static [u8]| {
+            text.windows(4)
+                .filter_map(|four| four.first_chunk::<4>())
+                .map(|four| four.map(|letter| letter.to_ascii_lowercase()))
+        };
+        let mut known: BTreeMap<[u8; 4], usize> = BTreeMap::new();
+        let all = self.patterns.iter().flat_map(Pattern::texts).chain([COMMON; 20]);
+        for four in all.flat_map(|text| fours(text.as_bytes())) {
+            let count = known.entry(four).or_default();
+            *count = count.saturating_add(1);
+        }
+        let count = |four: [u8; 4]| known.get(&four).copied().unwrap_or(0);
+        // Letters are as rare as the rarest four of them; a window is told by any of its letters.
+        let often = |window: &'static [u8], letters: usize| {
+            window.windows(letters).filter_map(|letters| fours(letters).map(count).min()).max()
+        };
+        let rarest = |texts: &[&'static str], size: usize, letters: usize| {
+            let windows = texts.iter().flat_map(|text| text.as_bytes().windows(size));
+            windows.min_by_key(|window| (often(window, letters), *window))
+        };
+        let in_short = |texts: &[&'static str]| rarest(texts, ShortSieve::WINDOW, ShortSieve::LETTERS);
+        let (mut long, mut short) = (Vec::new(), Vec::new());
+        for pattern in &self.patterns {
+            let texts: Vec<&'static str> = pattern.texts().collect();
+            if let Some(window) = rarest(&texts, LongSieve::WINDOW, LongSieve::LETTERS) {
+                long.push(window);
+            } else if let Some(window) = in_short(&texts) {
+                short.push(window);
+            } else {
+                // Too little text of its own: who says it must do.
+                short.extend(pattern.form.speaker.split('|').filter_map(|name| in_short(&[name])));
+            }
+        }
+        (self.long, self.short) = (Sieve::of(long), Sieve::of(short));
     }
 
     /// The form that a cleaned line has.
     pub(super) fn find(&self, line: &str) -> Option<Match> {
         let text = line.as_bytes();
+        if !self.long.may_hold(text) && !self.short.may_hold(text) {
+            return None;
+        }
         let mut best: Option<Match> = None;
         let mut gram = 0_u64;
         for (at, byte) in text.iter().enumerate() {

@@ -5,6 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use memchr::memchr;
+
 use super::facts::Facts;
 use super::form::{Form, LogKind, Part};
 use super::line;
@@ -132,9 +134,12 @@ impl LogReader {
 
     /// Takes bytes in, wherever they are cut.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let mut pieces = bytes.split(|byte| *byte == b'\n').peekable();
-        while let Some(piece) = pieces.next() {
-            let ends = pieces.peek().is_some();
+        let mut rest = Some(bytes);
+        while let Some(bytes) = rest {
+            let end = memchr(b'\n', bytes);
+            let piece = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+            rest = end.and_then(|end| bytes.get(end.checked_add(1)?..));
+            let ends = rest.is_some();
             if ends && self.partial.is_empty() {
                 self.line(piece);
                 continue;
@@ -177,7 +182,7 @@ impl LogReader {
 
     /// A clock that goes back is that of another boot.
     fn follow_clock(&mut self, line: &str) {
-        self.log.is_of_a_kernel |= line::is_of_a_log(line);
+        self.log.is_of_a_kernel = self.log.is_of_a_kernel || line::is_of_a_log(line);
         let Some((now, _)) = line::seconds(line) else { return };
         // Lines of several processors come a little out of order.
         if self
