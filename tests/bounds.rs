@@ -20,7 +20,8 @@ use fwspec::acpi::{Mcfg, container};
 use fwspec::dt::Tree;
 use fwspec::machine::log::Log;
 use fwspec::machine::{Firmware, Kind, devices, lspci, recognise};
-use fwspec::{Dialect, Groups, IdMap, Platform, lint};
+use fwspec::pci::{Function, PortType};
+use fwspec::{Device, Dialect, Groups, IdMap, Platform, RequesterIndex, lint};
 
 #[path = "it/support/cases.rs"]
 mod cases;
@@ -274,4 +275,31 @@ fn masters_deep_down_are_read() {
     let (_, deep_tree) = FAMILIES.iter().find(|(name, _)| name.starts_with("dt: each the child")).unwrap();
     let blob = deep_tree(640_000);
     assert_eq!(Tree::parse(&blob).unwrap().platform().unwrap().requesters.len(), 20_000);
+}
+
+/// A record with its ids stands in itself: a look-up takes no memory, for a function below bridges that add aliases either.
+#[test]
+fn looking_up_a_record_allocates_nothing() {
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
+    table.root_complex(0).maps(0..=0xffff, 0x2_0000, smmu);
+    table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
+    let platform = Iort::parse(&table.finish()).unwrap().platform();
+    let map = IdMap::build(&platform, Dialect::LINUX);
+    let [port, bridge, below] =
+        ["00:01.0", "01:00.0", "02:04.0"].map(|bdf| bdf.parse::<fwspec::Bdf>().unwrap());
+    let mut groups = Groups::without_firmware();
+    groups.add(Device::root_port(port, 1..=2)).unwrap();
+    groups.add(Device::function(bridge, Function::port(PortType::PcieToPci, 2, 2))).unwrap();
+    groups.add(Device::function(below, Function::endpoint().conventional())).unwrap();
+    let mut ids = 0;
+    let peak = peak_of(|| {
+        for function in [port, bridge, below] {
+            let rids = groups.aliases(function).map(|alias| fwspec::Bdf { rid: alias.rid, ..function });
+            ids += map.fwspec_of_aliases(rids).fwspec.unwrap().ids.len();
+        }
+        ids += map.fwspec(RequesterIndex(1).into()).fwspec.unwrap().ids.len();
+    });
+    assert_eq!((ids, peak), (5, 0), "ids found, and bytes held for it");
 }

@@ -2,13 +2,12 @@
 
 use crate::model::{IommuIndex, RequesterIndex};
 use alloc::vec::Vec;
-use core::fmt;
 use core::iter::FusedIterator;
 use core::slice;
 
 use crate::{Bdf, StreamId, dialect::AliasRule};
 
-use super::{Firmware, IdMap, NoStream};
+use super::{Firmware, IdMap, NoStream, Stream, StreamIds};
 
 /// What Linux calls a fwspec (include/linux/iommu.h `struct iommu_fwspec`): ids in the order in which the kernel adds them,
 /// never sorted, never without their repeats.
@@ -18,31 +17,11 @@ pub struct Fwspec {
     /// The IOMMU of the first id, to which Linux ascribes all of them.
     pub iommu: IommuIndex,
     /// The ids, each with the IOMMU it really is on.
-    pub ids: Vec<Stream>,
+    pub ids: StreamIds,
     /// Other IOMMUs that specifiers without cells name, each once: such a specifier adds no id.
     pub others: Vec<IommuIndex>,
     /// What the root complex says about all functions below it.
     pub flags: FwspecFlags,
-}
-
-/// An id on an IOMMU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stream {
-    /// The IOMMU.
-    pub iommu: IommuIndex,
-    /// The StreamID; `None` where the IOMMU does not tell its masters apart (`#iommu-cells = <0>`).
-    pub id: Option<StreamId>,
-    /// StreamID bits to ignore (SMMUv1/v2 stream mapping registers; 0 elsewhere).
-    pub mask: u16,
-}
-
-impl fmt::Display for Stream {
-    /// `IOMMU 0 0x100`, with a mask `IOMMU 0 0x100/0x7f`; [`NamedStream`](super::NamedStream) has the IOMMU's name.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.iommu.fmt(f)?;
-        self.id.map_or(Ok(()), |id| write!(f, " {id}"))?;
-        if self.mask == 0 { Ok(()) } else { write!(f, "/{:#x}", self.mask) }
-    }
 }
 
 /// Flags of a fwspec (linux `IOMMU_FWSPEC_PCI_RC_ATS`, `IOMMU_FWSPEC_PCI_RC_CANWBS`).
@@ -72,7 +51,7 @@ impl Fwspec {
     pub const fn new(iommu: IommuIndex) -> Self {
         Fwspec {
             iommu,
-            ids: Vec::new(),
+            ids: StreamIds::new(),
             others: Vec::new(),
             flags: FwspecFlags { ats: false, canwbs: false },
         }
@@ -268,7 +247,7 @@ impl IdMap {
         self.usable(stream.iommu)?;
         let record = record.get_or_insert_with(|| Fwspec {
             iommu: stream.iommu,
-            ids: Vec::new(),
+            ids: StreamIds::new(),
             others: Vec::new(),
             flags,
         });

@@ -4,6 +4,7 @@ mod build;
 mod chain;
 mod explain;
 mod fwspec;
+mod ids;
 mod index;
 mod ranges;
 mod reason;
@@ -16,7 +17,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use explain::{Step, StepAt, StreamRecords};
-pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Stream, Streams, WithoutId};
+pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Streams, WithoutId};
+pub use ids::{Stream, StreamIds};
 pub use ranges::{InputRange, InputRanges, RangeOutput};
 pub use reason::{GivesUp, MsiRequest, NoStream};
 pub use reserved::{ReservedRegion, ReservedRegions, joined, reserved_for_function, reserved_regions};
