@@ -50,10 +50,12 @@ pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     let several = lookup.dialect.0.len() > 1;
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);
     let maps: Vec<_> = lookup.dialect.0.iter().map(build).collect();
-    // Which function is below which bridge does not depend on firmware.
-    let mut bare = machine.clone();
-    bare.firmware = None;
-    let groups = machine.has_topology().then(|| bare.groups(Dialect::LINUX, Policy::Linux).0);
+    // Which function is below which bridge does not depend on firmware, unless that gives aliases or hangs on the bridges itself.
+    let mut functions = machine.clone();
+    if firmware.platform.units.is_empty() && firmware.platform.aliases.is_empty() {
+        functions.firmware = None;
+    }
+    let groups = machine.has_topology().then(|| functions.groups(Dialect::LINUX, Policy::Linux).0);
     let mut results = Vec::new();
     let mut outcome = Outcome::Fine;
     for (text, query) in &queries {

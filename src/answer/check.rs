@@ -4,10 +4,11 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::Groups;
 use crate::group::Policy;
 use crate::lint::{self, Code, Finding, Severity};
 use crate::machine::{Effect, Evidence, Firmware, Machine};
+use crate::map::GivesUp;
+use crate::{Groups, NoStream};
 
 use super::compare::{Compared, DifferRecord, compare};
 use super::told::ToldRecord;
@@ -233,6 +234,15 @@ impl CheckDocument {
     pub fn new(machine: &Machine, again: &str) -> Self {
         let dialect = machine.kernel.dialect();
         let (groups, refused) = machine.groups(dialect, Policy::Linux);
+        let undone = undone(machine, &groups);
+        let mut without_groups;
+        let machine = if undone > 0 {
+            without_groups = machine.clone();
+            without_groups.kernel.groups.clear();
+            &without_groups
+        } else {
+            machine
+        };
         let firmware = machine.firmware.as_ref();
         let speaking = firmware.filter(|firmware| firmware.speaks_of_iommus());
         let mut document =
@@ -250,7 +260,7 @@ impl CheckDocument {
             model: machine.model.clone(),
             firmware: speaking.map(FirmwareRecord::of),
             dialect: dialect.name,
-            iommu: IommuState::of(machine, speaking, &document),
+            iommu: IommuState::of(machine, speaking, &document, (&groups, undone)),
             devices: document.devices.len(),
             functions: document.devices.iter().filter(|device| device.bdf.is_some()).count(),
             groups: document.groups.len(),
@@ -340,7 +350,13 @@ impl FirmwareRecord {
 }
 
 impl IommuState {
-    fn of(machine: &Machine, firmware: Option<&Firmware>, document: &GroupsDocument) -> Self {
+    /// `undone` is the number of devices whose groups the kernel took back.
+    fn of(
+        machine: &Machine,
+        firmware: Option<&Firmware>,
+        document: &GroupsDocument,
+        (groups, undone): (&Groups, usize),
+    ) -> Self {
         let kernel = &machine.kernel;
         let parameters = kernel.parameters();
         let with = |effect: Effect| parameters.iter().rev().find(|found| found.effect == effect);
@@ -370,8 +386,18 @@ impl IommuState {
                     alloc::format!("the kernel has groups; in {passing} of {} it does not translate DMA of its own drivers (passthrough)", numbers.len()),
                 ),
             }
+        } else if undone > 0 {
+            let devices = if undone == 1 { "1 device" } else { &alloc::format!("{undone} devices") };
+            (
+                "off",
+                alloc::format!(
+                    "{described}; the kernel put {devices} into groups and took that back, as predicted"
+                ),
+            )
         } else if kernel.groups_from.is_some() {
-            let fails = document.devices.iter().any(|device| device.kernel == "smmu-fails");
+            let given_up = |device| matches!(groups.why_none(device), Some(NoStream::GivenUp { .. }));
+            let fails = document.devices.iter().any(|device| device.kernel == "smmu-fails")
+                || groups.devices().any(given_up);
             match with(Effect::Off) {
                 Some(told) => ("off", alloc::format!("{}: {}", told.text, told.says)),
                 None if fails && usable > 0 => (
@@ -423,6 +449,17 @@ impl IommuState {
     }
 }
 
+/// The number of devices which, by its log, the kernel put into groups before its driver gave up all IOMMUs: memory cannot be mapped for a
+/// device (linux drivers/iommu/iommu.c `iommu_device_register`, whose `bus_iommu_probe` fails after the groups were made).
+fn undone(machine: &Machine, groups: &Groups) -> usize {
+    let kernel = &machine.kernel;
+    let cannot_map =
+        |device| matches!(groups.why_none(device), Some(NoStream::GivenUp { why: GivesUp::NoAccess, .. }));
+    // What `/sys` shows was not taken back.
+    let is_undone = kernel.groups_from.is_none() && groups.devices().any(cannot_map);
+    if is_undone { kernel.groups.len() } else { 0 }
+}
+
 /// What an x86 kernel without groups may lack although there are IOMMUs.
 fn hint(firmware: Option<&Firmware>) -> &'static str {
     let dmar = firmware.is_some_and(|firmware| {
@@ -438,25 +475,31 @@ fn untranslated(firmware: Option<&Firmware>, document: &GroupsDocument) -> (Vec<
     let devices = document.devices.iter().filter(|device| device.group.is_none());
     let devices: Vec<_> = devices.filter(|device| !itself.contains(&device.device)).collect();
     let mut because: Vec<BecauseRecord> = Vec::new();
-    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for device in &devices {
         let why = without_id(device.why_none.as_deref().unwrap_or("no IOMMU"));
-        let place = *places.entry(why).or_insert(because.len());
+        let place = *places.entry(why.clone()).or_insert(because.len());
         match because.get_mut(place) {
             Some(record) => record.devices = record.devices.saturating_add(1),
-            None => {
-                because.push(BecauseRecord { why: why.to_string(), devices: 1, first: device.device.clone() })
-            }
+            None => because.push(BecauseRecord { why, devices: 1, first: device.device.clone() }),
         }
     }
     because.sort_by_key(|record| core::cmp::Reverse(record.devices));
     (devices.into_iter().map(|device| device.device.clone()).collect(), because)
 }
 
-/// A reason without the id that it begins with, which differs from device to device.
-fn without_id(why: &str) -> &str {
-    let after_id = why.strip_prefix("0x").and_then(|rest| rest.split_once(' '));
-    after_id.filter(|(id, _)| id.chars().all(|c| c.is_ascii_hexdigit())).map_or(why, |(_, rest)| rest)
+/// A reason without the id that it begins or ends with, which differs from device to device.
+fn without_id(why: &str) -> String {
+    let is_id = |id: &str| !id.is_empty() && id.chars().all(|c| c.is_ascii_hexdigit());
+    if let Some((id, rest)) = why.strip_prefix("0x").and_then(|rest| rest.split_once(' '))
+        && is_id(id)
+    {
+        return rest.to_string();
+    }
+    match why.rsplit_once(" 0x") {
+        Some((rest, id)) if is_id(id) => alloc::format!("{rest} its id"),
+        _ => why.to_string(),
+    }
 }
 
 fn found(machine: &Machine, firmware: Option<&Firmware>, groups: &Groups) -> Vec<Finding> {

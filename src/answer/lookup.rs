@@ -5,11 +5,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::acpi::iort;
+use crate::group::{How, Placement};
 use crate::lint::audit::IdKind;
 use crate::machine::{Firmware, Query};
 use crate::map::{Fwspec, IdMap, MsiRequest, Producer};
-use crate::model::{IommuIndex, MsiControllerIndex, RequesterIndex, RequesterKind};
-use crate::{Bdf, Groups, NoStream, RequesterId, Segment, StreamId, map::Stream};
+use crate::model::{IommuIndex, MsiControllerIndex, Requester, RequesterIndex, RequesterKind};
+use crate::{Bdf, Format, Groups, NoStream, RequesterId, Segment, StreamId, map::Stream};
 
 use super::{MsiId, Named, StreamRecord};
 
@@ -164,7 +165,7 @@ impl LookupResult {
 
     /// As [`new`](LookupResult::new), of a machine whose functions are known: what a bridge above a function makes of its ids is applied
     /// (linux drivers/pci/msi/irqdomain.c `pci_msi_domain_get_msi_rid`), and an id names the functions that share it. `groups` hold the
-    /// functions; of firmware they need not know.
+    /// functions; of firmware they need not know, unless it names functions by the way down to them or gives aliases (DMAR, IVRS).
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -199,7 +200,11 @@ impl LookupResult {
             Query::Node(name) => asked.node(name),
             Query::Stream(id) => {
                 let label = |iommu: IommuIndex| map.name(iommu).map(|label| label.to_string());
-                let (answer, reason) = asked.sources(IdKind::Stream, map.stream_sources(*id), label);
+                let (answer, mut reason) = asked.sources(IdKind::Stream, map.stream_sources(*id), label);
+                if reason.is_some() && groups.is_none() {
+                    reason = asked.needs_topology(*id).or(reason);
+                }
+                let scoped = asked.groups_of_scopes().is_some();
                 let sends = |alias: Bdf| {
                     let stream = map.resolve(alias).ok()?;
                     let is_it = |own: &StreamId| (own.0 ^ id.0) & !u32::from(stream.mask) == 0;
@@ -207,6 +212,13 @@ impl LookupResult {
                     map.name(stream.iommu).map(|label| label.to_string())
                 };
                 asked.with_senders(answer, reason, |groups, function| {
+                    if scoped {
+                        // All aliases are on the unit of the function (linux `domain_context_mapping`).
+                        let fwspec = groups.placement(function.into()).ok()?.fwspec?;
+                        let stream = fwspec.streams().find(|stream| stream.id.as_ref() == Some(id))?;
+                        let alias = Bdf { rid: RequesterId(u16::try_from(id.0).ok()?), ..function };
+                        return Some((alias, map.name(stream.iommu)?.to_string()));
+                    }
                     let mut aliases =
                         groups.aliases(function).map(|alias| Bdf { rid: alias.rid, ..function });
                     aliases.find_map(|alias| Some((alias, sends(alias)?)))
@@ -251,7 +263,9 @@ impl LookupResult {
         match &self.answer {
             Answer::OnBus { iommu, device_id, .. } => iommu.is_some() || device_id.is_some(),
             Answer::Node { streams, devices, .. } => !streams.is_empty() || !devices.is_empty(),
-            Answer::Sources { sources, .. } => !sources.is_empty(),
+            Answer::Sources { sources, functions, .. } => {
+                !sources.is_empty() || functions.as_ref().is_some_and(|functions| !functions.is_empty())
+            }
         }
     }
 }
@@ -277,8 +291,59 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn function(&self, bdf: Bdf) -> (Answer, Option<String>) {
         let (answer, reason) =
-            self.id_answer(u32::from(bdf.rid.0), self.map.resolve(bdf), self.map.device_id_of(bdf));
-        (self.aliased(answer, bdf), reason)
+            self.id_answer(u32::from(bdf.rid.0), self.resolve(bdf), self.map.device_id_of(bdf));
+        let alias = || {
+            let (alias, at) = self.map.alias_of(bdf)?;
+            Some(alloc::format!("it also sends as {alias}, says {at}"))
+        };
+        (self.aliased(answer, bdf), reason.or_else(alias))
+    }
+
+    /// Where the unit of a function hangs on the bridges above it, and the functions are known, it is that of the function; else what the
+    /// map says.
+    fn resolve(&self, bdf: Bdf) -> Result<Stream, NoStream> {
+        let told = self.map.resolve(bdf);
+        let scoped = self.groups_of_scopes().and_then(|groups| groups.placement(bdf.into()).ok());
+        match scoped {
+            Some(Placement { fwspec: Some(fwspec), .. }) => {
+                let own = fwspec.streams().find(|stream| stream.id == Some(StreamId(u32::from(bdf.rid.0))));
+                own.or_else(|| fwspec.streams().next()).map_or(told, Ok)
+            }
+            Some(Placement { how: How::Untranslated { why }, .. }) => Err(why),
+            Some(_) | None => told,
+        }
+    }
+
+    /// The groups, where firmware names functions by the way down to them, and the groups know that firmware.
+    fn groups_of_scopes(&self) -> Option<&Groups> {
+        self.groups.filter(|groups| groups.map().is_some() && !self.firmware.platform.units.is_empty())
+    }
+
+    /// What firmware calls a requester; the PCI host of a table that has no record of it by its segment.
+    fn requester_name(&self, at: RequesterIndex) -> String {
+        let platform = &self.firmware.platform;
+        let without_record =
+            |requester: &&Requester| matches!(requester.origin.format, Format::Dmar | Format::Ivrs);
+        match platform.requester(at).filter(without_record) {
+            Some(requester) => match platform.segment_of(at) {
+                Some(segment) => alloc::format!("segment {segment}"),
+                None => platform.known_as(requester),
+            },
+            None => self.map.name(at).map(|label| label.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// Why no function is known to send an id, where that hangs on the bridges.
+    fn needs_topology(&self, id: StreamId) -> Option<String> {
+        let rid = RequesterId(u16::try_from(id.0).ok()?);
+        let units = self.firmware.platform.units.iter();
+        let open =
+            |segment| matches!(self.map.resolve(Bdf { segment, rid }), Err(NoStream::NeedsTopology { .. }));
+        let is_open = units.map(|unit| unit.segment).any(open);
+        is_open.then(|| {
+            "whether a unit sees it depends on the bridges above the function: give the machine's PCI functions too"
+                .to_string()
+        })
     }
 
     /// The answer with the MSIs of the function as the bridges above it change them.
@@ -320,6 +385,8 @@ impl Asked<'_> {
                 sources.iter().any(|source| source.segment.is_some() && source.first.is_some());
             if found.is_empty() && is_of_functions {
                 reason = Some("no function of the listing sends it".to_string());
+            } else if !found.is_empty() {
+                reason = None;
             }
             *functions = Some(found);
         }
@@ -506,7 +573,7 @@ impl Asked<'_> {
         target: impl Fn(T) -> Option<String>,
     ) -> (Answer, Option<String>) {
         let record = |source: Producer<T>| SourceRange {
-            requester: self.map.name(source.requester).map(|label| label.to_string()).unwrap_or_default(),
+            requester: self.requester_name(source.requester),
             first: source.inputs.map(|inputs| inputs.first),
             last: source.inputs.map(|inputs| inputs.last),
             segment: self.firmware.platform.segment_of(source.requester).map(|segment| segment.0),

@@ -65,8 +65,8 @@ use alloc::vec::Vec;
 
 use crate::group::{AcsSettings, BusError, GroupsBuilder, Policy};
 use crate::iter::iterators;
-use crate::model::{RequesterIndex, RequesterKind};
-use crate::{Bdf, Device, DeviceKey, Dialect, Groups, IdMap, Segment};
+use crate::model::{Output, Requester, RequesterIndex, RequesterKind, Target};
+use crate::{Bdf, Device, DeviceKey, Dialect, Format, Groups, IdMap, RequesterId, Segment};
 
 pub use collect::Collector;
 pub use container::ContainerError;
@@ -309,8 +309,28 @@ impl Machine {
         let alone = requesters.filter(|(_, requester)| {
             requester.available
                 && matches!(requester.kind, RequesterKind::Component(_) | RequesterKind::Master(_))
+                && !self.is_listed(requester)
         });
         PlatformDevices::new(alone.map(|(requester, _)| Device::platform(requester)))
+    }
+
+    /// Whether a device of the namespace that a DMAR declares is a PCI function of the listing: it has the requester ID that the scope gives
+    /// the device. Linux makes no other device of it then (drivers/iommu/intel/iommu.c `probe_acpi_namespace_devices` goes by the physical
+    /// nodes).
+    fn is_listed(&self, requester: &Requester) -> bool {
+        let RequesterKind::Component(component) = &requester.kind else { return false };
+        let platform = self.firmware.as_ref().map(|firmware| &firmware.platform);
+        let Some(platform) = platform.filter(|_| requester.origin.format == Format::Dmar) else {
+            return false;
+        };
+        let function = component.table.mappings.first().and_then(|mapping| {
+            let (Output::Constant(id), Target::Iommu(iommu)) = (mapping.output, mapping.target) else {
+                return None;
+            };
+            let unit = platform.units.iter().find(|unit| unit.iommu == iommu)?;
+            Some(Bdf { segment: unit.segment, rid: RequesterId(u16::try_from(id).ok()?) })
+        });
+        function.is_some_and(|function| self.devices.iter().any(|device| device.key() == function.into()))
     }
 
     /// Says at the listings that the requester ID of some functions is not known.

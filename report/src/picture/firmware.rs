@@ -62,7 +62,7 @@ impl Picture {
             _ => "device".to_string(),
         };
         let state = if requester.available { "" } else { ", disabled" };
-        let name = requester.path.clone().unwrap_or_else(|| short(&requester.id).to_string());
+        let name = requester.path.clone().unwrap_or_else(|| short(platform::name_of(requester)).to_string());
         let facts: String = platform::facts(requester).iter().map(|fact| format!(", {fact}")).collect();
         let mut tip = alloc::vec![format!("{}: {what}{state}{facts}", requester.id)];
         tip.extend(requester.refused.clone());

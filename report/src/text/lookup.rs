@@ -94,7 +94,11 @@ fn rows(answer: &Answer) -> Vec<[String; 4]> {
                 ]
             })
             .collect(),
-        Answer::Sources { sources, .. } if sources.is_empty() => alloc::vec![Default::default()],
+        Answer::Sources { sources, functions, .. }
+            if sources.is_empty() && functions.as_ref().is_none_or(Vec::is_empty) =>
+        {
+            alloc::vec![Default::default()]
+        }
         Answer::Sources { kind, sources, functions } => {
             let from = sources.iter().map(|source| {
                 let id = |id: u32| function(source.segment, id).unwrap_or_else(|| format!("{id:#x}"));

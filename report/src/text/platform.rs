@@ -159,7 +159,7 @@ impl DocumentView<'_> {
         let facts: String = self::facts(requester).iter().map(|fact| format!(", {fact}")).collect();
         let kind = self.style.faint(&format!("({kind}{state}{facts})"));
         let path = requester.path.as_ref().map(|path| format!("\n{path}")).unwrap_or_default();
-        format!("{} {kind}{path}", requester.id)
+        format!("{} {kind}{path}", name_of(requester))
     }
 
     fn bus(
@@ -335,6 +335,12 @@ pub(crate) fn whom(reserved: &ReservedRecord) -> Vec<String> {
         .iter()
         .map(|span| format!("{} {:#x}-{:#x}", short(&span.iommu), span.first, span.last));
     streams.chain(reserved.requester.clone()).chain(reserved.functions.iter().cloned()).collect()
+}
+
+/// What a requester is called: a PCI host without a record of its own (DMAR, IVRS) not by the unit that stands first.
+pub(crate) fn name_of(requester: &RequesterRecord) -> &str {
+    let of_units = requester.id.starts_with("DMAR") || requester.id.starts_with("IVRS");
+    if of_units && requester.kind == "root-complex" { "PCI host" } else { &requester.id }
 }
 
 /// What else is said of the DMA of a requester.

@@ -22,3 +22,4 @@ mod reports;
 mod samples;
 mod twice;
 mod whole;
+mod x86;
