@@ -50,7 +50,7 @@ pub(super) enum AuditFault {
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let mut machine = arguments.evidence.open()?;
-    arguments.isolation.apply(&mut machine);
+    arguments.isolation.apply(&mut machine)?;
     let firmware = evidence::firmware(&machine)?;
     if arguments.fail_on.contains(&AuditFault::Groups) {
         evidence::functions(&machine)?;

@@ -44,7 +44,7 @@ enum Fault {
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let mut machine = arguments.evidence.open_shown()?;
     looked_at(&machine)?;
-    arguments.isolation.apply(&mut machine);
+    arguments.isolation.apply(&mut machine)?;
     let mut document = CheckDocument::new(&machine, &arguments.evidence.again());
     if arguments.isolation.what_if().is_some() {
         document.remarks.clear();

@@ -47,6 +47,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         functions.collect()
     });
     let [first, second] = [before_is, after_is].map(|side| IdMap::build(&side.platform, arguments.dialect));
+    arguments.isolation.refuse(functions.as_deref().unwrap_or_default())?;
     // What cannot be added on one side cannot on the other, and is in neither.
     let asks = [before_is, after_is].map(|side| side.requests_acs());
     let asks_differ = asks[0].is_some() != asks[1].is_some();
@@ -58,7 +59,8 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
                 // The listing is of one boot; by each firmware Linux leaves the ports otherwise.
                 side.devices.iter_mut().for_each(|device| *device = device.acs_switched(asks.is_some()));
             }
-            arguments.isolation.apply(&mut side);
+            // What cannot be supposed was refused.
+            arguments.isolation.apply(&mut side).ok();
             let rules = (arguments.dialect, Policy::Linux);
             let groups = side.groups(rules.0, rules.1).0;
             let remarks =

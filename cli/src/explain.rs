@@ -59,7 +59,7 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
         }
     }
     let Asked { mut machine, questions } = explain.evidence.ask_of_log(is_line)?;
-    explain.isolation.apply(&mut machine);
+    explain.isolation.apply(&mut machine)?;
     if !questions.is_empty() && questions.len() == codes.len() {
         return of_codes(explain, &codes);
     }

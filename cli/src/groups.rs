@@ -103,7 +103,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
                 answer::remarks(&machine, (arguments.dialect, arguments.policy.policy()), &groups);
         }
         Some(what_if) => {
-            options::suppose(what_if, &mut machine);
+            options::suppose(what_if, &mut machine)?;
             let now = document;
             (groups, document) = assign(&machine, arguments);
             document.suppose(&now, what_if.is_real());

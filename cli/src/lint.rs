@@ -137,6 +137,9 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
     if lint.sid_bits.is_some() && found.is_none() && !is_system {
         return Err(Failure::usage("--sid-bits needs the functions of the machine: `lspci -xxxx` text"));
     }
+    if let Some(functions) = &found {
+        lint.isolation.refuse(functions)?;
+    }
     let (format, style) = (lint.format(), style());
     let work = |input: &Input, notes: &mut Notes| {
         let (mut machine, mut linted) = open(input, lint.named.collector(), notes)?;
@@ -148,7 +151,9 @@ pub(super) fn run(lint: &Options) -> Result<Outcome, Failure> {
                 machine.devices.clone_from(found);
             }
             if !machine.devices.is_empty() {
-                lint.isolation.apply(machine);
+                if let Err(refused) = lint.isolation.apply(machine) {
+                    notes.say(refused.to_string());
+                }
                 linted.findings.extend(among_devices(machine, lint, notes));
             }
         }

@@ -35,7 +35,7 @@ pub(super) struct Options {
 
 pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     let Asked { mut machine, questions } = lookup.evidence.ask(&[])?;
-    lookup.isolation.apply(&mut machine);
+    lookup.isolation.apply(&mut machine)?;
     if questions.is_empty() {
         return Err(Failure::usage(
             "lookup needs an id: a function such as 0000:01:00.0, rid:, sid:, did:, or a path",

@@ -7,8 +7,9 @@ use fwspec::answer::{RemarkRecord, remarks};
 use fwspec::group::AcsSettings;
 use fwspec::lint::{Code, UnknownCode};
 use fwspec::machine::Machine;
-use fwspec::{Dialect, Groups};
+use fwspec::{Device, Dialect, Groups};
 
+use super::Failure;
 use super::complain;
 use super::what_if::WhatIf;
 
@@ -99,11 +100,15 @@ enum Fact {
 
 impl Isolation {
     /// Applies these options to the machine, suppositions included.
-    pub(super) fn apply(&self, machine: &mut Machine) {
+    pub(super) fn apply(&self, machine: &mut Machine) -> Result<(), Failure> {
         self.settle(machine);
-        if let Some(what_if) = &self.what_if {
-            suppose(what_if, machine);
-        }
+        self.what_if.as_ref().map_or(Ok(()), |what_if| suppose(what_if, machine))
+    }
+
+    /// Refuses a supposition about a function that is not among these.
+    pub(super) fn refuse(&self, devices: &[Device]) -> Result<(), Failure> {
+        let absent = self.what_if.as_ref().and_then(|what_if| what_if.absent(devices));
+        absent.map_or(Ok(()), |why| Err(Failure::Usage(why)))
     }
 
     /// Applies these options to the machine, without suppositions.
@@ -133,13 +138,17 @@ impl Isolation {
 }
 
 /// Changes the ACS of a machine, and tells the user what cannot be.
-pub(super) fn suppose(what_if: &WhatIf, machine: &mut Machine) {
+pub(super) fn suppose(what_if: &WhatIf, machine: &mut Machine) -> Result<(), Failure> {
     // A supposition comes on top of the settings that count.
     if machine.acs == AcsSettings::Requested {
         machine.devices.iter_mut().for_each(|device| *device = device.acs_switched(true));
         machine.acs = AcsSettings::Dumped;
     }
+    if let Some(why) = what_if.absent(&machine.devices) {
+        return Err(Failure::Usage(why));
+    }
     what_if.apply(&mut machine.devices).iter().for_each(|impossible| complain(impossible));
+    Ok(())
 }
 
 /// One dialect, or all.

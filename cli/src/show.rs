@@ -156,7 +156,7 @@ fn written(
 /// Draws the devices of a machine, in their groups.
 fn drawn_machine(show: &Options) -> Result<Outcome, Failure> {
     let mut machine = show.named.machine(&show.files)?;
-    show.isolation.apply(&mut machine);
+    show.isolation.apply(&mut machine)?;
     let firmware = machine.firmware.as_ref();
     let (groups, refused) = machine.groups(show.dialect, Policy::Linux);
     let platform = firmware.map(|firmware| &firmware.platform);

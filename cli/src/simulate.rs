@@ -98,7 +98,7 @@ fn algorithms(name: &str) -> Result<Algorithms, String> {
 
 pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     let mut machine = arguments.evidence.open()?;
-    arguments.isolation.apply(&mut machine);
+    arguments.isolation.apply(&mut machine)?;
     let (groups, refused) = machine.groups(Dialect::LINUX, Policy::Linux);
     let plays_masters = |map: &fwspec::IdMap| {
         map.iommus().iter().any(|iommu| matches!(iommu.kind, fwspec::IommuKind::SmmuV2(_)))

@@ -93,7 +93,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
             )));
         }
         let mut machine = arguments.evidence.open()?;
-        arguments.isolation.apply(&mut machine);
+        arguments.isolation.apply(&mut machine)?;
         let mut watch = Watch::before(machine, &events);
         for record in events.iter().filter_map(|event| watch.event(event)) {
             if !told.say(&record)? {
@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
         record.map_err(|error| Failure::Unreadable(format!("the recording cannot be written: {error}")))?;
     let open = || {
         let mut machine = arguments.evidence.open()?;
-        arguments.isolation.apply(&mut machine);
+        arguments.isolation.apply(&mut machine)?;
         Ok(machine)
     };
     follow(&open, record, &mut told)?;

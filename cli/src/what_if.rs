@@ -43,10 +43,34 @@ impl std::str::FromStr for WhatIf {
     }
 }
 
+/// Functions near one that is not there which are named.
+const MAX_NEAR: usize = 3;
+
 impl WhatIf {
     /// Whether the hardware would isolate as supposed, or only the kernel believe it.
     pub(super) fn is_real(&self) -> bool {
         matches!(self, WhatIf::Acs(_))
+    }
+
+    /// What is said of a function that is not there, with those near it.
+    pub(super) fn absent(&self, devices: &[Device]) -> Option<String> {
+        let WhatIf::Acs(settings) = self else { return None };
+        let function = |device: &Device| match device.key() {
+            DeviceKey::Pci(bdf) => Some(bdf),
+            DeviceKey::Node(_) | DeviceKey::OnBus { .. } => None,
+        };
+        let there = || devices.iter().filter_map(function);
+        let wanted = settings.iter().filter_map(|(bdf, _)| *bdf);
+        let absent = wanted.into_iter().find(|wanted| !there().any(|bdf| bdf == *wanted))?;
+        let mut near: Vec<Bdf> = there().collect();
+        near.sort_by_key(|bdf| {
+            (bdf.segment.0.abs_diff(absent.segment.0), bdf.rid.0.abs_diff(absent.rid.0), *bdf)
+        });
+        let near: Vec<String> = near.iter().take(MAX_NEAR).map(Bdf::to_string).collect();
+        Some(match near.as_slice() {
+            [] => format!("--what-if: there is no function {absent}: no PCI functions are given"),
+            near => format!("--what-if: there is no function {absent}; near it are {}", near.join(", ")),
+        })
     }
 
     /// Changes the devices, and says what cannot be.
@@ -140,6 +164,16 @@ mod tests {
             assert_eq!(suppose("multifunction", &device), multifunction, "{port:?}");
             assert_eq!(suppose("id:1:2,id:8086:3420", &device), port.is_some(), "{port:?}");
         }
+    }
+
+    #[test]
+    fn a_function_that_is_not_there_is_told_with_those_near_it() {
+        let devices =
+            ["00:01.0", "00:02.0", "03:00.0", "04:00.0"].map(|at| Device::endpoint(at.parse().unwrap()));
+        let absent = |text: &str| text.parse::<WhatIf>().unwrap().absent(&devices);
+        assert_eq!(absent("acs=00:01.0:on,all:off"), None);
+        let near = "--what-if: there is no function 0000:03:00.1; near it are 0000:03:00.0, 0000:04:00.0, 0000:00:02.0";
+        assert_eq!(absent("acs=00:01.0:on,03:00.1:off").as_deref(), Some(near));
     }
 
     #[test]

@@ -1111,31 +1111,31 @@ struct Lacks {
 impl Lacks {
     /// One sentence each.
     fn notes(&self) -> Vec<String> {
-        let of = |count: usize| {
-            if count == self.functions { "all".to_owned() } else { format!("{count} of {}", self.functions) }
+        let of = |count: usize| match self.functions {
+            1 => "of the function".to_owned(),
+            functions if count == functions => format!("of all {functions} functions"),
+            functions => format!("of {count} of {functions} functions"),
         };
         let mut notes = Vec::new();
         if self.names_only > 0 {
             notes.push(format!(
-                "it has only the names of {} functions, and lacks which bridge a bus is behind and what isolates; lspci -nnvvv as root shows both",
+                "names only {}: which bridge a bus is behind, and what isolates, is not in it; lspci -nnvvv as root shows both",
                 of(self.names_only)
             ));
         }
         if self.capabilities > 0 {
-            notes.push(format!(
-                "it lacks the capabilities of {} functions: run lspci as root",
-                of(self.capabilities)
-            ));
+            notes
+                .push(format!("the capabilities {} are not in it: run lspci as root", of(self.capabilities)));
         }
         if self.acs > 0 {
             notes.push(format!(
-                "it lacks the ACS registers of {} functions, which are therefore taken not to isolate: lspci -vvv as root shows them",
+                "what the ACS registers {} say is not in it, so that they count as not isolating: lspci -vvv as root shows them",
                 of(self.acs)
             ));
         }
         if self.ids > 0 {
             notes.push(format!(
-                "{} functions have a name without ids: rules about single devices that need them are not applied; lspci -nn, or the machine's \
+                "the ids {} are not in it, only names: rules about single devices that need ids are not applied; lspci -nn, or the machine's \
                  pci.ids given beside it, tells them",
                 of(self.ids)
             ));

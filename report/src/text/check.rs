@@ -188,7 +188,7 @@ fn kernel(document: &CheckDocument, page: &mut Page) {
         return;
     }
     let known = counted(kernel.known, "device");
-    if kernel.known == 0 && kernel.undecided > 0 {
+    if kernel.known == 0 {
         page.say("predicted", "nothing that can be compared");
     } else if kernel.differ.is_empty() {
         let groups = counted(kernel.groups, "group");
