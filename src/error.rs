@@ -614,6 +614,12 @@ pub enum RefusedFor {
     /// Linux drivers/iommu/intel/dmar.c `dmar_parse_one_andd`.
     #[error("the name of a namespace device has no terminating NUL")]
     DeviceName,
+    /// Linux drivers/iommu/intel/dmar.c `alloc_iommu`.
+    #[error("a unit has its registers at 0x0")]
+    NoRegisters,
+    /// Linux drivers/iommu/amd/init.c `add_special_device`.
+    #[error("a special device is of variety {0:#x}, neither an I/O APIC (0x1) nor an HPET (0x2)")]
+    SpecialVariety(u8),
     /// Linux drivers/iommu/amd/init.c `check_ivrs_checksum`.
     #[error("its checksum is wrong")]
     Checksum,

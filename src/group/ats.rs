@@ -124,7 +124,8 @@ impl Groups {
         let function = self.topology.physical_function(function).unwrap_or(function);
         let path = self.path_to(function)?;
         let of_segment = || platform.ats.iter().filter(|ats| ats.segment == function.segment);
-        for ats in of_segment() {
+        // The one listed last has the function (linux `dmar_parse_one_satc` puts it first, `dmar_iommu_notify_scope_dev` stops there).
+        for ats in of_segment().rev() {
             if let AtsKind::Integrated { required } = ats.kind
                 && ats.scopes.iter().any(|scope| scope.names(&path.hops))
             {
@@ -137,11 +138,12 @@ impl Groups {
             if matches!(facts.pcie, Fact::Absent) || facts.is(PortType::PcieToPci) {
                 return answer(false, AtsReason::Conventional, None);
             }
-            port = Some(bridge);
             if facts.is(PortType::RootPort) {
+                port = Some(bridge);
                 break;
             }
         }
+        // Also below bridges of which none is a root port: Linux meets the root bus.
         let Some(port) = port else { return answer(true, AtsReason::Integrated, None) };
         let way = self.path_to(port)?;
         for ats in of_segment() {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::index::Index;
 use super::{Fwspec, FwspecFlags, FwspecOutcome, GivesUp, IdMap, NoStream, Stream};
 use crate::bytes::saturate;
-use crate::model::{IdMapping, IommuIndex, IommuKind, Output, Scope, ScopeKind, ScopedUnit, Target};
+use crate::model::{AtsKind, IdMapping, IommuIndex, IommuKind, Output, Scope, ScopeKind, ScopedUnit, Target};
 use crate::{
     Bdf, Platform, RequesterId, Segment, StreamId,
     error::{At, Source},
@@ -20,13 +20,23 @@ pub(super) struct ScopeIndex {
     units: Vec<(IommuIndex, Segment, u32, bool)>,
     /// The scopes of units that list what they are for, sorted.
     named: Vec<Named>,
-    /// The scopes of other records, sorted: the unit of those is 0.
+    /// The scopes of other records, sorted: the unit of those is the place of their record among `records`.
     others: Vec<Named>,
+    /// What the other records are, in the order in which Linux asks them.
+    records: Vec<RecordKind>,
     /// Aliases by segment, and the table that gives them.
     aliases: BTreeMap<Segment, Index>,
     alias_source: Option<Source>,
     /// Functions which Linux cannot map a region for, by segment.
     unmappable: Vec<(Segment, RequesterId, RequesterId, u32)>,
+}
+
+/// A record with scopes which is not a unit. Linux asks each that keeps memory about a function, and those of the other kinds until one has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RecordKind {
+    Memory,
+    Ports,
+    Integrated,
 }
 
 /// A scope: sorted by what it names, so that one search finds the unit that Linux asks first.
@@ -77,8 +87,20 @@ impl ScopeIndex {
         }
         index.named.sort_unstable();
         let memory = platform.reserved.iter().filter_map(|reserved| reserved.scopes.as_ref());
-        index.others.extend(memory.flat_map(|(segment, scopes)| named(*segment, 0, scopes)));
-        index.others.extend(platform.ats.iter().flat_map(|ats| named(ats.segment, 0, &ats.scopes)));
+        let memory = memory.map(|(segment, scopes)| (RecordKind::Memory, *segment, scopes));
+        // The last listed comes first (linux `dmar_parse_one_atsr`); one for all root ports is not asked.
+        let ats = platform.ats.iter().rev().filter_map(|ats| {
+            let kind = match ats.kind {
+                AtsKind::Ports { all: true } => return None,
+                AtsKind::Ports { all: false } => RecordKind::Ports,
+                AtsKind::Integrated { .. } => RecordKind::Integrated,
+            };
+            Some((kind, ats.segment, &ats.scopes))
+        });
+        for (kind, segment, scopes) in memory.chain(ats) {
+            index.others.extend(named(segment, saturate(index.records.len()), scopes));
+            index.records.push(kind);
+        }
         index.others.sort_unstable();
         let mut aliases: BTreeMap<Segment, Vec<IdMapping>> = BTreeMap::new();
         // The last one counts, and the first that holds a function answers.
@@ -141,12 +163,28 @@ impl ScopeIndex {
                 .map(|found| (found.unit, found.offset, found.kind));
             found.min()
         };
-        // A unit takes the function by its first scope that names it; every other record is asked too.
+        // A unit takes the function by its first scope that names it, and so does every other record that is asked.
         let by_unit = of(&self.named).filter(|(.., kind)| wrong(*kind)).map(|(_, offset, _)| offset);
-        let kinds = [ScopeKind::Bridge, ScopeKind::Endpoint].into_iter();
-        let others = kinds.filter(|kind| wrong(*kind));
-        let by_other = || others.clone().find_map(|kind| first(&self.others, path.segment, &path.hops, kind));
-        by_unit.or_else(|| by_other().map(|named| named.offset))
+        by_unit.or_else(|| {
+            let mut takes: Vec<(u32, u32, ScopeKind)> = [ScopeKind::Bridge, ScopeKind::Endpoint]
+                .into_iter()
+                .flat_map(|kind| naming(&self.others, path.segment, &path.hops, kind))
+                .map(|named| (named.unit, named.offset, named.kind))
+                .collect();
+            takes.sort_unstable();
+            takes.dedup_by_key(|(record, ..)| *record);
+            let mut taken = [false; 2];
+            let asked = takes.into_iter().filter(|(record, ..)| {
+                let chain = match self.records.get(crate::bytes::index(*record)) {
+                    Some(RecordKind::Ports) => taken.first_mut(),
+                    Some(RecordKind::Integrated) => taken.last_mut(),
+                    Some(RecordKind::Memory) | None => None,
+                };
+                chain.is_none_or(|taken| !core::mem::replace(taken, true))
+            });
+            let mut wrong = asked.filter(|(.., kind)| wrong(*kind));
+            wrong.next().map(|(_, offset, _)| offset)
+        })
     }
 }
 
@@ -163,7 +201,24 @@ fn named(segment: Segment, unit: u32, scopes: &[Scope]) -> impl Iterator<Item = 
 
 /// The first scope of a kind that names exactly the last function of a way down, see [`Scope::names`].
 fn first<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> Option<&'n Named> {
-    let (root, function) = (way.first()?, way.last()?);
+    // Those of one name stand in the order of their units.
+    let firsts = alike(list, segment, way, kind).into_iter().filter_map(<[Named]>::first);
+    firsts.min_by_key(|named| (named.unit, named.offset))
+}
+
+/// All scopes of a kind that name exactly the last function of a way down.
+fn naming<'n>(
+    list: &'n [Named],
+    segment: Segment,
+    way: &[RequesterId],
+    kind: ScopeKind,
+) -> impl Iterator<Item = &'n Named> {
+    alike(list, segment, way, kind).into_iter().flatten()
+}
+
+/// The scopes of a kind with the whole way to a function, and those with the function's own bus.
+fn alike<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> [&'n [Named]; 2] {
+    let (Some(root), Some(function)) = (way.first(), way.last()) else { return [&[], &[]] };
     let find = |bus: u8, path: &[RequesterId]| {
         let devfns = || path.iter().map(|hop| hop.devfn());
         let key = |named: &Named| {
@@ -172,11 +227,11 @@ fn first<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: Sco
                 .then_with(|| named.path.iter().copied().cmp(devfns()).then_with(|| named.kind.cmp(&kind)))
         };
         let start = list.partition_point(|named| key(named).is_lt());
-        list.get(start).filter(|named| key(named).is_eq())
+        let rest = list.get(start..).unwrap_or_default();
+        let end = rest.partition_point(|named| key(named).is_eq());
+        rest.get(..end).unwrap_or_default()
     };
-    let whole = find(root.bus(), way);
-    let own = find(function.bus(), core::slice::from_ref(function));
-    whole.into_iter().chain(own).min_by_key(|named| (named.unit, named.offset))
+    [find(root.bus(), way), find(function.bus(), core::slice::from_ref(function))]
 }
 
 impl IdMap {

@@ -138,6 +138,9 @@ impl<'a> Lowering<'a> {
         if !self.seen.insert((unit.segment, unit.base)) {
             return self.skip(ErrorKind::UnitTwice(unit.base), at);
         }
+        if unit.base == 0 {
+            self.refuse(RefusedFor::NoRegisters, at.source.at(at.offset.saturating_add(8)));
+        }
         let iommu = IommuIndex::at(self.platform.iommus.len());
         let origin = Origin::acpi(Format::Dmar, at);
         self.platform.iommus.push(Iommu::new(origin, IommuKind::VtD, Some(unit.base)));

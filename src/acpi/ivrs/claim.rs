@@ -80,6 +80,8 @@ impl Claims<'_> {
             EntryKind::Select => Some(one(device)),
             EntryKind::Alias { alias } => {
                 self.alias_target = Some(one(alias));
+                // Of a range that has begun Linux then keeps this target: both have one variable (`devid_to`).
+                self.range.alias = self.range.alias.map(|_| alias);
                 Some(Claim { alias: Some(alias), ..one(device) })
             }
             EntryKind::Extended { data } => {

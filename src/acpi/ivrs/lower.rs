@@ -159,6 +159,10 @@ impl Lowering {
                 EntryKind::Special { handle, device, variety: 2 } => {
                     (handle, device, InterruptSourceKind::Hpet)
                 }
+                EntryKind::Special { variety, .. } => {
+                    self.refuse(RefusedFor::SpecialVariety(variety), entry.at());
+                    continue;
+                }
                 _ => continue,
             };
             let (origin, way) =

@@ -143,3 +143,16 @@ fn what_a_unit_for_all_lists_is_not_looked_at() {
     assert_eq!(unit(&table, "00:02.0"), "DMAR+0x30");
     assert_eq!(unit(&table, "01:00.0"), "DMAR+0x48");
 }
+
+/// `alloc_iommu` answers EINVAL, and `dmar_walk_remapping_entries` ends with it.
+#[test]
+fn a_unit_without_registers_turns_all_off() {
+    for (base, available) in [(0x2000, true), (0, false)] {
+        let mut table = Builder::new(46);
+        table.unit(0, 0x1000).endpoint(0, [(2, 0)]);
+        table.unit(0, base).include_all();
+        let bytes = table.finish();
+        let platform = Dmar::parse(&bytes).unwrap().platform();
+        assert!(platform.iommus.iter().all(|iommu| iommu.available == available), "{base:#x}");
+    }
+}

@@ -143,6 +143,32 @@ fn an_alias_is_what_a_function_sends_with() {
     assert_eq!(unit(&table, "03:02.0"), None);
 }
 
+/// `init_iommu_from_acpi` keeps the target of an alias entry and of an alias range in one variable.
+#[test]
+fn an_alias_inside_a_range_is_that_of_the_range() {
+    let mut table = Builder::new();
+    let unit_of_range = table.unit(0x10, 0, OWN, 0x1000);
+    unit_of_range.entry(0x43, 0x300, 0, &[0, 0xa0, 2, 0]).alias(0x400, 0x2a8).entry(4, 0x307, 0, &[]);
+    // A range without an alias gets none from it.
+    unit_of_range.entry(3, 0x308, 0, &[]).alias(0x408, 0x2b0).entry(4, 0x30f, 0, &[]).select(0xfff);
+    let alias = |id| Some(("IVRS+0x30".to_owned(), Some(id)));
+    assert_eq!(unit(&table, "03:00.0"), alias(0x2a8));
+    assert_eq!(unit(&table, "04:00.0"), alias(0x2a8));
+    assert_eq!(unit(&table, "03:01.0"), at("0x30"));
+}
+
+/// `add_special_device` answers EINVAL, and `init_iommu_all` gives up.
+#[test]
+fn a_special_device_of_another_variety_turns_all_off() {
+    for (variety, available) in [(1, true), (2, true), (0, false), (3, false)] {
+        let mut table = Builder::new();
+        table.unit(0x11, 0, OWN, 0x1000).all().special(variety, 0, 0xa0);
+        let bytes = table.finish();
+        let platform = Ivrs::parse(&bytes).unwrap().platform();
+        assert!(platform.iommus.iter().all(|iommu| iommu.available == available), "{variety}");
+    }
+}
+
 /// `find_last_devid_from_ivhd` leaves I/O APICs and HPETs out.
 #[test]
 fn special_devices_do_not_make_the_table_longer() {

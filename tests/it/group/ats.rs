@@ -68,6 +68,72 @@ fn a_dmar_lets_functions_use_ats_by_their_root_port_or_by_themselves() {
     assert_eq!(machine(&platform).ats_of(&platform, bdf("0f:00.0")), None);
 }
 
+/// linux drivers/iommu/intel/iommu.c `dmar_parse_one_satc` puts a SATC before those listed earlier, `dmar_iommu_notify_scope_dev` gives a
+/// function to the first that names it; `dmar_ats_supported` allows ATS where it meets the root bus without a root port.
+#[test]
+fn the_satc_listed_last_decides_and_a_root_bus_without_a_root_port_allows_ats() {
+    for (first, last, allowed) in [(0, 1, false), (1, 0, true)] {
+        let mut table = DmarBuilder::new(46);
+        table.unit(0, 0xfed9_0000).include_all();
+        table.structure(5, &[first, 0, 0, 0]).endpoint(0, [(0x14, 0)]);
+        table.structure(5, &[last, 0, 0, 0]).endpoint(0, [(0x14, 0)]);
+        let bytes = table.finish();
+        let platform = Dmar::parse(&bytes).unwrap().platform();
+        assert_eq!(machine(&platform).ats_of(&platform, bdf("00:14.0")).unwrap().allowed, allowed);
+    }
+    let mut table = DmarBuilder::new(46);
+    table.unit(0, 0xfed9_0000).include_all();
+    let bytes = table.finish();
+    let platform = Dmar::parse(&bytes).unwrap().platform();
+    let mut groups = Groups::new(IdMap::build(&platform, Dialect::LINUX));
+    groups.add(Device::port(bdf("00:03.0"), PortType::UpstreamPort, 1..=2)).unwrap();
+    groups.add(Device::port(bdf("01:00.0"), PortType::DownstreamPort, 2..=2)).unwrap();
+    groups.add(Device::endpoint(bdf("02:00.0"))).unwrap();
+    groups.settle();
+    let ats = groups.ats_of(&platform, bdf("02:00.0")).unwrap();
+    assert_eq!((ats.allowed, ats.reason), (true, AtsReason::Integrated));
+}
+
+/// linux drivers/iommu/intel/dmar.c `dmar_insert_dev_scope` takes a function by the first scope of a record that names it, and looks at its
+/// type only then; `dmar_iommu_notify_scope_dev` asks every RMRR, ATSRs until one has the function, and no ATSR for all ports.
+#[test]
+fn a_scope_of_the_wrong_type_counts_where_linux_looks_at_it() {
+    let given_up = |say: fn(&mut DmarBuilder)| {
+        let mut table = DmarBuilder::new(46);
+        table.unit(0, 0xfed9_0000).include_all();
+        say(&mut table);
+        let bytes = table.finish();
+        let platform = Dmar::parse(&bytes).unwrap().platform();
+        machine(&platform).group_of(bdf("00:14.0").into()).is_none()
+    };
+    assert!(given_up(|t| _ = t.memory(0, 0x1000_0000..=0x1000_0fff).endpoint(0, [(1, 0)])));
+    assert!(!given_up(
+        |t| _ = t.memory(0, 0x1000_0000..=0x1000_0fff).bridge(0, [(1, 0)]).endpoint(0, [(1, 0)])
+    ));
+    assert!(given_up(
+        |t| _ = t.memory(0, 0x1000_0000..=0x1000_0fff).endpoint(0, [(1, 0)]).bridge(0, [(1, 0)])
+    ));
+    assert!(given_up(|t| {
+        t.memory(0, 0x1000_0000..=0x1000_0fff).bridge(0, [(1, 0)]);
+        t.memory(0, 0x1000_0000..=0x1000_0fff).endpoint(0, [(1, 0)]);
+    }));
+    // The ATSR listed last is asked first.
+    assert!(given_up(|t| {
+        t.ats_ports(0).bridge(0, [(1, 0)]);
+        t.ats_ports(0).endpoint(0, [(1, 0)]);
+    }));
+    assert!(!given_up(|t| {
+        t.ats_ports(0).endpoint(0, [(1, 0)]);
+        t.ats_ports(0).bridge(0, [(1, 0)]);
+    }));
+    assert!(!given_up(|t| _ = t.ats_ports(0).include_all().endpoint(0, [(1, 0)])));
+    // A SATC is asked whatever the ATSRs have.
+    assert!(given_up(|t| {
+        t.ats_ports(0).bridge(0, [(1, 0)]);
+        t.translation_caches(0).endpoint(0, [(1, 0)]);
+    }));
+}
+
 /// Bit 31 of the extended data, of the entry that decides.
 #[test]
 fn an_ivrs_entry_forbids_ats_and_a_later_one_lifts_it() {
