@@ -54,8 +54,11 @@ fn says_the_same(document: &Value, firmware: &Firmware, map: &IdMap) {
             ranges_are_those_of(map, at, said);
         } else if let Some(streams) = said["streams"].as_array() {
             let ids: Vec<Option<u32>> = streams.iter().map(|stream| number(stream, "id")).collect();
-            let record =
-                map.fwspec(RequesterIndex(at).into()).fwspec.map(|record| record.ids.to_vec()).unwrap_or_default();
+            let record = map
+                .fwspec(RequesterIndex(at).into())
+                .fwspec
+                .map(|record| record.ids.to_vec())
+                .unwrap_or_default();
             let master = matches!(requester.kind, RequesterKind::Master(_));
             let own: Vec<_> = if master { map.own_streams(RequesterIndex(at)).to_vec() } else { record };
             assert_eq!(ids, own.iter().map(|stream| stream.id.map(|id| id.0)).collect::<Vec<_>>());

@@ -1119,17 +1119,16 @@ impl Lacks {
         let mut notes = Vec::new();
         if self.names_only > 0 {
             notes.push(format!(
-                "names only {}: which bridge a bus is behind, and what isolates, is not in it; lspci -nnvvv as root shows both",
+                "it has only the names {}: it does not say which bridge a bus is behind, nor what isolates; lspci -nnvvv as root shows both",
                 of(self.names_only)
             ));
         }
         if self.capabilities > 0 {
-            notes
-                .push(format!("the capabilities {} are not in it: run lspci as root", of(self.capabilities)));
+            notes.push(format!("it lacks the capabilities {}: run lspci as root", of(self.capabilities)));
         }
         if self.acs > 0 {
             notes.push(format!(
-                "what the ACS registers {} say is not in it, so that they count as not isolating: lspci -vvv as root shows them",
+                "it lacks the ACS registers {}, so that they count as not isolating: lspci -vvv as root shows them",
                 of(self.acs)
             ));
         }
