@@ -409,7 +409,7 @@ impl Collector {
         let name = self.name(at).to_owned();
         let blocks = dumps::blocks(&bytes);
         let mut readers: Vec<Reader> = Vec::with_capacity(blocks.len());
-        for dumps::Block { bytes, fault, place } in &blocks {
+        for dumps::Block { bytes, fault, place, .. } in &blocks {
             if let Some(fault) = fault {
                 return Err(MachineError::text(&name, *fault));
             }
@@ -467,6 +467,8 @@ impl Collector {
             }
         }
         self.unread.extend(listing.skipped.into_iter().map(|error| Unread::of_text(&name, error)));
+        // The release of a kernel, or its command line, says how firmware is read.
+        let tells_kernel = words.boot.release.is_some() && log.entries.len() <= 2;
         let has_listing = !listed.is_empty() || kind == Kind::LspciText;
         let is_log = log.entries.iter().any(|entry| entry.form.kind != LogKind::Other);
         if kind == Kind::KernelLog || is_log {
@@ -480,7 +482,7 @@ impl Collector {
         }
         if let Some(evidence) = self.evidence.get_mut(at) {
             evidence.kind = kind;
-            if is_empty && !has_listing && !is_log {
+            if is_empty && !has_listing && !is_log && !tells_kernel {
                 evidence.note = Some("it says nothing about IOMMU groups".to_owned());
             } else if boots > 0 {
                 let all = boots.saturating_add(1);

@@ -10,8 +10,8 @@ use crate::acpi::Sdt;
 use crate::acpi::container::{Table, Tables};
 use crate::{bytes, error::Source};
 
-/// Bytes in a line.
-const LINE: usize = 16;
+/// Bytes in a line: 16, and as many as `xxd -c` may be asked for.
+const LONGEST: usize = 256;
 
 /// Bytes that a text spells out in one go.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Block {
     pub(super) place: LinePlace,
     /// The bytes, up to the line that cannot be read.
     pub(super) bytes: Vec<u8>,
+    /// Bytes of the last line.
+    line: usize,
     /// The first line that cannot be read.
     pub(super) fault: Option<TextError>,
 }
@@ -27,7 +29,7 @@ pub(super) struct Block {
 /// A line of a dump.
 struct DumpLine {
     offset: u32,
-    bytes: [u8; LINE],
+    bytes: [u8; LONGEST],
     length: usize,
 }
 
@@ -36,7 +38,7 @@ pub(super) fn tables(text: &[u8]) -> (Tables<'static>, Vec<TextError>) {
     let mut found = Tables::default();
     let mut seen: BTreeMap<[u8; 4], u16> = BTreeMap::new();
     let mut errors = Vec::new();
-    for Block { place, mut bytes, fault } in blocks(text) {
+    for Block { place, mut bytes, fault, .. } in blocks(text) {
         // The root pointer is not a table: it has another header.
         if bytes.starts_with(b"RSD PTR ") {
             continue;
@@ -84,9 +86,9 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
             .is_some_and(|row| row.offset == 0 && row.length > 0 && (announced || starts_dump(line)));
         if starts && open.as_ref().is_none_or(|block| !block.bytes.is_empty()) {
             blocks.extend(open.take());
-            open = Some(Block { place, bytes: Vec::new(), fault: None });
+            open = Some(Block { place, bytes: Vec::new(), line: 0, fault: None });
         } else if announced && open.is_none() {
-            open = Some(Block { place, bytes: Vec::new(), fault: None });
+            open = Some(Block { place, bytes: Vec::new(), line: 0, fault: None });
         }
         announced = false;
         let Some(block) = &mut open else { continue };
@@ -108,13 +110,14 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
             Some(row)
                 if core::mem::take(&mut repeat)
                     && row.offset > have
-                    && fill(&mut block.bytes, row.offset, text.len()) =>
+                    && fill(&mut block.bytes, block.line, row.offset, text.len()) =>
             {
                 block.bytes.extend(row.bytes.get(..row.length).unwrap_or_default());
                 continue;
             }
             Some(row) if row.offset == have => {
                 block.bytes.extend(row.bytes.get(..row.length).unwrap_or_default());
+                block.line = row.length;
                 continue;
             }
             Some(row) => TextErrorKind::DumpGap { offset: row.offset, have },
@@ -126,14 +129,13 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
 }
 
 /// Repeats the last line up to an offset. What a text spells out stays within a multiple of the text.
-fn fill(bytes: &mut Vec<u8>, offset: u32, text: usize) -> bool {
+fn fill(bytes: &mut Vec<u8>, line: usize, offset: u32, text: usize) -> bool {
     let wanted = bytes::index(offset);
     let most = text.saturating_mul(8).saturating_add(1 << 16);
-    let start = bytes.len().checked_sub(LINE);
-    let last: Option<[u8; LINE]> = start.and_then(|start| bytes.get(start..)?.try_into().ok());
-    let Some(last) = last.filter(|_| wanted <= most) else { return false };
+    let start = bytes.len().checked_sub(line).filter(|_| line > 0 && wanted <= most);
+    let Some(last) = start.and_then(|start| bytes.get(start..)).map(<[u8]>::to_vec) else { return false };
     while bytes.len() < wanted {
-        bytes.extend(last);
+        bytes.extend(&last);
     }
     bytes.truncate(wanted);
     true
@@ -176,7 +178,7 @@ fn row(line: &[u8]) -> Option<DumpLine> {
     let mut rest = if has_colon { rest.get(1..)? } else { rest };
     let radix = if !has_colon && digits == 7 { 8 } else { 16 };
     let offset = u32::from_str_radix(core::str::from_utf8(offset).ok()?, radix).ok()?;
-    let mut row = DumpLine { offset, bytes: [0; LINE], length: 0 };
+    let mut row = DumpLine { offset, bytes: [0; LONGEST], length: 0 };
     // The last line of `hexdump -C`: how long it is.
     if rest.is_empty() {
         return (!has_colon && digits >= 6).then_some(row);
@@ -184,7 +186,7 @@ fn row(line: &[u8]) -> Option<DumpLine> {
     if !has_colon && digits < 6 {
         return None;
     }
-    while row.length < LINE {
+    while row.length < LONGEST {
         let spaces = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let middle = !has_colon && (row.length == 0 || row.length == 8);
         let Some(after) = rest.get(spaces..).filter(|after| !after.is_empty() && spaces > 0) else { break };

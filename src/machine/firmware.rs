@@ -104,6 +104,7 @@ impl Firmware {
             | Kind::TreeTable
             | Kind::AndroidSparse
             | Kind::Spelled
+            | Kind::Report
             | Kind::Image
             | Kind::Gzip
             | Kind::Xz

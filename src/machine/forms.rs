@@ -59,7 +59,10 @@ pub(super) const FORMS: &[Form] = &[
     Form { sign: Sign::Line(recognise::groups_line), reading: Reading::Text },
     Form { sign: Sign::Line(recognise::log_line), reading: Reading::Text },
     Form { sign: Sign::Line(recognise::lspci_line), reading: Reading::Text },
-    Form { sign: Sign::Below(header::starts_function, recognise::config_line), reading: Reading::Text },
+    Form {
+        sign: Sign::Below(header::starts_function_or_record, recognise::config_line),
+        reading: Reading::Text,
+    },
     Form { sign: Sign::Line(recognise::hexdump_line), reading: Reading::Hexdump },
     Form { sign: Sign::Line(recognise::database_line), reading: Reading::Database },
     Form { sign: Sign::Text(recognise::log), reading: Reading::Log },
@@ -100,13 +103,11 @@ pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
         while let Some((_, line)) = lines.next() {
             let found = FORMS.iter().find_map(|form| match form.sign {
                 Sign::Line(shows) => Some((form, shows(line)?)),
-                Sign::Below(above, shows) => {
-                    let found = is_below.then(|| shows(line)).flatten();
-                    is_below |= above(line);
-                    Some((form, found?))
-                }
+                Sign::Below(_, shows) => Some((form, is_below.then(|| shows(line)).flatten()?)),
                 Sign::Start(_) | Sign::Text(_) => None,
             });
+            is_below = is_below
+                || FORMS.iter().any(|form| matches!(form.sign, Sign::Below(above, _) if above(line)));
             match found {
                 Some((_, Kind::Refused(_))) => refused = refused.or(found),
                 Some(_) => return found,

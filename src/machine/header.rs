@@ -19,6 +19,11 @@ pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
 
+/// Whether config space of a function may stand below this line: it starts one, or a record of `lspci -vmm` of one.
+pub(super) fn starts_function_or_record(line: &[u8]) -> bool {
+    starts_function(line.strip_prefix(b"Slot:").map_or(line, <[u8]>::trim_ascii_start))
+}
+
 /// Whether this line starts a function beyond doubt, as prose that mentions one does not: the name of a class follows the address, and a colon
 /// or nothing follows that.
 pub(super) fn is_header(line: &[u8]) -> bool {

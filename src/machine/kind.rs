@@ -24,6 +24,8 @@ pub enum Kind {
     AndroidSparse,
     /// A text that spells bytes out: base64, or plain hexadecimal digits.
     Spelled,
+    /// A report of `apport`, whose values are text or spelled out.
+    Report,
     /// Bytes of any kind in which firmware was found: a kernel with a tree appended, a firmware image.
     Image,
     /// A file compressed by gzip.
@@ -111,6 +113,7 @@ impl Kind {
                     | Kind::TreeTable
                     | Kind::AndroidSparse
                     | Kind::Spelled
+                    | Kind::Report
                     | Kind::Image
             )
     }
@@ -122,7 +125,7 @@ impl Kind {
 }
 
 impl fmt::Display for Kind {
-    /// One word: `dtb`, `overlay`, `fit`, `android-boot`, `vendor-boot`, `dt-table`, `sparse`, `spelled`, `image`, `gzip`, `xz`, `zstd`, `lz4`, `lzma`, `bzip2`, `tar`, `zip`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
+    /// One word: `dtb`, `overlay`, `fit`, `android-boot`, `vendor-boot`, `dt-table`, `sparse`, `spelled`, `apport`, `image`, `gzip`, `xz`, `zstd`, `lz4`, `lzma`, `bzip2`, `tar`, `zip`, `iort`, `acpi`, `acpidump`, `hexdump`, `lspci`, `lspci-verbose`, `log`, `groups`, `pci.ids`, `sysfs`, `folder`,
     /// `empty`, `unknown`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -134,6 +137,7 @@ impl fmt::Display for Kind {
             Kind::TreeTable => "dt-table",
             Kind::AndroidSparse => "sparse",
             Kind::Spelled => "spelled",
+            Kind::Report => "apport",
             Kind::Image => "image",
             Kind::Gzip => "gzip",
             Kind::Xz => "xz",

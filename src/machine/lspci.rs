@@ -3,12 +3,14 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::changed::Changed;
 use super::decoded::Told;
 use super::gaps::{Gap, GapKind, shows_device_below};
 use super::header::{Address, LINE, address, config_byte, header_in, line_offset};
+use super::names;
 use super::text::{TextError, TextErrorKind};
 use super::unwrap::{self, LinePlace, Lines};
 use crate::limits::MAX_GAPS;
@@ -233,12 +235,22 @@ pub(super) struct Reader {
     /// Where in the listing each function is.
     listed: BTreeMap<Bdf, usize>,
     current: Current,
+    /// A record of `lspci -vmm`: where it starts, of which function, and the name.
+    record: Option<(LinePlace, Address, String)>,
     /// Each time that a function was listed: which, and in which line.
     order: Vec<(u32, u32)>,
     /// The lines that come are members of groups, in whatever order.
     pub(super) is_of_groups: bool,
     /// Bytes of a function without any line before them were told.
     stray: bool,
+}
+
+/// The key and the value of a line of `lspci -vmm` that counts.
+fn record_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    const KEYS: [&[u8]; 4] = [b"Slot", b"Class", b"Vendor", b"Device"];
+    let key = KEYS.into_iter().find(|key| line.starts_with(key))?;
+    let value = line.get(key.len()..)?.strip_prefix(b":")?;
+    Some((key, value.trim_ascii()))
 }
 
 /// The function whose lines are being read.
@@ -274,7 +286,13 @@ impl Reader {
             self.close(false);
             self.open(address, rest, place);
         } else if let Ok((digits, offset)) = line_offset(line) {
+            if let Some((slot, address, name)) = self.record.take().filter(|_| offset == 0) {
+                self.close(false);
+                self.open(address, name.as_bytes(), slot);
+            }
             self.config_line(offset, digits, place);
+        } else if let Some((key, value)) = record_line(line) {
+            self.record_line(key, value, place);
         } else if let Some((rest, address)) =
             header_in(line).and_then(|at| line.get(at..)).and_then(|line| address(line).ok())
         {
@@ -318,6 +336,30 @@ impl Reader {
         let function = ListedFunction { place: Some(place), ..ListedFunction::new(bdf, Vec::new()) };
         let told = Told::of_header(rest);
         self.current = Current::Open(Box::new(Open { function, told, cut: false, ended: false }));
+    }
+
+    /// Takes in a line of `lspci -vmm`, whose records count where bytes follow them (`-x`).
+    fn record_line(&mut self, key: &[u8], value: &[u8], place: LinePlace) {
+        match (key, &mut self.record) {
+            (b"Slot", record) => {
+                *record = address(value).ok().map(|(_, address)| (place, address, String::new()));
+            }
+            (b"Class", Some((_, _, name))) if name.is_empty() => {
+                name.push_str(&String::from_utf8_lossy(value));
+                name.push_str(": ");
+            }
+            (b"Vendor" | b"Device", Some((_, _, name))) => {
+                // `-nn` adds the number, which the bytes say.
+                let value = String::from_utf8_lossy(value);
+                // `-n` gives numbers alone.
+                if key == b"Device" && names::hex4(&value).is_some() && name.pop().is_some() {
+                    name.push(':');
+                }
+                name.push_str(value.split(" [").next().unwrap_or_default());
+                name.push(' ');
+            }
+            _ => {}
+        }
     }
 
     fn config_line(&mut self, offset: u32, digits: &[u8], place: LinePlace) {

@@ -5,9 +5,14 @@ use alloc::vec::Vec;
 
 use memchr::{memchr_iter, memchr2_iter, memchr3, memmem};
 
+use super::json;
+
 /// The text with its lines ended by `\n`: quoted-printable (RFC 2045 section 6.7), `<br>`, a string of JSON, and carriage returns or U+2028
 /// alone are turned.
 pub(super) fn lines(text: &[u8]) -> Cow<'_, [u8]> {
+    if let Some(lines) = json::lines(text) {
+        return Cow::Owned(lines);
+    }
     let signs = Signs::of(text);
     let mut text = Cow::Borrowed(text);
     if signs.quoted_printable > 0 && is_quoted_printable(&text) {
@@ -296,7 +301,8 @@ mod tests {
         assert_eq!(plain("a\u{2028}b"), "a\nb");
         assert_eq!(plain("primary=3D00, se=\ncondary=3D01\n"), "primary=00, secondary=01\n");
         assert_eq!(plain("primary=00, secondary=3D\nx=1\n"), "primary=00, secondary=3D\nx=1\n");
-        assert_eq!(plain(r#"{"out": "a\n\tb\nc\nd\n"}"#), "{\"out\": \"a\n\tb\nc\nd\n\"}");
+        assert_eq!(plain(r#"{"out": "a\n\tb\nc\nd\n"}"#), "a\n\tb\nc\nd\n");
+        assert_eq!(plain(r#"out = "a\n\tb\nc\nd\n""#), "out = \"a\n\tb\nc\nd\n\"");
         assert_eq!(plain("C:\\new\nb\n"), "C:\\new\nb\n");
         assert!(matches!(lines(b"a\nb < c = d\r\n"), Cow::Borrowed(_)));
     }

@@ -32,6 +32,7 @@ mod front;
 mod gaps;
 mod header;
 mod hidden;
+mod json;
 mod kernel;
 mod kind;
 pub mod log;

@@ -67,6 +67,11 @@ impl Textual {
                 said.listed.insert(function.bdf.to_string(), group);
             }
         }
+        // Records beside which bytes stand were read.
+        beside = beside.filter(|beside| {
+            *beside != Refused::LspciRecords
+                || listing.functions.iter().all(|function| function.bytes.is_empty())
+        });
         Textual { listing, words: said, refused, beside, gaps }
     }
 

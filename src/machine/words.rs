@@ -228,8 +228,15 @@ impl Words {
     }
 }
 
-/// The release in the first line of a kernel's log: `[    0.000000] Linux version 6.12.0 (…`
+/// The release in the first line of a kernel's log, `[    0.000000] Linux version 6.12.0 (…`, or in what `uname -a` prints, `Linux host 6.12.0 #1 SMP …`.
 fn version(line: &str) -> Option<&str> {
+    let mut words = line.strip_prefix("Linux ").unwrap_or_default().split_whitespace().skip(1);
+    if let (Some(release), Some(build)) = (words.next(), words.next())
+        && release.starts_with(|c: char| c.is_ascii_digit())
+        && build.starts_with('#')
+    {
+        return Some(release);
+    }
     let (before, rest) = line.split_once("Linux version ")?;
     let starts =
         before.is_empty() || before.ends_with("] ") || before.ends_with("kernel: ") || before.ends_with('>');
@@ -326,6 +333,20 @@ mod tests {
         assert_eq!((words.earlier_boots, words.boot.release.as_deref()), (2, Some("6.3.0")));
         assert_eq!(words.boot.command_line.as_deref(), Some("root=/dev/sda3"));
         assert_eq!(words.boot.groups.values().copied().collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn one_line_says_which_kernel_it_is() {
+        for line in [
+            "Linux version 6.1.0-18-arm64 (debian-kernel@lists.debian.org) (gcc-12) #1 SMP",
+            "Linux host 6.1.0-18-arm64 #1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1 (2024-02-01) aarch64 GNU/Linux",
+            "[    0.000000] Linux version 6.1.0-18-arm64 (a@b)",
+        ] {
+            assert_eq!(version(line), Some("6.1.0-18-arm64"), "{line}");
+        }
+        for line in ["Linux is an operating system", "Linux 6.1 is out #1", "Linux"] {
+            assert_eq!(version(line), None, "{line}");
+        }
     }
 
     #[test]

@@ -187,7 +187,10 @@ fn nothing_that_a_verb_needs_is_no_answer() {
     let output = fed("groups -", b"00:00.0 Host bridge [0600]: Example [1b36:0008]\n01:00.0 Ethernet\n");
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("names only of the function") && said.contains("lspci -nnvvv"), "{said}");
+    assert!(
+        said.contains("it has only the names of the function") && said.contains("lspci -nnvvv"),
+        "{said}"
+    );
     // Addresses and classes only.
     let output = fed("groups -", b"01:00.0 Ethernet controller\n");
     let said = String::from_utf8(output.stderr).unwrap();

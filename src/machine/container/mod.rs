@@ -1,6 +1,7 @@
 //! What holds other evidence: bytes with a name become pieces with names, `report.tar.xz!sys/firmware/fdt`.
 
 mod android;
+mod apport;
 #[cfg(feature = "archives")]
 mod archive;
 mod blob;
@@ -294,6 +295,7 @@ const FORMS: &[Form] = &[
     Form { shows: compressed::shows, open: compressed::open },
     Form { shows: compressed::shows_tar, open: compressed::open_tar },
     Form { shows: compressed::shows_zip, open: compressed::open_zip },
+    Form { shows: apport::shows, open: apport::open },
     Form { shows: spelled::shows, open: spelled::open },
     Form { shows: blob::shows, open: blob::open },
 ];

@@ -135,15 +135,20 @@ fn decoded(digits: &[u8], alphabet: Alphabet) -> Option<Vec<u8>> {
                 bytes.push(u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok()?);
             }
         }
-        Alphabet::Base64 => {
-            let end = digits.iter().position(|byte| *byte == b'=').unwrap_or(digits.len());
-            for four in digits.get(..end)?.chunks(4) {
-                let value = four.iter().try_fold(0_u32, |value, byte| Some(value << 6 | six_bits(*byte)?))?;
-                let missing = u32::try_from(4_usize.checked_sub(four.len())?).ok()?;
-                let [_, three @ ..] = (value << missing.saturating_mul(6)).to_be_bytes();
-                bytes.extend(three.get(..four.len().saturating_sub(1))?);
-            }
-        }
+        Alphabet::Base64 => return base64(digits),
+    }
+    Some(bytes)
+}
+
+/// What a line of base64 spells out.
+pub(super) fn base64(line: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(line.len());
+    let end = line.iter().position(|byte| *byte == b'=').unwrap_or(line.len());
+    for four in line.get(..end)?.chunks(4) {
+        let value = four.iter().try_fold(0_u32, |value, byte| Some(value << 6 | six_bits(*byte)?))?;
+        let missing = u32::try_from(4_usize.checked_sub(four.len())?).ok()?;
+        let [_, three @ ..] = (value << missing.saturating_mul(6)).to_be_bytes();
+        bytes.extend(three.get(..four.len().saturating_sub(1))?);
     }
     Some(bytes)
 }

@@ -10,6 +10,7 @@ use flate2::write::{DeflateEncoder, GzEncoder};
 use fwspec::machine::{Collector, ContainerError, Kind, Machine, MachineError, recognise};
 use fwspec::{Dialect, group::Policy};
 
+use super::dumps::base64;
 use super::pile::{Scratch, iort, sample};
 use crate::support::cases::cases;
 use crate::support::outside::{installed, run, shared};
@@ -653,4 +654,43 @@ fn compressed_sections_of_a_uefi_volume_are_looked_into() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-samples/containers");
     let report = Machine::open([folder.join("report.tar.xz")]).unwrap();
     assert_eq!(report.firmware.unwrap().platform.iommus.len(), 1);
+}
+
+/// What `apport` makes of a value that is binary, or long: gzip, each piece of it in a line of base64 of its own.
+fn apport_value(bytes: &[u8]) -> String {
+    let packed = gzip(bytes);
+    packed.chunks(61).map(|line| format!(" {}", base64(line, usize::MAX))).collect()
+}
+
+#[test]
+fn a_report_of_apport_is_opened_value_by_value() {
+    let (table, listing) = (sample("d05-2020/iort.bin"), sample("d05-2020/lspci.txt"));
+    let text = String::from_utf8(listing.clone()).unwrap();
+    let indented: String = text.lines().map(|line| format!(" {line}\n")).collect();
+    let mut pieces = Collector::new();
+    pieces.add("iort.bin", table.clone()).unwrap();
+    pieces.add("lspci.txt", listing.clone()).unwrap();
+    let plain = pieces.finish().unwrap();
+    for (listing, log) in [
+        (
+            format!("Lspci-vvnn:\n{indented}"),
+            "CurrentDmesg:\n [    0.000000] Linux version 6.12.0-arm64 (a@b)\n".to_owned(),
+        ),
+        (
+            format!("Lspci-vvnn.txt: base64\n{}", apport_value(&listing)),
+            format!(
+                "CurrentDmesg.txt: base64\n{}",
+                apport_value(b"[    0.000000] Linux version 6.12.0-arm64 (a@b)\n")
+            ),
+        ),
+    ] {
+        let report = format!(
+            "ProblemType: KernelOops\nArchitecture: arm64\n{listing}{log}AcpiTables: base64\n{}ProcVersionSignature: Ubuntu\nUname: Linux\n",
+            apport_value(&table)
+        );
+        let machine = open("_usr_bin_thing.crash", report.as_bytes()).unwrap();
+        assert_eq!(answer(&machine), answer(&plain), "{report}");
+        assert_eq!(machine.kernel.release.as_deref(), Some("6.12.0-arm64"));
+        assert_eq!(machine.evidence[0].kind.to_string(), "apport");
+    }
 }

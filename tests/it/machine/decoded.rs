@@ -111,8 +111,14 @@ fn listings_that_people_posted_have_the_right_groups() {
         all(&machine(&field("suites/cardbus.lspci"))),
         "0000:00:1e.0 0000:02:03.0 0000:02:04.0 0000:03:00.0"
     );
+    // Records with bytes are read, those of names are not.
+    let records = field("suites/cardbus-vmm.lspci");
+    assert_eq!(machine(&records).devices, machine(&field("suites/cardbus.lspci")).devices);
+    let is_row = |line: &&[u8]| line.get(2) != Some(&b':');
+    let names: Vec<u8> =
+        records.split_inclusive(|byte| *byte == b'\n').filter(is_row).flatten().copied().collect();
     let mut collector = Collector::new();
-    let refused = collector.add("cardbus-vmm.lspci", field("suites/cardbus-vmm.lspci")).unwrap_err();
+    let refused = collector.add("cardbus-vmm.lspci", names).unwrap_err();
     let right = MachineError::Refused { name: "cardbus-vmm.lspci".into(), refused: Refused::LspciRecords };
     assert_eq!(refused, right);
 }
@@ -298,8 +304,25 @@ fn around(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("a string", format!("\"{}\"\n", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\t', "\\t").replace('\n', "\\n")).into_bytes()),
         ("script", format!("Script started on 2026-11-28 12:00:00+01:00 [TERM=\"xterm\"]\n\x1b[?2004hroot@h:~# lspci -vvv\r\n\x1b[?2004l\r{}\x1b[?2004hroot@h:~# exit\nScript done\n", text.replace('\n', "\r\n")).into_bytes()),
         ("pager's lines", text.lines().enumerate().map(|(at, line)| if at % 23 == 22 { format!("lines 1-{at}/300 12%\n:\n{line}\n") } else { format!("{line}\n") }).collect::<String>().into_bytes()),
+        ("a list of strings", format!("[{}]", text.lines().map(quoted).collect::<Vec<_>>().join(", ")).into_bytes()),
+        ("a list of strings, a line each", format!("[\n{}\n]\n", text.lines().map(|line| format!("  {}", quoted(line))).collect::<Vec<_>>().join(",\n")).into_bytes()),
+        ("an object", format!("{{\"command\": \"lspci\", \"lines\": [{}]}}\n", text.lines().map(quoted).collect::<Vec<_>>().join(",")).into_bytes()),
+        ("an object with one string", format!("{{\"stdout\": {}, \"rc\": 0}}\n", quoted(text)).into_bytes()),
+        ("journal in JSON", each(&|line| format!("{{\"__CURSOR\":\"s=1;i=2\",\"_HOSTNAME\":\"host\",\"MESSAGE\":{},\"PRIORITY\":\"6\"}}\n", quoted(line)))),
         ("empty lines", text.replace("\n\n", "\n\n\n\n").into_bytes()),
     ]
+}
+
+/// A string of JSON.
+fn quoted(text: &str) -> String {
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\t', "\\t")
+            .replace('\n', "\\n")
+            .replace('\x1b', "\\u001b")
+    )
 }
 
 fn escaped(text: &str) -> String {

@@ -176,6 +176,37 @@ fn hexdumps_and_disassemblies_are_read_as_the_bytes() {
     }
 }
 
+/// `xxd -c COLUMNS -g GROUP`.
+fn xxd_of(bytes: &[u8], columns: usize, group: usize) -> String {
+    let mut text = String::new();
+    for (row, line) in bytes.chunks(columns).enumerate() {
+        let words: Vec<String> = line
+            .chunks(group)
+            .map(|word| word.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            .collect();
+        let shown: String = line
+            .iter()
+            .map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' })
+            .collect();
+        let width = columns * 2 + columns.div_ceil(group) - 1;
+        writeln!(text, "{:08x}: {:width$}  {shown}", row * columns, words.join(" ")).unwrap();
+    }
+    text
+}
+
+#[test]
+fn lines_of_any_length_are_read() {
+    let table = table(5);
+    for columns in [8, 12, 16, 20, 24, 32, 64, 256] {
+        for group in [1, 2, 4] {
+            is_the_iort(&open(&xxd_of(&table, columns, group)).unwrap(), 5);
+        }
+        let plain: String = table.iter().map(|byte| format!("{byte:02x}")).collect();
+        let lines = plain.as_bytes().chunks(columns * 2).map(|line| std::str::from_utf8(line).unwrap());
+        is_the_iort(&open(&(lines.collect::<Vec<_>>().join("\n") + "\n")).unwrap(), 5);
+    }
+}
+
 /// The bytes as `od -A x -t x1z` prints them, or `od -t x1` in octal offsets.
 fn od(bytes: &[u8], octal: bool) -> String {
     let mut text = String::new();
@@ -190,7 +221,7 @@ fn od(bytes: &[u8], octal: bool) -> String {
 }
 
 /// RFC 4648, in lines of so many characters.
-fn base64(bytes: &[u8], width: usize) -> String {
+pub(super) fn base64(bytes: &[u8], width: usize) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut digits = Vec::new();
     for three in bytes.chunks(3) {

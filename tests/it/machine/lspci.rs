@@ -257,3 +257,24 @@ fn real_text_is_read_without_a_loss() {
     println!("{texts} texts, {functions} functions");
     assert!(texts > 0);
 }
+
+#[test]
+fn records_are_read_where_bytes_follow_them() {
+    let bytes = config(64);
+    let record = |slot: &str| {
+        format!(
+            "Slot:\t{slot}\nClass:\tExample class\nVendor:\tExample\nDevice:\tCard\nRev:\t01\n{}\n",
+            lines(&bytes)
+        )
+    };
+    let text = record("00:1f.0") + &record("0001:01:00.0");
+    let listing = lspci::parse(text.as_bytes()).unwrap();
+    let found: Vec<Bdf> = listing.functions.iter().map(|function| function.bdf).collect();
+    assert_eq!((found, listing.skipped), (vec![bdf("00:1f.0"), bdf("0001:01:00.0")], vec![]));
+    assert!(listing.functions.iter().all(|function| function.bytes == bytes));
+    let mut collector = fwspec::machine::Collector::new();
+    collector.add("lspci.txt", text.into_bytes()).unwrap();
+    let machine = collector.finish().unwrap();
+    assert_eq!(machine.names[&bdf("00:1f.0")].device, "Example Card");
+    assert_eq!(machine.evidence[0].note, None);
+}
