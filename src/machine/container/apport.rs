@@ -16,10 +16,9 @@ const LONGEST_KEY: usize = 80;
 
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
     let start = bytes.get(..LONGEST_KEY).unwrap_or(bytes);
-    if !start.starts_with(b"ProblemType: ") && !(key(first_line(start)).is_some() && has_spelled(bytes)) {
-        return None;
-    }
-    Some(Kind::Report)
+    let is_report =
+        start.starts_with(b"ProblemType: ") || key(first_line(start)).is_some() && has_spelled(bytes);
+    is_report.then_some(Kind::Report)
 }
 
 /// Whether one of the first values is in base64.
