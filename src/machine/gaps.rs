@@ -229,9 +229,9 @@ fn is_left_out(line: &[u8]) -> bool {
     const AROUND: [char; 13] = ['[', ']', '<', '>', '(', ')', '{', '}', '-', '=', '*', '/', ' '];
     const MOST: usize = 40;
     let Some(line) = core::str::from_utf8(line).ok().filter(|line| line.len() <= MOST) else { return false };
-    let word = line.trim_matches(AROUND).to_ascii_lowercase();
-    let is_marked = line.len() > word.len() || matches!(word.as_str(), "..." | "\u{2026}");
-    is_marked && !word.is_empty() && LEFT_OUT.contains(&word.as_str())
+    let word = line.trim_matches(AROUND);
+    let is_marked = line.len() > word.len() || matches!(word, "..." | "\u{2026}");
+    is_marked && !word.is_empty() && LEFT_OUT.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 /// Whether the last line of a text goes on beyond its end: a bracket that is open, the start of a word that lines start with, a register of which flags

@@ -1,16 +1,25 @@
-//! Whether a line may hold any of many words. Most lines hold none of them, and it takes a look at every few letters to see it.
+//! Whether a line holds any of many words. Most lines hold none of them, and it takes a look at every few letters to see it.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Words of which each has at least `LETTERS + STEP - 1` letters in a row: whatever holds one shows `LETTERS` of them, eight at most, at one
-/// of every `STEP` places. The case of letters does not count.
+/// Words of which each has at least `LETTERS + STEP - 1` letters: whatever holds one shows `LETTERS` of them, eight at most, at one of every
+/// `STEP` places. The case of letters does not count.
 #[derive(Debug)]
 pub(super) struct Sieve<const LETTERS: usize, const STEP: usize> {
     /// Two bits for each value that the letters may have, folded: most others lack one of them.
     bits: Box<[u64; WORDS]>,
-    /// The letters themselves, ascending.
-    known: Vec<u64>,
+    /// Ascending.
+    known: Vec<Known>,
+}
+
+/// Letters that show a word.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    letters: u64,
+    word: &'static [u8],
+    /// Where in the word they stand.
+    at: usize,
 }
 
 const WORDS: usize = 1 << 10;
@@ -21,16 +30,18 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
     /// Letters of a word that it is told by.
     pub(super) const WINDOW: usize = LETTERS.saturating_add(STEP).saturating_sub(1);
 
-    /// For words that each hold one of these.
-    pub(super) fn of<'a>(words: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    /// For these words, each told by the letters from a place of it on.
+    pub(super) fn of(words: impl IntoIterator<Item = (&'static str, usize)>) -> Self {
         let mut sieve = Sieve { bits: Box::new([0; WORDS]), known: Vec::new() };
-        for word in words {
-            sieve.known.extend(word.windows(LETTERS).take(STEP).map(folded::<LETTERS>));
+        for (word, start) in words {
+            let word = word.as_bytes();
+            let letters = word.windows(LETTERS).enumerate().skip(start).take(STEP);
+            let known = letters.map(|(at, letters)| Known { letters: folded::<LETTERS>(letters), word, at });
+            sieve.known.extend(known);
         }
-        sieve.known.sort_unstable();
-        sieve.known.dedup();
-        for letters in &sieve.known {
-            for place in places(*letters) {
+        sieve.known.sort_by_key(|known| known.letters);
+        for known in &sieve.known {
+            for place in places(known.letters) {
                 if let Some(word) = sieve.bits.get_mut(word(place)) {
                     *word |= bit(place);
                 }
@@ -39,17 +50,28 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
         sieve
     }
 
-    /// Whether the text may hold a word; where it says no, the text holds none.
-    pub(super) fn may_hold(&self, text: &[u8]) -> bool {
-        text.windows(LETTERS).step_by(STEP).any(|letters| {
+    /// Whether the text holds a word.
+    pub(super) fn holds(&self, text: &[u8]) -> bool {
+        text.windows(LETTERS).step_by(STEP).enumerate().any(|(step, letters)| {
             let letters = folded::<LETTERS>(letters);
             let [first, second] = places(letters);
-            self.has(first) && self.has(second) && self.known.binary_search(&letters).is_ok()
+            self.has(first) && self.has(second) && self.stands(letters, step.saturating_mul(STEP), text)
         })
     }
 
     fn has(&self, place: u64) -> bool {
         self.bits.get(word(place)).is_some_and(|word| word & bit(place) != 0)
+    }
+
+    /// Whether one of the words that these letters show is all there.
+    fn stands(&self, letters: u64, at: usize, text: &[u8]) -> bool {
+        let first = self.known.partition_point(|known| known.letters < letters);
+        let alike = self.known.iter().skip(first).take_while(|known| known.letters == letters);
+        alike.into_iter().any(|known| {
+            let from = at.checked_sub(known.at).and_then(|start| text.get(start..));
+            from.and_then(|from| from.get(..known.word.len()))
+                .is_some_and(|found| found.eq_ignore_ascii_case(known.word))
+        })
     }
 }
 
@@ -84,15 +106,16 @@ mod tests {
     use alloc::format;
 
     fn sees<const LETTERS: usize, const STEP: usize>() {
-        let sieve = Sieve::<LETTERS, STEP>::of([&b"iommu group"[..], b"Linux version"]);
+        let sieve = Sieve::<LETTERS, STEP>::of([("iommu group", 0), ("Linux version", 2)]);
         for before in 0..40 {
             for word in ["iommu group", "IOMMU Group", "linux version"] {
                 let line = format!("{:before$}{word} 7", "");
-                assert!(sieve.may_hold(line.as_bytes()), "{line}");
+                assert!(sieve.holds(line.as_bytes()), "{line}");
             }
         }
-        for line in ["", "a", "usb 1-1: new high-speed USB device number 2 using xhci_hcd", "ommv group"] {
-            assert!(!sieve.may_hold(line.as_bytes()), "{line}");
+        let other = "usb 1-1: new high-speed USB device number 2 using xhci_hcd";
+        for line in ["", "a", other, "iommv group", "iommu grou", "ommu group", "Linux versio"] {
+            assert!(!sieve.holds(line.as_bytes()), "{line}");
         }
     }
 

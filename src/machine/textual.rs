@@ -29,7 +29,7 @@ impl Textual {
         let mut lines = Lines::of(&text);
         let (mut reader, mut said) = (Reader::default(), Words::default());
         let (mut refused, mut beside, mut watch) = (None, None, Watch::default());
-        let signs = words::Signs::of(words::SIGNS.map(str::as_bytes));
+        let signs = words::signs();
         while let Some((place, line)) = lines.next() {
             // Names need not be UTF-8; what the kernel says is.
             let Ok(line) = core::str::from_utf8(line) else {

@@ -75,17 +75,20 @@ impl Boot {
     }
 }
 
-/// Letters of whatever [`Words::line`] looks for within a line.
-pub(super) const SIGNS: [&str; 5] = ["iommu gr", "ng devic", "mmu_grou", "Linux ve", "ommand l"];
-
-/// Tells by [`SIGNS`] most of the lines that say nothing here.
+/// Tells most of the lines that say nothing here.
 pub(super) type Signs = Sieve<4, 5>;
+
+/// Words of whatever [`Words::line`] looks for within a line.
+pub(super) fn signs() -> Signs {
+    let words = ["iommu group ", "ing device ", "iommu_groups/", "Linux version ", "ommand line: "];
+    Signs::of(words.map(|word| (word, 0)))
+}
 
 /// Whether a line may say something outside of the list of a group's members.
 pub(super) fn may_say(signs: &Signs, line: &str) -> bool {
     // The title of a group, and the mark between two boots; white space that is not ASCII may stand in front.
     let starts = |byte: &u8| matches!(byte, b'i' | b'I' | b'g' | b'G' | b'-') || !byte.is_ascii_graphic();
-    line.as_bytes().first().is_some_and(starts) || signs.may_hold(line.as_bytes())
+    line.as_bytes().first().is_some_and(starts) || signs.holds(line.as_bytes())
 }
 
 /// What a line was.
@@ -301,7 +304,7 @@ mod tests {
             "/sys/bus/pci/devices/0000:00:01.0/iommu_group -> ../../../kernel/iommu_groups/1\n/sys/bus/pci/devices/0000:01:00.0/iommu_group -> ../../kernel/iommu_groups/12",
         ] {
             assert_eq!(groups(text), wanted, "{text}");
-            let signs = Signs::of(SIGNS.map(str::as_bytes));
+            let signs = signs();
             let members = |line: &str| line.trim().parse::<Bdf>().is_ok() || line.contains(" -> ");
             let silent = text.lines().filter(|line| !may_say(&signs, line.trim()) && !members(line));
             silent.for_each(|line| assert!(!lists_groups(line) && !is_log(line), "{line}"));

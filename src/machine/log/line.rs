@@ -19,19 +19,31 @@ pub(super) fn clean(raw: &[u8], cleaned: &mut String) {
 
 /// Writes a line of words and blanks, each of these once.
 fn squeeze(mut text: &str, cleaned: &mut String) {
-    loop {
-        let tab = memchr(b'\t', text.as_bytes()).unwrap_or(text.len());
+    // Nearly all lines of a kernel have several blanks in a row only here: `[    1.234567]`.
+    if let Some(stamp) = text.strip_prefix("[ ") {
+        cleaned.push_str("[ ");
+        text = stamp.trim_ascii_start();
+    }
+    for _ in 0..MAX_PIECES {
+        let bytes = text.as_bytes();
+        let is_done = !bytes.windows(2).fold(false, |any, pair| any | (pair == b"  "))
+            && !bytes.iter().fold(false, |any, byte| any | (*byte == b'\t'));
+        if is_done {
+            return cleaned.push_str(text);
+        }
+        let tab = memchr(b'\t', bytes).unwrap_or(text.len());
         let before = text.get(..tab).unwrap_or(text);
         let end = memmem::find(before.as_bytes(), b"  ").unwrap_or(tab);
         let Some((word, rest)) = text.split_at_checked(end) else { return };
         cleaned.push_str(word.trim_ascii_end());
-        text = rest.trim_ascii_start();
-        if text.is_empty() {
-            return;
-        }
         cleaned.push(' ');
+        text = rest.trim_ascii_start();
     }
+    play(text.as_bytes(), cleaned);
 }
+
+/// Pieces that a line is cleaned in, each of which looks at all that follows; what is left is cleaned letter by letter.
+const MAX_PIECES: usize = 8;
 
 /// Writes any line.
 fn play(raw: &[u8], cleaned: &mut String) {
@@ -140,7 +152,9 @@ mod tests {
 
     #[test]
     fn a_line_of_words_and_blanks_is_cleaned_as_any_other() {
-        let parts = ["", " ", "  ", "\t", " \t ", "a", "[    1.000000]", "\r", "x y", "\u{1b}[1m", "\u{e9}"];
+        let many = "c\td  ".repeat(9);
+        let parts =
+            ["", " ", "  ", "\t", " \t ", "a", "[    1.000000]", &many, "\r", "x y", "\u{1b}[1m", "\u{e9}"];
         for one in parts {
             for two in parts {
                 for three in parts {

@@ -212,9 +212,13 @@ impl Matcher {
         let often = |window: &'static [u8], letters: usize| {
             window.windows(letters).filter_map(|letters| fours(letters).map(count).min()).max()
         };
+        // A text, and where its rarest letters stand.
         let rarest = |texts: &[&'static str], size: usize, letters: usize| {
-            let windows = texts.iter().flat_map(|text| text.as_bytes().windows(size));
-            windows.min_by_key(|window| (often(window, letters), *window))
+            let windows = texts.iter().flat_map(|text| {
+                text.as_bytes().windows(size).enumerate().map(|(at, window)| (*text, at, window))
+            });
+            let rarest = windows.min_by_key(|(_, _, window)| (often(window, letters), *window));
+            rarest.map(|(text, at, _)| (text, at))
         };
         let in_short = |texts: &[&'static str]| rarest(texts, ShortSieve::WINDOW, ShortSieve::LETTERS);
         let (mut long, mut short) = (Vec::new(), Vec::new());
@@ -235,7 +239,7 @@ impl Matcher {
     /// The form that a cleaned line has.
     pub(super) fn find(&self, line: &str) -> Option<Match> {
         let text = line.as_bytes();
-        if !self.long.may_hold(text) && !self.short.may_hold(text) {
+        if !self.long.holds(text) && !self.short.holds(text) {
             return None;
         }
         let mut best: Option<Match> = None;
