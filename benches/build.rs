@@ -6,7 +6,9 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=rivals");
     println!("cargo::rustc-check-cfg=cfg(libfdt)");
-    compiler().files(["rivals/scan.c", "rivals/groups.c", "rivals/clock.c"]).compile("rivals");
+    compiler()
+        .files(["rivals/scan.c", "rivals/groups.c", "rivals/clock.c", "rivals/scopes.c"])
+        .compile("rivals");
     // Debian's libfdt-dev. Without it the table says that libfdt is not here.
     let Some(archive) = libfdt() else { return };
     if compiler().file("rivals/tree.c").cargo_warnings(false).try_compile("rival_tree").is_ok() {

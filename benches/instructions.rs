@@ -14,7 +14,7 @@ use fwspec_benches::paths;
 
 /// More than counts differ between two machines with one compiler (the C library picks its memcpy by the processor).
 const TOLERANCE: f64 = 0.03;
-const PATHS: [&str; 5] = ["walk", "lower", "look_up", "decode", "group"];
+const PATHS: [&str; 7] = ["walk", "lower", "look_up", "decode", "group", "listing", "log"];
 
 // The functions that callgrind starts and stops at. Their names are what they are called by, and they are not inlined.
 
@@ -48,6 +48,18 @@ extern "C" fn hot_group(devices: &Vec<Device>) -> u64 {
     paths::group(devices)
 }
 
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn hot_listing(text: &String) -> u64 {
+    paths::listing(text.as_bytes())
+}
+
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn hot_log(text: &String) -> u64 {
+    paths::log(text.as_bytes())
+}
+
 /// Runs one path, once.
 fn run(path: &str) -> Option<u64> {
     Some(match path {
@@ -60,6 +72,8 @@ fn run(path: &str) -> Option<u64> {
         }
         "decode" => hot_decode(&inputs::iort(65_536, true)),
         "group" => hot_group(&inputs::functions(Machine::Mixed, 10_000).devices),
+        "listing" => hot_listing(&inputs::listing(576)),
+        "log" => hot_log(&inputs::kernel_log(20_000)),
         _ => return None,
     })
 }

@@ -1,11 +1,13 @@
 //! What is raced on: device trees of real boards where they are, and generated tables and machines.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fwspec::acpi::iort::Builder;
+use fwspec::acpi::{dmar, ivrs};
 use fwspec::pci::{AliasMask, Function, PortType, Surroundings, acs};
-use fwspec::{AcsFlags, Bdf, Device, Segment};
+use fwspec::{AcsFlags, Bdf, Device, RequesterId, Segment};
 use vm_fdt::FdtWriter;
 
 use crate::rivals::PciDevice;
@@ -270,4 +272,91 @@ fn mixed(all: &mut Functions, segment: Segment) {
         all.push(bdf(0, slot + 16, 0), sata, true, u32::MAX);
         bus = last;
     }
+}
+
+/// What `lspci -nnvvv` prints of at least so many functions: root ports, and behind each a network card of eight.
+pub fn listing(functions: usize) -> String {
+    let (port, endpoint) =
+        (include_str!("../samples/root-port.txt"), include_str!("../samples/endpoint.txt"));
+    let (mut text, mut count) = (String::new(), 0);
+    for segment in 0.. {
+        for slot in 0..32 {
+            if count >= functions {
+                return text;
+            }
+            let below = slot + 1;
+            let of = |sample: &str, bdf: String, group: usize| {
+                let [slot, below, group] = [slot.to_string(), format!("{below:02x}"), group.to_string()];
+                let words = [("@BDF@", &bdf), ("@SLOT@", &slot), ("@BELOW@", &below), ("@GROUP@", &group)];
+                words.into_iter().fold(sample.to_owned(), |text, (mark, word)| text.replace(mark, word))
+            };
+            text += &of(port, format!("{segment:04x}:00:{slot:02x}.0"), count);
+            for function in 0..8 {
+                text +=
+                    &of(endpoint, format!("{segment:04x}:{below:02x}:00.{function}"), count + 1 + function);
+            }
+            count += 9;
+        }
+    }
+    text
+}
+
+/// The log of a kernel with so many lines: of fifty three are about IOMMUs.
+pub fn kernel_log(lines: usize) -> String {
+    let others: Vec<&str> = include_str!("../samples/boot.txt").lines().collect();
+    let mut text = String::new();
+    for line in 0..lines {
+        let (seconds, part) = (line / 1_000, line % 1_000 * 1_000);
+        let said = match line % 50 {
+            0 => "pci 0000:01:00.0: Adding to iommu group 7",
+            1 => "arm-smmu-v3 arm-smmu-v3.0.auto: event 0x10 received:",
+            2 => "arm-smmu-v3 arm-smmu-v3.0.auto: \t0x0000010000000010",
+            _ => others[line % others.len()],
+        };
+        writeln!(text, "[{seconds:>5}.{part:06}] {said}").unwrap();
+    }
+    text
+}
+
+/// Functions of a unit in [`dmar`] and [`ivrs`].
+const PER_UNIT: u32 = 512;
+
+/// The functions that the tables of [`dmar`] and [`ivrs`] name, so many: 4,096 in a segment. The upper half of each is its segment.
+fn named(count: usize) -> impl Iterator<Item = u32> {
+    (0..u32::try_from(count).unwrap()).map(|at| (at / 4_096) << 16 | (at % 4_096) * 16)
+}
+
+/// Some of them, in no order.
+pub fn named_in_no_order(count: usize) -> Vec<u32> {
+    let (all, mut shuffle) = (named(count).collect::<Vec<_>>(), Shuffle(3));
+    (0..4_096).map(|_| all[shuffle.below(count)]).collect()
+}
+
+/// A DMAR with so many scopes, each an endpoint, of which 512 have a unit.
+pub fn dmar(scopes: usize) -> Vec<u8> {
+    let mut table = dmar::Builder::new(45);
+    let all: Vec<u32> = named(scopes).collect();
+    for (unit, functions) in (0..).zip(all.chunks(PER_UNIT as usize)) {
+        let segment = u16::try_from(functions[0] >> 16).unwrap();
+        let unit = table.unit(segment, 0xfed0_0000 + unit * 0x1000);
+        for function in functions {
+            let rid = RequesterId(*function as u16);
+            unit.endpoint(rid.bus(), [(rid.device(), rid.function())]);
+        }
+    }
+    table.finish()
+}
+
+/// An IVRS with so many entries, each for one function, of which 512 have a unit.
+pub fn ivrs(entries: usize) -> Vec<u8> {
+    let mut table = ivrs::Builder::new();
+    let all: Vec<u32> = named(entries).collect();
+    for (unit, functions) in (0..).zip(all.chunks(PER_UNIT as usize)) {
+        let segment = u16::try_from(functions[0] >> 16).unwrap();
+        let unit = table.unit(0x10, segment, RequesterId(0xffff), 0xfeb8_0000 + unit * 0x4000);
+        for function in functions {
+            unit.select(*function as u16);
+        }
+    }
+    table.finish()
 }

@@ -1,11 +1,14 @@
 //! Races: everybody does the same work in turns, and the medians of nine rounds count.
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 unsafe extern "C" {
     fn processor_time() -> u64;
-    fn children_time() -> u64;
+    fn wait_for(process: i32, time: *mut u64, memory: *mut u64) -> i32;
+    fn memory_in_use() -> u64;
     #[link_name = "keep_memory"]
     fn keep_memory_in_c();
 }
@@ -31,13 +34,34 @@ impl Stopwatch {
     }
 }
 
-/// Processor time that the children of this process took while `work` ran and ended them.
-pub fn of_children(work: impl FnOnce()) -> Duration {
-    // SAFETY: it reads a clock.
-    let before = unsafe { children_time() };
-    work();
-    // SAFETY: as above.
-    Duration::from_nanos(unsafe { children_time() } - before)
+/// What a process took.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran {
+    /// From its start to its end, in nanoseconds.
+    pub wall: f64,
+    /// Processor time, its own and the system's for it, in nanoseconds.
+    pub processor: f64,
+    /// The most memory that it had, in bytes.
+    pub memory: f64,
+}
+
+/// Runs a program, whose output goes nowhere and which has to end well.
+pub fn program(program: &Path, arguments: &[&str]) -> Ran {
+    let start = Instant::now();
+    let child =
+        Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut time, mut memory) = (0, 0);
+    // SAFETY: it writes two numbers. The process is a child that nobody else waits for.
+    let well = unsafe { wait_for(child.id().try_into().unwrap(), &mut time, &mut memory) };
+    let wall = start.elapsed().as_secs_f64() * 1e9;
+    assert!(well == 1, "{} {arguments:?} failed", program.display());
+    Ran { wall, processor: time as f64, memory: memory as f64 }
+}
+
+/// Bytes that the allocator has handed out.
+pub fn in_use() -> u64 {
+    // SAFETY: it reads numbers of the allocator.
+    unsafe { memory_in_use() }
 }
 
 /// Odd, so that the median is a round that was run.

@@ -4,6 +4,8 @@ use std::os::raw::c_void;
 
 unsafe extern "C" {
     fn scan_all(map: *const u8, entries: usize, ids: *const u32, count: usize) -> u64;
+    fn dmar_scan_all(table: *const u8, length: usize, ids: *const u32, count: usize) -> u64;
+    fn ivrs_scan_all(table: *const u8, length: usize, ids: *const u32, count: usize) -> u64;
     fn groups_packed(all: *mut PciDevice, count: u32, step: u32) -> u32;
     fn groups_listed(all: *mut PciDevice, count: u32, step: u32) -> u32;
 }
@@ -87,6 +89,18 @@ pub fn resolve_with_fdt(blob: &[u8]) -> u64 {
 pub fn scan(map: &[u8], ids: &[u32]) -> u64 {
     // SAFETY: the C code reads `map.len() / 16` entries and `ids.len()` ids, which are there.
     unsafe { scan_all(map.as_ptr(), map.len() / 16, ids.as_ptr(), ids.len()) }
+}
+
+/// The units, counted from 1, of functions by the scopes of a DMAR, each of one hop; the sum of them. The upper half of an id is its segment.
+pub fn scan_dmar(table: &[u8], ids: &[u32]) -> u64 {
+    // SAFETY: the C code stays inside of the table, whose lengths are right, and reads `ids.len()` ids.
+    unsafe { dmar_scan_all(table.as_ptr(), table.len(), ids.as_ptr(), ids.len()) }
+}
+
+/// As [`scan_dmar`], by entries of an IVRS that select one function each.
+pub fn scan_ivrs(table: &[u8], ids: &[u32]) -> u64 {
+    // SAFETY: as above.
+    unsafe { ivrs_scan_all(table.as_ptr(), table.len(), ids.as_ptr(), ids.len()) }
 }
 
 /// A PCI function as rivals/groups.c keeps it.
