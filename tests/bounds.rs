@@ -303,3 +303,69 @@ fn looking_up_a_record_allocates_nothing() {
     });
     assert_eq!((ids, peak), (5, 0), "ids found, and bytes held for it");
 }
+
+/// Texts of the kinds that are undone before anything is read: strings, entities, base64, hexadecimal digits, what stands in front of lines. Each
+/// is made of one piece again and again, below its start.
+const TEXTS: [(&str, &str, &str); 40] = [
+    ("equal signs", "00:00.0 Host bridge: A\n", "="),
+    ("equal signs, a line each", "00:00.0 Host bridge: A\n", "=\n"),
+    ("quoted-printable", "00:00.0 Host bridge: A\n", "=3D"),
+    ("quoted-printable, soft ends", "=3D00:00.0 Host bridge: A\n", "=\n"),
+    ("ampersands", "00:00.0 Host bridge: A\n", "&"),
+    ("ampersands, a line each", "00:00.0 Host bridge: A\n", "&\n"),
+    ("entities", "00:00.0 Host bridge: A\n", "&gt;"),
+    ("tags", "00:00.0 Host bridge: A\n", "<b>"),
+    ("tags that are open", "00:00.0 Host bridge: A\n", "<"),
+    ("breaks", "00:00.0 Host bridge: A\n", "<br>"),
+    ("breaks with functions", "", "00:00.0 a<br>"),
+    ("codes", "00:00.0 Host bridge: A\n", "[code]"),
+    ("escapes", "\"00:00.0 Host bridge: A\\n\\n", "\\n"),
+    ("returns", "00:00.0 Host bridge: A\r", "\r"),
+    ("backspaces", "00:00.0 Host bridge: A\n", "a\x08"),
+    ("escape sequences", "00:00.0 Host bridge: A\n", "\x1b["),
+    ("line separators", "00:00.0 Host bridge: A\n", "\u{2028}"),
+    ("empty strings", "[\"00:00.0 Host bridge: A\"", ",\"\""),
+    ("strings", "[\"00:00.0 Host bridge: A\"", ",\"a\""),
+    ("brackets", "", "["),
+    ("deep strings", "", "[\"a\","),
+    ("deep objects", "", "{\"a\":"),
+    ("a journal", "", "{\"MESSAGE\":\"a\"}\n"),
+    ("base64 in short lines", "", "SU9SVIAAAAAGSEZX\n"),
+    ("base64 in one line", "SU9SVIAAAAAGSEZX", "AAAA"),
+    ("base64 that ends everywhere", "", "SU9SVIAAAAAGSEZXUA==\n"),
+    ("digits in short lines", "", "494f525480000000\n"),
+    ("digits in one line", "494f525480000000", "00"),
+    ("values", "", "K:\n a\n"),
+    ("values of apport", "ProblemType: Bug\n", "K:\n a\n"),
+    ("values in base64", "ProblemType: Bug\n", "K: base64\n AA==\n"),
+    ("records", "", "Slot:\t00:00.0\n"),
+    ("records with bytes", "", "Slot:\t00:00.0\n00: 00\n"),
+    ("fronts", "", "1: 00:00.0 Host bridge: A\n"),
+    ("fronts that differ", "", "x1 00:00.0 Host bridge: A\ny\n"),
+    ("rows of zeros", "00000000: 494f 5254\n", "*\n"),
+    ("a dump that starts again", "", "00000000: 49\n"),
+    ("groups", "", "IOMMU Group 1:\n"),
+    ("short lines", "[    0.000000] Linux version 6.1\n", "a\n"),
+    ("empty lines", "00:00.0 Host bridge: A\n", "\n"),
+];
+
+#[test]
+fn what_is_undone_around_a_text_stays_in_bounds() {
+    let mut beyond = Vec::new();
+    for (name, start, piece) in TEXTS {
+        for size in [1_000_usize, 100_000] {
+            let text = start.to_owned() + &piece.repeat(size / piece.len());
+            let peak = peak(text.as_bytes(), |text| {
+                let mut collector = fwspec::machine::Collector::new();
+                if collector.add("text", text.to_vec()).is_ok() {
+                    drop(collector.finish());
+                }
+            });
+            println!("{name}: {peak} for {}", text.len());
+            if peak > bound(text.as_bytes(), READING) {
+                beyond.push(format!("{name}: {peak} bytes for {}", text.len()));
+            }
+        }
+    }
+    assert!(beyond.is_empty(), "{beyond:#?}");
+}

@@ -11,6 +11,8 @@ use crate::machine::Kind;
 const BASE64: &[u8] = b": base64";
 /// Lines in which a report shows itself: its first key, or a value in base64.
 const LOOKED_AT: usize = 64;
+/// Bytes of the shortest value that is looked at: shorter ones say nothing of a machine.
+const SHORTEST: usize = 48;
 /// Bytes of a key.
 const LONGEST_KEY: usize = 80;
 
@@ -60,7 +62,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
                 }
             }
             None => {
-                if let Some((key, _, value)) = value.take().filter(|(_, _, value)| !value.is_empty()) {
+                if let Some((key, _, value)) = value.take().filter(|(_, _, value)| value.len() >= SHORTEST) {
                     contents.piece(&key, &value)?;
                 }
                 let line = line.trim_ascii_end();
@@ -71,7 +73,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
             }
         }
     }
-    if let Some((key, _, value)) = value.filter(|(_, _, value)| !value.is_empty()) {
+    if let Some((key, _, value)) = value.filter(|(_, _, value)| value.len() >= SHORTEST) {
         contents.piece(&key, &value)?;
     }
     Ok(())

@@ -405,6 +405,49 @@ fn a_million_entries_are_gone_through() {
     assert!(machine.evidence[0].note.as_ref().unwrap().contains(&format!("{} empty files", entries / 2)));
 }
 
+#[test]
+fn a_million_entries_of_a_zip_are_gone_through() {
+    let entries = cases(50_000, 1_000_000);
+    // One empty file, which the directory lists again and again, and the table.
+    let table = iort(0);
+    let whole = zip(&[("some/file", &[], false), ("iort", &table, false)]);
+    let start = whole.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+    let end = whole.windows(4).position(|four| four == b"PK\x05\x06").unwrap();
+    let first = 46 + "some/file".len();
+    let (files, directory) = (&whole[..start], &whole[start..end]);
+    let directory = [&directory[..first].repeat(entries)[..], &directory[first..]].concat();
+    // More than 65,535 are counted by the size of the directory.
+    let last = [
+        b"PK\x05\x06",
+        &[0; 4][..],
+        &[0xff; 4],
+        &(directory.len() as u32).to_le_bytes(),
+        &(files.len() as u32).to_le_bytes(),
+        &[0, 0],
+    ];
+    let machine = open("many.zip", &[files, &directory, &last.concat()].concat()).unwrap();
+    assert!(machine.map(Dialect::LINUX).is_some());
+}
+
+#[test]
+fn links_in_loops_and_ways_out_lead_nowhere() {
+    let table = iort(0);
+    let entries = [
+        ("sys/bus/pci/devices/0000:00:00.0", Entry::Link("../../../bus/pci/devices/0000:00:00.0")),
+        ("sys/bus/pci/devices/0000:00:01.0", Entry::Link("0000:00:02.0")),
+        ("sys/bus/pci/devices/0000:00:02.0", Entry::Link("0000:00:01.0")),
+        ("sys/firmware/acpi", Entry::Link("../firmware/acpi/tables")),
+        ("sys/firmware/acpi/tables/IORT", Entry::Link("../../../../../../../etc/passwd")),
+        ("../../../../etc/passwd", Entry::File(b"root:x:0:0\n")),
+        ("/etc/../../iort", Entry::File(&table)),
+        (".", Entry::Link(".")),
+        ("a", Entry::Link("a/a/a")),
+    ];
+    let machine = open("loops.tar", &tar(&entries)).unwrap();
+    assert!(machine.map(Dialect::LINUX).is_some());
+    assert_eq!(machine.devices.len(), 0);
+}
+
 /// A section of a UEFI volume that is defined by a GUID (UEFI PI 1.8 volume 3, 3.2.5.2), with a size in 24 bits or in a word of its own.
 fn guided(guid: [u8; 16], data: &[u8], long: bool) -> Vec<u8> {
     let header: u16 = if long { 28 } else { 24 };
@@ -674,13 +717,14 @@ fn a_report_of_apport_is_opened_value_by_value() {
     for (listing, log) in [
         (
             format!("Lspci-vvnn:\n{indented}"),
-            "CurrentDmesg:\n [    0.000000] Linux version 6.12.0-arm64 (a@b)\n".to_owned(),
+            "CurrentDmesg:\n [    0.000000] Linux version 6.12.0-arm64 (debian-kernel@lists.debian.org)\n"
+                .to_owned(),
         ),
         (
             format!("Lspci-vvnn.txt: base64\n{}", apport_value(&listing)),
             format!(
                 "CurrentDmesg.txt: base64\n{}",
-                apport_value(b"[    0.000000] Linux version 6.12.0-arm64 (a@b)\n")
+                apport_value(b"[    0.000000] Linux version 6.12.0-arm64 (debian-kernel@lists.debian.org)\n")
             ),
         ),
     ] {
