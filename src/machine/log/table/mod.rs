@@ -5,6 +5,7 @@ mod core;
 mod firmware;
 mod irq;
 mod pci;
+mod reports;
 mod smmu;
 mod vendors;
 mod vfio;
@@ -16,7 +17,7 @@ use super::form::Form;
 pub(in crate::machine::log) use words::{MARKS, parameters};
 
 /// All rows. Of rows that match a line, the one with the most text counts, and the first of those.
-const FORMS: [&[Form]; 9] = [
+const FORMS: [&[Form]; 10] = [
     core::FORMS,
     smmu::FORMS,
     vendors::FORMS,
@@ -25,6 +26,7 @@ const FORMS: [&[Form]; 9] = [
     irq::FORMS,
     pci::FORMS,
     vfio::FORMS,
+    reports::FORMS,
     words::FORMS,
 ];
 

@@ -1,0 +1,66 @@
+//! What stands in the logs that people post and no driver of IOMMUs prints: lines that were left out, kernels of vendors, cards that are assigned,
+//! libvirt and Proxmox.
+
+use crate::machine::log::form::{Form, LogKind::*, f};
+
+const V2: &str = "arm-smmu";
+const VFIO: &str = "vfio-pci|vfio_pci";
+const EXYNOS: &str = "exynos-sysmmu|exynos-iommu|exynos_iommu";
+
+pub(super) const FORMS: &[Form] = &[
+    // -- faults of which a kernel prints only some (lib/ratelimit.c) --
+    f(Fault, "", "dmar_fault: {n=893} callbacks suppressed", "{n} more lines about faults of Intel's IOMMUs were left out."),
+    f(Fault, "", "amd_iommu_report_page_fault: {n=96} callbacks suppressed", "{n} more lines about faults of AMD's IOMMUs were left out."),
+    f(Fault, "", "arm_smmu_context_fault: {n=83} callbacks suppressed", "{n} more lines about faults of SMMUs were left out."),
+    f(Fault, "", "arm_smmu_global_fault: {n=83} callbacks suppressed", "{n} more lines about global faults of SMMUs were left out."),
+    f(Fault, "", "arm_smmu_evtq_thread: {n=83} callbacks suppressed", "{n} more lines about events of SMMUs were left out."),
+    f(Fault, "", "arm_smmu_print_evt_info: {n=83} callbacks suppressed", "{n} more lines about events of SMMUs were left out."),
+    f(Fault, "", "tegra_mc_irq: {n=42} callbacks suppressed", "{n} more lines about faults of the memory controller were left out."),
+    f(Fault, "", "tegra30_mc_handle_irq: {n=42} callbacks suppressed", "{n} more lines about faults of the memory controller were left out."),
+    // -- events of AMD that a log broke in two --
+    f(Fault, "", "IO_PAGE_FAULT device={dev=05:00.0} domain={x=0x0012} address={addr=0x00000000ff6101c0} flags={flags=0x0070}]", "The IOMMU stopped an access of {device} to address {addr} ({flags}): the driver of the device has not mapped it, or no more."),
+    f(Fault, "", "INVALID_DEVICE_REQUEST device={dev=00:00.1} address={addr=0x000000fdf8000020} flags={flags=0x0a00}]", "{device} did what no table can allow, at address {addr}: often an access to the range of interrupts."),
+    // -- Qualcomm's own kernels (msm-4.x to 5.x, drivers/iommu/arm-smmu.c) --
+    f(Fault, V2, "Unhandled context fault: iova={addr=0x00001000}, cb={n=11}, fsr={fsr=0x402}, fsynr0={fsynr=0x1}, fsynr1={x=0x0}", "{iommu} stopped an access to address {addr}: {fsr}.").opens("context"),
+    f(Fault, V2, "FAR = {addr=0x000000009c4b9000}", "The access was to address {addr}.").continues("context"),
+    f(Fault, V2, "FSYNR0 = {x=0x00110001}", "Details of the access.").continues("context"),
+    f(Fault, V2, "FSYNR1 = {x=0x00110001}", "Details of the access.").continues("context"),
+    f(Fault, V2, "context bank# : {x=0x16}", "It was in context bank {x}.").continues("context"),
+    f(Fault, V2, "SID={sid=0x1806}", "The access carried StreamID {sid}.").continues("context"),
+    f(Fault, V2, "client: {text=soc:qcom,msm-audio-apr}", "The domain is that of {text}.").continues("context"),
+    f(Fault, "msm_iommu_v1", "Timed out waiting for TLB SYNC to complete for {text=mdp_iommu (client: mdp_ns)}", "The IOMMU did not forget a translation in time: {text}."),
+    // -- other vendors' --
+    f(Fault, EXYNOS, "Page table base: {addr=0x6c4c0000}", "The tables of {iommu} were at {addr}."),
+    f(Fault, "", "IOMMU intr fault, IOVA[{addr=0x2010040}], STATUS[{x=0x24b}]", "The driver of a Rockchip device says that its IOMMU stopped an access to address {addr}."),
+    f(Fault, "", "iommu fault: da {addr=0x60000000} flags {x=0x0}", "The IOMMU of a remote processor stopped an access to address {addr} (drivers/remoteproc/remoteproc_core.c)."),
+    f(Fault, "", "DPC: containment event, status:{x=0x1f01} source:{y=0x0000}", "{device} found an error below it and cut its link: what is below is gone until it comes back, with new groups."),
+    f(Fault, "", "DPC: containment event, status:{x=0x1f01}: {text=unmasked uncorrectable error detected}", "{device} found an error below it ({text}) and cut its link: what is below is gone until it comes back, with new groups.").since("6.17"),
+    f(Refused, "", "Failed to attach to IOMMU group{text=: -19}", "{device} was not put into the domain of its group."),
+    // -- a device that is assigned --
+    f(Vfio, VFIO, "probe with driver vfio-pci failed with error {errno=-22}", "vfio-pci does not take {device} (error {errno}; -22 where it has no IOMMU group).").since("6.11"),
+    f(Vfio, VFIO, "unknown parameter '{text=disable_vga}' ignored", "vfio-pci has no parameter {text} in this kernel.").harmless(),
+    f(Vfio, VFIO, "vgaarb: VGA decodes changed: olddecodes={text=io+mem,decodes=none:owns=none}", "{device} gives the addresses of old graphics up. No harm.").since("6.6").harmless(),
+    f(Vfio, VFIO, "resetting", "{device} is reset for its user.").harmless(),
+    f(Vfio, VFIO, "reset done", "{device} was reset for its user.").harmless(),
+    f(Vfio, VFIO, "not ready {n=1023}ms after {text=FLR}; waiting", "{device} has not come back {n} ms after a reset ({text})."),
+    f(Vfio, VFIO, "not ready {n=65535}ms after {text=bus reset}; giving up", "{device} did not come back from a reset ({text}): it is lost until the host starts again."),
+    f(Vfio, VFIO, "timed out waiting for pending transaction; performing function level reset anyway", "{device} was still at work when it was reset."),
+    f(Vfio, VFIO, "Unable to change power state from {text=D3cold} to {what=D0}, device inaccessible", "{device} does not answer any more, often after a bad reset: it is lost until the host starts again."),
+    f(Vfio, VFIO, "Refused to change power state from {text=D0} to {what=D3hot}", "{device} does not sleep.").harmless(),
+    f(Vfio, VFIO, "Invalid PCI ROM header signature: expecting 0xaa55, got {x=0xffff}", "{device} shows no firmware of its own: a guest that wants it needs a copy in a file (romfile=)."),
+    f(Vfio, VFIO, "No more image in the PCI ROM", "The firmware of {device} ends. No harm.").harmless(),
+    f(Vfio, VFIO, "AMD_{text=NAVI10: performing reset}", "A module that is not in Linux (vendor-reset) resets the card: {text}.").harmless(),
+    // -- QEMU, libvirt, Proxmox --
+    f(Vfio, "", "Verify all devices in group {group=14} are bound to vfio-<bus> or pci-stub and not already in use", "IOMMU group {group} cannot be assigned: a device in it is still with a driver of the host, or in another guest.").code("GRP005 GRP004"),
+    f(Vfio, "", "Device {dev=0000:02:00.0} is behind a switch lacking ACS and cannot be assigned", "libvirt does not assign {device}: a switch above it has no ACS, and devices below it reach each other.").code("GRP005 GRP004"),
+    f(Vfio, "", "Unable to reset PCI device {dev=0000:01:00.0}: {text=internal error: Active 0000:01:00.1 devices on bus with 0000:01:00.0, not doing bus reset}", "libvirt cannot reset {device}: {text}."),
+    f(Vfio, "", "host doesn't support passthrough of host PCI devices", "libvirt finds no IOMMU in use: it is off in the firmware or on the command line (intel_iommu=on), or vfio is not loaded."),
+    f(Vfio, "", "unable to set user and group to '{text=64055:109}' on '/dev/vfio/{group=14}': {what=No such file or directory}", "IOMMU group {group} is not with vfio: {what}."),
+    f(Vfio, "", "Cannot bind {dev=0000:01:00.0} to vfio", "Proxmox could not give {device} to vfio-pci: see the kernel's log for why."),
+    f(Vfio, "", "cannot prepare PCI pass-through, IOMMU not present", "Proxmox finds no IOMMU in use: it is off in the firmware or on the command line (intel_iommu=on)."),
+    f(Vfio, "", "No IOMMU detected, please activate it{text=. See Documentation for further information.}", "Proxmox finds no IOMMU in use: it is off in the firmware or on the command line (intel_iommu=on)."),
+    // -- interrupts --
+    f(Msi, "", "GIC: enabling workaround for ITS: {text=Rockchip erratum RK3588001}", "A fault of the ITS is worked around: {text}.").harmless(),
+    f(Msi, "", "GICv3: MBI range [{n=424}:{m=479}]", "Interrupts {n} to {m} can be sent as MSIs without an ITS.").harmless(),
+    f(Msi, "", "GICv3: Using MBI frame {base=0x00000000fe610000}", "MSIs without an ITS are written to {base}.").harmless(),
+];
