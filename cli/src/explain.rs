@@ -140,7 +140,8 @@ fn of_ids(explain: &Options, machine: &Machine, ids: &[&String]) -> Result<Outco
     if explain.output.is_json() {
         print_json(&ExplainDocument::new(all.into_iter().flatten().collect()))?;
     } else {
-        all.iter().try_for_each(|answers| print(&text::explained(answers, style())))?;
+        let answers: Vec<String> = all.iter().map(|answers| text::explained(answers, style())).collect();
+        print(&answers.join("\n"))?;
     }
     Ok(if found { Outcome::Fine } else { Outcome::NotFound })
 }

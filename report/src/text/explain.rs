@@ -72,7 +72,9 @@ pub fn codes(style: Style) -> String {
 pub fn explained(answers: &[Explained], style: Style) -> String {
     let mut text = String::new();
     for (position, answer) in answers.iter().enumerate() {
-        if position == 0 {
+        if position > 0 {
+            text.push('\n');
+        } else {
             text.push_str(&format!("{}\n", style.heading(&answer.query)));
         }
         if answers.len() > 1 {
@@ -88,7 +90,6 @@ pub fn explained(answers: &[Explained], style: Style) -> String {
         if let Some(reason) = &answer.reason {
             text.push_str(&format!("  {}\n", style.sentence(reason, 2)));
         }
-        text.push('\n');
     }
     text
 }
@@ -104,10 +105,9 @@ pub(super) fn ways(ways: &[WayRecord], style: Style) -> String {
         for hop in &way.hops {
             text.push_str(&format!("  {}. {}\n", hop.number, hop.at));
             if let Some(step) = &hop.record {
-                text.push_str(&format!(
-                    "     record at {}: {}\n     {}\n",
-                    step.place, step.says, step.arithmetic
-                ));
+                let record = format!("record at {}: {}", step.place, step.says);
+                let [record, arithmetic] = [&record, &step.arithmetic].map(|said| style.sentence(said, 5));
+                text.push_str(&format!("     {record}\n     {arithmetic}\n"));
             }
         }
         if let Some(reason) = &way.reason {

@@ -28,6 +28,9 @@ const PARTS: [(&str, &[&str]); 9] = [
 /// Lines that have only one interesting fact: each is printed on one line.
 const SHORT: [&str; 2] = ["group-add", "group-remove"];
 
+/// Columns in front of what is said of a line of a log.
+const INDENT: usize = 9;
+
 /// A log, or lines that were asked about.
 ///
 /// ```
@@ -43,22 +46,28 @@ pub fn log(document: &LogDocument, style: Style) -> String {
     let mut text = String::new();
     if document.log.is_none() {
         for (position, line) in document.lines.iter().enumerate() {
+            if position > 0 {
+                text.push('\n');
+            }
             text.push_str(&format!("{}\n", style.heading(&line.text)));
             line.more.iter().for_each(|more| text.push_str(&format!("{}\n", style.heading(more))));
             text.push_str(&answer(line, document.answers.get(position), style));
         }
         let lines = document.unrelated;
+        if !document.lines.is_empty() && (lines > 0 || !document.notes.is_empty()) {
+            text.push('\n');
+        }
         if lines > 0 {
             let them = if lines == 1 { "a line has" } else { "lines have" };
             text.push_str(&format!("{lines} {them} nothing to do with IOMMUs\n"));
         }
-        document.notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
+        document.notes.iter().for_each(|note| text.push_str(&format!("{}\n", style.sentence(note, 0))));
         return text;
     }
-    text.push_str(&format!("{}\n", style.heading(&title(document))));
+    text.push_str(&format!("{}\n", style.sentence(&style.heading(&title(document)), 0)));
     for note in &document.notes {
         let note = if document.fits == Some(false) { style.alarm(note) } else { note.clone() };
-        text.push_str(&format!("{note}\n"));
+        text.push_str(&format!("{}\n", style.sentence(&note, 0)));
     }
     for boot in 1..=document.boots {
         let of_boot: Vec<&LogRecord> = document.lines.iter().filter(|line| line.boot == boot).collect();
@@ -98,7 +107,10 @@ fn title(document: &LogDocument) -> String {
 
 /// A line of a story.
 fn told(line: &LogRecord, style: Style) -> String {
-    let mut text = format!("  {}{}\n", style.faint(&format!("{:>5}  ", line.n)), line.said);
+    // What is said of a line stands beside its number.
+    let beside = |said: &str| format!("         {}\n", style.sentence(said, INDENT));
+    let number = style.faint(&format!("{:>5}  ", line.n));
+    let mut text = format!("  {number}{}\n", style.sentence(&line.said, INDENT));
     if SHORT.contains(&line.kind) {
         let more = tied(line);
         if !more.is_empty() {
@@ -119,17 +131,17 @@ fn told(line: &LogRecord, style: Style) -> String {
         facts.push(format!("addresses {low:#x} to {high:#x}"));
     }
     if line.kind == "fault" || line.kind == "other" {
-        text.push_str(&format!("         {}\n", style.faint(&line.text)));
+        text.push_str(&beside(&style.faint(&line.text)));
     }
     facts.extend(tied(line));
     if !facts.is_empty() {
-        text.push_str(&format!("         {}\n", facts.join("; ")));
+        text.push_str(&beside(&facts.join("; ")));
     }
     if let Some(because) = &line.because {
-        text.push_str(&format!("         {}\n", printable(because)));
+        text.push_str(&beside(&printable(because)));
     }
     if let Some(finding) = finding(line) {
-        text.push_str(&format!("         {finding}\n"));
+        text.push_str(&beside(&finding));
     }
     text
 }
@@ -160,7 +172,7 @@ fn finding(line: &LogRecord) -> Option<String> {
 
 /// A line that was asked about.
 fn answer(line: &LogRecord, explained: Option<&Explained>, style: Style) -> String {
-    let mut text = format!("{}\n", line.said);
+    let mut text = format!("{}\n", style.sentence(&line.said, 0));
     if line.harmless {
         text.push_str("This is harmless.\n");
     }
@@ -181,7 +193,7 @@ fn answer(line: &LogRecord, explained: Option<&Explained>, style: Style) -> Stri
         }
         text.push_str(&ways(&explained.ways, style));
         if let Some(reason) = &explained.reason {
-            text.push_str(&format!("  {reason}\n"));
+            text.push_str(&format!("  {}\n", style.sentence(reason, 2)));
         }
         if explained.ways.is_empty()
             && let Some(record) = &line.record
@@ -190,8 +202,7 @@ fn answer(line: &LogRecord, explained: Option<&Explained>, style: Style) -> Stri
         }
     }
     if let Some(finding) = finding(line) {
-        text.push_str(&format!("{finding}\n"));
+        text.push_str(&format!("{}\n", style.sentence(&finding, 0)));
     }
-    text.push('\n');
     text
 }
