@@ -4,6 +4,8 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use memchr::memchr_iter;
+
 use super::names::{self, hex4};
 use crate::pci::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
 
@@ -501,7 +503,11 @@ fn fact<T>(known: Option<T>, absent: bool) -> Fact<T> {
 
 /// What follows a word.
 fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    text.split_once(word).map(|(_, rest)| rest)
+    // Lines and words are short: what prepares a search for a word costs more than the search.
+    let (bytes, word) = (text.as_bytes(), word.as_bytes());
+    let at = memchr_iter(*word.first()?, bytes)
+        .find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(word)))?;
+    text.get(at.checked_add(word.len())?..)
 }
 
 /// `Enable+`, `Enable-`

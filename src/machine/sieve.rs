@@ -35,9 +35,9 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
         let mut sieve = Sieve { bits: Box::new([0; WORDS]), known: Vec::new() };
         for (word, start) in words {
             let word = word.as_bytes();
-            let letters = word.windows(LETTERS).enumerate().skip(start).take(STEP);
-            let known = letters.map(|(at, letters)| Known { letters: folded::<LETTERS>(letters), word, at });
-            sieve.known.extend(known);
+            let letters = word.windows(LETTERS).filter_map(<[u8]>::first_chunk::<LETTERS>).enumerate();
+            let letters = letters.skip(start).take(STEP);
+            sieve.known.extend(letters.map(|(at, letters)| Known { letters: folded(letters), word, at }));
         }
         sieve.known.sort_by_key(|known| known.letters);
         for known in &sieve.known {
@@ -52,11 +52,16 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
 
     /// Whether the text holds a word.
     pub(super) fn holds(&self, text: &[u8]) -> bool {
-        text.windows(LETTERS).step_by(STEP).enumerate().any(|(step, letters)| {
-            let letters = folded::<LETTERS>(letters);
+        let mut at = 0_usize;
+        while let Some(letters) = text.get(at..).and_then(<[u8]>::first_chunk::<LETTERS>) {
+            let letters = folded(letters);
             let [first, second] = places(letters);
-            self.has(first) && self.has(second) && self.stands(letters, step.saturating_mul(STEP), text)
-        })
+            if self.has(first) && self.has(second) && self.stands(letters, at, text) {
+                return true;
+            }
+            at = at.saturating_add(STEP);
+        }
+        false
     }
 
     fn has(&self, place: u64) -> bool {
@@ -76,11 +81,9 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
 }
 
 /// Letters as a number, large and small ones alike.
-fn folded<const LETTERS: usize>(letters: &[u8]) -> u64 {
+fn folded<const LETTERS: usize>(letters: &[u8; LETTERS]) -> u64 {
     let mut eight = [0; 8];
-    if let (Some(eight), Some(letters)) =
-        (eight.first_chunk_mut::<LETTERS>(), letters.first_chunk::<LETTERS>())
-    {
+    if let Some(eight) = eight.first_chunk_mut::<LETTERS>() {
         *eight = *letters;
     }
     u64::from_le_bytes(eight) | 0x2020_2020_2020_2020

@@ -1,6 +1,5 @@
 //! Which form a line has: patterns with typed holes, found by five letters of each.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -158,21 +157,24 @@ interrupts property available attach table entries kernel command line: linux ve
 impl Matcher {
     pub(super) fn new(forms: impl Iterator<Item = &'static Form>) -> Self {
         let patterns: Vec<Pattern> = forms.map(Pattern::of).collect();
-        let mut known: BTreeMap<u64, usize> = BTreeMap::new();
-        for gram in grams(COMMON.as_bytes()) {
-            known.insert(gram, 1_000);
-        }
-        for gram in patterns.iter().flat_map(Pattern::texts).flat_map(|text| grams(text.as_bytes())) {
-            let count = known.entry(gram).or_default();
-            *count = count.saturating_add(1);
-        }
-        let rarest = |text: &str| grams(text.as_bytes()).min_by_key(|gram| (known.get(gram).copied(), *gram));
+        let mut all: Vec<u64> =
+            patterns.iter().flat_map(Pattern::texts).flat_map(|text| grams(text.as_bytes())).collect();
+        let mut common: Vec<u64> = grams(COMMON.as_bytes()).collect();
+        all.sort_unstable();
+        common.sort_unstable();
+        let known = |gram: u64| {
+            let often = |up_to: fn(&u64, u64) -> bool| all.partition_point(|other| up_to(other, gram));
+            let count =
+                often(|other, gram| *other <= gram).saturating_sub(often(|other, gram| *other < gram));
+            count.saturating_add(if common.binary_search(&gram).is_ok() { 1_000 } else { 0 })
+        };
+        let rarest = |text: &str| grams(text.as_bytes()).min_by_key(|gram| (known(*gram), *gram));
         let (long, short) = (Sieve::of([]), Sieve::of([]));
         let mut matcher = Matcher { patterns, long, short, seen: alloc::vec![0; 1 << 10], grams: Vec::new() };
         let mut found = Vec::new();
         for (number, pattern) in (0_u16..).zip(&matcher.patterns) {
             let own = pattern.texts().flat_map(|text| grams(text.as_bytes()));
-            match own.min_by_key(|gram| (known.get(gram).copied(), *gram)) {
+            match own.min_by_key(|gram| (known(*gram), *gram)) {
                 Some(gram) => found.push((gram, number)),
                 // Too little text of its own: the name of the driver has to decide.
                 None => {
@@ -196,29 +198,32 @@ impl Matcher {
 
     /// Chooses the letters of each pattern that other lines have least.
     fn set_sieves(&mut self) {
-        let fours = |text: &'static [u8]| {
-            text.windows(4)
-                .filter_map(|four| four.first_chunk::<4>())
-                .map(|four| four.map(|letter| letter.to_ascii_lowercase()))
-        };
-        let mut known: BTreeMap<[u8; 4], usize> = BTreeMap::new();
-        let all = self.patterns.iter().flat_map(Pattern::texts).chain([COMMON; 20]);
-        for four in all.flat_map(|text| fours(text.as_bytes())) {
-            let count = known.entry(four).or_default();
-            *count = count.saturating_add(1);
+        // How often any four letters are in the patterns and in words of other lines, at the place of their hash.
+        let mut known: Vec<u32> = alloc::vec![0; 1 << 16];
+        for text in self.patterns.iter().flat_map(Pattern::texts).chain([COMMON; 20]) {
+            for four in text.as_bytes().windows(4) {
+                if let Some(count) = known.get_mut(hash(four)) {
+                    *count = count.saturating_add(1);
+                }
+            }
         }
-        let count = |four: [u8; 4]| known.get(&four).copied().unwrap_or(0);
-        // Letters are as rare as the rarest four of them; a window is told by any of its letters.
-        let often = |window: &'static [u8], letters: usize| {
-            window.windows(letters).filter_map(|letters| fours(letters).map(count).min()).max()
-        };
-        // A text, and where its rarest letters stand.
+        // A text, and where its rarest letters stand: letters are as rare as the rarest four of them, and a window is told by any of its
+        // letters.
         let rarest = |texts: &[&'static str], size: usize, letters: usize| {
             let windows = texts.iter().flat_map(|text| {
-                text.as_bytes().windows(size).enumerate().map(|(at, window)| (*text, at, window))
+                let fours = text.as_bytes().windows(4);
+                let counts: Vec<u32> =
+                    fours.map(|four| known.get(hash(four)).copied().unwrap_or(0)).collect();
+                let rarest: Vec<u32> = counts
+                    .windows(letters.saturating_sub(3))
+                    .filter_map(|counts| counts.iter().min().copied())
+                    .collect();
+                let span = size.saturating_sub(letters).saturating_add(1);
+                let often = rarest.windows(span).enumerate();
+                let often = often.filter_map(|(at, rarest)| Some((*rarest.iter().max()?, at, *text)));
+                often.collect::<Vec<_>>()
             });
-            let rarest = windows.min_by_key(|(_, _, window)| (often(window, letters), *window));
-            rarest.map(|(text, at, _)| (text, at))
+            windows.min().map(|(_, at, text)| (text, at))
         };
         let in_short = |texts: &[&'static str]| rarest(texts, ShortSieve::WINDOW, ShortSieve::LETTERS);
         let (mut long, mut short) = (Vec::new(), Vec::new());
@@ -267,6 +272,13 @@ impl Matcher {
         }
         best
     }
+}
+
+/// Where four letters are counted.
+fn hash(four: &[u8]) -> usize {
+    let letters =
+        four.iter().fold(0_u32, |letters, byte| letters << 8 | u32::from(byte.to_ascii_lowercase()));
+    usize::try_from(letters.wrapping_mul(0x9e37_79b1) >> 16).unwrap_or(0)
 }
 
 /// Where five letters have their bit.
