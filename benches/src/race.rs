@@ -45,17 +45,37 @@ pub struct Ran {
     pub memory: f64,
 }
 
-/// Runs a program, whose output goes nowhere and which has to end well.
+/// Runs a program, whose output goes nowhere and which has to end well. A process between this one and it does so: what the kernel says of
+/// a process' memory counts that of the one which started it.
 pub fn program(program: &Path, arguments: &[&str]) -> Ran {
+    let between = std::env::current_exe().unwrap();
+    let output = Command::new(between).arg(BETWEEN).arg(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{} {arguments:?} failed", program.display());
+    let said = String::from_utf8(output.stdout).unwrap();
+    let numbers: Vec<f64> = said.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    let [wall, processor, memory] = numbers[..] else { panic!("{said}") };
+    Ran { wall, processor, memory }
+}
+
+/// What a process is told that runs another for [`program`].
+const BETWEEN: &str = "--run";
+
+/// Whether this process is one between; then it has done what it is for.
+pub fn is_between() -> bool {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_none_or(|first| first != BETWEEN) {
+        return false;
+    }
     let start = Instant::now();
-    let child =
-        Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut command = Command::new(arguments.next().unwrap());
+    let child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (mut time, mut memory) = (0, 0);
     // SAFETY: it writes two numbers. The process is a child that nobody else waits for.
     let well = unsafe { wait_for(child.id().try_into().unwrap(), &mut time, &mut memory) };
-    let wall = start.elapsed().as_secs_f64() * 1e9;
-    assert!(well == 1, "{} {arguments:?} failed", program.display());
-    Ran { wall, processor: time as f64, memory: memory as f64 }
+    let wall = start.elapsed().as_nanos();
+    assert!(well == 1, "it failed");
+    println!("{wall} {time} {memory}");
+    true
 }
 
 /// Bytes that the allocator has handed out.
