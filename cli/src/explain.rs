@@ -49,8 +49,9 @@ pub(super) fn run(explain: &Options) -> Result<Outcome, Failure> {
     if !explain.evidence.named().is_given() {
         let unknown = words.iter().find(|word| looks_like_a_code(word) && Code::named(word).is_none());
         if let Some(unknown) = unknown.filter(|_| words.iter().all(|word| looks_like_a_code(word))) {
+            let near = near_code(unknown).map(|code| format!("{code} may be meant; ")).unwrap_or_default();
             complain(&format_args!(
-                "there is no finding with the code {unknown}; `fwspec explain --list` lists all codes"
+                "there is no finding with the code {unknown}; {near}`fwspec explain --list` lists all codes"
             ));
             return Ok(Outcome::NotFound);
         }
@@ -146,11 +147,37 @@ fn of_ids(explain: &Options, machine: &Machine, ids: &[&String]) -> Result<Outco
     Ok(if found { Outcome::Fine } else { Outcome::NotFound })
 }
 
-/// Whether a word can only be meant for the code of a finding: `IORT004`.
+/// Whether a word can only be meant for the code of a finding: `IORT004`, and as many digits too many as there may be.
 fn looks_like_a_code(word: &str) -> bool {
+    let Some((letters, digits)) = split(word) else { return false };
+    let is_known =
+        || Code::ALL.iter().any(|code| of(*code).is_some_and(|(of, _)| of.eq_ignore_ascii_case(letters)));
+    match digits.len() {
+        3 => (2..=5).contains(&letters.len()),
+        1..=6 => is_known(),
+        _ => false,
+    }
+}
+
+/// The code of these letters with the same number, whatever zeros stand before it.
+fn near_code(word: &str) -> Option<Code> {
+    let (letters, digits) = split(word)?;
+    let number: u32 = digits.parse().ok()?;
+    Code::ALL.iter().copied().find(|code| {
+        of(*code).is_some_and(|(of, it)| of.eq_ignore_ascii_case(letters) && it.parse() == Ok(number))
+    })
+}
+
+/// The letters and the number of a code.
+fn of(code: Code) -> Option<(&'static str, &'static str)> {
+    split(code.rule().id)
+}
+
+/// Letters, and digits after them.
+fn split(word: &str) -> Option<(&str, &str)> {
     let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    let letters = word.len().saturating_sub(digits.len());
-    (2..=5).contains(&letters) && digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit())
+    let letters = word.strip_suffix(digits)?;
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some((letters, digits))
 }
 
 /// What these codes mean; without any, a list of all.

@@ -200,6 +200,12 @@ fn mend(lint: &Options, out: &Path) -> Result<Outcome, Failure> {
         }
     }
     let mut said = String::new();
+    // First what follows the tables, which moves nothing.
+    let ends = of_sources.remove(&Source::FILE).unwrap_or_default();
+    for (finding, fix) in ends {
+        bytes.truncate(fix.offset as usize);
+        said.push_str(&format!("mended {} at {}: {}\n", finding.code, before.place(finding.at), fix.line));
+    }
     for (source, fixes) in of_sources {
         let all: Vec<Fix> = fixes.iter().map(|(_, fix)| fix.clone()).collect();
         let place = before.blob(source).and_then(|blob| {

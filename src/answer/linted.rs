@@ -67,7 +67,9 @@ impl Linted {
     /// # Ok::<(), fwspec::Error>(())
     /// ```
     pub fn fix(&self, finding: &Finding) -> Option<Fix> {
-        Fix::of(finding, self.blob(finding.at.source)?)
+        // What follows the last table of a file is in none of them.
+        let of_file = finding.at.source == Source::FILE;
+        Fix::of(finding, if of_file { &[] } else { self.blob(finding.at.source)? })
     }
 
     /// The bytes of a table, or of the tree.

@@ -400,7 +400,10 @@ impl Asked<'_> {
                     self.function(Bdf { segment: self.firmware.segment_of_bare_ids(), rid });
                 (answer, reason.or_else(|| self.other_segments(rid)))
             }
-            None => self.id_answer(id, Err(NoStream::Unmapped { input: id }), None),
+            None => {
+                let (answer, _) = self.id_answer(id, Err(NoStream::Unmapped { input: id }), None);
+                (answer, Some("requester IDs have 16 bits, so 0xffff is the last".to_string()))
+            }
         }
     }
 
@@ -435,7 +438,7 @@ impl Asked<'_> {
             Some(bus) => self.id_answer(id, self.map.stream_from(bus, id), self.map.msi_from(bus, id)),
             None => {
                 let (answer, _) = self.id_answer(id, Err(NoStream::NoMap), None);
-                (answer, Some(alloc::format!("no node {node:?} whose children carry ids")))
+                (answer, Some(Query::no_bus(node)))
             }
         }
     }

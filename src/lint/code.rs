@@ -493,7 +493,7 @@ rules! {
         "Several nodes have the same identifier."
         "Linux does not use identifiers. Tools that name nodes by them confuse these nodes."
         seen "CIX Sky1 (18 of 19 nodes have identifier 0), QEMU"
-        help "Give every node of a table of revision 3 or later a number of its own."
+        help "Give every node of a table of revision 3 or later a number of its own. The numbers are yours to choose, so lint --fix leaves them alone."
         see "DEN0049 §3.1 table 2; EDK2 IortGenerator.c"
     }
     Reserved "IORT058" "reserved" Info [] {

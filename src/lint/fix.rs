@@ -9,6 +9,7 @@ use zerocopy::{big_endian, little_endian};
 use super::iort::{self, padded};
 use super::{Code, Finding};
 use crate::acpi::iort::{Body, Iort, Node};
+use crate::acpi::rimt::Rimt;
 use crate::bytes;
 use crate::dt::Tree;
 use crate::error::Source;
@@ -19,6 +20,8 @@ const CHECKSUM: u32 = 9;
 const LENGTH: u32 = 4;
 /// Offset of the number of nodes in the header of an IORT (DEN0049 §3).
 const NODE_COUNT: u32 = 36;
+/// Offset of the reserved field in the header of an IORT (DEN0049 §3).
+const HEADER_RESERVED: u32 = 44;
 /// Bytes of an ID mapping (DEN0049 §3 table 4).
 const MAPPING: u32 = 20;
 /// Bytes before the identifiers of an ITS group (DEN0049 §3.1.2).
@@ -59,7 +62,7 @@ const INDEX_IS_VALID: u32 = 1 << 4;
 pub struct Fix {
     /// Offset of the first byte, from the start of the table or tree.
     pub offset: u32,
-    /// The bytes that are there.
+    /// The bytes that are there; where these and the new ones are none, the file ends at the offset.
     pub old: Vec<u8>,
     /// The bytes to write; a path can be longer than it was.
     pub new: Vec<u8>,
@@ -110,6 +113,23 @@ impl Fix {
             Code::LimitHuge => byte(blob, at, "Memory Size Limit", |_| 64),
             Code::AtsWithoutSmmuV3 => set(blob, at, "ATS Attribute", |attribute| Some(attribute & !1)),
             Code::StrayBytes => padding(blob, at, finding.len),
+            Code::Reserved if at == HEADER_RESERVED => zeros(blob, at, finding.len, "Reserved"),
+            Code::Reserved => {
+                let iort = Iort::parse(blob).ok()?;
+                let node = node_around(&iort, at)?;
+                let bits = iort::reserved_bits(&node, at.checked_sub(node.offset())?)?;
+                cleared(blob, at, finding.len, bits)
+            }
+            Code::RimtReserved => {
+                let rimt = Rimt::parse(blob).ok()?;
+                let subject = finding.subject.offset;
+                let node = rimt.nodes().map_while(Result::ok).find(|node| node.at().offset == subject)?;
+                cleared(blob, at, finding.len, node.reserved_bits(at.checked_sub(subject)?)?)
+            }
+            Code::TrailingBytes => {
+                let line = format!("the file ends at byte {at:#x}, after its last table");
+                Some(Fix { offset: at, old: Vec::new(), new: Vec::new(), line })
+            }
             Code::ViotReserved => zeros(blob, at, finding.len, "Reserved"),
             Code::RimtCountZero => set(blob, at.checked_add(4)?, "ID Count", |_| Some(1)),
             Code::IvrsRegionDenied => {
@@ -140,12 +160,15 @@ impl Fix {
         let mut order: Vec<&Fix> = fixes.iter().collect();
         // From the end, so that a part that gets longer moves nothing that is still to be changed.
         order.sort_by_key(|fix| core::cmp::Reverse(fix.offset));
-        order.dedup_by_key(|fix| fix.offset);
-        for fix in order.into_iter().filter(|fix| fix.offset != CHECKSUM || source == Source::DTB) {
+        for fix in together(order).into_iter().filter(|fix| fix.offset != CHECKSUM || source == Source::DTB) {
             let start = fix.offset as usize;
             let end = start.checked_add(fix.old.len())?;
             if mended.get(start..end)? != fix.old.as_slice() {
                 return None;
+            }
+            if fix.old.is_empty() && fix.new.is_empty() {
+                mended.truncate(start);
+                continue;
             }
             if fix.new.len() != fix.old.len() {
                 make_room(&mut mended, fix.offset, fix.new.len().checked_sub(fix.old.len())?)?;
@@ -153,7 +176,7 @@ impl Fix {
             let end = start.checked_add(fix.new.len())?;
             mended.get_mut(start..end)?.copy_from_slice(&fix.new);
         }
-        if source != Source::DTB {
+        if source != Source::DTB && source != Source::FILE {
             let length = word(&mended, LENGTH)? as usize;
             let sum = mended.get(..length)?.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
             let checksum = mended.get_mut(CHECKSUM as usize)?;
@@ -161,6 +184,37 @@ impl Fix {
         }
         Some(mended)
     }
+}
+
+/// Fixes of the same bytes as one, which changes what any of them does.
+fn together(order: Vec<&Fix>) -> Vec<Fix> {
+    let mut all: Vec<Fix> = Vec::with_capacity(order.len());
+    for fix in order {
+        match all.last_mut().filter(|last| last.offset == fix.offset) {
+            Some(last) if last.old == fix.old && last.new.len() == fix.new.len() => {
+                let changed = fix.old.iter().zip(&fix.new);
+                for (byte, (old, new)) in
+                    last.new.iter_mut().zip(changed).filter(|(_, (old, new))| old != new)
+                {
+                    // Both cleared or both set bits: those that either changes.
+                    *byte = *old ^ ((*byte ^ *old) | (*new ^ *old));
+                }
+            }
+            Some(_) => {}
+            None => all.push(fix.clone()),
+        }
+    }
+    all
+}
+
+/// Bits of a field of one to four bytes in an ACPI table, cleared.
+fn cleared(blob: &[u8], offset: u32, len: u32, bits: u32) -> Option<Fix> {
+    let start = offset as usize;
+    let old = blob.get(start..start.checked_add(len as usize)?)?.to_vec();
+    let new: Vec<u8> = old.iter().zip(bits.to_le_bytes()).map(|(byte, bits)| byte & !bits).collect();
+    let number = |bytes: &[u8]| -> String { bytes.iter().rev().map(|byte| format!("{byte:02X}")).collect() };
+    let line = format!("[{offset:03X}h] Reserved bits cleared : {}, not {}", number(&new), number(&old));
+    (new != old && new.len() == old.len()).then_some(Fix { offset, old, new, line })
 }
 
 /// The length of an entry of a map, in a tree.

@@ -93,7 +93,7 @@ impl Query {
     /// ```
     pub fn not_found(name: &str) -> String {
         let shown: String = name.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-        let what = if let Some(what) = not_a_function(name) {
+        let what = if let Some(what) = nearly_a_function(name).or_else(|| not_a_function(name)) {
             what
         } else if is_number(name) {
             return format!(
@@ -107,6 +107,30 @@ impl Query {
             "fwspec show lists the requesters".to_string()
         };
         format!("no requester \"{shown}\": {what}")
+    }
+
+    /// What is said of a node that has no bus, in a question `NODE:ID`, with what may be meant.
+    ///
+    /// ```
+    /// use fwspec::machine::Query;
+    /// assert!(Query::no_bus("0x0000").ends_with("without 0x: 0000:01:00.0"));
+    /// assert!(Query::no_bus("SID").ends_with("small letters: sid:"));
+    /// assert!(Query::no_bus("01").ends_with("has a function, too: 01:00.0"));
+    /// ```
+    pub fn no_bus(node: &str) -> String {
+        let shown: String = node.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let lower = node.to_ascii_lowercase();
+        let meant = if let Some(segment) = lower.strip_prefix("0x").filter(|segment| is_hex(segment)) {
+            format!("; a function is written without 0x: {segment:0>4}:01:00.0")
+        } else if matches!(lower.as_str(), "sid" | "did" | "rid") {
+            format!("; what kind of id it is is written in small letters: {lower}:")
+        } else if is_hex(node) && node.len() <= 2 {
+            format!("; an address of PCI has a function, too: {shown:0>2}:00.0")
+        } else {
+            String::new()
+        };
+        format!("no node \"{shown}\" whose children carry ids{meant}")
     }
 
     /// The id on the bus of a PCI host, if it is one.
@@ -130,6 +154,24 @@ fn on_bus(text: &str) -> Option<Query> {
         }
     }
     None
+}
+
+/// What is to be written otherwise for the address of a function: several with commas, a prefix, dots for colons.
+fn nearly_a_function(name: &str) -> Option<String> {
+    let is_function = |text: &str| text.parse::<Bdf>().is_ok();
+    let parts: Vec<&str> = name.split([',', ';']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    if name.contains([',', ';']) && !parts.is_empty() && parts.iter().all(|part| is_function(part)) {
+        return Some(format!("each is asked for by itself, without commas: {}", parts.join(" ")));
+    }
+    let plain = name.replace("0x", "").replace("0X", "");
+    if plain != name && is_function(&plain) {
+        return Some(format!("a function is written without 0x: {plain}"));
+    }
+    let (left, function) = name.rsplit_once('.')?;
+    let colons = left.replace('.', ":");
+    let colons = format!("{colons}.{function}");
+    (left.contains('.') && is_function(&colons))
+        .then(|| format!("a function is written with colons, and one dot before the function: {colons}"))
 }
 
 /// Why a name that looks like `01:00.0` is not the address of a function.

@@ -231,6 +231,13 @@ impl<'a> Node<'a> {
             .map(|(_, offset, mask)| (*offset, if *mask > 0xffff { 4 } else { 2 }))
     }
 
+    /// The reserved bits of a field that [`reserved_set`](Node::reserved_set) tells of, by its offset.
+    pub(crate) fn reserved_bits(&self, offset: u32) -> Option<u32> {
+        let kind = self.node_type();
+        let row = RESERVED.iter().find(|(of, at, _)| of.is_none_or(|of| of == kind) && *at == offset);
+        row.map(|(.., mask)| *mask)
+    }
+
     /// Offset and length of the parts of the node that mean something: its fields, and the array that they name.
     pub fn parts(&self) -> [(u32, u32); 3] {
         let at = |offset: u32| -> u32 {

@@ -210,3 +210,27 @@ fn reserved(node: &Node<'_>, at: (u32, u32), what: &str, bits: u32, findings: &m
         );
     }
 }
+
+/// The reserved bits of a field of which this room says [`Code::Reserved`]: the field at this offset of the node, little-endian. `None` for a
+/// finding about several fields.
+pub(in crate::lint) fn reserved_bits(node: &Node<'_>, offset: u32) -> Option<u32> {
+    // Hints, two reserved bytes, flags.
+    const MEMORY_ACCESS: u32 = 0xf8ff_fff0;
+    Some(match (node.body().ok()?, offset) {
+        (Body::NamedComponent(_), 16) => !0x3f,
+        (Body::NamedComponent(_), 24) | (Body::RootComplex(_), 20) => MEMORY_ACCESS,
+        (Body::SmmuV2(_), 36) => !3,
+        (Body::SmmuV3(_), 24) => !0x1f,
+        (Body::SmmuV3(_), 28) => u32::MAX,
+        (Body::RootComplex(_), 24) => !7,
+        (Body::RootComplex(_), 33) => 0xffe0,
+        (Body::RootComplex(_), 35) => 0xff,
+        (Body::Rmr(_), 16) => !0x3ff,
+        (Body::Rmr(rmr), _) => {
+            let place = node.offset().checked_add(offset)?;
+            let mut ranges = rmr.descriptors();
+            ranges.find(|range| range.at.offset.checked_add(16) == Some(place)).map(|_| u32::MAX)?
+        }
+        _ => return None,
+    })
+}

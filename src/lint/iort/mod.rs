@@ -10,6 +10,7 @@ mod rmr;
 mod table;
 
 pub(super) use cover::stray;
+pub(super) use fields::reserved_bits;
 pub(super) use paths::padded;
 
 use alloc::vec::Vec;

@@ -31,7 +31,11 @@ fn what_is_mended_is_clean_of_its_finding() {
             let Some(before) = linted(&bytes) else { continue };
             for finding in &before.findings {
                 let Some(fix) = before.fix(finding) else { continue };
-                let blob = before.blob(finding.at.source).unwrap();
+                let blob = if finding.at.source == Source::FILE {
+                    &bytes
+                } else {
+                    before.blob(finding.at.source).unwrap()
+                };
                 let mended = Fix::apply(std::slice::from_ref(&fix), finding.at.source, blob).unwrap();
                 let after = linted(&mended).unwrap();
                 let gone =
@@ -71,6 +75,9 @@ fn what_is_mended_is_clean_of_its_finding() {
         Code::IvrsRegionUnused,
         Code::MapBeyondRid,
         Code::StreamMatchMask,
+        Code::Reserved,
+        Code::RimtReserved,
+        Code::TrailingBytes,
     ] {
         assert!(mended_codes.contains(&code), "no sample of {code} is mended");
     }
@@ -109,4 +116,47 @@ fn a_path_that_grows_moves_what_stands_after_it() {
     assert_eq!(b.1, Some(0x2000_0000));
     let (a, b) = (ids(&before, r"\_SB.A.B.C"), ids(&after, r"\_SB_.A___.B___.C___"));
     assert_eq!(a, b);
+}
+
+/// Flags of an SMMUv3: a reserved bit is cleared and the one for the mapping index set, both in the same bytes.
+#[test]
+fn two_remedies_of_the_same_bytes_are_both_applied() {
+    let mut table = Builder::new(6);
+    let its = table.its_group([0]).id();
+    let smmu = table.smmu_v3(0x1000_0000).maps(0..=0xffff, 0, its).id();
+    table.root_complex(0).maps(0..=0xff, 0, smmu);
+    let bytes = table.finish();
+    let start = 0x48;
+    let fix = |old: &[u8], new: &[u8]| {
+        let mut fix = linted_fix();
+        (fix.offset, fix.old, fix.new) = (start + 24, old.to_vec(), new.to_vec());
+        fix
+    };
+    let mut broken = bytes.clone();
+    broken[start as usize + 24] = 0x81;
+    let fixes = [fix(&[0x81], &[0x01]), fix(&[0x81], &[0x91])];
+    let mended = Fix::apply(&fixes, Source::IORT, &broken).unwrap();
+    assert_eq!(mended[start as usize + 24], 0x11);
+}
+
+/// Any fix, to be made another.
+fn linted_fix() -> Fix {
+    let mut table = Builder::new(6).finish();
+    table[9] ^= 0xff;
+    let linted = linted(&table).unwrap();
+    linted.findings.iter().find_map(|finding| linted.fix(finding)).unwrap()
+}
+
+/// The file is cut at the end of the table, and the checksum stays right.
+#[test]
+fn what_follows_a_table_is_cut_off() {
+    let mut table = Builder::new(6);
+    table.its_group([0]);
+    let whole = table.finish();
+    let longer = [whole.as_slice(), &[0xee; 40]].concat();
+    let before = linted(&longer).unwrap();
+    let fixes: Vec<Fix> = before.findings.iter().filter_map(|finding| before.fix(finding)).collect();
+    let source =
+        before.findings.iter().find(|finding| finding.code == Code::TrailingBytes).unwrap().at.source;
+    assert_eq!(Fix::apply(&fixes, source, &longer).unwrap(), whole);
 }
