@@ -213,7 +213,7 @@ pub enum ErrorKind {
     /// Another table's signature.
     #[error("signature is {found:?}, not {wanted:?}", found = Signature(*.found), wanted = Signature(*.wanted))]
     Signature {
-        /// What stands there.
+        /// What is there.
         found: [u8; 4],
         /// What should.
         wanted: [u8; 4],
@@ -570,7 +570,7 @@ pub enum ErrorKind {
     /// A reserved region without extent (linux `of_iommu_get_resv_regions` passes it over).
     #[error("entry {0} reserves 0 bytes")]
     RegionEmpty(u32),
-    /// A region that is reserved at one address and stands in memory at another (linux `iommu_resv_region_get_type`).
+    /// A region that is reserved at one address and is in memory at another (linux `iommu_resv_region_get_type`).
     #[error(
         "entry {entry}: mapped at {iova:#x}, but elsewhere in memory: kernels reserve the address and map nothing there"
     )]
@@ -714,7 +714,7 @@ pub enum Mangling {
         /// How many, where the table's length says it.
         bytes: Option<u32>,
     },
-    /// A 0x0d stands before every 0x0a, as where line ends become those of Windows.
+    /// There is a 0x0d before every 0x0a, as where line ends become those of Windows.
     #[error(
         "there is a 0x0d before every 0x0a, {bytes} more than the table has: a copy as text took them for line ends; copy the original unchanged, or as hex or base64"
     )]

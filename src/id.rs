@@ -205,7 +205,7 @@ impl FromStr for Bdf {
     }
 }
 
-/// What stands before and after the last `divider`. `str::rsplit_once` would link a panic that cannot be reached.
+/// The parts before and after the last `divider`. `str::rsplit_once` would link a panic that cannot be reached.
 fn divide(text: &[u8], divider: u8) -> Option<(&[u8], &[u8])> {
     let at = text.iter().rposition(|byte| *byte == divider)?;
     let (front, back) = text.split_at_checked(at)?;

@@ -14,7 +14,7 @@ use fwspec::machine::TextError;
 /// An output of the caller: written on success only, so it may be uninitialised until then.
 pub(super) type Out<'a, T> = Option<&'a mut MaybeUninit<T>>;
 
-/// Why a call fails: its status and, for those who want to know more, where and what.
+/// Why a call fails: its status and, in more detail, where and what.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     status: c_int,

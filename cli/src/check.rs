@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
 /// Why a gate does not pass on a part of a machine.
 pub(super) const PART: &str = "--fail-on needs all functions of the machine, and the listing is not whole: take it again (lspci -nnvvv or lspci -xxxx, as root)";
 
-/// What is missing to see such a fault; a gate which had nothing to look at does not pass.
+/// What is missing to see such a fault; a gate with nothing to check does not pass.
 fn unseen(fault: Fault, machine: &Machine, document: &CheckDocument) -> Option<&'static str> {
     match fault {
         Fault::Differs | Fault::Untranslated if !machine.is_whole() => Some(PART),

@@ -31,7 +31,7 @@ pub(super) enum Input {
     Read(PathBuf, Vec<u8>),
     /// Files that the user named, with tables of one machine; the first of those that describe IOMMUs first.
     Several(Vec<Input>),
-    /// The ACPI tables that stand in a folder, which are those of one machine.
+    /// The ACPI tables that are in a folder, which are those of one machine.
     Machine { folder: PathBuf, tables: Vec<PathBuf>, below: Option<usize> },
     /// A file that the user did not name: it may be anything.
     Found { file: PathBuf, below: usize },
@@ -42,7 +42,7 @@ pub(super) enum Input {
 /// Why an input gave no firmware.
 #[derive(Debug)]
 pub(super) enum Closed {
-    /// The bytes cannot be had, or are firmware that cannot be read, or should be firmware and are not.
+    /// The bytes cannot be read, or are firmware that cannot be read, or should be firmware and are not.
     Machine(MachineError),
     /// There is a machine, and nothing that its firmware says.
     NoFirmware(String),
@@ -87,8 +87,8 @@ pub(super) struct Inputs {
 impl Inputs {
     /// Looks at the paths, and below those that are folders.
     ///
-    /// Several ACPI tables that stand in one folder are those of one machine if none that is read here is there twice; anything else
-    /// is a file by itself. Links below a folder are not followed: what they lead to is met where it stands, or is outside.
+    /// Several ACPI tables that are in one folder are those of one machine if none that is read here is there twice; anything else
+    /// is a file by itself. Links below a folder are not followed: what they lead to is read at its own place, or is outside.
     pub(super) fn of(paths: &[PathBuf]) -> Self {
         let mut inputs = Inputs::default();
         for path in paths {

@@ -217,7 +217,7 @@ fn not_a_verb(word: &str) -> String {
     format!("{word:?} is neither a verb nor an existing file{meant}; the verbs are {}", verbs.join(", "))
 }
 
-/// The arguments, with the verb `check` where evidence stands in its place.
+/// The arguments, with the verb `check` where evidence is in its place.
 fn with_verb(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let Some(first) = arguments.get(1) else { return arguments };
     let names = ["--root", "--firmware", "--pci"];

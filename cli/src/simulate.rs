@@ -31,7 +31,7 @@ defer-to-port   a device deferred until the bridge above it has a group\n    \
 look-down       pci_device_group() looks below bridges too\n    \
 recurse         iommu_probe_device() is called for each bridge on the path\n\n\
 ORDERS\n\nA text with one event on each line; `all` stands for every function, in bus order, and # starts a comment:\n  \
-add FUNCTION...     is added to its bus; functions that no line adds are there from the start\n  \
+add FUNCTION...     is added; others, and those that are removed before, are there from the start\n  \
 remove FUNCTION...  is removed\n  \
 probe FUNCTION...   a driver binds to it; functions that no line names have no driver\n  \
 fail FUNCTION...    a driver is matched with it, and its probe fails\n  \

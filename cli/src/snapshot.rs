@@ -337,7 +337,7 @@ fn without_identity(line: &str) -> String {
     const SAYS: &str = "ommand line";
     let Some((before, words)) = line.split_once(SAYS) else { return without_addresses(line) };
     let (_, after) = words.split_once([':', '"']).unwrap_or_default();
-    // Words that are not understood stand in quotes, and others after them.
+    // Words that are not understood are in quotes, and others after them.
     let quoted = words.find('"').filter(|at| words.find(':').is_none_or(|colon| *at < colon));
     let after = quoted.and_then(|_| Some(after.rsplit_once('"')?.0)).unwrap_or(after);
     format!("{before}{SAYS}: {}", telling_words(after))

@@ -235,7 +235,7 @@ impl Tree {
             let name = if plain && number < 8 { kind.to_owned() } else { format!("{kind}@{number:x}") };
             open.push(tree.begin_node(&name).ok()?);
             for property in properties.iter().take(MOST_MAPPINGS) {
-                // Twice the same: what stands first is kept.
+                // Twice the same: what is first is kept.
                 property.write(&mut tree);
             }
         }

@@ -47,7 +47,7 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// What stands before the first [`junit`] of a report.
+/// The text before the first [`junit`] of a report.
 pub const JUNIT_START: &str =
     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"fwspec lint\">\n";
 /// What comes after the last.

@@ -134,8 +134,8 @@ impl<'a> Madt<'a> {
         self.sdt
     }
 
-    /// The GIC ITS units, for GICv5 with their translate frames, in table order. Ends after a structure that cannot be framed, which
-    /// is told.
+    /// The GIC ITS units, for GICv5 with their translate frames, in table order. Ends after a structure that cannot be framed; that
+    /// error is returned.
     pub fn its_units(&self) -> ItsUnits<'a> {
         ItsUnits(self.structures())
     }

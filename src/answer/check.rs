@@ -81,7 +81,7 @@ pub struct EvidenceRecord {
     pub kind: String,
     /// Whether anything of it is in the answer.
     pub used: bool,
-    /// What there is to know about it.
+    /// Notes about it.
     pub note: Option<String>,
     /// Where something of it is missing: a listing that is cut short, or which points at functions that it does not list.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]

@@ -201,7 +201,7 @@ fn settable(
     found
 }
 
-/// The line that switches bits on in the ACS control register, which stands at +6 of the capability, at +8 where an Intel chipset has
+/// The line that switches bits on in the ACS control register, which is at +6 of the capability, at +8 where an Intel chipset has
 /// registers of 32 bits (linux drivers/pci/quirks.c `INTEL_SPT_ACS_CTRL`).
 fn setting(groups: &Groups, bdf: Bdf, bits: AcsFlags) -> Option<SettingRecord> {
     let function = groups.topology().get(bdf)?;

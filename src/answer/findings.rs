@@ -33,7 +33,7 @@ pub fn findings(firmware: &Firmware) -> Vec<Finding> {
     }
 }
 
-/// Those of tables that stand beside each other: each is checked by itself.
+/// The findings of tables that belong to one machine: each table is checked separately.
 fn beside(firmware: &Firmware) -> Vec<Finding> {
     let of_companion = |error: &&Error| {
         error.kind != ErrorKind::TableTwice && firmware.companions().any(|source| source == error.at.source)

@@ -295,7 +295,7 @@ impl Controllers {
             return Controllers::default();
         }
         let name = |platform: &Platform, controller: &MsiController| match &controller.kind {
-            // An ITS has the same identifier wherever its group stands; the first of a group is the one that is used.
+            // An ITS has the same identifier wherever its group is; the first of a group is the one that is used.
             MsiKind::ItsGroup(its) => (its.first().copied(), String::new()),
             _ => (None, platform.label(controller.origin).to_string()),
         };
@@ -375,7 +375,7 @@ fn requesters(
             [ours.needs_topology, theirs.needs_topology] = open;
             (ours, theirs)
         };
-        // Between two breaks each side counts up or stands still: equal at both ends is equal everywhere.
+        // Between two breaks each side counts up or stays the same: equal at both ends is equal everywhere.
         let (ours, theirs) = compare(*first);
         let (ours_last, theirs_last) = compare(last);
         if ours == theirs && ours_last == theirs_last {

@@ -90,7 +90,7 @@ impl<'a> Arena<'a> {
         (NodeKey(place), i64::from(place))
     }
 
-    /// What stands before the unit address of a name that has one.
+    /// The part before the unit address of a name that has one.
     fn stem(name: &'a [u8]) -> Option<&'a [u8]> {
         name.get(..name.iter().position(|byte| *byte == b'@')?)
     }

@@ -125,7 +125,7 @@ impl Buses<'_, '_> {
     }
 
     /// The routes of a host and of the functions below it that have nodes with a route of their own: Linux asks the function's node
-    /// first and then those above (linux v7.3 `of_msi_xlate`). They become one map, in which the innermost node stands first and takes all
+    /// first and then those above (linux v7.3 `of_msi_xlate`). They become one map, in which the innermost node is first and takes all
     /// ids of its function or buses. What masks ids, or fails for some, is left to the host.
     fn with_functions(&self, host: NodeId, own: MsiRoute, skipped: &mut Vec<Error>) -> MsiRoute {
         let start = self.routers.partition_point(|(of, _)| *of < host);
@@ -222,7 +222,7 @@ impl Buses<'_, '_> {
         self.targets.controller(controller).filter(|_| cells == 0)
     }
 
-    /// The functions of a PCI host that an SMMU of old lists have their requester ID as StreamID (linux
+    /// The functions of a PCI host that an SMMU with the old binding lists have their requester ID as StreamID (linux
     /// `arm_smmu_register_legacy_master`).
     fn legacy_streams(&self, node: NodeId) -> Option<IdTable> {
         self.segments.get(&node)?;

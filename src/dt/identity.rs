@@ -51,7 +51,7 @@ pub fn clear_identity(blob: &mut [u8]) -> usize {
     cleared
 }
 
-/// Where such values stand, and what becomes of each of their bytes.
+/// Where such values are, and what becomes of each of their bytes.
 fn places(blob: &[u8]) -> Vec<(Range<usize>, u8)> {
     let Ok(tree) = Tree::parse(blob) else { return Vec::new() };
     let mut found = Vec::new();

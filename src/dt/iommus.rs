@@ -1,4 +1,4 @@
-//! Lists of phandles with arguments: `iommus`, `msi-parent`, and the `mmu-masters` of old.
+//! Lists of phandles with arguments: `iommus`, `msi-parent`, and the old `mmu-masters`.
 
 use alloc::vec::Vec;
 
@@ -90,7 +90,7 @@ impl<'a> Iterator for Arguments<'a, '_> {
     }
 }
 
-/// Whether a node lists its masters in the way of old, and the driver that understands that binds to it (linux
+/// Whether a node lists its masters in the old way, and the driver that understands that binds to it (linux
 /// `arm_smmu_register_legacy_master`, which asks the devices of `arm_smmu_driver` only).
 pub(super) fn lists_masters(index: &Index<'_>, node: NodeId) -> bool {
     let bound = || Binding::of(index.strings(node, Known::Compatible));

@@ -75,7 +75,7 @@ fn lower(mut index: Index<'_>) -> Platform {
     let on_pci = |node| index.parent(node).is_some_and(|bus| inherited.pci_host(bus).is_some());
     let has_iommus = |node| index.has(node, Known::Iommus) && !on_pci(node);
     let is_master = |node| has_iommus(node) || !legacy.streams(node).is_empty();
-    // Only lists of old name masters that have nothing of this themselves.
+    // Only old lists (mmu-masters) name masters that have nothing of this themselves.
     let wanted = PCI_BUSES.into_iter().fold(Known::Iommus.bit(), |set, known| set | known.bit());
     let every = !legacy.is_empty();
     let owning = || index.sets().filter(move |(.., set)| every || set & wanted != 0).map(|(node, ..)| node);

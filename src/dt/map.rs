@@ -93,7 +93,7 @@ impl<'a, F> MapEntries<'a, F>
 where
     F: FnMut(Phandle) -> Option<Option<u32>>,
 {
-    /// The entries of the map whose bytes are `value` and stand at `offset`. `cells_of` says the `#iommu-cells` of a
+    /// The entries of the map whose bytes are `value` and are at `offset`. `cells_of` says the `#iommu-cells` of a
     /// phandle: `None` where no node has it, `Some(None)` for a node that does not say.
     pub(super) fn new(value: &'a [u8], offset: u32, mask: u32, reading: MapCells, cells_of: F) -> Self {
         let cells = Cells::of(value);
@@ -208,7 +208,7 @@ where
 fn place_of(kind: &ErrorKind, offset: u32) -> u32 {
     match kind {
         ErrorKind::PhandleUnknown { .. } | ErrorKind::CellsTooMany { .. } => offset.saturating_add(4),
-        // The length of a property stands two words before its value.
+        // The length of a property is two words before its value.
         ErrorKind::CellsLength(_) => offset.saturating_sub(8),
         _ => offset,
     }

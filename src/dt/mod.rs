@@ -233,7 +233,7 @@ fn string_at(strings: &[u8], offset: u32) -> Option<&[u8]> {
 #[derive(Clone, Debug)]
 pub struct Reservations<'a> {
     bytes: &'a [u8],
-    /// Where the next entry stands.
+    /// Where the next entry is.
     next: Option<u32>,
 }
 

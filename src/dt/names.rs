@@ -50,7 +50,7 @@ impl Index<'_> {
         let own = name
             .rsplit_once(':')
             .map_or_else(|| name.split_once('.').map_or(name, |(_, own)| own), |(_, own)| own);
-        // A mask stands between address and name.
+        // A mask is between address and name.
         let own = own.rsplit_once('.').map_or(own, |(_, own)| own);
         if !name.contains(['.', ':']) {
             return Vec::new();

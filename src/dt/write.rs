@@ -13,7 +13,7 @@ const HEADER: usize = 40;
 pub(crate) struct Writer {
     structure: Vec<u8>,
     strings: Vec<u8>,
-    /// Where each name stands in `strings`.
+    /// Where each name is in `strings`.
     names: BTreeMap<Vec<u8>, usize>,
     too_large: bool,
 }

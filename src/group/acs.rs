@@ -125,7 +125,7 @@ impl Groups {
         self.topology.iter().filter(|(_, function)| off(function)).map(|(bdf, _)| bdf).collect()
     }
 
-    /// The groups that there would be if these functions had on what Linux asks for of ACS (`pci_enable_acs`).
+    /// The groups that there would be if these functions had the ACS settings that Linux requests (`pci_enable_acs`).
     ///
     /// ```
     /// use fwspec::{AcsFlags, Device, Groups};

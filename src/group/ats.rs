@@ -58,7 +58,7 @@ impl fmt::Display for AtsReason {
             AtsReason::AllPorts => "an ATSR has all root ports of the segment",
             AtsReason::NoPort => "no ATSR has its root port",
             AtsReason::Conventional => "below conventional PCI",
-            AtsReason::Denied => "its entry says that it must not use ATS, which Linux does not look at",
+            AtsReason::Denied => "its entry says that it must not use ATS, which Linux ignores",
             AtsReason::NotDenied => "no entry forbids it",
             AtsReason::RootComplex => "the root complex passes ATS on",
             AtsReason::NoRootComplex => "the root complex does not say that it passes ATS on",

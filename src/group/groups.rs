@@ -33,7 +33,7 @@ use crate::{Bdf, RequesterId};
 /// * the facts of each device are those it keeps: what changes later comes through [`Groups::update`], and moves groups only at
 ///   [`Groups::recompute`];
 /// * the buses do not contradict each other: one bridge at most claims a bus, a bus of virtual functions whose physical function
-///   is elsewhere has no bridge, a root port stands on a root bus. Where [`Groups::add`] sees a contradiction it refuses the
+///   is elsewhere has no bridge, a root port is on a root bus. Where [`Groups::add`] sees a contradiction it refuses the
 ///   second of the two with [`BusError::Pci`]; where it cannot, ties made before it came stay until [`Groups::recompute`];
 /// * nothing is removed in between: what a device that left held together stays together until [`Groups::recompute`];
 /// * no group is owned ([`Groups::own`]): an owned group refuses devices which would widen it;
@@ -291,7 +291,7 @@ impl Groups {
         Ok(Placement { group, fwspec, how: self.how(device) })
     }
 
-    /// How a device stands, whatever event it came with.
+    /// The state of a device, whatever event it came with.
     pub(super) fn how(&self, device: DeviceRef) -> How {
         let firmware = self.devices.firmware(device);
         match (self.devices.obstacle(device), &firmware.fwspec, firmware.refused) {

@@ -122,7 +122,7 @@ pub(super) fn relate(finding: Option<&mut Finding>, at: Bytes, note: fmt::Argume
     }
 }
 
-/// Makes a finding that is kept no worse than this: the same fault costs nothing where it stands.
+/// Makes a finding that is kept no worse than this: the same fault costs nothing there.
 pub(super) fn at_most(finding: Option<&mut Finding>, severity: Severity) {
     if let Some(finding) = finding {
         finding.severity = finding.severity.min(severity);

@@ -263,7 +263,7 @@ fn zeros(blob: &[u8], offset: u32, len: u32, name: &str) -> Option<Fix> {
     Some(Fix { offset, new: alloc::vec![0; old.len()], old, line })
 }
 
-/// What stands between a path and the mappings: padding that was not cleared. Elsewhere stray bytes may be meant for something.
+/// The bytes between a path and the mappings: padding that was not cleared. Elsewhere stray bytes may be meant for something.
 fn padding(blob: &[u8], at: u32, len: u32) -> Option<Fix> {
     let iort = Iort::parse(blob).ok()?;
     let node = node_around(&iort, at)?;
@@ -311,7 +311,7 @@ fn no_mappings(blob: &[u8], at: u32) -> Option<Fix> {
     let old = blob.get(at as usize..end as usize)?.to_vec();
     let mut new = old.clone();
     let mappings = end_of_fields(&node).checked_sub(at)? as usize;
-    // Count and offset stand side by side.
+    // Count and offset are next to each other.
     new.iter_mut().take(8).for_each(|byte| *byte = 0);
     new.get_mut(mappings..)?.fill(0);
     let line = format!("[{at:03X}h] Mapping Count and Mapping Offset : 0, and the mappings cleared");
@@ -320,7 +320,7 @@ fn no_mappings(blob: &[u8], at: u32) -> Option<Fix> {
 
 /// A property made of tokens that mean nothing (`FDT_NOP`), so that nothing moves. `at` is its value.
 fn no_property(blob: &[u8], at: u32, len: u32, name: &str) -> Option<Fix> {
-    // Token, length and name stand before the value, and padding after it.
+    // Token, length and name are before the value, and padding after it.
     let offset = at.checked_sub(12)?;
     let start = offset as usize;
     let size = len.checked_add(15)? & !3;
@@ -339,7 +339,7 @@ fn set(blob: &[u8], offset: u32, name: &str, change: impl Fn(u32) -> Option<u32>
     Some(Fix { offset, old: old.to_le_bytes().to_vec(), new: new.to_le_bytes().to_vec(), line })
 }
 
-/// The path at this place, every segment padded to four characters; what stands between it and the mappings is padding.
+/// The path at this place, every segment padded to four characters; the bytes between it and the mappings are padding.
 fn path(blob: &[u8], at: u32) -> Option<Fix> {
     let iort = Iort::parse(blob).ok()?;
     let node = node_around(&iort, at)?;

@@ -125,7 +125,7 @@ pub fn tree(tree: &Tree<'_>, platform: &Platform) -> Vec<Finding> {
     match tree.index() {
         Ok(index) => {
             let starts: Vec<u32> = index.nodes().map(|node| index.offset(node)).collect();
-            // Properties stand before child nodes, so the node that began last is the one around them.
+            // Properties are before child nodes, so the node that began last is the one around them.
             skipped::check(platform, |at| last_before(&starts, at), &mut findings);
             dt::check(&index, platform, &mut findings);
             platform::check(platform, &mut findings);

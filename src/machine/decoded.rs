@@ -9,7 +9,7 @@ use memchr::memchr_iter;
 use super::names::{self, hex4};
 use crate::pci::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
 
-/// What a text says about a function: what stands in the line with its address, and in those below.
+/// What a text says about a function: what is in the line with its address, and in those below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     /// Its name, vendor first, as printed.

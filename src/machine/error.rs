@@ -153,7 +153,7 @@ impl core::fmt::Display for Line<'_> {
     }
 }
 
-/// An error with what stands at its place; one about the blob as a whole without.
+/// An error with what is at its place; without, for one about the blob as a whole.
 struct Placed<'a>(&'a Error, Option<&'a str>);
 
 impl core::fmt::Display for Placed<'_> {

@@ -1,4 +1,4 @@
-//! What a user had in hand, piece by piece: what each was taken for, and what of it could not be read.
+//! The evidence, piece by piece: what each piece was taken for, and which parts could not be read.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -20,7 +20,7 @@ pub struct Evidence {
     pub kind: Kind,
     /// Whether anything of it is in the machine.
     pub used: bool,
-    /// What there is to know about it: why it is not used, what it lacks.
+    /// Notes about it: why it is not used, what it lacks.
     pub note: Option<String>,
     /// Where something of it is missing: a listing that is cut short, from which a part was left out, or which points at functions that it
     /// does not list. The first places, one sentence each.
@@ -56,7 +56,7 @@ impl fmt::Display for Unread {
 }
 
 impl Unread {
-    /// Where the record stands, for people: `lspci.txt:6123 (0000:03:00.0)`.
+    /// The place of the record, in words: `lspci.txt:6123 (0000:03:00.0)`.
     pub fn place(&self) -> impl fmt::Display + '_ {
         UnreadAt(self)
     }

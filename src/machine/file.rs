@@ -61,7 +61,7 @@ pub fn why_unreadable(error: &io::Error) -> String {
 /// `ELOOP` of Linux.
 const LOOP: i32 = 40;
 
-/// A file, or what a log says about which all but that was let go.
+/// A file, or what a log says, whose other bytes are no longer kept.
 pub(super) enum Taken {
     Bytes(Vec<u8>),
     Log(Log),

@@ -120,7 +120,7 @@ pub(super) struct System {
     pub(super) sys: &'static str,
 }
 
-/// What stands in `sys` where there is one.
+/// The files in `sys`, where there is one.
 const IN_SYS: [&str; 6] = [
     "bus/pci/devices/",
     "devices/pci",
@@ -129,7 +129,7 @@ const IN_SYS: [&str; 6] = [
     "firmware/fdt",
     "kernel/iommu_groups/",
 ];
-/// What stands beside it.
+/// The files beside it.
 const IN_PROC: [&str; 4] = ["proc/device-tree", "proc/cmdline", "proc/version", "proc/sys/kernel/osrelease"];
 
 #[cfg_attr(not(feature = "archives"), allow(dead_code))]

@@ -46,7 +46,7 @@ struct Companion {
 enum Bytes {
     DeviceTree(Vec<u8>),
     Iort(Vec<u8>, Source),
-    /// No IORT: what else there is stands in `companions` and in the facts.
+    /// No IORT: the other tables are in `companions` and in the facts.
     None,
 }
 

@@ -24,7 +24,7 @@ pub(super) enum Reading {
     Tables,
     /// The text of `acpidump`.
     Acpidump,
-    /// A listing, a log or a list of groups, whose lines may stand among others.
+    /// A listing, a log or a list of groups, whose lines may be among others.
     Text,
     /// A dump of bytes in hex.
     Hexdump,
@@ -42,7 +42,7 @@ pub(super) enum Sign {
     Start(fn(&[u8]) -> Option<Kind>),
     /// By a line of text. The first line in which any form shows decides.
     Line(fn(&[u8]) -> Option<Kind>),
-    /// By a line of text that stands below another.
+    /// By a line of text that is below another.
     Below(fn(&[u8]) -> bool, fn(&[u8]) -> Option<Kind>),
     /// By what most of its lines are, where it is none of the others.
     Text(fn(&[u8]) -> Option<Kind>),

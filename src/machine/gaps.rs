@@ -21,7 +21,7 @@ pub(super) struct Gap {
 /// What is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GapKind {
-    /// Lines of a function stand before the first address.
+    /// Lines of a function are before the first address.
     Start,
     /// A function says twice what each says once.
     Headless(Bdf),
@@ -97,7 +97,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// How lines start in which `lspci -v` tells of a function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `ls-kernel.c`). Words that prose has,
+/// How lines start in which `lspci -v` describes a function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `ls-kernel.c`). Words that prose has,
 /// too, are not among them.
 const KEYS: [&str; 23] = [
     "Capabilities: [",
@@ -143,13 +143,13 @@ pub(super) struct Watch {
     last: u32,
     /// A line that says that something was left out, before any of a listing.
     left_out: Option<u32>,
-    /// The line with the address of the function that is told of, and which of [`ONCE`] it said.
+    /// The line with the address of the function that is described, and which of [`ONCE`] it said.
     header: u32,
     said: [bool; ONCE.len()],
 }
 
 impl Watch {
-    /// Takes a line in which was read; `current` is the function that is told of then, and where it starts.
+    /// Takes a line in which was read; `current` is the function that is described then, and where it starts.
     pub(super) fn line(&mut self, place: LinePlace, line: &[u8], current: Option<(Bdf, LinePlace)>) {
         let is_header = current.is_some_and(|(_, start)| start == place);
         let is_told = is_told(line);
@@ -213,7 +213,7 @@ impl Watch {
     }
 }
 
-/// Whether a line is one in which `lspci -v` tells of a function.
+/// Whether a line is one in which `lspci -v` describes a function.
 fn is_told(line: &[u8]) -> bool {
     let is_upper = line.first().is_some_and(u8::is_ascii_uppercase);
     is_upper && KEYS.iter().any(|key| line.starts_with(key.as_bytes()))

@@ -21,7 +21,7 @@ use crate::{Bdf, Error, bytes};
 const CONVENTIONAL: usize = 0x100;
 /// Bytes in the config space of a PCI Express function.
 const EXTENDED: usize = 0x1000;
-/// Where the subclass and the base class stand in the header, and its type (PCIe 6.0 §7.5.1.1).
+/// Where the subclass and the base class are in the header, and its type (PCIe 6.0 §7.5.1.1).
 const CLASS: usize = 0x0a;
 const HEADER_TYPE: usize = 0x0e;
 
@@ -189,7 +189,7 @@ impl Listing {
     }
 }
 
-/// Reads the text: for each function a line that starts with its address, then lines `10: 01 02 …`, and lines in which `-v` tells of
+/// Reads the text: for each function a line that starts with its address, then lines `10: 01 02 …`, and lines in which `-v` describes
 /// it, up to the next function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `lib/dump.c`). Quotation marks, indentation, colours
 /// and what else surrounds a text are skipped. A function that is listed again, by another call of `lspci`, is one function.
 ///

@@ -12,7 +12,7 @@ use super::Kernel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parameter<'a> {
-    /// The word as it stands there; of `pci=…` the one option.
+    /// The word as it is there; of `pci=…` the one option.
     pub text: &'a str,
     /// What it does.
     pub effect: Effect,
@@ -46,7 +46,7 @@ pub enum Effect {
     Other,
 }
 
-/// Where a row's words stand.
+/// Where a row's words are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// The whole word.

@@ -28,7 +28,7 @@ pub struct SysfsFunction {
 }
 
 impl SysfsFunction {
-    /// Whether the kernel kept the most of its config space from a user who is not root: it has 256 bytes at least, and shows 64, or 128 of
+    /// Whether the kernel hid most of its config space from a user other than root: it has 256 bytes at least, and shows 64, or 128 of
     /// a CardBus bridge (linux drivers/pci/pci-sysfs.c `pci_read_config`).
     pub(super) fn is_cut(&self) -> bool {
         self.config.bytes.len() < 256

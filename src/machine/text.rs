@@ -103,7 +103,7 @@ pub enum TextErrorKind {
     /// A line of config space that belongs to no function.
     #[error("config-space bytes before any line with a PCI address")]
     StrayBytes,
-    /// A line of config space is missing, or stands twice.
+    /// A line of config space is missing, or occurs twice.
     #[error("a line for config-space offset {found:#x} where the line for {next:#x} is expected")]
     ConfigOffset {
         /// The offset that comes next.

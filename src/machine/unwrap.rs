@@ -10,7 +10,7 @@ use super::front::Front;
 use super::markup;
 use crate::bytes;
 
-/// Where a line of a text stands.
+/// Where a line of a text is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinePlace {
     /// Its number, from 1.

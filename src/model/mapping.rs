@@ -153,7 +153,7 @@ impl fmt::Display for Errno {
 }
 
 impl IdMapping {
-    /// An entry about which nothing else is known: it stands at offset 0.
+    /// An entry about which nothing else is known: it is at offset 0.
     ///
     /// ```
     /// use fwspec::model::{IdMapping, Output, Target};

@@ -41,7 +41,7 @@ pub enum MsiKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ItsUnit {
-    /// Where its structure stands.
+    /// The place of its structure.
     pub at: At,
     /// Its identifier.
     pub id: u32,

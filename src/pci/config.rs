@@ -98,7 +98,7 @@ impl Space<'_> {
         bytes::at::<U32>(self.0, at).map(|dword| dword.get())
     }
 
-    /// Where the capability of this id stands.
+    /// Where the capability of this id is.
     fn capability(&self, header: Header, id: u8) -> Fact<u32> {
         let has_list = self.word(6).unwrap_or_default() & 0x10 != 0;
         let first = if matches!(header, Header::CardBus { .. }) { 0x14 } else { 0x34 };
@@ -149,7 +149,7 @@ impl Space<'_> {
     }
 }
 
-/// Where the extended capabilities stand that grouping needs.
+/// Where the extended capabilities are that grouping needs.
 struct Extended {
     acs: Fact<u32>,
     ari: Fact<u32>,
@@ -204,7 +204,7 @@ impl Extended {
 }
 
 impl Fact<u32> {
-    /// Reads what stands at the offset; `Unknown` where it is cut off.
+    /// Reads what is at the offset; `Unknown` where it is cut off.
     fn and_then<U>(self, read: impl FnOnce(u32) -> Option<U>) -> Fact<U> {
         match self {
             Fact::Present(at) => read(at).map_or(Fact::Unknown, Fact::Present),

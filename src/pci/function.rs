@@ -188,7 +188,7 @@ pub struct Acs {
 }
 
 impl Acs {
-    /// The two registers; what stands after them is 0.
+    /// The two registers; the bytes after them are 0.
     pub const fn new(capability: AcsFlags, control: AcsFlags) -> Self {
         Acs { capability, control, next_dword: Some(0) }
     }

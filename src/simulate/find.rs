@@ -30,7 +30,7 @@ impl World<'_> {
     /// without a driver, with the bridges before an IOMMU is ready; then in orders shuffled at random (the same ones each time),
     /// with some drivers that fail or do not exist. Devices are always added in bus order; what differs is how far the scan has
     /// come when an IOMMU registers, and which device is added again later; where both go on at one time
-    /// ([`Algorithm::DeviceAddRace`]), also how far each is, and which driver is being matched when the walk comes. [`Algorithm::Closure`] has to stand both, and
+    /// ([`Algorithm::DeviceAddRace`]), also how far each is, and which driver is being matched when the walk comes. [`Algorithm::Closure`] has to withstand both, and
     /// devices in any order.
     ///
     /// ```

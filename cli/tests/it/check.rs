@@ -297,7 +297,7 @@ fn machines_that_show_little_are_told_so() {
     }
     let (code, text) = said(&shallow);
     assert!(code == 0 && text.contains("only root can read more than 64 bytes"), "{code}: {text}");
-    assert!(text.contains("not compared, for ACS was not read"), "{text}");
+    assert!(text.contains("not compared, because ACS was not read"), "{text}");
     assert!(!text.contains("not as predicted"), "{text}");
     // Devices that leave while they are read.
     let leaving = system("leaving", sample, group_in(sample), &[]);

@@ -81,7 +81,7 @@ fn row(at: usize, row: &Row, out: &mut dyn Write) -> fmt::Result {
     )
 }
 
-/// One column for each depth below the roots; the sinks stand right of all, what has no line as well.
+/// One column for each depth below the roots; the sinks are right of all, what has no line as well.
 fn ranks(picture: &Picture, depths: &[usize], out: &mut dyn Write) -> fmt::Result {
     let mut columns: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (at, depth) in depths.iter().enumerate() {

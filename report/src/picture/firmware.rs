@@ -170,7 +170,7 @@ impl Picture {
     }
 }
 
-/// How many letters of a sentence stand beside a box.
+/// How many letters of a sentence are beside a box.
 const MAX_NOTE: usize = 80;
 
 /// Memory that is kept, and what could not be read or used.
@@ -231,7 +231,7 @@ fn sinks(document: &PlatformDocument) -> Vec<Sink> {
     iommus.chain(controllers).collect()
 }
 
-/// Where a controller stands among the sinks.
+/// Where a controller is among the sinks.
 fn controller(document: &PlatformDocument, msi: &Named<MsiControllerIndex>) -> usize {
     document.iommus.len().saturating_add(msi.index.position())
 }

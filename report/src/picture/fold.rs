@@ -48,7 +48,7 @@ impl Picture {
                 links.push(link);
             }
         }
-        // A row stands above what is below it, so those below are known first.
+        // A row is above what is below it, so those below are known first.
         let mut alike: Vec<Option<Alike>> = alloc::vec![None; rows];
         let mut sizes: Vec<usize> = alloc::vec![1; rows];
         for (at, row) in self.rows.iter().enumerate().rev() {

@@ -1,4 +1,4 @@
-//! Where everything stands: rows from top to bottom, sinks in one column, lines at right angles between them.
+//! The layout: rows from top to bottom, sinks in one column, lines at right angles between them.
 //!
 //! No line runs through a box: each row's line stays on its own row until it is right of all rows, and every sink has a
 //! vertical lane of its own there.
@@ -101,7 +101,7 @@ pub fn layout(picture: &Picture) -> Layout {
     }
     let mut y = HEAD;
     for (at, row) in picture.rows.iter().enumerate() {
-        // The parent stands above, so its place is known.
+        // The parent is above, so its place is known.
         let parent = row.parent.and_then(|parent| out.rows.get(parent)).copied();
         let x = parent.map_or(MARGIN, |parent| parent.x + INDENT);
         let more = lines.get(&at).copied().unwrap_or(0).saturating_sub(1);

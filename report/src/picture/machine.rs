@@ -14,7 +14,7 @@ use fwspec::{Bdf, IommuIndex, MsiControllerIndex, Segment};
 
 use super::{Group, Link, Note, Picture, Row, RowKind, Sink, cut};
 
-/// How many StreamIDs stand on one line.
+/// How many StreamIDs are on one line.
 const MAX_IDS: usize = 4;
 /// How many of them a tooltip has.
 const MAX_TIP_IDS: usize = 16;
@@ -22,7 +22,7 @@ const MAX_TIP_IDS: usize = 16;
 const MAX_WHO: usize = 4;
 /// How many scopes of a unit a tooltip has.
 const MAX_SCOPES: usize = 24;
-/// How many letters of a device's name stand in its box, and of a sentence beside it.
+/// How many letters of a device's name are in its box, and of a sentence beside it.
 const MAX_NAME: usize = 36;
 const MAX_NOTE: usize = 80;
 
@@ -82,7 +82,7 @@ fn sinks(document: &GroupsDocument) -> Vec<Sink> {
     iommus.chain(document.msi_controllers.iter().map(|controller| sink(controller, true))).collect()
 }
 
-/// Where a controller stands among the sinks.
+/// Where a controller is among the sinks.
 fn controller(document: &GroupsDocument, msi: &Named<MsiControllerIndex>) -> usize {
     document.iommus.len().saturating_add(msi.index.position())
 }

@@ -34,9 +34,9 @@ const LONG: usize = 40;
 pub struct Picture {
     /// One line above everything.
     pub title: String,
-    /// What stands on the left, each after what it is below.
+    /// The boxes on the left, each after the one that it is below.
     pub rows: Vec<Row>,
-    /// What stands on the right.
+    /// The boxes on the right.
     pub sinks: Vec<Sink>,
     /// From rows to sinks.
     pub links: Vec<Link>,
@@ -80,7 +80,7 @@ pub struct Row {
     pub tip: String,
     /// It has nothing in common with another device, so that many such may be drawn as one box.
     pub single: bool,
-    /// How many devices it stands for: more than 1 where they are drawn as one box.
+    /// How many devices it represents: more than 1 where they are drawn as one box.
     pub stands_for: usize,
     /// The firmware does not enable it.
     pub disabled: bool,
@@ -89,7 +89,7 @@ pub struct Row {
 /// What kind of box a row is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
-    /// What others stand below, and no device itself.
+    /// The root of others, not itself a device.
     Root,
     /// A bridge or port.
     Bridge,
@@ -137,7 +137,7 @@ pub struct Link {
 }
 
 impl Picture {
-    /// What stands on a line. Where the line is long, and may end at one of several, that has the name of its end.
+    /// The text on a line. Where the line is long, and may end at one of several, that has the name of its end.
     fn label(&self, link: &Link) -> String {
         let is_long = self.rows.len() > LONG && self.sinks.len() > 1;
         let end = self.sinks.get(link.to).filter(|_| is_long);

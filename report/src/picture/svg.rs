@@ -12,7 +12,7 @@ use super::layout::{BADGE, HEAD, MARGIN, letters, stretches};
 use super::style::{class, colours, drawing};
 use super::{Layout, Link, Note, Picture, Rect, Row, RowKind, Wire, layout};
 
-/// How many sentences stand below the boxes.
+/// How many sentences are below the boxes.
 const MAX_SENTENCES: usize = 60;
 /// Pixels of a line of them.
 const SENTENCE: u32 = 15;

@@ -244,7 +244,7 @@ fn next_left(mask: u16, id: u16) -> Option<u16> {
     (id | !mask).checked_add(1).map(|next| next & mask)
 }
 
-/// What Linux does otherwise; what it says about many devices alike stands once.
+/// What Linux does otherwise; what is the same for many devices is printed once.
 fn refused(document: &AuditDocument) -> Vec<Entry> {
     let mut entries: Vec<(String, Vec<String>)> = Vec::new();
     for refused in &document.refused {

@@ -14,7 +14,7 @@ use super::Style;
 use super::table::wrapped;
 use super::title::title;
 
-/// Columns of what stands on the left.
+/// Columns of the text on the left.
 const LEFT: usize = 14;
 /// Differences, reasons and codes of one kind that are shown; `--json` has all of them.
 const MAX_SHOWN: usize = 4;
@@ -61,7 +61,7 @@ struct Page {
 const WIDTH: usize = 80;
 
 impl Page {
-    /// Columns beside what stands on the left.
+    /// Columns beside the text on the left.
     fn room(&self) -> usize {
         self.style.room(WIDTH, LEFT)
     }
@@ -218,12 +218,12 @@ fn kernel(document: &CheckDocument, page: &mut Page) {
         let devices = counted(kernel.undecided, "device");
         page.say(
             "",
-            &format!("not compared, for ACS was not read, as root would: {devices}; the kernel's groups are parts of those predicted"),
+            &format!("not compared, because ACS was not read (root can read it): {devices}; the kernel's groups are parts of the predicted ones"),
         );
     }
     if !kernel.strangers.is_empty() {
         let names: Vec<String> = kernel.strangers.iter().map(|name| printable(name)).collect();
-        page.say("", &format!("not compared, for only the kernel knows them: {}", few(&names, "devices")));
+        page.say("", &format!("not compared, because only the kernel has them: {}", few(&names, "devices")));
     }
 }
 
@@ -246,13 +246,13 @@ fn few(words: &[String], what: &str) -> String {
 fn log(document: &CheckDocument, page: &mut Page) {
     let Some(log) = &document.log else { return };
     if let Some(unread) = &log.unread {
-        page.say("log", &printable(&format!("the kernel's could not be read ({unread})")));
+        page.say("log", &printable(&format!("the kernel log could not be read ({unread})")));
         return;
     }
     let counts = [
         (log.faults, counted(log.faults, "fault")),
         (log.refused, counted(log.refused, "refusal")),
-        (log.firmware_bugs, counted(log.firmware_bugs, "complaint")),
+        (log.firmware_bugs, counted(log.firmware_bugs, "firmware bug")),
     ];
     let mut said = format!("{}, {} of them about IOMMUs", counted(log.lines, "line"), log.about);
     for (_, count) in counts.iter().filter(|(number, _)| *number > 0) {

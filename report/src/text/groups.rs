@@ -82,7 +82,7 @@ pub fn groups(document: &GroupsDocument, style: Style) -> String {
     text
 }
 
-/// What stands below the devices: notes on groups, what could not be read, what a supposition changes, and the count.
+/// The text below the devices: notes on groups, what could not be read, what a supposition changes, and the count.
 pub(super) fn rest(document: &GroupsDocument, style: Style) -> String {
     let mut text = String::new();
     let notes: Vec<String> = notes(document).collect();

@@ -129,7 +129,7 @@ fn excerpt(linted: &Linted, at: At, len: u32, style: Style) -> String {
     text
 }
 
-/// Lines of an excerpt: what stands left of it, the bytes, the marks below them.
+/// Lines of an excerpt: the text to the left of it, the bytes, the marks below them.
 type Lines = Vec<(String, String, String)>;
 
 fn hex(linted: &Linted, at: At, len: u32) -> Option<Lines> {

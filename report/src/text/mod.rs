@@ -108,7 +108,7 @@ impl Style {
         lines.collect::<alloc::vec::Vec<_>>().join(&alloc::format!("\n{blanks}"))
     }
 
-    /// What stands above all else, for it has to be known before it.
+    /// The text above everything else, because it has to be read first.
     pub(crate) fn remarks(self, remarks: &[RemarkRecord]) -> String {
         let mut text: String = remarks
             .iter()

@@ -183,7 +183,7 @@ impl DocumentView<'_> {
         let mut devices = devices.iter().peekable();
         for stream in streams {
             let [id, iommu] = self.stream_cells(stream);
-            // A DeviceID range of the same inputs stands on the same line.
+            // A DeviceID range of the same inputs is on the same line.
             let same = devices.next_if(|device| (device.first, device.last) == (stream.first, stream.last));
             let [device, msi] = same.map(|device| self.device_cells(device)).unwrap_or_default();
             row([inputs(stream.first, stream.last), id, iommu, device, msi]);

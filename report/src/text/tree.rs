@@ -13,7 +13,7 @@ use fwspec::{Bdf, Segment};
 use super::Style;
 use super::groups::{ids_of, refused, rest, what};
 
-/// What stands left of a device of a shared group.
+/// The text to the left of a device of a shared group.
 const SHARED: &str = "■";
 
 /// Colours of shared groups, which take turns: no red, which is for alarms.
@@ -64,7 +64,7 @@ pub fn tree(document: &GroupsDocument, style: Style) -> String {
                 row
             }
         };
-        // What the kernel calls the group stands beside ours.
+        // What the kernel calls the group is beside ours.
         if kernel {
             let number = match branch.what {
                 What::Device(device) => {
@@ -95,7 +95,7 @@ fn mark(group: Option<u64>, colour: Option<&'static str>) -> Cell {
     }
 }
 
-/// What a device is called right below its bus or bridge: the segment stands at the root.
+/// What a device is called right below its bus or bridge: the segment is at the root.
 fn name(device: &DeviceRecord) -> String {
     device.placed.as_ref().map_or_else(|| device.device.clone(), |placed| placed.bdf.rid.to_string())
 }
@@ -124,7 +124,7 @@ fn in_words(verdict: AcsVerdict) -> String {
 
 /// A line of the tree.
 struct Branch<'a> {
-    /// What stands left of the name: `│  ├─ `.
+    /// The text to the left of the name: `│  ├─ `.
     stem: String,
     what: What<'a>,
 }

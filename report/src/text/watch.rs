@@ -47,7 +47,7 @@ pub fn watch(record: &WatchRecord, style: Style) -> String {
     match (record.kernel_group, record.agrees) {
         (Some(number), None) if record.undecided => {
             let members = braced(&record.kernel_members);
-            said.push(format!("kernel: group {number} {members}, not compared, for ACS was not read"));
+            said.push(format!("kernel: group {number} {members}, not compared, because ACS was not read"));
         }
         (Some(number), Some(true)) => said.push(format!("kernel: group {number}, as predicted")),
         (Some(number), _) => {

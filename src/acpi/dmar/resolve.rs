@@ -1,4 +1,4 @@
-//! Which unit translates one function, read from the table as it stands: no heap, and no guess about buses.
+//! Which unit translates one function, read from the table as it is: no heap, and no guess about buses.
 
 use super::{Body, Dmar, Drhd, ScopeType};
 use crate::limits::MAX_DMAR_UNITS;

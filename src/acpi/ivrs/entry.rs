@@ -132,7 +132,7 @@ impl<'a> Entries<'a> {
         Entries { rest, at }
     }
 
-    /// Where the next entry stands.
+    /// Where the next entry is.
     pub(super) fn at(&self) -> At {
         self.at
     }

@@ -21,7 +21,7 @@ use crate::{
 impl Ivrs<'_> {
     /// What the table says, as facts. What cannot be read is in [`Platform::skipped`].
     ///
-    /// IVRS has no record of a PCI host; there is one here for each segment that has a unit. Its mappings stand in the reverse of their
+    /// IVRS has no record of a PCI host; there is one here for each segment that has a unit. Its mappings are in the reverse of their
     /// order in the table, for the last entry of a function counts, and end at the last function that an entry names
     /// (drivers/iommu/amd/init.c `set_dev_entry_from_acpi_range`, `find_last_devid_from_ivhd`).
     ///

@@ -1,4 +1,4 @@
-//! Which unit translates one function and as what it sends, read from the table as it stands: no heap.
+//! Which unit translates one function and as what it sends, read from the table as it is: no heap.
 
 use super::{Body, Claim, Ivhd, Ivrs};
 use crate::limits::MAX_IVRS_CLAIMS;

@@ -89,7 +89,7 @@ impl Follower<'_> {
         self.node(name)
     }
 
-    /// Where the record stands by which the first of these has the StreamID.
+    /// The place of the record that gives the first of these its StreamID.
     pub(in crate::answer) fn place_of_stream(
         &self,
         producers: &[Producer<IommuIndex>],
@@ -384,14 +384,14 @@ impl Follower<'_> {
         self.map.name(node).map(|label| label.to_string()).unwrap_or_default()
     }
 
-    /// Where the record of an own id stands, for people.
+    /// The place of the record of an own id, in words.
     fn own_record(&self, requester: &Requester, stream: Stream) -> String {
         let source = requester.origin.at.source;
         let offset = self.own_offset(requester, stream);
         offset.map(|offset| format!(", record at {},", At { source, offset })).unwrap_or_default()
     }
 
-    /// Where the record of an own id stands.
+    /// The place of the record of an own id.
     fn own_offset(&self, requester: &Requester, stream: Stream) -> Option<u32> {
         match &requester.kind {
             RequesterKind::Component(component) => {
@@ -562,7 +562,7 @@ impl Follower<'_> {
         }
     }
 
-    /// The record as it stands in the bytes, before it is cut by others.
+    /// The record as the bytes have it, before it is cut by others.
     fn whole(&self, step: &Step) -> IdMapping {
         let platform = &self.firmware.platform;
         let records = match step.at {

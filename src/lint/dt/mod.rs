@@ -78,7 +78,7 @@ fn on_pci(index: &Index<'_>, id: crate::dt::NodeId, node: &Node<'_>, findings: &
 }
 
 /// What the driver `qcom-pcie` binds to (linux drivers/pci/controller/dwc/pcie-qcom.c `qcom_pcie_match`), and whether it reads the map
-/// of such a host in strides of four cells (`ops_1_9_0`).
+/// of such a host in steps of four cells (`ops_1_9_0`).
 const QCOM_PCIE: &[(bool, &[&str])] = &[
     (
         true,
@@ -121,7 +121,7 @@ const QCOM_PCIE: &[(bool, &[&str])] = &[
     ),
 ];
 
-/// Whether the driver of a host reads its map in strides of four cells: the first string that the driver knows decides (linux
+/// Whether the driver of a host reads its map in steps of four cells: the first string that the driver knows decides (linux
 /// `of_match_node`).
 fn strides(node: &Node<'_>) -> bool {
     let known = |name: &[u8]| {
@@ -131,7 +131,7 @@ fn strides(node: &Node<'_>) -> bool {
     strings(node).find_map(known).unwrap_or(false)
 }
 
-/// Hosts whose driver reads their map in strides of four cells although the entries have more: one finding a tree, for it is one
+/// Hosts whose driver reads their map in steps of four cells although the entries have more: one finding a tree, for it is one
 /// fault of the driver.
 fn stride(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     let mut first: Option<(Bytes, usize)> = None;

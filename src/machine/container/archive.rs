@@ -37,7 +37,7 @@ pub(super) fn open_tar_from(
     found.finish(contents)
 }
 
-/// Entries are taken as they stand in the file: long names and links are put together here, within bounds.
+/// Entries are taken as they are in the file: long names and links are put together here, within bounds.
 fn tar_entries<R: Read>(
     archive: &mut tar::Archive<R>,
     contents: &mut Contents<'_>,

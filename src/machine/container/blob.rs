@@ -64,7 +64,7 @@ fn guided_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u
     Some((packing, start, end, bytes.get(data..end)?))
 }
 
-/// The section of the type for compression (UEFI PI 1.8 volume 3, 3.2.5.3 `EFI_SECTION_COMPRESSION`) whose type stands here: it has no GUID,
+/// The section of the type for compression (UEFI PI 1.8 volume 3, 3.2.5.3 `EFI_SECTION_COMPRESSION`) whose type is here: it has no GUID,
 /// and shows by its three sizes, which agree.
 fn plain_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
     const COMPRESSION: u8 = 1;

@@ -108,7 +108,7 @@ impl Choice {
     }
 }
 
-/// What came out of a container, in the order in which it stands there.
+/// What came out of a container, in the order in which it is there.
 #[derive(Debug)]
 pub(super) enum Item {
     /// A container; what follows, up to the next, is from it.

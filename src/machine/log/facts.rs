@@ -161,7 +161,7 @@ impl Facts {
         said
     }
 
-    /// What stands in place of a hole of a sentence.
+    /// The text for a hole of a sentence.
     fn word(&self, name: &str, form: &Form) -> String {
         let or = |value: &Option<String>, without: &str| value.clone().unwrap_or_else(|| without.to_string());
         let number = |name: &str| {

@@ -91,7 +91,7 @@ pub(super) enum Part {
 
 /// A form of line that the kernel prints.
 ///
-/// Holes of the pattern stand in braces, each with a value as an example: `Adding to iommu group {group=7}`. White space and the case of
+/// Holes of the pattern are in braces, each with a value as an example: `Adding to iommu group {group=7}`. White space and the case of
 /// letters do not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

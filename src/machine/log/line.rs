@@ -80,7 +80,7 @@ fn play(raw: &[u8], cleaned: &mut String) {
     }
 }
 
-/// The seconds since the boot that a line has, in microseconds, and where they end: `[   12.345678]` wherever it stands near the
+/// The seconds since the boot that a line has, in microseconds, and where they end: `[   12.345678]` wherever it is near the
 /// start, also with a processor (`[12.345678@3]`, `[12.345678,0]`).
 pub(super) fn seconds(line: &str) -> Option<(u64, usize)> {
     let mut from = 0_usize;

@@ -339,7 +339,7 @@ impl Pattern {
             }
             let mut values = Vec::new();
             values.extend(lead.map(|(name, _)| (name, start..at)));
-            // What stands in brackets has none: the first of the line are those of its stamp.
+            // Text in brackets has none: the first of the line are those of its stamp.
             let is_inside = |values: &[(_, Range<usize>)]| {
                 let inside = values.first().and_then(|(_, range)| line.get(range.clone()));
                 *first != "[" || !inside.is_some_and(|inside| inside.contains(&b'['))
@@ -417,7 +417,7 @@ fn take(
     true
 }
 
-/// Where `wanted` stands in `text` from `from` on; the case of letters does not count.
+/// Where `wanted` is in `text` from `from` on; the case of letters does not count.
 fn position(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
     let first = wanted.first()?.to_ascii_lowercase();
     let last = text.len().checked_sub(wanted.len())?;

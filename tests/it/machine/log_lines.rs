@@ -488,15 +488,15 @@ fn a_line_is_said_as_its_driver_means_it() {
         ),
         (
             "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x0000000030000000-0x000000003000ffff]",
-            "Firmware asks for 0x30000000 to 0x000000003000ffff mapped always, and its own map of memory does not reserve that for it.",
+            "Firmware wants 0x30000000 to 0x000000003000ffff always mapped, and its own map of memory does not reserve that for it.",
         ),
         (
             "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x0000000030000000-0x0000000020000fff]",
-            "Firmware asks for 0x30000000 to 0x0000000020000fff mapped always, and that ends before it starts.",
+            "Firmware wants 0x30000000 to 0x0000000020000fff always mapped, and that ends before it starts.",
         ),
         (
             "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x0000000030000800-0x000000003000ffff]",
-            "Firmware asks for 0x30000800 to 0x000000003000ffff mapped always, and that does not start and end at a page of 4 KiB.",
+            "Firmware wants 0x30000800 to 0x000000003000ffff always mapped, and that does not start and end at a page of 4 KiB.",
         ),
         (
             "Your BIOS is broken; RMRR ends before it starts!",

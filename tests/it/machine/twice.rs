@@ -132,7 +132,7 @@ fn a_function_that_came_or_went_between_two_listings_is_told() {
     let machine = collector.finish().unwrap();
     let note = machine.evidence[1].note.clone().unwrap();
     assert!(
-        note.contains("before.txt and it do not list the same functions: 0000:01:00.0 is in after.txt only"),
+        note.contains("it and before.txt list different functions: 0000:01:00.0 is in after.txt only"),
         "{note}"
     );
 }
@@ -152,5 +152,5 @@ fn a_bit_that_changes_while_a_machine_runs_is_told_and_is_no_other_machine() {
     collector.add("on.txt", words(host, card, ON).into_bytes()).unwrap();
     let machine = collector.finish().unwrap();
     let note = machine.evidence[1].note.clone().unwrap();
-    assert!(note.starts_with("ACS of 0000:00:01.0 differs from what off.txt says"), "{note}");
+    assert!(note.starts_with("ACS of 0000:00:01.0 differs from that in off.txt"), "{note}");
 }

@@ -94,7 +94,7 @@ fn what_is_said_of_ats_is_told() {
     let before = ivrs(|unit| _ = unit.range(8..=0xffff));
     let after = ivrs(|unit| _ = unit.range(8..=0xffff).extended_range(0x10..=0x1f, 1 << 31));
     let found = changes(&before, &after);
-    told(&found, &["no ATS: 0000:00:02.0 - 00:03.7", "added: true"]);
+    told(&found, &["no ATS for 0000:00:02.0 - 00:03.7", "added: true"]);
     assert_eq!(found.len(), 1, "{found:#?}");
 }
 
