@@ -46,7 +46,7 @@ impl IdMap {
     pub fn device_id(&self, device: DeviceKey) -> Option<MsiRequest> {
         match device {
             DeviceKey::Pci(function) => self.device_id_of(function),
-            // The first that leads to a controller (linux drivers/acpi/arm64/iort.c `iort_pmsi_get_dev_id`).
+            // The first that leads to a controller (linux drivers/acpi/arm64/iort.c `iort_pmsi_get_msi_info`).
             DeviceKey::Node(node) => self.device_ids_of(node).first().copied(),
             DeviceKey::OnBus { bus, id } => self.msi_from(bus, id),
         }

@@ -242,7 +242,7 @@ rules! {
         "Linux warns and skips the mapping. Nothing is lost if the node's own interrupts are wired."
         seen "a shipped table whose SMMUs have wired interrupts, and a mapping for their own MSIs as well"
         help "Remove the mapping. If it is for the own MSIs of an SMMUv3, set the DeviceID mapping index to it, and from node revision 5 on also bit 4 of the SMMU's flags. Do not just clear the single flag: as a range, the mapping would take IDs of other devices."
-        see "linux iort_id_map: \"single mapping not allowed\""
+        see "linux iort_id_map: \"SINGLE MAPPING flag not allowed\""
     }
     SingleWithCount "IORT022" "single-with-count" Info [] {
         "A single mapping has a count that is not zero; the count has no meaning there."
@@ -277,7 +277,7 @@ rules! {
         "The mapping matches no PCI device, so the devices that it was meant for are not translated."
         seen "19 of 64 published Qualcomm tables (input base 0x87030000 and similar)"
         help "Use requester IDs (bus << 8 | device << 3 | function) as inputs. The segment is a field of the node, not part of the ID."
-        see "linux pci_iommu_init passes 16-bit requester IDs"
+        see "linux iort_pci_iommu_init passes 16-bit requester IDs"
     }
     InputClipped "IORT027" "input-clipped" Warn [MappingsOutside InputWraps CountIsN] {
         "A mapping of a root complex runs past requester ID 0xffff."
@@ -351,17 +351,17 @@ rules! {
     }
     ItsCount "IORT037" "its-count" Error [] {
         "An ITS group counts more identifiers than it has room for."
-        "Identifiers are read from the node that follows, so that MSIs go to an ITS that does not exist."
+        "Systems that use every identifier read some from the node that follows. Linux uses only the first, which is not an identifier if there is room for none."
         seen ""
         help "Set the count to the identifiers that are there."
         see "DEN0049 §3.1.1.1; fwts IORTItsIdArrayOutsideTable"
     }
     ItsEmpty "IORT038" "its-empty" Warn [] {
         "An ITS group lists no ITS."
-        "Linux reads a first identifier anyway, from whatever follows, so that the devices have no MSI domain."
+        "Linux finds no ITS and prints \"overruns ITS entries\": the devices behind the group have no MSI domain."
         seen ""
         help "List the ITS by the GIC ITS ID that it has in the MADT."
-        see "linux iort_find_its_id"
+        see "linux iort_dev_find_its_id: \"overruns ITS entries\""
     }
     ItsSeveral "IORT039" "its-several" Info [] {
         "An ITS group lists several ITS units."
@@ -993,7 +993,7 @@ rules! {
         "These devices have no MSI domain. Drivers of PCI functions fall back to wired interrupts or fail; platform devices with wired interrupts lose nothing."
         seen "CIX Sky1: the second SMMUv3 has no mapping to the ITS"
         help "Map the StreamIDs in the SMMU's node to DeviceIDs of the ITS group."
-        see "linux iort_get_msi_domain"
+        see "linux iort_get_device_domain"
     }
     DialectsDisagree "MAP006" "dialects-disagree" Info [CountIsN ClassicReading] {
         "Operating systems read this map differently."
@@ -1278,7 +1278,7 @@ rules! {
         "Linux keeps the memory mapped one to one, and does not let the device be assigned (VFIO) unless it is a USB controller or a display."
         seen "most laptops, for the graphics and the USB controllers; servers, for management controllers"
         help "Nothing has to be changed. To assign the device, look for a firmware setup option that turns off the feature that uses the memory."
-        see "Intel VT-d specification 4.1 §8.4; linux drivers/iommu/iommu.c __iommu_group_set_domain_internal, require_direct"
+        see "Intel VT-d specification 4.1 §8.4; linux drivers/iommu/iommu.c __iommu_device_set_domain, require_direct"
     }
     DmarNamespaceScope "DMAR014" "dmar-namespace-scope" Warn [] {
         "A namespace device (ANDD) has no device scope, so that its requester ID is not known."

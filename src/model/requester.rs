@@ -168,7 +168,7 @@ impl NamedComponent {
     }
 
     /// Whether its mappings translate ids that its bus gives, as those of an fsl-mc bus, and not ids of its own: one of them takes
-    /// several ids of 16 bits, which is how wide an ICID is (linux drivers/bus/fsl-mc `mc_icid`).
+    /// several ids of 16 bits, which is how wide an ICID is (linux drivers/bus/fsl-mc/fsl-mc-bus.c `get_dprc_icid`).
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};

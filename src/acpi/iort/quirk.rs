@@ -102,13 +102,13 @@ const SMMU_V3_QUIRKS: [SmmuV3Quirk; 4] = [
         model: 1,
         name: "HiSilicon Hi161x",
         effect: SmmuV3Effect::HardwareMsiRegions,
-        citation: "linux drivers/acpi/arm64/iort.c iort_hw_msi_region",
+        citation: "linux drivers/acpi/arm64/iort.c iort_iommu_msi_get_resv_regions",
     },
     SmmuV3Quirk {
         model: 1,
         name: "HiSilicon Hi161x",
         effect: SmmuV3Effect::NoPrefetch,
-        citation: "linux drivers/iommu/arm/arm-smmu-v3 acpi_smmu_get_options",
+        citation: "linux drivers/iommu/arm/arm-smmu-v3 acpi_smmu_iort_probe_model",
     },
     SmmuV3Quirk {
         model: 2,

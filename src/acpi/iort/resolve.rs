@@ -171,7 +171,7 @@ pub fn component_ids<'a>(
 }
 
 /// The DeviceID of a platform device's MSIs: of an SMMUv3 or PMCG, the mapping that is for its own MSIs; of the others, the
-/// first single mapping that reaches an ITS group (linux `iort_pmsi_get_dev_id`).
+/// first single mapping that reaches an ITS group (linux `iort_pmsi_get_msi_info`).
 ///
 /// # Errors
 /// As [`resolve`].
