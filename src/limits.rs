@@ -3,6 +3,10 @@
 // Which of them are needed depends on the features.
 #![cfg_attr(not(all(feature = "std", feature = "archives", feature = "serde")), allow(dead_code))]
 
+/// PCI functions of a log whose ids are kept, to tell whether it is of the machine: the first of them say enough.
+#[cfg(feature = "alloc")]
+pub(crate) const MAX_LOG_FUNCTIONS: usize = 4096;
+
 /// Places that are told where something of a listing is missing: the first of them say enough.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_GAPS: usize = 16;

@@ -166,6 +166,49 @@ fn exit_codes_tell_what_was_understood() {
     }
 }
 
+/// Machines of one vendor have the same IOMMUs at the same places: their tables' headers and the ids of their functions differ.
+#[test]
+fn a_log_of_another_machine_of_the_same_kind_does_not_fit() {
+    let folder = format!("{FIELD}/faults/fault.intel");
+    let [dmar, listing, log] = ["dmar.bin", "lspci.txt", "log.txt"].map(|file| format!("{folder}/{file}"));
+    let read = std::fs::read_to_string(&log).unwrap();
+    let header = read.lines().find(|line| line.contains("ACPI: DMAR 0x")).unwrap();
+    let told = |log: &str, files: &[&str]| {
+        let told = document(&[&["explain", "--json"], files, &["-"]].concat(), log);
+        (told["fits"].clone(), told["notes"].to_string())
+    };
+    assert_eq!(told(&read, &[&dmar, &listing]).0, true);
+    let other =
+        "[    0.013033] ACPI: DMAR 0x00000000773D0000 000468 (v01 INTEL  INTEL ID 00000001 INTL 20091013)";
+    let (fits, notes) = told(&read.replace(header, other), &[&dmar, &listing]);
+    assert_eq!(fits, false, "{notes}");
+    assert!(
+        notes.contains("the kernel found DMAR of 0x468 bytes by INTEL INTEL ID, and here is DMAR of 0x"),
+        "{notes}"
+    );
+    // The functions of another machine, at the same addresses.
+    let functions = "[    0.3] pci 0000:00:00.0: [8086:9a14] type 00 class 0x060000 conventional PCI endpoint\n\
+                     [    0.3] pci 0000:00:01.0: [8086:9a49] type 00 class 0x030000 PCIe Root Complex Integrated Endpoint\n";
+    let (fits, notes) = told(&format!("[    0.0] DMAR: IOMMU enabled\n{functions}"), &[&dmar, &listing]);
+    assert_eq!(fits, false, "{notes}");
+    assert!(
+        notes.contains("0000:00:00.0") && notes.contains("is another function in the listing"),
+        "{notes}"
+    );
+}
+
+#[test]
+fn an_event_without_content_is_said_to_have_none() {
+    let line =
+        "pci 0000:00:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0000 address=0x0 flags=0x000a]";
+    let because = |line: &str| {
+        document(&["explain", "--json", line], "")["lines"][0]["because"].as_str().map(str::to_owned)
+    };
+    assert!(because(line).unwrap().contains("an event without content"));
+    assert_eq!(because(&line.replace("address=0x0 ", "address=0x1000 ")), None);
+    assert_eq!(because(&line.replace("0000:00:00.0", "0000:00:02.0")), None);
+}
+
 /// Faults that were provoked in real guests (`tests/boot`): each leads to the device whose DMA it is, and to the record that says so.
 #[test]
 fn faults_of_real_guests_lead_to_the_device_and_its_record() {

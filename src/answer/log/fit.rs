@@ -4,7 +4,10 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
+use crate::error::Source;
+use crate::machine::Firmware;
 use crate::machine::log::{Log, LogKind};
 use crate::{Bdf, DeviceKey, Format, Segment};
 
@@ -19,6 +22,46 @@ fn function(key: DeviceKey) -> Option<Bdf> {
         DeviceKey::Pci(bdf) => Some(bdf),
         DeviceKey::Node(_) | DeviceKey::OnBus { .. } => None,
     }
+}
+
+/// What the header of a table says: its name, its length, and who made it.
+#[derive(PartialEq, Eq)]
+struct Header {
+    name: Source,
+    length: u32,
+    oem: String,
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {:#x} bytes by {}", self.name, self.length, self.oem)
+    }
+}
+
+/// What a kernel printed of a table's header, and the header of that table here: `ACPI: DMAR 0x773D0000 000468 (v01 INTEL  INTEL ID 00000001 INTL
+/// 20091013)` (linux drivers/acpi/acpica/tbprint.c `acpi_tb_print_table_header`).
+fn headers(line: &str, firmware: &Firmware) -> Option<(Header, Header)> {
+    let (_, said) = line.split_once("ACPI: ")?;
+    let (head, made) = said.split_once("(v")?;
+    let mut words = head.split_whitespace();
+    let name: [u8; 4] = words.next()?.as_bytes().try_into().ok()?;
+    let length = u32::from_str_radix(words.nth(1)?, 16).ok()?;
+    let name = Source::table(name);
+    let table = firmware.table(name)?;
+    let text = |range: core::ops::Range<usize>| {
+        let shown: String =
+            table.get(range)?.iter().map(|byte| char::from(*byte)).take_while(|c| *c != '\0').collect();
+        Some(shown)
+    };
+    let (id, table_id) = (text(10..16)?, text(16..24)?);
+    let oem = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What follows are the revisions, of eight digits.
+    let made: Vec<&str> = made.split_whitespace().skip(1).collect();
+    let end =
+        made.iter().position(|word| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    let there = u32::from_le_bytes(table.get(4..8)?.try_into().ok()?);
+    let said = Header { name, length, oem: made.get(..end)?.join(" ") };
+    Some((said, Header { name, length: there, oem: oem(&format!("{id} {table_id}")) }))
 }
 
 /// Whether they match, and notes on it.
@@ -109,6 +152,35 @@ pub(super) fn compare(log: &Log, ties: &Ties<'_>) -> (Option<bool>, Vec<String>)
         } else {
             fits = fits.or(Some(true));
         }
+    }
+    // Functions by what they are.
+    let shared: Vec<(Bdf, bool)> = machine
+        .devices
+        .iter()
+        .filter(|device| !device.is_virtual_function())
+        .filter_map(|device| {
+            let (bdf, facts) = (function(device.key())?, device.facts());
+            let ids = log.functions.get(&bdf).filter(|_| (facts.vendor, facts.device) != (0, 0))?;
+            Some((bdf, *ids != (facts.vendor, facts.device)))
+        })
+        .collect();
+    let others: BTreeSet<String> =
+        shared.iter().filter(|(_, differs)| *differs).map(|(bdf, _)| bdf.to_string()).collect();
+    // One or two may have been exchanged since.
+    if others.len().saturating_mul(4) > shared.len() {
+        misfits = true;
+        differ(others, "is another function in the listing", "are other functions in the listing");
+    } else if !shared.is_empty() {
+        fits = fits.or(Some(true));
+    }
+    // Tables by what the kernel printed of their headers.
+    for (said, there) in log.entries.iter().filter_map(|entry| headers(&entry.text, firmware)) {
+        if said == there {
+            fits = fits.or(Some(true));
+            continue;
+        }
+        misfits = true;
+        notes.push(format!("log and firmware do not match: the kernel found {said}, and here is {there}"));
     }
     // Kinds of IOMMUs.
     let speaks = |word: &str| log.entries.iter().any(|entry| entry.text.contains(word));

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use crate::machine::Machine;
 use crate::machine::log::{Log, LogEntry, LogKind};
-use crate::{Dialect, StreamId};
+use crate::{Bdf, Dialect, StreamId};
 
 use super::explain::Explained;
 use firmware::{Tied, Ties};
@@ -172,6 +172,18 @@ impl LogDocument {
 const ID_AFTER: &str = "the line names no StreamID; a later line of the same fault does: after \"sid\", in the low half of GFSYNR1, or in \
 the high half of the first word of an event";
 
+/// What an event of AMD's IOMMU without content means.
+const EMPTY_EVENT: &str = "function 00:00.0 at address 0 is what an event without content says: QEMU's amd-iommu does not fill its events in, so the line shows \
+that an access was stopped and not whose it was. Look at what the guest's devices did at that time";
+
+/// Whether an event of AMD's IOMMU is of no device: all its fields are zero.
+fn is_empty_event(entry: &LogEntry) -> bool {
+    let device = entry.facts.device.as_deref().and_then(|device| device.parse::<Bdf>().ok());
+    let is_zero =
+        device.is_some_and(|bdf| bdf.segment.0 == 0 && bdf.rid.0 == 0) && entry.facts.address == Some(0);
+    is_zero && entry.text.contains("AMD-Vi: Event logged")
+}
+
 impl LogRecord {
     fn new(entry: &LogEntry, tied: Tied) -> Self {
         let (facts, form) = (&entry.facts, entry.form);
@@ -202,7 +214,7 @@ impl LogRecord {
             finding: tied.finding,
             found: tied.found,
             said: shown.sentence(form),
-            because: tied.because,
+            because: tied.because.or_else(|| is_empty_event(entry).then(|| EMPTY_EVENT.to_string())),
             harmless: form.harmless,
             times: entry.times,
             first: entry.first.clone(),

@@ -12,8 +12,8 @@ use super::form::{Form, LogKind, Part};
 use super::line;
 use super::pattern::{Match, Shared, matcher};
 use super::table;
-use crate::StreamId;
-use crate::limits::{MAX_LOG_ENTRIES, MAX_LOG_LINE_BYTES, MAX_LOG_LINES_JOINED};
+use crate::limits::{MAX_LOG_ENTRIES, MAX_LOG_FUNCTIONS, MAX_LOG_LINE_BYTES, MAX_LOG_LINES_JOINED};
+use crate::{Bdf, StreamId};
 
 /// What a kernel log says about IOMMUs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Log {
     pub model: Option<String>,
     /// The kernel's command line.
     pub command_line: Option<String>,
+    /// Vendor and device of the PCI functions that the last boot found (linux drivers/pci/probe.c `pci_setup_device`).
+    pub functions: BTreeMap<Bdf, (u16, u16)>,
 }
 
 /// A line about IOMMUs, with those that repeat it and those that go on with it.
@@ -175,7 +177,14 @@ impl LogReader {
         match self.matcher.find(&cleaned).filter(|found| !is_trace(found, &cleaned)) {
             Some(found) if self.mark(&found, &cleaned) => {}
             Some(found) => self.understood(raw, &cleaned, &found),
-            None => self.log.unrelated = self.log.unrelated.saturating_add(1),
+            None => {
+                if let Some((bdf, ids)) = function(&cleaned)
+                    && self.log.functions.len() < MAX_LOG_FUNCTIONS
+                {
+                    self.log.functions.insert(bdf, ids);
+                }
+                self.log.unrelated = self.log.unrelated.saturating_add(1);
+            }
         }
         self.cleaned = cleaned;
     }
@@ -200,6 +209,7 @@ impl LogReader {
         self.log.boots = self.log.boots.max(1).saturating_add(1);
         self.latest = None;
         self.banner = None;
+        self.log.functions.clear();
     }
 
     /// Takes in what a line says about the machine, if it is such a line. A command line that is about IOMMUs is listed anyway.
@@ -423,4 +433,13 @@ fn shown(raw: &[u8]) -> String {
         }
     }
     shown
+}
+/// `pci 0000:00:02.0: [8086:9a49] type 00 class 0x030000`: which function is at an address.
+fn function(line: &str) -> Option<(Bdf, (u16, u16))> {
+    let (before, _) = line.split_once("] type 0")?;
+    let (before, ids) = before.rsplit_once(": [")?;
+    let bdf = before.rsplit_once("pci ")?.1.parse().ok()?;
+    let (vendor, device) = ids.split_once(':')?;
+    let hex = |digits: &str| u16::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 4);
+    Some((bdf, (hex(vendor)?, hex(device)?)))
 }
