@@ -71,6 +71,7 @@ fn class(class: u32) -> Option<&'static str> {
         0x0300 | 0x0302 | 0x0380 => "GPU",
         0x0401 | 0x0403 => "audio",
         0x0601 => "ISA bridge",
+        0x0806 => "IOMMU",
         0x0c00 => "FireWire",
         0x0c03 => "USB",
         0x0c05 => "SMBus",

@@ -68,7 +68,7 @@ impl Picture {
         tip.extend(requester.refused.clone());
         let row = Row {
             what: what + state,
-            path: requester.id.clone(),
+            path: platform::name_of(requester).to_string(),
             disabled: !requester.available,
             tip: tip.join("\n"),
             ..Row::root(name)
@@ -109,7 +109,12 @@ impl Picture {
     ) {
         let row = |first: u32, last: u32| {
             let name = inputs(first, last, requester.kind == "root-complex");
-            Row { kind: RowKind::Device, parent: Some(head), path: requester.id.clone(), ..Row::root(name) }
+            Row {
+                kind: RowKind::Device,
+                parent: Some(head),
+                path: platform::name_of(requester).to_string(),
+                ..Row::root(name)
+            }
         };
         for range in streams.iter().take(MAX_RANGES) {
             let from = self.push(row(range.first, range.last));

@@ -57,6 +57,8 @@ pub(super) const INDENT: u32 = 18;
 pub(super) const BADGE: u32 = 30;
 /// A letter is no wider than this on average, in the common fonts at 11 px.
 const LETTER: u32 = 7;
+/// Letters of a note for which room is made between the rows and the boxes at the right.
+const SHORT_NOTE: u32 = 26;
 /// Labels on lines are smaller.
 const SMALL_LETTER: u32 = 6;
 const ROW: u32 = 18;
@@ -116,7 +118,9 @@ pub fn layout(picture: &Picture) -> Layout {
     let right = out.rows.iter().map(|row| row.x + row.width).max().unwrap_or(MARGIN);
     out.rows.iter_mut().for_each(|row| row.width = right - row.x);
     let labels = picture.links.iter().map(|link| letters(&picture.label(link)));
-    let labels = labels.max().unwrap_or(0) * SMALL_LETTER + 14;
+    // A short note stands before the boxes at the right, as labels do.
+    let short = picture.rows.iter().map(|row| letters(&row.note)).filter(|note| *note <= SHORT_NOTE);
+    let labels = labels.chain(short).max().unwrap_or(0) * SMALL_LETTER + 14;
     let notes = picture.rows.iter().map(|row| letters(&row.note)).max().unwrap_or(0) * SMALL_LETTER;
     let first_lane = right + labels + LANE;
     let lanes = number(picture.sinks.len()) * LANE;
