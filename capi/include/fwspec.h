@@ -323,7 +323,7 @@
 /// Verdict on giving a device to a user: nothing is in the way.
 #define FWSPEC_ASSIGN_YES 0u
 
-/// Verdict: memory must stay mapped for it as it is, and Linux refuses every domain of a user (require_direct).
+/// Verdict: memory must stay mapped one to one for it, and Linux refuses every domain of a user (require_direct).
 #define FWSPEC_ASSIGN_KEPT 1u
 
 /// Verdict: memory must stay mapped for another member of its group.

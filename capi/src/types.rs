@@ -425,7 +425,7 @@ pub struct fwspec_blocker {
 
 /// Verdict on giving a device to a user: nothing is in the way.
 pub const FWSPEC_ASSIGN_YES: u32 = 0;
-/// Verdict: memory must stay mapped for it as it is, and Linux refuses every domain of a user (require_direct).
+/// Verdict: memory must stay mapped one to one for it, and Linux refuses every domain of a user (require_direct).
 pub const FWSPEC_ASSIGN_KEPT: u32 = 1;
 /// Verdict: memory must stay mapped for another member of its group.
 pub const FWSPEC_ASSIGN_GROUP: u32 = 2;

@@ -254,8 +254,8 @@ impl DiffDocument {
                 sides.map(|(platform, groups)| Assignable::of(groups, Some(platform), function.into()));
             if assignable[0].meaning() != assignable[1].meaning() {
                 let [before, after] = assignable.map(|said| match said.why_not() {
-                    None => "may be assigned".to_string(),
-                    Some(why_not) => format!("may not be assigned: {why_not}"),
+                    None => "can be assigned".to_string(),
+                    Some(why_not) => format!("cannot be assigned: {why_not}"),
                 });
                 self.fact(function, "assignable", before, after);
             }

@@ -76,8 +76,8 @@ impl Groups {
 }
 
 impl core::fmt::Display for KeptMemory {
-    /// `0x7b800000 - 0x7b800fff must stay mapped for it as it is (require_direct)`.
+    /// `0x7b800000 - 0x7b800fff must stay mapped one to one for it (require_direct)`.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:#x} - {:#x} must stay mapped for it as it is (require_direct)", self.base, self.last)
+        write!(f, "{:#x} - {:#x} must stay mapped one to one for it (require_direct)", self.base, self.last)
     }
 }

@@ -110,14 +110,7 @@ impl Query {
     }
 
     /// What is said of a node that has no bus, in a question `NODE:ID`, with what may be meant.
-    ///
-    /// ```
-    /// use fwspec::machine::Query;
-    /// assert!(Query::no_bus("0x0000").ends_with("without 0x: 0000:01:00.0"));
-    /// assert!(Query::no_bus("SID").ends_with("small letters: sid:"));
-    /// assert!(Query::no_bus("01").ends_with("has a function, too: 01:00.0"));
-    /// ```
-    pub fn no_bus(node: &str) -> String {
+    pub(crate) fn no_bus(node: &str) -> String {
         let shown: String = node.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let lower = node.to_ascii_lowercase();
@@ -230,6 +223,17 @@ fn number(digits: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_without_a_bus_is_told_what_may_be_meant() {
+        for (node, end) in [
+            ("0x0000", "without 0x: 0000:01:00.0"),
+            ("SID", "small letters: sid:"),
+            ("01", "has a function, too: 01:00.0"),
+        ] {
+            assert!(Query::no_bus(node).ends_with(end), "{node}: {}", Query::no_bus(node));
+        }
+    }
 
     #[test]
     fn every_form_of_question_is_understood() {

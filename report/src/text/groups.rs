@@ -125,7 +125,7 @@ pub(crate) fn notes(document: &GroupsDocument) -> impl Iterator<Item = String> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        format!("{named}{more} cannot be given to a user: {why}")
+        format!("{named}{more} cannot be assigned (VFIO): {why}")
     });
     let unread = document.skipped.iter().map(|p| format!("not read: {}: {}", p.at, p.error));
     document.groups.iter().filter(move |_| told).flat_map(group_notes).chain(kept).chain(unread)

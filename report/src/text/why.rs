@@ -92,7 +92,7 @@ fn kept(document: &WhyDocument, style: Style) -> String {
     let line = |kept: &KeptRecord| {
         let group = if document.members.len() > 1 { ", and so none of its group" } else { "" };
         let said = format!(
-            "{} may not be given to a user{group}: {}. Linux refuses it with \"Firmware has requested this device have a 1:1 IOMMU mapping\".",
+            "{} cannot be assigned (VFIO){group}: {}. Linux refuses it with \"Firmware has requested this device have a 1:1 IOMMU mapping\".",
             kept.device, kept.why
         );
         format!("{}\n", style.alarm(&style.sentence(&said, 0)))
