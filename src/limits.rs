@@ -7,11 +7,11 @@
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_LOG_FUNCTIONS: usize = 4096;
 
-/// Places that are told where something of a listing is missing: the first of them say enough.
+/// How many missing parts of a listing are reported: the first ones are enough.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_GAPS: usize = 16;
 
-/// Those of them that one sentence names.
+/// How many of these one sentence names.
 #[cfg(feature = "alloc")]
 pub(crate) const MAX_GAPS_TOLD: usize = 4;
 

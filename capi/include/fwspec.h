@@ -320,10 +320,10 @@
 /// Bytes of a message, the terminating NUL included. A longer text is cut off.
 #define FWSPEC_MESSAGE 200u
 
-/// Verdict on giving a device to a user: nothing is in the way.
+/// Verdict on assigning a device (VFIO): it can be assigned.
 #define FWSPEC_ASSIGN_YES 0u
 
-/// Verdict: memory must stay mapped one to one for it, and Linux refuses every domain of a user (require_direct).
+/// Verdict: memory must stay mapped one to one for it, so Linux refuses every domain of a user (require_direct).
 #define FWSPEC_ASSIGN_KEPT 1u
 
 /// Verdict: memory must stay mapped for another member of its group.
@@ -368,7 +368,7 @@
 /// Reason against ATS: the root complex does not say that it passes it on.
 #define FWSPEC_ATS_NO_ROOT_COMPLEX 11u
 
-/// Another reason: the message tells it.
+/// Another reason: the message has it.
 #define FWSPEC_ATS_OTHER 12u
 
 /// Severity of a finding: worth knowing; common in firmware that works.
@@ -563,7 +563,7 @@ typedef struct fwspec_reason {
     char message[FWSPEC_MESSAGE];
 } fwspec_reason;
 
-/// Whether a device may be given to a user.
+/// Whether a device can be assigned (VFIO).
 typedef struct fwspec_assignable {
     /// The record that keeps memory mapped (RMRR, IVMD, RMR), for FWSPEC_ASSIGN_KEPT and FWSPEC_ASSIGN_GROUP; otherwise 0.
     uint64_t node;
@@ -943,9 +943,9 @@ int fwspec_why(const struct fwspec_groups *groups,
                size_t capacity,
                size_t *count);
 
-/// Whether a device may be given to a user: a virtual machine, or a driver outside of the kernel. Its group is given as a whole.
+/// Whether a device can be assigned (VFIO) to a virtual machine or a user-space driver. Its group is assigned as a whole.
 ///
-/// map: what the firmware of the machine says, which fwspec_groups_new() was told.
+/// map: the map of the machine's firmware that was given to fwspec_groups_new().
 ///
 /// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such device, or FWSPEC_ARGUMENT.
 int fwspec_groups_assignable(const struct fwspec_groups *groups,
@@ -953,10 +953,10 @@ int fwspec_groups_assignable(const struct fwspec_groups *groups,
                              struct fwspec_device device,
                              struct fwspec_assignable *out);
 
-/// Whether Linux lets a PCI function use ATS, the cache of translations in a device, by what the firmware says. It does not say that the
-/// function has ATS.
+/// Whether Linux lets a PCI function use ATS (a cache of translations in the device), according to the firmware. It does not mean that
+/// the function has ATS.
 ///
-/// map: what the firmware of the machine says, which fwspec_groups_new() was told.
+/// map: the map of the machine's firmware that was given to fwspec_groups_new().
 ///
 /// Returns FWSPEC_OK, FWSPEC_NO_MAPPING where no IOMMU that has ATS translates it, FWSPEC_NOT_FOUND where there is no such function, or
 /// FWSPEC_ARGUMENT.

@@ -1,4 +1,4 @@
-//! May a device be given to a user, and may it use ATS: what a firmware says of a device besides its ids.
+//! Whether a device can be assigned (VFIO), and whether it may use ATS.
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
@@ -12,9 +12,9 @@ use fwspec::Platform;
 use fwspec::group::{AtsReason, DeviceKey, Groups, How, KeptMemory};
 use fwspec::pci::Header;
 
-/// Whether a device may be given to a user: a virtual machine, or a driver outside of the kernel. Its group is given as a whole.
+/// Whether a device can be assigned (VFIO) to a virtual machine or a user-space driver. Its group is assigned as a whole.
 ///
-/// map: what the firmware of the machine says, which fwspec_groups_new() was told.
+/// map: the map of the machine's firmware that was given to fwspec_groups_new().
 ///
 /// Returns FWSPEC_OK, FWSPEC_NOT_FOUND where there is no such device, or FWSPEC_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -31,10 +31,10 @@ pub extern "C" fn fwspec_groups_assignable(
     })
 }
 
-/// Whether Linux lets a PCI function use ATS, the cache of translations in a device, by what the firmware says. It does not say that the
-/// function has ATS.
+/// Whether Linux lets a PCI function use ATS (a cache of translations in the device), according to the firmware. It does not mean that
+/// the function has ATS.
 ///
-/// map: what the firmware of the machine says, which fwspec_groups_new() was told.
+/// map: the map of the machine's firmware that was given to fwspec_groups_new().
 ///
 /// Returns FWSPEC_OK, FWSPEC_NO_MAPPING where no IOMMU that has ATS translates it, FWSPEC_NOT_FOUND where there is no such function, or
 /// FWSPEC_ARGUMENT.
@@ -94,7 +94,10 @@ fn assignable(groups: &Groups, platform: &Platform, key: DeviceKey) -> Result<fw
     if let DeviceKey::Pci(bdf) = key
         && groups.topology().get(bdf).is_some_and(|function| !matches!(function.header, Header::Device))
     {
-        return Ok(because(FWSPEC_ASSIGN_BRIDGE, "it is a bridge: vfio-pci takes ordinary functions only"));
+        return Ok(because(
+            FWSPEC_ASSIGN_BRIDGE,
+            "it is a bridge: vfio-pci accepts only functions with a normal header",
+        ));
     }
     let mut others = groups.members(group).filter(|other| *other != key);
     let other = others.find_map(|other| Some((other, groups.kept_memory(platform, other)?)));

@@ -377,7 +377,7 @@ pub struct fwspec_acs {
     pub message: [c_char; FWSPEC_MESSAGE],
 }
 
-/// Whether a device may be given to a user.
+/// Whether a device can be assigned (VFIO).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct fwspec_assignable {
@@ -423,9 +423,9 @@ pub struct fwspec_blocker {
     pub message: [c_char; FWSPEC_MESSAGE],
 }
 
-/// Verdict on giving a device to a user: nothing is in the way.
+/// Verdict on assigning a device (VFIO): it can be assigned.
 pub const FWSPEC_ASSIGN_YES: u32 = 0;
-/// Verdict: memory must stay mapped one to one for it, and Linux refuses every domain of a user (require_direct).
+/// Verdict: memory must stay mapped one to one for it, so Linux refuses every domain of a user (require_direct).
 pub const FWSPEC_ASSIGN_KEPT: u32 = 1;
 /// Verdict: memory must stay mapped for another member of its group.
 pub const FWSPEC_ASSIGN_GROUP: u32 = 2;
@@ -456,7 +456,7 @@ pub const FWSPEC_ATS_NOT_DENIED: u32 = 9;
 pub const FWSPEC_ATS_ROOT_COMPLEX: u32 = 10;
 /// Reason against ATS: the root complex does not say that it passes it on.
 pub const FWSPEC_ATS_NO_ROOT_COMPLEX: u32 = 11;
-/// Another reason: the message tells it.
+/// Another reason: the message has it.
 pub const FWSPEC_ATS_OTHER: u32 = 12;
 
 /// Severity of a finding: worth knowing; common in firmware that works.

@@ -71,8 +71,8 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     }
 }
 
-/// Why a gate does not pass on a part of a machine.
-pub(super) const PART: &str = "--fail-on needs all functions of the machine, and the listing is not whole: take it again (lspci -nnvvv or lspci -xxxx, as root)";
+/// Why --fail-on does not pass if only a part of a machine is known.
+pub(super) const PART: &str = "--fail-on needs all functions of the machine, and the listing is incomplete: take it again (lspci -nnvvv or lspci -xxxx, as root)";
 
 /// What is missing to see such a fault; a gate with nothing to check does not pass.
 fn unseen(fault: Fault, machine: &Machine, document: &CheckDocument) -> Option<&'static str> {

@@ -45,7 +45,7 @@ pub(super) fn run(lookup: &Options) -> Result<Outcome, Failure> {
     let queries: Vec<(&String, Query)> = queries.collect::<Result<_, Failure>>()?;
     let firmware = evidence::firmware(&machine)?;
     if let Some(refusal) = firmware.boot_refusal().filter(|_| lookup.dialect.0.contains(&Dialect::LINUX)) {
-        complain(&format_args!("{}: {}; the answer is what the tree says", firmware.file, refusal.kind));
+        complain(&format_args!("{}: {}; the answer is that of the tree anyway", firmware.file, refusal.kind));
     }
     let several = lookup.dialect.0.len() > 1;
     let build = |dialect: &Dialect| IdMap::build(&firmware.platform, *dialect);

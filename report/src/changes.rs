@@ -71,7 +71,7 @@ fn functions(segment: u32, first: u16, last: u16) -> String {
     if first == last { format!("{segment}:{first}") } else { format!("{segment}:{first} - {last}") }
 }
 
-/// Both answers of a range of inputs. MSIs are told where one side says something of them.
+/// Both answers of a range of inputs. MSIs are printed where one side has an answer for them.
 fn both(before: &AnswerRecord, after: &AnswerRecord, single: bool) -> [String; 2] {
     let with_msis = before.device_id.is_some() || after.device_id.is_some();
     [before, after].map(|answer| said(answer, single, with_msis))
@@ -85,7 +85,7 @@ fn said(answer: &AnswerRecord, single: bool, with_msis: bool) -> String {
         None => format!("{first:#x} for all"),
     };
     let dma = match (&answer.iommu, answer.stream_id) {
-        (None, _) if answer.needs_topology => "by which unit depends on the bridges above it".to_string(),
+        (None, _) if answer.needs_topology => "the bridges above it decide by which unit".to_string(),
         (None, _) => "untranslated".to_string(),
         (Some(iommu), id) => {
             let id = id.map_or_else(|| "all as one".to_string(), |id| range(id, answer.last_stream_id));

@@ -30,13 +30,13 @@ impl Assignable {
         }
     }
 
-    /// Why not, where it is memory that must stay mapped for the device as it is ([`Groups::kept_memory`]): then no member of its group may
-    /// be given to a user.
+    /// Why not, if the reason is memory that must stay mapped one to one for the device ([`Groups::kept_memory`]): then no member of its
+    /// group can be assigned.
     pub fn kept(&self) -> Option<&str> {
         self.why_not().filter(|why| why.ends_with("(require_direct)"))
     }
 
-    /// Why not, without the place of the record that says so, which moves where nothing of meaning does.
+    /// Why not, without the place of the record, which may change without a change in meaning.
     pub(super) fn meaning(&self) -> Option<&str> {
         self.why_not().map(|why| why.split_once(SAYS).map_or(why, |(_, why)| why))
     }
@@ -67,5 +67,5 @@ impl Assignable {
     }
 }
 
-/// What stands between a record and what it says.
+/// The words between a record and what it says.
 const SAYS: &str = " says: ";

@@ -83,7 +83,7 @@ pub struct EvidenceRecord {
     pub used: bool,
     /// Notes about it.
     pub note: Option<String>,
-    /// Where something of it is missing: a listing that is cut short, or which points at functions that it does not list.
+    /// Where something is missing: a listing that is truncated, or that refers to functions that it does not list.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub gaps: Vec<String>,
 }

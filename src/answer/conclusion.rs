@@ -39,7 +39,7 @@ pub struct Conclusion {
     pub unless: Option<&'static str>,
     /// Why nothing can make the group smaller, where it has other members.
     pub fixed_by: Vec<String>,
-    /// The functions whose ACS was not read: what would be known of it may make the group smaller.
+    /// The functions whose ACS was not read: knowing it may make the group smaller.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub unread: Vec<String>,
     /// A hint for ports that seem to have no ACS.

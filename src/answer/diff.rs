@@ -59,7 +59,7 @@ pub enum ChangeRecord {
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// What only one side says of ATS (DMAR, IVRS).
+    /// What only one side says about ATS (DMAR, IVRS).
     Ats {
         /// In words.
         said: String,
@@ -179,7 +179,7 @@ pub struct AnswerRecord {
     /// The DeviceID of the MSIs of the last input of the range, where ids count up.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Option::is_none"))]
     pub last_device_id: Option<u32>,
-    /// Which unit translates it depends on the bridges above the function (DMAR): the machine's functions would tell.
+    /// Whether the bridges above the function decide which unit translates it (DMAR): the machine's functions would show it.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "core::ops::Not::not"))]
     pub needs_topology: bool,
     /// StreamID bits that the IOMMU ignores. Not in JSON.
@@ -213,8 +213,8 @@ impl DiffDocument {
         }
     }
 
-    /// Adds what the two firmwares say otherwise of the functions of a machine: whether they may be assigned to a user, and whether they may
-    /// use ATS (DMAR, IVRS, and root complexes). Functions that only one of them gives a group are passed over: the groups tell it.
+    /// Adds the differences between the two firmwares for the functions of a machine: whether they can be assigned (VFIO), and whether they
+    /// may use ATS (DMAR, IVRS, and root complexes). Functions that only one of them gives a group are skipped: the groups show that.
     ///
     /// ```
     /// use fwspec::acpi::dmar::{Builder, Dmar};
@@ -260,7 +260,7 @@ impl DiffDocument {
                 self.fact(function, "assignable", before, after);
             }
             let ats = sides.map(|(platform, groups)| match groups.ats_of(platform, function) {
-                None => "nothing is said of ATS".to_string(),
+                None => "nothing says whether ATS is allowed".to_string(),
                 Some(ats) => format!("ATS{}: {}", if ats.allowed { "" } else { " not allowed" }, ats.reason),
             });
             let [before, after] = ats;
@@ -275,8 +275,8 @@ impl DiffDocument {
         self.equal = false;
     }
 
-    /// Says by which of the two firmwares Linux asks for ACS, where that is one of them only: the name of the kernel function, or `None`
-    /// where nothing asks.
+    /// Says with which firmware Linux requests ACS, where it does so with only one of the two: the name of the kernel function that
+    /// requests it, or `None`.
     ///
     /// ```
     /// use fwspec::answer::DiffDocument;

@@ -554,7 +554,7 @@ impl From<&SpecifierField> for FieldRecord {
 /// What a unit of a DMAR is for, and the I/O APICs and HPETs of one of a DMAR or IVRS, in words; nothing for IOMMUs of other firmware.
 pub(super) fn scopes_of(platform: &Platform, iommu: IommuIndex) -> Vec<String> {
     let units = platform.units.iter().filter(|unit| unit.iommu == iommu);
-    // They stand in the order of their units.
+    // They are in the order of their units.
     let start = platform.interrupt_sources.partition_point(|source| source.iommu < iommu);
     let sources = platform.interrupt_sources.get(start..).unwrap_or_default();
     units

@@ -67,7 +67,7 @@ impl RemarkRecord {
         let firmware = machine.firmware.as_ref().filter(|_| dialect == Dialect::LINUX)?;
         let error = firmware.boot_refusal()?;
         let text = alloc::format!(
-            "{}: {} ({}). What follows is what the tree says",
+            "{}: {} ({}). The answers are those of the tree all the same",
             firmware.file,
             error.kind,
             error.at
@@ -75,7 +75,7 @@ impl RemarkRecord {
         Some(RemarkRecord { kind: "boot-refused", devices: Vec::new(), groups: None, text })
     }
 
-    /// That a listing is not whole.
+    /// That a listing is incomplete.
     fn of_gaps(evidence: &Evidence) -> Option<Self> {
         let first = evidence.gaps.first().filter(|_| evidence.used)?;
         let more = match evidence.gaps.len().saturating_sub(1) {
@@ -83,7 +83,7 @@ impl RemarkRecord {
             more => alloc::format!(" (and {more} more such places)"),
         };
         let text = alloc::format!(
-            "{} is not whole: {first}{more}. These are the groups of what it lists; take the listing again, and the whole of it",
+            "{} is incomplete: {first}{more}. These are the groups of what it lists; take the complete listing again",
             evidence.name
         );
         Some(RemarkRecord { kind: "not-whole", devices: Vec::new(), groups: None, text })

@@ -28,7 +28,7 @@ pub struct WhyDocument {
     pub ungrouped: Vec<Ungrouped>,
     /// All members of that group.
     pub members: Vec<String>,
-    /// The members that no user may be given, and so none of the group: memory must stay mapped for them.
+    /// The members that cannot be assigned, so that none of the group can: memory must stay mapped for them.
     #[cfg_attr(feature = "serde", serde(skip_serializing_if = "Vec::is_empty"))]
     pub kept: Vec<KeptRecord>,
     /// For two devices the chain of reasons from the one to the other; for one the reasons that touch it.
@@ -58,7 +58,7 @@ pub struct Ungrouped {
     pub why: String,
 }
 
-/// A member of a group which no user may be given.
+/// A member of a group that cannot be assigned.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -197,7 +197,7 @@ fn ungrouped(document: &GroupsDocument, device: String) -> Option<Ungrouped> {
     Some(Ungrouped { device, why: record.why_none.clone()? })
 }
 
-/// The members of a group that memory keeps from a user.
+/// The members of a group that cannot be assigned because of memory that must stay mapped.
 fn kept(document: &GroupsDocument, group: u64) -> Vec<KeptRecord> {
     let members = document.devices.iter().filter(|device| device.group == Some(group));
     let kept = members.filter_map(|device| {

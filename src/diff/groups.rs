@@ -45,7 +45,7 @@ pub fn regrouped(before: &Groups, after: &Groups) -> Vec<Regrouped> {
 }
 
 /// The functions of both assignments which another unit translates on the second side, where that depends on what is above a function
-/// (DMAR): what [`diff`](super::diff) says of requester IDs is then said of the functions that there are, and by this alone.
+/// (DMAR): for these, [`diff`](super::diff) says nothing about requester IDs, and this compares the functions that exist.
 ///
 /// ```
 /// use fwspec::acpi::dmar::{Builder, Dmar};

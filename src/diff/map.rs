@@ -101,7 +101,7 @@ pub enum Change {
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// A sentence about ATS that one side says only (DMAR, IVRS).
+    /// A sentence about ATS that only one side has (DMAR, IVRS).
     Ats {
         /// The sentence.
         said: String,
@@ -393,7 +393,7 @@ fn requesters(
     }
 }
 
-/// Adds functions that go elsewhere; to those before them, where both sides' ids go on from theirs.
+/// Adds functions that go elsewhere; to those before them, if the ids of both sides continue theirs.
 pub(super) fn append(
     changes: &mut Vec<Change>,
     (segment, first, last): (Segment, RequesterId, RequesterId),
@@ -416,7 +416,7 @@ pub(super) fn append(
 }
 
 impl Answer {
-    /// The answer of the first of a range of inputs, told that of the last one.
+    /// The answer of the first of a range of inputs, given that of the last one.
     pub(super) fn up_to(mut self, last: &Answer) -> Answer {
         self.extend(last);
         self
@@ -429,7 +429,7 @@ impl Answer {
         self.last_device = device(last).filter(|last| self.device.map(|d| d.id) != Some(*last));
     }
 
-    /// Whether the answer of inputs that follow goes on where this one ends: ids count up over all of them, or stand still.
+    /// Whether the answer of the inputs that follow continues this one: ids count up over all of them, or stay the same.
     fn goes_on(&self, next: &Answer, [first, end, start, last]: [u32; 4]) -> bool {
         let ids = |answer: &Answer| {
             let id = answer.stream.as_ref().and_then(|stream| stream.id)?.0;

@@ -1,5 +1,5 @@
-//! What tables of x86 machines say of functions beside who translates them, in words that both sides have in common: the scopes of units,
-//! ATS, aliases, and the devices that reserved memory is for.
+//! What tables of x86 machines say about functions besides which unit translates them, in words that can be compared: the scopes of
+//! units, ATS, aliases, and the devices that reserved memory is for.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,7 +13,7 @@ use crate::{Bdf, Platform, RequesterId, Segment};
 /// What each unit is for (DMAR), and the I/O APICs and HPETs whose interrupts it remaps (DMAR, IVRS).
 pub(super) fn of_units(platform: &Platform) -> Vec<(IommuIndex, String)> {
     let units = platform.units.iter().flat_map(|unit| {
-        // What a unit for all of a segment lists besides does not count (linux `dmar_pci_bus_add_dev`).
+        // Scopes of a unit for the rest of a segment are not used (linux `dmar_pci_bus_add_dev`).
         let rest =
             unit.include_all.then(|| format!("all of segment {} that no other unit is for", unit.segment));
         let scopes = unit.scopes.iter().filter(|_| !unit.include_all).map(|scope| named(unit.segment, scope));
@@ -24,7 +24,7 @@ pub(super) fn of_units(platform: &Platform) -> Vec<(IommuIndex, String)> {
     units.chain(sources).collect()
 }
 
-/// What is said of ATS, one sentence for each root port, function or range.
+/// What the table says about ATS, one sentence for each root port, function or range.
 pub(super) fn ats(platform: &Platform, map: &IdMap) -> Vec<String> {
     let mut said = Vec::new();
     for record in &platform.ats {
@@ -57,12 +57,12 @@ pub(super) fn ats(platform: &Platform, map: &IdMap) -> Vec<String> {
             }
         }
         let runs = runs.into_iter().map(|(first, last)| range(segment, first, last));
-        said.extend(runs.map(|functions| format!("no ATS: {functions}, which Linux does not look at")));
+        said.extend(runs.map(|functions| format!("no ATS for {functions}, which Linux ignores")));
     }
     said
 }
 
-/// Functions of which the two sides say that they also send as another one, and not the same one.
+/// Functions that also send as another function, and not as the same one on both sides.
 pub(super) struct Alias {
     pub(super) segment: Segment,
     pub(super) first: RequesterId,
@@ -72,7 +72,7 @@ pub(super) struct Alias {
 
 pub(super) fn aliases(before: (&Platform, &IdMap), after: (&Platform, &IdMap)) -> Vec<Alias> {
     let sides = [before, after];
-    // Where an answer may turn: a function that is its own alias has none.
+    // Where an answer may change: a function that is its own alias has none.
     let mut starts: Vec<(Segment, u32)> = Vec::new();
     for alias in sides.iter().flat_map(|(platform, _)| &platform.aliases) {
         let [first, last, to] = [alias.first, alias.last, alias.alias].map(|rid| u32::from(rid.0));

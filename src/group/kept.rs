@@ -1,29 +1,29 @@
-//! The memory that keeps a device from being given to a user: it must stay mapped where it is.
+//! The memory that keeps a device from being assigned (VFIO), because it must stay mapped one to one.
 
 use super::{DeviceKey, Groups};
 use crate::Platform;
 use crate::map::{reserved_for_function, reserved_regions};
 use crate::model::{Origin, RegionKind, Reserved};
 
-/// Memory that a device must reach where it is, whoever drives the device.
+/// Memory that must stay mapped one to one for a device, whatever drives the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct KeptMemory {
     /// First address.
     pub base: u64,
-    /// Last address, inclusive; below `base` only in broken firmware, whose region Linux takes all the same.
+    /// Last address, inclusive; below `base` only in broken firmware, whose region Linux uses anyway.
     pub last: u64,
     /// The record that says so: an RMRR, an IVMD block, an RMR node.
     pub by: Option<Origin>,
 }
 
 impl Groups {
-    /// The first memory that a device must reach where it is, which rules out every domain of a user (linux drivers/iommu/iommu.c
+    /// The first memory that must stay mapped one to one for a device, which rules out every domain of a user (linux drivers/iommu/iommu.c
     /// `iommu_create_device_direct_mappings` sets `require_direct`, for which `__iommu_device_set_domain` refuses the blocking domain that
-    /// `iommu_group_claim_dma_owner` attaches). Its group is given away as a whole, so each member has to be asked. `None` where nothing
+    /// `iommu_group_claim_dma_owner` attaches). Its group is assigned as a whole, so each member has to be checked. `None` where nothing
     /// is kept, or no IOMMU translates the device. The map of these groups was built from `platform`.
     ///
-    /// Memory that is relaxable, which an RMRR of a USB controller or display is, keeps nobody.
+    /// Relaxable memory, such as an RMRR of a USB controller or display, keeps no device from being assigned.
     ///
     /// ```
     /// use fwspec::acpi::dmar::{Builder, Dmar};

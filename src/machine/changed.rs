@@ -1,4 +1,4 @@
-//! How two listings of one machine differ: before and after a function came or went.
+//! How two listings of one machine differ: before and after a function was added or removed.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -27,7 +27,7 @@ impl Changed {
         for (at, line) in order {
             let bdf = functions.get(bytes::index(*at))?;
             if bdf == lowest {
-                // Those between the first and the last are not looked at.
+                // Listings between the first and the last are not compared.
                 let is_part = whole.last().is_some_and(|(_, last)| last.len() < 2);
                 whole.truncate(if is_part { whole.len().saturating_sub(1) } else { 1 });
                 whole.push((*line, BTreeSet::new()));
@@ -47,12 +47,12 @@ impl fmt::Display for Changed {
         let only = only(&self.only, ["the first", "the second"]);
         write!(
             f,
-            "it lists the machine twice, from line {first} and from line {second}, and not the same functions: {only}; all of them are taken"
+            "it lists the machine twice, from line {first} and from line {second}, with different functions: {only}; all of them are used"
         )
     }
 }
 
-/// What only one and what only the other of two listings of a machine has; `None` where that is nothing, or one is of a part of the machine.
+/// The functions that only one of two listings of a machine has; `None` where there are none, or one lists a part of the machine only.
 pub(super) fn differences(one: &BTreeSet<Bdf>, other: &BTreeSet<Bdf>) -> Option<[Vec<Bdf>; 2]> {
     let (most, least) = (one.len().max(other.len()), one.len().min(other.len()));
     let is_part = least < 2 || least.saturating_mul(2) < most;

@@ -968,14 +968,14 @@ impl Collector {
         }
     }
 
-    /// Says that something of a piece of evidence is missing.
+    /// Notes that a part of a piece of evidence is missing.
     fn miss(&mut self, at: usize, gap: String) {
         if let Some(evidence) = self.evidence.get_mut(at) {
             evidence.gaps.push(gap);
         }
     }
 
-    /// Says at the texts which functions they show, and do not list.
+    /// Notes at the texts which functions they refer to and do not list.
     fn miss_functions(&mut self, devices: &[Device], from: &BTreeMap<Bdf, usize>) {
         let listed = |bdf: Bdf| self.functions.get(&bdf).map(|function| &function.listed);
         let is_occupied = |bdf| listed(bdf).is_some_and(ListedFunction::has_device_below);
@@ -1004,7 +1004,7 @@ impl Collector {
             if told.is_empty() {
                 continue;
             }
-            let mut note = format!("it is not whole: {}", told.join("; "));
+            let mut note = format!("it is incomplete: {}", told.join("; "));
             if more > 0 {
                 note.push_str(&format!("; and {more} more such places"));
             }
@@ -1022,7 +1022,7 @@ impl Collector {
         }
     }
 
-    /// Says that a listing has not the functions of another that starts at the same address.
+    /// Notes that a listing lacks functions of another that starts at the same address.
     fn note_what_changed(&mut self, at: usize, all: &BTreeSet<Bdf>, others: &[(usize, BTreeSet<Bdf>)]) {
         let alike = others.iter().find(|(_, other)| other.first() == all.first());
         let Some((other, differ)) = alike.and_then(|(at, one)| Some((*at, differences(one, all)?))) else {
@@ -1030,7 +1030,7 @@ impl Collector {
         };
         let [first, second] = [other, at].map(|at| self.name(at).to_owned());
         let only = only(&differ, [first.as_str(), second.as_str()]);
-        self.note(at, &format!("{first} and it do not list the same functions: {only}"));
+        self.note(at, &format!("it and {first} list different functions: {only}"));
     }
 
     /// One entry for each function: of two that agree, the one of which more was read.
@@ -1079,7 +1079,7 @@ impl Collector {
                 let more = count.saturating_sub(1);
                 let more = if more > 0 { format!(", and {more} more such") } else { String::new() };
                 let note = format!(
-                    "{what} of {bdf} differs from what {} says{more}: what shows more of a function counts, and of two alike the first",
+                    "{what} of {bdf} differs from that in {}{more}: the listing that shows more of a function is used, otherwise the first",
                     self.name(other)
                 );
                 self.note(at, &note);
@@ -1090,7 +1090,7 @@ impl Collector {
     }
 }
 
-/// Where a text lists different functions at one address: the address, and the two lines.
+/// Where a text lists different functions at one address: the address and the two lines.
 fn two_listings(listing: &Listing) -> Option<(Bdf, u32, u32)> {
     listing.skipped.iter().find_map(|error| match error.kind {
         TextErrorKind::ListedTwice { first } => Some((error.function?, first, error.place?.line)),

@@ -31,7 +31,7 @@ pub(super) struct Told {
     capabilities: Capabilities,
     /// It says that there are capabilities.
     has_list: bool,
-    /// What it has to say next.
+    /// What has to follow.
     awaits: Option<&'static str>,
     /// Its link is up, or its slot is not empty.
     has_device_below: bool,
@@ -289,7 +289,7 @@ impl Told {
         }
     }
 
-    /// What the text has to say of the function after its last line. Few functions that say that they have capabilities have none: that is told
+    /// Completes what the text says about a function after its last line. Few functions that say that they have capabilities have none: that is told
     /// of the last one alone.
     pub(super) fn ends_before(&self, is_last: bool) -> Option<&'static str> {
         let known = &self.capabilities;

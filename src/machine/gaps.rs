@@ -128,7 +128,7 @@ const KEYS: [&str; 23] = [
 /// What each function says once.
 const ONCE: [&str; 2] = ["Control: I/O", "Kernel driver in use: "];
 
-/// What somebody writes for lines that he leaves out, without what stands around it.
+/// What people write for lines that they leave out, without what surrounds it.
 const LEFT_OUT: [&str; 9] =
     ["", "snip", "snipped", "cut", "truncated", "skipped", "omitted", "...", "\u{2026}"];
 
@@ -252,7 +252,7 @@ fn ends_in_its_middle(line: &[u8]) -> bool {
     is_open || is_start || is_flags && is_cut || is_short_row
 }
 
-/// What functions show of others that are not listed. `is_occupied` says of a port that something is below it, and `may_be_virtual` of a function
+/// What functions show of others that are not listed. `is_occupied` says about a port that something is below it, and `may_be_virtual` of a function
 /// that its name is one of a virtual function.
 pub(super) fn of_devices(
     devices: &[Device],

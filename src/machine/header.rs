@@ -19,7 +19,7 @@ pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
 
-/// Whether config space of a function may stand below this line: it starts one, or a record of `lspci -vmm` of one.
+/// Whether config space of a function may are below this line: it starts one, or a record of `lspci -vmm` of one.
 pub(super) fn starts_function_or_record(line: &[u8]) -> bool {
     starts_function(line.strip_prefix(b"Slot:").map_or(line, <[u8]>::trim_ascii_start))
 }

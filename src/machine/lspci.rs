@@ -73,7 +73,7 @@ impl ListedFunction {
         silent || self.told.as_ref().is_some_and(|told| told.is_silent())
     }
 
-    /// What tells two functions apart wherever they are read, as far as this piece of evidence says.
+    /// What distinguishes two functions wherever they are read, as far as this piece of evidence says.
     fn identity(&self) -> Identity {
         let read = self.bytes.as_slice();
         if self.is_silent() {
@@ -95,7 +95,7 @@ impl ListedFunction {
         }
     }
 
-    /// Whether it is another function than one that stands at the same address elsewhere: other ids, another class, another kind of header.
+    /// Whether it is another function than one at the same address elsewhere: other ids, another class, another kind of header.
     pub(super) fn is_other_than(&self, other: &ListedFunction) -> bool {
         fn differ<T: PartialEq>(mine: Option<T>, theirs: Option<T>) -> bool {
             mine.zip(theirs).is_some_and(|(mine, theirs)| mine != theirs)
@@ -104,7 +104,7 @@ impl ListedFunction {
         differ(mine.ids, theirs.ids) || differ(mine.class, theirs.class) || differ(mine.header, theirs.header)
     }
 
-    /// What of it another listing of the same function says otherwise, and groups hang on.
+    /// A difference to another listing of the same function on which groups depend.
     pub(super) fn differs_from(&self, other: &ListedFunction) -> Option<&'static str> {
         fn differ<T: PartialEq>(mine: Fact<T>, theirs: Fact<T>) -> bool {
             !mine.is_unknown() && !theirs.is_unknown() && mine != theirs
@@ -119,7 +119,7 @@ impl ListedFunction {
         };
         let buses = tells_buses(self) && tells_buses(other) && mine.header != theirs.header;
         let acs = |function: &Function| match function.acs {
-            // What the bytes after its registers are is told by bytes alone.
+            // Only bytes show what follows its registers.
             Fact::Present(acs) => Fact::Present((acs.capability.0 & 0x7f, acs.control.0 & 0x7f)),
             Fact::Absent => Fact::Absent,
             Fact::Unknown => Fact::Unknown,
@@ -140,7 +140,7 @@ impl ListedFunction {
         shows_device_below(&self.bytes) || self.told.as_ref().is_some_and(|told| told.has_device_below())
     }
 
-    /// Takes in what another listing says of the same function: more bytes replace less, and what neither shows in bytes is told by
+    /// Takes in what another listing says about the same function: more bytes replace less, and what neither shows in bytes is told by
     /// whichever text does.
     pub(super) fn join(&mut self, other: ListedFunction) {
         let is_better = |new: &[u8], old: &[u8]| {
@@ -296,7 +296,7 @@ impl Reader {
         } else if let Some((rest, address)) =
             header_in(line).and_then(|at| line.get(at..)).and_then(|line| address(line).ok())
         {
-            // What stands in front of it is of whoever quotes the listing.
+            // The part before it was added by whoever quotes the listing.
             self.close(false);
             self.open(address, rest, place);
         } else if let Current::Open(open) = &mut self.current {

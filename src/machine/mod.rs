@@ -162,8 +162,8 @@ impl Machine {
         self.evidence.iter().all(|evidence| !evidence.used || evidence.gaps.is_empty())
     }
 
-    /// Whether anything says that its kernel used an IOMMU, or that there is one: groups which it listed, or firmware that speaks
-    /// of IOMMUs. Such a kernel asked for ACS as its firmware has it do, and the registers are as it left them.
+    /// Whether anything says that its kernel used an IOMMU, or that there is one: groups that it listed, or firmware that describes
+    /// IOMMUs. Such a kernel requested ACS if its firmware makes it do so, and the registers are as it left them.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};

@@ -98,7 +98,7 @@ pub(super) fn of_line(line: &[u8]) -> Option<Refused> {
 
 /// `00:1c.0/00.0 Network controller`, `00:1c.0/02:00.0 …`
 pub(super) fn is_path(line: &str) -> bool {
-    // Most lines start with a word that is no number. White space that is not ASCII may stand in front.
+    // Most lines start with a word that is no number. White space that is not ASCII may are in front.
     let is_word = |byte: &u8| byte.is_ascii_graphic() && !byte.is_ascii_hexdigit();
     if line.as_bytes().iter().take(2).any(is_word) {
         return false;

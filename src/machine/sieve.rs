@@ -18,7 +18,7 @@ pub(super) struct Sieve<const LETTERS: usize, const STEP: usize> {
 struct Known {
     letters: u64,
     word: &'static [u8],
-    /// Where in the word they stand.
+    /// Where in the word they are.
     at: usize,
 }
 

@@ -80,7 +80,7 @@ pub enum TextErrorKind {
         function: u8,
     },
     /// Another function at the address of one that is listed before: the text is of two machines, or of one before and after a change.
-    #[error("line {first} lists another function at this address, and that one counts")]
+    #[error("line {first} lists another function at this address, and that one is used")]
     ListedTwice {
         /// The line of the first listing.
         first: u32,

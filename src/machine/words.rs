@@ -86,7 +86,7 @@ pub(super) fn signs() -> Signs {
 
 /// Whether a line may say something outside of the list of a group's members.
 pub(super) fn may_say(signs: &Signs, line: &str) -> bool {
-    // The title of a group, and the mark between two boots; white space that is not ASCII may stand in front.
+    // The title of a group, and the mark between two boots; white space that is not ASCII may are in front.
     let starts = |byte: &u8| matches!(byte, b'i' | b'I' | b'g' | b'G' | b'-') || !byte.is_ascii_graphic();
     line.as_bytes().first().is_some_and(starts) || signs.holds(line.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! An id on an IOMMU, and the ids of a record: a few stand in it, more are a list.
+//! An id on an IOMMU, and the ids of a record: a few are in it, more are a list.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -29,7 +29,7 @@ impl fmt::Display for Stream {
     }
 }
 
-/// Ids that stand in a record. A function has its own, one for each bridge above it that adds an alias, and one of a quirk.
+/// Ids that are in a record. A function has its own, one for each bridge above it that adds an alias, and one of a quirk.
 const FEW: usize = 4;
 
 /// The ids of a [`Fwspec`](super::Fwspec) in their order: a slice, of which up to four ids take no memory of their own.

@@ -201,7 +201,7 @@ fn named(segment: Segment, unit: u32, scopes: &[Scope]) -> impl Iterator<Item = 
 
 /// The first scope of a kind that names exactly the last function of a way down, see [`Scope::names`].
 fn first<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> Option<&'n Named> {
-    // Those of one name stand in the order of their units.
+    // Those of one name are in the order of their units.
     let firsts = alike(list, segment, way, kind).into_iter().filter_map(<[Named]>::first);
     firsts.min_by_key(|named| (named.unit, named.offset))
 }

@@ -121,7 +121,7 @@ pub struct FirmwareAlias {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct InterruptSource {
-    /// Where it stands.
+    /// Its place in the firmware.
     pub origin: Origin,
     /// The IOMMU.
     pub iommu: IommuIndex,

@@ -168,7 +168,7 @@ fn a_gate_does_not_pass_on_a_part_of_a_machine() {
             let output = fwspec(&[verb, "--fail-on", "untranslated", iort, "-"], text);
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert_eq!(output.status.code(), code, "{verb}: {said}");
-            assert_eq!(said.contains("the listing is not whole"), code == Some(2), "{said}");
+            assert_eq!(said.contains("the listing is incomplete"), code == Some(2), "{said}");
         }
     }
     let output = fwspec(&["check", "--json", "-"], cut);

@@ -337,7 +337,7 @@ pub(crate) fn whom(reserved: &ReservedRecord) -> Vec<String> {
     streams.chain(reserved.requester.clone()).chain(reserved.functions.iter().cloned()).collect()
 }
 
-/// What a requester is called: a PCI host without a record of its own (DMAR, IVRS) not by the unit that stands first.
+/// What a requester is called: a PCI host without a record of its own (DMAR, IVRS) not by the unit that is first.
 pub(crate) fn name_of(requester: &RequesterRecord) -> &str {
     let of_units = requester.id.starts_with("DMAR") || requester.id.starts_with("IVRS");
     if of_units && requester.kind == "root-complex" { "PCI host" } else { &requester.id }

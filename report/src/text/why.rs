@@ -87,7 +87,7 @@ pub fn why(document: &WhyDocument, style: Style) -> String {
     text
 }
 
-/// Which members no user may be given, and so none of the group (linux drivers/iommu/iommu.c `iommu_group_claim_dma_owner`).
+/// Which members cannot be assigned, so that none of the group can (linux drivers/iommu/iommu.c `iommu_group_claim_dma_owner`).
 fn kept(document: &WhyDocument, style: Style) -> String {
     let line = |kept: &KeptRecord| {
         let group = if document.members.len() > 1 { ", and so none of its group" } else { "" };
@@ -113,7 +113,7 @@ fn conclusion(found: &Conclusion, members: usize, style: Style) -> String {
     if found.smallest.len() == members {
         say(&style.heading(match found.unless {
             _ if !found.unread.is_empty() => {
-                "Whether its group can be smaller is not known, for ACS was not read; lspci as root shows it:"
+                "Whether its group can be smaller is not known, because ACS was not read; lspci as root shows it:"
             }
             Some("ivrs") => {
                 "Its group is smaller if the machine has an IVRS table, see --machine ivrs. Otherwise:"

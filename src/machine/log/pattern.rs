@@ -234,7 +234,7 @@ impl Matcher {
             } else if let Some(window) = in_short(&texts) {
                 short.push(window);
             } else {
-                // Too little text of its own: who says it must do.
+                // Too little text of its own: the name of the driver has to decide.
                 short.extend(pattern.form.speaker.split('|').filter_map(|name| in_short(&[name])));
             }
         }

@@ -157,7 +157,7 @@ fn each_sign_of_a_missing_part_is_told_with_its_line() {
         assert!(found.iter().any(|gap| gap.contains(wanted)), "{wanted}: {found:#?}\n{text}");
         let machine = open(text.as_bytes()).unwrap();
         assert!(!machine.is_whole());
-        assert!(machine.evidence[0].note.as_ref().unwrap().contains("it is not whole: line "));
+        assert!(machine.evidence[0].note.as_ref().unwrap().contains("it is incomplete: line "));
         let (groups, _) = machine.groups(Dialect::LINUX, Policy::Linux);
         assert_eq!(remarks(&machine, (Dialect::LINUX, Policy::Linux), &groups)[0].kind, "not-whole");
     }

@@ -56,7 +56,7 @@ pub(super) const FORMS: &[Form] = &[
     // -- a device that is assigned --
     f(Vfio, VFIO, "probe with driver vfio-pci failed with error {errno=-22}", "vfio-pci does not take {device} (error {errno}; -22 where it has no IOMMU group).").since("6.11"),
     f(Vfio, VFIO, "unknown parameter '{text=disable_vga}' ignored", "vfio-pci has no parameter {text} in this kernel.").harmless(),
-    f(Vfio, VFIO, "vgaarb: VGA decodes changed: olddecodes={text=io+mem,decodes=none:owns=none}", "{device} gives the addresses of old graphics up. No harm.").since("6.6").harmless(),
+    f(Vfio, VFIO, "vgaarb: VGA decodes changed: olddecodes={text=io+mem,decodes=none:owns=none}", "{device} gives up the legacy VGA addresses. Harmless.").since("6.6").harmless(),
     f(Vfio, VFIO, "resetting", "{device} is reset for its user.").harmless(),
     f(Vfio, VFIO, "reset done", "{device} was reset for its user.").harmless(),
     f(Vfio, VFIO, "not ready {n=1023}ms after {text=FLR}; waiting", "{device} has not come back {n} ms after a reset ({text})."),
@@ -65,7 +65,7 @@ pub(super) const FORMS: &[Form] = &[
     f(Vfio, VFIO, "Unable to change power state from {text=D3cold} to {what=D0}, device inaccessible", "{device} does not answer any more, often after a bad reset: it is lost until the host starts again."),
     f(Vfio, VFIO, "Refused to change power state from {text=D0} to {what=D3hot}", "{device} does not sleep.").harmless(),
     f(Vfio, VFIO, "Invalid PCI ROM header signature: expecting 0xaa55, got {x=0xffff}", "{device} shows no firmware of its own: a guest that wants it needs a copy in a file (romfile=)."),
-    f(Vfio, VFIO, "No more image in the PCI ROM", "The firmware of {device} ends. No harm.").harmless(),
+    f(Vfio, VFIO, "No more image in the PCI ROM", "The firmware of {device} ends. Harmless.").harmless(),
     f(Vfio, VFIO, "AMD_{text=NAVI10: performing reset}", "A module that is not in Linux (vendor-reset) resets the card: {text}.").harmless(),
     // -- QEMU, libvirt, Proxmox --
     f(Vfio, "", "Verify all devices in group {group=14} are bound to vfio-<bus> or pci-stub and not already in use", "IOMMU group {group} cannot be assigned: a device in it is still with a driver of the host, or in another guest.").code("GRP005 GRP004"),
@@ -81,8 +81,8 @@ pub(super) const FORMS: &[Form] = &[
     f(Vfio, "", "vfio-pci: Cannot read device rom at {dev=0000:01:00.0}", "The firmware of {device} cannot be read: a guest that wants it needs a copy in a file (romfile=)."),
     f(Vfio, "", "Device option ROM contents are probably invalid (check dmesg).", "The firmware of a device cannot be read: a guest that wants it needs a copy in a file (romfile=)."),
     f(Vfio, "", "Skip option ROM probe with rombar=0, or load from file with romfile=", "The firmware of a device cannot be read: a guest that wants it needs a copy in a file."),
-    f(Vfio, "", "vfio_listener_region_{text=add} received unaligned region", "Part of a device's memory is no whole page, and not mapped for others. No harm.").harmless(),
-    f(Vfio, "", "vfio_listener_region_{text=add} received unaligned region {what=tpm-crb-cmd iova=0xfed40080 offset_within_region=0x80 qemu_real_host_page_size=0x1000}", "Part of a device's memory is no whole page, and not mapped for others. No harm.").harmless(),
+    f(Vfio, "", "vfio_listener_region_{text=add} received unaligned region", "Part of a device's memory is no whole page, and not mapped for others. Harmless.").harmless(),
+    f(Vfio, "", "vfio_listener_region_{text=add} received unaligned region {what=tpm-crb-cmd iova=0xfed40080 offset_within_region=0x80 qemu_real_host_page_size=0x1000}", "Part of a device's memory is no whole page, and not mapped for others. Harmless.").harmless(),
     // -- interrupts --
     f(Msi, "", "GIC: enabling workaround for ITS: {text=Rockchip erratum RK3588001}", "A fault of the ITS is worked around: {text}.").harmless(),
     f(Msi, "", "GICv3: MBI range [{n=424}:{m=479}]", "Interrupts {n} to {m} can be sent as MSIs without an ITS.").harmless(),
