@@ -191,7 +191,7 @@ fn a_function_that_is_an_iommu_stands_for_an_ivrs() {
     };
     assert_eq!(count(&groups(&southbridge)), 1);
     let with = groups(&(southbridge + &iommu));
-    // One each; the IOMMU has none.
+    // The IOMMU itself has no group.
     assert_eq!(count(&with), 2);
     let taken = ["0000:00:14.4", "0000:00:14.5"];
     let mut remarks = with["remarks"].as_array().unwrap().iter();
