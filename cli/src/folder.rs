@@ -120,7 +120,9 @@ impl Inputs {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.notes.unreadable(error.to_string());
+                    let why = error.io_error().map_or_else(|| error.to_string(), machine::why_unreadable);
+                    let place = error.path().unwrap_or(folder).display();
+                    self.notes.unreadable(format!("{place}: {why}"));
                     continue;
                 }
             };

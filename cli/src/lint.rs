@@ -326,7 +326,9 @@ fn open(input: &Input, collector: Collector, notes: &mut Notes) -> Result<(Optio
         Err(closed) => return Err(closed),
     };
     let firmware = machine.as_ref().and_then(|machine| machine.firmware.clone());
-    Ok((machine, Linted::new(input.name(), firmware, findings)))
+    let evidence = machine.as_ref().map(|machine| machine.evidence.as_slice()).unwrap_or_default();
+    let linted = Linted::new(input.name(), firmware, findings).of_evidence(evidence);
+    Ok((machine, linted))
 }
 
 /// Gives a finding the severity that the user wants; whether it is wanted at all.

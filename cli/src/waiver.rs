@@ -135,6 +135,7 @@ impl Waiver {
                     || *place == linted.place(finding.subject)
                     || finding.device.is_some_and(|device| *place == device.to_string())
                     || *place == linted.file
+                    || *place == linted.file_of(finding.at.source)
             })
     }
 }

@@ -24,7 +24,8 @@ pub(super) fn run(
             return Ok(Outcome::NotFound);
         }
         let Some(key) = key.or_else(|| named(name, groups, firmware?)) else {
-            complain(&format_args!("{name}: no such device; fwspec groups lists them"));
+            let near = name.parse().map(|bdf| near(bdf, groups)).unwrap_or_default();
+            complain(&format_args!("{name}: no such device; {near}fwspec groups lists them"));
             return Ok(Outcome::NotFound);
         };
         asked.push(key);
@@ -44,6 +45,16 @@ pub(super) fn run(
         print(&text::why(&why, style()))?
     }
     Ok(Outcome::Fine)
+}
+
+/// The functions near one that is not there, in words.
+fn near(absent: Bdf, groups: &Groups) -> String {
+    let mut near: Vec<Bdf> = groups.topology().iter().map(|(bdf, _)| bdf).collect();
+    near.sort_by_key(|bdf| {
+        (bdf.segment.0.abs_diff(absent.segment.0), bdf.rid.0.abs_diff(absent.rid.0), *bdf)
+    });
+    let near: Vec<String> = near.iter().take(3).map(Bdf::to_string).collect();
+    if near.is_empty() { String::new() } else { format!("near it are {}; ", near.join(", ")) }
 }
 
 /// The device that people call so: a function, or a name as the list has it.

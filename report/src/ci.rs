@@ -34,7 +34,10 @@ pub fn github(linted: &Linted) -> String {
         let rule = finding.code.rule();
         let title = property(&format!("{} {}", rule.id, rule.name));
         let said = data(&format!("{}: {}. {}", linted.place(finding.at), finding.message, rule.help));
-        text.push_str(&format!("::{command} file={},title={title}::{said}\n", property(&linted.file)));
+        text.push_str(&format!(
+            "::{command} file={},title={title}::{said}\n",
+            property(linted.path_of(finding.at.source))
+        ));
     }
     text
 }

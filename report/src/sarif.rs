@@ -108,7 +108,7 @@ fn result(linted: &Linted, finding: &Finding, waived: Option<&String>) -> Value 
     let place = |at: fwspec::error::At, len: u32, note: Option<&str>| {
         let mut location = json!({
             "physicalLocation": {
-                "artifactLocation": {"uri": uri(&linted.file)},
+                "artifactLocation": {"uri": uri(linted.path_of(at.source))},
                 "region": {"byteOffset": at.offset, "byteLength": len},
             },
             "logicalLocations": [{"fullyQualifiedName": linted.place(at)}],

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::error::{At, Source};
 use crate::lint::{Code, Finding, Fix, Severity};
-use crate::machine::Firmware;
+use crate::machine::{Evidence, Firmware, Kind};
 
 /// One file and what was found in it.
 #[derive(Clone, Debug)]
@@ -21,6 +21,8 @@ pub struct Linted {
     pub findings: Vec<Finding>,
     /// What was found and is waived, with the reason.
     pub waived: Vec<(Finding, String)>,
+    /// What the user calls the files, or the pieces of a container, that its tables are from, where each is one by itself.
+    tables: BTreeMap<Source, String>,
 }
 
 impl Linted {
@@ -30,7 +32,49 @@ impl Linted {
     /// assert_eq!(fwspec::answer::Linted::new("iort.bin", None, Vec::new()).file, "iort.bin");
     /// ```
     pub fn new(file: impl Into<String>, firmware: Option<Firmware>, findings: Vec<Finding>) -> Self {
-        Linted { file: file.into(), firmware, findings, waived: Vec::new() }
+        Linted { file: file.into(), firmware, findings, waived: Vec::new(), tables: BTreeMap::new() }
+    }
+
+    /// Tells the files of its tables by the evidence of the machine that they are of.
+    ///
+    /// ```
+    /// use fwspec::answer::Linted;
+    /// use fwspec::error::Source;
+    /// use fwspec::machine::Collector;
+    /// let mut collector = Collector::new();
+    /// collector.add("a/iort.bin", fwspec::acpi::iort::Builder::new(6).finish())?;
+    /// let machine = collector.finish()?;
+    /// let linted = Linted::new("a", machine.firmware.clone(), Vec::new()).of_evidence(&machine.evidence);
+    /// assert_eq!((linted.file_of(Source::IORT), linted.file_of(Source::VIOT)), ("a/iort.bin", "a"));
+    /// # Ok::<(), fwspec::machine::MachineError>(())
+    /// ```
+    #[must_use]
+    pub fn of_evidence(mut self, evidence: &[Evidence]) -> Self {
+        let mut several = Vec::new();
+        for one in evidence.iter().filter(|one| one.used) {
+            let source = match one.kind {
+                Kind::AcpiTable(signature) => Source::table(signature),
+                Kind::DeviceTree => Source::DTB,
+                _ => continue,
+            };
+            if self.tables.insert(source, one.name.clone()).is_some() {
+                several.push(source);
+            }
+        }
+        several.iter().for_each(|source| _ = self.tables.remove(source));
+        self
+    }
+
+    /// What the user calls the file that a table or the tree is from, with the piece of a container: `boot.tar!iort.bin`.
+    pub fn file_of(&self, source: Source) -> &str {
+        self.tables.get(&source.first()).unwrap_or(&self.file)
+    }
+
+    /// The same without the piece: a file that there is.
+    pub fn path_of(&self, source: Source) -> &str {
+        let file = self.file_of(source);
+        let container = file.strip_prefix(self.file.as_str()).is_some_and(|piece| piece.starts_with('!'));
+        if container { &self.file } else { file }
     }
 
     /// The name of a place: `IORT+0x8c`, or `/pcie@10000000 iommu-map, cell 4`.

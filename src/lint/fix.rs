@@ -12,7 +12,7 @@ use crate::acpi::iort::{Body, Iort, Node};
 use crate::acpi::rimt::Rimt;
 use crate::bytes;
 use crate::dt::Tree;
-use crate::error::Source;
+use crate::error::{Counted, Source};
 
 /// Offset of the checksum in the header of an ACPI table (ACPI 6.6 §5.2.6).
 const CHECKSUM: u32 = 9;
@@ -259,7 +259,7 @@ fn byte(blob: &[u8], offset: u32, name: &str, change: impl Fn(u8) -> u8) -> Opti
 fn zeros(blob: &[u8], offset: u32, len: u32, name: &str) -> Option<Fix> {
     let start = offset as usize;
     let old = blob.get(start..start.checked_add(len as usize)?)?.to_vec();
-    let line = format!("[{offset:03X}h] {name} : {len} bytes of 00");
+    let line = format!("[{offset:03X}h] {name} : {} of 00", Counted(len, "byte"));
     Some(Fix { offset, new: alloc::vec![0; old.len()], old, line })
 }
 

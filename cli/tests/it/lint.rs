@@ -438,6 +438,18 @@ fn the_width_of_stream_ids_is_what_the_user_says() {
     assert_eq!(code(&["--pci", &iort]), Some(2), "a table is no topology");
 }
 
+/// Tables of one machine from several files, or pieces of an archive: a finding names its own.
+#[test]
+fn a_finding_names_the_file_of_its_table() {
+    let [iort, viot] = ["broken/IORT004-range-overlap/iort.bin", "broken/VIOT005-viot-reserved/viot.bin"];
+    let found = said(&["lint", iort, viot]);
+    for place in [format!("--> {iort}: IORT+0xdc"), format!("--> {viot}: VIOT+0x5c")] {
+        assert!(found.contains(&place), "{place} in {found}");
+    }
+    let annotated = said(&["lint", "--format", "github", iort, viot]);
+    assert!(annotated.contains(&format!("file={viot},title=VIOT005")), "{annotated}");
+}
+
 #[test]
 fn what_changes_between_tables_of_x86_machines_is_told() {
     let [dmar, ivrs] = ["broken/DMAR013-dmar-region/dmar.bin", "broken/IVRS009-ivrs-region/ivrs.bin"];

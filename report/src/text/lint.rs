@@ -96,7 +96,7 @@ fn one(linted: &Linted, finding: &Finding, style: Style) -> String {
     let place = linted.place(finding.at);
     let node = linted.node(finding).filter(|node| !place.starts_with(node.as_str()));
     let inside = node.map(|node| format!(", in {node}")).unwrap_or_default();
-    text.push_str(&format!("  --> {}: {place}{inside}\n", linted.file));
+    text.push_str(&format!("  --> {}: {place}{inside}\n", linted.file_of(finding.at.source)));
     text.push_str(&excerpt(linted, finding.at, finding.len, style));
     for related in &finding.related {
         let note = format!("{}: {}", linted.place(related.at), related.note);

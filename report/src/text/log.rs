@@ -58,7 +58,7 @@ pub fn log(document: &LogDocument, style: Style) -> String {
             text.push('\n');
         }
         if lines > 0 {
-            let them = if lines == 1 { "a line has" } else { "lines have" };
+            let them = if lines == 1 { "line has" } else { "lines have" };
             text.push_str(&format!("{lines} {them} nothing to do with IOMMUs\n"));
         }
         document.notes.iter().for_each(|note| text.push_str(&format!("{}\n", style.sentence(note, 0))));
