@@ -117,7 +117,7 @@ impl Query {
         let meant = if let Some(segment) = lower.strip_prefix("0x").filter(|segment| is_hex(segment)) {
             format!("; a function is written without 0x: {segment:0>4}:01:00.0")
         } else if matches!(lower.as_str(), "sid" | "did" | "rid") {
-            format!("; what kind of id it is is written in small letters: {lower}:")
+            format!("; the kind of an id is written in small letters: {lower}:")
         } else if is_hex(node) && node.len() <= 2 {
             format!("; an address of PCI has a function, too: {shown:0>2}:00.0")
         } else {

@@ -137,6 +137,16 @@ lookup iort.bin 0000:00:20.0
 lookup iort.bin 123:00.0
 lookup iort.bin 0000-00-1f.2
 lookup iort.bin 123456789:00:00.0
+lookup iort.bin 0x0000:01:00.0
+lookup iort.bin 0000:0x01:00.0
+lookup iort.bin 0000.01.00.0
+lookup iort.bin 01:00
+lookup iort.bin 01:00.0,
+lookup iort.bin 01:00.0,02:00.0
+lookup iort.bin SID:0x100
+lookup iort.bin sid:0x1ffffffff
+lookup iort.bin did:0x1ffffffff
+lookup iort.bin rid:65536
 lookup iort.bin 0x108
 lookup iort.bin _SB_.SAS1
 lookup iort.bin SAS9
@@ -155,6 +165,7 @@ lookup --dialect lunix iort.bin 00:00.0
 groups --policy loose iort.bin lspci.txt
 groups --sid-bits 40 iort.bin lspci.txt
 groups --what-if acs=zz iort.bin lspci.txt
+groups --what-if acs=00:1f.7:on iort.bin lspci.txt
 groups --why zz iort.bin lspci.txt
 groups --why 0000:00:1f.7 iort.bin lspci.txt
 simulate --algorithm fast iort.bin lspci.txt
@@ -165,6 +176,8 @@ diff iort.bin iort.bin iort.bin
 diff iort.bin lspci.txt
 watch --replay words.txt
 lint --waivers words.txt iort.bin
+explain IORT0004
+explain IORT9999
 lint --allow IORT999 iort.bin
 lint --fix iort.bin iort.bin
 show --json --svg iort.bin
