@@ -644,11 +644,44 @@ impl fmt::Display for Counted {
 struct Unrecognised([u8; 4]);
 
 /// What starts so, and what to do about it.
-const FOREIGN: [(&[u8], &str); 18] = [
+const FOREIGN: [(&[u8], &str); 33] = [
     (b"\x89PNG", "this is a PNG picture; a picture of a text is not read: copy the text itself"),
     (b"\xff\xd8\xff", "this is a JPEG picture; a picture of a text is not read: copy the text itself"),
     (b"GIF8", "this is a GIF picture; a picture of a text is not read: copy the text itself"),
     (b"%PDF", "this is a PDF document: copy the text out of it into a file"),
+    (b"7z\xbc\xaf", "this is a 7z archive, which is not opened: unpack it (7z x) and give the folder"),
+    (b"Rar!", "this is a RAR archive, which is not opened: unpack it (unrar x) and give the folder"),
+    (
+        b"MSCF",
+        "this is a cabinet file, as a firmware update of Windows is: unpack it (cabextract) and give what is in it",
+    ),
+    (
+        b"\xed\xab\xee\xdb",
+        "this is an RPM package: unpack it (rpm2cpio FILE | cpio -idm) and give the folder",
+    ),
+    (
+        b"!<ar",
+        "this is an ar archive, as a Debian package is: unpack it (dpkg-deb -x FILE FOLDER) and give the folder",
+    ),
+    (b"0707", "this is a cpio archive, as an initrd is: unpack it (cpio -idm) and give the folder"),
+    (b"hsqs", "this is a squashfs image: unpack it (unsquashfs) and give the folder"),
+    (
+        b"QFI\xfb",
+        "this is a disk image of QEMU: mount it (guestmount -i --ro), and give the folder as --root",
+    ),
+    (b"KDMV", "this is a disk image of VMware: mount it (guestmount -i --ro), and give the folder as --root"),
+    (b"LZIP", "this is compressed by lzip, which is not opened: unpack it (lzip -d)"),
+    (b"\x89LZO", "this is compressed by lzop, which is not opened: unpack it (lzop -d)"),
+    (b"\x1f\x9d", "this is compressed by compress, which is not opened: unpack it (uncompress)"),
+    (
+        b"# dm",
+        "this is the text of dmidecode, which says nothing about IOMMUs: give the text of lspci -nnvvv, and /sys/firmware/acpi/tables or the device tree",
+    ),
+    (
+        b"# bi",
+        "this is the text of biosdecode, which lists where tables are and not what they say: give /sys/firmware/acpi/tables, or the output of acpidump",
+    ),
+    (b"SQLi", "this is a database of SQLite: give what was put into it"),
     (b"\x7fELF", "this is an ELF program or object file: firmware is a device tree (DTB) or an ACPI table"),
     (
         b"MZ",

@@ -699,6 +699,34 @@ fn compressed_sections_of_a_uefi_volume_are_looked_into() {
     assert_eq!(report.firmware.unwrap().platform.iommus.len(), 1);
 }
 
+#[test]
+fn what_no_reader_opens_says_how_to_open_it() {
+    for (start, words) in [
+        (&b"7z\xbc\xaf\x27\x1c\0\x04"[..], "7z x"),
+        (b"Rar!\x1a\x07\x01\0", "unrar x"),
+        (b"MSCF\0\0\0\0", "cabextract"),
+        (b"\xed\xab\xee\xdb\x03\0", "rpm2cpio"),
+        (b"!<arch>\ndebian-binary   ", "dpkg-deb -x"),
+        (b"070701000002d1000041ed", "cpio -idm"),
+        (b"hsqs\0\0\0\0", "unsquashfs"),
+        (b"QFI\xfb\0\0\0\x03", "guestmount"),
+        (b"\x1f\x9d\x90", "uncompress"),
+        (b"# dmidecode 3.4\nGetting SMBIOS data from sysfs.\n", "lspci -nnvvv"),
+        (b"# biosdecode 3.4\nACPI 2.0 present.\n", "acpidump"),
+    ] {
+        let error = open("file", &[start, &[0; 64]].concat()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    // What is in a cpio archive is found where it is not compressed.
+    let table = iort(0);
+    let name = b"kernel/firmware/acpi/iort.aml\0";
+    let fields = [1, 0o10_0644, 0, 0, 1, 0, table.len(), 0, 0, 0, 0, name.len(), 0]
+        .map(|field| format!("{field:08x}"));
+    let archive = [b"070701", fields.concat().as_bytes(), name, &[0; 0], &table, &[0; 64]].concat();
+    assert!(open("initrd.img", &archive).unwrap().map(Dialect::LINUX).is_some());
+    assert!(open("initrd.gz", &gzip(&archive)).unwrap().map(Dialect::LINUX).is_some());
+}
+
 /// What `apport` makes of a value that is binary, or long: gzip, each piece of it in a line of base64 of its own.
 fn apport_value(bytes: &[u8]) -> String {
     let packed = gzip(bytes);

@@ -46,6 +46,19 @@ pub(super) const FORMS: &[Form] = &[
     f(Iommu, "AMD-Vi", "Initialized for Passthrough Mode", "DMA of the host's own drivers is not translated (iommu=pt).").until("4.6"),
     f(Iommu, "AMD-Vi", "device isolation {text=enabled}", "Isolation of devices: {text}.").until("4.0"),
     f(Iommu, "AMD-Vi", "Extended features: {text=PreF PPR GT IA}", "What the AMD IOMMU can do: {text}.").until("5.10"),
+    f(Fault, "DMAR", "ERROR: DMA PTE for vPFN {addr=0x7bf00} already set (to {text=7bf00003} not {what=17a2b0003})", "Two mappings of one address: a driver maps what firmware has mapped, or maps twice.").until("6.10"),
+    f(Iommu, "DMAR", "{text=32}bit DMA uses non-identity mapping", "Devices of {text} bits are translated although the others are not (iommu=pt).").until("5.3"),
+    f(Domain, "DMAR", "Device uses a private {text=dma} domain.", "{device} has a domain of its own.").until("5.9"),
+    f(Reserved, "DMAR", "Failed to create 0-16MiB identity map - floppy might not work", "The lowest 16 MiB are not mapped for the LPC bridge.").until("5.3"),
+    f(Iommu, "", "ivrs, add hid:{text=PNPD0040, uid:, rdevid:152}", "The IVRS names a device of ACPI: {text}.").until("6.1"),
+    // -- the counters of SMMUv3 (drivers/perf/arm_smmuv3_pmu.c) --
+    f(Iommu, "arm-smmu-v3-pmcg", "Registered PMU @ {base=0x0000000000040000} using {n=8} counters with {text=Individual} filter settings", "The counters at {base} can be used (perf).").harmless(),
+    f(Iommu, "arm-smmu-v3-pmcg", "option mask {x=0x1}", "Faults of the counters that Linux goes round: {x}.").harmless(),
+    // -- Xen, whose log looks alike (xen/drivers/passthrough/) --
+    f(Fault, "", "(XEN) [VT-D]DMAR:[{text=DMA Read}] Request device [{dev=0000:00:02.0}] fault addr {addr=9c000000}", "Xen's IOMMU stopped an access of {device} to address {addr} ({text})."),
+    f(Fault, "", "(XEN) AMD-Vi: IO_PAGE_FAULT: {dev=0000:02:00.0} d{n=0} addr {addr=00000000fdf00000} flags {flags=0x8 PR}", "Xen's IOMMU stopped an access of {device}, of domain {n}, to address {addr} ({flags})."),
+    f(Iommu, "", "(XEN) I/O virtualisation {text=enabled}", "Xen uses IOMMUs: {text}."),
+    f(Msi, "", "(XEN) Intel VT-d {text=Interrupt Remapping enabled.}", "Xen's IOMMUs: {text}"),
     // -- other vendors' --
     f(Fault, EXYNOS, "Page table base: {addr=0x6c4c0000}", "The tables of {iommu} were at {addr}."),
     f(Fault, "", "IOMMU intr fault, IOVA[{addr=0x2010040}], STATUS[{x=0x24b}]", "The driver of a Rockchip device says that its IOMMU stopped an access to address {addr}."),
@@ -55,6 +68,8 @@ pub(super) const FORMS: &[Form] = &[
     f(Refused, "", "Failed to attach to IOMMU group{text=: -19}", "{device} was not put into the domain of its group."),
     // -- a device that is assigned --
     f(Vfio, VFIO, "probe with driver vfio-pci failed with error {errno=-22}", "vfio-pci does not take {device} (error {errno}; -22 where it has no IOMMU group).").since("6.11"),
+    f(Vfio, "pci-stub", "claimed by stub", "{device} is kept from the host's drivers, to be assigned."),
+    f(Vfio, "", "VFIO_MAP_DMA: {errno=-12}", "Memory of a guest could not be mapped (error {errno}; -12 where the process may not keep so much)."),
     f(Vfio, VFIO, "unknown parameter '{text=disable_vga}' ignored", "vfio-pci has no parameter {text} in this kernel.").harmless(),
     f(Vfio, VFIO, "vgaarb: VGA decodes changed: olddecodes={text=io+mem,decodes=none:owns=none}", "{device} gives up the legacy VGA addresses. Harmless.").since("6.6").harmless(),
     f(Vfio, VFIO, "resetting", "{device} is reset for its user.").harmless(),
