@@ -30,9 +30,9 @@ impl fmt::Display for Stream {
 }
 
 /// Ids that are in a record. A function has its own, one for each bridge above it that adds an alias, and one of a quirk.
-const FEW: usize = 4;
+const FEW: usize = 3;
 
-/// The ids of a [`Fwspec`](super::Fwspec) in their order: a slice, of which up to four ids take no memory of their own.
+/// The ids of a [`Fwspec`](super::Fwspec) in their order: a slice, of which up to three ids take no memory of their own.
 ///
 /// ```
 /// use fwspec::map::{Stream, StreamIds};
