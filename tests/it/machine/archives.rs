@@ -191,7 +191,7 @@ fn useful_files_are_found_in_an_archive_and_the_rest_is_counted() {
         );
         assert_eq!(
             machine.evidence[0].note.as_deref().unwrap(),
-            "1 device, socket or pipe; 1 empty file; 1 file outside of the archive; 1 file that is nothing which is read here"
+            "1 device, socket or pipe; 1 empty file; 1 file outside of the archive; 1 file that is not read"
         );
     }
     let zipped = zip(&[("a/iort", &tables, false), ("a/lspci.txt", &listing, true), ("a/notes", b"?", true)]);
@@ -440,6 +440,7 @@ fn links_in_loops_and_ways_out_lead_nowhere() {
         ("sys/firmware/acpi/tables/IORT", Entry::Link("../../../../../../../etc/passwd")),
         ("../../../../etc/passwd", Entry::File(b"root:x:0:0\n")),
         ("/etc/../../iort", Entry::File(&table)),
+        ("etc/iort", Entry::File(&table)),
         (".", Entry::Link(".")),
         ("a", Entry::Link("a/a/a")),
     ];
@@ -761,7 +762,9 @@ fn a_report_of_apport_is_opened_value_by_value() {
             apport_value(&table)
         );
         let machine = open("_usr_bin_thing.crash", report.as_bytes()).unwrap();
-        assert_eq!(answer(&machine), answer(&plain), "{report}");
+        // The log is of the report alone.
+        let platform = |machine: &Machine| format!("{:?}", machine.firmware.as_ref().unwrap().platform);
+        assert_eq!((&machine.devices, platform(&machine)), (&plain.devices, platform(&plain)), "{report}");
         assert_eq!(machine.kernel.release.as_deref(), Some("6.12.0-arm64"));
         assert_eq!(machine.evidence[0].kind.to_string(), "apport");
     }
