@@ -467,8 +467,8 @@ impl Collector {
             }
         }
         self.unread.extend(listing.skipped.into_iter().map(|error| Unread::of_text(&name, error)));
-        // The release of a kernel, or its command line, says how firmware is read.
-        let tells_kernel = words.boot.release.is_some() && log.entries.len() <= 2;
+        // A line or two about the kernel alone say how firmware is read.
+        let tells_kernel = words.boot.release.is_some() && log.lines_read <= 3;
         let has_listing = !listed.is_empty() || kind == Kind::LspciText;
         let is_log = log.entries.iter().any(|entry| entry.form.kind != LogKind::Other);
         if kind == Kind::KernelLog || is_log {
