@@ -22,6 +22,8 @@ pub(super) const FORMS: &[Form] = &[
     f(Fault, "", "INVALID_DEVICE_REQUEST device={dev=00:00.1} address={addr=0x000000fdf8000020} flags={flags=0x0a00}]", "{device} did what no table can allow, at address {addr}: often an access to the range of interrupts."),
     // -- Qualcomm's own kernels (msm-4.x to 5.x, drivers/iommu/arm-smmu.c) --
     f(Fault, V2, "Unhandled context fault: iova={addr=0x00001000}, cb={n=11}, fsr={fsr=0x402}, fsynr0={fsynr=0x1}, fsynr1={x=0x0}", "{iommu} stopped an access to address {addr}: {fsr}.").opens("context"),
+    f(Fault, V2, "Unhandled context fault: iova={addr=0xa09d70c8}, fsr={fsr=0x402}, fsynr={fsynr=0x300003}, cb={n=5}", "{iommu} stopped an access to address {addr}: {fsr}.").opens("context"),
+    f(Fault, V2, "FSR = {fsr=40000402} [{text=TF SS}]", "Details of the access: {fsr}.").continues("context"),
     f(Fault, V2, "FAR = {addr=0x000000009c4b9000}", "The access was to address {addr}.").continues("context"),
     f(Fault, V2, "FSYNR0 = {x=0x00110001}", "Details of the access.").continues("context"),
     f(Fault, V2, "FSYNR1 = {x=0x00110001}", "Details of the access.").continues("context"),
