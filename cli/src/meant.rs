@@ -8,18 +8,28 @@ use fwspec::machine::MachineError;
 /// Why a file cannot be read, and the one that may have been meant.
 pub(super) fn why(path: &Path, error: &std::io::Error) -> String {
     let why = fwspec::machine::why_unreadable(error);
-    let meant = if error.kind() == std::io::ErrorKind::NotFound { meant(path) } else { None };
-    meant.map_or(why.clone(), |meant| format!("{why}; there is {}", quoted(meant.as_os_str())))
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return why;
+    }
+    format!("{why}{}", instead(path).unwrap_or_default())
 }
 
 /// An error about files of these names, and the file that may have been meant by one that is not there.
 pub(super) fn with_meant(error: &MachineError, paths: &[&Path]) -> String {
     let is_missing = |path: &&&Path| matches!(path.try_exists(), Ok(false));
-    let meant = match error {
-        MachineError::Unreadable { .. } => paths.iter().filter(is_missing).find_map(|path| meant(path)),
+    let instead = match error {
+        MachineError::Unreadable { .. } => paths.iter().filter(is_missing).find_map(|path| instead(path)),
         _ => None,
     };
-    meant.map_or(error.to_string(), |meant| format!("{error}; there is {}", quoted(meant.as_os_str())))
+    format!("{error}{}", instead.unwrap_or_default())
+}
+
+/// What there is instead of a file that is not there: a link that leads nowhere, or a file with almost its name.
+fn instead(path: &Path) -> Option<String> {
+    if let Ok(target) = std::fs::read_link(path) {
+        return Some(format!(": this symbolic link leads to {}", quoted(target.as_os_str())));
+    }
+    Some(format!("; there is {}", quoted(meant(path)?.as_os_str())))
 }
 
 /// A file beside the one that is not there, which is called almost so.
