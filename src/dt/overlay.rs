@@ -81,6 +81,10 @@ pub enum OverlayError {
 impl Tree<'_> {
     /// Whether this is an overlay: a node below the root has an `__overlay__` in it. Only the structure block is walked.
     pub fn is_overlay(&self) -> bool {
+        // Most trees have no such node anywhere, and finding that out costs less than a walk.
+        if memchr::memmem::find(self.bytes(), b"\0\0\0\x01__overlay__\0").is_none() {
+            return false;
+        }
         let Some(Ok(root)) = self.nodes().next() else { return false };
         root.children()
             .map_while(Result::ok)
