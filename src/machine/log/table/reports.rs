@@ -59,10 +59,16 @@ pub(super) const FORMS: &[Form] = &[
     // -- Xen, whose log looks alike (xen/drivers/passthrough/) --
     f(Fault, "", "(XEN) [VT-D]DMAR:[{text=DMA Read}] Request device [{dev=0000:00:02.0}] fault addr {addr=9c000000}", "Xen's IOMMU stopped an access of {device} to address {addr} ({text})."),
     f(Fault, "", "(XEN) AMD-Vi: IO_PAGE_FAULT: {dev=0000:02:00.0} d{n=0} addr {addr=00000000fdf00000} flags {flags=0x8 PR}", "Xen's IOMMU stopped an access of {device}, of domain {n}, to address {addr} ({flags})."),
-    f(Iommu, "", "(XEN) I/O virtualisation {text=enabled}", "Xen uses IOMMUs: {text}."),
+    f(Iommu, "", "(XEN) I/O virtualisation enabled", "Xen uses IOMMUs."),
+    f(Refused, "", "(XEN) I/O virtualisation disabled", "Xen uses no IOMMU: nothing is translated, and no device can be given to a guest safely."),
+    f(FirmwareBug, "", "(XEN) IVHD Error: no information for IO-APIC {x=0x82}", "The IVRS has no special device for the I/O APIC {x} of the MADT, and Xen uses none of AMD's IOMMUs then."),
     f(Msi, "", "(XEN) Intel VT-d {text=Interrupt Remapping enabled.}", "Xen's IOMMUs: {text}"),
     // -- other vendors' --
     f(Fault, EXYNOS, "Page table base: {addr=0x6c4c0000}", "The tables of {iommu} were at {addr}."),
+    f(Iommu, "", "WARNING: CPU: {n=2} PID: {x=1} at drivers/iommu/{text=amd/init.c:980 enable_iommus_vapic+0x343/0x3a0}", "The kernel's code for IOMMUs met a state that it does not expect ({text}); the lines that follow say how it came there."),
+    f(Iommu, "", "kernel BUG at drivers/iommu/{text=iova.c:254!}", "The kernel's code for IOMMUs met a state that must not be ({text}), and the kernel ends what ran into it."),
+    f(Fault, "", "RGA IOMMU: page fault! Please check the memory size.", "The driver of Rockchip's RGA says that its IOMMU stopped an access: a buffer is smaller than what was asked of it."),
+    f(Fault, "", "vcodec, fault addr {addr=0x04382010} status {x=6b}", "The driver of Rockchip's video codec says that its IOMMU stopped an access to address {addr}."),
     f(Fault, "", "IOMMU intr fault, IOVA[{addr=0x2010040}], STATUS[{x=0x24b}]", "The driver of a Rockchip device says that its IOMMU stopped an access to address {addr}."),
     f(Fault, "", "iommu fault: da {addr=0x60000000} flags {x=0x0}", "The IOMMU of a remote processor stopped an access to address {addr} (drivers/remoteproc/remoteproc_core.c)."),
     f(Fault, "", "DPC: containment event, status:{x=0x1f01} source:{y=0x0000}", "{device} found an error below it and cut its link: what is below is gone until it comes back, with new groups."),
