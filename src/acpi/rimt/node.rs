@@ -232,6 +232,7 @@ impl<'a> Node<'a> {
     }
 
     /// The reserved bits of a field that [`reserved_set`](Node::reserved_set) tells of, by its offset.
+    #[cfg(feature = "alloc")]
     pub(crate) fn reserved_bits(&self, offset: u32) -> Option<u32> {
         let kind = self.node_type();
         let row = RESERVED.iter().find(|(of, at, _)| of.is_none_or(|of| of == kind) && *at == offset);
