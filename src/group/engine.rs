@@ -393,7 +393,7 @@ impl Groups {
         if missing.is_none() && self.map.is_some() {
             self.ask_firmware(device, key);
         } else if missing.is_none() {
-            self.ask_class(device, key);
+            self.ask_class(device, function);
         }
         missing
     }
@@ -401,9 +401,9 @@ impl Groups {
     /// Without firmware its class alone tells a function that is an IOMMU: Linux has it translate everything but itself (linux
     /// drivers/iommu/amd/init.c `init_iommu_one` empties its place in the look-up table, drivers/iommu/riscv/iommu-pci.c binds to it). With
     /// firmware that says it: a function of this class which no record calls an IOMMU is one like any other to Linux.
-    fn ask_class(&mut self, device: DeviceRef, key: DeviceKey) {
-        let DeviceKey::Pci(bdf) = key else { return };
-        if self.topology.get(bdf).is_some_and(|function| function.class >> 8 == 0x0806) {
+    fn ask_class(&mut self, device: DeviceRef, function: Option<Key<Node>>) {
+        let class = function.and_then(|function| self.topology.class_at(function));
+        if class.is_some_and(|class| class >> 8 == 0x0806) {
             let firmware = FwspecState { refused: Some(NoStream::Itself), ..FwspecState::NONE };
             self.devices.set_firmware(device, firmware, Rules { policy: self.policy, map: None });
         }

@@ -325,6 +325,11 @@ impl Topology {
         self.placed_node(self.node(bdf)?)
     }
 
+    /// The class code of the function with this key.
+    pub(crate) fn class_at(&self, key: Key<Node>) -> Option<u32> {
+        self.store.node_at(key).map(|node| node.function.class)
+    }
+
     /// The function with this key.
     pub(crate) fn placed_at(&self, key: Key<Node>) -> Option<PlacedFunction<'_>> {
         self.placed_node(self.store.node_at(key)?)
