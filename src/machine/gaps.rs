@@ -330,31 +330,6 @@ pub(super) fn of_devices(
     gaps
 }
 
-/// Whether config space says that something is below a PCI Express port: its link is up, or its slot is not empty (PCIe 6.0 §7.5.3.8, §7.5.3.11).
-pub(super) fn shows_device_below(config: &[u8]) -> bool {
-    let word = |at: usize| config.get(at..)?.first_chunk().copied().map(u16::from_le_bytes);
-    let mut at = config.get(0x34).copied().unwrap_or_default();
-    // A chain has no more entries than fit into its 192 bytes.
-    for _ in 0..48 {
-        let start = usize::from(at & !3);
-        let Some([id, next]) = config.get(start..).and_then(|rest| rest.first_chunk().copied()) else {
-            return false;
-        };
-        if start < 0x40 {
-            return false;
-        }
-        if id != 0x10 {
-            at = next;
-            continue;
-        }
-        let register = |offset: usize| start.checked_add(offset).and_then(word).unwrap_or_default();
-        let (flags, link, slot) = (register(0x02), register(0x12), register(0x1a));
-        let has_slot = flags & 0x100 != 0;
-        return link & 0x2000 != 0 || has_slot && slot & 0x40 != 0;
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::changed::Changed;
 use super::decoded::Told;
-use super::gaps::{Gap, GapKind, shows_device_below};
+use super::gaps::{Gap, GapKind};
 use super::header::{Address, LINE, address, config_byte, header_in, line_offset};
 use super::names;
 use super::text::{TextError, TextErrorKind};
@@ -137,7 +137,8 @@ impl ListedFunction {
 
     /// Whether it is a port that has something below it.
     pub(super) fn has_device_below(&self) -> bool {
-        shows_device_below(&self.bytes) || self.told.as_ref().is_some_and(|told| told.has_device_below())
+        Function::shows_device_below(&self.bytes)
+            || self.told.as_ref().is_some_and(|told| told.has_device_below())
     }
 
     /// Takes in what another listing says about the same function: more bytes replace less, and what neither shows in bytes is told by

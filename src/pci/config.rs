@@ -48,13 +48,7 @@ impl Function {
         let [vendor, device] = [space.word(0), space.word(2)].map(Option::unwrap_or_default);
         let virtual_function = vendor == 0xffff;
         let kind = space.byte(0x0e).unwrap_or_default();
-        let [secondary, subordinate] = [space.byte(0x19), space.byte(0x1a)].map(Option::unwrap_or_default);
-        let header = match kind & 0x7f {
-            0 => Header::Device,
-            1 => Header::Bridge { secondary, subordinate },
-            2 => Header::CardBus { secondary, subordinate },
-            other => Header::Other(other),
-        };
+        let header = space.header();
         let subsystem = match (header, space.word(0x2c), space.word(0x2e)) {
             (Header::Device, Some(vendor), Some(device)) => Some(Ids { vendor, device }),
             _ => None,
@@ -80,6 +74,17 @@ impl Function {
             rcba: space.rcba(vendor),
         })
     }
+
+    /// Whether config space says that something is below a PCI Express port: its link is up, or its slot is not empty (PCIe 6.0 §7.5.3.8,
+    /// §7.5.3.11). Of what was not read it says nothing.
+    pub(crate) fn shows_device_below(config: &[u8]) -> bool {
+        let space = Space(config);
+        let Fact::Present(at) = space.capability(space.header(), 0x10) else { return false };
+        let register = |offset: u32| at.checked_add(offset).and_then(|at| space.word(at)).unwrap_or_default();
+        let (flags, link, slot) = (register(0x02), register(0x12), register(0x1a));
+        let has_slot = flags & 0x100 != 0;
+        link & 0x2000 != 0 || has_slot && slot & 0x40 != 0
+    }
 }
 
 /// The bytes that were read.
@@ -96,6 +101,16 @@ impl Space<'_> {
 
     fn dword(&self, at: u32) -> Option<u32> {
         bytes::at::<U32>(self.0, at).map(|dword| dword.get())
+    }
+
+    fn header(&self) -> Header {
+        let [secondary, subordinate] = [self.byte(0x19), self.byte(0x1a)].map(Option::unwrap_or_default);
+        match self.byte(0x0e).unwrap_or_default() & 0x7f {
+            0 => Header::Device,
+            1 => Header::Bridge { secondary, subordinate },
+            2 => Header::CardBus { secondary, subordinate },
+            other => Header::Other(other),
+        }
     }
 
     /// Where the capability of this id is.
