@@ -2,7 +2,7 @@
 
 use super::{DeviceKey, Groups};
 use crate::Platform;
-use crate::map::{reserved_for_function, reserved_regions};
+use crate::map::{has_in_scope, lists, reserved_for_function, reserved_regions};
 use crate::model::{Origin, RegionKind, Reserved};
 
 /// Memory that must stay mapped one to one for a device, whatever drives the device.
@@ -55,15 +55,7 @@ impl Groups {
             None => reserved_regions(platform, &record, true).find(|region| is_direct(region.kind))?,
         };
         let concerns = |reserved: &Reserved| {
-            let Some(path) = &path else { return true };
-            let function = path.hops.last().copied().unwrap_or_default();
-            let holds = |range: &crate::model::FunctionRange| {
-                range.segment == path.segment && (range.first..=range.last).contains(&function)
-            };
-            reserved.functions.iter().any(holds)
-                || reserved.scopes.iter().any(|(segment, scopes)| {
-                    *segment == path.segment && scopes.iter().any(|scope| scope.covers(&path.hops))
-                })
+            path.as_ref().is_none_or(|path| lists(reserved, path) || has_in_scope(reserved, path))
         };
         let says = platform.reserved.iter().find(|reserved| {
             let mut starts = reserved.regions.iter().map(|part| part.base);

@@ -22,6 +22,7 @@ pub use ids::{Stream, StreamIds};
 pub use ranges::{InputRange, InputRanges, RangeOutput};
 pub use reason::{GivesUp, MsiRequest, NoStream};
 pub use reserved::{ReservedRegion, ReservedRegions, joined, reserved_for_function, reserved_regions};
+pub(crate) use reserved::{has_in_scope, lists};
 pub(crate) use reverse::next_alike;
 pub use reverse::{DeviceSources, OwnMsiSources, Producer, StreamSources};
 pub use scope::{FunctionPath, Scoped};

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::Platform;
 use crate::iter::iterators;
-use crate::model::{IommuKind, Protection, RegionKind};
+use crate::model::{IommuKind, Protection, RegionKind, Reserved};
 
 use super::{FunctionPath, Fwspec};
 
@@ -69,7 +69,7 @@ pub fn reserved_regions<'a>(
         kind: RegionKind::SoftwareMsi,
         protection: Protection::default(),
     });
-    let concerns = move |reserved: &&crate::model::Reserved| {
+    let concerns = move |reserved: &&Reserved| {
         preserved
             && reserved.streams.iter().any(|range| {
                 let ids = record.ids.iter().filter(|stream| stream.iommu == range.iommu);
@@ -115,8 +115,7 @@ pub fn reserved_for_function(
             let relaxable = path.class >> 16 == 0x03 || path.class >> 8 == 0x0c03;
             let kind = if relaxable { RegionKind::DirectRelaxable } else { RegionKind::Direct };
             for reserved in &platform.reserved {
-                let Some((segment, scopes)) = &reserved.scopes else { continue };
-                if *segment == path.segment && scopes.iter().any(|scope| scope.covers(&path.hops)) {
+                if has_in_scope(reserved, path) {
                     let region = reserved.regions.iter();
                     regions.extend(region.map(|region| {
                         let last = region.base.wrapping_add(region.length).wrapping_sub(1);
@@ -129,11 +128,7 @@ pub fn reserved_for_function(
             }
         }
         Some(IommuKind::AmdVi) => {
-            let function = path.hops.last().copied().unwrap_or_default();
-            let holds = |range: &crate::model::FunctionRange| {
-                range.segment == path.segment && (range.first..=range.last).contains(&function)
-            };
-            for reserved in platform.reserved.iter().filter(|r| r.functions.iter().any(holds)) {
+            for reserved in platform.reserved.iter().filter(|reserved| lists(reserved, path)) {
                 regions.extend(reserved.regions.iter().map(|region| {
                     // Both are rounded up.
                     let up = |value: u64| value.wrapping_add(PAGE - 1) & !(PAGE - 1);
@@ -148,6 +143,22 @@ pub fn reserved_for_function(
     }
     regions.push(fixed(MSI_WINDOW, RegionKind::Msi));
     joined(regions)
+}
+
+/// Whether an RMRR has this function, or a bridge above it, in its scopes.
+pub(crate) fn has_in_scope(reserved: &Reserved, path: &FunctionPath) -> bool {
+    reserved.scopes.as_ref().is_some_and(|(segment, scopes)| {
+        *segment == path.segment && scopes.iter().any(|scope| scope.covers(&path.hops))
+    })
+}
+
+/// Whether an IVMD block is for this function.
+pub(crate) fn lists(reserved: &Reserved, path: &FunctionPath) -> bool {
+    let function = path.hops.last().copied().unwrap_or_default();
+    reserved
+        .functions
+        .iter()
+        .any(|range| range.segment == path.segment && (range.first..=range.last).contains(&function))
 }
 
 /// Sorts regions, and joins those of one kind that meet or touch (linux drivers/iommu/iommu.c `iommu_insert_resv_region`).
