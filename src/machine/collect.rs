@@ -205,22 +205,13 @@ impl Collector {
                 }
                 Item::Unused { name, kind, note } => {
                     looked_at.extend(note.as_ref().map(|note| format!("{name}: {note}")));
-                    self.evidence.push(Evidence {
-                        name,
-                        kind,
-                        used: false,
-                        note,
-                        gaps: Vec::new(),
-                        picked: false,
-                    });
+                    self.pass_over(name, kind, note);
                 }
                 #[cfg(feature = "archives")]
                 Item::System { system, files } => {
                     let there = self.evidence.len();
                     self.system_or_words(&files, system, wanted)?;
-                    let used =
-                        self.evidence.get(there..).is_some_and(|new| new.iter().any(|piece| piece.used));
-                    kept = kept.saturating_add(usize::from(used));
+                    kept = kept.saturating_add(usize::from(self.has_used_since(there)));
                 }
                 Item::Piece { name, bytes } => match self.read(&name, bytes, wanted) {
                     Ok(()) => kept = kept.saturating_add(1),
@@ -233,15 +224,7 @@ impl Collector {
                         } else {
                             looked_at.push(format!("{name} is not a kind of file that is read"));
                         }
-                        let kind = Kind::Unknown;
-                        self.evidence.push(Evidence {
-                            name,
-                            kind,
-                            used: false,
-                            note,
-                            gaps: Vec::new(),
-                            picked: false,
-                        });
+                        self.pass_over(name, Kind::Unknown, note);
                     }
                 },
             }
@@ -334,15 +317,12 @@ impl Collector {
     /// Lists evidence that is not used, and why.
     #[cfg(feature = "std")]
     pub(super) fn note_unused(&mut self, name: &str, kind: Kind, note: &str) {
-        let note = Some(note.to_owned());
-        self.evidence.push(Evidence {
-            name: name.to_owned(),
-            kind,
-            used: false,
-            note,
-            gaps: Vec::new(),
-            picked: false,
-        });
+        self.pass_over(name.to_owned(), kind, Some(note.to_owned()));
+    }
+
+    /// Lists evidence that is not used.
+    fn pass_over(&mut self, name: String, kind: Kind, note: Option<String>) {
+        self.evidence.push(Evidence { name, kind, used: false, note, gaps: Vec::new(), picked: false });
     }
 
     fn read_nothing(&mut self, piece: Piece) -> Result<(), MachineError> {

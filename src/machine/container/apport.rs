@@ -48,8 +48,19 @@ fn key(line: &[u8]) -> Option<&str> {
     (is_word && key.starts_with(|c: char| c.is_ascii_uppercase())).then_some(key)
 }
 
+/// A value of several lines: its key, whether it is spelled out, and its bytes.
+type Value = (String, bool, Vec<u8>);
+
+/// Hands over a value that has ended, if it is long enough.
+fn hand_over(value: Option<Value>, contents: &mut Contents<'_>) -> Result<(), ContainerError> {
+    match value.filter(|(_, _, value)| value.len() >= SHORTEST) {
+        Some((key, _, value)) => contents.piece(&key, &value),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
-    let mut value: Option<(String, bool, Vec<u8>)> = None;
+    let mut value: Option<Value> = None;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         match line.strip_prefix(b" ") {
             Some(line) => {
@@ -62,9 +73,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
                 }
             }
             None => {
-                if let Some((key, _, value)) = value.take().filter(|(_, _, value)| value.len() >= SHORTEST) {
-                    contents.piece(&key, &value)?;
-                }
+                hand_over(value.take(), contents)?;
                 let line = line.trim_ascii_end();
                 let Some(key) = key(line) else { continue };
                 // Values of one line say nothing of IOMMUs.
@@ -73,8 +82,5 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
             }
         }
     }
-    if let Some((key, _, value)) = value.filter(|(_, _, value)| value.len() >= SHORTEST) {
-        contents.piece(&key, &value)?;
-    }
-    Ok(())
+    hand_over(value, contents)
 }
