@@ -274,7 +274,7 @@ fn mixed(all: &mut Functions, segment: Segment) {
     }
 }
 
-/// What `lspci -nnvvv` prints of at least so many functions: root ports, and behind each a network card of eight.
+/// The output of `lspci -nnvvv` for at least this many functions: root ports, each with a network card of eight functions below it.
 pub fn listing(functions: usize) -> String {
     let (port, endpoint) =
         (include_str!("../samples/root-port.txt"), include_str!("../samples/endpoint.txt"));

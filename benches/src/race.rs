@@ -70,7 +70,7 @@ pub fn is_between() -> bool {
     let mut command = Command::new(arguments.next().unwrap());
     let child = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (mut time, mut memory) = (0, 0);
-    // SAFETY: it writes two numbers. The process is a child that nobody else waits for.
+    // SAFETY: it writes two numbers. The process is our child, and nothing else waits for it.
     let well = unsafe { wait_for(child.id().try_into().unwrap(), &mut time, &mut memory) };
     let wall = start.elapsed().as_nanos();
     assert!(well == 1, "it failed");

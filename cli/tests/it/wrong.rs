@@ -226,7 +226,7 @@ fn each_wrong_input_is_told_what_it_is_and_what_to_do() {
     assert_eq!(said.lines().count(), wanted.lines().count(), "wrong-inputs.txt; BLESS=1");
 }
 
-/// A file of another user. Root may read every file, so the command runs as the user `nobody` where the test runs as root.
+/// A file that only another user may read. Root may read every file, so as root the test runs the command as the user `nobody`.
 #[test]
 fn a_file_that_may_not_be_read_says_so() {
     use std::os::unix::fs::PermissionsExt;
