@@ -218,7 +218,7 @@ fn parameter(groups: &Groups, needed: &[(Bdf, AcsFlags)]) -> Option<String> {
     // The parameter knows the seven bits of the first edition, and where an Intel chipset's registers are 32 bits wide it writes into the wrong
     // one (linux drivers/pci/pci.c `__pci_config_acs`, `pci_enable_acs`).
     let is_out_of_reach = |(bdf, bits): &(Bdf, AcsFlags)| {
-        bits.0 > 0x7f || groups.topology().get(*bdf).is_some_and(crate::pci::Function::has_wide_acs)
+        bits.0 > 0x7f || groups.topology().get(*bdf).is_some_and(|function| function.has_wide_acs())
     };
     if needed.is_empty() || needed.iter().any(is_out_of_reach) {
         return None;

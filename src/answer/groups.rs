@@ -269,7 +269,7 @@ impl GroupsDocument {
         let physical = groups
             .topology()
             .iter()
-            .filter_map(|(bdf, function)| Some((bdf, function.sriov.present()?)))
+            .filter_map(|(bdf, function)| Some((bdf, *function.sriov.present()?)))
             .flat_map(|(pf, sriov)| sriov.virtual_functions(pf.rid).map(move |rid| (Bdf { rid, ..pf }, pf)));
         let view = GroupsView { groups, platform, iommus: iommus.collect(), physical: physical.collect() };
         let answers: BTreeMap<_, _> = groups.kernel_answers(sid_bits).into_iter().collect();
@@ -506,7 +506,7 @@ impl GroupsView<'_> {
 
     fn placed(&self, bdf: Bdf) -> Option<PlacedFunction> {
         let topology = self.groups.topology();
-        let function = *topology.get(bdf)?;
+        let function = topology.get(bdf)?;
         let physical = self.physical.get(&bdf).copied();
         Some(PlacedFunction {
             bdf,

@@ -92,7 +92,7 @@ impl Groups {
             AcsEffect::IntelPch | AcsEffect::AmdSouthbridge => true,
             // With the bytes in hand nothing is taken for granted.
             AcsEffect::IntelSunrisePoint => {
-                let acs = self.topology.get(function).and_then(|function| function.acs.present());
+                let acs = self.topology.get(function).and_then(|function| function.acs.present().copied());
                 acs.is_some_and(|acs| acs.next_dword.is_none())
             }
             AcsEffect::Multifunction

@@ -53,7 +53,7 @@ impl Affected<'_> {
             }
             for (bdf, node) in self.topology.on_bus(segment, bus) {
                 batch.extend(device_of(node.tag));
-                buses.extend(node.function.below(bdf.rid));
+                buses.extend(node.function().below(bdf.rid));
             }
         }
     }

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use core::slice;
 
 use super::entry::{DeviceRef, Entry};
-use super::names::Names;
+use super::names::{Named, Names};
 use super::partition::{Class, ClassGroup, Partition};
 use super::tie::Tie;
 use super::{DeviceKey, GroupId};
-use crate::slab::{Beside, Key};
+use crate::slab::Beside;
 
 /// The classes of devices and their groups. Nothing else writes a group or an owner.
 ///
@@ -64,10 +64,10 @@ impl Assignment {
         let stays = self.partition.group_mut(class)?;
         stays.grouped = stays.grouped.saturating_add(moved.grouped);
         stays.owned |= moved.owned;
-        let theirs = moved.id?;
-        let into = stays.id.map_or(theirs, |ours| ours.min(theirs));
-        let absorbed = stays.id.map(|ours| ours.max(theirs));
-        stays.id = Some(into);
+        let theirs = moved.id()?;
+        let into = stays.id().map_or(theirs, |ours| ours.min(theirs));
+        let absorbed = stays.id().map(|ours| ours.max(theirs));
+        stays.set_id(Some(into));
         self.names.hand_over(into, class);
         let absorbed = absorbed?;
         self.names.remove(absorbed);
@@ -79,7 +79,8 @@ impl Assignment {
     pub(super) fn enter(&mut self, device: DeviceRef) -> Option<GroupId> {
         let class = self.partition.class_of(device)?;
         let group = self.partition.group_mut(class)?;
-        let id = *group.id.get_or_insert(GroupId(self.next_group));
+        let id = group.id().unwrap_or(GroupId(self.next_group));
+        group.set_id(Some(id));
         group.grouped = group.grouped.saturating_add(1);
         if group.grouped == 1 {
             self.next_group = self.next_group.max(id.0.saturating_add(1));
@@ -162,7 +163,7 @@ impl Assignment {
             if let Some(now) = self.partition.group_mut(class) {
                 *now = *was;
             }
-            was.id.into_iter().for_each(|id| self.names.hand_over(id, class));
+            was.id().into_iter().for_each(|id| self.names.hand_over(id, class));
         }
         given_up.for_each(|group| self.names.remove(*group));
         anew.iter().for_each(|device| self.grouped.set(*device, false));
@@ -173,13 +174,13 @@ impl Assignment {
     pub(super) fn bequeath(&mut self, device: DeviceRef, name: GroupId) {
         let class = self.partition.class_of(device);
         if let Some(group) = class.and_then(|class| self.partition.group_mut(class)) {
-            group.id = Some(group.id.map_or(name, |id| id.min(name)));
+            group.set_id(Some(group.id().map_or(name, |id| id.min(name))));
         }
     }
 
     /// Drops the names that went to classes without a grouped device.
     pub(super) fn drop_unused_names(&mut self) {
-        self.partition.groups_mut().filter(|group| group.grouped == 0).for_each(|group| group.id = None);
+        self.partition.groups_mut().filter(|group| group.grouped == 0).for_each(|group| group.set_id(None));
     }
 
     /// Bounds the memory of the names by the groups that there are.
@@ -197,12 +198,12 @@ impl Assignment {
         if !self.is_grouped(device) {
             return None;
         }
-        self.class_group(device)?.id
+        self.class_group(device)?.id()
     }
 
     /// The owned group that the class of a device has.
     pub(super) fn owned_group(&self, device: DeviceRef) -> Option<GroupId> {
-        self.class_group(device).filter(|group| group.owned)?.id
+        self.class_group(device).filter(|group| group.owned)?.id()
     }
 
     /// Whether a device is the only one that is in the group of its class.
@@ -230,7 +231,7 @@ impl Assignment {
     }
 
     /// The names of groups, oldest first, each with its class; one that is not used any more has none.
-    pub(super) fn names(&self) -> slice::Iter<'_, (GroupId, Option<Key<Class>>)> {
+    pub(super) fn names(&self) -> slice::Iter<'_, Named> {
         self.names.all()
     }
 
@@ -257,10 +258,10 @@ impl Assignment {
             if usize::try_from(group.grouped) != Ok(count) {
                 return Err("a class counts its grouped devices wrongly");
             }
-            if group.id.is_some() != (count > 0) || group.owned && group.id.is_none() {
+            if group.id().is_some() != (count > 0) || group.owned && group.id().is_none() {
                 return Err("a class without grouped devices has a group, or one with them has none");
             }
-            if let Some(id) = group.id {
+            if let Some(id) = group.id() {
                 if self.names.get(id) != Some(key) || id >= self.next_group() {
                     return Err("a group is not named, or its name is not taken");
                 }

@@ -18,7 +18,7 @@ const MAX_DEVICES: u32 = u32::MAX >> 1;
 /// The devices that are there.
 ///
 /// A device has one entry from its arrival to its removal. A PCI function's entry and its node in the topology name each other;
-/// the entry of every other device, and no other, is found in `others` by its key. Exactly the devices in the state
+/// the entry of every other device, and no other, is found in `others` by its key, which `keys` has. Exactly the devices in the state
 /// [`State::Apart`] have an obstacle. Only devices that are there have a proxy or a fwspec, and `streams` lists ids of those
 /// fwspecs only.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub(super) struct Devices {
     firmware: Beside<Option<Entry>, FwspecState>,
     obstacles: BTreeMap<DeviceRef, Withheld>,
     others: BTreeMap<DeviceKey, DeviceRef>,
+    /// The same, by device.
+    keys: BTreeMap<DeviceRef, DeviceKey>,
     proxies: Proxies,
     streams: Streams,
     next_order: u64,
@@ -41,12 +43,12 @@ impl Devices {
 
     /// Adds a device under the name [`Devices::next`]. `function` is its node in the topology, if it is a PCI function.
     pub(super) fn insert(&mut self, key: DeviceKey, function: Option<Key<Node>>, proxy: Option<Proxy>) {
-        let order = self.next_order;
-        self.next_order = order.saturating_add(1);
-        let entry = Entry { key, function, order, state: State::Tied, assumed: false };
+        let entry = Entry::new(function, self.next_order);
+        self.next_order = self.next_order.saturating_add(1);
         let device = self.entries.insert(Some(entry));
         if function.is_none() {
             self.others.insert(key, device);
+            self.keys.insert(device, key);
         }
         if let Some(proxy) = proxy {
             self.proxies.insert(device, proxy);
@@ -56,8 +58,10 @@ impl Devices {
     /// Forgets a device. Its ids were forgotten before, by [`Devices::forget_fwspec`].
     pub(super) fn remove(&mut self, device: DeviceRef) {
         let Some(entry) = self.entries.get_mut(device).and_then(Option::take) else { return };
-        if entry.function.is_none() {
-            self.others.remove(&entry.key);
+        if entry.function.is_none()
+            && let Some(key) = self.keys.remove(&device)
+        {
+            self.others.remove(&key);
         }
         self.proxies.remove(device);
         self.obstacles.remove(&device);
@@ -83,6 +87,14 @@ impl Devices {
     /// Whether a device of this key, which is not a PCI function, is there.
     pub(super) fn has_other(&self, key: DeviceKey) -> bool {
         self.others.contains_key(&key)
+    }
+
+    /// What a device is called.
+    pub(super) fn key(&self, topology: &Topology, device: DeviceRef) -> Option<DeviceKey> {
+        match self.entry(device)?.function {
+            Some(function) => Some(topology.placed_at(function)?.bdf().into()),
+            None => self.keys.get(&device).copied(),
+        }
     }
 
     pub(super) fn entry(&self, device: DeviceRef) -> Option<&Entry> {
@@ -134,9 +146,14 @@ impl Devices {
     }
 
     /// Notes what firmware says about a device. Its old ids were forgotten before.
-    pub(super) fn set_firmware(&mut self, device: DeviceRef, firmware: FwspecState, rules: Rules<'_>) {
+    pub(super) fn set_firmware(
+        &mut self,
+        device: DeviceRef,
+        key: DeviceKey,
+        firmware: FwspecState,
+        rules: Rules<'_>,
+    ) {
         if let Some(fwspec) = &firmware.fwspec {
-            let Some(key) = self.entry(device).map(|entry| entry.key) else { return };
             let ties = |iommu| rules.ties_by_id_of(key, iommu);
             self.streams.insert(device, fwspec, rules.units(fwspec), ties);
         }
@@ -167,15 +184,11 @@ impl Devices {
     pub(super) fn check(&self, topology: &Topology) -> Result<(), &'static str> {
         let (mut others, mut apart) = (0_usize, 0_usize);
         for (device, entry) in self.iter() {
-            if self.find(topology, entry.key) != Some(device) {
+            let key = self.key(topology, device);
+            if key.and_then(|key| self.find(topology, key)) != Some(device) {
                 return Err("a device is not found by its key");
             }
-            let node =
-                entry.function.map(|function| topology.placed_at(function).map(|placed| placed.bdf().into()));
-            if node.is_some_and(|key| key != Some(entry.key)) {
-                return Err("a device and its function differ");
-            }
-            others = others.saturating_add(node.is_none().into());
+            others = others.saturating_add(entry.function.is_none().into());
             apart = apart.saturating_add((entry.state == State::Apart).into());
             if (entry.state == State::Apart) != self.obstacles.contains_key(&device) {
                 return Err("an obstacle of a device that is tied, or none of one that is not");
@@ -184,7 +197,7 @@ impl Devices {
                 return Err("a device is still arriving after the event");
             }
         }
-        if others != self.others.len() || apart != self.obstacles.len() {
+        if others != self.others.len() || others != self.keys.len() || apart != self.obstacles.len() {
             return Err("a device that has left has a key or an obstacle");
         }
         let is_there = |device: DeviceRef| self.entry(device).is_some();

@@ -59,7 +59,7 @@ impl Groups {
         }
         let first_group = self.assignment.next_group();
         if self.scratch.batch.is_empty() && !self.assignment.is_contested() {
-            self.tie_newcomer(newcomer, key, function);
+            self.tie_newcomer(newcomer, key, function, device.function.class);
         } else {
             if !self.scratch.batch.contains(&newcomer) {
                 self.scratch.batch.insert(0, newcomer);
@@ -96,14 +96,10 @@ impl Groups {
         let how = match group {
             None => self.how(device),
             Some(group) => {
-                let absorbed: Vec<GroupId> = self
-                    .changes
-                    .iter()
-                    .filter_map(|change| match change {
-                        Change::Merged { absorbed, into } if *into == group => Some(*absorbed),
-                        _ => None,
-                    })
-                    .collect();
+                let absorbed = match &self.changes[..] {
+                    [] => Vec::new(),
+                    changes => absorbed_by(group, changes),
+                };
                 match absorbed.is_empty() {
                     false => How::Merged { absorbed },
                     true if group >= first_group || self.assignment.is_only_one(device) => How::Created,
@@ -254,7 +250,7 @@ impl Groups {
         self.predictions.forget();
         let waited = self.readiness.ready(iommu).into_iter();
         let mut waited: Vec<(DeviceKey, DeviceRef)> =
-            waited.filter_map(|device| Some((self.devices.entry(device)?.key, device))).collect();
+            waited.filter_map(|device| Some((self.key(device)?, device))).collect();
         waited.sort_unstable();
         for (_, device) in waited {
             self.enter(device, None);
@@ -316,9 +312,9 @@ impl Groups {
     }
 
     /// The short way of [`Groups::tie_batch`], for a newcomer which changes no other device's ties and which no group can refuse.
-    fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) {
+    fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>, class: u32) {
         self.assignment.insert(device);
-        if let Some(missing) = self.look_up(device, key, function) {
+        if let Some(missing) = self.look_up(device, key, function, class) {
             self.predictions.add(device);
             return self.devices.set_state(device, Err(Withheld::Missing(missing)));
         }
@@ -370,10 +366,12 @@ impl Groups {
 
     /// Looks up what is above a device, what firmware says about it, and its ties. False where something above it is missing.
     fn arrive(&mut self, device: DeviceRef, contested: bool) -> bool {
-        let Some(&Entry { key, function, state, .. }) = self.devices.entry(device) else { return false };
+        let Some(&Entry { function, state, .. }) = self.devices.entry(device) else { return false };
+        let Some(key) = self.key(device) else { return false };
         let fresh = self.assignment.insert(device);
         let was_tied = !fresh && state == State::Tied;
-        let missing = self.look_up(device, key, function);
+        let class = function.and_then(|function| self.topology.class_at(function)).unwrap_or_default();
+        let missing = self.look_up(device, key, function, class);
         match missing {
             Some(missing) if !was_tied => self.devices.set_state(device, Err(Withheld::Missing(missing))),
             None if !was_tied && contested => self.devices.set_state(device, Ok(State::Arriving)),
@@ -388,12 +386,18 @@ impl Groups {
     }
 
     /// Looks up what is above a device and, where nothing is missing there, what firmware says about it.
-    fn look_up(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) -> Option<Missing> {
+    fn look_up(
+        &mut self,
+        device: DeviceRef,
+        key: DeviceKey,
+        function: Option<Key<Node>>,
+        class: u32,
+    ) -> Option<Missing> {
         let missing = function.and_then(|function| self.topology.look_up_upstream(function));
         if missing.is_none() && self.map.is_some() {
             self.ask_firmware(device, key);
         } else if missing.is_none() {
-            self.ask_class(device, function);
+            self.ask_class(device, key, class);
         }
         missing
     }
@@ -401,11 +405,10 @@ impl Groups {
     /// Without firmware its class alone tells a function that is an IOMMU: Linux has it translate everything but itself (linux
     /// drivers/iommu/amd/init.c `init_iommu_one` empties its place in the look-up table, drivers/iommu/riscv/iommu-pci.c binds to it). With
     /// firmware that says it: a function of this class which no record calls an IOMMU is one like any other to Linux.
-    fn ask_class(&mut self, device: DeviceRef, function: Option<Key<Node>>) {
-        let class = function.and_then(|function| self.topology.class_at(function));
-        if class.is_some_and(|class| class >> 8 == 0x0806) {
+    fn ask_class(&mut self, device: DeviceRef, key: DeviceKey, class: u32) {
+        if class >> 8 == 0x0806 {
             let firmware = FwspecState { refused: Some(NoStream::Itself), ..FwspecState::NONE };
-            self.devices.set_firmware(device, firmware, Rules { policy: self.policy, map: None });
+            self.devices.set_firmware(device, key, firmware, Rules { policy: self.policy, map: None });
         }
     }
 
@@ -447,7 +450,7 @@ impl Groups {
         let fwspec = outcome.fwspec.or(outcome.dropped);
         let firmware = FwspecState { fwspec, dropped, refused: outcome.refused };
         let rules = Rules { policy: self.policy, map: self.map.as_ref() };
-        self.devices.set_firmware(device, firmware, rules);
+        self.devices.set_firmware(device, key, firmware, rules);
     }
 
     /// Looks at every device again, where the driver of the units gives up now and did not before, or the other way round.
@@ -528,8 +531,9 @@ impl Groups {
         }
         if let Some(group) = self.assignment.enter(device)
             && newcomer != Some(device)
+            && let Some(key) = self.key(device)
         {
-            self.changes.push(Change::Placed { device: entry.key, group });
+            self.changes.push(Change::Placed { device: key, group });
         }
     }
 
@@ -539,6 +543,15 @@ impl Groups {
             debug_assert_eq!(self.check(), Ok(()));
         }
     }
+}
+
+/// The groups that this one took in.
+fn absorbed_by(group: GroupId, changes: &[Change]) -> Vec<GroupId> {
+    let merged = changes.iter().filter_map(|change| match change {
+        Change::Merged { absorbed, into } if *into == group => Some(*absorbed),
+        _ => None,
+    });
+    merged.collect()
 }
 
 /// Adds devices one after the other. What cannot be added is left out: [`Groups::add`] says why.

@@ -1,6 +1,6 @@
 //! What is kept of one device: how far it has come, and what firmware says about it.
 
-use super::{DeviceKey, GroupId};
+use super::GroupId;
 use crate::map::{Fwspec, NoStream};
 use crate::pci::{Missing, Node, Tag};
 use crate::slab::Key;
@@ -21,14 +21,30 @@ pub(super) fn device_of(tag: Tag) -> Option<DeviceRef> {
 /// A device that is there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    pub(super) key: DeviceKey,
-    /// Its function in the topology; `None` for a device which is not PCI.
+    /// Its function in the topology, which says what it is called; `None` for a device which is not PCI.
     pub(super) function: Option<Key<Node>>,
-    /// Position among all adds.
-    pub(super) order: u64,
+    order: Order,
     pub(super) state: State,
     /// A tie of it rests on something that was not read.
     pub(super) assumed: bool,
+}
+
+/// The position of a device among all that were ever added, in 48 bits, lowest first; all after them have the last one.
+#[derive(Clone, Copy, Debug)]
+struct Order([u16; 3]);
+
+impl Entry {
+    pub(super) fn new(function: Option<Key<Node>>, order: u64) -> Self {
+        let [a, b, c, d, e, f, ..] = order.min((1 << 48) - 1).to_le_bytes();
+        let order = Order([[a, b], [c, d], [e, f]].map(u16::from_le_bytes));
+        Entry { function, order, state: State::Tied, assumed: false }
+    }
+
+    /// Position among all adds.
+    pub(super) fn order(&self) -> u64 {
+        let [low, middle, high] = self.order.0.map(u64::from);
+        low | middle << 16 | high << 32
+    }
 }
 
 /// How far a device has come.

@@ -18,6 +18,22 @@ impl fmt::Display for GroupId {
     }
 }
 
+/// The name of a group in memory that need not be aligned to 64 bits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packed([u32; 2]);
+
+impl Packed {
+    pub(super) fn of(group: GroupId) -> Self {
+        let [a, b, c, d, e, f, g, h] = group.0.to_le_bytes();
+        Packed([[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes))
+    }
+
+    pub(super) fn id(self) -> GroupId {
+        let [low, high] = self.0.map(u64::from);
+        GroupId(low | high << 32)
+    }
+}
+
 /// Where a device was put.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -88,7 +88,7 @@ impl Finder<'_> {
     fn by_ids(self, device: DeviceRef, found: &mut Vec<Found>) {
         let Some(fwspec) = &self.devices.firmware(device).fwspec else { return };
         let (rules, streams) = (self.rules, self.devices.streams());
-        let Some(key) = self.devices.entry(device).map(|entry| entry.key) else { return };
+        let Some(key) = self.devices.key(self.topology, device) else { return };
         for stream in &fwspec.ids {
             let Some(id) = stream.id.filter(|_| rules.ties_by_id_of(key, stream.iommu)) else { continue };
             let tie = Tie::SharedStreamId { iommu: stream.iommu, id };
@@ -178,7 +178,7 @@ fn in_slot(placed: &PlacedFunction<'_>) -> (SlotFunction, Openness) {
     let openness = placed.openness(multifunction);
     let function = SlotFunction {
         bdf: placed.bdf(),
-        virtual_function: placed.node.function.virtual_function,
+        virtual_function: placed.node.like().virtual_function,
         multifunction,
         isolates: !openness.open,
     };

@@ -10,6 +10,7 @@ use super::entry::{DeviceRef, State, Withheld};
 use super::event::{BusError, Change, How, Placement};
 use super::find::Found;
 use super::iter::{Classes, DeviceKeys, InClass, Members, Reasons};
+use super::parts::Parts;
 use super::policy::Rules;
 use super::predictions::Predictions;
 use super::readiness::Readiness;
@@ -355,8 +356,7 @@ impl Groups {
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn groups(&self) -> IommuGroups<'_> {
-        let (devices, assignment) = (&self.devices, &self.assignment);
-        IommuGroups { devices, assignment, names: assignment.names() }
+        IommuGroups { parts: self.parts(), names: self.assignment.names() }
     }
 
     /// The group of this name.
@@ -371,9 +371,7 @@ impl Groups {
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn group(&self, group: GroupId) -> Option<IommuGroup<'_>> {
-        let (devices, assignment) = (&self.devices, &self.assignment);
-        let class = assignment.class_of_group(group)?;
-        Some(IommuGroup { devices, assignment, id: group, class })
+        Some(IommuGroup { parts: self.parts(), id: group, class: self.assignment.class_of_group(group)? })
     }
 
     /// The members of a group, in no order.
@@ -387,8 +385,7 @@ impl Groups {
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn members(&self, group: GroupId) -> Members<'_> {
-        let (devices, assignment) = (&self.devices, &self.assignment);
-        Members { class: InClass::new(devices, assignment, assignment.class_of_group(group)), assignment }
+        Members(InClass::new(self.parts(), self.assignment.class_of_group(group)))
     }
 
     /// Every set of devices that cannot be isolated from each other, translated or not; no order. What is held back or refused
@@ -404,9 +401,9 @@ impl Groups {
     /// # Ok::<(), fwspec::BusError>(())
     /// ```
     pub fn classes(&self) -> Classes<'_> {
-        let (devices, assignment) = (&self.devices, &self.assignment);
-        Classes::new(assignment.partition().iter().map(|(_, class)| {
-            InClass::new(devices, assignment, Some(class)).map(|(_, entry)| entry.key).collect()
+        let classes = self.assignment.partition().iter();
+        Classes::new(classes.map(|(_, class)| {
+            InClass::new(self.parts(), Some(class)).filter_map(|device| self.key(device)).collect()
         }))
     }
 
@@ -425,11 +422,20 @@ impl Groups {
     pub fn why(&self, a: DeviceKey, b: DeviceKey) -> Reasons<'_> {
         let ends = self.device(a).zip(self.device(b));
         let steps = ends.map(|(a, b)| self.assignment.partition().path(a, b)).unwrap_or_default();
-        Reasons { devices: &self.devices, steps: steps.into_iter() }
+        Reasons { parts: self.parts(), steps: steps.into_iter() }
     }
 
     pub(super) fn device(&self, key: DeviceKey) -> Option<DeviceRef> {
         self.devices.find(&self.topology, key)
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts { topology: &self.topology, devices: &self.devices, assignment: &self.assignment }
+    }
+
+    /// What a device is called.
+    pub(super) fn key(&self, device: DeviceRef) -> Option<DeviceKey> {
+        self.devices.key(&self.topology, device)
     }
 
     pub(super) fn rules(&self) -> Rules<'_> {

@@ -225,7 +225,7 @@ impl Groups {
     fn of_switch_port(&self, port: Bdf) -> Remedy {
         let ports = self.topology.get(port).filter(|function| function.is(PortType::DownstreamPort));
         let Some(function) = ports else { return Remedy::Wiring };
-        let enhanced = policy::missing_enhanced(function);
+        let enhanced = policy::missing_enhanced(&function);
         match self.open(port) {
             Some(Remedy::Enable(bits)) => Remedy::Enable(bits | enhanced),
             Some(other) => other,
@@ -245,7 +245,7 @@ impl Groups {
         } else {
             others.remove(&bdf);
         }
-        let mask = |bdf: Bdf| AliasMask::of(self.topology.get(bdf)?, bdf.rid.devfn()).map(|(mask, _)| mask);
+        let mask = |bdf: Bdf| AliasMask::of(&self.topology.get(bdf)?, bdf.rid.devfn()).map(|(mask, _)| mask);
         let mine = mask(bdf);
         for (other, _) in self.topology.on_bus(bdf.segment, bdf.rid.bus()).filter(|(other, _)| *other != bdf)
         {
@@ -270,7 +270,7 @@ impl Groups {
         let mine = proxies.of(itself).filter(|proxy| matches!(proxy, Proxy::RealDma(_))).map(Proxy::key);
         let there = mine.filter(|real| self.device(*real).is_some());
         let mut behind = proxies.behind(mine.unwrap_or(device)).filter(|other| *other != itself);
-        let other = there.or_else(|| behind.find_map(|other| Some(self.devices.entry(other)?.key)));
+        let other = there.or_else(|| behind.find_map(|other| self.key(other)));
         if let Some(by) = other {
             found.push(IsolationBlocker { by, relation: Relation::Alias, remedy: Remedy::Wiring });
         }

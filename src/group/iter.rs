@@ -4,10 +4,9 @@ use alloc::vec::{self, Vec};
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::assignment::Assignment;
-use super::devices::Devices;
-use super::entry::{DeviceRef, Entry};
+use super::entry::DeviceRef;
 use super::partition::{Class, Neighbours, Tour};
+use super::parts::Parts;
 use super::{DeviceKey, Reason, Tie};
 use crate::iter::iterators;
 
@@ -19,73 +18,69 @@ iterators! {
 }
 
 /// The devices of a class.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct InClass<'a> {
-    devices: &'a Devices,
+    parts: Parts<'a>,
     tour: Option<Tour<'a>>,
 }
 
 impl<'a> InClass<'a> {
     /// `None` for a class that is not there.
-    pub(super) fn new(devices: &'a Devices, assignment: &'a Assignment, class: Option<&Class>) -> Self {
-        InClass { devices, tour: class.map(|class| assignment.partition().members(class)) }
+    pub(super) fn new(parts: Parts<'a>, class: Option<&Class>) -> Self {
+        InClass { parts, tour: class.map(|class| parts.assignment.partition().members(class)) }
+    }
+
+    /// The next one of which this holds.
+    fn next_that(&mut self, holds: impl Fn(Parts<'_>, DeviceRef) -> bool) -> Option<DeviceKey> {
+        let parts = self.parts;
+        self.filter(|device| holds(parts, *device)).find_map(|device| parts.key(device))
     }
 }
 
-impl<'a> Iterator for InClass<'a> {
-    type Item = (DeviceRef, &'a Entry);
+impl Iterator for InClass<'_> {
+    type Item = DeviceRef;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let devices = self.devices;
-        self.tour.as_mut()?.find_map(|device| Some((device, devices.entry(device)?)))
+    fn next(&mut self) -> Option<DeviceRef> {
+        self.tour.as_mut()?.next()
     }
 }
 
 /// The members of a group, see [`IommuGroup::members`](super::IommuGroup::members).
 #[derive(Clone)]
-pub struct Members<'a> {
-    pub(super) class: InClass<'a>,
-    pub(super) assignment: &'a Assignment,
-}
+pub struct Members<'a>(pub(super) InClass<'a>);
 
 impl Iterator for Members<'_> {
     type Item = DeviceKey;
 
     fn next(&mut self) -> Option<DeviceKey> {
-        let assignment = self.assignment;
-        self.class.find(|(device, _)| assignment.is_grouped(*device)).map(|(_, entry)| entry.key)
+        self.0.next_that(|parts, device| parts.assignment.is_grouped(device))
     }
 }
 
 /// Untranslated devices that a group is not isolated from, see [`IommuGroup::tainted_by`](super::IommuGroup::tainted_by).
 #[derive(Clone)]
-pub struct TaintedBy<'a> {
-    pub(super) class: InClass<'a>,
-}
+pub struct TaintedBy<'a>(pub(super) InClass<'a>);
 
 impl Iterator for TaintedBy<'_> {
     type Item = DeviceKey;
 
     fn next(&mut self) -> Option<DeviceKey> {
-        let devices = self.class.devices;
-        let untranslated = |device| devices.firmware(device).is_untranslated();
-        self.class.find(|(device, _)| untranslated(*device)).map(|(_, entry)| entry.key)
+        self.0.next_that(|parts, device| parts.devices.firmware(device).is_untranslated())
     }
 }
 
 /// The reasons that hold a group together, see [`IommuGroup::ties`](super::IommuGroup::ties).
 #[derive(Clone)]
 pub struct Ties<'a> {
-    devices: &'a Devices,
-    assignment: &'a Assignment,
+    parts: Parts<'a>,
     members: Tour<'a>,
     /// The member whose ties come next.
     at: Option<(DeviceRef, Neighbours<'a>)>,
 }
 
 impl<'a> Ties<'a> {
-    pub(super) fn new(devices: &'a Devices, assignment: &'a Assignment, class: &Class) -> Self {
-        Ties { devices, assignment, members: assignment.partition().members(class), at: None }
+    pub(super) fn new(parts: Parts<'a>, class: &Class) -> Self {
+        Ties { parts, members: parts.assignment.partition().members(class), at: None }
     }
 }
 
@@ -95,17 +90,17 @@ impl Iterator for Ties<'_> {
     fn next(&mut self) -> Option<Reason> {
         loop {
             if let Some((device, neighbours)) = &mut self.at {
-                let (devices, device) = (self.devices, *device);
+                let (parts, device) = (self.parts, *device);
                 // Each tie is found at both ends; that of the lower device counts.
                 let mut from_lower = neighbours.filter(|(other, _)| device < *other);
                 if let found @ Some(_) =
-                    from_lower.find_map(|(other, tie)| reason(devices, (device, other, tie)))
+                    from_lower.find_map(|(other, tie)| reason(parts, (device, other, tie)))
                 {
                     return found;
                 }
             }
             let device = self.members.next()?;
-            self.at = Some((device, self.assignment.partition().neighbours(device)));
+            self.at = Some((device, self.parts.assignment.partition().neighbours(device)));
         }
     }
 }
@@ -113,7 +108,7 @@ impl Iterator for Ties<'_> {
 /// The chain of reasons between two devices, see [`Groups::why`](super::Groups::why).
 #[derive(Clone)]
 pub struct Reasons<'a> {
-    pub(super) devices: &'a Devices,
+    pub(super) parts: Parts<'a>,
     pub(super) steps: vec::IntoIter<(DeviceRef, DeviceRef, Tie)>,
 }
 
@@ -121,15 +116,15 @@ impl Iterator for Reasons<'_> {
     type Item = Reason;
 
     fn next(&mut self) -> Option<Reason> {
-        let devices = self.devices;
-        self.steps.find_map(|step| reason(devices, step))
+        let parts = self.parts;
+        self.steps.find_map(|step| reason(parts, step))
     }
 }
 
 impl DoubleEndedIterator for Reasons<'_> {
     fn next_back(&mut self) -> Option<Reason> {
-        let devices = self.devices;
-        self.steps.by_ref().rev().find_map(|step| reason(devices, step))
+        let parts = self.parts;
+        self.steps.by_ref().rev().find_map(|step| reason(parts, step))
     }
 }
 
@@ -148,6 +143,6 @@ macro_rules! listed_when_printed {
 listed_when_printed! { Members TaintedBy Ties Reasons }
 
 /// A tie between two devices, by their keys.
-fn reason(devices: &Devices, (a, b, tie): (DeviceRef, DeviceRef, Tie)) -> Option<Reason> {
-    Some(Reason { a: devices.entry(a)?.key, b: devices.entry(b)?.key, tie })
+fn reason(parts: Parts<'_>, (a, b, tie): (DeviceRef, DeviceRef, Tie)) -> Option<Reason> {
+    Some(Reason { a: parts.key(a)?, b: parts.key(b)?, tie })
 }

@@ -41,7 +41,7 @@ impl Groups {
     /// What a current Linux does with each device, in the order in which they were added, and which of its groups each is in.
     pub(crate) fn kernel_turns(&self, sid_bits: Option<u8>) -> Vec<KernelTurn> {
         let mut entries: Vec<(DeviceRef, &Entry)> = self.devices.iter().collect();
-        entries.sort_unstable_by_key(|(_, entry)| entry.order);
+        entries.sort_unstable_by_key(|(_, entry)| entry.order());
         let mut all =
             Predictions { failing: self.beyond_table(&entries, sid_bits), ..Predictions::default() };
         entries.iter().for_each(|(device, _)| self.go_on(&mut all, *device));
@@ -86,7 +86,7 @@ impl Groups {
         let mut predictions = core::mem::take(&mut self.predictions);
         if !predictions.known {
             let mut newer: Vec<(u64, DeviceRef)> =
-                self.devices.iter().map(|(device, entry)| (entry.order, device)).collect();
+                self.devices.iter().map(|(device, entry)| (entry.order(), device)).collect();
             newer.sort_unstable();
             let newer = newer.into_iter().map(|(_, device)| device).collect();
             predictions = Predictions { known: true, newer, ..Predictions::default() };
@@ -101,10 +101,10 @@ impl Groups {
 
     /// Takes the next device, after those before it.
     fn go_on(&self, so_far: &mut Predictions, device: DeviceRef) {
-        let Some(entry) = self.devices.entry(device) else { return };
+        let Some(key) = self.key(device) else { return };
         let firmware = self.devices.firmware(device);
-        let (answer, group) = match self.answer(entry, firmware, &mut so_far.owners) {
-            KernelAnswer::Grouped => self.admitted(entry.key, firmware, &mut so_far.stream_maps),
+        let (answer, group) = match self.answer(key, firmware, &mut so_far.owners) {
+            KernelAnswer::Grouped => self.admitted(key, firmware, &mut so_far.stream_maps),
             other => (other, None),
         };
         so_far.answers.set(device, Some((answer, group)));
@@ -112,9 +112,7 @@ impl Groups {
         so_far.rests_on_absent |= answer == KernelAnswer::SmmuFails;
         let Some(fwspec) = &firmware.fwspec else { return };
         let fails = match answer {
-            KernelAnswer::RefusedOverlap { .. } | KernelAnswer::RefusedTwoGroups { .. } => {
-                self.is_early(entry.key)
-            }
+            KernelAnswer::RefusedOverlap { .. } | KernelAnswer::RefusedTwoGroups { .. } => self.is_early(key),
             KernelAnswer::RefusedAlias { .. } | KernelAnswer::SmmuFails => {
                 self.kind(fwspec.iommu) == Some(IommuKind::Virtio)
             }
@@ -131,7 +129,7 @@ impl Groups {
     /// What becomes of a device.
     fn predicted(&self, so_far: &Predictions, device: DeviceRef) -> Option<KernelTurn> {
         let (alone, group) = so_far.answers.get(device).copied().flatten()?;
-        let key = self.devices.entry(device)?.key;
+        let key = self.key(device)?;
         let fwspec = self.devices.firmware(device).fwspec.as_ref();
         let fails = fwspec.is_some_and(|fwspec| so_far.failing.contains(&fwspec.iommu));
         let lost = matches!(alone, KernelAnswer::Grouped | KernelAnswer::GroupLost { .. });
@@ -204,7 +202,7 @@ impl Groups {
 
     fn answer(
         &self,
-        entry: &Entry,
+        key: DeviceKey,
         firmware: &FwspecState,
         owners: &mut BTreeMap<(IommuIndex, StreamId), DeviceKey>,
     ) -> KernelAnswer {
@@ -217,7 +215,7 @@ impl Groups {
         }
         // The endpoint of an alias that no function has is not there (linux `viommu_attach_dev` fails with ENOENT).
         let virtio = self.kind(fwspec.iommu) == Some(IommuKind::Virtio);
-        if virtio && self.has_absent_alias(entry.key) {
+        if virtio && self.has_absent_alias(key) {
             return KernelAnswer::SmmuFails;
         }
         if !matches!(self.kind(fwspec.iommu), Some(IommuKind::SmmuV3 { .. } | IommuKind::Virtio)) {
@@ -225,11 +223,11 @@ impl Groups {
         }
         // The kernel ascribes every id to the IOMMU of the first.
         let ids = || fwspec.ids.iter().filter_map(|stream| Some((fwspec.iommu, stream.id?)));
-        let other = ids().find_map(|id| owners.get(&id).copied().filter(|owner| *owner != entry.key));
+        let other = ids().find_map(|id| owners.get(&id).copied().filter(|owner| *owner != key));
         if let Some(owner) = other {
             return KernelAnswer::RefusedAlias { owner };
         }
-        owners.extend(ids().map(|id| (id, entry.key)));
+        owners.extend(ids().map(|id| (id, key)));
         KernelAnswer::Grouped
     }
 }

@@ -24,6 +24,7 @@ mod kernel;
 mod msi;
 mod names;
 mod partition;
+mod parts;
 mod policy;
 mod predictions;
 mod proxies;

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::slice;
 
 use super::GroupId;
+use super::event::Packed;
 use super::partition::Class;
 use crate::slab::Key;
 
@@ -13,36 +14,51 @@ use crate::slab::Key;
 /// The list is strictly ascending, and `gaps` counts its gaps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    list: Vec<(GroupId, Option<Key<Class>>)>,
+    list: Vec<Named>,
     gaps: usize,
+}
+
+/// A name, and the class that has the group.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    name: Packed,
+    pub(super) class: Option<Key<Class>>,
+}
+
+impl Named {
+    pub(super) fn id(&self) -> GroupId {
+        self.name.id()
+    }
 }
 
 impl Names {
     fn position(&self, group: GroupId) -> Result<usize, usize> {
-        self.list.binary_search_by_key(&group, |(name, _)| *name)
+        self.list.binary_search_by_key(&group, Named::id)
     }
 
     /// The class of a group.
     pub(super) fn get(&self, group: GroupId) -> Option<Key<Class>> {
         let at = self.position(group).ok()?;
-        self.list.get(at)?.1
+        self.list.get(at)?.class
     }
 
     /// Adds a group, or one that was there before.
     pub(super) fn insert(&mut self, group: GroupId, class: Key<Class>) {
-        if self.list.last().is_none_or(|(last, _)| *last < group) {
-            return self.list.push((group, Some(class)));
-        }
-        match self.position(group) {
+        let at = if self.list.last().is_none_or(|last| last.id() < group) {
+            Err(self.list.len())
+        } else {
+            self.position(group)
+        };
+        match at {
             Ok(at) => self.set(at, Some(class)),
-            Err(at) => self.list.insert(at, (group, Some(class))),
+            Err(at) => self.list.insert(at, Named { name: Packed::of(group), class: Some(class) }),
         }
     }
 
     /// Says that another class has the group now, if there is such a group.
     pub(super) fn hand_over(&mut self, group: GroupId, class: Key<Class>) {
         if let Ok(at) = self.position(group)
-            && let Some((_, Some(old))) = self.list.get_mut(at)
+            && let Some(Named { class: Some(old), .. }) = self.list.get_mut(at)
         {
             *old = class;
         }
@@ -56,8 +72,8 @@ impl Names {
     }
 
     fn set(&mut self, at: usize, class: Option<Key<Class>>) {
-        let Some((_, old)) = self.list.get_mut(at) else { return };
-        match (core::mem::replace(old, class), class) {
+        let Some(named) = self.list.get_mut(at) else { return };
+        match (core::mem::replace(&mut named.class, class), class) {
             (None, Some(_)) => self.gaps = self.gaps.saturating_sub(1),
             (Some(_), None) => self.gaps = self.gaps.saturating_add(1),
             (None, None) | (Some(_), Some(_)) => {}
@@ -66,23 +82,23 @@ impl Names {
 
     /// Closes the gaps, where they are most of the list: memory is bounded by the groups that there are.
     pub(super) fn tidy(&mut self) {
-        while self.list.pop_if(|(_, class)| class.is_none()).is_some() {
+        while self.list.pop_if(|named| named.class.is_none()).is_some() {
             self.gaps = self.gaps.saturating_sub(1);
         }
         if self.gaps > self.list.len() / 2 {
-            self.list.retain(|(_, class)| class.is_some());
+            self.list.retain(|named| named.class.is_some());
             self.gaps = 0;
         }
     }
 
     /// Every name, oldest first, with its class if there is one.
-    pub(super) fn all(&self) -> slice::Iter<'_, (GroupId, Option<Key<Class>>)> {
+    pub(super) fn all(&self) -> slice::Iter<'_, Named> {
         self.list.iter()
     }
 
     /// Every group with its class, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (GroupId, Key<Class>)> {
-        self.list.iter().filter_map(|(group, class)| Some((*group, (*class)?)))
+        self.list.iter().filter_map(|named| Some((named.id(), named.class?)))
     }
 
     /// Checks what the type promises.
@@ -90,10 +106,10 @@ impl Names {
     /// # Errors
     /// What does not hold.
     pub(super) fn check(&self) -> Result<(), &'static str> {
-        if !self.list.is_sorted_by(|(a, _), (b, _)| a < b) {
+        if !self.list.is_sorted_by(|a, b| a.id() < b.id()) {
             return Err("the names of groups are not ascending");
         }
-        if self.list.iter().filter(|(_, class)| class.is_none()).count() != self.gaps {
+        if self.list.iter().filter(|named| named.class.is_none()).count() != self.gaps {
             return Err("the gaps between names are counted wrongly");
         }
         Ok(())

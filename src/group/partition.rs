@@ -4,8 +4,11 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 use super::entry::{DeviceRef, Entry};
+use super::event::Packed;
 use super::{DeviceKey, GroupId, Tie};
+use crate::model::IommuIndex;
 use crate::slab::{Beside, Key, Slab};
+use crate::{Bdf, StreamId};
 
 /// The partition of the devices. Each class is a tree of ties, and its members are found by walking along it; the smaller of
 /// two is renamed when they merge, so that happens to a device log2(n) times at most. Nothing is kept of devices that left.
@@ -18,6 +21,8 @@ pub(super) struct Partition {
     classes: Slab<Class>,
     /// The ties that hold the classes together, without any that could be left out.
     forest: Slab<Edge>,
+    /// Those of them that do not fit there.
+    long: Slab<Tie>,
 }
 
 /// A device in the forest; without a class where it is not there.
@@ -36,10 +41,24 @@ struct HalfEdge(NonZeroU32);
 /// A tie in the forest: for each half-edge the device that it leaves, and its neighbours among the half-edges of that device.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
-    tie: Tie,
+    tie: Short,
     of: [DeviceRef; 2],
     next: [Option<HalfEdge>; 2],
     previous: [Option<HalfEdge>; 2],
+}
+
+/// A tie in half of the room that it has elsewhere. There is one for nearly every device, and nearly every one is of these kinds.
+#[derive(Clone, Copy, Debug)]
+enum Short {
+    SharedAlias(Bdf),
+    AcsPath(Bdf),
+    Multifunction,
+    SharedStreamId(IommuIndex, StreamId),
+    RealDma(Bdf),
+    BusIsolation(Bdf),
+    Departed(Bdf),
+    /// Of another kind.
+    Long(Key<Tie>),
 }
 
 /// Devices that cannot be isolated from each other.
@@ -55,11 +74,22 @@ pub(super) struct Class {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ClassGroup {
     /// Its name.
-    pub(super) id: Option<GroupId>,
+    id: Option<Packed>,
     /// How many devices of the class are in it.
     pub(super) grouped: u32,
     /// It has an owner.
     pub(super) owned: bool,
+}
+
+impl ClassGroup {
+    /// Its name.
+    pub(super) fn id(&self) -> Option<GroupId> {
+        self.id.map(Packed::id)
+    }
+
+    pub(super) fn set_id(&mut self, id: Option<GroupId>) {
+        self.id = id.map(Packed::of);
+    }
 }
 
 impl Class {
@@ -130,7 +160,7 @@ impl Iterator for Neighbours<'_> {
         let half = self.rest?;
         let edge = self.partition.forest.get(half.edge())?;
         self.rest = half.of(edge.next);
-        Some((half.twin().of(edge.of), edge.tie))
+        Some((half.twin().of(edge.of), self.partition.tie_of(edge)?))
     }
 }
 
@@ -212,8 +242,49 @@ impl Partition {
         }
     }
 
+    fn shorten(&mut self, tie: Tie) -> Short {
+        match tie {
+            Tie::SharedAlias(bdf) => Short::SharedAlias(bdf),
+            Tie::AcsPath { port } => Short::AcsPath(port),
+            Tie::Multifunction => Short::Multifunction,
+            Tie::SharedStreamId { iommu, id } => Short::SharedStreamId(iommu, id),
+            Tie::RealDma(bdf) => Short::RealDma(bdf),
+            Tie::BusIsolation { switch } => Short::BusIsolation(switch),
+            Tie::Departed(DeviceKey::Pci(bdf)) => Short::Departed(bdf),
+            Tie::DmaAliasQuirk { .. }
+            | Tie::FirmwareAlias { .. }
+            | Tie::Driver { .. }
+            | Tie::Container(_)
+            | Tie::Departed(DeviceKey::Node(_) | DeviceKey::OnBus { .. }) => {
+                Short::Long(self.long.insert(tie))
+            }
+        }
+    }
+
+    fn tie_of(&self, edge: &Edge) -> Option<Tie> {
+        Some(match edge.tie {
+            Short::SharedAlias(bdf) => Tie::SharedAlias(bdf),
+            Short::AcsPath(port) => Tie::AcsPath { port },
+            Short::Multifunction => Tie::Multifunction,
+            Short::SharedStreamId(iommu, id) => Tie::SharedStreamId { iommu, id },
+            Short::RealDma(bdf) => Tie::RealDma(bdf),
+            Short::BusIsolation(switch) => Tie::BusIsolation { switch },
+            Short::Departed(bdf) => Tie::Departed(bdf.into()),
+            Short::Long(tie) => *self.long.get(tie)?,
+        })
+    }
+
+    /// Takes a tie, of which no device has a half-edge any more, out of the forest.
+    fn untie(&mut self, edge: Key<Edge>) {
+        if let Some(Edge { tie: Short::Long(tie), .. }) = self.forest.get(edge) {
+            self.long.release(*tie);
+        }
+        self.forest.release(edge);
+    }
+
     /// Adds a tie to the forest.
     fn tie(&mut self, a: DeviceRef, b: DeviceRef, tie: Tie) {
+        let tie = self.shorten(tie);
         let next = [a, b].map(|device| self.first(device));
         let edge = self.forest.insert(Edge { tie, of: [a, b], next, previous: [None; 2] });
         let half = HalfEdge::first_of(edge);
@@ -279,7 +350,7 @@ impl Partition {
             neighbours.extend(self.device_of(half.twin()));
             self.unlink(half.twin());
             rest = self.next(half);
-            half.edge().into_iter().for_each(|edge| self.forest.release(edge));
+            half.edge().into_iter().for_each(|edge| self.untie(edge));
         }
         neighbours.sort_unstable();
         for (a, b) in neighbours.iter().zip(neighbours.iter().skip(1)) {
@@ -326,7 +397,7 @@ impl Partition {
         }
         let step = |half: HalfEdge| {
             let edge = self.forest.get(half.edge())?;
-            Some((half.of(edge.of), half.twin().of(edge.of), edge.tie))
+            Some((half.of(edge.of), half.twin().of(edge.of), self.tie_of(edge)?))
         };
         left.into_iter().filter_map(step).collect()
     }
@@ -370,5 +441,15 @@ impl Partition {
             return Err("a device has a class that does not have it");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_each_device_is_small() {
+        assert_eq!([size_of::<Option<Entry>>(), size_of::<Vertex>(), size_of::<Edge>()], [12, 8, 36]);
     }
 }

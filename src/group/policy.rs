@@ -105,7 +105,7 @@ pub(super) fn opens_switch(topology: &Topology, bdf: Bdf) -> bool {
         return false;
     }
     let isolates = topology.acs(bdf, AcsFlags::ISOLATED).is_some_and(|verdict| verdict.isolates);
-    !(function.is(PortType::DownstreamPort) && isolates && missing_enhanced(function).is_empty())
+    !(function.is(PortType::DownstreamPort) && isolates && missing_enhanced(&function).is_empty())
 }
 
 /// The enhanced bits that a downstream port lacks: they count where the capability has them (its bit 7).

@@ -41,7 +41,7 @@ impl Groups {
     pub fn recompute(&mut self) -> &[Change] {
         self.changes.clear();
         let mut all: Vec<(DeviceKey, DeviceRef)> =
-            self.devices.iter().map(|(device, entry)| (entry.key, device)).collect();
+            self.devices.iter().filter_map(|(device, _)| Some((self.key(device)?, device))).collect();
         all.sort_unstable();
         let group_of = |assignment: &Assignment, device: &DeviceRef| assignment.group_of(*device);
         let before: BTreeMap<DeviceRef, GroupId> = all

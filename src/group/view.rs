@@ -4,18 +4,16 @@ use core::fmt;
 use core::iter::FusedIterator;
 use core::slice;
 
-use super::assignment::Assignment;
-use super::devices::Devices;
 use super::iter::{InClass, Members, TaintedBy, Ties};
+use super::names::Named;
 use super::partition::Class;
+use super::parts::Parts;
 use super::{DeviceKey, GroupId};
-use crate::slab::Key;
 
 /// A group: devices that cannot be isolated from each other, and that an IOMMU translates.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct IommuGroup<'a> {
-    pub(super) devices: &'a Devices,
-    pub(super) assignment: &'a Assignment,
+    pub(super) parts: Parts<'a>,
     pub(super) id: GroupId,
     pub(super) class: &'a Class,
 }
@@ -33,18 +31,19 @@ impl<'a> IommuGroup<'a> {
 
     /// Its members, in no order.
     pub fn members(&self) -> Members<'a> {
-        Members { class: self.class(), assignment: self.assignment }
+        Members(self.class())
     }
 
     /// Devices without a group that the members are not isolated from, and that no IOMMU translates. With one of them the group
     /// is not safe to give away.
     pub fn tainted_by(&self) -> TaintedBy<'a> {
-        TaintedBy { class: self.class() }
+        TaintedBy(self.class())
     }
 
     /// Whether a tie rests on something that was not read, such as ACS in a 64-byte dump.
     pub fn assumed(&self) -> bool {
-        self.class().any(|(_, entry)| entry.assumed)
+        let devices = &self.parts.devices;
+        self.class().any(|device| devices.entry(device).is_some_and(|entry| entry.assumed))
     }
 
     /// Whether it has an owner.
@@ -54,27 +53,35 @@ impl<'a> IommuGroup<'a> {
 
     /// The reasons that hold it together, untranslated devices between them included: one fewer than devices.
     pub fn ties(&self) -> Ties<'a> {
-        Ties::new(self.devices, self.assignment, self.class)
+        Ties::new(self.parts, self.class)
     }
 
     /// The devices of its class.
     fn class(&self) -> InClass<'a> {
-        InClass::new(self.devices, self.assignment, Some(self.class))
+        InClass::new(self.parts, Some(self.class))
+    }
+}
+
+impl fmt::Debug for IommuGroup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IommuGroup")
+            .field("id", &self.id)
+            .field("members", &self.members())
+            .finish_non_exhaustive()
     }
 }
 
 /// The groups of a machine, see [`Groups::groups`](super::Groups::groups).
 #[derive(Clone)]
 pub struct IommuGroups<'a> {
-    pub(super) devices: &'a Devices,
-    pub(super) assignment: &'a Assignment,
-    pub(super) names: slice::Iter<'a, (GroupId, Option<Key<Class>>)>,
+    pub(super) parts: Parts<'a>,
+    pub(super) names: slice::Iter<'a, Named>,
 }
 
 impl<'a> IommuGroups<'a> {
-    fn group(&self, (id, class): (GroupId, Option<Key<Class>>)) -> Option<IommuGroup<'a>> {
-        let (devices, assignment) = (self.devices, self.assignment);
-        Some(IommuGroup { devices, assignment, id, class: assignment.partition().class(class?)? })
+    fn group(&self, named: Named) -> Option<IommuGroup<'a>> {
+        let class = self.parts.assignment.partition().class(named.class?)?;
+        Some(IommuGroup { parts: self.parts, id: named.id(), class })
     }
 }
 

@@ -6,7 +6,7 @@ use core::ops::{BitAnd, BitOr, Not};
 use super::SrIov;
 
 /// Something that configuration space says. What was not read is `Unknown`, never a default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fact<T> {
     /// The bytes that would tell were not read (a 64-byte `lspci -x`, a reader without privileges).
     #[default]
@@ -64,7 +64,7 @@ impl Fact<PortType> {
 /// let nic = Function::endpoint().ids(0x8086, 0x1521);
 /// assert_eq!(nic.pcie, Fact::Present(PortType::Endpoint));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Function {
     /// Vendor ID; `0xffff` in the configuration space of an SR-IOV virtual function.
@@ -108,7 +108,7 @@ pub struct Ids {
 }
 
 /// Header type, and the buses of a bridge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Header {
     /// Type 0: no bridge.
     Device,
@@ -128,6 +128,27 @@ pub enum Header {
     },
     /// A type that no specification defines.
     Other(u8),
+}
+
+impl Header {
+    /// Secondary and subordinate bus of a bridge; 0 for what is none.
+    pub(super) fn buses(self) -> [u8; 2] {
+        match self {
+            Header::Bridge { secondary, subordinate } | Header::CardBus { secondary, subordinate } => {
+                [secondary, subordinate]
+            }
+            Header::Device | Header::Other(_) => [0; 2],
+        }
+    }
+
+    /// The same, with other buses below it if it is a bridge.
+    pub(super) fn with_buses(self, [secondary, subordinate]: [u8; 2]) -> Header {
+        match self {
+            Header::Bridge { .. } => Header::Bridge { secondary, subordinate },
+            Header::CardBus { .. } => Header::CardBus { secondary, subordinate },
+            Header::Device | Header::Other(_) => self,
+        }
+    }
 }
 
 /// Device/port type of the PCI Express capability (PCIe 6.0 §7.5.3.2, bits 7:4).
@@ -175,7 +196,7 @@ impl fmt::Display for PortType {
 }
 
 /// The ACS registers as they were when they were read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Acs {
     /// What the function can do. In this register bits 15:8 are the size of the egress control vector.
@@ -200,7 +221,7 @@ impl Acs {
 /// use fwspec::AcsFlags;
 /// assert_eq!(AcsFlags::ISOLATED.to_string(), "SV+RR+CR+UF");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AcsFlags(pub u16);
 
 impl AcsFlags {
@@ -281,14 +302,14 @@ impl fmt::Display for AcsFlags {
 }
 
 /// Alternative Routing-ID Interpretation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ari {
     /// The next function of the device, all 8 bits of `devfn`; 0 ends the list.
     pub next_function: u8,
 }
 
 /// Address Translation Services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ats {
     /// Whether it is switched on.
     pub enabled: bool,

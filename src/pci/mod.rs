@@ -5,6 +5,7 @@ mod alias;
 mod config;
 mod function;
 mod identity;
+mod kinds;
 mod path;
 mod placed;
 pub mod quirk;

@@ -4,7 +4,7 @@ use core::fmt;
 use core::iter::{FusedIterator, Peekable};
 
 use super::alias::{AliasMask, BridgeAlias, BridgeTag, Devfns};
-use super::store::{Bus, Node, Store};
+use super::store::{Bus, Node, Occupant, Store};
 use super::topology::Topology;
 use super::upstream::{Missing, Tag, UpstreamPath};
 use super::{AcsFlags, AcsVerdict, Alias, Function};
@@ -18,28 +18,29 @@ struct Path<'a> {
     segment: Segment,
     /// The next bus to ask: its key, if it is kept, and its number. `None` at a root bus.
     bus: Option<(Option<Key<Bus>>, u8)>,
-    missing: Option<Missing>,
+    /// The bus the bridge above which is not there.
+    missing: Option<u8>,
 }
 
 impl<'a> Iterator for Path<'a> {
-    type Item = &'a Node;
+    type Item = Occupant<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let store = self.store;
         while let Some((key, number)) = self.bus.take() {
             match store.bus_at(key) {
                 Some(bus) if bus.bridge.is_some() => {
-                    let bridge = store.node_at(bus.bridge)?;
+                    let bridge = store.function_at(bus.bridge)?;
                     self.bus = Some((Some(bridge.bus), bridge.rid.bus()));
                     return Some(bridge);
                 }
                 Some(bus) if bus.root || bus.declared => {}
-                Some(bus) if bus.virtual_of.is_some_and(|pf| pf.rid.bus() < number) => {
-                    let above = bus.virtual_of.map(|pf| pf.rid.bus());
+                Some(bus) if bus.virtual_of.is_some_and(|pf| pf.bus() < number) => {
+                    let above = bus.virtual_of.map(|pf| pf.bus());
                     self.bus = above.map(|above| (store.bus_key(self.segment, above), above));
                 }
                 _ if number == 0 => {}
-                _ => self.missing = Some(Missing { segment: self.segment, bus: number }),
+                _ => self.missing = Some(number),
             }
         }
         None
@@ -50,12 +51,12 @@ impl<'a> Iterator for Path<'a> {
 #[derive(Clone)]
 pub struct Bridges<'a>(Path<'a>);
 
-impl<'a> Iterator for Bridges<'a> {
-    type Item = (Bdf, &'a Function);
+impl Iterator for Bridges<'_> {
+    type Item = (Bdf, Function);
 
     fn next(&mut self) -> Option<Self::Item> {
         let segment = self.0.segment;
-        self.0.next().map(|node| (Bdf { segment, rid: node.rid }, &node.function))
+        self.0.next().map(|node| (Bdf { segment, rid: node.rid }, node.function()))
     }
 }
 
@@ -91,8 +92,8 @@ impl Aliases<'_> {
     fn by_bridges(&mut self) -> Option<Alias> {
         let path = self.path.as_mut()?;
         while let Some(bridge) = path.next() {
-            let above = path.peek().map(|above| &above.function);
-            match bridge.traits.tag.by(&bridge.function, bridge.rid, above) {
+            let above = path.peek().map(Occupant::like);
+            match bridge.traits().tag.by(&bridge.function(), bridge.rid, above) {
                 BridgeAlias::Rid(rid) => {
                     return Some(Alias { rid, by: Bdf { rid: bridge.rid, ..self.function } });
                 }
@@ -130,13 +131,16 @@ impl Topology {
     /// Finds out what is above a function, for [`PlacedFunction::upstream`](super::PlacedFunction::upstream), and returns what is
     /// missing there. The walk is made once for each bus, and again after a bridge of the segment has changed.
     pub(crate) fn look_up_upstream(&mut self, function: Key<Node>) -> Option<Missing> {
-        let bus = self.store.node_at(function)?.bus;
-        if let Some(path) = self.store.known_upstream(bus) {
-            return path.missing;
-        }
-        let path = self.walk(bus)?;
-        self.store.keep_upstream(bus, path);
-        path.missing
+        let bus = self.store.bus_of(function)?;
+        let missing = match self.store.known_upstream(bus) {
+            Some(path) => path.missing,
+            None => {
+                let path = self.walk(bus)?;
+                self.store.keep_upstream(bus, path);
+                path.missing
+            }
+        };
+        missing.and_then(|number| Some(Missing { segment: self.store.bus_at(bus)?.segment, bus: number }))
     }
 
     fn walk(&self, key: Key<Bus>) -> Option<UpstreamPath> {
@@ -146,12 +150,12 @@ impl Topology {
         let mut upstream = UpstreamPath::default();
         // Aliases end at the first bridge above which nothing is translated.
         let mut aliases_end = false;
-        let mut undecided: Option<&Node> = None;
+        let mut undecided: Option<Occupant<'_>> = None;
         let mut tell =
-            |node: &Node, above: Option<&Function>, alias: &mut Option<(Tag, RequesterId)>| match node
-                .traits
+            |node: Occupant<'_>, above: Option<&Function>, alias: &mut Option<(Tag, RequesterId)>| match node
+                .traits()
                 .tag
-                .by(&node.function, node.rid, above)
+                .by(&node.function(), node.rid, above)
             {
                 _ if aliases_end || alias.is_some() => {}
                 BridgeAlias::Rid(rid) => *alias = Some((node.tag, rid)),
@@ -161,9 +165,9 @@ impl Topology {
         for bridge in path.by_ref() {
             upstream.parent = upstream.parent.or(bridge.tag);
             if let Some(below) = undecided.take() {
-                tell(below, Some(&bridge.function), &mut upstream.alias);
+                tell(below, Some(bridge.like()), &mut upstream.alias);
             }
-            match bridge.traits.tag {
+            match bridge.traits().tag {
                 BridgeTag::None => {}
                 BridgeTag::ByAbove => undecided = Some(bridge),
                 _ => tell(bridge, None, &mut upstream.alias),
@@ -201,13 +205,13 @@ impl Topology {
     pub fn attached(&self, bdf: Bdf) -> Result<(), Missing> {
         let mut path = self.path(bdf);
         path.by_ref().for_each(drop);
-        path.missing.map_or(Ok(()), Err)
+        path.missing.map_or(Ok(()), |bus| Err(Missing { segment: bdf.segment, bus }))
     }
 
     /// The requester IDs that a function's DMA can carry, its own first, in the order in which the kernel visits them (linux
     /// drivers/pci/search.c `pci_for_each_dma_alias`). An ID can come more than once.
     pub fn aliases(&self, bdf: Bdf) -> Aliases<'_> {
-        let mask = self.get(bdf).and_then(|function| AliasMask::of(function, bdf.rid.devfn()));
+        let mask = self.get(bdf).and_then(|function| AliasMask::of(&function, bdf.rid.devfn()));
         Aliases {
             function: bdf,
             own: Some(Alias { rid: bdf.rid, by: bdf }),

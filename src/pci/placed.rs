@@ -2,7 +2,7 @@
 
 use super::alias::AliasMask;
 use super::quirk::{AcsEffect, AliasEffect, Row};
-use super::store::{Bus, Node, Store};
+use super::store::{Bus, Occupant, Store};
 use super::traits::Openness;
 use super::upstream::UpstreamPath;
 use super::{AcsFlags, AcsReason, AcsVerdict, Chipset, Surroundings, acs};
@@ -14,7 +14,7 @@ pub(crate) struct PlacedFunction<'a> {
     pub(super) store: &'a Store,
     pub(super) chipset: Chipset,
     pub(super) bus: &'a Bus,
-    pub(crate) node: &'a Node,
+    pub(crate) node: Occupant<'a>,
 }
 
 impl<'a> PlacedFunction<'a> {
@@ -29,7 +29,7 @@ impl<'a> PlacedFunction<'a> {
     }
 
     /// Another function of the same bus.
-    fn beside(self, node: &'a Node) -> PlacedFunction<'a> {
+    fn beside(self, node: Occupant<'a>) -> PlacedFunction<'a> {
         PlacedFunction { node, ..self }
     }
 
@@ -46,13 +46,13 @@ impl<'a> PlacedFunction<'a> {
     /// The functions of its bus which may pose as it, as which it may pose, or which may pose as a third one that it poses as.
     /// It may be among them itself.
     pub(crate) fn confusable(self) -> impl Iterator<Item = PlacedFunction<'a>> {
-        let all = self.node.traits.poses().then(|| self.store.on_bus(Some(self.bus)));
-        let posing = (!self.node.traits.poses()).then(|| self.store.posing_on(self.bus));
+        let all = self.node.poses().then(|| self.store.on_bus(Some(self.bus)));
+        let posing = (!self.node.poses()).then(|| self.store.posing_on(self.bus));
         all.into_iter().flatten().chain(posing.into_iter().flatten()).map(move |node| self.beside(node))
     }
 
     pub(crate) fn in_multifunction_slot(&self) -> bool {
-        self.node.function.in_multifunction_slot(self.node.rid.devfn(), self.bus.only_slot)
+        self.node.like().in_multifunction_slot(self.node.rid.devfn(), self.bus.only_slot)
     }
 
     /// Whether it has the isolation `wanted`, taken for a function of a multifunction slot or not.
@@ -68,7 +68,7 @@ impl<'a> PlacedFunction<'a> {
             ivrs: chipset.ivrs,
             intel_pch: chipset.intel_pch,
         };
-        acs::enabled(&self.node.function, wanted, around)
+        acs::enabled(self.node.like(), wanted, around)
     }
 
     /// The row by which it isolates where the machine has an IVRS, which nothing here shows.
@@ -84,19 +84,19 @@ impl<'a> PlacedFunction<'a> {
 
     /// Whether it lets its neighbours' traffic through, taken for a function of a multifunction slot or not.
     pub(crate) fn openness(&self, multifunction: bool) -> Openness {
-        let known = self.node.traits.open(multifunction);
+        let known = self.node.traits().open(multifunction);
         known.unwrap_or_else(|| self.acs(AcsFlags::ISOLATED, multifunction).into())
     }
 
     /// Whether it has aliases that configuration space does not show.
     pub(crate) fn has_hidden_aliases(&self) -> bool {
-        self.node.traits.has_hidden_aliases()
+        self.node.traits().has_hidden_aliases()
     }
 
     /// As which functions it poses, see [`AliasMask`].
     pub(crate) fn poses(&self) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
         // Nearly no function does.
-        let poses = self.node.traits.poses();
-        poses.then(|| AliasMask::of(&self.node.function, self.node.rid.devfn())).flatten()
+        let poses = self.node.poses();
+        poses.then(|| AliasMask::of(self.node.like(), self.node.rid.devfn())).flatten()
     }
 }

@@ -1,9 +1,12 @@
 //! Where the functions of a machine are kept: a table of buses for each segment, slots of eight functions for each bus, so that
 //! finding a function is three steps and no search.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::slice;
 
+use super::kinds::{Kind, Kinds};
 use super::traits::Traits;
 use super::upstream::{Tag, UpstreamPath};
 use super::{Fact, Function, PortType};
@@ -18,8 +21,9 @@ pub(super) struct Store {
     recent: Option<(Segment, Key<Table>)>,
     tables: Slab<Table>,
     buses: Slab<Bus>,
-    slots: Slab<PciSlot>,
+    several: Slab<Several>,
     nodes: Slab<Node>,
+    kinds: Kinds,
 }
 
 /// The buses of a segment, by number.
@@ -46,7 +50,7 @@ pub(super) struct Bus {
     /// It was declared a root bus.
     pub(super) declared: bool,
     /// A physical function whose virtual functions are on it. Such a bus has no bridge.
-    pub(super) virtual_of: Option<Bdf>,
+    pub(super) virtual_of: Option<RequesterId>,
     /// The buses whose `virtual_of` is on this bus, whether that function is there or not.
     pub(super) virtual_buses: Vec<u8>,
     /// Slots with functions that pose as others, a bit each: see [`AliasMask`].
@@ -55,12 +59,63 @@ pub(super) struct Bus {
     count: u16,
     /// What is above it, as it was when its table had this age.
     upstream: (u64, UpstreamPath),
-    slots: [Option<Key<PciSlot>>; 32],
+    slots: Slots,
+}
+
+/// The slots of a bus by device number. Nearly every bus is right below a port and has one.
+#[derive(Clone, Debug)]
+enum Slots {
+    /// None, or that of this number.
+    One(u8, Option<Slot>),
+    Many(Box<[Option<Slot>; 32]>),
 }
 
 /// The functions with one device number.
 #[derive(Clone, Copy, Debug)]
-struct PciSlot {
+enum Slot {
+    /// One function.
+    Alone(Key<Node>),
+    Several(Key<Several>),
+}
+
+impl Slots {
+    const NONE: Slots = Slots::One(0, None);
+
+    fn get(&self, number: u8) -> Option<Slot> {
+        match self {
+            Slots::One(one, slot) => slot.filter(|_| *one == number),
+            Slots::Many(slots) => *slots.get(usize::from(number))?,
+        }
+    }
+
+    fn set(&mut self, number: u8, slot: Option<Slot>) {
+        match self {
+            Slots::One(one, known) if known.is_none() || *one == number => *self = Slots::One(number, slot),
+            Slots::One(one, known) => {
+                let (one, known) = (*one, *known);
+                *self = Slots::Many(Box::new([None; 32]));
+                self.set(one, known);
+                self.set(number, slot);
+            }
+            Slots::Many(slots) => {
+                slots.get_mut(usize::from(number)).into_iter().for_each(|place| *place = slot)
+            }
+        }
+    }
+
+    /// By number.
+    fn iter(&self) -> impl Iterator<Item = Slot> {
+        let slots = match self {
+            Slots::One(_, slot) => slice::from_ref(slot),
+            Slots::Many(slots) => &slots[..],
+        };
+        slots.iter().copied().flatten()
+    }
+}
+
+/// The functions of a slot that had more than one at a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Several {
     functions: [Option<Key<Node>>; 8],
     /// Those that are there, a bit each.
     there: u8,
@@ -68,18 +123,71 @@ struct PciSlot {
     posing: u8,
 }
 
-const EMPTY: PciSlot = PciSlot { functions: [None; 8], there: 0, posing: 0 };
+impl Several {
+    fn put(&mut self, node: Key<Node>, number: u8, poses: bool) {
+        let Some(function) = self.functions.get_mut(usize::from(number)) else { return };
+        *function = Some(node);
+        self.there |= 1 << number;
+        self.set_posing(number, poses);
+    }
 
-/// A function in its place.
+    fn take(&mut self, number: u8) {
+        let Some(function) = self.functions.get_mut(usize::from(number)) else { return };
+        *function = None;
+        self.there &= !(1 << number);
+        self.set_posing(number, false);
+    }
+
+    fn set_posing(&mut self, number: u8, poses: bool) {
+        self.posing = self.posing & !(1 << number) | u8::from(poses) << number;
+    }
+}
+
+/// What is kept of a function in its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node {
-    pub(crate) function: Function,
+    kind: Key<Kind>,
+    tag: Tag,
+    bus: Key<Bus>,
+    rid: RequesterId,
+    /// Of a bridge, see [`Header::buses`].
+    buses: [u8; 2],
+}
+
+/// A function in its place, with its facts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occupant<'a> {
+    kind: &'a Kind,
     pub(crate) tag: Tag,
     pub(super) bus: Key<Bus>,
     pub(crate) rid: RequesterId,
-    pub(super) traits: Traits,
-    /// The type that it says it has; that in `function` is what Linux makes of it.
-    pub(super) told: Fact<PortType>,
+    buses: [u8; 2],
+}
+
+impl<'a> Occupant<'a> {
+    /// Its facts.
+    pub(crate) fn function(&self) -> Function {
+        self.kind.function(self.buses)
+    }
+
+    /// Its facts, without the buses of a bridge.
+    pub(crate) fn like(&self) -> &'a Function {
+        &self.kind.function
+    }
+
+    pub(super) fn traits(&self) -> Traits {
+        self.kind.traits
+    }
+
+    /// The type that it says it has; that in its facts is what Linux makes of it.
+    pub(super) fn told(&self) -> Fact<PortType> {
+        self.kind.told
+    }
+
+    /// Whether it poses as others.
+    pub(super) fn poses(&self) -> bool {
+        self.kind.traits.poses(&self.kind.function, self.rid.devfn())
+    }
 }
 
 impl Bus {
@@ -134,8 +242,15 @@ impl Store {
         self.buses.get_mut(key)
     }
 
-    pub(super) fn node_at(&self, key: impl Into<Option<Key<Node>>>) -> Option<&Node> {
-        self.nodes.get(key)
+    /// The function with this key; `None` for no key.
+    pub(super) fn function_at(&self, key: impl Into<Option<Key<Node>>>) -> Option<Occupant<'_>> {
+        let Node { kind, tag, bus, rid, buses } = *self.nodes.get(key)?;
+        Some(Occupant { kind: self.kinds.get(kind)?, tag, bus, rid, buses })
+    }
+
+    /// The bus that the function with this key is on.
+    pub(super) fn bus_of(&self, key: Key<Node>) -> Option<Key<Bus>> {
+        self.nodes.get(key).map(|node| node.bus)
     }
 
     /// Says that a bridge came, went or changed, or that it became known what is above a bus.
@@ -165,8 +280,15 @@ impl Store {
     }
 
     pub(super) fn node_on(&self, bus: &Bus, devfn: u8) -> Option<Key<Node>> {
-        let slot = bus.slots.get(usize::from(devfn >> 3)).and_then(|slot| self.slots.get(*slot));
-        slot.and_then(|slot| slot.functions.get(usize::from(devfn & 7))).copied().flatten()
+        match bus.slots.get(devfn >> 3)? {
+            Slot::Alone(node) => Some(node).filter(|node| self.number_of(*node) == Some(devfn & 7)),
+            Slot::Several(slot) => *self.several.get(slot)?.functions.get(usize::from(devfn & 7))?,
+        }
+    }
+
+    /// The function number of a function.
+    fn number_of(&self, node: Key<Node>) -> Option<u8> {
+        self.nodes.get(node).map(|node| node.rid.function())
     }
 
     /// The bus of this number, new if it is not there.
@@ -196,7 +318,7 @@ impl Store {
                 posing: 0,
                 count: 0,
                 upstream: (0, UpstreamPath::default()),
-                slots: [None; 32],
+                slots: Slots::NONE,
             }));
         }
         *bus
@@ -209,6 +331,7 @@ impl Store {
         let Some(bus) = table.buses.get_mut(usize::from(number)).and_then(Option::take) else { return };
         if let Some(bus) = self.buses.get_mut(bus) {
             bus.virtual_buses = Vec::new();
+            bus.slots = Slots::NONE;
         }
         self.buses.release(bus);
         table.used = table.used.saturating_sub(1);
@@ -221,20 +344,32 @@ impl Store {
 
     /// Puts a function on a bus, where no other one is yet. Returns its key.
     pub(super) fn put(&mut self, on: Key<Bus>, rid: RequesterId, function: &Function, tag: Tag) -> Key<Node> {
-        let traits = Traits::of(function, rid.devfn());
-        let node =
-            self.nodes.insert(Node { function: *function, tag, bus: on, rid, traits, told: function.pcie });
-        let (number, bit) = (rid.device(), 1 << rid.function());
+        let (kind, traits) = self.kinds.add(function, function.pcie);
+        let poses = traits.poses(function, rid.devfn());
+        let node = self.nodes.insert(Node { kind, tag, bus: on, rid, buses: function.header.buses() });
+        let number = rid.device();
         let Some(bus) = self.buses.get_mut(on) else { return node };
         bus.count = bus.count.saturating_add(1);
-        bus.posing |= u32::from(traits.poses()) << number;
-        let Some(slot) = bus.slots.get_mut(usize::from(number)) else { return node };
-        let slot = *slot.get_or_insert_with(|| self.slots.insert(EMPTY));
-        let Some(slot) = self.slots.get_mut(slot) else { return node };
-        slot.there |= bit;
-        slot.posing |= if traits.poses() { bit } else { 0 };
-        if let Some(function) = slot.functions.get_mut(usize::from(rid.function())) {
-            *function = Some(node);
+        let first_poses = bus.posing >> number & 1 == 1;
+        bus.posing |= u32::from(poses) << number;
+        let several = match bus.slots.get(number) {
+            None => {
+                bus.slots.set(number, Some(Slot::Alone(node)));
+                return node;
+            }
+            Some(Slot::Several(several)) => several,
+            Some(Slot::Alone(first)) => {
+                let mut several = Several::default();
+                if let Some(first_one) = self.nodes.get(first) {
+                    several.put(first, first_one.rid.function(), first_poses);
+                }
+                let several = self.several.insert(several);
+                bus.slots.set(number, Some(Slot::Several(several)));
+                several
+            }
+        };
+        if let Some(several) = self.several.get_mut(several) {
+            several.put(node, rid.function(), poses);
         }
         node
     }
@@ -243,73 +378,88 @@ impl Store {
     pub(super) fn take(&mut self, bdf: Bdf) -> Option<(Key<Node>, Function)> {
         let key = self.node_key(bdf)?;
         let node = *self.nodes.get(key)?;
+        let kind = *self.kinds.get(node.kind)?;
+        self.kinds.remove(node.kind);
         self.nodes.release(key);
         let bus = self.buses.get_mut(node.bus)?;
         bus.count = bus.count.saturating_sub(1);
-        let at = bus.slots.get_mut(usize::from(bdf.rid.device()))?;
-        let slot = self.slots.get_mut(*at)?;
-        let others = !(1u8 << bdf.rid.function());
-        slot.there &= others;
-        slot.posing &= others;
-        *slot.functions.get_mut(usize::from(bdf.rid.function()))? = None;
-        if slot.posing == 0 {
+        let (mut there, mut posing) = (0, 0);
+        if let Slot::Several(key) = bus.slots.get(bdf.rid.device())? {
+            let several = self.several.get_mut(key)?;
+            several.take(bdf.rid.function());
+            (there, posing) = (several.there, several.posing);
+            if there == 0 {
+                self.several.release(key);
+            }
+        }
+        if posing == 0 {
             bus.posing &= !(1 << bdf.rid.device());
         }
-        if slot.there == 0 {
-            at.take().into_iter().for_each(|slot| self.slots.release(slot));
+        if there == 0 {
+            bus.slots.set(bdf.rid.device(), None);
         }
-        Some((key, Function { pcie: node.told, ..node.function }))
+        Some((key, Function { pcie: kind.told, ..kind.function(node.buses) }))
     }
 
-    /// Notes which type a function says it has.
-    pub(super) fn tell(&mut self, key: Key<Node>, told: Fact<PortType>) {
-        if let Some(node) = self.nodes.get_mut(key) {
-            node.told = told;
-        }
-    }
-
-    /// Gives a function other facts. It stays where it is, and so does the type that it says it has.
-    pub(super) fn rewrite(&mut self, bdf: Bdf, function: Function) {
+    /// Gives a function other facts, and the type that it says it has. It stays where it is.
+    pub(super) fn rewrite(&mut self, bdf: Bdf, function: &Function, told: Fact<PortType>) {
         let key = self.node_key(bdf);
-        let traits = Traits::of(&function, bdf.rid.devfn());
         let Some(node) = self.nodes.get_mut(key) else { return };
-        node.function = function;
-        node.traits = traits;
-        let (number, bit) = (bdf.rid.device(), 1u8 << bdf.rid.function());
+        let before = node.kind;
+        let (kind, traits) = self.kinds.add(function, told);
+        self.kinds.remove(before);
+        let poses = traits.poses(function, bdf.rid.devfn());
+        (node.kind, node.buses) = (kind, function.header.buses());
         let Some(bus) = self.buses.get_mut(node.bus) else { return };
-        let slot = bus.slots.get(usize::from(number)).and_then(|slot| self.slots.get_mut(*slot));
-        let Some(slot) = slot else { return };
-        slot.posing = slot.posing & !bit | if traits.poses() { bit } else { 0 };
-        bus.posing = bus.posing & !(1 << number) | u32::from(slot.posing != 0) << number;
+        let number = bdf.rid.device();
+        let posing = match bus.slots.get(number) {
+            Some(Slot::Several(several)) => self.several.get_mut(several).is_some_and(|several| {
+                several.set_posing(bdf.rid.function(), poses);
+                several.posing != 0
+            }),
+            Some(Slot::Alone(_)) | None => poses,
+        };
+        bus.posing = bus.posing & !(1 << number) | u32::from(posing) << number;
     }
 
     /// The functions of a bus, by `devfn`.
-    pub(super) fn on_bus<'a>(&'a self, bus: Option<&'a Bus>) -> impl Iterator<Item = &'a Node> + use<'a> {
-        let slots = bus.filter(|bus| bus.count > 0).map_or(&[][..], |bus| &bus.slots);
-        let slots = slots.iter().filter_map(|slot| self.slots.get(*slot));
-        slots.flat_map(|slot| self.nodes_of(slot, slot.there))
+    pub(super) fn on_bus<'a>(&'a self, bus: Option<&'a Bus>) -> impl Iterator<Item = Occupant<'a>> + use<'a> {
+        let slots = bus.filter(|bus| bus.count > 0).into_iter().flat_map(|bus| bus.slots.iter());
+        slots.flat_map(|slot| self.functions_of(Some(slot)))
     }
 
     /// Those of them that pose as others.
-    pub(super) fn posing_on<'a>(&'a self, bus: &'a Bus) -> impl Iterator<Item = &'a Node> + use<'a> {
-        let slots = if bus.posing == 0 { &[][..] } else { &bus.slots };
-        let slots = slots.iter().filter_map(|slot| self.slots.get(*slot));
-        slots.flat_map(|slot| self.nodes_of(slot, slot.posing))
+    pub(super) fn posing_on<'a>(&'a self, bus: &'a Bus) -> impl Iterator<Item = Occupant<'a>> + use<'a> {
+        let numbers = (0..32).filter(|number| bus.posing >> number & 1 == 1);
+        let slots = numbers.filter_map(|number| bus.slots.get(number));
+        slots.flat_map(|slot| self.functions_of(Some(slot))).filter(Occupant::poses)
     }
 
     /// The functions of one slot, by number.
-    pub(super) fn in_slot<'a>(&'a self, bus: &Bus, device: u8) -> impl Iterator<Item = &'a Node> + use<'a> {
-        let slot = bus.slots.get(usize::from(device)).and_then(|slot| self.slots.get(*slot));
-        let slot = slot.unwrap_or(const { &EMPTY });
-        self.nodes_of(slot, slot.there)
+    pub(super) fn in_slot<'a>(
+        &'a self,
+        bus: &Bus,
+        device: u8,
+    ) -> impl Iterator<Item = Occupant<'a>> + use<'a> {
+        self.functions_of(bus.slots.get(device))
     }
 
-    fn nodes_of<'a>(&'a self, slot: &'a PciSlot, mut which: u8) -> impl Iterator<Item = &'a Node> + use<'a> {
+    /// The functions of a slot, by number.
+    fn functions_of<'a>(&'a self, slot: Option<Slot>) -> impl Iterator<Item = Occupant<'a>> + use<'a> {
+        let (mut alone, several) = match slot {
+            Some(Slot::Alone(node)) => (Some(node), None),
+            Some(Slot::Several(several)) => (None, self.several.get(several)),
+            None => (None, None),
+        };
+        let mut which = several.map_or(0, |several| several.there);
         core::iter::from_fn(move || {
+            if let Some(node) = alone.take() {
+                return self.function_at(node);
+            }
             let number = usize::try_from(which.trailing_zeros()).ok()?;
-            let node = slot.functions.get(number)?;
+            let node = several?.functions.get(number)?;
             which &= which.wrapping_sub(1);
-            self.nodes.get(*node)
+            self.function_at(*node)
         })
     }
 
@@ -317,5 +467,16 @@ impl Store {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Bus> {
         let tables = self.segments.values().filter_map(|table| self.tables.get(*table));
         tables.flat_map(|table| &table.buses).filter_map(|bus| self.buses.get(*bus))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_in_its_place_is_small() {
+        assert_eq!(size_of::<Node>(), 16);
+        assert!(size_of::<Bus>() <= 112, "{}", size_of::<Bus>());
     }
 }

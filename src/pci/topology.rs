@@ -1,7 +1,7 @@
 //! The PCI functions of a machine by bus: which bridge is above which function, as far as is known at the moment.
 
 use super::placed::PlacedFunction;
-use super::store::{Bus, Node, Store};
+use super::store::{Bus, Node, Occupant, Store};
 use super::upstream::Tag;
 use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, Header, PortType};
 use crate::iter::iterators;
@@ -112,7 +112,7 @@ impl Topology {
         let node = self.store.put(bus, bdf.rid, function, tag);
         let corrected = self.corrected(bus, function);
         if let Some(corrected) = corrected {
-            self.store.rewrite(bdf, corrected);
+            self.store.rewrite(bdf, &corrected, function.pcie);
         }
         let function = corrected.as_ref().unwrap_or(function);
         if !leaf {
@@ -138,8 +138,8 @@ impl Topology {
 
     /// The bridge that a bus is right below.
     fn bridge_of(&self, bus: Key<Bus>) -> Option<&Function> {
-        let bridge = self.store.bus_at(bus).and_then(|bus| self.store.node_at(bus.bridge));
-        bridge.map(|bridge| &bridge.function)
+        let bridge = self.store.bus_at(bus).and_then(|bus| self.store.function_at(bus.bridge));
+        bridge.map(|bridge| bridge.like())
     }
 
     /// Corrects the types of the ports below a bridge that came, left or changed, see [`Fact::below`]. Bridges number
@@ -150,12 +150,13 @@ impl Topology {
             let Some(bus) = self.store.bus_key(segment, number) else { continue };
             let bridge = self.bridge_of(bus).copied();
             let ports = self.store.on_bus(self.store.bus_at(bus)).filter_map(|node| {
-                let pcie = node.told.below(bridge.as_ref());
-                (pcie != node.function.pcie).then_some((node.rid, Function { pcie, ..node.function }))
+                let pcie = node.told().below(bridge.as_ref());
+                let told = || (node.rid, Function { pcie, ..node.function() }, node.told());
+                (pcie != node.like().pcie).then(told)
             });
-            let ports: Vec<(RequesterId, Function)> = ports.collect();
-            for (rid, port) in ports {
-                self.store.rewrite(Bdf { segment, rid }, port);
+            let ports: Vec<(RequesterId, Function, Fact<PortType>)> = ports.collect();
+            for (rid, port, told) in ports {
+                self.store.rewrite(Bdf { segment, rid }, &port, told);
                 let below = port.secondary().and_then(|below| self.store.bus_mut(segment, below));
                 if let Some(below) = below {
                     below.only_slot = port.is(PortType::RootPort) || port.is(PortType::DownstreamPort);
@@ -197,12 +198,12 @@ impl Topology {
     /// As [`Topology::insert`] and [`Topology::remove`]; nothing is changed then.
     pub fn replace(&mut self, bdf: Bdf, function: Function) -> Result<Function, PciError> {
         let key = self.store.node_key(bdf).ok_or(PciError::Absent(bdf))?;
-        let Node { function: before, bus, .. } = *self.store.node_at(key).ok_or(PciError::Absent(bdf))?;
+        let before = self.store.function_at(key).ok_or(PciError::Absent(bdf))?;
+        let (before, bus) = (before.function(), before.bus);
         self.may_claim(bdf, &function)?;
         let told = function.pcie;
         let function = Function { pcie: told.below(self.bridge_of(bus)), ..function };
-        self.store.rewrite(bdf, function);
-        self.store.tell(key, told);
+        self.store.rewrite(bdf, &function, told);
         self.store.upstream_changed(bdf.segment);
         self.disclaim(bdf, key, &before);
         self.correct_below(bdf.segment, &before);
@@ -218,7 +219,7 @@ impl Topology {
         if bus <= bdf.rid.bus() {
             return Err(PciError::Loop { bdf, bus });
         }
-        let bridge = self.store.bus(bdf.segment, bus).and_then(|below| self.store.node_at(below.bridge));
+        let bridge = self.store.bus(bdf.segment, bus).and_then(|below| self.store.function_at(below.bridge));
         match bridge.map(|other| Bdf { rid: other.rid, ..bdf }) {
             Some(other) if other != bdf => Err(PciError::BusTaken { bdf, bus, other }),
             _ => Ok(()),
@@ -256,7 +257,7 @@ impl Topology {
         let virtual_bus = self.store.open_bus(pf.segment, bus);
         let Some(virtual_bus) = self.store.bus_at_mut(virtual_bus) else { return };
         if virtual_bus.virtual_of.is_none() && bus > pf.rid.bus() {
-            virtual_bus.virtual_of = Some(pf);
+            virtual_bus.virtual_of = Some(pf.rid);
             self.store.upstream_changed(pf.segment);
             let home = self.store.open_bus(pf.segment, pf.rid.bus());
             if let Some(home) = self.store.bus_at_mut(home) {
@@ -270,9 +271,9 @@ impl Topology {
         // A virtual bus takes its physical function's with it; bus numbers fall from one to the next, so it ends.
         while let Some(bus) = self.store.bus(segment, number) {
             let expects_vfs = || {
-                bus.virtual_of.is_some_and(|pf| {
-                    self.get(pf)
-                        .is_some_and(|function| virtual_buses(function, pf.rid).any(|bus| bus == number))
+                bus.virtual_of.is_some_and(|rid| {
+                    self.get(Bdf { segment, rid })
+                        .is_some_and(|function| virtual_buses(&function, rid).any(|bus| bus == number))
                 })
             };
             if !bus.is_unused() || expects_vfs() {
@@ -281,10 +282,10 @@ impl Topology {
             let virtual_of = bus.virtual_of;
             self.store.close_bus(segment, number);
             let Some(pf) = virtual_of else { return };
-            if let Some(home) = self.store.bus_mut(segment, pf.rid.bus()) {
+            if let Some(home) = self.store.bus_mut(segment, pf.bus()) {
                 home.virtual_buses.retain(|bus| *bus != number);
             }
-            number = pf.rid.bus();
+            number = pf.bus();
         }
     }
 
@@ -312,12 +313,12 @@ impl Topology {
     }
 
     /// The facts of a function.
-    pub fn get(&self, bdf: Bdf) -> Option<&Function> {
-        self.node(bdf).map(|node| &node.function)
+    pub fn get(&self, bdf: Bdf) -> Option<Function> {
+        self.node(bdf).map(|node| node.function())
     }
 
-    pub(crate) fn node(&self, bdf: Bdf) -> Option<&Node> {
-        self.store.node_at(self.store.node_key(bdf))
+    pub(crate) fn node(&self, bdf: Bdf) -> Option<Occupant<'_>> {
+        self.store.function_at(self.store.node_key(bdf))
     }
 
     /// A function with its surroundings, in one look-up.
@@ -327,28 +328,29 @@ impl Topology {
 
     /// The class code of the function with this key.
     pub(crate) fn class_at(&self, key: Key<Node>) -> Option<u32> {
-        self.store.node_at(key).map(|node| node.function.class)
+        self.store.function_at(key).map(|node| node.like().class)
     }
 
     /// The function with this key.
     pub(crate) fn placed_at(&self, key: Key<Node>) -> Option<PlacedFunction<'_>> {
-        self.placed_node(self.store.node_at(key)?)
+        self.placed_node(self.store.function_at(key)?)
     }
 
-    pub(super) fn placed_node<'a>(&'a self, node: &'a Node) -> Option<PlacedFunction<'a>> {
+    pub(super) fn placed_node<'a>(&'a self, node: Occupant<'a>) -> Option<PlacedFunction<'a>> {
         let bus = self.store.bus_at(node.bus)?;
         Some(PlacedFunction { store: &self.store, chipset: self.chipset, bus, node })
     }
 
     /// The functions of one bus, by `devfn`.
-    pub(crate) fn on_bus(&self, segment: Segment, bus: u8) -> impl Iterator<Item = (Bdf, &Node)> {
+    pub(crate) fn on_bus(&self, segment: Segment, bus: u8) -> impl Iterator<Item = (Bdf, Occupant<'_>)> {
         let nodes = self.store.on_bus(self.store.bus(segment, bus));
         nodes.map(move |node| (Bdf { segment, rid: node.rid }, node))
     }
 
     /// The physical function whose virtual functions are on a function's bus, where that bus has no bridge.
     pub(crate) fn physical_of(&self, bdf: Bdf) -> Option<Bdf> {
-        self.store.bus(bdf.segment, bdf.rid.bus())?.virtual_of
+        let rid = self.store.bus(bdf.segment, bdf.rid.bus())?.virtual_of?;
+        Some(Bdf { rid, ..bdf })
     }
 
     /// The physical function of a virtual one, where it is there.
@@ -358,8 +360,7 @@ impl Topology {
             Fact::Present(sriov) => sriov.virtual_functions(pf).any(|vf| vf == bdf.rid),
             Fact::Absent | Fact::Unknown => false,
         };
-        let beside =
-            || self.on_bus(bdf.segment, bdf.rid.bus()).find(|(pf, node)| has(&node.function, pf.rid));
+        let beside = || self.on_bus(bdf.segment, bdf.rid.bus()).find(|(pf, node)| has(node.like(), pf.rid));
         self.physical_of(bdf).or_else(|| beside().map(|(pf, _)| pf))
     }
 
@@ -387,13 +388,13 @@ impl Topology {
     pub fn iter(&self) -> Functions<'_> {
         Functions::new(self.store.iter().flat_map(|bus| {
             let nodes = self.store.on_bus(Some(bus));
-            nodes.map(|node| (Bdf { segment: bus.segment, rid: node.rid }, &node.function))
+            nodes.map(|node| (Bdf { segment: bus.segment, rid: node.rid }, node.function()))
         }))
     }
 }
 
 impl<'a> IntoIterator for &'a Topology {
-    type Item = (Bdf, &'a Function);
+    type Item = (Bdf, Function);
     type IntoIter = Functions<'a>;
 
     fn into_iter(self) -> Functions<'a> {
@@ -403,7 +404,7 @@ impl<'a> IntoIterator for &'a Topology {
 
 iterators! {
     /// The functions of a machine, see [`Topology::iter`].
-    Functions: (Bdf, &'a Function);
+    Functions: (Bdf, Function);
     /// Buses of which it is not known what is above, see [`Topology::orphan_buses`].
     OrphanBuses: (Segment, u8);
 }

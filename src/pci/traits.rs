@@ -1,7 +1,7 @@
-//! What the walks ask of a function, worked out once when it is added: nothing here depends on its neighbours.
+//! What the walks ask of a function, worked out once for each kind: nothing here depends on its place.
 
 use super::alias::{AliasMask, BridgeTag};
-use super::quirk::{self, AliasEffect};
+use super::quirk::{self, AliasEffect, Row};
 use super::{AcsFlags, AcsVerdict, Function, Surroundings, acs};
 
 /// Answers about one function, a bit each.
@@ -10,6 +10,8 @@ pub(super) struct Traits {
     bits: u16,
     /// What it adds to the aliases of what is below it.
     pub(super) tag: BridgeTag,
+    /// The row about its aliases.
+    row: Option<&'static Row<AliasEffect>>,
 }
 
 /// Without siblings in its slot it does not isolate ([`AcsFlags::ISOLATED`]).
@@ -22,13 +24,11 @@ const OPEN_BESIDE: u16 = 1 << 2;
 const ASSUMED_BESIDE: u16 = 1 << 3;
 /// Whether it isolates depends on the machine or on its bus: the bits above do not count.
 const ASK: u16 = 1 << 4;
-/// It poses as others, see [`AliasMask`].
-const POSES: u16 = 1 << 5;
 /// It has aliases that configuration space does not show.
 const HIDDEN_ALIASES: u16 = 1 << 6;
 
 impl Traits {
-    pub(super) fn of(function: &Function, devfn: u8) -> Traits {
+    pub(super) fn of(function: &Function) -> Traits {
         let around = Surroundings { multifunction: true, ..Surroundings::default() };
         let may_be_named = quirk::may_name(function);
         let beside = if may_be_named {
@@ -42,13 +42,11 @@ impl Traits {
         };
         let row = if may_be_named { quirk::alias(function) } else { None };
         let hidden = row.is_some_and(|row| row.effect == AliasEffect::Dynamic);
-        let poses = row.is_some_and(|row| AliasMask::by_row(row, function, devfn).is_some());
         let bits = told(alone, OPEN_ALONE, ASSUMED_ALONE)
             | told(beside, OPEN_BESIDE, ASSUMED_BESIDE)
             | bit(may_be_named && acs::depends_on_place(function), ASK)
-            | bit(poses, POSES)
             | bit(hidden, HIDDEN_ALIASES);
-        Traits { bits, tag: BridgeTag::of(function, row.map(|row| row.effect)) }
+        Traits { bits, tag: BridgeTag::of(function, row.map(|row| row.effect)), row }
     }
 
     /// Whether it fails to isolate, and whether only because its ACS was not read; `None` where the machine or its bus decides.
@@ -58,8 +56,9 @@ impl Traits {
         (!self.has(ASK)).then_some(Openness { open: self.has(open), assumed: self.has(assumed) })
     }
 
-    pub(super) fn poses(self) -> bool {
-        self.has(POSES)
+    /// Whether it poses as others in this place.
+    pub(super) fn poses(self, function: &Function, devfn: u8) -> bool {
+        self.row.is_some_and(|row| AliasMask::by_row(row, function, devfn).is_some())
     }
 
     pub(super) fn has_hidden_aliases(self) -> bool {

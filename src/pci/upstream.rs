@@ -28,8 +28,8 @@ pub(crate) type Tag = Option<Key<Tagged>>;
 /// What the walk from a bus up to the root bus finds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UpstreamPath {
-    /// The bridge that is not there yet.
-    pub(crate) missing: Option<Missing>,
+    /// The bus of its segment the bridge above which is not there yet.
+    pub(crate) missing: Option<u8>,
     /// Tag of the bridge that the bus is below.
     pub(crate) parent: Tag,
     /// The nearest bridge that does not isolate, and whether it only counts so because its ACS was not read.

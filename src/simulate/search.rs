@@ -93,7 +93,8 @@ impl Search<'_> {
     /// Linux drivers/pci/search.c `pci_devs_are_dma_aliases`.
     fn poses(&self, a: Bdf, b: Bdf) -> bool {
         let as_other = |from: Bdf, to: Bdf| {
-            let mask = self.topology.get(from).and_then(|function| AliasMask::of(function, from.rid.devfn()));
+            let mask =
+                self.topology.get(from).and_then(|function| AliasMask::of(&function, from.rid.devfn()));
             mask.is_some_and(|(mask, _)| mask.contains(to.rid.devfn())) || self.poses.get(&from) == Some(&to)
         };
         as_other(a, b) || as_other(b, a)

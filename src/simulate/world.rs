@@ -171,7 +171,7 @@ impl<'a> World<'a> {
 
     pub(super) fn add_to(&self, groups: &mut Groups, bdf: Bdf) {
         let Some(function) = self.topology.get(bdf) else { return };
-        let device = Device::function(bdf, *function);
+        let device = Device::function(bdf, function);
         let device = self.real.get(&bdf).map_or(device, |real| device.real_dma(*real));
         let physical = self.topology.physical_of(bdf).filter(|_| function.virtual_function);
         // What was consistent in one topology is so in its copy; what is there already stays.

@@ -386,7 +386,7 @@ fn a_device_whose_driver_is_matched_when_the_walk_comes_is_lost_by_acpi_alone() 
     by_table
         .topology()
         .iter()
-        .for_each(|(bdf, function)| _ = by_tree.add(Device::function(bdf, *function)).unwrap());
+        .for_each(|(bdf, function)| _ = by_tree.add(Device::function(bdf, function)).unwrap());
     assert_eq!(play(&by_tree, Algorithm::DeviceAddRace, order).lost, []);
     // It leaves, and comes back.
     assert_eq!(
