@@ -103,6 +103,13 @@ pub(super) struct Match {
     weight: usize,
 }
 
+impl Match {
+    /// How much of a line is the form's own; more is better.
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+}
+
 /// All forms, ready to be searched for.
 #[derive(Debug)]
 pub(super) struct Matcher {
@@ -400,7 +407,8 @@ fn take(
                     (None, _) => {
                         let word = left.iter().take_while(|byte| !byte.is_ascii_whitespace()).count();
                         let ends = left.get(..word).unwrap_or_default();
-                        let marks = ends.iter().rev().take_while(|byte| b".,:;)]\"'".contains(byte)).count();
+                        let marks =
+                            ends.iter().rev().take_while(|byte| b".,:;!)]\"'`".contains(byte)).count();
                         word.saturating_sub(marks)
                     }
                 };

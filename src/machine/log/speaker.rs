@@ -6,7 +6,7 @@ use super::form::Form;
 use crate::Bdf;
 
 /// Drivers of IOMMUs, as they are written before the name of a device.
-const DRIVERS: [&str; 38] = [
+const DRIVERS: [&str; 48] = [
     "arm-smmu",
     "arm-smmu-v3",
     "arm-smmu-nvidia",
@@ -45,6 +45,16 @@ const DRIVERS: [&str; 38] = [
     "fsl-pamu",
     "fsl-of-pamu",
     "rockchip-iommu",
+    "msm_iommu_v0",
+    "msm_iommu_v1",
+    "msm_iommu_ctx",
+    "msm_iommu_sec",
+    "mtk_iommu_v2",
+    "mtk_iommu_v1",
+    "samsung-sysmmu",
+    "samsung-sysmmu-v9",
+    "bcm2712-iommu",
+    "bcm2712-iommu-cache",
 ];
 
 /// Prefixes of IOMMUs' drivers that have no device behind them.
@@ -75,7 +85,9 @@ fn words(head: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// A word without the marks around it.
 fn bare(mut word: &[u8]) -> &[u8] {
-    while let [b'[' | b'(' | b'<' | b'"', rest @ ..] | [rest @ .., b':' | b']' | b')' | b'>' | b','] = word {
+    while let [b'[' | b'(' | b'<' | b'"' | b'\'' | b'`' | b'*' | b'_', rest @ ..]
+    | [rest @ .., b':' | b']' | b')' | b'>' | b',' | b'`' | b'*'] = word
+    {
         word = rest;
     }
     word
@@ -140,9 +152,10 @@ impl Head {
     }
 }
 
-/// Whether a word is the name of a device, not a prefix: functions, addresses, counted devices.
+/// Whether a word is the name of a device, not a prefix or a program: functions, addresses, counted devices.
 fn is_device(word: &str) -> bool {
-    !word.contains(['[', ']', '(', '@'])
+    !word.starts_with("qemu")
+        && !word.contains(['[', ']', '(', '@'])
         && word.chars().any(|c| c.is_ascii_digit())
         && word.contains(['.', ':', '-'])
         && !PREFIXES.iter().any(|name| name.eq_ignore_ascii_case(word))
@@ -161,6 +174,8 @@ pub(super) fn example(speaker: &str) -> String {
             return alloc::format!("{first}: ");
         }
         "vfio-pci" => "vfio-pci 0000:01:00.0: ",
+        "XEN" => "(XEN) ",
+        "EAL" => "EAL: ",
         driver => return alloc::format!("{driver} 15000000.iommu: "),
     };
     head.into()

@@ -2,22 +2,25 @@
 //! kernel prints and no row matches.
 
 mod core;
+mod downstream;
 mod firmware;
 mod irq;
 mod pci;
+mod programs;
 mod reports;
 mod smmu;
 mod vendors;
 mod vfio;
 mod words;
 mod x86;
+mod xen;
 
 use super::form::Form;
 
 pub(in crate::machine::log) use words::{MARKS, parameters};
 
 /// All rows. Of rows that match a line, the one with the most text counts, and the first of those.
-const FORMS: [&[Form]; 10] = [
+const FORMS: [&[Form]; 13] = [
     core::FORMS,
     smmu::FORMS,
     vendors::FORMS,
@@ -27,6 +30,9 @@ const FORMS: [&[Form]; 10] = [
     pci::FORMS,
     vfio::FORMS,
     reports::FORMS,
+    downstream::FORMS,
+    programs::FORMS,
+    xen::FORMS,
     words::FORMS,
 ];
 

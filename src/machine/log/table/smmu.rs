@@ -2,9 +2,9 @@
 
 use crate::machine::log::form::{Form, LogKind::*, f};
 
-const V2: &str = "arm-smmu";
-const V3: &str = "arm-smmu-v3";
-const BOTH: &str = "arm-smmu|arm-smmu-v3";
+const V2: &str = "arm-smmu|smmu";
+const V3: &str = "arm-smmu-v3|SMMUv3";
+const BOTH: &str = "arm-smmu|smmu|arm-smmu-v3|SMMUv3";
 const CMDQV: &str = "tegra241_cmdqv|tegra241-cmdqv|arm-smmu-v3";
 
 pub(super) const FORMS: &[Form] = &[
@@ -135,6 +135,12 @@ pub(super) const FORMS: &[Form] = &[
     f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}, fsynr={fsynr=0x1}, cbfrsynra={cbfrsynra=0x880}, cb={n=3}", "{iommu} stopped an access of StreamID {sid} to address {addr}: {fsr}.").opens("context"),
     f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}, fsynr={fsynr=0x1}, cb={n=3}", "{iommu} stopped an access to address {addr}: {fsr}. This kernel does not print the StreamID; the bank {n} is that of one domain.").opens("context").until("5.3"),
     f(Fault, V2, "Unhandled context fault: iova={addr=0x9000}, fsynr={fsynr=0x1}, cb={n=3}", "{iommu} stopped an access to address {addr}.").opens("context").until("4.14"),
+    // What is left of it in text that was cut.
+    f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}, fsynr={fsynr=0x1}, cbfrsynra={cbfrsynra=0x880}", "{iommu} stopped an access of StreamID {sid} to address {addr}: {fsr}.").opens("context"),
+    f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}", "{iommu} stopped an access to address {addr}: {fsr}.").opens("context"),
+    f(Fault, V2, "Unhandled context fault: iova={addr=0x9000}", "{iommu} stopped an access to address {addr}.").opens("context"),
+    f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}", "{iommu} stopped an access: {fsr}.").opens("context"),
+    f(Fault, V2, "Unhandled context fault{text=:}", "{iommu} stopped an access of a device that it has a domain for.").opens("context"),
     f(Fault, V2, "FSR = {fsr=00000402} [{text=TF Format=2}], SID={sid=0x409}", "{iommu} stopped an access of StreamID {sid}: {fsr}.").since("6.13").continues("context"),
     f(Fault, V2, "FSYNR0 = {fsynr=00000001} [{text=S1CBNDX=3 PLVL=1}]", "Details of the access.").since("6.13").continues("context"),
     f(Fault, V2, "Unexpected global fault, this could be serious", "{iommu} met something that belongs to no domain: the StreamID, in the next line, matches no stream mapping, so no driver has claimed the device.").opens("global").code("MAP001 MAP007"),

@@ -156,7 +156,7 @@ pub(super) const FORMS: &[Form] = &[
     f(Fault, MSM, "SCTLR = {x=00000000} ACTLR = {y=00000000}", "Registers of {iommu}."),
     f(Fault, MSM, "base = {x=00000000}", "Where {iommu} is."),
     f(Refused, MSM, "Stream ID {sid=0x2} repeated; ignoring", "Firmware names StreamID {sid} twice.").code("DT023"),
-    f(Iommu, MSM, "device mapped at {x=0x1}, irq {n=44} with {m=2} ctx banks", "{iommu} has {m} domains."),
+    f(Iommu, MSM, "device mapped at {text=0x1}, irq {n=44} with {m=2} ctx banks", "{iommu} has {m} domains."),
     f(Iommu, MSM, "Request IRQ {n=44} failed with ret={errno=-22}", "{iommu} has no interrupt."),
     f(Iommu, MSM, "domain already attached", "A device is in a domain already."),
     f(Refused, "", "(iova({addr=0x1000}) + size({x=1000})) are not in the range!", "A mapping is outside of what the IOMMU can reach."),

@@ -15,7 +15,7 @@ pub(super) const FORMS: &[Form] = &[
     f(Vfio, VFIO, "device denylist disabled{text=}", "vfio-pci takes devices whose hardware is unsafe, as configured."),
     f(Vfio, VFIO, "Masking broken INTx support", "{device} shows an interrupt that it does not have.").harmless(),
     f(Vfio, VFIO, "Couldn't reload saved state", "{device} is not as it was before it was assigned."),
-    f(Vfio, "", "reset recovery - restoring BARs", "{device} lost its addresses by a reset, and gets them back: graphics cards do so when they are reset badly."),
+    f(Vfio, "", "reset recovery - restor{text=ing BARs}", "{device} lost its addresses by a reset, and gets them back: graphics cards do so when they are reset badly."),
     f(Vfio, "", "unknown length for PCI {text=ecap 0x25@0x400}", "vfio-pci does not know a capability of {device}, and hides it. Harmless.").harmless(),
     f(Vfio, "", "hiding {text=ecap 0x19@0x900}", "vfio-pci hides a capability of {device}. Harmless.").harmless(),
     f(Vfio, "", "vfio_ecap_init: hiding {text=ecap 0x19@0x900}", "vfio-pci hides a capability of {device}. Harmless.").harmless(),
@@ -77,4 +77,8 @@ pub(super) const FORMS: &[Form] = &[
     f(Vfio, "", "BAR {n=3}: can't reserve {text=[mem 0xe0000000-0xefffffff 64bit pref]}", "Part of {device} is in use by the host, often by its console: the guest cannot have it (video=efifb:off, or another console)."),
     f(Vfio, "", "vfio-pci: probe of {dev=0000:01:00.0} failed with error {errno=-22}", "vfio-pci does not take {device} (error {errno}; -22 where it has no IOMMU group)."),
     f(Vfio, VFIO, "enabling device ({x=0000} -> {y=0003})", "{device} is switched on for its user.").harmless(),
+    f(Vfio, VFIO, "PCI INT {text=A}: not connected", "{device} shows an interrupt that leads nowhere; MSIs do not need it.").harmless(),
+    f(Vfio, "", "vfio_pci_mmap_huge_fault(,order = {n=0}) BAR {m=1} page offset {x=0x3798}: {text=0x1}", "A program touches part {m} of an assigned device for the first time (a debugging line).").since("6.12").harmless(),
+    f(Vfio, "", "vfio_iommu_type1_attach_group: No interrupt remapping{text= support.}", "vfio refuses devices: nothing keeps them from forging interrupts. Either interrupts are remapped, or the module's option allow_unsafe_interrupts allows it."),
+    f(Vfio, VFIO, "not ready{text=}", "{device} has not come back after a reset."),
 ];

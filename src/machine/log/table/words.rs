@@ -37,10 +37,14 @@ pub(super) const FORMS: &[Form] = &[
     about("interrupt remapping"),
     about("irq remapping"),
     about("DMA alias"),
+    about("[M4U]"),
+    about("(XEN) [VT-D]"),
+    about("VFIO support"),
+    about("VFIO group"),
 ];
 
 /// How words of the command line begin that are about IOMMUs (linux Documentation/admin-guide/kernel-parameters.txt).
-const PARAMETERS: [&str; 11] = [
+const PARAMETERS: [&str; 12] = [
     "iommu",
     "intel_iommu",
     "amd_iommu",
@@ -52,6 +56,7 @@ const PARAMETERS: [&str; 11] = [
     "intremap=",
     "vfio",
     "pcie_acs_override",
+    "smmu.",
 ];
 
 /// What `pci=` may hold that is about isolation and IOMMUs.
