@@ -47,13 +47,13 @@ const MAX_PIECES: usize = 8;
 
 /// Writes any line.
 fn play(raw: &[u8], cleaned: &mut String) {
-    let mut bytes = raw.iter().copied();
+    let mut bytes = raw.iter();
     let mut blank = true;
-    while let Some(byte) = bytes.next() {
+    while let Some(&byte) = bytes.next() {
         match byte {
             // Select graphic rendition and the like: ESC [ … letter.
-            0x1b if bytes.next() == Some(b'[') => {
-                let _ = bytes.by_ref().find(|byte| (0x40..=0x7e).contains(byte));
+            0x1b if bytes.next() == Some(&b'[') => {
+                let _ = bytes.by_ref().find(|byte| (0x40..=0x7e).contains(*byte));
             }
             0x1b => {}
             b'!'..=b'~' => {
@@ -62,11 +62,27 @@ fn play(raw: &[u8], cleaned: &mut String) {
             }
             0 | 0x7f | 8 => {}
             0x80.. => {
-                // One mark for a character of several bytes.
-                if byte >= 0xc0 || !cleaned.ends_with('?') {
-                    cleaned.push('?');
+                let sign = SIGNS.iter().find(|(sign, _)| {
+                    sign.split_first()
+                        .is_some_and(|(first, rest)| *first == byte && bytes.as_slice().starts_with(rest))
+                });
+                match sign {
+                    Some((sign, plain)) => {
+                        bytes =
+                            bytes.as_slice().get(sign.len().saturating_sub(1)..).unwrap_or_default().iter();
+                        if *plain != " " || !blank {
+                            cleaned.push_str(plain);
+                        }
+                        blank = *plain == " " || blank && plain.is_empty();
+                    }
+                    // One mark for a character of several bytes.
+                    None => {
+                        if byte >= 0xc0 || !cleaned.ends_with('?') {
+                            cleaned.push('?');
+                        }
+                        blank = false;
+                    }
                 }
-                blank = false;
             }
             _ if !blank => {
                 cleaned.push(' ');
@@ -78,6 +94,72 @@ fn play(raw: &[u8], cleaned: &mut String) {
     if cleaned.ends_with(' ') {
         cleaned.pop();
     }
+}
+
+/// Signs that web pages and word processors write in place of plain ones, and those.
+const SIGNS: [(&[u8], &str); 16] = [
+    (b"\xc2\xa0", " "),
+    (b"\xc2\xad", ""),
+    (b"\xe2\x80\x89", " "),
+    (b"\xe2\x80\x8a", " "),
+    (b"\xe2\x80\x8b", ""),
+    (b"\xe2\x80\x8c", ""),
+    (b"\xe2\x80\x8d", ""),
+    (b"\xe2\x80\x93", "-"),
+    (b"\xe2\x80\x94", "-"),
+    (b"\xe2\x80\x98", "'"),
+    (b"\xe2\x80\x99", "'"),
+    (b"\xe2\x80\x9c", "\""),
+    (b"\xe2\x80\x9d", "\""),
+    (b"\xe2\x80\xa6", "..."),
+    (b"\xe2\x80\xaf", " "),
+    (b"\xef\xbb\xbf", ""),
+];
+
+/// Signs as mail (RFC 2045 §6.7) and HTML write them, and the signs. Quoted-printable has more, which a log has for itself: `cb=20`.
+const WRITTEN: [(&str, &str); 9] = [
+    ("=3D", "="),
+    ("=C2=A0", " "),
+    ("=2E", "."),
+    ("&gt;", ">"),
+    ("&lt;", "<"),
+    ("&quot;", "\""),
+    ("&#39;", "'"),
+    ("&nbsp;", " "),
+    ("&amp;", "&"),
+];
+
+/// A cleaned line with the signs that are written in the way of mail or HTML; nothing where it has none.
+pub(super) fn decoded(line: &str) -> Option<String> {
+    let mut written = WRITTEN.iter().filter(|(written, _)| line.contains(written)).peekable();
+    written.peek()?;
+    let mut decoded = String::from(line);
+    for (written, sign) in written {
+        decoded = decoded.replace(written, sign);
+    }
+    let mut cleaned = String::new();
+    clean(decoded.as_bytes(), &mut cleaned);
+    Some(cleaned)
+}
+
+/// Two cleaned lines that were one: a mail program or a terminal broke it.
+pub(super) fn joined(line: &str, rest: &str) -> String {
+    let rest = rest.trim_start_matches(['>', '|', ' ']);
+    let mut joined = String::from(line);
+    // A soft line break of quoted-printable text.
+    if joined.ends_with('=') {
+        joined.pop();
+    } else {
+        joined.push(' ');
+    }
+    joined.push_str(rest);
+    if joined.ends_with('=') {
+        joined.pop();
+        joined = decoded(&joined).unwrap_or(joined);
+        joined.push('=');
+        return joined;
+    }
+    decoded(&joined).unwrap_or(joined)
 }
 
 /// The seconds since the boot that a line has, in microseconds, and where they end: `[   12.345678]` wherever it is near the
@@ -109,32 +191,39 @@ pub(super) fn stamp(line: &str) -> Option<String> {
         let (whole, part) = (microseconds / 1_000_000, microseconds % 1_000_000);
         return Some(alloc::format!("{whole}.{part:06}"));
     }
+    date(line).map(String::from)
+}
+
+/// Whether a line has a date and a time of day where stamps are.
+pub(super) fn is_dated(line: &str) -> bool {
+    date(line).is_some()
+}
+
+fn date(line: &str) -> Option<&str> {
     let start = line.trim_start_matches(['>', '|', ' ']);
     // [Mon Jan  1 00:00:00 2024]
     if let Some((inside, _)) = start.strip_prefix('[').and_then(|rest| rest.split_once(']'))
         && has_time(inside)
     {
-        return Some(inside.trim().into());
+        return Some(inside.trim());
     }
     // Nov 28 12:00:00 host kernel: …, 2024-11-28T12:00:00.123456+01:00 host kernel: …
     let words = start.match_indices(' ').map(|(at, _)| at).chain([start.len()]).take(3);
-    let date = words.filter_map(|end| start.get(..end)).find(|front| has_time(front))?;
-    Some(date.into())
+    words.filter_map(|end| start.get(..end)).find(|front| has_time(front))
 }
 
 /// Whether a text has a time of day: `12:00:00` with what belongs to a date, and nothing else.
 fn has_time(text: &str) -> bool {
+    let bytes = text.as_bytes();
     let time = |at: usize| {
-        let time = text.as_bytes().get(at..at.saturating_add(8)).unwrap_or_default();
+        let time = bytes.get(at..at.saturating_add(8)).unwrap_or_default();
         let digits = [0, 1, 3, 4, 6, 7].iter().all(|at| time.get(*at).is_some_and(u8::is_ascii_digit));
-        let ends = text
-            .as_bytes()
-            .get(at.saturating_add(8))
-            .is_none_or(|byte| !byte.is_ascii_hexdigit() && *byte != b':');
+        let ends =
+            bytes.get(at.saturating_add(8)).is_none_or(|byte| !byte.is_ascii_hexdigit() && *byte != b':');
         digits && [2, 5].iter().all(|at| time.get(*at) == Some(&b':')) && ends
     };
     let short = text.len() <= 40;
-    short && (0..text.len()).any(time)
+    short && memchr::memchr_iter(b':', bytes).any(|colon| colon.checked_sub(2).is_some_and(time))
 }
 
 /// Whether a line is of a kernel log, by how it starts.

@@ -111,6 +111,23 @@ pub struct LogReader {
     latest: Option<u64>,
     /// The line of the last banner.
     banner: Option<usize>,
+    /// The line before, which the next may go on with.
+    held: Held,
+    /// The command line as x86 prints it first, and its number; the kernel prints it again later, with a word before.
+    early: Option<(usize, String)>,
+}
+
+/// A line that waits for the next: mail programs and terminals break long lines.
+#[derive(Debug, Default)]
+struct Held {
+    /// Its number; 0 where none waits.
+    n: usize,
+    /// The line, cleaned.
+    text: String,
+    /// The lines that it is made of, as they stand; none for a line that no form has.
+    shown: Vec<String>,
+    found: Option<Match>,
+    is_stamped: bool,
 }
 
 impl Default for LogReader {
@@ -131,6 +148,8 @@ impl LogReader {
             open: None,
             latest: None,
             banner: None,
+            held: Held::default(),
+            early: None,
         }
     }
 
@@ -163,7 +182,8 @@ impl LogReader {
         if !rest.is_empty() {
             self.line(&rest);
         }
-        self.close();
+        self.release();
+        self.end_boot();
         self.log.boots = self.log.boots.max(usize::from(self.log.lines_read > 0));
         self.log
     }
@@ -173,12 +193,73 @@ impl LogReader {
         let raw = raw.get(..MAX_LOG_LINE_BYTES).unwrap_or(raw);
         let mut cleaned = core::mem::take(&mut self.cleaned);
         line::clean(raw, &mut cleaned);
-        self.follow_clock(&cleaned);
-        match self.matcher.find(&cleaned).filter(|found| !is_trace(found, &cleaned)) {
-            Some(found) if self.mark(&found, &cleaned) => {}
-            Some(found) => self.understood(raw, &cleaned, &found),
+        let seconds = line::seconds(&cleaned);
+        let is_stamped = seconds.is_some() || line::is_dated(&cleaned);
+        let mut found = self.find(&cleaned);
+        // Mail and pages that were saved write some signs in another way.
+        if found.as_ref().is_some_and(|found| found.form.kind == LogKind::Other)
+            && let Some(decoded) = line::decoded(&cleaned)
+        {
+            cleaned = decoded;
+            found = self.find(&cleaned);
+        }
+        if is_stamped || !self.goes_on(raw, &cleaned, found.as_ref()) {
+            self.release();
+            self.follow_clock(&cleaned, seconds);
+            let shown = found.iter().map(|_| shown(raw)).collect();
+            core::mem::swap(&mut self.held.text, &mut cleaned);
+            self.held = Held {
+                n: self.log.lines_read,
+                text: core::mem::take(&mut self.held.text),
+                shown,
+                found,
+                is_stamped,
+            };
+        }
+        self.cleaned = cleaned;
+    }
+
+    fn find(&self, line: &str) -> Option<Match> {
+        self.matcher.find(line).filter(|found| !is_trace(found, line))
+    }
+
+    /// Takes a line in as the rest of the one before, where both together say more than each of them.
+    fn goes_on(&mut self, raw: &[u8], line: &str, alone: Option<&Match>) -> bool {
+        let held = &self.held;
+        let is_other = |found: &Match| found.form.kind == LogKind::Other;
+        // Where no line has a stamp, one that is understood is a line of its own.
+        let may_be = held.is_stamped || held.found.is_some() && alone.is_none_or(is_other);
+        let is_long = held.text.len().saturating_add(line.len()) > MAX_LOG_LINE_BYTES;
+        if held.n == 0 || line.is_empty() || is_long || !may_be || held.shown.len() >= MAX_LINES_BROKEN {
+            return false;
+        }
+        let text = line::joined(&held.text, line);
+        let enough = [held.found.as_ref(), alone].into_iter().flatten().map(Match::weight).max();
+        let Some(found) = self.find(&text).filter(|found| !is_other(found) && Some(found.weight()) > enough)
+        else {
+            return false;
+        };
+        let held = &mut self.held;
+        if held.shown.is_empty() {
+            held.shown.push(core::mem::take(&mut held.text));
+        }
+        held.shown.push(shown(raw));
+        held.text = text;
+        held.found = Some(found);
+        true
+    }
+
+    /// Takes in the line that waits.
+    fn release(&mut self) {
+        let Held { n, text, shown, found, .. } = core::mem::take(&mut self.held);
+        if n == 0 {
+            return;
+        }
+        match found {
+            Some(found) if self.mark(&found, &text, n) => {}
+            Some(found) => self.understood(n, shown, &text, &found),
             None => {
-                if let Some((bdf, ids)) = function(&cleaned)
+                if let Some((bdf, ids)) = function(&text)
                     && self.log.functions.len() < MAX_LOG_FUNCTIONS
                 {
                     self.log.functions.insert(bdf, ids);
@@ -186,13 +267,14 @@ impl LogReader {
                 self.log.unrelated = self.log.unrelated.saturating_add(1);
             }
         }
-        self.cleaned = cleaned;
+        // Its room serves the next.
+        self.held.text = text;
     }
 
     /// A clock that goes back is that of another boot.
-    fn follow_clock(&mut self, line: &str) {
+    fn follow_clock(&mut self, line: &str, seconds: Option<(u64, usize)>) {
         self.log.is_of_a_kernel = self.log.is_of_a_kernel || line::is_of_a_log(line);
-        let Some((now, _)) = line::seconds(line) else { return };
+        let Some((now, _)) = seconds else { return };
         // Lines of several processors come a little out of order.
         if self
             .latest
@@ -204,8 +286,20 @@ impl LogReader {
         self.log.boots = self.log.boots.max(1);
     }
 
-    fn next_boot(&mut self) {
+    /// Lists the command line of a log that has it once.
+    fn end_boot(&mut self) {
+        if let Some((n, line)) = self.early.take() {
+            let whole = line.replacen(EARLY, LATE, 1);
+            if let Some(found) = self.find(&whole) {
+                self.log.unrelated = self.log.unrelated.saturating_sub(1);
+                self.understood(n, alloc::vec![line], &whole, &found);
+            }
+        }
         self.close();
+    }
+
+    fn next_boot(&mut self) {
+        self.end_boot();
         self.log.boots = self.log.boots.max(1).saturating_add(1);
         self.latest = None;
         self.banner = None;
@@ -213,7 +307,7 @@ impl LogReader {
     }
 
     /// Takes in what a line says about the machine, if it is such a line. A command line that is about IOMMUs is listed anyway.
-    fn mark(&mut self, found: &Match, line: &str) -> bool {
+    fn mark(&mut self, found: &Match, line: &str, n: usize) -> bool {
         let value = found.values.first().and_then(|(_, range)| line.get(range.clone())).unwrap_or_default();
         let is_command_line = found.values.first().is_some_and(|(name, _)| *name == "params");
         if !found.form.said.is_empty() && !is_command_line {
@@ -221,7 +315,6 @@ impl LogReader {
         }
         let word = found.form.pattern;
         if word.starts_with("Booting") || word.starts_with("Linux version") {
-            let n = self.log.lines_read;
             let again = self.banner.is_some_and(|banner| n.saturating_sub(banner) > 3);
             if again {
                 self.next_boot();
@@ -237,6 +330,11 @@ impl LogReader {
             self.log.command_line = Some(value.to_string());
         }
         self.log.is_of_a_kernel = true;
+        if is_command_line {
+            self.early = None;
+        } else if word.starts_with(EARLY) && table::parameters(value).next().is_some() {
+            self.early = Some((n, line.to_string()));
+        }
         if is_command_line && table::parameters(value).next().is_some() {
             return false;
         }
@@ -244,27 +342,28 @@ impl LogReader {
         true
     }
 
-    fn understood(&mut self, raw: &[u8], line: &str, found: &Match) {
+    /// Takes a line in that has a form; `shown` is the line as it stands, and those that go on with it.
+    fn understood(&mut self, n: usize, shown: Vec<String>, line: &str, found: &Match) {
         let facts = Facts::of(found, line);
-        let n = self.log.lines_read;
+        let mut shown = shown.into_iter();
+        let last_n = n.saturating_add(shown.len()).saturating_sub(1);
         let when = line::stamp(line);
         if let Part::Continues(matter) = found.form.part
             && let Some((entry, open)) = &mut self.open
             && *open == matter
             && goes_on(entry, found.form, &facts)
         {
-            go_on(entry, found.form, facts, n, when);
-            if entry.more.len() < MAX_LOG_LINES_JOINED {
-                entry.more.push(shown(raw));
-            }
+            go_on(entry, found.form, facts, last_n, when);
+            let room = MAX_LOG_LINES_JOINED.saturating_sub(entry.more.len());
+            entry.more.extend(shown.take(room));
             return;
         }
         self.close();
         let entry = LogEntry {
             n,
-            last_n: n,
-            text: shown(raw),
-            more: Vec::new(),
+            last_n,
+            text: shown.next().unwrap_or_default(),
+            more: shown.collect(),
             form: found.form,
             addresses: facts.address.map(|address| (address, address)),
             facts,
@@ -349,6 +448,13 @@ impl Log {
         lines > 0 && of_log.saturating_mul(2) >= lines
     }
 }
+
+/// How a command line is printed by x86 at first, and by every kernel.
+const EARLY: &str = "Command line: ";
+const LATE: &str = "Kernel command line: ";
+
+/// Pieces that one line may have been broken into.
+const MAX_LINES_BROKEN: usize = 4;
 
 /// Lines that tell whether a text is a log.
 const MAX_LINES_LOOKED_AT: usize = 400;

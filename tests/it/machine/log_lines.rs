@@ -642,3 +642,70 @@ fn lines_that_people_pasted_are_understood() {
     println!("{right} of {all} lines that people pasted\n{}", wrong.join("\n"));
     assert!(all >= 150 && right * 100 >= all * 90, "{right} of {all}: {}", wrong.join("\n"));
 }
+
+/// Mail programs break long lines, and quote and encode them.
+#[test]
+fn a_line_that_was_broken_is_one() {
+    let one = |text: &str| {
+        let log = Log::read(text.as_bytes());
+        assert_eq!(log.entries.len(), 1, "{text}: {log:#?}");
+        let entry = log.entries[0].clone();
+        assert_eq!((entry.n, entry.last_n), (1, text.lines().count()), "{text}");
+        (entry.facts.sentence(entry.form), entry.facts, log.unrelated)
+    };
+    let flush = "> > [   12.329173] mtk-iommu 10205000.iommu: Partial TLB flush timed out,\n> > falling back to full flush\n";
+    assert_eq!(one(flush).0, "10205000.iommu was slow to forget a mapping; it drops all mappings.");
+    let fault = "May 30 17:35:46 host kernel: [  278.999485] DMAR: [DMA Read]\nRequest device [00:16.7] PASID ffffffff fault addr 9cdff000 [fault\nreason 02] Present bit in context entry is clear\n";
+    let (said, facts, unrelated) = one(fault);
+    assert!(
+        said.starts_with(
+            "The IOMMU stopped an access (DMA Read) of 0000:00:16.7 to address 0x9cdff000: the device is not"
+        ),
+        "{said}"
+    );
+    assert_eq!((facts.address, unrelated), (Some(0x9cdf_f000), 0));
+    let encoded = "[   62.324542] arm-smmu 12000000.iommu: Unhandled context fault:\nfsr=3D0x402, iova=3D0xcd21d000, fsynr=3D0x80012, cbfrsynra=3D0x820, cb=3D1\n";
+    assert_eq!(one(encoded).1.stream.map(|id| id.0), Some(0x820));
+    let soft = "[    0.042143] DMAR: dmar0: reg_base_addr fc800000 ver 7:0 cap c9de008cee69=\n0462 ecap 12ca9a00f0ef5e\n";
+    assert_eq!(one(soft).1.base, Some(0xfc80_0000));
+    let group = "> [    3.912932] pci 0000:f6:00.1: Adding to\n> iommu group 591\n";
+    assert_eq!(one(group).1.group, Some(591));
+}
+
+#[test]
+fn lines_that_are_whole_are_not_joined() {
+    let viable = "qemu-system-x86_64: -device vfio-pci,host=01:00.0: vfio 0000:01:00.0: group 7 is not viable\nPlease ensure all devices within the iommu_group are bound to their vfio bus driver.\n";
+    assert_eq!(Log::read(viable.as_bytes()).entries.len(), 2);
+    // Text after a line is not of it, and no line that has a stamp goes on with another.
+    let prose =
+        "[    3.912932] pci 0000:00:01.0: Adding to iommu group 1\nand then nothing happens for a minute.\n";
+    let log = Log::read(prose.as_bytes());
+    assert_eq!((log.entries.len(), log.entries[0].last_n, log.unrelated), (1, 1, 1));
+    let stamped = "[    3.912932] pci 0000:f6:00.1: Adding to\n[    3.912933] iommu group 591\n";
+    assert!(Log::read(stamped.as_bytes()).entries.iter().all(|entry| entry.facts.group.is_none()));
+}
+
+#[test]
+fn signs_of_web_pages_are_read_as_plain_ones() {
+    let line = "[    1.000000]\u{a0}pci\u{a0}0000:00:01.0:\u{a0}Adding to iommu group 1";
+    assert_eq!(kind(line), Some(LogKind::GroupAdd));
+    assert_eq!(kind("vfio_pci: unknown parameter \u{2018}disable_vga\u{2019} ignored"), Some(LogKind::Vfio));
+    assert_eq!(
+        kind("DMAR: [Firmware Bug]: Your BIOS is broken; DMAR reported at address 0!&lt;br&gt;"),
+        Some(LogKind::FirmwareBug)
+    );
+    // A program is no device.
+    let log = Log::read(b"qemu-system-x86_64: VFIO_MAP_DMA: -12");
+    assert_eq!(log.entries[0].facts.device, None);
+}
+
+#[test]
+fn a_command_line_is_listed_once() {
+    let early = "[    0.000000] Command line: root=/dev/sda1 ro intel_iommu=on iommu=pt\n";
+    let late = "[    0.100000] Kernel command line: root=/dev/sda1 ro intel_iommu=on iommu=pt\n";
+    for (text, n, unrelated) in [(early.to_string(), 1, 0), (format!("{early}{late}"), 2, 1)] {
+        let log = Log::read(text.as_bytes());
+        assert_eq!((log.entries.len(), log.entries[0].n, log.unrelated), (1, n, unrelated), "{log:#?}");
+        assert_eq!(log.entries[0].form.kind, LogKind::Domain);
+    }
+}
