@@ -194,9 +194,18 @@ pub(super) fn stamp(line: &str) -> Option<String> {
     date(line).map(String::from)
 }
 
-/// Whether a line has a date and a time of day where stamps are.
+/// Whether a line has a date and a time of day where stamps are: what [`stamp`] finds, without a look at every word.
 pub(super) fn is_dated(line: &str) -> bool {
-    date(line).is_some()
+    let start = line.trim_start_matches(['>', '|', ' ']);
+    if let Some((inside, _)) = start.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+        && has_time(inside)
+    {
+        return true;
+    }
+    let near = start.as_bytes().get(..MAX_DATE).unwrap_or(start.as_bytes());
+    let third = memchr::memchr_iter(b' ', near).nth(2);
+    let end = third.or(if start.len() <= MAX_DATE { Some(start.len()) } else { memchr::memrchr(b' ', near) });
+    end.and_then(|end| start.get(..end)).is_some_and(has_time)
 }
 
 fn date(line: &str) -> Option<&str> {
@@ -212,6 +221,9 @@ fn date(line: &str) -> Option<&str> {
     words.filter_map(|end| start.get(..end)).find(|front| has_time(front))
 }
 
+/// Bytes that a date takes at most.
+const MAX_DATE: usize = 40;
+
 /// Whether a text has a time of day: `12:00:00` with what belongs to a date, and nothing else.
 fn has_time(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -222,8 +234,8 @@ fn has_time(text: &str) -> bool {
             bytes.get(at.saturating_add(8)).is_none_or(|byte| !byte.is_ascii_hexdigit() && *byte != b':');
         digits && [2, 5].iter().all(|at| time.get(*at) == Some(&b':')) && ends
     };
-    let short = text.len() <= 40;
-    short && memchr::memchr_iter(b':', bytes).any(|colon| colon.checked_sub(2).is_some_and(time))
+    text.len() <= MAX_DATE
+        && memchr::memchr_iter(b':', bytes).any(|colon| colon.checked_sub(2).is_some_and(time))
 }
 
 /// Whether a line is of a kernel log, by how it starts.
@@ -238,6 +250,29 @@ pub(super) fn is_of_a_log(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_seen_where_it_is_read() {
+        let long = "x".repeat(60);
+        let lines = [
+            "Nov 28 12:00:00 host kernel: x",
+            "2024-11-28T12:00:00.123456+01:00 host kernel: x",
+            "> [Mon Jan  1 00:00:00 2024] x",
+            "12:00:00",
+            "a b c 12:00:00 d",
+            "pci 0000:00:01.0: Adding to iommu group 1",
+            "Request device [00:16.7] PASID ffffffff fault addr 9cdff000",
+            "",
+            " ",
+            &long,
+            &alloc::format!("12:00:00 {long}"),
+            &alloc::format!("12:00:00 a {long}"),
+            &alloc::format!("{long} 12:00:00"),
+        ];
+        for line in lines {
+            assert_eq!(is_dated(line), date(line).is_some(), "{line:?}");
+        }
+    }
 
     #[test]
     fn a_line_of_words_and_blanks_is_cleaned_as_any_other() {
