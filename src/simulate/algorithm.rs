@@ -1,6 +1,6 @@
-//! What decides when a device is given its group: Linux then and now, what was proposed in between, and this library.
+//! What decides when a device gets its group: Linux before and since v6.15, what was proposed in between, and this library.
 
-/// What decides when a device is given its group, and what is looked at then.
+/// What decides when a device gets its group, and what the search for it looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -8,11 +8,12 @@ pub enum Algorithm {
     DriverProbe,
     /// The addition to the bus, or the registration of the IOMMU: Linux since v6.15.
     DeviceAdd,
-    /// `DeviceAdd` while an IOMMU registers in another thread than that which scans the buses: Linux since v6.15 by ACPI on RISC-V. Once
-    /// the IOMMU is on the list, what the scan adds is given its group at once (linux drivers/iommu/iommu.c
-    /// `iommu_bus_notifier`), and what was there before when the walk of the registration comes to it (`bus_iommu_probe`).
+    /// `DeviceAdd` while an IOMMU registers in another thread than the one that scans the buses: Linux since v6.15 with ACPI on
+    /// RISC-V. Once the IOMMU is on the list, a device that the scan adds gets its group at once (linux drivers/iommu/iommu.c
+    /// `iommu_bus_notifier`); a device that was there before gets it when the walk of the registration reaches it
+    /// (`bus_iommu_probe`).
     DeviceAddRace,
-    /// The ties alone: groups are their closure, in whatever order devices are added. This library.
+    /// The ties alone: groups are their closure, whatever the order in which devices are added. This library.
     Closure,
     /// Rejected in 2020: `DriverProbe`, with a device link from each device to the bridge above it.
     DeviceLinks,
@@ -20,9 +21,9 @@ pub enum Algorithm {
     Replay,
     /// Rejected in 2020: `DriverProbe`, with a device deferred until the bridge above it has a group.
     DeferToPort,
-    /// Rejected in 2020: `DriverProbe`, with a bridge that looks for groups below it, too.
+    /// Rejected in 2020: `DriverProbe`, with a search that also looks for groups below a bridge.
     LookDown,
-    /// Rejected in 2020: `DriverProbe`, with a group asked for each bridge that the search walks past.
+    /// Rejected in 2020: `DriverProbe`, with a group requested for each bridge that the search passes.
     Recurse,
 }
 

@@ -1,4 +1,4 @@
-//! The search for events that break an algorithm, and what is left of them when everything idle is taken away.
+//! The search for events that break an algorithm, and for the fewest events that still do.
 
 use crate::model::IommuIndex;
 use alloc::boxed::Box;
@@ -9,29 +9,30 @@ use super::{Algorithm, Event, World};
 use crate::Bdf;
 use crate::limits::{MAX_SCHEDULE_EVENTS, MAX_SCHEDULES};
 
-/// What a search for breaking events came to.
+/// The result of a search for events that break an algorithm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Breaking {
-    /// Events under which the algorithm gives other groups than the closure, or leaves a device without its driver; cut down
-    /// to as few as still show it.
+    /// Events under which the algorithm gives other groups than the closure, or leaves a device without its driver: as few as still
+    /// show it. `None` where no schedule that was tried does.
     pub schedule: Option<Vec<Event>>,
     /// How many schedules were tried.
     pub tried: usize,
 }
 
-/// Schedules of each kind that are tried at least.
+/// Schedules of each kind that are tried whatever the size of the machine.
 const MIN_SCHEDULES: usize = 16;
 
 impl World<'_> {
     /// Looks for events that break an algorithm.
     ///
-    /// Where drivers decide: they are matched with children before parents, with each device last, with one bridge failing or
-    /// without a driver, with the bridges before an IOMMU is ready; then in orders shuffled at random (the same ones each time),
-    /// with some drivers that fail or do not exist. Devices are always added in bus order; what differs is how far the scan has
-    /// come when an IOMMU registers, and which device is added again later; where both go on at one time
-    /// ([`Algorithm::DeviceAddRace`]), also how far each is, and which driver is being matched when the walk comes. [`Algorithm::Closure`] has to withstand both, and
-    /// devices in any order.
+    /// Where drivers decide, they are matched with children before parents, with each device last, with one bridge whose driver
+    /// fails or does not exist, and with the bridges before an IOMMU is ready; then in shuffled orders (the same ones each time),
+    /// with some drivers that fail or do not exist. Where additions decide, devices are added in bus order; schedules differ in how
+    /// far the scan has come when an IOMMU registers, and in which device is added again later. Where scan and registration go on
+    /// at one time ([`Algorithm::DeviceAddRace`]), they also differ in how far each has come, and in which driver is being matched
+    /// when the walk comes. [`Algorithm::Closure`] has to withstand the schedules of [`Algorithm::DeviceAdd`], and devices in any
+    /// order.
     ///
     /// ```
     /// use fwspec::simulate::{Algorithm, Event, World};
@@ -65,18 +66,18 @@ impl World<'_> {
         Breaking { schedule: None, tried }
     }
 
-    /// How many schedules of a kind are tried at most.
+    /// How many schedules of each kind are tried at most.
     fn most(&self) -> usize {
         let fitting = MAX_SCHEDULE_EVENTS.checked_div(self.functions.len()).unwrap_or(MAX_SCHEDULES);
         fitting.clamp(MIN_SCHEDULES, MAX_SCHEDULES)
     }
 
-    /// What shuffled orders are made from.
+    /// The seeds of the shuffled orders.
     fn seeds(&self) -> impl Iterator<Item = u64> + use<> {
         (1..).take(self.most())
     }
 
-    /// The scan of the buses, with an IOMMU that registers after each of its steps, and every device brought back.
+    /// The scan of the buses, with an IOMMU that registers after each of its steps; and each device removed and added again.
     fn scans(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
         let iommus =
             once(None).chain(self.iommus.iter().copied().map(Some).filter(|_| self.iommus.len() > 1));
@@ -92,8 +93,8 @@ impl World<'_> {
         scans.map(scan).chain(self.functions.iter().take(self.most()).map(|device| self.back(*device)))
     }
 
-    /// The scan of the buses with the IOMMUs on the list after each of its steps, and the walk of the registration after the next one, or
-    /// after all; and the scan at its end, with the walk coming to a device of which the driver is being matched.
+    /// The scan of the buses, with the IOMMUs on the list after each of its steps, and the walk of the registration after the next
+    /// step or after all; and the whole scan, with a walk that comes to a device whose driver is being matched.
     fn races(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
         let steps = self.functions.len().min(self.most());
         let scan = move |step: usize, last: bool| {
@@ -114,7 +115,7 @@ impl World<'_> {
         scans.chain(self.functions.iter().take(steps).map(move |device| matched(*device)))
     }
 
-    /// Scan and walk in steps that only `seed` decides, with some drivers that are matched.
+    /// Scan and walk in steps that `seed` decides, with some drivers that are being matched.
     fn shuffled_race(&self, seed: u64) -> Vec<Event> {
         let mut dice = Dice::new(seed);
         let ready = dice.below(self.functions.len().saturating_add(1));
@@ -134,7 +135,7 @@ impl World<'_> {
         events
     }
 
-    /// A device that leaves with all that is below it, and comes back.
+    /// A device is removed with all devices below it, and all are added again.
     fn back(&self, device: Bdf) -> Vec<Event> {
         let is_below = |other: Bdf| {
             other == device
@@ -145,7 +146,7 @@ impl World<'_> {
         leaving().rev().map(Event::Remove).chain(leaving().map(Event::Add)).collect()
     }
 
-    /// Devices in any order, children before parents too.
+    /// The devices in shuffled orders, in which children come before parents, too.
     fn orders(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
         let turn = |device: &Bdf| Event::Turn { device: *device, scanned_late: false };
         let backwards = self.functions.iter().rev().map(turn).collect();
@@ -157,7 +158,7 @@ impl World<'_> {
         once(backwards).chain(self.seeds().map(shuffled))
     }
 
-    /// The simple ways in which drivers can be matched.
+    /// The simple orders in which drivers can be matched.
     fn driver_orders(&self) -> impl Iterator<Item = Vec<Event>> + '_ {
         let all = move || self.functions.iter().copied();
         let is_bridge =
@@ -185,7 +186,7 @@ impl World<'_> {
         once(backwards).chain(each_last).chain(late).chain(fails).chain(without)
     }
 
-    /// Drivers in an order that only `seed` decides, with some that fail or do not exist.
+    /// Drivers in an order that `seed` decides; some fail or do not exist.
     fn shuffled_drivers(&self, seed: u64) -> Vec<Event> {
         let mut dice = Dice::new(seed);
         let mut order: Vec<Event> = Vec::new();
@@ -204,7 +205,7 @@ impl World<'_> {
         order
     }
 
-    /// Leaves out events as long as the rest still breaks: first halves, then ever smaller parts.
+    /// Leaves out events as long as the rest still breaks the algorithm: first halves, then ever smaller parts.
     fn shrink(&self, algorithm: Algorithm, mut schedule: Vec<Event>) -> Vec<Event> {
         let mut part = schedule.len().div_ceil(2);
         while part > 0 {
@@ -225,7 +226,7 @@ impl World<'_> {
     }
 }
 
-/// Numbers that only a seed decides (xorshift64).
+/// Random numbers from a seed (xorshift64).
 struct Dice(u64);
 
 impl Dice {
@@ -233,7 +234,7 @@ impl Dice {
         Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// A number below this one; 0 for 0.
+    /// A number below `bound`; 0 where that is 0.
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -242,7 +243,7 @@ impl Dice {
         usize::try_from(self.0.checked_rem(bound).unwrap_or(0)).unwrap_or(0)
     }
 
-    /// Fisher and Yates.
+    /// The shuffle of Fisher and Yates.
     fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last.saturating_add(1));

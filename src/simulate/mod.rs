@@ -1,8 +1,8 @@
-//! What Linux's own search finds when devices are grouped one after the other: the probe-order world, for comparison.
+//! Linux's own search for groups, which gives devices their groups one after the other: a simulation, for comparison.
 //!
-//! The search (linux drivers/iommu/iommu.c `pci_device_group`) looks upwards and among devices that have a group already, so
-//! what it finds depends on which device came first. Up to v6.14 a device came when a driver was matched with it; from v6.15 on,
-//! when it was added to its bus or its IOMMU was registered.
+//! The search (linux drivers/iommu/iommu.c `pci_device_group`) looks upwards, and only at devices that have a group already. Its
+//! result depends on which device came first. Before v6.15 a device came when a driver was matched with it; since then, when it is
+//! added to its bus or its IOMMU is registered.
 
 mod algorithm;
 mod find;

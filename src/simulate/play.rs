@@ -1,4 +1,5 @@
-//! Events played under an algorithm: which device is given which group at each step, which has to wait, and the groups at the end.
+//! Events played under an algorithm: the group that each device gets at each step, the devices that have to wait, and the groups at
+//! the end.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -9,17 +10,17 @@ use super::{Algorithm, Event, World};
 use crate::Bdf;
 use crate::model::IommuIndex;
 
-/// What a play comes to.
+/// The result of playing events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Play {
     /// What happened, one after the other.
     pub steps: Vec<Step>,
-    /// The groups: each sorted, by lowest member. Devices that were never given one are in none.
+    /// The groups, each sorted, by their lowest members. A device that never got a group is in none.
     pub groups: Vec<Vec<Bdf>>,
-    /// Functions with a driver that was matched and never got to probe them, although their IOMMU is ready.
+    /// Functions whose matched driver never got to probe them, although their IOMMU is ready.
     pub starved: Vec<Bdf>,
-    /// Functions that an IOMMU translates and that never get a group: the walk came while their driver was being matched
+    /// Functions that an IOMMU translates and that never get a group, because the walk came while their driver was being matched
     /// ([`Algorithm::DeviceAddRace`]).
     pub lost: Vec<Bdf>,
 }
@@ -28,9 +29,9 @@ pub struct Play {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Step {
-    /// What.
+    /// What happened.
     pub what: What,
-    /// To which function; `None` for an IOMMU.
+    /// The function that it happened to; `None` for an IOMMU.
     pub device: Option<Bdf>,
     /// What came of it.
     pub outcome: Outcome,
@@ -42,7 +43,7 @@ pub struct Step {
 pub enum What {
     /// It is added to its bus.
     Add,
-    /// It leaves.
+    /// It is removed.
     Remove,
     /// A driver is matched with it.
     Probe,
@@ -54,7 +55,7 @@ pub enum What {
     Ready(Option<IommuIndex>),
     /// The registration of an IOMMU visits it (linux `bus_iommu_probe`).
     Walk,
-    /// The search for another device walks past it, and asks for its group ([`Algorithm::Recurse`]).
+    /// The search for another device passes it, and asks for its group ([`Algorithm::Recurse`]).
     Recurse,
     /// Its turn in a recorded order.
     Turn,
@@ -64,9 +65,9 @@ pub enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Nothing: its group is not looked for now.
+    /// Nothing: no group is looked for at this step.
     Nothing,
-    /// It is given a group of its own; groups are numbered in the order in which they are made.
+    /// It gets a new group; groups are numbered in the order in which they are made.
     New(usize),
     /// It joins this group.
     Joins(usize),
@@ -74,14 +75,14 @@ pub enum Outcome {
     Has(usize),
     /// It has to wait.
     Waits(Wait),
-    /// The IOMMU's driver turns it away: its firmware has not been read yet.
+    /// The IOMMU's driver turns it away: its firmware data has not been read yet.
     NoFwspec,
-    /// It is given up: its driver is being matched, which the walk takes for a firmware that was read (linux
+    /// It stays without a group: its driver is being matched, and the walk takes that for firmware data that was read (linux
     /// `iommu_init_device`).
     Lost,
     /// No IOMMU translates it: it has no group.
     Untranslated,
-    /// It is not there.
+    /// It is not on its bus.
     Absent,
 }
 
@@ -112,14 +113,14 @@ impl World<'_> {
         stage.end()
     }
 
-    /// Whether a play came to other groups than the closure, or left a device without its driver or its group.
+    /// Whether a play ended with other groups than the closure, or left a device without its driver or its group.
     pub fn is_broken(&self, play: &Play) -> bool {
         !play.starved.is_empty()
             || !play.lost.is_empty()
             || play.groups != self.closure(play.groups.iter().flatten().copied())
     }
 
-    /// Functions that are there from the beginning under these events, and IOMMUs that are ready.
+    /// The functions that are there before these events, and the IOMMUs that are ready then.
     fn beginning(&self, events: &[Event]) -> (Vec<Bdf>, BTreeSet<IommuIndex>) {
         let mut ready = self.iommus.clone();
         let (mut comes, mut leaves) = (BTreeSet::new(), BTreeSet::new());
@@ -128,7 +129,7 @@ impl World<'_> {
                 Event::Ready(None) => ready.clear(),
                 Event::Ready(Some(iommu)) => _ = ready.remove(&iommu),
                 Event::Remove(device) if !comes.contains(&device) => _ = leaves.insert(device),
-                // What leaves before it comes was there.
+                // A function that leaves before it is added was there.
                 Event::Add(device) if leaves.contains(&device) => {}
                 Event::Add(device) | Event::Turn { device, .. } => _ = comes.insert(device),
                 _ => {}
@@ -137,7 +138,7 @@ impl World<'_> {
         (self.functions.iter().copied().filter(|function| !comes.contains(function)).collect(), ready)
     }
 
-    /// The events as this library takes them.
+    /// Plays the events as this library takes them.
     fn close(&self, events: &[Event]) -> Play {
         let (there, mut ready) = self.beginning(events);
         let turns: BTreeSet<Bdf> = events
@@ -173,7 +174,7 @@ impl World<'_> {
             translated && (turns.is_empty() || turns.contains(bdf))
         };
         let named = self.functions.iter().copied().filter(counts);
-        // Of all devices that are there: one without a group here can be between two that have one.
+        // The closure is that of all devices that are there: one without a group here can be between two that have one.
         let all = self.functions.iter().copied().filter_map(|bdf| {
             let group = groups.group_of(bdf.into())?;
             Some((bdf, usize::try_from(group.0).unwrap_or(usize::MAX)))
@@ -185,21 +186,21 @@ impl World<'_> {
     }
 }
 
-/// Linux in the middle of a play.
+/// The state of Linux in the middle of a play.
 struct Stage<'a> {
     world: &'a World<'a>,
     algorithm: Algorithm,
-    /// What is on the buses, in the order in which it came.
+    /// The functions on the buses, in the order in which they were added.
     there: Vec<Bdf>,
     ready: BTreeSet<IommuIndex>,
     bound: BTreeSet<Bdf>,
-    /// The devices whose drivers were deferred, and whether those will fail.
+    /// The devices whose drivers were deferred, and whether these drivers will fail.
     deferred: Vec<(Bdf, bool)>,
     search: Search<'a>,
     made: usize,
-    /// What the walk of the IOMMU that registered last has come past; `None` before the first registers.
+    /// The functions that the walk of the last IOMMU to register has passed; `None` before the first registers.
     walked: Option<BTreeSet<Bdf>>,
-    /// The device of which the driver is being matched.
+    /// The device whose driver is being matched.
     matching: Option<Bdf>,
     lost: BTreeSet<Bdf>,
     play: Play,
@@ -240,7 +241,7 @@ impl<'a> Stage<'a> {
         self.world.topology.get(device).is_some() && !self.search.absent.contains(&device)
     }
 
-    /// Puts a device on its bus; false where it is there.
+    /// Puts a device on its bus; false where it already is.
     fn arrive(&mut self, device: Bdf) -> bool {
         let arrives = self.search.absent.remove(&device);
         self.there.extend(arrives.then_some(device));
@@ -251,7 +252,7 @@ impl<'a> Stage<'a> {
         self.play.steps.push(Step { what, device: device.into(), outcome });
     }
 
-    /// What is there before anything happens, on IOMMUs that are ready, has its groups.
+    /// What is there at the beginning has its groups, as far as IOMMUs are ready.
     fn begin(&mut self) {
         if self.algorithm.follows_additions() {
             self.walk();
@@ -270,7 +271,7 @@ impl<'a> Stage<'a> {
                 if self.algorithm.follows_drivers() {
                     self.probe(device, fails, if fails { What::Fail } else { What::Probe });
                 } else if self.walked.is_some() && self.is_there(device) {
-                    // really_probe() has set its driver, and comes to its DMA next.
+                    // really_probe() has set the device's driver; configuring its DMA comes next.
                     self.matching = Some(device);
                     self.note(What::Probe, device, Outcome::Nothing);
                 }
@@ -324,7 +325,7 @@ impl<'a> Stage<'a> {
         self.note(What::Remove, device, if was_there { Outcome::Nothing } else { Outcome::Absent });
     }
 
-    /// An IOMMU that has to be ready first.
+    /// The first IOMMU that the device still waits for.
     fn iommu_missing(&self, device: Bdf) -> Option<IommuIndex> {
         self.world.needs.get(&device)?.iter().copied().find(|iommu| !self.ready.contains(iommu))
     }
@@ -338,7 +339,7 @@ impl<'a> Stage<'a> {
             if self.search.groups.contains_key(&device) || self.iommu_missing(device).is_some() {
                 continue;
             }
-            // Before v6.15 a fwspec is made in the match with a driver, which gives the group as well.
+            // Before v6.15 the fwspec is made in the match with a driver, together with the group.
             let outcome = if self.algorithm.follows_additions() {
                 self.assign(device, false)
             } else {
@@ -348,10 +349,10 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The walk that goes on comes to this function, and past all that were added before it; `None` to all.
+    /// The walk reaches `last`, and every function that was added before it; for `None` it reaches all.
     fn walk_to(&mut self, last: Option<Bdf>) {
         let Some(mut walked) = self.walked.take() else { return };
-        // What is not there, or after it, does not move it.
+        // A function that is not there, or that the walk has passed, does not move it.
         if last.is_some_and(|last| !self.there.contains(&last) || walked.contains(&last)) {
             self.walked = Some(walked);
             return;
@@ -361,7 +362,7 @@ impl<'a> Stage<'a> {
                 && !self.search.groups.contains_key(&device)
                 && self.iommu_missing(device).is_none()
             {
-                // By device tree the driver that reads the ids calls iommu_probe_device() next.
+                // With a device tree, the driver that reads the ids calls iommu_probe_device() next.
                 let outcome = if self.world.is_acpi && self.matching == Some(device) {
                     self.lost.insert(device);
                     Outcome::Lost
@@ -378,7 +379,7 @@ impl<'a> Stage<'a> {
         self.walked = last.map(|_| walked);
     }
 
-    /// Linux drivers/base/dd.c `really_probe`: suppliers, then DMA and with it the group, then the driver's probe.
+    /// Linux drivers/base/dd.c `really_probe`: suppliers, then DMA together with the group, then the driver's probe.
     fn probe(&mut self, device: Bdf, fails: bool, what: What) {
         if !self.is_there(device) {
             return self.note(what, device, Outcome::Absent);
@@ -420,7 +421,7 @@ impl<'a> Stage<'a> {
         ungrouped.filter(|_| self.world.needs.contains_key(&device)).map(Wait::Group)
     }
 
-    /// Linux drivers/iommu/iommu.c `iommu_init_device`, or its forerunners.
+    /// Linux drivers/iommu/iommu.c `iommu_init_device`, or the functions before it.
     fn assign(&mut self, device: Bdf, scanned_late: bool) -> Outcome {
         if let Some(group) = self.search.groups.get(&device) {
             return Outcome::Has(*group);
@@ -445,7 +446,7 @@ impl<'a> Stage<'a> {
         outcome
     }
 
-    /// Deferred drivers try again, in the order in which they were deferred, as long as that helps one (linux
+    /// Deferred drivers try again, in the order in which they were deferred, until none of them gets further (linux
     /// drivers/base/dd.c `deferred_probe_work_func`).
     fn retry(&mut self) {
         loop {

@@ -1,4 +1,4 @@
-//! Linux's search for a group, among the devices that have one so far.
+//! Linux's search for a group among the devices that already have one.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -6,12 +6,12 @@ use alloc::vec::Vec;
 use crate::Bdf;
 use crate::pci::{AcsFlags, AliasMask, Topology};
 
-/// Linux's search among the groups so far.
+/// Linux's search among the groups made so far.
 pub(super) struct Search<'a> {
     pub(super) topology: &'a Topology,
-    /// Functions whose DMA goes out as another function's (linux `pci_real_dma_dev`).
+    /// Functions whose DMA leaves as another function's (linux `pci_real_dma_dev`).
     pub(super) real: &'a BTreeMap<Bdf, Bdf>,
-    /// Functions of which firmware says that they send as another of their bus.
+    /// Functions that send as another one on their bus, by what firmware says.
     pub(super) poses: &'a BTreeMap<Bdf, Bdf>,
     pub(super) groups: BTreeMap<Bdf, usize>,
     /// The device that is judged by its own header bit at the moment.
@@ -20,7 +20,7 @@ pub(super) struct Search<'a> {
     pub(super) absent: BTreeSet<Bdf>,
 }
 
-/// One step of the recursive alias search, as a list of work instead of a call.
+/// One step of the recursive alias search: work in a list, instead of a call.
 #[derive(Clone, Copy)]
 enum Work {
     /// `get_pci_alias_group`.
@@ -37,8 +37,8 @@ impl Search<'_> {
         met.or_else(|| self.search(way.last().copied().unwrap_or(device)))
     }
 
-    /// The functions that the search looks at on its way up: the device, the bridges that add an alias, and those above from
-    /// which on the path does not isolate.
+    /// The functions that the search looks at on its way up: the device, the bridges that add an alias, and each bridge above from
+    /// which the path to the root does not isolate.
     pub(super) fn way(&self, device: Bdf) -> Vec<Bdf> {
         let device = self.real.get(&device).copied().unwrap_or(device);
         let mut way: Vec<Bdf> = self.topology.aliases(device).map(|alias| alias.by).collect();
@@ -53,7 +53,7 @@ impl Search<'_> {
         way
     }
 
-    /// The group of a device below this bridge from which the search would come past it: what Linux does not look at.
+    /// The group of a device below this bridge whose search passes the bridge. Linux does not look there.
     pub(super) fn below(&self, bridge: Bdf) -> Option<usize> {
         let mut grouped = self.groups.iter().filter(|(device, _)| device.segment == bridge.segment);
         grouped.find(|(device, _)| self.way(**device).contains(&bridge)).map(|(_, group)| *group)
@@ -90,7 +90,7 @@ impl Search<'_> {
         all.filter(move |other| *other != device && !self.absent.contains(other))
     }
 
-    /// Linux drivers/pci/search.c `pci_devs_are_dma_aliases`.
+    /// Linux drivers/pci/pci.c `pci_devs_are_dma_aliases`.
     fn poses(&self, a: Bdf, b: Bdf) -> bool {
         let as_other = |from: Bdf, to: Bdf| {
             let mask =

@@ -1,4 +1,4 @@
-//! The machine that things happen to, and what can happen.
+//! The simulated machine, and the events that can happen to it.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -8,43 +8,42 @@ use crate::model::IommuIndex;
 use crate::pci::Topology;
 use crate::{Bdf, Format};
 
-/// What happens while the machine boots, or later.
+/// An event during boot, or later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Event {
-    /// The function is added to its bus. Functions that no event adds, and those that leave before, are there from the
-    /// beginning.
+    /// The function is added to its bus. A function that no event adds is there from the beginning, and so is one that is removed
+    /// before it is added.
     Add(Bdf),
-    /// The function leaves.
+    /// The function is removed.
     Remove(Bdf),
     /// A driver is matched with the function, and binds.
     Probe(Bdf),
-    /// A driver is matched with the function, and its probe fails: after DMA was configured (linux drivers/base/dd.c
+    /// A driver is matched with the function, and its probe fails after DMA was configured (linux drivers/base/dd.c
     /// `really_probe`).
     Fail(Bdf),
-    /// The IOMMU is registered; `None` for all. IOMMUs that no
-    /// event names are ready from the beginning.
+    /// The IOMMU is registered; `None` for all. IOMMUs that no event names are ready from the beginning.
     Ready(Option<IommuIndex>),
-    /// The walk of an IOMMU that registers has come to the function, and past all that were added before it ([`Algorithm::DeviceAddRace`];
-    /// under the others a walk is one event). At the end it comes to all.
+    /// The walk of an IOMMU that registers has reached the function, and every function that was added before it
+    /// ([`Algorithm::DeviceAddRace`]; with the other algorithms a walk is one event). At the end it reaches all.
     ///
     /// [`Algorithm::DeviceAddRace`]: super::Algorithm::DeviceAddRace
     Walk(Bdf),
-    /// Drivers that were deferred try again. At the end they do so without being told.
+    /// Deferred drivers try again. At the end they do so without an event.
     Retry,
-    /// The function is given its group now, whatever the cause: a line of a recorded order. Where there are such events, functions
-    /// without one have no group.
+    /// The function gets its group now, whatever the cause: a line of a recorded order. Where there are such events, a function
+    /// without one gets no group.
     Turn {
         /// The function.
         device: Bdf,
-        /// It is scanned after its IOMMU was registered: the PCI core has not marked it multifunction yet, and only its own
-        /// header bit counts (linux drivers/pci/probe.c `pci_scan_slot`).
+        /// The function is scanned after its IOMMU was registered: the PCI core has not marked it multifunction yet, and only its
+        /// own header bit counts (linux drivers/pci/probe.c `pci_scan_slot`).
         scanned_late: bool,
     },
 }
 
 impl Event {
-    /// The function that it is about.
+    /// The function that the event is about.
     pub fn device(&self) -> Option<Bdf> {
         match *self {
             Event::Add(device)
@@ -58,9 +57,9 @@ impl Event {
     }
 }
 
-/// A machine in which groups are made one after the other.
+/// A machine in which devices get their groups one after the other.
 ///
-/// The board of 2020: a root port without ACS, two functions below it, and a port driver that is deferred.
+/// The board that was discussed in 2020: a root port without ACS, two functions below it, and a port driver that is deferred.
 /// ```
 /// use fwspec::simulate::{Algorithm, Event, World};
 /// use fwspec::{Bdf, Device, Groups};
@@ -81,17 +80,17 @@ pub struct World<'a> {
     pub(super) topology: &'a Topology,
     /// The functions, in the order in which Linux adds them.
     pub(super) functions: Vec<Bdf>,
-    /// The IOMMUs that each needs; none for one that is not translated.
+    /// The IOMMUs that each function needs; a function that is not translated has no entry.
     pub(super) needs: BTreeMap<Bdf, Vec<IommuIndex>>,
     pub(super) iommus: BTreeSet<IommuIndex>,
-    /// Functions whose DMA goes out as another function's.
+    /// Functions whose DMA leaves as another function's.
     pub(super) real: BTreeMap<Bdf, Bdf>,
-    /// The function that the firmware says that another sends as, on the same bus (linux drivers/iommu/amd/iommu.c `setup_aliases`).
+    /// Functions that send as another one on their bus, by what firmware says (linux drivers/iommu/amd/iommu.c `setup_aliases`).
     pub(super) poses: BTreeMap<Bdf, Bdf>,
-    /// The firmware is ACPI: where a driver reads a device's ids, nothing gives the device a group then (linux drivers/acpi/scan.c
-    /// `acpi_iommu_configure_id`, drivers/iommu/of_iommu.c `of_iommu_configure`).
+    /// The firmware is ACPI: the driver match that reads a device's ids does not give the device its group (linux
+    /// drivers/acpi/scan.c `acpi_iommu_configure_id`, drivers/iommu/of_iommu.c `of_iommu_configure`).
     pub(super) is_acpi: bool,
-    /// The class of each in the closure of the ties.
+    /// The class of each function in the closure of the ties.
     class: BTreeMap<Bdf, usize>,
 }
 
@@ -147,7 +146,7 @@ impl<'a> World<'a> {
         world
     }
 
-    /// Puts together the classes of functions of which firmware says that one sends as the other.
+    /// Joins the classes of two functions where firmware says that one sends as the other.
     pub(super) fn unite(&self, class: &mut BTreeMap<Bdf, usize>) {
         for (one, other) in &self.poses {
             let (Some(kept), Some(gone)) = (class.get(one).copied(), class.get(other).copied()) else {
@@ -164,7 +163,7 @@ impl<'a> World<'a> {
         &self.functions
     }
 
-    /// Groups without devices, by PCI alone: what the drivers of IOMMUs add is not played.
+    /// `Groups` without devices, for the ties of PCI alone: what the drivers of IOMMUs add is not played.
     pub(super) fn empty(&self) -> Groups {
         Groups::builder().chipset(self.topology.chipset()).build()
     }
@@ -174,19 +173,19 @@ impl<'a> World<'a> {
         let device = Device::function(bdf, function);
         let device = self.real.get(&bdf).map_or(device, |real| device.real_dma(*real));
         let physical = self.topology.physical_of(bdf).filter(|_| function.virtual_function);
-        // What was consistent in one topology is so in its copy; what is there already stays.
+        // What was consistent in one topology is so in its copy; a device that is there already stays.
         _ = groups.add(physical.map_or(device, |physical| device.virtual_function_of(physical)));
     }
 
-    /// The groups that these functions should be in: the closure of the ties of all that the machine has, each sorted, by
-    /// lowest member.
+    /// The groups that these functions should be in: the closure of the ties between all functions of the machine. Each is sorted,
+    /// and they are in the order of their lowest members.
     pub fn closure(&self, functions: impl IntoIterator<Item = Bdf>) -> Vec<Vec<Bdf>> {
         let functions = functions.into_iter().filter_map(|bdf| Some((bdf, *self.class.get(&bdf)?)));
         partition(functions)
     }
 }
 
-/// Members of equal groups put together: each sorted, by lowest member.
+/// Puts the members of each group together: each sorted, by their lowest members.
 pub(super) fn partition(members: impl Iterator<Item = (Bdf, usize)>) -> Vec<Vec<Bdf>> {
     let mut by_group: BTreeMap<usize, Vec<Bdf>> = BTreeMap::new();
     members.for_each(|(bdf, group)| by_group.entry(group).or_default().push(bdf));
