@@ -1,9 +1,9 @@
-//! Addresses of a bus as those of the bus above: one step through `ranges` or `dma-ranges`.
+//! Translates addresses of a bus into those of the bus above: one step through `ranges` or `dma-ranges`.
 
 use super::{Cells, Index};
 use crate::limits::MAX_RANGES_CELLS_PER_NODE;
 
-/// How many cells an entry of `ranges` has for each of its numbers.
+/// How many cells each number in an entry of `ranges` has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellCounts {
     /// Of an address on the bus.
@@ -14,7 +14,7 @@ pub(super) struct CellCounts {
     pub(super) size: usize,
 }
 
-/// Translates addresses, with a bound on all of its work together.
+/// Translates addresses, with one bound on the work of all translations together.
 #[derive(Debug)]
 pub(super) struct Translator {
     cells_left: usize,
@@ -25,9 +25,9 @@ impl Translator {
         Translator { cells_left: index.len().saturating_mul(MAX_RANGES_CELLS_PER_NODE) }
     }
 
-    /// An address of a bus as one of the bus above, which the bus's ranges pass it on to.
+    /// The address on the bus above that the ranges of a bus give for one of its addresses; `None` where no range has it.
     pub(super) fn pass(&mut self, mut ranges: Cells<'_>, counts: CellCounts, address: u64) -> Option<u64> {
-        // A way of DMA that leads in a circle ends here too.
+        // A path of DMA that is a loop ends here, too.
         self.cells_left = self.cells_left.checked_sub(1)?;
         if ranges.is_empty() {
             return Some(address);
@@ -47,12 +47,12 @@ impl Translator {
     }
 }
 
-/// One number of all cells, the most significant first; `None` where it would need more than 64 bits.
+/// The number that all cells make, the most significant first; `None` where it needs more than 64 bits.
 pub(super) fn number(cells: Cells<'_>) -> Option<u64> {
     (cells.len() <= 2).then(|| cells.iter().fold(0, |number, cell| number << 32 | u64::from(cell)))
 }
 
-/// An address on a bus: the first of three cells is PCI's flags (IEEE 1275 PCI binding §2.2.1).
+/// An address on a bus. Of three cells the first holds PCI's flags (IEEE 1275 PCI binding §2.2.1).
 pub(super) fn bus_number(cells: Cells<'_>) -> Option<u64> {
     number(if cells.len() == 3 { cells.split(1)?.1 } else { cells })
 }

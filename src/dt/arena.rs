@@ -1,4 +1,4 @@
-//! A tree that can be changed: nodes and properties by their places, found by name.
+//! A tree that can be changed: nodes and properties in lists, found by name.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -9,11 +9,11 @@ use super::{Token, Tree};
 use crate::Error;
 use crate::bytes::{index, saturate};
 
-/// Names a node of an [`Arena`].
+/// The place of a node in an [`Arena`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct NodeKey(u32);
 
-/// Names a property of an [`Arena`].
+/// The place of a property in an [`Arena`].
 #[derive(Clone, Copy, Debug)]
 struct ValueKey(u32);
 
@@ -39,21 +39,21 @@ struct Value<'a> {
 
 /// A tree whose nodes and properties can be changed and added.
 ///
-/// The first node is the root. Each other node is in the list of one parent, each property in that of one node; what is looked up by a
-/// name that is there twice is the first of its list, as in libfdt.
+/// The first node is the root. Each other node is in the list of one parent, each property in the list of one node. Of several with
+/// one name, a look-up finds the first of the list, as libfdt does.
 #[derive(Debug, Default)]
 pub(super) struct Arena<'a> {
     nodes: Vec<Vertex<'a>>,
     values: Vec<Value<'a>>,
     /// By parent and whole name.
     by_name: BTreeMap<(NodeKey, &'a [u8]), NodeKey>,
-    /// By parent and name up to the `@`, where that is not all of it.
+    /// By parent and the name up to the `@`, for names that have one.
     by_stem: BTreeMap<(NodeKey, &'a [u8]), NodeKey>,
     by_property: BTreeMap<(NodeKey, &'a [u8]), ValueKey>,
 }
 
 impl<'a> Arena<'a> {
-    /// Reads a whole tree. Properties after a child node are kept where they are read: among those of their node.
+    /// Reads a whole tree. A property that comes after a child node belongs to its node all the same.
     pub(super) fn read(tree: &Tree<'a>) -> Result<Self, Error> {
         let mut arena = Arena::default();
         let mut open: Option<NodeKey> = None;
@@ -90,7 +90,7 @@ impl<'a> Arena<'a> {
         (NodeKey(place), i64::from(place))
     }
 
-    /// The part before the unit address of a name that has one.
+    /// The part of a name before its unit address; `None` where it has no unit address.
     fn stem(name: &'a [u8]) -> Option<&'a [u8]> {
         name.get(..name.iter().position(|byte| *byte == b'@')?)
     }
@@ -113,7 +113,7 @@ impl<'a> Arena<'a> {
         Some(key)
     }
 
-    /// Adds a node in front of the children of `parent`, where libfdt puts it (`fdt_add_subnode`).
+    /// Adds a node as the first child of `parent`, as libfdt does (`fdt_add_subnode`).
     pub(super) fn add(&mut self, parent: NodeKey, name: &'a [u8]) -> Option<NodeKey> {
         let (key, rank) = self.next_node();
         let above = self.node_mut(parent)?;
@@ -140,7 +140,7 @@ impl<'a> Arena<'a> {
         self.by_property.entry((node, name)).or_insert(key);
     }
 
-    /// Gives a node a property, in front of those that it has if it is new (`fdt_setprop`).
+    /// Sets a property of a node; a new one becomes the first, as in libfdt (`fdt_setprop`).
     pub(super) fn set(&mut self, node: NodeKey, name: &'a [u8], bytes: Cow<'a, [u8]>) {
         if let Some(value) = self.by_property.get(&(node, name)) {
             if let Some(value) = self.values.get_mut(index(value.0)) {
@@ -180,7 +180,7 @@ impl<'a> Arena<'a> {
         values.filter_map(|value| self.value(value)).map(|value| (value.name, &value.bytes))
     }
 
-    /// The first child of this name; a name without unit address is that of a child with any, too (`fdt_subnode_offset`).
+    /// The first child of this name. A name without a unit address also finds a child that has one (`fdt_subnode_offset`).
     pub(super) fn child(&self, node: NodeKey, name: &[u8]) -> Option<NodeKey> {
         let exact = self.by_name.get(&(node, name)).copied();
         if name.contains(&b'@') {
@@ -222,7 +222,7 @@ impl<'a> Arena<'a> {
         self.named(node, name).map(|(_, value)| value)
     }
 
-    /// The same, with the name as the tree has it.
+    /// The same, with the property's name in the tree's own bytes.
     pub(super) fn named(&self, node: NodeKey, name: &[u8]) -> Option<(&'a [u8], &[u8])> {
         let value = self.value(*self.by_property.get(&(node, name))?)?;
         Some((value.name, &value.bytes))
@@ -239,7 +239,7 @@ impl<'a> Arena<'a> {
         self.property(node, name).filter(|value| value.len() == 4).and_then(|_| self.cell(node, name, 0))
     }
 
-    /// Writes a cell into a property, at a byte offset that it has.
+    /// Writes a cell at a byte offset into a property; nothing happens where the property does not reach that far.
     pub(super) fn set_cell(&mut self, node: NodeKey, name: &[u8], offset: u32, cell: u32) {
         let Some(key) = self.by_property.get(&(node, name)) else { return };
         let value = self.values.get_mut(index(key.0)).map(|value| value.bytes.to_mut());

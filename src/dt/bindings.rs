@@ -1,5 +1,5 @@
-//! The Linux drivers of IOMMUs: which `compatible` strings they bind to, what the cells of a specifier are to them, and what
-//! they make of groups. One row, strings with the same facts; read from `drivers/iommu` of Linux 7.3.
+//! The Linux drivers of IOMMUs: the `compatible` strings that they bind to, what the cells of a specifier mean to them, and how
+//! they make groups. A row has the strings with the same facts; read from `drivers/iommu` of Linux 7.3.
 
 mod mediatek;
 
@@ -11,13 +11,13 @@ use crate::model::{Admission, GroupRule, IommuKind, LinuxDriver, SmmuModel, Spec
 pub struct Driver {
     /// Its name, as in `/sys/bus/platform/drivers`.
     pub name: &'static str,
-    /// Its source below `drivers` of Linux, and the match table there.
+    /// Its source file below `drivers` of Linux, and the match table there.
     pub table: &'static str,
     /// What it binds to.
     pub bindings: &'static [Binding],
 }
 
-/// A family of IOMMUs that is described and driven in one way.
+/// A family of IOMMUs with one description and one way of being driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Binding {
@@ -27,7 +27,7 @@ pub struct Binding {
     pub cells: &'static [u32],
     /// What the IOMMU is.
     pub kind: IommuKind,
-    /// Which masters its driver puts together.
+    /// Which masters its driver puts into one group.
     pub group_rule: GroupRule,
     /// What its driver does with masters.
     pub driver: &'static LinuxDriver,
@@ -63,7 +63,7 @@ const fn other(
     Binding { compatible, cells, kind: IommuKind::Other(family), group_rule, driver, citation }
 }
 
-/// A memory controller of which the SMMU is a part, and the swgroups that are taken as one.
+/// A memory controller with an SMMU, and the swgroups that share one group.
 const fn tegra(
     compatible: &'static [&'static str],
     together: &'static [u32],
@@ -90,7 +90,7 @@ const IPMMU_ALLOWED: &LinuxDriver = &LinuxDriver {
     ..*IPMMU
 };
 
-/// All drivers that bind to nodes with `#iommu-cells`, in the order in which they are linked (`drivers/iommu/Makefile`).
+/// All drivers that bind to nodes with `#iommu-cells`, in link order (`drivers/iommu/Makefile`).
 pub const DRIVERS: &[Driver] = &[
     Driver {
         name: "qcom-iommu",
@@ -183,7 +183,7 @@ pub const DRIVERS: &[Driver] = &[
             &LinuxDriver::silent("mtk-iommu-v1", &[whole("port")]),
             &["mediatek,mt2701-m4u"],
             "mediatek-v1",
-            // Counted through, over all larbs (include/dt-bindings/memory/mt2701-larb-port.h).
+            // Ports are counted across all larbs (include/dt-bindings/memory/mt2701-larb-port.h).
             GroupRule::PerDevice,
             "iommu/mediatek,iommu.yaml; mtk_iommu_v1_create_mapping, generic_device_group",
         )],
@@ -223,10 +223,10 @@ pub const DRIVERS: &[Driver] = &[
     },
     Driver {
         name: "tegra-mc",
-        // Of the memory controllers there, those whose `tegra_mc_soc` has an SMMU.
+        // Only the memory controllers whose `tegra_mc_soc` has an SMMU.
         table: "memory/tegra/mc.c tegra_mc_of_match",
         bindings: &[
-            // Swgroups by the numbers of include/dt-bindings/memory/tegra*-mc.h: DC, DCB, G2, NV and NV2.
+            // Swgroups by their numbers in include/dt-bindings/memory/tegra*-mc.h: DC, DCB, G2, NV and NV2.
             tegra(&["nvidia,tegra30-mc"], &[1, 2, 4, 9, 10], "tegra_smmu_device_group, tegra30_groups"),
             // DC, DCB, G2 and NV.
             tegra(&["nvidia,tegra114-mc"], &[1, 2, 4, 6], "tegra_smmu_device_group, tegra114_groups"),
@@ -253,7 +253,7 @@ pub const DRIVERS: &[Driver] = &[
     },
     Driver {
         name: "virtio_iommu",
-        table: "iommu/virtio-iommu.c id_table (VIRTIO_ID_IOMMU), behind virtio_mmio or virtio-pci",
+        table: "iommu/virtio-iommu.c id_table (VIRTIO_ID_IOMMU), over virtio_mmio or virtio-pci",
         bindings: &[Binding {
             compatible: &["virtio,pci-iommu", "virtio,mmio"],
             cells: &[1],
@@ -312,11 +312,11 @@ pub const DRIVERS: &[Driver] = &[
     },
 ];
 
-/// Strings of match tables in `drivers/iommu` that name no IOMMU of its own: context banks, translation buffer units, masters
-/// that a driver treats in a special way, blocks that a driver looks for. No driver takes a node
-/// that has nothing else as an IOMMU.
+/// Strings of match tables in `drivers/iommu` that do not name an IOMMU: context banks, translation buffer units, masters that a
+/// driver treats in a special way, blocks that a driver looks for. A node that has only such strings is driven by no driver as an
+/// IOMMU.
 ///
-/// The implementation rows of `qcom_smmu_impl_of_match` belong here too: they are looked at after `arm-smmu` has bound.
+/// The rows of `qcom_smmu_impl_of_match` belong here, too: they choose an implementation after `arm-smmu` has bound.
 pub const NOT_DRIVEN: &[(&str, &[&str])] = &[
     (
         "iommu/arm/arm-smmu/qcom_iommu.c ctx_of_match",
@@ -353,14 +353,14 @@ pub const NOT_DRIVEN: &[(&str, &[&str])] = &[
             "qcom,smmu-500",
         ],
     ),
-    // PowerPC's PAMU is found by these and has no of_xlate: no `iommus` lead to it.
+    // PowerPC's PAMU is found by these strings and has no `of_xlate`: no `iommus` can name it.
     ("iommu/fsl_pamu.c guts_device_ids", &["fsl,qoriq-device-config-1.0", "fsl,qoriq-device-config-2.0"]),
     (
         "iommu/fsl_pamu.c l3_device_ids",
         &["fsl,t4240-l3-cache-controller", "fsl,b4860-l3-cache-controller", "fsl,p4080-l3-cache-controller"],
     ),
     ("iommu/tegra-smmu.c ahb_match", &["nvidia,tegra30-ahb"]),
-    // Memory controllers of the driver tegra-mc without an SMMU of this kind.
+    // Memory controllers of the driver tegra-mc that have no SMMU of this kind.
     (
         "memory/tegra/mc.c tegra_mc_of_match",
         &[
@@ -377,8 +377,8 @@ pub const NOT_DRIVEN: &[(&str, &[&str])] = &[
 impl Binding {
     /// The driver that binds to a node with these `compatible` strings, and its row for it; `None` where no driver does.
     ///
-    /// Every driver looks at the whole list, and of its own rows takes the one whose string comes first there (linux
-    /// `of_match_node`); of several drivers that match the first in link order counts.
+    /// Of its own rows a driver takes the one whose string comes first in the node's list (linux `of_match_node`). Of several
+    /// drivers that match, the first in link order binds.
     ///
     /// ```
     /// use fwspec::dt::Binding;
@@ -394,7 +394,7 @@ impl Binding {
         let mut before = DRIVERS;
         for name in compatible {
             let row = |driver: &'static Driver| driver.bindings.iter().find(|row| row.has(name));
-            // Only a driver that is linked earlier takes the node from one that a string further ahead named.
+            // A driver takes the node from the one that an earlier string named only if it is linked before that one.
             let earlier = before.iter().enumerate().find_map(|(at, driver)| Some((at, driver, row(driver)?)));
             if let Some((at, driver, row)) = earlier {
                 (best, before) = (Some((driver, row)), before.get(..at).unwrap_or_default());
@@ -403,7 +403,7 @@ impl Binding {
         best
     }
 
-    /// Whether a string is one of its own. Linux compares without regard to case (`of_compat_cmp`).
+    /// Whether the binding has this string. Linux compares without regard to case (`of_compat_cmp`).
     fn has(&self, name: &[u8]) -> bool {
         self.compatible.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(name))
     }

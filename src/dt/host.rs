@@ -1,4 +1,4 @@
-//! Buses whose children carry ids: PCI hosts with their segment and bus numbers, and all others that have a map.
+//! Buses whose children have ids: PCI hosts with their segment and bus numbers, and all other nodes with a map.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -17,9 +17,9 @@ use crate::{Error, RequesterId, Segment};
 /// Segment of each PCI host, and whether it is assumed.
 pub(super) type Segments = BTreeMap<NodeId, (Segment, bool)>;
 
-/// Numbers the PCI hosts as linux `of_pci_bus_find_domain_nr` does: `linux,pci-domain` is kept; the others take the lowest
-/// numbers that no host of the tree claims, in document order, hosts that may be used before those that may not. A second
-/// claim of one number would not probe in Linux; here it counts as none.
+/// Numbers the PCI hosts as linux `of_pci_bus_find_domain_nr` does: a host with `linux,pci-domain` has that number. The others take
+/// the lowest numbers that no host of the tree claims, in document order, available hosts first. Linux does not probe a second host
+/// that claims a number; here its claim does not count.
 pub(super) fn segments(index: &Index<'_>, inherited: &Inherited) -> Segments {
     let is_host = |node: &NodeId| inherited.pci_host(*node) == Some(*node);
     let hosts: Vec<NodeId> = index.having(PCI_BUSES).filter(is_host).collect();
@@ -45,7 +45,7 @@ pub(super) fn segments(index: &Index<'_>, inherited: &Inherited) -> Segments {
     segments
 }
 
-/// Whether a node is a bus whose children carry ids. Nodes below a PCI bus are not: kernels ask the host's node only.
+/// Whether a node is a bus whose children have ids. Nodes below a PCI bus are not: kernels ask the host's node only.
 pub(super) fn is_bus(index: &Index<'_>, inherited: &Inherited, node: NodeId) -> bool {
     match inherited.pci_host(node) {
         Some(host) => host == node,
@@ -56,7 +56,7 @@ pub(super) fn is_bus(index: &Index<'_>, inherited: &Inherited, node: NodeId) -> 
     }
 }
 
-/// What a bus is lowered from.
+/// What buses are lowered from.
 #[derive(Debug)]
 pub(super) struct Buses<'a, 'i> {
     pub(super) index: &'i Index<'a>,
@@ -64,11 +64,11 @@ pub(super) struct Buses<'a, 'i> {
     pub(super) segments: &'i Segments,
     pub(super) targets: &'i Targets,
     pub(super) legacy: &'i Legacy<'a>,
-    /// Nodes of PCI functions that say something of MSIs, each after its host; sorted.
+    /// The nodes of PCI functions that route MSIs by themselves, each after its host; sorted.
     pub(super) routers: &'i [(NodeId, NodeId)],
 }
 
-/// The nodes below PCI hosts that have a route for MSIs, each with its host, sorted.
+/// The nodes below PCI hosts that route MSIs by themselves, each with its host; sorted.
 pub(super) fn routers(index: &Index<'_>, inherited: &Inherited) -> Vec<(NodeId, NodeId)> {
     let host = |node| inherited.pci_host(index.parent(node)?);
     let mut found: Vec<(NodeId, NodeId)> = index
@@ -79,7 +79,7 @@ pub(super) fn routers(index: &Index<'_>, inherited: &Inherited) -> Vec<(NodeId, 
     found
 }
 
-/// Every id to one controller, as it is.
+/// A table that sends every id to one controller, unchanged.
 fn straight(controller: MsiControllerIndex, node: NodeId, index: &Index<'_>) -> IdTable {
     let mapping = IdMapping {
         first: 0,
@@ -91,7 +91,7 @@ fn straight(controller: MsiControllerIndex, node: NodeId, index: &Index<'_>) -> 
     IdTable { mappings: alloc::vec![mapping], ..IdTable::default() }
 }
 
-/// Adds the part of a table that is for these ids.
+/// Adds the part of a table that covers these ids.
 fn append(whole: &mut IdTable, part: &IdTable, first: u32, last: u32) {
     let shift = crate::bytes::saturate(whole.cells.len());
     whole.cells.extend_from_slice(&part.cells);
@@ -100,7 +100,7 @@ fn append(whole: &mut IdTable, part: &IdTable, first: u32, last: u32) {
         let Some(into) = low.checked_sub(mapping.first).filter(|_| low <= high) else { continue };
         let output = match mapping.output {
             Output::Linear(base) => Output::Linear(base.wrapping_add(into)),
-            // Of several cells an entry is for one id.
+            // An entry of several cells covers one id.
             Output::Cells { index, count } => Output::Cells { index: index.saturating_add(shift), count },
             other => other,
         };
@@ -114,7 +114,7 @@ impl Buses<'_, '_> {
         let index = self.index;
         let mut table = |kind| index.table(node, kind, self.targets, skipped);
         let streams = index.has(node, Known::IommuMap).then(|| table(MapKind::Iommu));
-        // A map that fails for every id is read too: it is counted among what was skipped, and otherwise absent.
+        // A map that fails for every id is read for its error only: otherwise it counts as absent.
         let own = index.has(node, Known::MsiMap).then(|| table(MapKind::Msi));
         let own = own.filter(|_| self.has_usable_map(node));
         let msi = own.map(|table| MsiRoute::Table(Box::new(self.passed_on(node, table))));
@@ -124,20 +124,21 @@ impl Buses<'_, '_> {
         IdBus { kind: self.kind(node), streams, msi, ats: index.has(node, Known::AtsSupported), pri: None }
     }
 
-    /// The routes of a host and of the functions below it that have nodes with a route of their own: Linux asks the function's node
-    /// first and then those above (linux v7.3 `of_msi_xlate`). They become one map, in which the innermost node is first and takes all
-    /// ids of its function or buses. What masks ids, or fails for some, is left to the host.
+    /// The route of a host together with those of the functions below it whose nodes have routes of their own: Linux asks the
+    /// function's node first and then those above (linux v7.3 `of_msi_xlate`). They become one map, in which the innermost node
+    /// comes first and takes all ids of its function or buses. A map that masks ids, or fails for some, does not take part: of a
+    /// function it is left out, of a host it stays alone.
     fn with_functions(&self, host: NodeId, own: MsiRoute, skipped: &mut Vec<Error>) -> MsiRoute {
         let start = self.routers.partition_point(|(of, _)| *of < host);
         let below = self.routers.iter().skip(start).take_while(|(of, _)| *of == host);
         let mut whole = IdTable::default();
-        // Of two nodes on one way down the lower one comes later in the blob.
+        // Of a node and one below it, the lower one comes later in the blob.
         let nodes: Vec<NodeId> = below.map(|(_, node)| *node).collect();
         for node in nodes.into_iter().rev() {
             let Some(part) = self.function_route(node, skipped) else { continue };
             for (first, last) in self.requesters_at(host, node).into_iter().flatten() {
                 append(&mut whole, &part, u32::from(first.0), u32::from(last.0));
-                // The map of a node is the last word for its functions.
+                // Ids that the map of a node does not have go nowhere: no node above is asked.
                 whole.mappings.push(IdMapping {
                     first: first.0.into(),
                     last: last.0.into(),
@@ -169,7 +170,7 @@ impl Buses<'_, '_> {
         MsiRoute::Table(Box::new(whole))
     }
 
-    /// What the node of a function says about MSIs, as a map.
+    /// The route of the MSIs of a function with a node of its own, as a map.
     fn function_route(&self, node: NodeId, skipped: &mut Vec<Error>) -> Option<IdTable> {
         if self.has_usable_map(node) {
             let table = self.index.table(node, MapKind::Msi, self.targets, skipped);
@@ -181,7 +182,7 @@ impl Buses<'_, '_> {
         Some(straight(self.parent_without_cells(node)?, node, self.index))
     }
 
-    /// The requester IDs that a node of a function speaks for: its own, and those on the buses below it, where the tree numbers them.
+    /// The requester IDs that the node of a function covers: its own, and those of the buses below it, if the tree numbers them.
     fn requesters_at(&self, host: NodeId, node: NodeId) -> [Option<(RequesterId, RequesterId)>; 2] {
         let own = requester_id(self.index, host, node).flatten();
         let bridge = self.inherited.pci_host(node).is_some();
@@ -194,8 +195,8 @@ impl Buses<'_, '_> {
         [own.map(|own| (own, own)), below]
     }
 
-    /// An `msi-map` whose ids that fail go on to the nearest `msi-parent` without cells, where nothing but that is above: the look-up
-    /// fails for an id as if there were no map (linux v7.3 `of_msi_xlate`). Kernels before had no such step.
+    /// An `msi-map` whose failing ids go to the nearest `msi-parent` without cells, unless a usable map is above: a failing look-up
+    /// counts as if there were no map (linux v7.3 `of_msi_xlate`). Kernels before 7.3 have no such step.
     fn passed_on(&self, node: NodeId, mut table: IdTable) -> IdTable {
         let fails = |mapping: &IdMapping| matches!(mapping.output, Output::Errno(_));
         if !table.mappings.iter().any(fails) {
@@ -209,20 +210,20 @@ impl Buses<'_, '_> {
         };
         table.classic.get_or_insert_with(|| table.mappings.as_slice().into());
         for mapping in table.mappings.iter_mut().filter(|mapping| fails(mapping)) {
-            // No cell: the id stays as it is, without any mask.
+            // A parent without cells leaves the id unchanged, and without any mask.
             (mapping.output, mapping.target) =
                 (Output::Cells { index: 0, count: 0 }, Target::Msi(controller));
         }
         table
     }
 
-    /// The controller that the first entry of `msi-parent` names, if ids go to it as they are.
+    /// The controller that the first entry of `msi-parent` names, if it takes ids unchanged.
     fn parent_without_cells(&self, node: NodeId) -> Option<MsiControllerIndex> {
         let (controller, cells) = msi_parent(self.index, node)?;
         self.targets.controller(controller).filter(|_| cells == 0)
     }
 
-    /// The functions of a PCI host that an SMMU with the old binding lists have their requester ID as StreamID (linux
+    /// The streams of a PCI host's functions that an SMMU lists by the old binding: their StreamID is the requester ID (linux
     /// `arm_smmu_register_legacy_master`).
     fn legacy_streams(&self, node: NodeId) -> Option<IdTable> {
         self.segments.get(&node)?;
@@ -237,19 +238,19 @@ impl Buses<'_, '_> {
         Some(IdTable { mappings: alloc::vec![mapping], ..IdTable::default() })
     }
 
-    /// Whether a node has an `msi-map` that does not fail at once.
+    /// Whether a node has an `msi-map` that does not fail for every id.
     fn has_usable_map(&self, node: NodeId) -> bool {
         let mut entries = self.index.map(node, MapKind::Msi, crate::dialect::MapCells::FromTarget);
         self.index.has(node, Known::MsiMap) && !matches!(entries.next(), Some(Err(_)))
     }
 
-    /// How MSIs go without a usable `msi-map` at the node itself (linux v7.3 `of_msi_xlate`, `of_msi_get_domain`).
+    /// The route of MSIs where the node itself has no usable `msi-map` (linux v7.3 `of_msi_xlate`, `of_msi_get_domain`).
     fn route(&self, node: NodeId, owners: &[NodeId]) -> MsiRoute {
         let direct = |node| {
             let (controller, _) = msi_parent(self.index, node)?;
             self.targets.controller(controller).map(MsiRoute::Direct)
         };
-        // Even a parent that wants a cell is the controller; the id stays as it is.
+        // Even a parent that expects a cell is the controller; the id stays unchanged.
         let above = || {
             let router = self.inherited.msi(node)?;
             let table = self.has_usable_map(router);
@@ -268,13 +269,13 @@ impl Buses<'_, '_> {
     }
 }
 
-/// A PCI function that a tree has a node of.
+/// A PCI function that has a node in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PciNode {
-    /// Its host.
+    /// The node of its PCI host.
     pub host: NodeId,
-    /// Its requester ID; `None` where the operating system numbers the bus it is on.
+    /// Its requester ID; `None` where the operating system assigns the number of its bus.
     pub rid: Option<RequesterId>,
 }
 
@@ -300,7 +301,7 @@ impl Index<'_> {
     }
 }
 
-/// The PCI function that a node is, as [`Index::pci_function`].
+/// The PCI function that a node describes, as [`Index::pci_function`].
 pub(super) fn function(
     index: &Index<'_>,
     inherited: &Inherited,
@@ -310,8 +311,9 @@ pub(super) fn function(
     Some((host, requester_id(index, host, node)??))
 }
 
-/// The requester ID of a node below a host, from the first cell of its `reg`, `npt000ss bbbbbbbb dddddfff rrrrrrrr`; the bus number
-/// may be left to the system that numbers the buses, and Linux compares device and function only (linux `of_pci_find_child_device`).
+/// The requester ID of a node below a host, from the first cell of its `reg`, `npt000ss bbbbbbbb dddddfff rrrrrrrr`. The tree may
+/// leave the bus number to the system that numbers the buses: Linux compares device and function only (linux
+/// `of_pci_find_child_device`).
 fn requester_id(index: &Index<'_>, host: NodeId, node: NodeId) -> Option<Option<RequesterId>> {
     let [_, said, devfn, _] = index.cell(node, Known::Reg)?.to_be_bytes();
     let bus = index.parent(node)?;

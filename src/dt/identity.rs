@@ -1,4 +1,4 @@
-//! What of a device tree tells a machine from others of its kind.
+//! The values of a device tree that identify one machine among others of its model.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -6,8 +6,8 @@ use core::ops::Range;
 use super::Tree;
 use crate::bytes;
 
-/// Properties whose value is of one machine alone: serial numbers, addresses of network devices (Devicetree Specification 0.4 §4.3), the
-/// seeds that a loader hands on (linux drivers/of/fdt.c `early_init_dt_scan_chosen`).
+/// Properties that belong to one machine alone: serial numbers, addresses of network devices (Devicetree Specification 0.4 §4.3),
+/// and the seeds that a boot loader passes on (linux drivers/of/fdt.c `early_init_dt_scan_chosen`).
 const OF_ONE_MACHINE: [&[u8]; 12] = [
     b"serial-number",
     b"linux,serial",
@@ -23,8 +23,8 @@ const OF_ONE_MACHINE: [&[u8]; 12] = [
     b"uuid",
 ];
 
-/// Zeroes values that are of one machine alone. The command line in `chosen` becomes blanks. The tree stays one: nothing moves. Says how
-/// many values there were that were not zero already; a blob that is not a tree is left as it is.
+/// Zeroes the values that identify one machine, and blanks the command line in `chosen`. Nothing moves, so the blob stays a tree.
+/// Returns how many of the values were not zero already; a blob that is not a tree is left unchanged.
 ///
 /// ```
 /// let tree = std::fs::read(format!("{}/firmware-samples/qemu-virt-dt/fdt.dtb", env!("CARGO_MANIFEST_DIR")))?;
@@ -38,7 +38,7 @@ pub fn clear_identity(blob: &mut [u8]) -> usize {
     let mut cleared = 0_usize;
     for (place, fill) in places(blob) {
         let Some(value) = blob.get_mut(place) else { continue };
-        // A string keeps its end.
+        // A string keeps its NUL.
         let value = match value.split_last_mut() {
             Some((0, text)) if fill == b' ' => text,
             _ => value,
@@ -51,7 +51,7 @@ pub fn clear_identity(blob: &mut [u8]) -> usize {
     cleared
 }
 
-/// Where such values are, and what becomes of each of their bytes.
+/// The places of such values, each with the byte that overwrites it.
 fn places(blob: &[u8]) -> Vec<(Range<usize>, u8)> {
     let Ok(tree) = Tree::parse(blob) else { return Vec::new() };
     let mut found = Vec::new();

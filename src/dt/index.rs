@@ -1,4 +1,4 @@
-//! One pass over a tree that remembers where its nodes are, what they are in, and the properties that matter here.
+//! An index of a tree, made in one pass: where its nodes are, their parents, and the properties that matter here.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use super::{Cells, Node, Place, Token, Tree};
 use crate::bytes::{index, saturate};
 use crate::{Error, ErrorKind, Phandle, error::Source};
 
-/// A node of an [`Index`]: its number in the order of the blob, the root is 0.
+/// A node of an [`Index`]: its number in the order of the blob; the root is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(super) u32);
 
@@ -30,13 +30,13 @@ pub struct Index<'a> {
     tree: Tree<'a>,
     nodes: Vec<Entry>,
     values: Vec<Value>,
-    /// Node by phandle, up to a phandle that real trees stay below.
+    /// Nodes by phandle, for phandles as small as those of real trees.
     dense: Vec<u32>,
     /// Larger phandles, sorted, so that one phandle of `0xffff_fffe` costs 8 bytes and not 16 GiB.
     sparse: Vec<(u32, u32)>,
-    /// What of the tree could not be used.
+    /// What could not be read.
     pub(super) skipped: Vec<Error>,
-    /// The tree is an overlay.
+    /// Whether the tree is an overlay.
     pub(super) overlay: bool,
 }
 
@@ -49,7 +49,7 @@ struct Entry {
     parent: u32,
     /// Position of the first of its `values`; they reach up to the first of the next node.
     first: u32,
-    /// Which they are: most questions are about properties that a node does not have.
+    /// The set of its properties: most questions are about properties that a node does not have.
     known: u32,
 }
 
@@ -71,17 +71,17 @@ struct Numbered {
 }
 
 const NO_NODE: u32 = u32::MAX;
-/// Words of the structure block for a node, and for a property of interest, in most real trees, which have more of neither: what
-/// is reserved at once. A tree of nothing else makes the lists grow.
+/// Most real trees have at least so many words of structure block for each node, and for each property of interest: memory is
+/// reserved accordingly. In a denser tree the lists grow.
 const WORDS_PER_NODE: usize = 32;
 const WORDS_PER_VALUE: usize = 12;
-/// Phandles below this times the number of phandles of the tree are looked up in a table, others are searched.
-/// dtc numbers them from 1 without gaps; the largest of 1,023 device trees of Debian is 567.
+/// Phandles below this times their number are looked up in a table, larger ones by a search. dtc numbers phandles from 1 without
+/// gaps; the largest in 1,023 device trees of Debian is 567.
 const DENSE_FACTOR: u32 = 4;
 
 impl<'a> Tree<'a> {
-    /// Indexes the tree in one pass. A pass that only counts, so that this one reserves exactly, costs more than growing does:
-    /// walking the tokens is most of the work.
+    /// Indexes the tree in one pass. Counting in a pass of its own, to reserve memory exactly, would cost more than growing the
+    /// lists does: walking the tokens is most of the work.
     ///
     /// # Errors
     /// Those of the structure block: [`ErrorKind::Token`], [`ErrorKind::Truncated`], [`ErrorKind::TreeEnd`] and so on.
@@ -107,7 +107,7 @@ impl<'a> Tree<'a> {
 }
 
 impl<'a> Index<'a> {
-    /// Nodes, parents, values. Returns the phandles, in the order of their nodes.
+    /// Reads nodes, parents and values. Returns the phandles, in the order of their nodes.
     fn fill(&mut self, names: &mut Names<'a>) -> Result<Vec<Numbered>, Error> {
         let mut current = 0;
         let mut numbered = Vec::new();
@@ -127,11 +127,11 @@ impl<'a> Index<'a> {
                         continue;
                     }
                     let last = index(current).saturating_add(1) == self.nodes.len();
-                    // The token, or the word that names the property.
+                    // The offset of the token, or of the word that names the property.
                     let (kind, before) = match (known, self.nodes.last_mut().filter(|_| last)) {
-                        // The first of a name counts (linux `of_find_property`); this also keeps a look-up short.
+                        // The first property of a name counts (linux `of_find_property`); this also bounds the cost of a look-up.
                         (Ok(Some(known)), Some(node)) => {
-                            // Of the phandles the first that is not 0, in either spelling (linux `populate_properties`).
+                            // Of all phandles, in either spelling, the first that is not 0 counts (linux `populate_properties`).
                             if known == Known::Phandle
                                 && let Some(phandle) = Cells::of(value).get(0).filter(|phandle| *phandle != 0)
                                 && numbered.last().is_none_or(|last: &Numbered| last.node != current)
@@ -155,7 +155,7 @@ impl<'a> Index<'a> {
         Ok(numbered)
     }
 
-    /// Enters the phandles. The first node of a phandle keeps it (linux `of_find_node_by_phandle`).
+    /// Enters the phandles. Of two nodes with one phandle the first has it (linux `of_find_node_by_phandle`).
     fn number(&mut self, numbered: Vec<Numbered>) {
         let cap = saturate(numbered.len()).saturating_mul(DENSE_FACTOR);
         let below = |one: &&Numbered| one.phandle < cap;
@@ -200,7 +200,7 @@ impl<'a> Index<'a> {
         self.nodes.is_empty()
     }
 
-    /// The node with this phandle; of two the first. No node has 0.
+    /// The node with this phandle; of two the first. No node has phandle 0.
     pub fn by_phandle(&self, phandle: Phandle) -> Option<NodeId> {
         if let Some(node) = self.dense.get(index(phandle.0)) {
             return Some(*node).filter(|node| *node != NO_NODE).map(NodeId);
@@ -225,7 +225,7 @@ impl<'a> Index<'a> {
         (node.0 != 0).then_some(NodeId(parent))
     }
 
-    /// Whether a node and all above it are available: below one that is not there are no devices (linux
+    /// Whether a node and all nodes above it are available: Linux makes no devices below a node that is not (linux
     /// `of_platform_bus_create`).
     pub(crate) fn reachable(&self, node: NodeId) -> bool {
         let mut next = Some(node);
@@ -278,7 +278,7 @@ impl<'a> Index<'a> {
         Some((self.bytes_of(value), value.offset))
     }
 
-    /// The nodes that have any of these properties, in the order of the blob: most have none of what most passes look for.
+    /// The nodes that have any of these properties, in the order of the blob. For most properties they are few.
     pub(super) fn having<const N: usize>(&self, any: [Known; N]) -> impl Iterator<Item = NodeId> + '_ {
         let wanted = any.into_iter().fold(0, |bits, known| bits | known.bit());
         self.sets().filter(move |(_, _, set)| set & wanted != 0).map(|(node, ..)| node)
@@ -294,7 +294,7 @@ impl<'a> Index<'a> {
         self.nodes.get(index(node.0)).is_some_and(|node| node.known & known.bit() != 0)
     }
 
-    /// The cells of a property; none where the node has no such property.
+    /// The cells of a property; `None` where the node has no such property.
     pub(super) fn cells(&self, node: NodeId, known: Known) -> Option<Cells<'a>> {
         self.value(node, known).map(|(bytes, _)| Cells::of(bytes))
     }
@@ -309,7 +309,7 @@ impl<'a> Index<'a> {
         super::node::strings(self.value(node, known).map_or(&[], |(bytes, _)| bytes))
     }
 
-    /// Whether `status` lets a node be used (linux `of_device_is_available`).
+    /// Whether `status` says that a node is available (linux `of_device_is_available`).
     pub(super) fn available(&self, node: NodeId) -> bool {
         !self.has(node, Known::Status)
             || self.value(node, Known::Status).is_some_and(|(value, _)| {
@@ -322,7 +322,7 @@ fn twice(phandle: u32, offset: u32) -> Error {
     Error { kind: ErrorKind::PhandleTwice(phandle), at: Source::DTB.at(offset) }
 }
 
-/// An overlay has its content in `__overlay__` nodes of fragments, and names what it needs in `/__fixups__`.
+/// An overlay has its content in `__overlay__` nodes of fragments, and lists in `/__fixups__` what it needs.
 fn is_overlay(name: &[u8], depth: u32) -> bool {
     matches!((name, depth), (b"__overlay__", 3) | (b"__fixups__", 2))
 }

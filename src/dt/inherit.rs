@@ -1,4 +1,4 @@
-//! What nodes get from those above them, worked out once for every node, parents first: a walk up from each of a million
+//! What nodes inherit from those above them. It is worked out once for all nodes, parents first: walks up from each of a million
 //! nested nodes would be quadratic.
 
 use alloc::vec::Vec;
@@ -8,39 +8,39 @@ use super::known::Known;
 use super::{Index, MapKind, NodeId};
 use crate::dialect::MapCells;
 
-/// Facts that flow down the tree, by node.
+/// What each node inherits.
 #[derive(Debug)]
 pub(super) struct Inherited {
     nodes: Vec<Facts>,
-    /// For each node with usable ranges in `dma-ranges`, ascending: the highest address of its bus that they reach.
+    /// The nodes with usable ranges in `dma-ranges`, ascending, each with the highest address of its bus that the ranges reach.
     limits: Vec<(NodeId, u64)>,
-    /// Nodes whose DMA does not go to their parent, ascending, and where it goes.
+    /// The nodes whose DMA does not go to their parent, ascending, each with the node where its DMA goes.
     detours: Vec<(NodeId, NodeId)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Facts {
-    /// `dma-coherent` or `dma-noncoherent` of the nearest node that says.
+    /// `dma-coherent` or `dma-noncoherent` of the nearest node that has one of them.
     coherent: Option<bool>,
-    /// The node whose `dma-ranges` hold for those below.
+    /// The node whose `dma-ranges` apply below.
     ranges: Option<Link>,
     /// The nearest node that routes MSIs by itself.
     msi: Option<Link>,
-    /// Whether all nodes above may be used, and of a node with children itself too: below one that may not be, Linux makes no devices
-    /// (linux `of_platform_bus_create`).
+    /// Whether all nodes above are available, and, of a node with children, itself too: Linux makes no devices below a node that is
+    /// not (linux `of_platform_bus_create`).
     available: bool,
-    /// Whether Linux makes the devices of its children at boot (linux `of_platform_default_populate`); those of others are made when
-    /// the driver of the node does so. Only said of nodes with children.
+    /// Whether Linux makes the devices of its children at boot (linux `of_platform_default_populate`); otherwise the driver of the
+    /// node makes them. Only set for nodes with children.
     populated: bool,
-    /// The PCI host, if the node is a PCI bus (the host or a bridge below it).
+    /// The PCI host of a node that is a PCI bus: a host itself, or a bridge below one.
     host: Option<Link>,
-    /// `#address-cells` and `#size-cells` of the nearest node that says (linux `of_bus_n_addr_cells`), 255 at most.
+    /// `#address-cells` and `#size-cells` of the nearest node that has them (linux `of_bus_n_addr_cells`), 255 at most.
     address_cells: u8,
     size_cells: u8,
 }
 
 impl Default for Facts {
-    /// What holds where no node says anything (Devicetree Specification v0.4 §2.3.5).
+    /// The defaults (Devicetree Specification v0.4 §2.3.5).
     fn default() -> Self {
         Facts {
             available: true,
@@ -55,7 +55,7 @@ impl Default for Facts {
     }
 }
 
-/// A node in 4 bytes, `None` included: nodes are counted from 1 here.
+/// A node, or none, in 4 bytes: here nodes are counted from 1.
 type Link = core::num::NonZeroU32;
 
 fn link(node: NodeId) -> Option<Link> {
@@ -66,11 +66,12 @@ fn node(link: Link) -> NodeId {
     NodeId(link.get().saturating_sub(1))
 }
 
-/// The properties of nodes that may be PCI buses.
+/// The properties that show which nodes are PCI buses.
 pub(super) const PCI_BUSES: [Known; 5] =
     [Known::DeviceType, Known::Ranges, Known::BusRange, Known::IommuMap, Known::MsiMap];
 
-/// Nodes without any of these have the [`Facts`] of their parents, but are not a PCI bus and pass no DMA ranges on.
+/// Nodes without any of these have the [`Facts`] of their parents, except that they are not a PCI bus and that no `dma-ranges`
+/// apply below them.
 const SAYING: u32 = {
     let [device_type, ranges, bus_range, iommu_map, msi_map] = PCI_BUSES;
     let pci = device_type.bit() | ranges.bit() | bus_range.bit() | iommu_map.bit() | msi_map.bit();
@@ -96,17 +97,17 @@ impl Inherited {
         all
     }
 
-    /// Facts with these detours, at whose ends those of `straight` hold: what a detour leads to takes none itself (memory
-    /// controllers), and so no loop has to be looked for.
+    /// Facts with these detours. At the end of a detour the facts are those of `straight`: the nodes that detours lead to (memory
+    /// controllers) take no detour themselves, so no loop has to be looked for.
     fn pass(index: &Index<'_>, detours: Vec<(NodeId, NodeId)>, straight: Option<&Inherited>) -> Self {
         let mut all = Inherited { nodes: Vec::with_capacity(index.len()), limits: Vec::new(), detours };
         for (node, parent, set) in index.sets() {
-            // The first child comes right after its parent, and few nodes have one.
+            // A first child comes right after its parent, and few nodes have children.
             if parent.0.checked_add(1) == Some(node.0) {
                 all.note_bus(index, parent);
             }
             let (above, populated) = (all.facts(parent), node == parent);
-            // Most nodes say nothing of all this.
+            // Most nodes have none of these properties.
             if set & SAYING == 0 {
                 all.nodes.push(Facts { host: None, ranges: None, populated, ..above });
                 continue;
@@ -128,7 +129,7 @@ impl Inherited {
         all
     }
 
-    /// Notes of a node with children whether Linux makes devices of them, and when.
+    /// Notes for a node with children whether Linux makes their devices, and when.
     fn note_bus(&mut self, index: &Index<'_>, node: NodeId) {
         let above = index.parent(node).map(|above| self.facts(above));
         let available = index.available(node);
@@ -144,13 +145,13 @@ impl Inherited {
         self.detours.get(at).map(|(_, target)| *target)
     }
 
-    /// Number of cells of an address and of a size on a bus.
+    /// The numbers of cells of an address and of a size on a bus.
     pub(super) fn cell_counts(&self, bus: NodeId) -> (usize, usize) {
         let facts = self.facts(bus);
         (facts.address_cells.into(), facts.size_cells.into())
     }
 
-    /// Where the DMA of a node goes first (linux `__of_get_dma_parent`).
+    /// The first node on the path of a node's DMA (linux `__of_get_dma_parent`).
     pub(super) fn dma_parent(&self, index: &Index<'_>, of: NodeId) -> Option<NodeId> {
         self.detour(of).or_else(|| index.parent(of))
     }
@@ -159,37 +160,37 @@ impl Inherited {
         self.nodes.get(crate::bytes::index(node.0)).copied().unwrap_or_default()
     }
 
-    /// Whether Linux makes a device of the node: `status` lets it and all nodes above be used.
+    /// Whether Linux makes a device of the node: the node and all nodes above it are available.
     pub(super) fn available(&self, index: &Index<'_>, node: NodeId) -> bool {
         self.facts(node).available && index.available(node)
     }
 
-    /// Whether Linux makes the device of a node when the driver of the node above does so, and not at boot.
+    /// Whether the device of a node is made by the driver of the node above, not at boot.
     pub(super) fn made_by_driver(&self, index: &Index<'_>, node: NodeId) -> bool {
         index.parent(node).is_some_and(|parent| !self.facts(parent).populated)
     }
 
-    /// Whether DMA of this node is coherent, where the tree says (linux `of_dma_is_coherent`).
+    /// Whether DMA of this node is coherent, if the tree says so or denies it (linux `of_dma_is_coherent`).
     pub(super) fn coherent(&self, node: NodeId) -> Option<bool> {
         self.facts(node).coherent
     }
 
-    /// The node at or above this one that routes MSIs (linux v7.3 `of_msi_xlate`).
+    /// The nearest node that routes MSIs, the node itself included (linux v7.3 `of_msi_xlate`).
     pub(super) fn msi(&self, of: NodeId) -> Option<NodeId> {
         self.facts(of).msi.map(node)
     }
 
-    /// The PCI host that this node is a bus of: itself, or that of the bridges above.
+    /// The PCI host of a node that is a PCI bus: the node itself, or the host above the bridge.
     pub(super) fn pci_host(&self, of: NodeId) -> Option<NodeId> {
         self.facts(of).host.map(node)
     }
 
-    /// Highest bus address of DMA that `dma-ranges` let pass (linux `of_dma_get_range`): seen from the PCI host's own node,
-    /// or from the parent of any other device.
+    /// The highest bus address that `dma-ranges` let DMA reach (linux `of_dma_get_range`): those of a PCI host itself, those of the
+    /// parent of any other device.
     pub(super) fn dma_limit(&self, index: &Index<'_>, of: NodeId) -> Option<u64> {
         let start = if self.pci_host(of) == Some(of) { of } else { self.dma_parent(index, of)? };
         let ranges = self.facts(start).ranges.map(node).or_else(|| {
-            // The first node asked may lack the property; those above it may not.
+            // The first node may lack the property; those above it may not.
             let absent = !index.has(start, Known::DmaRanges);
             self.dma_parent(index, start)
                 .filter(|_| absent)
@@ -200,7 +201,7 @@ impl Inherited {
         self.limits.get(at).map(|(_, limit)| *limit)
     }
 
-    /// The physical address and length of the first `reg` entry; `None` where a bus above does not pass it on, and for
+    /// The physical address and length of the first `reg` entry. `None` where a bus above does not translate the address, and for
     /// PCI functions, whose `reg` is not an address.
     pub(super) fn first_reg(
         &self,
@@ -214,7 +215,8 @@ impl Inherited {
         let length = number(rest.split(size)?.0)?;
         let (mut bus, mut base) = (bus, number(base)?);
         while let Some(above) = index.parent(bus) {
-            // Only ranges pass anything on, empty ones as it is (Devicetree Specification v0.4 §2.3.8).
+            // Only a bus with `ranges` translates addresses; empty ones leave them unchanged (Devicetree Specification v0.4
+            // §2.3.8).
             let ranges = index.cells(bus, Known::Ranges)?;
             base = translator.pass(ranges, self.counts(bus, above), base)?;
             bus = above;
@@ -222,7 +224,8 @@ impl Inherited {
         Some((base, length))
     }
 
-    /// Where DMA to `address` on `bus` ends, without `dma-ranges` as it is (linux `of_translate_dma_address`).
+    /// The physical address of `address` on `bus`; a bus without `dma-ranges` leaves it unchanged (linux
+    /// `of_translate_dma_address`).
     pub(super) fn dma(
         &self,
         index: &Index<'_>,
@@ -238,14 +241,14 @@ impl Inherited {
         Some(address)
     }
 
-    /// How many cells the ranges of `bus` have.
+    /// How many cells the numbers in the ranges of `bus` have.
     fn counts(&self, bus: NodeId, above: NodeId) -> CellCounts {
         let ((address, size), (address_above, _)) = (self.cell_counts(bus), self.cell_counts(above));
         CellCounts { address, address_above, size }
     }
 
-    /// The highest bus address in the `dma-ranges` of a node; `None` where they cannot be read or cover nothing. Entries that
-    /// the buses above do not pass on count for nothing (linux `of_dma_get_range`).
+    /// The highest bus address in the `dma-ranges` of a node; `None` where they cannot be read or cover nothing. Entries that the
+    /// buses above do not translate do not count (linux `of_dma_get_range`).
     fn limit(&self, index: &Index<'_>, node: NodeId, translator: &mut Translator) -> Option<u64> {
         let mut cells = index.cells(node, Known::DmaRanges)?;
         let (address, size) = self.cell_counts(node);
@@ -269,7 +272,7 @@ impl Inherited {
     }
 }
 
-/// Nodes without any of these route no MSIs by themselves.
+/// A node without any of these does not route MSIs by itself.
 const ROUTING: u32 = Known::MsiMap.bit() | Known::MsiParent.bit();
 
 /// Whether a node is a bus whose devices Linux makes at boot (`match_table` of linux `of_platform_default_populate`).
@@ -279,7 +282,7 @@ fn is_simple_bus(index: &Index<'_>, node: NodeId) -> bool {
         .any(|name| matches!(name, b"simple-bus" | b"simple-mfd" | b"isa" | b"arm,amba-bus"))
 }
 
-/// The node whose `dma-ranges` hold below this one: itself, unless they are empty and pass all on.
+/// The node whose `dma-ranges` apply below this one: itself, unless its ranges are empty, which changes nothing.
 fn ranges(index: &Index<'_>, node: NodeId, above: Facts) -> Option<Link> {
     let (value, _) = index.value(node, Known::DmaRanges)?;
     if value.len() < 4 { above.ranges } else { link(node) }
@@ -297,21 +300,21 @@ fn coherent(index: &Index<'_>, node: NodeId) -> Option<bool> {
     }
 }
 
-/// The node that `interconnects` call `dma-mem`, where they do.
+/// The node that `interconnects` name `dma-mem`, if they do.
 fn detour(index: &Index<'_>, node: NodeId) -> Option<NodeId> {
     let named = index.strings(node, Known::InterconnectNames).position(|name| name == b"dma-mem")?;
     let mut entries = index.arguments(node, Known::Interconnects, Known::InterconnectCells, None);
     entries.nth(named)?.ok().map(|entry| entry.node)
 }
 
-/// A PCI bus is recognised by its `device_type` (linux `of_bus_pci_match`), a host of the generic driver by its binding too.
+/// A PCI bus is recognised by its `device_type` (linux `of_bus_pci_match`); a host of the generic driver also by its binding.
 pub(super) fn is_pci_bus(index: &Index<'_>, node: NodeId) -> bool {
     let named = matches!(index.strings(node, Known::DeviceType).next(), Some(b"pci" | b"pciex"));
     let bound = || index.strings(node, Known::Compatible).any(|name| name.starts_with(b"pci-host-"));
     named || PCI_BUSES.iter().any(|known| index.has(node, *known)) && bound()
 }
 
-/// An `msi-map` that fails for every id counts as absent, an `msi-parent` that needs cells routes no requester.
+/// An `msi-map` that fails for every id counts as absent; an `msi-parent` that needs cells does not route requester IDs.
 fn routes_msis(index: &Index<'_>, node: NodeId) -> bool {
     let map = index.has(node, Known::MsiMap)
         && !matches!(index.map(node, MapKind::Msi, MapCells::FromTarget).next(), Some(Err(_)));

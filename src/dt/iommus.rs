@@ -11,7 +11,7 @@ use crate::limits::MAX_SPECIFIER_CELLS;
 use crate::model::{IommuIndex, MasterMsi, PlatformMaster, Specifier};
 use crate::{DeviceId, Error, ErrorKind, Phandle, dialect::MapCells, error::Source};
 
-/// An entry of a list: a node, and cells for it.
+/// An entry of a list: a node, and the cells for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Argument<'a> {
     pub(super) node: NodeId,
@@ -28,9 +28,9 @@ pub(super) struct Arguments<'a, 'i> {
     cells: Cells<'a>,
     offset: u32,
     entry: u32,
-    /// The property of the named node that says how many cells follow.
+    /// The property of the named node that gives the number of cells that follow.
     counted_by: Known,
-    /// How many follow where that property is absent; `None`: that is an error.
+    /// How many cells follow where that property is absent; `None` where its absence is an error.
     default: Option<u32>,
     /// Bytes after the last whole cell.
     tail: usize,
@@ -63,7 +63,7 @@ impl<'a> Arguments<'a, '_> {
         let have = saturate(rest.len());
         let (cells, rest) =
             rest.split(index(count)).ok_or(ErrorKind::EntryCut { entry, need: count, have })?;
-        // Linux takes the first 16 cells and steps over all (of_phandle_iterator_args).
+        // Linux takes the first 16 cells and steps over the others (`of_phandle_iterator_args`).
         let (cells, _) = cells.split(index(count.min(MAX_SPECIFIER_CELLS))).unwrap_or_default();
         let found = Argument { node, cells, offset: self.offset };
         self.cells = rest;
@@ -90,15 +90,15 @@ impl<'a> Iterator for Arguments<'a, '_> {
     }
 }
 
-/// Whether a node lists its masters in the old way, and the driver that understands that binds to it (linux
-/// `arm_smmu_register_legacy_master`, which asks the devices of `arm_smmu_driver` only).
+/// Whether a node lists its masters by the old binding, and binds to the driver that reads it (linux
+/// `arm_smmu_register_legacy_master`, which looks at the devices of `arm_smmu_driver` only).
 pub(super) fn lists_masters(index: &Index<'_>, node: NodeId) -> bool {
     let bound = || Binding::of(index.strings(node, Known::Compatible));
     index.has(node, Known::MmuMasters) && bound().is_some_and(|(driver, _)| driver.name == "arm-smmu")
 }
 
-/// Streams that `mmu-masters` of SMMUs give to other nodes (before the generic binding; linux
-/// `arm_smmu_register_legacy_master`): sorted by node.
+/// The streams that `mmu-masters` of SMMUs give to other nodes, sorted by node. The binding is older than the generic one (linux
+/// `arm_smmu_register_legacy_master`).
 #[derive(Debug, Default)]
 pub(super) struct Legacy<'a>(Vec<(IommuIndex, Argument<'a>)>);
 
@@ -126,7 +126,7 @@ impl<'a> Legacy<'a> {
         self.0.is_empty()
     }
 
-    /// What is given to one node.
+    /// The streams that are given to one node.
     pub(super) fn streams(&self, node: NodeId) -> &[(IommuIndex, Argument<'a>)] {
         let start = self.0.partition_point(|(_, entry)| entry.node < node);
         let end = self.0.partition_point(|(_, entry)| entry.node <= node);
@@ -134,7 +134,7 @@ impl<'a> Legacy<'a> {
     }
 }
 
-/// The master that a node with `iommus` is.
+/// The master that a node with `iommus` describes.
 pub(super) fn master(
     index: &Index<'_>,
     node: NodeId,
@@ -157,7 +157,7 @@ pub(super) fn master(
     };
     for entry in entries() {
         match entry {
-            // Every node with #iommu-cells is an IOMMU, so none is missing.
+            // Every node with `#iommu-cells` is an IOMMU, so none is missing.
             Ok(entry) => {
                 targets.iommu(entry.node).into_iter().for_each(|iommu| push(&mut master, iommu, entry))
             }
@@ -170,7 +170,7 @@ pub(super) fn master(
     master
 }
 
-/// The master that `mmu-masters` make of a node: each of the cells there is a StreamID.
+/// The master that `mmu-masters` make of a node: each cell is a StreamID.
 pub(super) fn legacy_master(streams: &[(IommuIndex, Argument<'_>)]) -> PlatformMaster {
     let count = streams.iter().map(|(_, entry)| entry.cells.len()).sum();
     let mut master = PlatformMaster {
@@ -202,8 +202,8 @@ fn push(master: &mut PlatformMaster, iommu: IommuIndex, entry: Argument<'_>) {
     master.cells.extend(entry.cells.iter());
 }
 
-/// The MSI controllers that `msi-parent` names, with the DeviceID where there is exactly one cell; without any, what the node's own
-/// `msi-map` makes of its instance number, 0 (linux v7.3 `of_pmsi_get_msi_info`).
+/// The MSI controllers that `msi-parent` names, with the DeviceID if there is exactly one cell. Without `msi-parent`: what the
+/// node's own `msi-map` makes of instance number 0 (linux v7.3 `of_pmsi_get_msi_info`).
 fn parents(index: &Index<'_>, node: NodeId, targets: &Targets, skipped: &mut Vec<Error>) -> Vec<MasterMsi> {
     let entries = || index.arguments(node, Known::MsiParent, Known::MsiCells, Some(0));
     let mut parents = Vec::with_capacity(entries().filter(Result::is_ok).count());

@@ -1,4 +1,4 @@
-//! The property names that lowering asks for, recognised by their place in the strings block.
+//! The property names that lowering asks for, recognised by their offset in the strings block.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -17,7 +17,8 @@ macro_rules! known {
 
         impl Known {
             fn by_name(name: &[u8]) -> Option<Known> {
-                // The name from before there was a standard; the first of the two that is not 0 counts (linux `populate_properties`).
+                // `linux,phandle` is older than the standard's name; the first of both that is not 0 counts (linux
+                // `populate_properties`).
                 let name = if name == b"linux,phandle" { b"phandle" } else { name };
                 match name {
                     $($name => Some(Known::$variant),)*
@@ -76,11 +77,11 @@ impl Known {
 
 /// Recognises property names by their offset in the strings block, each offset looked up at most once.
 ///
-/// A byte for each byte of the block, because a name may be the tail of another.
+/// It takes a byte for each byte of the block, because a name may be the tail of another one.
 #[derive(Debug)]
 pub(super) struct Names<'a> {
     tree: Tree<'a>,
-    /// Where the strings block has its last NUL: a name that starts after it never ends.
+    /// The last NUL of the strings block: a name that starts after it has no end.
     last_nul: Option<usize>,
     seen: Vec<Seen>,
 }
@@ -99,7 +100,7 @@ impl<'a> Names<'a> {
         Names { tree, last_nul, seen: vec![Seen::NotYet; tree.strings.len()] }
     }
 
-    /// What the name at this offset is; `Err` where no string can be there.
+    /// The known name at this offset; `Err` where no string can start.
     #[inline]
     pub(super) fn get(&mut self, offset: u32) -> Result<Option<Known>, ()> {
         match self.seen.get(index(offset)) {

@@ -1,4 +1,4 @@
-//! The bridge from tree to meaning: all facts of a device tree as a [`Platform`].
+//! From the tree to its meaning: all facts of a device tree as a [`Platform`].
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,9 +20,9 @@ use crate::model::{
 use crate::{Error, ErrorKind, Platform, dialect::MapCells, error::Source};
 
 impl Tree<'_> {
-    /// All facts of the tree: IOMMUs, MSI controllers, which masters send through which, reserved memory.
+    /// All facts of the tree: IOMMUs, MSI controllers, the IOMMUs and ids of each master, reserved memory.
     ///
-    /// What cannot be read of a property is in [`Platform::skipped`], with the offset that [`Tree::place`] names.
+    /// A property that cannot be read is in [`Platform::skipped`], with an offset that [`Tree::place`] describes.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,7 +36,7 @@ impl Tree<'_> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Tree::index`], and [`ErrorKind::Overlay`] for an overlay, whose wiring only shows in its base.
+    /// Those of [`Tree::index`], and [`ErrorKind::Overlay`] for an overlay, whose connections only its base shows.
     pub fn platform(&self) -> Result<Platform, Error> {
         let index = self.index()?;
         if index.overlay {
@@ -71,11 +71,11 @@ fn lower(mut index: Index<'_>) -> Platform {
         routers: &routers,
     };
     let is_bus = |node| is_bus(index, &inherited, node);
-    // A PCI function's record comes from the map of its host, whatever its own node says (linux `of_iommu_configure`).
+    // A PCI function has its record from the map of its host, whatever its own node says (linux `of_iommu_configure`).
     let on_pci = |node| index.parent(node).is_some_and(|bus| inherited.pci_host(bus).is_some());
     let has_iommus = |node| index.has(node, Known::Iommus) && !on_pci(node);
     let is_master = |node| has_iommus(node) || !legacy.streams(node).is_empty();
-    // Only old lists (mmu-masters) name masters that have nothing of this themselves.
+    // Only the old binding (`mmu-masters`) makes masters of nodes that have no property of the kind.
     let wanted = PCI_BUSES.into_iter().fold(Known::Iommus.bit(), |set, known| set | known.bit());
     let every = !legacy.is_empty();
     let owning = || index.sets().filter(move |(.., set)| every || set & wanted != 0).map(|(node, ..)| node);
@@ -129,10 +129,10 @@ fn lower(mut index: Index<'_>) -> Platform {
     platform.reserved.reserve_exact(reservations.chunk_by(same_record).count());
     for record in reservations.chunk_by(same_record) {
         let Some(first) = record.first() else { continue };
-        // The entry of `iommus` is the device's own; one with a map only is for its children.
+        // Of the requesters of a node the last is the device itself (`iommus`); one that has only a map stands for its children.
         let end = owners.partition_point(|owner| *owner <= first.master);
         let requester = end.checked_sub(1).filter(|last| owners.get(*last) == Some(&first.master));
-        // The node of a PCI function has its record from the host, and its regions from itself.
+        // The node of a PCI function has its record from the host, and its regions by itself.
         let of_function = || {
             let (host, rid) = function(index, &inherited, first.master)?;
             let host = first_of(&owners, owners.binary_search(&host).ok()?);
@@ -166,7 +166,7 @@ fn first_of(owners: &[NodeId], at: usize) -> RequesterIndex {
     RequesterIndex::at(owners.partition_point(|owner| Some(*owner) < node))
 }
 
-/// The IOMMUs and MSI controllers of a tree: what says to be one, and what a map names as one.
+/// The IOMMUs and MSI controllers of a tree: the nodes that declare themselves such, and those that a map names.
 fn targets(index: &Index<'_>) -> Targets {
     const IOMMU: u8 = 1;
     const CONTROLLER: u8 = 2;
@@ -194,7 +194,7 @@ fn targets(index: &Index<'_>) -> Targets {
     Targets { iommus: with(IOMMU), controllers: with(CONTROLLER) }
 }
 
-/// What the node of an IOMMU says about itself.
+/// What the node of an IOMMU says.
 fn iommu(index: &Index<'_>, inherited: &Inherited, node: NodeId, origin: Origin) -> Iommu {
     let binding = Binding::of(index.strings(node, Known::Compatible)).map(|(_, binding)| binding);
     let mask = index.cell(node, Known::StreamMatchMask).map(|mask| mask & 0xffff);
@@ -208,7 +208,7 @@ fn iommu(index: &Index<'_>, inherited: &Inherited, node: NodeId, origin: Origin)
         cells: index.cell(node, Known::IommuCells),
         stream_match_mask: mask.and_then(|mask| u16::try_from(mask).ok()),
         driver: binding.map(|binding| binding.driver),
-        // What no driver takes is not known to tell its masters apart.
+        // Where no driver binds, nothing is known to tell its masters apart.
         group_rule: binding.map_or(GroupRule::Indistinct, |binding| binding.group_rule),
         device_ids: DeviceIdTable::default(),
     }
@@ -234,16 +234,16 @@ fn requester(
     }
 }
 
-/// Which nodes have a name in [`Platform::paths`] already.
+/// The nodes that have a name in [`Platform::paths`] already.
 #[derive(Debug)]
 struct PathTable {
     known: Vec<Option<PathId>>,
-    /// Nodes on the way up to the nearest known ancestor; kept to be used again.
+    /// The nodes between one and its nearest known ancestor; a buffer that is used again.
     climb: Vec<NodeId>,
 }
 
 impl PathTable {
-    /// The origin of a node, entering it and its ancestors where they are missing.
+    /// The origin of a node. The node and its ancestors are entered where they are missing.
     fn origin(&mut self, platform: &mut Platform, index: &Index<'_>, node: NodeId) -> Origin {
         let mut next = Some(node);
         let mut parent = None;
@@ -264,7 +264,7 @@ impl PathTable {
     }
 }
 
-/// Enters a name. What is not ASCII (Devicetree Specification v0.4 §2.2.1 allows less still) is shown as `?`.
+/// Enters a name. Bytes that are not ASCII (Devicetree Specification v0.4 §2.2.1 allows fewer still) become `?`.
 fn push(platform: &mut Platform, parent: Option<PathId>, name: &[u8]) -> PathId {
     let shown = |byte: u8| if byte.is_ascii_graphic() { char::from(byte) } else { '?' };
     match core::str::from_utf8(name) {

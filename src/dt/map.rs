@@ -1,11 +1,11 @@
-//! `iommu-map` and `msi-map`, entry by entry, as kernels before and since 7.3 read them; and the dull look-up.
+//! `iommu-map` and `msi-map`, entry by entry, as kernels before 7.3 and since then read them; and the simple look-up.
 
 use super::{Cells, Node};
 use crate::bytes::{index, saturate};
 use crate::limits::MAX_SPECIFIER_CELLS;
 use crate::{Dialect, Error, ErrorKind, Phandle, dialect::MapCells, error::Source};
 
-/// Which of the two maps: they differ in nothing but their names.
+/// Which of the two maps; they differ only in names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MapKind {
     /// `iommu-map`, `iommu-map-mask`, `#iommu-cells`.
@@ -24,17 +24,17 @@ impl MapKind {
     }
 }
 
-/// One entry of a map: `length` ids from `first` on go to the node with this phandle.
+/// One entry of a map: it sends `length` ids from `first` on to the node with this phandle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MapEntry<'a> {
-    /// First id, within the mask.
+    /// First id, after the mask.
     pub first: u32,
-    /// Number of ids; 0 is legal and matches nothing.
+    /// Number of ids; 0 is legal and matches no id.
     pub length: u32,
     /// The target.
     pub phandle: Phandle,
-    /// What `first` becomes; the next id has each cell one higher.
+    /// The output for `first`; for each following id every cell is one higher.
     pub cells: Cells<'a>,
     /// Index of the entry in the map.
     pub entry: u32,
@@ -43,7 +43,7 @@ pub struct MapEntry<'a> {
 }
 
 impl MapEntry<'_> {
-    /// Several ids cannot share several cells: such an entry fails for each of its ids (linux v7.3 `of_map_id`).
+    /// Whether an entry has several ids and several cells: such an entry fails for each of its ids (linux v7.3 `of_map_id`).
     pub fn is_ambiguous(&self) -> bool {
         self.length > 1 && self.cells.len() > 1
     }
@@ -61,20 +61,20 @@ impl MapEntry<'_> {
         Error { kind, at: Source::DTB.at(place_of(&kind, self.offset)) }
     }
 
-    /// Whether a masked id is one of the entry's. In the classic reading an entry that touches 2^32 wraps to nothing.
+    /// Whether a masked id is in the entry. As kernels before 7.3 read it, an entry that reaches 2^32 wraps and has no id.
     fn contains(&self, id: u32, reading: MapCells) -> bool {
         id.checked_sub(self.first).is_some_and(|into| into < self.length)
             && (reading == MapCells::FromTarget || self.first.checked_add(self.length).is_some())
     }
 
-    /// Whether the outputs of some of its ids pass `0xffff_ffff`. Only an entry of one cell can count up.
+    /// Whether the output of some of its ids exceeds `0xffff_ffff`. Only an entry of one cell can count up.
     fn wraps(&self) -> bool {
         let span = self.length.saturating_sub(1).min(u32::MAX.saturating_sub(self.first));
         self.cells.len() == 1 && self.cells.get(0).is_some_and(|cell| cell.checked_add(span).is_none())
     }
 }
 
-/// The entries of a map in one reading. An error ends it: every id that reaches it fails there.
+/// The entries of a map in one reading. An error is the last item: the look-up fails there for every id that no entry before has.
 #[derive(Clone, Debug)]
 pub(super) struct MapEntries<'a, F> {
     cells: Cells<'a>,
@@ -83,7 +83,7 @@ pub(super) struct MapEntries<'a, F> {
     entry: u32,
     mask: u32,
     reading: MapCells,
-    /// All entries are four cells long although the target wants two.
+    /// All entries have four cells although the target needs two.
     four_anyway: bool,
     done: bool,
     cells_of: F,
@@ -93,8 +93,8 @@ impl<'a, F> MapEntries<'a, F>
 where
     F: FnMut(Phandle) -> Option<Option<u32>>,
 {
-    /// The entries of the map whose bytes are `value` and are at `offset`. `cells_of` says the `#iommu-cells` of a
-    /// phandle: `None` where no node has it, `Some(None)` for a node that does not say.
+    /// The entries of the map with the bytes `value` at `offset`. `cells_of` gives the `#iommu-cells` of the node with a phandle:
+    /// `None` where no node has the phandle, `Some(None)` where the node does not have the property.
     pub(super) fn new(value: &'a [u8], offset: u32, mask: u32, reading: MapCells, cells_of: F) -> Self {
         let cells = Cells::of(value);
         MapEntries {
@@ -110,7 +110,7 @@ where
         }
     }
 
-    /// The checks that come before the first entry.
+    /// The checks before the first entry.
     fn check_length(&self) -> Result<(), ErrorKind> {
         if !self.value.len().is_multiple_of(4) {
             return Err(ErrorKind::CellsLength(saturate(self.value.len())));
@@ -127,7 +127,7 @@ where
         Ok(())
     }
 
-    /// Number of output cells of the entry at hand: step 4 to 6 of linux v7.3 `of_map_id`.
+    /// Number of output cells of the next entry: steps 4 to 6 of linux v7.3 `of_map_id`.
     fn output_cells(&mut self, phandle: u32) -> Result<u32, ErrorKind> {
         let entry = self.entry;
         if self.reading == MapCells::AlwaysFour {
@@ -138,7 +138,7 @@ where
             return Ok(1);
         }
         match said {
-            // Controllers older than the property, such as GICv2m frames.
+            // Controllers that are older than the property, such as GICv2m frames.
             None => Ok(1),
             Some(2) if entry == 0 && self.is_four_cell_map(phandle) => {
                 self.four_anyway = true;
@@ -149,8 +149,8 @@ where
         }
     }
 
-    /// Maps written for four cells although the target wants two (linux v7.3 `of_check_bad_map`): one target, one id
-    /// an entry.
+    /// Whether a map has four cells an entry although the target needs two (linux v7.3 `of_check_bad_map`): one target, one id an
+    /// entry.
     fn is_four_cell_map(&self, phandle: u32) -> bool {
         let (entries, rest) = self.cells.groups();
         rest.is_empty()
@@ -204,7 +204,7 @@ where
     }
 }
 
-/// The word that an error is about, in an entry or property at this offset.
+/// The offset of the word that an error is about, in an entry or property at `offset`.
 fn place_of(kind: &ErrorKind, offset: u32) -> u32 {
     match kind {
         ErrorKind::PhandleUnknown { .. } | ErrorKind::CellsTooMany { .. } => offset.saturating_add(4),
@@ -240,7 +240,7 @@ impl<'a> Node<'a> {
         let property = self.property(map)?;
         let mask = self.cell(mask).unwrap_or(u32::MAX);
         let tree = self.tree();
-        // Entries of one map mostly name one target.
+        // The entries of a map mostly name one target.
         let mut last = None;
         let cells_of = move |phandle| {
             let (_, known) = last
@@ -253,30 +253,30 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What a map makes of an id: a target and the specifier for it.
+/// What a map makes of an id: a target, and the specifier for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Resolved<'a> {
-    /// The IOMMU or MSI controller. Whether its `status` lets it be used is not looked at.
+    /// The IOMMU or MSI controller, whatever its `status`.
     pub target: Node<'a>,
     cells: [u32; 16],
     count: usize,
 }
 
 impl Resolved<'_> {
-    /// The specifier cells: the StreamID or DeviceID is the first.
+    /// The specifier cells; the first is the StreamID or DeviceID.
     pub fn cells(&self) -> &[u32] {
         self.cells.get(..self.count).unwrap_or_default()
     }
 }
 
-/// Where a map of `node` sends `id`, by looking at its entries one after the other and without heap. `None` where the node
-/// has no such map or no entry has the id.
+/// Where a map of `node` sends `id`: a scan of its entries, without heap. `None` where the node has no such map, or no entry has
+/// the id.
 ///
-/// The dull answer that [`Platform`](crate::Platform) and its index are checked against.
+/// [`Platform`](crate::Platform) and its index are checked against this simple answer.
 ///
 /// # Errors
-/// What the kernel fails with for this id: a map that cannot be read up to the entry with the id, an entry without target
-/// ([`ErrorKind::PhandleUnknown`]), several cells for several ids ([`ErrorKind::MapRange`]).
+/// The errors with which the kernel fails for this id: a map that cannot be read up to the entry with the id, an entry without a
+/// target ([`ErrorKind::PhandleUnknown`]), several cells for several ids ([`ErrorKind::MapRange`]).
 pub fn resolve<'a>(
     node: &Node<'a>,
     kind: MapKind,

@@ -1,4 +1,4 @@
-//! Flattened device trees (Devicetree Specification v0.4 §5): a borrowed view that reads lazily and never judges.
+//! Flattened device trees (Devicetree Specification v0.4 §5): a borrowed view that reads on demand and never judges.
 
 mod map;
 mod node;
@@ -58,9 +58,9 @@ pub use token::{Token, Tokens};
 #[cfg(feature = "std")]
 pub(crate) use write::Writer;
 
-/// The number every flattened device tree starts with.
+/// The magic number at the start of every flattened device tree.
 const MAGIC: u32 = 0xd00d_feed;
-/// The oldest version whose node names and alignment are those of today (version 16; 17 added the size of the structure block).
+/// The oldest version with today's node names and alignment (version 16; 17 added the size of the structure block).
 const FIRST_VERSION: u32 = 16;
 /// The newest version that exists.
 const LAST_VERSION: u32 = 17;
@@ -83,7 +83,7 @@ const _: () = assert!(size_of::<Header>() == 36);
 
 /// A flattened device tree in borrowed bytes. `Copy`, and without heap.
 ///
-/// Only the header is looked at when it is made; everything else is read when it is asked for, and checked then.
+/// Parsing looks at the header only; everything else is read, and checked, when it is asked for.
 ///
 /// ```
 /// use fwspec::{ErrorKind, dt::Tree};
@@ -113,7 +113,7 @@ pub struct Reservation {
 }
 
 impl core::fmt::Debug for Tree<'_> {
-    /// Without the bytes: every node holds its tree, and showing them all is to stay linear.
+    /// Without the bytes: every node holds its tree, and printing all nodes has to stay linear.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Tree({} bytes)", self.bytes.len())
     }
@@ -123,9 +123,9 @@ impl<'a> Tree<'a> {
     /// Reads the header of a device tree of version 16 or 17. Bytes after its total size are ignored.
     ///
     /// # Errors
-    /// [`ErrorKind::Magic`] for something else, [`ErrorKind::Truncated`] for fewer bytes than the header says,
-    /// [`ErrorKind::TreeVersion`] for a version that cannot be read, and [`ErrorKind::TreeBlock`] for a structure or
-    /// strings block outside of the tree.
+    /// [`ErrorKind::Magic`] where the bytes are not a device tree, [`ErrorKind::Truncated`] where they are fewer than the header
+    /// says, [`ErrorKind::TreeVersion`] for a version that cannot be read, [`ErrorKind::TreeBlock`] for a structure or strings
+    /// block that is not inside the tree.
     pub fn parse(bytes: &'a [u8]) -> Result<Tree<'a>, Error> {
         let error = |kind, offset| Error { kind, at: Source::DTB.at(offset) };
         let have = crate::bytes::saturate(bytes.len());
@@ -147,14 +147,14 @@ impl<'a> Tree<'a> {
                 .and_then(|rest| size.map_or(Some(rest), |size| rest.get(..index(size))))
                 .ok_or(error(ErrorKind::TreeBlock { offset, size: size.unwrap_or(0) }, field))
         };
-        // Version 16 does not say how long the structure block is: its end token does.
+        // Version 16 has no size of the structure block: the end token ends it.
         let size = match version {
             FIRST_VERSION => None,
             _ => Some(at::<U32>(bytes, 36).ok_or(truncated(40))?.get()),
         };
         let structure = block(header.off_dt_struct.get(), size, 8)?;
         let strings = block(header.off_dt_strings.get(), Some(header.size_dt_strings.get()), 12)?;
-        // Only from version 17 on a name has to end with the strings block; before, with the tree (libfdt `fdt_get_string`).
+        // From version 17 on, names must end within the strings block; before, within the tree (libfdt `fdt_get_string`).
         let strings = match version {
             FIRST_VERSION => block(header.off_dt_strings.get(), None, 12)?,
             _ => strings,
@@ -168,8 +168,8 @@ impl<'a> Tree<'a> {
         })
     }
 
-    /// Why Linux 7.3 refuses the tree at boot, if it does: libfdt's `fdt_check_header` is stricter than the walk. What depends on where in
-    /// memory the tree stands is not asked.
+    /// Why Linux 7.3 refuses the tree at boot, if it does: libfdt's `fdt_check_header` is stricter than the walk. Checks of the
+    /// tree's address in memory are left out.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -212,7 +212,7 @@ impl<'a> Tree<'a> {
         self.bytes
     }
 
-    /// The memory reservation block, up to its terminating zeros. Ends with an error where the block leaves the tree.
+    /// The memory reservation block, up to its terminating zeros. An error ends it where the block leaves the tree.
     pub fn reservations(&self) -> Reservations<'a> {
         Reservations { bytes: self.bytes, next: Some(self.reservations_offset) }
     }
@@ -233,7 +233,7 @@ fn string_at(strings: &[u8], offset: u32) -> Option<&[u8]> {
 #[derive(Clone, Debug)]
 pub struct Reservations<'a> {
     bytes: &'a [u8],
-    /// Where the next entry is.
+    /// The offset of the next entry.
     next: Option<u32>,
 }
 

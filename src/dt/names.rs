@@ -1,4 +1,4 @@
-//! What people call a node, beside its path: labels, the names of platform devices in logs, its own name.
+//! Names of nodes other than paths: labels, the names of platform devices in logs, a node's own name.
 
 use alloc::format;
 use alloc::string::String;
@@ -9,11 +9,11 @@ use super::inherit::Inherited;
 use super::{Index, NodeId};
 
 impl Index<'_> {
-    /// The nodes that people mean by a name, by the first of these that any node has:
+    /// The nodes that a name can mean. Of these kinds of names, the first that any node has counts:
     ///
-    /// 1. its path, or the name that `/aliases` has for it (`/soc/vop@fdd90000`, `serial0`);
-    /// 2. a label that the compiler kept in `/__symbols__` (`vop`, and in the way of sources `&vop`, which is nothing else);
-    /// 3. what Linux calls its platform device (`fdd90000.vop`, as `of_device_make_bus_id` makes it);
+    /// 1. its path, or an alias of `/aliases` (`/soc/vop@fdd90000`, `serial0`);
+    /// 2. a label that the compiler kept in `/__symbols__`: `vop`, or `&vop` as in sources, which can only be a label;
+    /// 3. the name of its platform device in Linux (`fdd90000.vop`, as `of_device_make_bus_id` makes it);
     /// 4. its own name, with its unit address or without, where `is_meant` says that nodes of this kind are asked for. There may be
     ///    several.
     pub(crate) fn named(&self, name: &str, is_meant: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
@@ -44,13 +44,13 @@ impl Index<'_> {
         self.find(core::str::from_utf8(path).ok().filter(|path| path.starts_with('/'))?)
     }
 
-    /// The nodes whose platform devices Linux calls so.
+    /// The nodes whose platform devices have this name in Linux.
     fn devices_named(&self, name: &str) -> Vec<NodeId> {
-        // The last part is the node's own name: `fdd90000.vop`, or below a node without address `soc:vop`.
+        // The last part is the node's own name: `fdd90000.vop`, or, below a node without an address, `soc:vop`.
         let own = name
             .rsplit_once(':')
             .map_or_else(|| name.split_once('.').map_or(name, |(_, own)| own), |(_, own)| own);
-        // A mask is between address and name.
+        // A mask stands between address and name.
         let own = own.rsplit_once('.').map_or(own, |(_, own)| own);
         if !name.contains(['.', ':']) {
             return Vec::new();
@@ -68,8 +68,8 @@ impl Index<'_> {
     }
 }
 
-/// What Linux calls the platform device of a node (linux `of_device_make_bus_id`): its address and its name, below the names of
-/// ancestors up to one with an address where it has none itself. `None` where that is longer than `most` bytes.
+/// The name of a node's platform device in Linux (linux `of_device_make_bus_id`): its address and its name; without an address, its
+/// name after those of its ancestors up to one with an address. `None` where that is longer than `most` bytes.
 fn device_name(
     index: &Index<'_>,
     inherited: &Inherited,
@@ -85,7 +85,7 @@ fn device_name(
         if let Some((address, _)) = inherited.first_reg(index, translator, next) {
             let kind = own.split_once('@').map_or(own, |(kind, _)| kind);
             let mask = index.node(next).and_then(|node| node.cell("mask"));
-            // `ffs(mask) - 1`, which is -1 of a mask of 0.
+            // `ffs(mask) - 1`, which is -1 for a mask of 0.
             let mask = mask.map(|mask| match mask {
                 0 => "ffffffff.".into(),
                 mask => format!("{:x}.", mask.trailing_zeros()),

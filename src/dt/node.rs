@@ -6,13 +6,13 @@ use core::slice;
 use super::{Token, Tokens, Tree};
 use crate::{Error, Phandle};
 
-/// A node of a tree. `Copy`; everything about it is read when asked for.
+/// A node of a tree. `Copy`; everything in it is read on demand.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     tree: Tree<'a>,
     name: &'a [u8],
     offset: u32,
-    /// The structure block from after the node's begin token, and where it ends.
+    /// The structure block after the node's begin token, and the offset of its end.
     inner: (&'a [[u8; 4]], u32),
 }
 
@@ -42,7 +42,7 @@ impl<'a> Tree<'a> {
         Nodes { tree: *self, tokens: self.tokens() }
     }
 
-    /// The node at this byte offset, as [`Node::offset`] tells it.
+    /// The node at this byte offset, as [`Node::offset`] gives it.
     pub fn node_at(&self, offset: u32) -> Option<Node<'a>> {
         Nodes { tree: *self, tokens: Tokens::from(self, offset)? }
             .next()?
@@ -50,14 +50,14 @@ impl<'a> Tree<'a> {
             .filter(|node| node.offset == offset)
     }
 
-    /// The first node with this phandle, in `phandle` or `linux,phandle`; no node has 0
-    /// (linux drivers/of/base.c `of_find_node_by_phandle`). A walk over the tree; [`Index`](super::Index) is faster.
+    /// The first node with this phandle, in `phandle` or `linux,phandle`; no node has phandle 0 (linux drivers/of/base.c
+    /// `of_find_node_by_phandle`). It walks the tree; an [`Index`](super::Index) is faster.
     pub fn node_by_phandle(&self, phandle: Phandle) -> Option<Node<'a>> {
         let phandle = Some(phandle.0).filter(|value| *value != 0)?;
         self.nodes().map_while(Result::ok).find(|node| node.phandle() == Some(Phandle(phandle)))
     }
 
-    /// The node at a path (`/soc/pcie@10000000`), or at the path that `/aliases` gives for a name (`pcie0`).
+    /// The node at a path (`/soc/pcie@10000000`), or at the path that `/aliases` has for a name (`pcie0`).
     ///
     /// A component may leave out its unit address where that is unambiguous.
     pub fn find(&self, path: &str) -> Option<Node<'a>> {
@@ -65,7 +65,7 @@ impl<'a> Tree<'a> {
         if path.starts_with('/') {
             return root.descend(path.as_bytes());
         }
-        // Bytes are split, not text: the search of a character in text has a panic that no optimiser can rule out.
+        // Bytes are split, not text: the search for a character in text has a panic that no optimiser can rule out.
         let alias = path.as_bytes().split(|byte| *byte == b'/').next()?;
         let rest = path.as_bytes().get(alias.len()..)?;
         let target = root.child(b"aliases")?.property(core::str::from_utf8(alias).ok()?)?.strings().next()?;
@@ -74,12 +74,12 @@ impl<'a> Tree<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The tree that the node is of.
+    /// The tree that the node belongs to.
     pub fn tree(&self) -> Tree<'a> {
         self.tree
     }
 
-    /// Its name with unit address; empty for the root. Names should be ASCII, which is not checked.
+    /// Its name with unit address; empty for the root. Names should be ASCII, but need not be.
     pub fn name(&self) -> &'a [u8] {
         self.name
     }
@@ -89,7 +89,7 @@ impl<'a> Node<'a> {
         self.offset
     }
 
-    /// Its properties, in the order of the blob; those after a child node do not count (linux `populate_properties`).
+    /// Its properties, in the order of the blob; one that comes after a child node does not count (linux `populate_properties`).
     #[inline]
     pub fn properties(&self) -> Properties<'a> {
         Properties { names: self.tree.strings, tokens: Tokens::resume(self.inner.0, self.inner.1) }
@@ -117,7 +117,7 @@ impl<'a> Node<'a> {
         Children { tree: self.tree, tokens: Some(Tokens::resume(self.inner.0, self.inner.1)) }
     }
 
-    /// The child of this name; one that has it before its `@` where only one does.
+    /// The child of this name; without one, the child that has this name before its `@`, if it is the only one.
     pub fn child(&self, name: &[u8]) -> Option<Node<'a>> {
         let children = || self.children().map_while(Result::ok);
         children().find(|child| child.name == name).or_else(|| {
@@ -140,7 +140,7 @@ impl<'a> Property<'a> {
         super::string_at(self.names, self.name)
     }
 
-    /// Whether this is its name.
+    /// Whether it has this name.
     pub fn is(&self, name: &str) -> bool {
         let string = self.names.get(crate::bytes::index(self.name)..);
         string
@@ -177,7 +177,7 @@ pub(super) fn strings(value: &[u8]) -> Strings<'_> {
 /// Iterator over the strings of a property, see [`Property::strings`].
 #[derive(Clone, Debug)]
 pub struct Strings<'a> {
-    /// Those that are left, without the NUL after the last one.
+    /// The strings that are left, without the NUL of the last one.
     rest: Option<&'a [u8]>,
 }
 
@@ -216,12 +216,12 @@ impl<'a> Cells<'a> {
         self.0.is_empty()
     }
 
-    /// The first `count` cells, and those after; `None` where there are fewer.
+    /// The first `count` cells, and the others; `None` where there are fewer than `count`.
     pub fn split(&self, count: usize) -> Option<(Cells<'a>, Cells<'a>)> {
         self.0.split_at_checked(count).map(|(front, rest)| (Cells(front), Cells(rest)))
     }
 
-    /// In groups of four, and what is left over.
+    /// The cells in groups of four, and the rest.
     pub(super) fn groups(&self) -> (&'a [[[u8; 4]; 4]], &'a [[u8; 4]]) {
         self.0.as_chunks()
     }
@@ -271,7 +271,7 @@ impl FusedIterator for CellsIter<'_> {}
 #[derive(Clone, Debug)]
 pub struct Children<'a> {
     tree: Tree<'a>,
-    /// `None` once there are no more.
+    /// `None` after the last one.
     tokens: Option<Tokens<'a>>,
 }
 
@@ -309,7 +309,7 @@ pub struct Nodes<'a> {
 }
 
 impl Nodes<'_> {
-    /// Number of ancestors of the node that came last, 0 for the root.
+    /// Number of ancestors of the last node; 0 for the root.
     pub fn depth(&self) -> u32 {
         self.tokens.depth().saturating_sub(1)
     }

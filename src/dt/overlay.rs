@@ -24,11 +24,11 @@ pub enum OverlayError {
     /// The overlay cannot be read to its end.
     #[error("the overlay cannot be read: {0}")]
     Overlay(Error),
-    /// It is not an overlay: no fragment, no fixups.
+    /// The tree is not an overlay: it has no fragment and no fixups.
     #[error("it is not an overlay: nothing in it has an __overlay__ node")]
     NotAnOverlay,
     /// The overlay refers to a label, and the base has none.
-    #[error("it needs the label {0:?}, and the base has no __symbols__: compile the base with `dtc -@`")]
+    #[error("it needs the label {0:?}, but the base has no __symbols__: compile the base with `dtc -@`")]
     NoSymbols(String),
     /// The overlay refers to a label that the base does not have.
     #[error(
@@ -36,14 +36,14 @@ pub enum OverlayError {
     )]
     NoSymbol(String),
     /// The node that a label of the base leads to is not there, or has no phandle.
-    #[error("the label {label:?} of the base leads to {path:?}, which is not there or has no phandle")]
+    #[error("the label {label:?} of the base stands for {path:?}, which does not exist or has no phandle")]
     NoPhandle {
         /// The label.
         label: String,
-        /// Where the base says that it is.
+        /// The path that the base has for it.
         path: String,
     },
-    /// An entry of `__fixups__` that is not `path:property:offset`, or leads to nothing.
+    /// An entry of `__fixups__` is not `path:property:offset`, or its path leads to no cell of the overlay.
     #[error("__fixups__ {label:?}: {entry:?} leads to nothing in the overlay")]
     Fixup {
         /// The label.
@@ -51,26 +51,26 @@ pub enum OverlayError {
         /// The entry.
         entry: String,
     },
-    /// An entry of `__local_fixups__` that leads to nothing.
+    /// An entry of `__local_fixups__` leads to no cell of the overlay.
     #[error("__local_fixups__ leads to nothing in the overlay at node {node:?}, property {property:?}")]
     LocalFixup {
         /// The name of the node.
         node: String,
-        /// The property; empty for a node that is not there.
+        /// The property; empty where the node is missing.
         property: String,
     },
-    /// The node that a fragment is for is not in the base.
+    /// The base does not have the node that a fragment changes.
     #[error("fragment {fragment:?} is for {target}, which the base does not have")]
     Target {
         /// The name of the fragment.
         fragment: String,
-        /// What it is for: a path, a phandle, nothing.
+        /// The fragment's target: a path, a phandle, or nothing.
         target: String,
     },
-    /// The phandles of base and overlay together leave the 32 bits that they have.
+    /// The phandles of base and overlay together exceed 32 bits.
     #[error("phandle {0:#x} of the overlay is out of range after those of the base")]
     Phandle(u32),
-    /// A symbol of the overlay that is not a path into one of its fragments.
+    /// A symbol of the overlay is not a path into one of its fragments.
     #[error("__symbols__ {0:?} of the overlay is not a path into one of its fragments")]
     Symbol(String),
     /// The result is too large.
@@ -81,7 +81,7 @@ pub enum OverlayError {
 impl Tree<'_> {
     /// Whether this is an overlay: a node below the root has an `__overlay__` in it. Only the structure block is walked.
     pub fn is_overlay(&self) -> bool {
-        // Most trees have no such node anywhere, and finding that out costs less than a walk.
+        // Most trees do not have the name anywhere, and a search for it costs less than a walk.
         if memchr::memmem::find(self.bytes(), b"\0\0\0\x01__overlay__\0").is_none() {
             return false;
         }
@@ -93,8 +93,9 @@ impl Tree<'_> {
 
     /// This tree with an overlay applied, as a blob of its own.
     ///
-    /// What the overlay's labels mean is taken from `__symbols__` of this tree; its own phandles are moved after those here, but a node that
-    /// is here keeps its phandle; its own symbols are added, so that a further overlay may use them.
+    /// The labels that the overlay needs are looked up in `__symbols__` of this tree. The overlay's own phandles are moved after
+    /// those of this tree, but a node of this tree keeps its phandle. The overlay's symbols are added, so that a further overlay
+    /// may use them.
     ///
     /// ```no_run
     /// use fwspec::dt::Tree;
@@ -107,7 +108,7 @@ impl Tree<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`OverlayError`]: a tree that cannot be read to its end, a label or target that the base lacks, fixups that lead nowhere.
+    /// [`OverlayError`]: a tree that cannot be read to its end, a label or target that the base lacks, fixups that lead to nothing.
     pub fn with_overlay(&self, overlay: &Tree<'_>) -> Result<Vec<u8>, OverlayError> {
         if !overlay.is_overlay() {
             return Err(OverlayError::NotAnOverlay);
@@ -132,7 +133,7 @@ impl Tree<'_> {
     }
 }
 
-/// A node, its property, and the offset of a cell in it that holds a phandle of the overlay.
+/// A node, a property of it, and the offset of a cell there that holds one of the overlay's own phandles.
 type LocalReference<'a> = (NodeKey, &'a [u8], u32);
 
 /// A base and the overlay that is being applied to it.
@@ -145,7 +146,7 @@ struct Merge<'a> {
 const PHANDLES: [&[u8]; 2] = [b"phandle", b"linux,phandle"];
 
 impl<'a> Merge<'a> {
-    /// Moves the overlay's phandles, and what refers to them, after those of the base (`overlay_adjust_local_phandles`,
+    /// Moves the overlay's phandles, and the references to them, after those of the base (`overlay_adjust_local_phandles`,
     /// `overlay_update_local_references`).
     fn shift(&mut self, by: u32) -> Result<(), OverlayError> {
         let moved = |phandle: u32| {
@@ -165,7 +166,8 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// The places in the overlay that hold one of its own phandles: `__local_fixups__` has the shape of the tree, and offsets as values.
+    /// The cells of the overlay that hold one of its own phandles: `__local_fixups__` has the shape of the tree, with offsets as
+    /// values.
     fn local_references(&self) -> Result<Vec<LocalReference<'a>>, OverlayError> {
         let mut found = Vec::new();
         let Some((root, fixups)) = self.over.root().zip(self.over.find(b"/__local_fixups__")) else {
@@ -195,8 +197,8 @@ impl<'a> Merge<'a> {
         Ok(found)
     }
 
-    /// Puts the base's phandles where the overlay has labels (`overlay_fixup_phandles`): each property of `__fixups__` is a label, with a
-    /// list of `path:property:offset`.
+    /// Replaces the overlay's references to labels by phandles of the base (`overlay_fixup_phandles`): each property of
+    /// `__fixups__` is a label, with a list of `path:property:offset`.
     fn resolve(&mut self) -> Result<(), OverlayError> {
         let Some(fixups) = self.over.find(b"/__fixups__") else { return Ok(()) };
         let symbols = self.base.find(b"/__symbols__");
@@ -221,7 +223,7 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// The cell of the overlay that `path:property:offset` means.
+    /// The cell of the overlay that `path:property:offset` names.
     fn place(&self, entry: &[u8]) -> Option<(NodeKey, &'a [u8], u32)> {
         let mut parts = entry.split(|byte| *byte == b':');
         let (path, property, offset) = (parts.next()?, parts.next()?, parts.next()?);
@@ -232,7 +234,8 @@ impl<'a> Merge<'a> {
         parts.next().is_none().then_some((node, name, offset))
     }
 
-    /// Gives nodes of the overlay that are in the base the phandles which they have there (`overlay_prevent_phandle_overwrite`).
+    /// Gives the overlay's nodes that are in the base, too, the phandles that they have there
+    /// (`overlay_prevent_phandle_overwrite`).
     fn keep(&mut self, known: &BTreeMap<u32, NodeKey>) {
         let mut renamed: BTreeMap<u32, u32> = BTreeMap::new();
         let mut open: Vec<(NodeKey, NodeKey)> = Vec::new();
@@ -265,14 +268,14 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The nodes below the root that have an `__overlay__`, in their order.
+    /// The nodes right below the root that have an `__overlay__`, in their order.
     fn fragments(&self) -> Vec<Fragment> {
         let below = self.over.root().into_iter().flat_map(|root| self.over.children(root));
         let fragment = |node| Some(Fragment { node, overlay: self.over.child(node, b"__overlay__")? });
         below.filter_map(fragment).collect()
     }
 
-    /// The node of the base that a fragment is for (`fdt_overlay_target_offset`).
+    /// The node of the base that a fragment changes (`fdt_overlay_target_offset`).
     fn target(&self, fragment: NodeKey, known: &BTreeMap<u32, NodeKey>) -> Option<NodeKey> {
         match self.over.property(fragment, b"target") {
             Some(_) => known.get(&self.over.whole_cell(fragment, b"target")?).copied(),
@@ -292,7 +295,7 @@ impl<'a> Merge<'a> {
                 if let Some(phandle) = self.base.phandle(target) {
                     known.entry(phandle).or_insert(target);
                 }
-                // What is opened last is merged first: the order is that of the overlay.
+                // The one that is pushed last is merged first: the order stays that of the overlay.
                 let mut children: Vec<NodeKey> = self.over.children(node).collect();
                 let mut targets = Vec::with_capacity(children.len());
                 for child in children.drain(..) {
@@ -344,7 +347,7 @@ impl<'a> Merge<'a> {
             let inner = match inner.strip_prefix(b"/__overlay__") {
                 Some(b"") => &[][..],
                 Some([b'/', inner @ ..]) => inner,
-                // It means something that does not come into the base.
+                // The label is outside of `__overlay__`, and does not come into the base.
                 _ => continue,
             };
             let fragment = self.over.root().and_then(|root| self.over.child(root, name)).ok_or_else(bad)?;
@@ -356,7 +359,7 @@ impl<'a> Merge<'a> {
                     targets.entry(fragment).or_insert(path)
                 }
             };
-            // libfdt leaves the slash after the path of a target that is labelled itself.
+            // libfdt leaves a slash after the path if the label is that of the target itself.
             let root = of_target.as_slice() == b"/";
             let mut value = if root { Vec::new() } else { of_target.clone() };
             value.push(b'/');

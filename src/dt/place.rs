@@ -15,7 +15,7 @@ pub struct Place<'a> {
 impl<'a> Tree<'a> {
     /// What is at a byte offset of the blob, in words: the path of the node around it, the property, the cell.
     ///
-    /// Displaying it walks the tree up to there.
+    /// To display it, the tree is walked up to the offset.
     pub fn place(&self, offset: u32) -> Place<'a> {
         Place { tree: *self, offset }
     }
@@ -27,7 +27,7 @@ impl fmt::Display for Place<'_> {
         let mut tokens = self.tree.tokens();
         let mut depth = 0;
         let mut property = None;
-        // A property without a value, if one ends here: the next token starts at the same place.
+        // The property without a value that ends here, if there is one: the next token starts at the same offset.
         let mut empty = None;
         while let Some(Ok(token)) = tokens.next() {
             let here = tokens.position() > self.offset;
@@ -74,7 +74,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Where the name of a level is kept: the deepest levels overwrite those far above them.
+/// Where the name of a level is kept: the names of the deepest levels replace those far above.
 fn slot(depth: u32) -> usize {
     crate::bytes::index(depth).checked_rem(MAX_PATH_LEVELS).unwrap_or(0)
 }

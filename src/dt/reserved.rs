@@ -11,7 +11,7 @@ use crate::bytes::saturate;
 use crate::model::{Region, RegionKind};
 use crate::{Error, ErrorKind, Phandle, error::Source};
 
-/// A reserved stretch, with the region and the master it is for.
+/// A reserved range, with its region and its master.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reservation {
     pub(super) region: NodeId,
@@ -20,8 +20,8 @@ pub(super) struct Reservation {
     pub(super) stretch: Region,
 }
 
-/// All reservations that master and region agree on, in the order of the regions; for one region those of one master and
-/// kind are neighbours.
+/// All reservations that region and master agree on, in the order of the regions. For each region, those of one master and kind are
+/// neighbours.
 pub(super) fn reservations(
     index: &Index<'_>,
     inherited: &Inherited,
@@ -49,7 +49,7 @@ pub(super) fn reservations(
             if !agreed(region, master) {
                 continue;
             }
-            // What the device calls an address is translated as its DMA is (linux `of_translate_dma_region`).
+            // The address in the device's own view is translated like its DMA (linux `of_translate_dma_region`).
             let bus = inherited.dma_parent(index, master).unwrap_or(master);
             let Some(base) = inherited.dma(index, translator, bus, stretch.base) else {
                 let kind = ErrorKind::RegionUnreachable { entry: saturate(entry), iova: stretch.base };
@@ -70,13 +70,13 @@ pub(super) fn reservations(
 }
 
 impl Reservation {
-    /// What may be done with it.
+    /// The kind of its region.
     pub(super) fn kind(&self) -> RegionKind {
         if self.direct { RegionKind::Direct } else { RegionKind::Reserved }
     }
 }
 
-/// Pairs of region and master from the `memory-region` of each node, sorted, each once.
+/// The pairs of region and master in the `memory-region` of all nodes, sorted, each once.
 fn wanted(index: &Index<'_>) -> Vec<(NodeId, NodeId)> {
     let pairs = || {
         index.having([Known::MemoryRegion]).flat_map(|master| {
@@ -94,7 +94,7 @@ fn wanted(index: &Index<'_>) -> Vec<(NodeId, NodeId)> {
     wanted
 }
 
-/// The entries of one `iommu-addresses`: a master, and an address and size in the cells of the bus that its DMA is on (linux
+/// The entries of one `iommu-addresses`: a master, with an address and size in the cells of the bus that its DMA is on (linux
 /// `of_translate_dma_region`).
 struct Addresses<'a, 'i> {
     index: &'i Index<'a>,
@@ -117,7 +117,7 @@ impl<'a, 'i> Addresses<'a, 'i> {
             self.index.by_phandle(Phandle(phandle)).ok_or(ErrorKind::PhandleUnknown { entry, phandle })?;
         let bus = self.inherited.dma_parent(self.index, master).unwrap_or(master);
         let (address, size) = self.inherited.cell_counts(bus);
-        // PCI addresses have three cells, the first of flags.
+        // PCI addresses have three cells, the first of which holds flags.
         let most = if self.inherited.pci_host(bus).is_some() { 3 } else { 2 };
         if !(1..=most).contains(&address) || !(1..=2).contains(&size) {
             return Err(ErrorKind::AddressCells { entry, address: saturate(address), size: saturate(size) });
@@ -138,7 +138,7 @@ impl<'a, 'i> Addresses<'a, 'i> {
 impl Iterator for Addresses<'_, '_> {
     type Item = Result<(NodeId, Region), Error>;
 
-    /// The next entry. An empty one is an error that the next entry survives; any other error is the last.
+    /// The next entry. Entries continue after an error about an empty one; any other error is the last item.
     fn next(&mut self) -> Option<Self::Item> {
         if self.cells.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! Maps to [`IdTable`]s: every id that a kernel would refuse has its errno, in both readings.
+//! From maps to [`IdTable`]s: every id that a kernel would refuse has its errno, in both readings.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use super::{Index, MapKind, NodeId};
 use crate::model::{Errno, IdMapping, IdTable, IommuIndex, MsiControllerIndex, Output, Target};
 use crate::{Error, ErrorKind, Phandle, dialect::MapCells};
 
-/// Where maps can lead: the nodes that [`Target::Iommu`] and [`Target::Msi`] name, ascending.
+/// Where maps can lead: the nodes of [`Target::Iommu`] and [`Target::Msi`], ascending.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     pub(super) iommus: Vec<NodeId>,
@@ -44,7 +44,7 @@ impl MapKind {
 }
 
 impl<'a> Index<'a> {
-    /// The entries of a map, as [`Node::map`](super::Node::map), with phandles from the index; none without the property.
+    /// The entries of a map, as [`Node::map`](super::Node::map), with phandles looked up in the index; none without the property.
     pub fn map(
         &self,
         node: NodeId,
@@ -60,13 +60,13 @@ impl<'a> Index<'a> {
             .flat_map(move |(value, offset)| MapEntries::new(value, offset, mask, reading, cells_of))
     }
 
-    /// The mask of a map: the first cell, where there is one (linux `of_map_id`).
+    /// The mask of a map: the first cell, if there is one (linux `of_map_id`).
     fn mask(&self, node: NodeId, kind: MapKind) -> Option<u32> {
         let [_, mask, _] = kind.known();
         self.cell(node, mask)
     }
 
-    /// A map in both readings, and what of it cannot be used in the current one.
+    /// A map in both readings; what the current reading cannot use is added to `skipped`.
     pub(super) fn table(
         &self,
         node: NodeId,
@@ -85,7 +85,7 @@ impl<'a> Index<'a> {
             cells: Vec::new(),
             past_short_node: 0,
         };
-        // Nothing is in it so far that kernels before 7.3 read otherwise.
+        // Nothing so far that kernels before 7.3 read in another way.
         let mut plain = !value.is_empty();
         for entry in self.map(node, kind, MapCells::FromTarget) {
             plain &= entry.is_ok_and(|entry| is_plain(&entry));
@@ -127,7 +127,7 @@ impl<'a> Index<'a> {
         entries.filter_map(mapping).map(|mapping| mapping.mapping)
     }
 
-    /// What an entry means for its ids; nothing for an entry that no id can match.
+    /// The mapping for the ids of an entry; none for an entry that matches no id.
     fn mapping(
         &self,
         entry: MapEntry<'a>,
@@ -138,7 +138,7 @@ impl<'a> Index<'a> {
         let more = entry.length.checked_sub(1)?;
         let last = match reading {
             MapCells::FromTarget => entry.first.saturating_add(more),
-            // base + length wraps in the older comparison, and what wraps to 0 or beyond never matches.
+            // In kernels before 7.3 base + length wraps in the comparison: what wraps to 0 or beyond never matches.
             MapCells::AlwaysFour => entry.first.checked_add(entry.length)?.checked_sub(1)?,
         };
         let node = self.by_phandle(entry.phandle);
@@ -156,12 +156,12 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Whether kernels before 7.3 read an entry in the same way: it has four cells, and does not reach 2^32.
+/// Whether kernels before 7.3 read an entry in the same way: it has four cells and does not reach 2^32.
 fn is_plain(entry: &MapEntry<'_>) -> bool {
     entry.cells.len() == 1 && entry.first.checked_add(entry.length).is_some()
 }
 
-/// A mapping on its way into a table, with the cells that go beside it.
+/// A mapping to be entered in a table, with the cells that go with it.
 struct Mapping<'a> {
     mapping: IdMapping,
     cells: super::Cells<'a>,
@@ -169,7 +169,7 @@ struct Mapping<'a> {
 }
 
 impl Mapping<'_> {
-    /// Every id that no entry before has matched fails.
+    /// A mapping that makes every id fail that no entry before has.
     fn failing_from_here(error: Error) -> Self {
         let (errno, target) = match error.kind {
             ErrorKind::MapBase { .. } => (Errno::Fault, Target::Null),

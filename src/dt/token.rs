@@ -1,4 +1,4 @@
-//! The walk over the structure block: one pass, no recursion, every step inside the block.
+//! The walk over the structure block: one pass, no recursion, no step out of the block.
 
 use super::Tree;
 use crate::bytes::{index, saturate};
@@ -20,7 +20,7 @@ pub enum Token<'a> {
         /// Byte offset of the token in the blob.
         offset: u32,
     },
-    /// A property of the node that began last and has not ended.
+    /// A property of the innermost node that has begun and not ended.
     Property {
         /// Its name, as an offset into the strings block: see [`Tree::string`].
         name: u32,
@@ -29,7 +29,7 @@ pub enum Token<'a> {
         /// Byte offset of the value in the blob.
         offset: u32,
     },
-    /// The node that began last ends.
+    /// The innermost node that has begun ends.
     EndNode,
 }
 
@@ -37,18 +37,18 @@ pub enum Token<'a> {
 #[derive(Clone, Debug)]
 pub struct Tokens<'a> {
     rest: &'a [[u8; 4]],
-    /// Byte offset of the end of the structure block, from which `rest` counts down.
+    /// Byte offset of the end of the structure block; the position is counted back from it.
     end: u32,
     /// Nodes begun and not ended.
     depth: u32,
     /// The root has begun.
     rooted: bool,
-    /// The end token or an error was met.
+    /// The end token or an error was read.
     done: bool,
 }
 
 impl<'a> Tree<'a> {
-    /// All tokens, in the order of the blob. Ends after the end token, and after the first error: framing is lost there.
+    /// All tokens, in the order of the blob. It ends after the end token, and after the first error, which loses the framing.
     ///
     /// ```no_run
     /// use fwspec::dt::{Token, Tree};
@@ -84,25 +84,25 @@ impl<'a> Tokens<'a> {
         self.offset(self.rest)
     }
 
-    /// The walk from a byte offset of the structure block on, as if a root stood there.
+    /// The walk from a byte offset of the structure block on, as if the root were there.
     pub(super) fn from(tree: &Tree<'a>, offset: u32) -> Option<Self> {
         let word = offset.checked_sub(tree.structure_offset)?.checked_div(4)?;
         Some(Tokens { rest: tree.structure.get(index(word)..)?, ..tree.tokens() })
     }
 
-    /// The walk over what is inside a node, resumed after its begin token.
+    /// The walk over the content of a node, resumed after its begin token.
     pub(super) fn resume(rest: &'a [[u8; 4]], end: u32) -> Self {
         Tokens { rest, end, depth: 1, rooted: true, done: false }
     }
 
-    /// What is left to walk, and the byte offset of its end.
+    /// The words that are left to walk, and the byte offset of their end.
     pub(super) fn remaining(&self) -> (&'a [[u8; 4]], u32) {
         (self.rest, self.end)
     }
 
     #[inline]
     fn offset(&self, rest: &[[u8; 4]]) -> u32 {
-        // The block lies in a blob whose size is counted in 32 bits, so nothing saturates here.
+        // Sizes in a blob are counted in 32 bits, so nothing saturates here.
         self.end.wrapping_sub(saturate(rest.len()).wrapping_mul(4))
     }
 
@@ -119,7 +119,7 @@ impl<'a> Tokens<'a> {
         self.done = true;
     }
 
-    /// Nothing is left but no end token came; after [`finish`](Self::finish) that is the end of the iteration.
+    /// No words are left and no end token came; after [`finish`](Self::finish) that is the end of the iteration.
     #[cold]
     fn exhausted(&mut self) -> Option<Result<Token<'a>, Error>> {
         if self.done { None } else { self.fail(ErrorKind::TreeEnd { open: self.depth }) }
@@ -134,7 +134,7 @@ impl<'a> Tokens<'a> {
             return self.fail(ErrorKind::NodeName);
         };
         let (name, rest) = inner.split_at_checked(last.wrapping_add(1))?;
-        // Only the last word has a NUL: it ends the name, and what follows it is padding, whatever it holds.
+        // Only the last word has a NUL, which ends the name. What follows it is padding, whatever it holds.
         let nul = name.last()?.iter().position(|byte| *byte == 0)?;
         let name = name.as_flattened().get(..last.wrapping_mul(4).wrapping_add(nul))?;
         let offset = self.offset(self.rest);
@@ -162,7 +162,7 @@ impl<'a> Iterator for Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// The next token, in the caller's own code: a pass over a whole tree then keeps its token in registers.
+    /// The next token, inlined into the caller, so that a pass over a whole tree keeps its token in registers.
     #[inline(always)]
     pub(super) fn advance(&mut self) -> Option<Result<Token<'a>, Error>> {
         loop {

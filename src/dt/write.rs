@@ -1,11 +1,11 @@
-//! Trees that are made here, token by token (Devicetree Specification v0.4 §5).
+//! Writes trees, token by token (Devicetree Specification v0.4 §5).
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{LAST_VERSION, MAGIC, Reservation, token};
 
-/// Bytes of the header of version 17.
+/// Size of the header of version 17, in bytes.
 const HEADER: usize = 40;
 
 /// A tree that is being written.
@@ -13,13 +13,13 @@ const HEADER: usize = 40;
 pub(crate) struct Writer {
     structure: Vec<u8>,
     strings: Vec<u8>,
-    /// Where each name is in `strings`.
+    /// The offset of each name in `strings`.
     names: BTreeMap<Vec<u8>, usize>,
     too_large: bool,
 }
 
 impl Writer {
-    /// A node begins.
+    /// Begins a node.
     pub(crate) fn begin(&mut self, name: &[u8]) {
         self.word(Some(token::BEGIN_NODE));
         self.structure.extend(name);
@@ -27,7 +27,7 @@ impl Writer {
         self.pad();
     }
 
-    /// A property of the node that began last.
+    /// Adds a property to the innermost node that has begun.
     pub(crate) fn property(&mut self, name: &[u8], value: &[u8]) {
         let at = self.names.get(name).copied().unwrap_or_else(|| {
             let at = self.strings.len();
@@ -43,7 +43,7 @@ impl Writer {
         self.pad();
     }
 
-    /// The node that began last ends.
+    /// Ends the innermost node that has begun.
     pub(crate) fn end(&mut self) {
         self.word(Some(token::END_NODE));
     }

@@ -6,7 +6,7 @@ use crate::model::{GroupRule, LinuxDriver, Regions, SpecifierField};
 /// All ports of a larb.
 const ALL: u32 = u32::MAX;
 
-/// A unit whose masters are one group, and which shares its page tables with nothing.
+/// A unit whose masters are one group, and which shares its page tables with no other unit.
 const fn single(compatible: &'static [&'static str]) -> Binding {
     const ALONE: Regions = Regions { list: None, regions: &[], banks: &[] };
     regions(compatible, &ALONE)
@@ -22,7 +22,7 @@ const fn regions(compatible: &'static [&'static str], regions: &'static Regions)
     other(DRIVER, compatible, "mediatek", GroupRule::Regions(regions), CITATION)
 }
 
-/// Units with SHARE_PGTABLE are in a list of their SoC's; the groups are those of the list.
+/// Units with `SHARE_PGTABLE` are in a list of their SoC; all units of the list share the groups.
 const M4U: Option<&str> = Some("m4ulist");
 const INFRA: Option<&str> = Some("infralist");
 
@@ -37,7 +37,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         "mediatek,mt8188-iommu-infra",
         "mediatek,mt8365-m4u",
     ]),
-    // mt8192_larb_region_msk. That of mt6893 has SHARE_PGTABLE too, but names no list.
+    // mt8192_larb_region_msk. The unit of mt6893 has `SHARE_PGTABLE`, too, but is in no list.
     regions(
         &["mediatek,mt8192-m4u", "mediatek,mt6893-iommu-mm"],
         &Regions {
@@ -80,7 +80,7 @@ pub(super) const BINDINGS: &[Binding] = &[
             banks: &[],
         },
     ),
-    // mt8188_larb_region_msk: larbs by the driver's numbers, not those of the data sheet.
+    // mt8188_larb_region_msk: larbs have the driver's numbers, not those of the data sheet.
     regions(
         &["mediatek,mt8188-iommu-vdo", "mediatek,mt8188-iommu-vpp"],
         &Regions {
@@ -121,7 +121,7 @@ pub(super) const BINDINGS: &[Binding] = &[
         &Regions { list: None, regions: &[&[(0, 0x4)], &[(0, 0x2)], &[(0, 0x8)], &[(0, 0x1)]], banks: &[] },
     ),
     regions(&["mediatek,mt8189-iommu-infra"], &Regions { list: INFRA, regions: &[], banks: &[] }),
-    // mt8189_larb_region_msk; its five banks have no ports.
+    // mt8189_larb_region_msk; none of its five banks has a mask of ports.
     regions(
         &["mediatek,mt8189-iommu-mm"],
         &Regions {
