@@ -1,4 +1,4 @@
-//! How two listings of one machine differ: before and after a function was added or removed.
+//! The differences between two listings of one machine, from before and after a function was added or removed.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -8,19 +8,19 @@ use core::fmt;
 
 use crate::{Bdf, bytes};
 
-/// How two listings of one machine in one text differ.
+/// The differences between two listings of one machine in one text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Changed {
-    /// The lines in which they start.
+    /// The lines in which the listings start.
     lines: [u32; 2],
-    /// What only the first has, and what only the second.
+    /// The functions that only the first has, and those that only the second has.
     only: [Vec<Bdf>; 2],
 }
 
 impl Changed {
-    /// How the first and the last listing of a machine in one text differ. `order` says each time that a function was listed: which of
-    /// `functions`, and in which line. A listing starts with the lowest address that the text has; one of less than half of the functions is
-    /// of a part of them.
+    /// The differences between the first and the last listing of a machine in one text. `order` has an entry for each time that a
+    /// function was listed: its index in `functions`, and the line. A listing starts at the lowest address of the text; one with
+    /// less than half of the functions shows only a part of the machine.
     pub(super) fn of(functions: &[Bdf], order: &[(u32, u32)]) -> Option<Self> {
         let lowest = functions.iter().min()?;
         let mut whole: Vec<(u32, BTreeSet<Bdf>)> = Vec::new();
@@ -52,7 +52,8 @@ impl fmt::Display for Changed {
     }
 }
 
-/// The functions that only one of two listings of a machine has; `None` where there are none, or one lists a part of the machine only.
+/// The functions that only one of two listings of a machine has; `None` where there are none, or where one shows only a part of the
+/// machine.
 pub(super) fn differences(one: &BTreeSet<Bdf>, other: &BTreeSet<Bdf>) -> Option<[Vec<Bdf>; 2]> {
     let (most, least) = (one.len().max(other.len()), one.len().min(other.len()));
     let is_part = least < 2 || least.saturating_mul(2) < most;

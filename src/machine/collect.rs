@@ -1,4 +1,4 @@
-//! Evidence comes in piece by piece, in any order, and becomes one machine.
+//! Takes evidence in, piece by piece and in any order, and makes one machine of it.
 
 use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -31,17 +31,17 @@ use super::{
     ContainerError, Evidence, Firmware, Hidden, Kernel, Kind, Machine, TextErrorKind, Unread, dumps,
 };
 
-/// Whether a table says what IOMMUs translate. A kernel that starts by ACPI reads these, and no device tree.
+/// Whether a table describes IOMMUs. A kernel that boots with ACPI reads these tables, and no device tree.
 fn speaks(table: &Table<'_>) -> bool {
     table.source.format().is_some()
 }
 
-/// Whether a table is kept: one that describes IOMMUs, or says which buses and ITS units there are.
+/// Whether a table is used: it describes IOMMUs, or lists buses or ITS units.
 fn is_kept(table: &Table<'_>) -> bool {
     speaks(table) || [Source::MCFG, Source::MADT].contains(&table.source.first())
 }
 
-/// Takes evidence in. What there is of one machine goes into one collector, whatever files, folders or pipes it comes in.
+/// Takes evidence in. All evidence of one machine goes into one collector, whatever files, folders or pipes it comes from.
 ///
 /// ```
 /// use fwspec::acpi::iort::Builder;
@@ -60,10 +60,10 @@ pub struct Collector {
     /// In the order in which they are applied.
     overlays: Vec<(usize, Vec<u8>)>,
     choice: Choice,
-    /// The containers, each with what is listed of it.
+    /// The containers; for each, the range of the evidence that came out of it.
     opened: Vec<Range<usize>>,
     tables: Vec<(usize, Table<'static>)>,
-    /// What of the files around the tables could not be read.
+    /// What could not be read in the files that hold the tables.
     skipped: Vec<Error>,
     functions: BTreeMap<Bdf, Listed>,
     listings: Vec<(usize, Vec<Listed>)>,
@@ -71,30 +71,30 @@ pub struct Collector {
     kernel: Kernel,
     hidden: Hidden,
     model: Option<String>,
-    /// The PCI ID database of the system that the functions are of.
+    /// The PCI ID database of the system that has the functions.
     database: Option<String>,
-    /// What texts say that the kernel decided.
+    /// The kernel's decisions, as texts tell them.
     words: Vec<(usize, Words)>,
     has_ivrs: bool,
 }
 
-/// What takes a piece of evidence in.
+/// A function that takes a piece of evidence in.
 type Reader = fn(&mut Collector, Piece) -> Result<(), MachineError>;
 
-/// Bytes with the name that the caller gives them.
+/// Bytes, with the name that the caller gave them.
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
-    /// Its place in the evidence.
+    /// Its index in the evidence.
     pub(super) at: usize,
 }
 
-/// What is taken of the evidence.
+/// The role of a piece of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Anything,
-    /// Firmware that counts where other evidence contradicts it.
+    /// Firmware that is used where other evidence contradicts it.
     Firmware,
-    /// Functions that count.
+    /// Functions that are used where other evidence contradicts them.
     Functions,
 }
 
@@ -132,21 +132,21 @@ impl Listed {
 }
 
 impl Collector {
-    /// Without evidence.
+    /// A collector without evidence.
     pub fn new() -> Self {
         Collector::default()
     }
 
-    /// Takes a file's bytes in, whatever they are; `name` is what the user calls them.
+    /// Takes a file's bytes in, of whatever kind; `name` is the user's name for them.
     ///
     /// # Errors
-    /// [`MachineError::Bytes`] for bytes that are nothing which is read here, or cannot be read, [`Empty`](MachineError::Empty) for none. The
-    /// collector stays as it was.
+    /// [`MachineError::Bytes`] for bytes of no kind that is read, or that cannot be read; [`Empty`](MachineError::Empty) for no
+    /// bytes. The collector stays as it was.
     pub fn add(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), MachineError> {
         self.take(name, bytes, Wanted::Anything)
     }
 
-    /// As [`add`](Collector::add), for firmware that counts where other evidence contradicts it.
+    /// As [`add`](Collector::add), for firmware that is used where other evidence contradicts it.
     ///
     /// # Errors
     /// As those of [`add`](Collector::add), and [`TextErrorKind::NotFirmware`] for a listing of functions.
@@ -154,24 +154,24 @@ impl Collector {
         self.take(name, bytes, Wanted::Firmware)
     }
 
-    /// Takes in a listing of functions, that counts where other listings contradict it.
+    /// Takes in a listing of functions that is used where other listings contradict it.
     ///
     /// # Errors
-    /// [`TextErrorKind::NotListing`] for firmware, [`TextErrorKind::NoFunctions`] for what is not a listing either, and as those of
-    /// [`add`](Collector::add).
+    /// [`TextErrorKind::NotListing`] for firmware, [`TextErrorKind::NoFunctions`] for other bytes that are not a listing, and those
+    /// of [`add`](Collector::add).
     pub fn pick_topology(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), MachineError> {
         self.take(name, bytes, Wanted::Functions)
     }
 
-    /// Picks the configuration of FIT images; without, the default one of each counts.
+    /// Picks the configuration of FIT images; without a pick, the default one of each is used.
     pub fn pick_configuration(&mut self, name: &str) {
         self.choice.configuration = Some(name.to_owned());
     }
 
-    /// Takes in one piece of a container: `piece` as this library calls it, `boot.img!dtb`.
+    /// Takes in one piece of a container, by this library's name for it: `boot.img!dtb`.
     ///
     /// # Errors
-    /// As those of `add`, and [`MachineError::Container`] where the piece is not in it.
+    /// Those of `add`, and [`MachineError::Container`] where the container does not have the piece.
     #[cfg(feature = "std")]
     pub(super) fn take_piece_of(
         &mut self,
@@ -192,7 +192,7 @@ impl Collector {
         }
     }
 
-    /// Reads what came out of a container. A piece that cannot be read does not cost the others.
+    /// Reads the pieces of a container. A piece that cannot be read does not cost the others.
     fn read_items(&mut self, name: &str, items: Vec<Item>, wanted: Wanted) -> Result<(), MachineError> {
         let before = self.evidence.len();
         let (mut kept, mut failed, mut looked_at) = (0_usize, None, Vec::new());
@@ -216,7 +216,7 @@ impl Collector {
                 Item::Piece { name, bytes } => match self.read(&name, bytes, wanted) {
                     Ok(()) => kept = kept.saturating_add(1),
                     Err(error) => {
-                        // Most tables of a machine say nothing of its IOMMUs.
+                        // Most tables of a machine say nothing about its IOMMUs.
                         let says = error.is_about_content() && !error.is_other_table();
                         let note = says.then(|| format!("not used: {}", error.without_name()));
                         if note.is_some() {
@@ -301,20 +301,20 @@ impl Collector {
         self.evidence.len()
     }
 
-    /// Whether anything that was listed since is used.
+    /// Whether anything listed since is used.
     #[cfg(feature = "std")]
     pub(super) fn has_used_since(&self, since: usize) -> bool {
         self.evidence.get(since..).is_some_and(|new| new.iter().any(|piece| piece.used))
     }
 
-    /// Says about what was listed since that it was named to count.
+    /// Marks what was listed since as picked by the user.
     #[cfg(feature = "std")]
     pub(super) fn mark(&mut self, since: usize, wanted: Wanted) {
         let new = self.evidence.get_mut(since..).unwrap_or_default();
         new.iter_mut().for_each(|evidence| evidence.picked |= wanted.is_picked());
     }
 
-    /// Lists evidence that is not used, and why.
+    /// Lists evidence that is not used, with the reason.
     #[cfg(feature = "std")]
     pub(super) fn note_unused(&mut self, name: &str, kind: Kind, note: &str) {
         self.pass_over(name.to_owned(), kind, Some(note.to_owned()));
@@ -330,7 +330,7 @@ impl Collector {
     }
 
     fn read_tree(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
-        // What a whole tree cannot be read for is found when it is lowered.
+        // Whatever else keeps a tree from being read is found when it is lowered.
         let tree = Tree::parse(&bytes).map_err(|error| MachineError::tree(self.name(at), error, &bytes))?;
         if tree.is_overlay() {
             if let Some(evidence) = self.evidence.get_mut(at) {
@@ -356,7 +356,7 @@ impl Collector {
         }
     }
 
-    /// Keeps those of the tables that say something.
+    /// Keeps the tables that are used.
     fn keep_tables(&mut self, at: usize, found: Tables<'static>) -> Result<(), MachineError> {
         let first = found.tables.first().map(|table| table.source.name);
         if !found.tables.iter().any(is_kept) {
@@ -370,13 +370,13 @@ impl Collector {
         Ok(())
     }
 
-    /// Tables that a text spells out.
+    /// Reads the tables that a text spells out.
     fn read_dump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let (found, errors) = dumps::tables(&bytes);
         let name = self.name(at).to_owned();
         let read = self.keep_tables(at, found);
         match (read, errors.first()) {
-            // Whatever there is of other tables, what is wrong with those that cannot be read comes first.
+            // Whatever other tables there are, an error in the tables that cannot be read comes first.
             (Err(_), Some(error)) => return Err(MachineError::text(&name, *error)),
             (read, _) => read?,
         }
@@ -384,7 +384,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Any blob that a text spells out.
+    /// Reads any blob that a text spells out.
     fn read_hexdump(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
         let blocks = dumps::blocks(&bytes);
@@ -412,7 +412,7 @@ impl Collector {
         Ok(())
     }
 
-    /// A text that is recognised and not read.
+    /// Refuses a text of a kind that is recognised and not read.
     fn refuse(&mut self, piece: Piece) -> Result<(), MachineError> {
         let name = self.name(piece.at).to_owned();
         let refused = match recognise(&piece.bytes) {
@@ -422,7 +422,7 @@ impl Collector {
         Err(MachineError::Refused { name, refused })
     }
 
-    /// A text that lists functions, or says what a kernel decided, or both.
+    /// Reads a text that lists functions, or the kernel's decisions, or both.
     fn read_text(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
         if u32::try_from(bytes.len()).is_err() {
@@ -447,7 +447,7 @@ impl Collector {
             }
         }
         self.unread.extend(listing.skipped.into_iter().map(|error| Unread::of_text(&name, error)));
-        // A line or two about the kernel alone say how firmware is read.
+        // A text of a line or two about the kernel alone: it says how firmware is read.
         let tells_kernel = words.boot.release.is_some() && log.lines_read <= 3;
         let has_listing = !listed.is_empty() || kind == Kind::LspciText;
         let is_log = log.entries.iter().any(|entry| entry.form.kind != LogKind::Other);
@@ -479,14 +479,14 @@ impl Collector {
         Ok(())
     }
 
-    /// A log in which no line says a group.
+    /// Reads a log in which no line names a group.
     fn read_log(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let name = self.name(at).to_owned();
         self.kernel.logs.push(Log { name, ..Log::read(&bytes) });
         Ok(())
     }
 
-    /// Takes in a log that was read as it came.
+    /// Takes in a log that was read line by line as it arrived.
     #[cfg(feature = "std")]
     pub(super) fn take_log(&mut self, name: &str, log: Log) {
         let (kind, note) = (Kind::KernelLog, None);
@@ -501,7 +501,7 @@ impl Collector {
         self.kernel.logs.push(Log { name: name.to_owned(), ..log });
     }
 
-    /// The PCI ID database: it gives ids to the names of the listings that were taken in before.
+    /// Reads a PCI ID database: the names in the listings that were taken in before get their ids from it.
     fn read_database(&mut self, Piece { bytes, at }: Piece) -> Result<(), MachineError> {
         let text = String::from_utf8_lossy(&bytes);
         let known = PciIds::parse(&text);
@@ -522,8 +522,8 @@ impl Collector {
         Ok(())
     }
 
-    /// Whether a listing has names without ids: the PCI ID database of a machine (`/usr/share/misc/pci.ids`) tells them, given to
-    /// [`add`](Collector::add) after the listing.
+    /// Whether a listing has names without ids. The PCI ID database of a machine (`/usr/share/misc/pci.ids`) has these ids, if it
+    /// is given to [`add`](Collector::add) after the listing.
     ///
     /// ```
     /// use fwspec::machine::Collector;
@@ -564,7 +564,7 @@ impl Collector {
         self.listings.push((at, listed));
     }
 
-    /// Lists what a system says about its kernel alone.
+    /// Lists what a system says about its kernel only.
     #[cfg(feature = "std")]
     pub(super) fn speaking(&mut self, name: &str) {
         let (name, note) = (name.to_owned(), None);
@@ -578,13 +578,13 @@ impl Collector {
         });
     }
 
-    /// Adds what a kernel said.
+    /// Adds the kernel's decisions from one source.
     #[cfg(feature = "std")]
     pub(super) fn say(&mut self, kernel: Kernel) {
         self.kernel.join(kernel);
     }
 
-    /// Notes what the machine's maker calls it.
+    /// Notes the maker's name for the machine.
     #[cfg(feature = "std")]
     pub(super) fn call(&mut self, model: Option<String>) {
         self.model = self.model.take().or(model);
@@ -596,7 +596,7 @@ impl Collector {
         self.hidden.firmware.push(name.to_owned());
     }
 
-    /// Notes functions of which only root may read more.
+    /// Notes the number of functions of which only root may read more.
     #[cfg(feature = "std")]
     pub(super) fn hide_functions(&mut self, count: usize) {
         self.hidden.functions = self.hidden.functions.saturating_add(count);
@@ -608,17 +608,17 @@ impl Collector {
         self.unread.push(unread);
     }
 
-    /// An IVRS table is there, though it was not read.
+    /// Notes that the machine has an IVRS table, though it was not read.
     #[cfg(feature = "std")]
     pub(super) fn has_ivrs(&mut self) {
         self.has_ivrs = true;
     }
 
-    /// The machine that all of the evidence is of.
+    /// The machine that all the evidence is of.
     ///
     /// # Errors
-    /// [`MachineError::TwoMachines`], [`TwoKinds`](MachineError::TwoKinds) and [`TwoTopologies`](MachineError::TwoTopologies) where it is
-    /// of more than one; [`Bytes`](MachineError::Bytes) where no table that was given can be read.
+    /// [`MachineError::TwoMachines`], [`TwoKinds`](MachineError::TwoKinds) and [`TwoTopologies`](MachineError::TwoTopologies) where
+    /// the evidence is of more than one; [`Bytes`](MachineError::Bytes) where none of the tables can be read.
     pub fn finish(mut self) -> Result<Machine, MachineError> {
         let firmware = self.firmware()?;
         let has_topology = !self.listings.is_empty();
@@ -663,7 +663,7 @@ impl Collector {
         Ok(machine)
     }
 
-    /// A container of which no piece counts is not used itself.
+    /// Marks a container as unused where none of its pieces is used.
     fn close(&mut self) {
         for range in core::mem::take(&mut self.opened) {
             let is_container = |evidence: &Evidence| evidence.kind.is_container();
@@ -683,7 +683,7 @@ impl Collector {
         self.evidence.get(at).is_some_and(|evidence| evidence.picked)
     }
 
-    /// Says that a piece of evidence does not count.
+    /// Marks a piece of evidence as unused.
     fn leave_out(&mut self, at: usize, note: String) {
         if let Some(evidence) = self.evidence.get_mut(at) {
             evidence.used = false;
@@ -691,7 +691,7 @@ impl Collector {
         }
     }
 
-    /// Which of two contradicting pieces counts: the one that the user picked, and none where that does not decide.
+    /// Which of two contradicting pieces is used: the one that the user picked; `None` where that decides nothing.
     fn decide(&mut self, one: usize, other: usize) -> Option<usize> {
         let (kept, out) = match (self.is_picked(one), self.is_picked(other)) {
             (true, false) => (one, other),
@@ -753,7 +753,7 @@ impl Collector {
         opened.map(Some).map_err(|(error, blob)| MachineError::tree(&name, error, &blob.unwrap_or_default()))
     }
 
-    /// The tree that a base and an overlay make.
+    /// The tree that results from a base and its overlays.
     fn overlaid(
         &self,
         base: &str,
@@ -767,7 +767,7 @@ impl Collector {
         merged.map_err(|error| MachineError::Overlay { name: name.to_owned(), base: base.to_owned(), error })
     }
 
-    /// The tree that counts.
+    /// The tree that is used.
     fn one_tree(&mut self) -> Result<Option<(usize, Vec<u8>)>, MachineError> {
         let mut trees = core::mem::take(&mut self.trees).into_iter();
         let Some(mut kept) = trees.next() else { return Ok(None) };
@@ -785,11 +785,11 @@ impl Collector {
         Ok(Some(kept))
     }
 
-    /// Leaves one table of each name, and more where one file has more: then it is for their reader to say so.
+    /// Keeps one table of each name, or more where one file has more: it is up to their reader to refuse those.
     fn one_set_of_tables(&mut self) -> Result<(), MachineError> {
         let tables = core::mem::take(&mut self.tables);
         let mut out = BTreeSet::new();
-        // The first of each name, and of those that are one of several in their file, by where it is.
+        // The first table of each name; of several in one file, each by its place there.
         let mut first: BTreeMap<Source, usize> = BTreeMap::new();
         let mut same = BTreeSet::new();
         for (place, (at, table)) in tables.iter().enumerate() {
@@ -820,7 +820,7 @@ impl Collector {
         let kept = kept.filter(|(place, (at, _))| !same.contains(place) && !out.contains(at));
         self.tables = kept.map(|(_, table)| table).collect();
         self.one_vendor()?;
-        // A piece whose one table another piece has too, and which gives others, is used.
+        // A piece is used if it shares one table with another piece and has others besides.
         for (at, _) in &self.tables {
             if let Some(evidence) = self.evidence.get_mut(*at).filter(|evidence| !evidence.used) {
                 evidence.used = true;
@@ -830,7 +830,7 @@ impl Collector {
         Ok(())
     }
 
-    /// Leaves the table of one kind of IOMMUs: each of these describes all of a machine.
+    /// Keeps the table of one kind of IOMMUs: each kind describes a whole machine.
     fn one_vendor(&mut self) -> Result<(), MachineError> {
         const KINDS: [&[u8; 4]; 4] = [b"IORT", b"RIMT", b"DMAR", b"IVRS"];
         let mut kept: Option<(usize, Source)> = None;
@@ -843,7 +843,7 @@ impl Collector {
                 kept = Some((at, source));
                 continue;
             };
-            // What one file joins is for its reader to judge.
+            // If one file holds both, it is up to its reader to judge.
             if rival.name == source.name || other == at {
                 continue;
             }
@@ -876,7 +876,7 @@ impl Collector {
         let skipped = core::mem::take(&mut self.skipped);
         match Firmware::of_tables(self.name(at), Tables { tables, skipped }) {
             Ok(firmware) => Ok(Some(firmware)),
-            // A MADT by itself: it only says something beside an IORT.
+            // A MADT alone: it adds facts to an IORT only.
             Err(Error { kind: ErrorKind::NoFirmwareTable(_), .. }) => {
                 for at in pieces {
                     self.leave_out(at, "not used: it is of no use without an IORT".to_owned());
@@ -892,8 +892,8 @@ impl Collector {
         MachineError::TwoMachines { what: what.to_owned(), first, second }
     }
 
-    /// What the kernel decided, by the best of what says so: `/sys`, then what lists groups, then logs. A piece that contradicts what is
-    /// known by then is of another boot, or another machine, and left out.
+    /// Joins the kernel's decisions from all sources, the best one first: `/sys`, then listings of groups, then logs. A source that
+    /// contradicts the ones before it is of another boot or another machine, and is left out.
     fn join_words(&mut self) {
         let words = core::mem::take(&mut self.words);
         for of_log in [false, true] {

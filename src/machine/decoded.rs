@@ -1,4 +1,4 @@
-//! What `lspci -v` says about a function in words, and the facts that are in it.
+//! The words of `lspci -v` about a function, and the facts in them.
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -9,14 +9,14 @@ use memchr::memchr_iter;
 use super::names::{self, hex4};
 use crate::pci::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
 
-/// What a text says about a function: what is in the line with its address, and in those below.
+/// What a text says about a function, in the line with its address and in the lines below.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     /// Its name, vendor first, as printed.
     pub(super) name: String,
     /// The name of its class, as printed.
     pub(super) class_name: String,
-    /// Vendor and device, as far as they are known. A device without its vendor does not occur.
+    /// Vendor and device, as far as they are known. A device without a vendor does not occur.
     pub(super) vendor: Option<u16>,
     pub(super) device: Option<u16>,
     /// Base class and subclass.
@@ -26,26 +26,26 @@ pub(super) struct Told {
     /// Secondary and subordinate bus.
     buses: Option<(u8, u8)>,
     unknown_header: bool,
-    /// Of an IOMMU group, its number.
+    /// The number of its IOMMU group.
     pub(super) group: Option<u32>,
     capabilities: Capabilities,
-    /// It says that there are capabilities.
+    /// The text says that there is a capability list.
     has_list: bool,
-    /// What has to follow.
+    /// The line that has to follow.
     awaits: Option<&'static str>,
     /// Its link is up, or its slot is not empty.
     has_device_below: bool,
-    /// The line above was the first of these.
+    /// The line before was the first of these registers.
     flags_go_on: Option<Register>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Capabilities {
-    /// All of them are in the text.
+    /// All capabilities are in the text.
     listed: bool,
-    /// One of them is.
+    /// At least one capability is in the text.
     any: bool,
-    /// They are not: the reader had no right to them, or their chain is broken.
+    /// Some are missing: the reader had no right to see them, or their list is broken.
     cut: bool,
     pcie: Option<PortType>,
     has_acs: bool,
@@ -67,8 +67,8 @@ enum Register {
     Control,
 }
 
-/// Types of PCI Express functions, in the words of pciutils `ls-caps.c` `cap_express` and of its older editions. The first that a line
-/// has counts.
+/// Types of PCI Express functions, in the words of pciutils `ls-caps.c` `cap_express` and of its older versions. The first one in a
+/// line counts.
 const TYPES: [(&str, PortType); 11] = [
     ("Root Complex Integrated Endpoint", PortType::RcEndpoint),
     ("Root Complex Event Collector", PortType::RcEventCollector),
@@ -83,8 +83,8 @@ const TYPES: [(&str, PortType); 11] = [
     ("Endpoint", PortType::Endpoint),
 ];
 
-/// Registers that are printed one after the other, by the words in front of them: after the first comes the second (`cap_express`, `cap_acs`,
-/// `cap_aer`, `cap_sriov`, `cap_ats`, `cap_ari`, `show_verbose`).
+/// Registers that are printed in consecutive lines, by the words at their start: the second follows the first (`cap_express`,
+/// `cap_acs`, `cap_aer`, `cap_sriov`, `cap_ats`, `cap_ari`, `show_verbose`).
 const NEXT: [(&str, &str); 14] = [
     ("Control", "Status"),
     ("DevCap", "DevCtl"),
@@ -113,8 +113,8 @@ const ACS: [(&str, AcsFlags); 7] = [
     ("DirectTrans", AcsFlags::DT),
 ];
 
-/// Whether what follows an address is a class and what belongs to it, with names, numbers or both: `PCI bridge [0604]: …`, `0604: …`, `PCI
-/// bridge`.
+/// Whether the text after an address is a class and what belongs to it, with names, numbers or both: `PCI bridge [0604]: …`, `0604:
+/// …`, `PCI bridge`.
 pub(super) fn is_class(rest: &[u8]) -> bool {
     let Ok(rest) = core::str::from_utf8(rest.get(..MAX_CLASS).unwrap_or(rest))
         .or_else(|error| core::str::from_utf8(rest.get(..error.valid_up_to()).unwrap_or_default()))
@@ -129,7 +129,7 @@ pub(super) fn is_class(rest: &[u8]) -> bool {
         Some((words, number)) => (words, Some(number)),
         None => (class, Some(class.strip_prefix("Class ").unwrap_or(class))),
     };
-    // Classes that no database knew when a listing was made, or knows today.
+    // Classes that the database did not have when the listing was made, or does not have today.
     let is_named = || {
         let word = |c: char| c.is_ascii_alphanumeric() || " ()/.-&".contains(c);
         words.starts_with(|c: char| c.is_ascii_uppercase()) && words.len() <= 60 && words.chars().all(word)
@@ -137,12 +137,12 @@ pub(super) fn is_class(rest: &[u8]) -> bool {
     number.and_then(hex4).is_some() || names::class(words.trim()).is_some() || is_named()
 }
 
-/// Bytes that a class may have, with its number.
+/// The length of the longest class with its number, in bytes.
 const MAX_CLASS: usize = 100;
 
 impl Told {
-    /// Of what follows the address: `PCI bridge [0604]: Example port [8086:7ab8] (rev 11) (prog-if 00 [Normal decode])`, with names,
-    /// numbers or both.
+    /// Reads the text after the address, with names, numbers or both: `PCI bridge [0604]: Example port [8086:7ab8] (rev 11)
+    /// (prog-if 00 [Normal decode])`.
     pub(super) fn of_header(rest: &[u8]) -> Self {
         let mut told = Told::default();
         told.header(String::from_utf8_lossy(rest).trim());
@@ -151,7 +151,7 @@ impl Told {
 
     fn header(&mut self, header: &str) {
         let (class, name) = header.split_once(": ").unwrap_or(("", header));
-        // What `lspci -k` and scripts write after the name.
+        // `lspci -k` and scripts write these after the name.
         let end = ["(rev ", "(prog-if "].into_iter().filter_map(|mark| name.find(mark)).min();
         let (name, marks) = end.and_then(|end| name.split_at_checked(end)).unwrap_or((name, ""));
         let name = name.trim();
@@ -163,7 +163,7 @@ impl Told {
             None if hex4(bare).is_some() => (String::new(), hex4(bare)),
             None => (class.to_owned(), names::class(class)),
         };
-        // Made-up listings have it, and no function.
+        // Class 0 is in made-up listings, but no function has it.
         self.class = self.class.filter(|class| *class != 0);
         let ids = name.rsplit('[').find_map(|part| ids(part.split_once(']')?.0));
         let ids = ids.or_else(|| ids_alone(name));
@@ -179,7 +179,7 @@ impl Told {
         };
     }
 
-    /// Whether there is more than an address.
+    /// Whether the text has more than the address.
     pub(super) fn says_anything(&self) -> bool {
         self.class.is_some()
             || self.vendor.is_some()
@@ -188,12 +188,12 @@ impl Told {
             || self.group.is_some()
     }
 
-    /// Whether it does not answer (`Unknown header type 7f`: the header reads all ones).
+    /// Whether the function does not answer (`Unknown header type 7f`: the header reads all ones).
     pub(super) fn is_silent(&self) -> bool {
         self.unknown_header
     }
 
-    /// The same of a function whose bytes are known to read all ones.
+    /// The same; for `is_silent` of a function whose bytes are known to read all ones.
     pub(super) fn silent_if(&self, is_silent: bool) -> Self {
         Told { unknown_header: self.unknown_header || is_silent, ..self.clone() }
     }
@@ -203,23 +203,23 @@ impl Told {
         !self.capabilities.listed && !self.capabilities.cut && self.buses.is_none() && !self.unknown_header
     }
 
-    /// The layout of its header, where it says which buses are below.
+    /// The layout of its header, if the text has the buses below it.
     pub(super) fn header_type(&self) -> Option<u8> {
         self.buses.map(|_| if self.class == Some(0x0607) { 2 } else { 1 })
     }
 
-    /// Whether its name has no ids: rules about single devices cannot be applied.
+    /// Whether its name has no ids, so that rules about single devices cannot be applied.
     pub(super) fn lacks_ids(&self) -> bool {
         self.device.is_none() && !self.name.is_empty()
     }
 
-    /// Whether it has ACS, and not what its registers say: `lspci -v` prints the name of the capability only.
+    /// Whether the text names its ACS capability without the registers, as `lspci -v` does.
     pub(super) fn lacks_acs(&self) -> bool {
         let known = &self.capabilities;
         known.has_acs && (known.acs.is_none() || known.acs_control.is_none()) && !self.unknown_header
     }
 
-    /// A line below that with the address.
+    /// Takes in a line below the line with the address.
     pub(super) fn line(&mut self, line: &[u8]) {
         let Ok(line) = core::str::from_utf8(line) else { return };
         if let Some(register) = self.flags_go_on.take()
@@ -272,7 +272,7 @@ impl Told {
         }
     }
 
-    /// Notes what has to come next.
+    /// Notes which line has to come next.
     fn follow(&mut self, key: &str, value: &str) {
         match key {
             "Status" => self.has_list |= value.starts_with("Cap+"),
@@ -281,7 +281,7 @@ impl Told {
             _ => {}
         }
         match NEXT.iter().find(|(first, _)| *first == key) {
-            // Other capabilities have a line of this name, too.
+            // Other capabilities have a line with this name, too.
             Some(("Control", _)) if !value.starts_with("I/O") => {}
             Some((_, second)) => self.awaits = Some(second),
             None if self.awaits == Some(key) || key == "Capabilities" => self.awaits = None,
@@ -289,15 +289,15 @@ impl Told {
         }
     }
 
-    /// Completes what the text says about a function after its last line. Few functions that say that they have capabilities have none: that is told
-    /// of the last one alone.
+    /// Completes the text of a function after its last line, and returns what is missing. Few functions with a capability list have
+    /// no capability, so a missing list is reported for the last function only.
     pub(super) fn ends_before(&self, is_last: bool) -> Option<&'static str> {
         let known = &self.capabilities;
         let lacks_list = is_last && self.has_list && !known.cut && !known.any;
         self.awaits.or(lacks_list.then_some("its capabilities"))
     }
 
-    /// Whether it is a port that has something below it.
+    /// Whether it is a port with a device below it.
     pub(super) fn has_device_below(&self) -> bool {
         self.has_device_below && self.buses.is_some()
     }
@@ -336,7 +336,7 @@ impl Told {
         self.flags_go_on = Some(register);
     }
 
-    /// A line that is not a key and its value.
+    /// Takes in a line that is not a key and its value.
     fn odd(&mut self, line: &str) {
         if line.starts_with("!!! Unknown header type") {
             self.unknown_header = true;
@@ -344,7 +344,7 @@ impl Told {
             // The second line of `LnkSta`.
             self.has_device_below |= line.contains("DLActive+");
         } else if self.is_name_only() && self.device.is_none() && !self.name.is_empty() {
-            // The rest of the line with the address, which a mail has broken.
+            // The rest of the line with the address, which a mail program has broken.
             let is_rest = line.contains("(rev ")
                 || line.contains("(prog-if ")
                 || line.rsplit('[').any(|part| ids(part.split(']').next().unwrap_or_default()).is_some());
@@ -357,7 +357,7 @@ impl Told {
         }
     }
 
-    /// Takes in what another text says, for what this one leaves open.
+    /// Takes in what another text says, for all that this one leaves open.
     pub(super) fn join(&mut self, other: Told) {
         let is_more = |new: &Capabilities, old: &Capabilities| {
             let weight =
@@ -384,7 +384,7 @@ impl Told {
         self.unknown_header &= other.unknown_header;
     }
 
-    /// The facts.
+    /// The facts of the text.
     pub(super) fn function(&self) -> Function {
         let class = self.class.unwrap_or_default();
         let (secondary, subordinate) = self.buses.unwrap_or_default();
@@ -407,7 +407,7 @@ impl Told {
         }
     }
 
-    /// The facts that bytes show, and those of the text for what the bytes leave open.
+    /// The facts of the bytes, and those of the text where the bytes leave them open.
     pub(super) fn beside(&self, read: Function) -> Function {
         let told = self.function();
         Function {
@@ -420,7 +420,7 @@ impl Told {
         }
     }
 
-    /// Where the text differs from the bytes.
+    /// The facts in which the text differs from the bytes.
     pub(super) fn contradicts(&self, read: &Function) -> Vec<&'static str> {
         fn differ<T: PartialEq>(told: Option<T>, read: Option<T>) -> bool {
             told.zip(read).is_some_and(|(told, read)| told != read)
@@ -452,7 +452,7 @@ impl Told {
 }
 
 impl Capabilities {
-    /// What is in the capabilities, of a function of no vendor in particular.
+    /// The facts in the capabilities, for a function without ids.
     fn facts(&self, is_silent: bool) -> Function {
         let nothing = Function {
             pcie: Fact::Unknown,
@@ -470,7 +470,7 @@ impl Capabilities {
             let all = |absent: Function| Function { pcie: Fact::Absent, ..absent };
             return if complete { all(Function::endpoint()) } else { nothing };
         };
-        // What is listed without its registers was listed by lspci -v.
+        // A capability that is listed without its registers was listed by `lspci -v`.
         let absent = |listed: bool| complete && !listed;
         let acs = self.acs.zip(self.acs_control);
         let sriov = || {
@@ -501,9 +501,9 @@ fn fact<T>(known: Option<T>, absent: bool) -> Fact<T> {
     }
 }
 
-/// What follows a word.
+/// The text after a word.
 fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    // Lines and words are short: what prepares a search for a word costs more than the search.
+    // Lines and words are short: a search that prepares for the word costs more than a plain one.
     let (bytes, word) = (text.as_bytes(), word.as_bytes());
     let at = memchr_iter(*word.first()?, bytes)
         .find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(word)))?;
@@ -519,7 +519,7 @@ fn switch(text: &str, word: &str) -> Option<bool> {
     }
 }
 
-/// The number that follows a word.
+/// The number after a word.
 fn decimal(text: &str, word: &str) -> Option<u16> {
     let digits = after(text, word)?;
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());

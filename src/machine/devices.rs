@@ -1,4 +1,4 @@
-//! From listed functions to the events of devices being added, in the order in which Linux enumerates them.
+//! From listed functions to the events in which devices are added, in the order in which Linux enumerates them.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -12,18 +12,18 @@ use super::{ListedFunction, Listing, TextError, TextErrorKind};
 const VMD: [u16; 11] =
     [0x201d, 0x28c0, 0x467f, 0x4c3d, 0xa77f, 0x7d0b, 0xad0b, 0x9a0b, 0xb60b, 0xb06f, 0xb07f];
 
-/// The first segment of domains behind a VMD: firmware's are 16 bits wide (`vmd_find_free_domain`).
+/// The first segment of domains behind a VMD: segments of firmware are 16 bits wide (`vmd_find_free_domain`).
 const FIRST_VMD_SEGMENT: u32 = 0x1_0000;
 
-/// The devices of a machine, in the order in which Linux adds them: buses ascending, each function after the bridges above it,
-/// virtual functions last; and what of the listing could not be read.
+/// The devices of a machine, in the order in which Linux adds them: by ascending bus, each function after the bridges above it,
+/// virtual functions last. Also the records of the listing that could not be read.
 ///
-/// Which functions are virtual is not in their own config space: the SR-IOV capability of their physical function says where
-/// they are (PCIe 6.0 §9.3.3), and what their ids are (linux drivers/pci/iov.c `pci_iov_add_virtfn`).
+/// A virtual function's own configuration space does not show that it is one. The SR-IOV capability of its physical function has
+/// the place (PCIe 6.0 §9.3.3) and the ids (linux drivers/pci/iov.c `pci_iov_add_virtfn`).
 ///
-/// Behind an Intel VMD, in a segment from 0x10000 on, all DMA carries the requester ID of the VMD's endpoint (linux `pci_real_dma_dev`).
-/// That endpoint is known where the machine has one; of several nothing in config space tells whose a segment is:
-/// [`of_unknown_vmd`] finds the devices concerned.
+/// Behind an Intel VMD, in a segment from 0x10000 on, all DMA carries the requester ID of the VMD's endpoint (linux
+/// `pci_real_dma_dev`). Where the machine has one VMD its endpoint is known. Where it has several, configuration space does not
+/// show which one a segment belongs to: [`of_unknown_vmd`] finds the devices concerned.
 ///
 /// ```
 /// use fwspec::machine::{devices, lspci};
@@ -56,7 +56,7 @@ pub(super) struct Placed {
     bdf: Bdf,
     facts: Function,
     links: Links,
-    /// Its header was not read: a text describes it.
+    /// Its header was not read: the facts are from a text.
     is_told: bool,
     is_silent: bool,
 }
@@ -67,22 +67,22 @@ impl Placed {
         Placed { bdf: listed.bdf, facts, links, is_told: listed.bytes.is_empty() || is_silent, is_silent }
     }
 
-    /// A function of which these facts are known; `is_told` where its header was not read.
+    /// A function with these facts; `is_told` where its header was not read.
     pub(super) fn known(bdf: Bdf, facts: Function, links: Links, is_told: bool) -> Self {
         Placed { bdf, facts, links, is_told, is_silent: false }
     }
 }
 
-/// What a running system says about a function by its links.
+/// What the links of a running system say about a function.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Links {
-    /// Behind an Intel VMD, the VMD's endpoint.
+    /// The VMD's endpoint, of a function behind an Intel VMD.
     pub(super) real_dma: Option<Bdf>,
-    /// For a virtual function, its physical function.
+    /// The physical function of a virtual function.
     pub(super) physical: Option<Bdf>,
 }
 
-/// The devices of a machine from its functions, which ascend by address.
+/// The devices of a machine, made from its functions in ascending order of address.
 pub(super) fn of_functions(mut functions: Vec<Placed>) -> Vec<Device> {
     let index =
         |functions: &[Placed], bdf: Bdf| functions.binary_search_by_key(&bdf, |function| function.bdf).ok();
@@ -100,7 +100,7 @@ pub(super) fn of_functions(mut functions: Vec<Placed>) -> Vec<Device> {
             let function = Function { vendor: *vendor, device: *device, ..placed.facts };
             Device::function(placed.bdf, function).virtual_function_of(*pf)
         }
-        // Without root the SR-IOV capability of the physical function is not to be seen, but the link is.
+        // Without root the SR-IOV capability of the physical function cannot be read, but the link can.
         (None, Some(pf)) => {
             let function = Function { vendor: vendor_of(pf).unwrap_or(placed.facts.vendor), ..placed.facts };
             Device::function(placed.bdf, function).virtual_function_of(pf)
@@ -125,8 +125,8 @@ pub(super) fn of_functions(mut functions: Vec<Placed>) -> Vec<Device> {
     devices
 }
 
-/// Adds what words do not say about a function and its neighbours do: that its slot has others (the header bit that function 0 has then), and
-/// that what is right below a PCI Express port and does not answer is an endpoint.
+/// Adds facts that a function's own words lack, but its neighbours show: a slot with other functions is a multifunction slot
+/// (function 0 has the header bit), and a function right below a PCI Express port that does not answer is an endpoint.
 fn complete(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
     number_silent(functions, &is_virtual);
     let slot = |bdf: Bdf| (bdf.segment, bdf.rid.0 >> 3);
@@ -154,8 +154,9 @@ fn complete(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
     }
 }
 
-/// Gives bridges that do not answer the buses that no other bridge has, and that are below the bridge above them. Buses are numbered depth first
-/// (linux drivers/pci/probe.c `pci_scan_bridge_extend`): a bus is below the bridge that was found last before it.
+/// Assigns to bridges that do not answer the buses that no other bridge has, within the buses of the bridge above. Buses are
+/// numbered depth first (linux drivers/pci/probe.c `pci_scan_bridge_extend`): a bus is below the last bridge that was found before
+/// it.
 fn number_silent(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
     for functions in functions.chunk_by_mut(|a, b| a.bdf.segment == b.bdf.segment) {
         if functions.iter().any(is_unnumbered) {
@@ -172,7 +173,7 @@ fn is_unnumbered(placed: &Placed) -> bool {
 
 fn number_silent_of_segment(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -> bool) {
     let mut numbered: Vec<(u8, u8)> = Vec::new();
-    // The buses that have functions; false where these tell how they are reached.
+    // The buses with functions; false where these show how they are reached.
     let mut buses: BTreeMap<u8, bool> = BTreeMap::new();
     for Placed { bdf, facts, links, .. } in functions.iter() {
         if let Header::Bridge { secondary: secondary @ 1.., subordinate } = facts.header {
@@ -182,13 +183,13 @@ fn number_silent_of_segment(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -
             facts.only_on_root_bus() || is_virtual(*bdf) || links.physical.is_some() || bdf.rid.bus() == 0;
         *buses.entry(bdf.rid.bus()).or_insert(true) &= !tells;
     }
-    // Below which bridge each bus that is given here is.
+    // For each bus that is assigned here, the bridge above it.
     let mut above: BTreeMap<u8, usize> = BTreeMap::new();
     for (bus, _) in buses.into_iter().filter(|(_, is_open)| *is_open) {
         if numbered.iter().any(|(secondary, _)| *secondary == bus) {
             continue;
         }
-        // What is below the bridge that is next above; without one, what is below the first root bus.
+        // The buses of the nearest bridge above; without one, the buses below the first root bus.
         let around = numbered.iter().filter(|(secondary, last)| (*secondary..=*last).contains(&bus));
         let first = around.map(|(secondary, _)| *secondary).max();
         let may_lead = |placed: &Placed| {
@@ -200,7 +201,7 @@ fn number_silent_of_segment(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -
         let found = found.max_by_key(|(_, placed)| (placed.bdf.rid.bus(), core::cmp::Reverse(placed.bdf)));
         let Some(at) = found.map(|(at, _)| at) else { continue };
         above.insert(bus, at);
-        // The bridge, and those above it that do not answer either, reach up to the bus.
+        // The buses of the bridge, and of those above it that do not answer either, reach up to this bus.
         let mut next = Some((at, bus));
         while let Some((at, first)) = next {
             let Some(bridge) = functions.get_mut(at) else { break };
@@ -211,7 +212,7 @@ fn number_silent_of_segment(functions: &mut [Placed], is_virtual: impl Fn(Bdf) -
     }
 }
 
-/// The functions behind Intel VMDs for which it was not stated whose requester ID their DMA carries ([`Device::real_dma`]).
+/// The functions behind Intel VMDs for which the requester ID of their DMA was not stated ([`Device::real_dma`]).
 ///
 /// ```
 /// let drive = fwspec::Device::endpoint("10000:e1:00.0".parse()?);

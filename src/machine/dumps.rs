@@ -1,4 +1,4 @@
-//! Bytes that a text spells out: tables as `acpidump` and `iasl -d` print them, any blob as `hexdump -C` and `xxd` do.
+//! Bytes that a text spells out: tables as `acpidump` and `iasl -d` print them, any blob as `hexdump -C` and `xxd` print it.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -10,17 +10,17 @@ use crate::acpi::Sdt;
 use crate::acpi::container::{Table, Tables};
 use crate::{bytes, error::Source};
 
-/// Bytes in a line: 16, and as many as `xxd -c` may be asked for.
+/// Bytes in a line: usually 16, and up to 256 with `xxd -c`.
 const LONGEST: usize = 256;
 
-/// Bytes that a text spells out in one go.
+/// Consecutive bytes that a text spells out.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Where it starts.
+    /// The line where they start.
     pub(super) place: LinePlace,
-    /// The bytes, up to the line that cannot be read.
+    /// The bytes before the first line that cannot be read.
     pub(super) bytes: Vec<u8>,
-    /// Bytes of the last line.
+    /// Number of bytes in the last line.
     line: usize,
     /// The first line that cannot be read.
     pub(super) fault: Option<TextError>,
@@ -33,13 +33,13 @@ struct DumpLine {
     length: usize,
 }
 
-/// The tables that a text spells out, and what of it could not be read. One broken block costs one table.
+/// The tables that a text spells out, and the errors in it. One broken block costs one table.
 pub(super) fn tables(text: &[u8]) -> (Tables<'static>, Vec<TextError>) {
     let mut found = Tables::default();
     let mut seen: BTreeMap<[u8; 4], u16> = BTreeMap::new();
     let mut errors = Vec::new();
     for Block { place, mut bytes, fault, .. } in blocks(text) {
-        // The root pointer is not a table: it has another header.
+        // The root pointer is not a table: its header is another one.
         if bytes.starts_with(b"RSD PTR ") {
             continue;
         }
@@ -63,14 +63,14 @@ pub(super) fn tables(text: &[u8]) -> (Tables<'static>, Vec<TextError>) {
     (found, errors)
 }
 
-/// Whatever a text spells out. A block starts with the line of offset 0, and ends with an empty line, a line of offset 0 or, once a whole table is
-/// there, with any line that is not of it.
+/// All blocks that a text spells out. A block starts with a line of offset 0. It ends with an empty line, with a line of offset 0
+/// or, after a whole table, with any line that does not continue it.
 pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
     let text = unwrap::as_utf8(text);
     let mut lines = Lines::of(&text);
     let mut blocks = Vec::new();
     let mut open: Option<Block> = None;
-    // The line above says that a block follows.
+    // The line before announced a block.
     let mut announced = false;
     let mut repeat = false;
     while let Some((place, line)) = lines.next() {
@@ -97,7 +97,7 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
         }
         let have = bytes::saturate(block.bytes.len());
         let kind = match row {
-            // `hexdump` and `xxd -a` leave out lines that are like the one above.
+            // `hexdump` and `xxd -a` leave out lines that repeat the one before.
             None if line == b"*" && !block.bytes.is_empty() => {
                 repeat = true;
                 continue;
@@ -128,7 +128,7 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
     blocks
 }
 
-/// Repeats the last line up to an offset. What a text spells out stays within a multiple of the text.
+/// Repeats the last line up to an offset. The total size stays within a multiple of the text's size.
 fn fill(bytes: &mut Vec<u8>, line: usize, offset: u32, text: usize) -> bool {
     let wanted = bytes::index(offset);
     let most = text.saturating_mul(8).saturating_add(1 << 16);
@@ -146,15 +146,15 @@ fn is_whole(bytes: &[u8]) -> bool {
     Sdt::parse(bytes).is_ok()
 }
 
-/// `DSDT @ 0x737e4000`, `RSD PTR @ 0xf6cd0`, `SSDT @ (nil)` (acpica `AxIsDataBlockHeader`), and what `iasl -d` prints above the bytes:
-/// `Raw Table Data: Length 128 (0x80)`.
+/// `DSDT @ 0x737e4000`, `RSD PTR @ 0xf6cd0`, `SSDT @ (nil)` (acpica `AxIsDataBlockHeader`), and the line of `iasl -d` before the
+/// bytes: `Raw Table Data: Length 128 (0x80)`.
 pub(super) fn is_title(line: &[u8]) -> bool {
     let address = line.windows(3).position(|window| window == b" @ ");
     let names = address.and_then(|at| line.get(..at)).is_some_and(|name| name.len() <= 8 && name.is_ascii());
     names || line.starts_with(b"Raw Table Data")
 }
 
-/// Whether a line is the first of a dump that needs no title: its offset has eight digits, or its bytes are a table's.
+/// Whether a line is the first of a dump without a title: its offset has eight digits, or its bytes are those of a table.
 pub(super) fn starts_dump(line: &[u8]) -> bool {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     row(line).is_some_and(|row| {
@@ -179,7 +179,7 @@ fn row(line: &[u8]) -> Option<DumpLine> {
     let radix = if !has_colon && digits == 7 { 8 } else { 16 };
     let offset = u32::from_str_radix(core::str::from_utf8(offset).ok()?, radix).ok()?;
     let mut row = DumpLine { offset, bytes: [0; LONGEST], length: 0 };
-    // The last line of `hexdump -C`: how long it is.
+    // The last line of `hexdump -C` has only the length.
     if rest.is_empty() {
         return (!has_colon && digits >= 6).then_some(row);
     }
@@ -195,7 +195,7 @@ fn row(line: &[u8]) -> Option<DumpLine> {
         }
         let digits = after.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let ended = after.get(digits).is_none_or(|byte| matches!(byte, b' ' | b'\t'));
-        // Bytes by themselves, or in the pairs and fours of `xxd`.
+        // Bytes stand alone, or in the pairs and fours of `xxd`.
         if !ended || !matches!(digits, 2 | 4 | 8) || !has_colon && digits != 2 {
             if spaces == 1 && row.length > 0 && after.first() != Some(&b'|') && has_colon {
                 return None;

@@ -1,4 +1,4 @@
-//! Why a pile of evidence gives no machine.
+//! Why evidence does not make one machine.
 
 use alloc::string::{String, ToString};
 
@@ -8,77 +8,77 @@ use super::text::{TextError, TextErrorKind};
 use crate::dt::{OverlayError, Tree};
 use crate::{Error, ErrorKind};
 
-/// Why a pile of evidence gives no machine.
+/// Why evidence does not make one machine.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MachineError {
     /// The operating system does not give the bytes.
     #[error("{name}: {why}")]
     Unreadable {
-        /// What the evidence is called.
+        /// The name of the evidence.
         name: String,
-        /// What the operating system says.
+        /// The reason that the operating system gives.
         why: String,
     },
-    /// The bytes are nothing that is read here, or are firmware that cannot be read.
+    /// The bytes are of no kind that is read, or are firmware that cannot be read.
     #[error("{name}: {error}", error = Placed(error, place.as_deref()))]
     Bytes {
-        /// What the evidence is called.
+        /// The name of the evidence.
         name: String,
         /// What is wrong, and where.
         error: Error,
-        /// What is there, in a device tree: node, property, cell.
+        /// What is at that place of a device tree: node, property, cell.
         place: Option<String>,
     },
-    /// A text that cannot be read, or is not what it should be.
+    /// A text cannot be read, or is not what it should be.
     #[error("{name}{line}: {kind}", line = Line(error), kind = error.kind)]
     Text {
-        /// What the evidence is called.
+        /// The name of the evidence.
         name: String,
         /// What is wrong, and in which line.
         error: TextError,
     },
-    /// A text that is recognised and not read.
+    /// A text is of a kind that is recognised and not read.
     #[error("{name}: {refused}")]
     Refused {
-        /// What the evidence is called.
+        /// The name of the evidence.
         name: String,
         /// What it is, and what to type instead.
         refused: Refused,
     },
-    /// No bytes at all: an empty file, a pipe through which nothing came.
+    /// There are no bytes: an empty file, or a pipe through which nothing came.
     #[error("{name}: the file is empty: copy it again (from /sys and /proc as root), or give another")]
     Empty {
-        /// What the evidence is called.
+        /// The name of the evidence.
         name: String,
     },
-    /// What holds other evidence cannot be opened, or has none in it.
+    /// A container cannot be opened, or has no evidence in it.
     #[error("{name}: {error}")]
     Container {
-        /// What the container is called.
+        /// The name of the container.
         name: String,
         /// What is wrong with it.
         error: ContainerError,
     },
-    /// An overlay that does not fit its base.
+    /// An overlay does not fit its base.
     #[error("{name} cannot be applied to {base}: {error}")]
     Overlay {
-        /// What the overlay is called.
+        /// The name of the overlay.
         name: String,
-        /// What its base is called.
+        /// The name of its base.
         base: String,
         /// Why.
         error: OverlayError,
     },
-    /// A folder in which nothing is read here.
+    /// Nothing in a folder is read.
     #[error(
         "{name}: there is no evidence in this folder: no device tree, no IORT, RIMT, VIOT, DMAR, IVRS or MCFG, no lspci text; name such a file, or a folder that has one"
     )]
     NoEvidence {
-        /// What the folder is called.
+        /// The name of the folder.
         name: String,
     },
-    /// Two pieces of evidence that one machine does not have: two different tables of one name, two trees.
+    /// Two pieces of evidence cannot be of one machine: two different tables with one name, or two trees.
     #[error(
         "two machines: {first} and {second} are both {what}, and they differ; name the files of one machine, or choose with --firmware"
     )]
@@ -90,22 +90,22 @@ pub enum MachineError {
         /// The other.
         second: String,
     },
-    /// Tables that no machine has both of, because each describes the IOMMUs of another architecture or vendor: two of IORT, RIMT, DMAR and
-    /// IVRS.
+    /// Two tables cannot be of one machine, because each describes the IOMMUs of another architecture or vendor: two of IORT, RIMT,
+    /// DMAR and IVRS.
     #[error(
         "two machines: {first} has {one}, {second} has {other}, and no machine has both; name the files of one machine, or choose with --firmware"
     )]
     TwoVendors {
-        /// The table of the one.
+        /// The table of the first piece.
         one: String,
-        /// The one.
+        /// The first piece.
         first: String,
-        /// The table of the other.
+        /// The table of the second piece.
         other: String,
-        /// The other.
+        /// The second piece.
         second: String,
     },
-    /// A device tree and ACPI tables. A kernel goes by one of them.
+    /// There are a device tree and ACPI tables, and a kernel uses only one of them.
     #[error(
         "two kinds of firmware: {tree} is a device tree, {tables} holds ACPI tables, and a kernel reads only one of them; choose with --firmware"
     )]
@@ -115,30 +115,30 @@ pub enum MachineError {
         /// The first of the tables that describe IOMMUs.
         tables: String,
     },
-    /// Two listings of different functions at one address.
+    /// Two listings have different functions at one address.
     #[error(
         "two machines: {first} and {second} list different functions at {function}; name one of them, or choose with --pci"
     )]
     TwoTopologies {
-        /// Where they differ.
+        /// The address.
         function: crate::Bdf,
-        /// The one listing.
+        /// The first listing.
         first: String,
-        /// The other.
+        /// The second listing.
         second: String,
     },
-    /// A text that lists two machines.
+    /// One text lists two machines.
     #[error(
         "two machines: {name}:{first} and {name}:{second} list different functions at {function}; give the listing of one of them, in a file of its own"
     )]
     TwoListings {
-        /// What the text is called.
+        /// The name of the text.
         name: String,
-        /// Where they differ.
+        /// The address with different functions.
         function: crate::Bdf,
-        /// The line of the one.
+        /// The line in the first listing.
         first: u32,
-        /// The line of the other.
+        /// The line in the second listing.
         second: u32,
     },
 }
@@ -153,20 +153,20 @@ impl core::fmt::Display for Line<'_> {
     }
 }
 
-/// An error with what is at its place; without, for one about the blob as a whole.
+/// An error with a description of its place; without one, if the error is about the blob as a whole.
 struct Placed<'a>(&'a Error, Option<&'a str>);
 
 impl core::fmt::Display for Placed<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.1 {
             Some(place) => write!(f, "{}: {place}: {}", self.0.at, self.0.kind),
-            // What the file as a whole is needs no place.
+            // An error about the file as a whole needs no place.
             None if matches!(self.0.kind, ErrorKind::Unrecognised(_) | ErrorKind::NoFirmwareTable(_)) => {
                 self.0.kind.fmt(f)
             }
             None => self.0.fmt(f),
         }?;
-        // The length that the start of the file says is that of the whole file.
+        // The length at the start of the file is the length of the whole file.
         match self.0.kind {
             ErrorKind::Truncated { .. } if self.0.at.offset == 0 => {
                 f.write_str(": the file is truncated; copy all of it")
@@ -177,17 +177,17 @@ impl core::fmt::Display for Placed<'_> {
 }
 
 impl MachineError {
-    /// Whether the bytes are of a kind that is read here, and something is wrong with them.
+    /// Whether the bytes are of a kind that is read, and something is wrong with them.
     pub(super) fn is_about_content(&self) -> bool {
         !matches!(self, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::Unrecognised(_)))
     }
 
-    /// Whether these are ACPI tables that say nothing of IOMMUs.
+    /// Whether these are ACPI tables that say nothing about IOMMUs.
     pub(super) fn is_other_table(&self) -> bool {
         matches!(self, MachineError::Bytes { error, .. } if matches!(error.kind, ErrorKind::NoFirmwareTable(_)))
     }
 
-    /// What it says, without what the evidence is called.
+    /// The message, without the name of the evidence.
     pub(super) fn without_name(&self) -> String {
         let said = self.to_string();
         match self {

@@ -1,4 +1,4 @@
-//! A machine whose functions come and go.
+//! A machine whose functions are added and removed while it runs.
 
 use alloc::vec::Vec;
 
@@ -9,8 +9,8 @@ use super::devices::{Links, Placed, of_functions};
 use super::{Machine, Uevent};
 
 impl Machine {
-    /// Takes in that a function was added or removed, or says more of itself. `known` is what is known of it besides: with a configuration
-    /// space in the event that counts, without one `known`, and without either the ids that the kernel tells with the event.
+    /// Takes in an event: a function was added, removed or changed. `known` has what is known about it otherwise. The configuration
+    /// space in the event counts first, then `known`, then the ids in the event.
     ///
     /// ```
     /// use fwspec::machine::{Machine, Uevent};

@@ -1,4 +1,4 @@
-//! The evidence, piece by piece: what each piece was taken for, and which parts could not be read.
+//! The evidence, piece by piece: the kind of each piece, and the parts that could not be read.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -10,22 +10,22 @@ use super::text::{TextError, TextErrorKind};
 use super::unwrap::LinePlace;
 use crate::{Bdf, ErrorKind};
 
-/// A piece of evidence: a file, a running system, what a pipe gave.
+/// A piece of evidence: a file, a running system, the bytes of a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evidence {
-    /// What the user calls it, usually a file name.
+    /// The user's name for it, usually a file name.
     pub name: String,
     /// What it was taken for.
     pub kind: Kind,
-    /// Whether anything of it is in the machine.
+    /// Whether any part of it is in the machine.
     pub used: bool,
     /// Notes about it: why it is not used, what it lacks.
     pub note: Option<String>,
-    /// Where something of it is missing: a listing that is cut short, from which a part was left out, or which points at functions that it
-    /// does not list. The first places, one sentence each.
+    /// The first places where something is missing from it, one sentence each: a listing that is cut short, one from which a part
+    /// was left out, or one whose functions refer to others that it does not list.
     pub gaps: Vec<String>,
-    /// The user named it as the one that counts.
+    /// The user picked it: it is used where other evidence contradicts it.
     pub(super) picked: bool,
 }
 
@@ -33,7 +33,7 @@ pub struct Evidence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unread {
-    /// What the evidence is called.
+    /// The name of the evidence.
     pub name: String,
     /// The line of a text; `None` where the evidence has no lines.
     pub line: Option<LinePlace>,
@@ -41,11 +41,11 @@ pub struct Unread {
     pub function: Option<Bdf>,
     /// What is wrong with it.
     pub kind: TextErrorKind,
-    /// Records after it of which the same is to be said, and which are not listed.
+    /// How many more records after it have the same fault and are not listed.
     pub more: usize,
 }
 
-/// Records with one fault that are listed one by one; of more the first stands for all.
+/// How many records with one fault are listed one by one; if there are more, the first stands for all.
 const MAX_ALIKE: usize = 4;
 
 impl fmt::Display for Unread {
@@ -61,12 +61,12 @@ impl Unread {
         UnreadAt(self)
     }
 
-    /// What is wrong, and of how many records more.
+    /// What is wrong, and for how many more records.
     pub fn fault(&self) -> impl fmt::Display + '_ {
         Fault(self)
     }
 
-    /// One record for many of one piece of evidence that have one fault.
+    /// Combines many records of one piece of evidence that have the same fault into one.
     pub(super) fn gathered(unread: Vec<Unread>) -> Vec<Unread> {
         let mut count: BTreeMap<(String, String), usize> = BTreeMap::new();
         let fault = |unread: &Unread| {
@@ -89,12 +89,12 @@ impl Unread {
         unread.into_iter().filter_map(one_for_all).collect()
     }
 
-    /// A line of a text.
+    /// An error in a line of a text.
     pub(super) fn of_text(name: &str, error: TextError) -> Self {
         Unread { name: name.into(), line: error.place, function: error.function, kind: error.kind, more: 0 }
     }
 
-    /// Config space that cannot be read.
+    /// Configuration space that cannot be read.
     pub(super) fn of_config(name: &str, line: Option<LinePlace>, function: Bdf, kind: ErrorKind) -> Self {
         Unread {
             name: name.into(),

@@ -12,7 +12,7 @@ use super::forms::recognise;
 use super::kind::Kind;
 use super::log::{Log, LogReader};
 
-/// The first size that is too large.
+/// The smallest size that is too large.
 const TOO_LARGE: u64 = MAX_FILE_BYTES.saturating_add(1);
 
 /// Reads a whole file; `-` is standard input.
@@ -24,7 +24,7 @@ const TOO_LARGE: u64 = MAX_FILE_BYTES.saturating_add(1);
 /// ```
 ///
 /// # Errors
-/// What the operating system says, and [`io::ErrorKind::FileTooLarge`] from 4 GiB on.
+/// Those of the operating system, and [`io::ErrorKind::FileTooLarge`] from 4 GiB on.
 pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     if path == Path::new("-") {
@@ -61,13 +61,13 @@ pub fn why_unreadable(error: &io::Error) -> String {
 /// `ELOOP` of Linux.
 const LOOP: i32 = 40;
 
-/// A file, or what a log says, whose other bytes are no longer kept.
+/// The bytes of a file, or the content of a log whose other bytes are not kept.
 pub(super) enum Taken {
     Bytes(Vec<u8>),
     Log(Log),
 }
 
-/// Reads a whole file, or standard input; a log in constant memory. Text that is nothing else is a log.
+/// Reads a whole file, or standard input; a log in constant memory. Text of no other kind counts as a log.
 pub(super) fn read_or_follow(path: &Path) -> io::Result<Taken> {
     if path == Path::new("-") {
         return take_or_follow(io::stdin().lock(), 0);
@@ -102,14 +102,14 @@ fn take_or_follow(mut source: impl Read, length: u64) -> io::Result<Taken> {
     Ok(Taken::Bytes(bytes))
 }
 
-/// Whether bytes are text, apart from what a serial line may add.
+/// Whether bytes are text, apart from bytes that a serial line may add.
 fn is_text(bytes: &[u8]) -> bool {
     let strange = bytes.iter().filter(|byte| **byte == 0 || **byte >= 0x80).count();
     !bytes.is_empty() && strange <= bytes.len() / 8
 }
 
-/// An open file and the length that it tells. A sparse file of 4 GiB need not be read to learn its size; files that tell none
-/// (sysfs, pipes) are counted.
+/// An open file, and its length by its metadata. The size of a sparse file of 4 GiB is known without reading it; of files whose
+/// metadata has no length (sysfs, pipes) the bytes are counted.
 fn opened(path: &Path) -> io::Result<(File, u64)> {
     let file = File::open(path)?;
     let data = file.metadata()?;
@@ -135,14 +135,14 @@ fn is_endless(_: &File, _: &std::fs::Metadata, _: &Path) -> bool {
     false
 }
 
-/// What to reserve for a file that tells this length: one byte more, so that the end is met without growing, and not everything
-/// that may have been made up.
+/// How much to reserve for a file of this length: one byte more, so that the end is found without growing; and no more than a
+/// bound, because the length may be made up.
 fn room(length: u64) -> usize {
     usize::try_from(length.min(16 << 20)).map_or(0, |length| length.saturating_add(1))
 }
 
-/// Reads a whole file if its first 64 KiB show that it is firmware, and tells what it is otherwise: a text about functions or groups, an
-/// archive, [`Kind::Empty`] or [`Kind::Unknown`].
+/// Reads a whole file if its first 64 KiB show that it is firmware. Otherwise returns its kind: a text about functions or groups,
+/// an archive, [`Kind::Empty`] or [`Kind::Unknown`].
 ///
 /// ```
 /// use fwspec::machine::{Kind, read_recognised};
@@ -174,7 +174,7 @@ fn read_if(path: &Path, wanted: impl Fn(Kind) -> bool) -> io::Result<Result<Vec<
     Ok(Ok(bytes))
 }
 
-/// Adds everything that `source` gives, if that makes less than `limit` bytes.
+/// Appends all bytes of `source`, if they are fewer than `limit`.
 fn read_on(source: impl Read, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()> {
     let length = |bytes: &Vec<u8>| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     source.take(limit.saturating_sub(length(bytes))).read_to_end(bytes)?;

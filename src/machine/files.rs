@@ -1,4 +1,5 @@
-//! A tree of files: a folder of the disk, or what an archive holds of one. Both answer the same questions, so that both give one answer.
+//! A tree of files: a folder of the disk, or one inside an archive. Both answer the same questions, so that both lead to the same
+//! results.
 
 use std::borrow::ToOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,19 +13,19 @@ use std::vec::Vec;
 use crate::dt::Writer;
 use crate::limits::{MAX_FILE_BYTES, MAX_LINKS_FOLLOWED};
 
-/// Files by their paths, which have no leading slash; the empty path is the whole.
+/// Files by their paths. A path has no leading slash; the empty path is the tree itself.
 pub(super) trait Files {
-    /// What a file is called, for people.
+    /// The name of a file, for people.
     fn name(&self, path: &str) -> String;
-    /// The names of what is in a folder, in ascending order.
+    /// The names of the files and folders in a folder, in ascending order.
     fn names(&self, folder: &str) -> io::Result<Vec<String>>;
     /// The bytes of a file.
     fn read(&self, path: &str) -> io::Result<Vec<u8>>;
-    /// Where a link leads, as it says itself; `None` for what is not a link.
+    /// The target of a link, as it is stored; `None` where the path is not a link.
     fn target(&self, path: &str) -> Option<String>;
-    /// Whether this is a folder, or leads to one.
+    /// Whether this is a folder, or a link to one.
     fn is_folder(&self, path: &str) -> bool;
-    /// Whether anything is there.
+    /// Whether the path exists.
     fn exists(&self, path: &str) -> bool;
     /// Whether these are the files of the machine that this runs on.
     fn is_this_machine(&self) -> bool {
@@ -32,7 +33,7 @@ pub(super) trait Files {
     }
 }
 
-/// Where a system has the log of its kernel written down, below its root.
+/// The file in which a system saves the log of its kernel, below its root.
 pub(super) const WRITTEN_LOG: &str = "var/log/dmesg";
 
 /// A path below a folder.
@@ -98,7 +99,7 @@ impl Files for Folder<'_> {
 /// Files that are held in memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    /// What all of it is called.
+    /// The name of the whole.
     name: String,
     entries: BTreeMap<String, Entry>,
 }
@@ -106,7 +107,7 @@ pub(super) struct Memory {
 #[derive(Clone, Debug)]
 enum Entry {
     File(Vec<u8>),
-    /// Where it leads; from a slash on, from the root of these files.
+    /// The target of a link; a leading slash is the root of these files.
     Link(String),
     Folder,
 }
@@ -116,11 +117,11 @@ enum Entry {
 pub(super) struct System {
     /// Its root folder.
     pub(super) root: String,
-    /// Its `sys`, below that; empty where the root is a copy of `sys` alone.
+    /// The path of its `sys` below the root; empty where the root is a copy of `sys` alone.
     pub(super) sys: &'static str,
 }
 
-/// The files in `sys`, where there is one.
+/// Files that show where `sys` is.
 const IN_SYS: [&str; 6] = [
     "bus/pci/devices/",
     "devices/pci",
@@ -129,7 +130,7 @@ const IN_SYS: [&str; 6] = [
     "firmware/fdt",
     "kernel/iommu_groups/",
 ];
-/// The files beside it.
+/// Files beside `sys`.
 const IN_PROC: [&str; 4] = ["proc/device-tree", "proc/cmdline", "proc/version", "proc/sys/kernel/osrelease"];
 
 #[cfg_attr(not(feature = "archives"), allow(dead_code))]
@@ -142,7 +143,7 @@ impl Memory {
         self.entries.insert(path, Entry::Link(target));
     }
 
-    /// A folder that counts when nothing is in it, too.
+    /// Adds a folder that counts even if it is empty.
     pub(super) fn folder(&mut self, path: String) {
         self.entries.insert(path, Entry::Folder);
     }
@@ -167,14 +168,14 @@ impl Memory {
         self.entries.keys().filter_map(of).collect()
     }
 
-    /// What is below a folder, as a whole of its own; `name` is what that is called.
+    /// The files below a folder, as a tree of their own with this name.
     pub(super) fn below(&self, folder: &str, name: String) -> Memory {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let inside = self.entries.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
         let entries = inside.filter_map(|(path, entry)| {
             let entry = match entry {
                 Entry::Link(target) => Entry::Link(match target.strip_prefix('/') {
-                    // A second name of a file counts from the archive's own root.
+                    // A second name of a file is relative to the archive's own root.
                     Some(target) => format!("/{}", target.strip_prefix(&prefix).unwrap_or(target)),
                     None => target.clone(),
                 }),
@@ -186,7 +187,7 @@ impl Memory {
         Memory { name, entries: entries.collect() }
     }
 
-    /// The path without links in it; `None` where they lead in a circle or out of these files.
+    /// The path with all links resolved; `None` where they form a loop or lead out of these files.
     fn real(&self, path: &str) -> Option<String> {
         let mut ahead: Vec<String> = path.rsplit('/').map(ToOwned::to_owned).collect();
         let mut real: Vec<String> = Vec::new();
@@ -273,13 +274,13 @@ impl Files for Memory {
     }
 }
 
-/// Whether a folder is what Linux makes of a device tree (`/proc/device-tree`): a folder for each node, a file for each property.
+/// Whether a folder is Linux's view of a device tree (`/proc/device-tree`): a folder for each node, a file for each property.
 pub(super) fn is_device_tree(files: &dyn Files, folder: &str) -> bool {
     let file = |name| files.exists(&join(folder, name)) && !files.is_folder(&join(folder, name));
     file("#address-cells") && (file("compatible") || file("model") || file("name"))
 }
 
-/// The tree that such a folder shows, and how many of its properties may not be read.
+/// The tree that such a folder shows, and how many of its properties cannot be read.
 ///
 /// # Errors
 /// Those of listing a folder.
@@ -305,7 +306,7 @@ pub(super) fn device_tree(files: &dyn Files, folder: &str) -> io::Result<(Vec<u8
             } else if files.is_folder(&path) {
                 children.push(Step::Open(path));
             } else if name != "name" {
-                // Linux makes `name` of the node's own.
+                // Linux adds the property `name` to each node itself.
                 match files.read(&path) {
                     Ok(value) => writer.property(name.as_bytes(), &value),
                     Err(_) => unread = unread.saturating_add(1),

@@ -1,4 +1,4 @@
-//! Firmware that a user has in hand: opened by content, lowered, and able to find its nodes by the names people use.
+//! Firmware that a user has: opened by content, lowered, with its nodes found by the names that people use.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -21,10 +21,10 @@ use super::forms::recognise;
 use super::kind::Kind;
 use super::mangled::mangled;
 
-/// One opened firmware: its facts, and the bytes they were read from.
+/// One opened firmware: its facts, and the bytes that they were read from.
 #[derive(Clone, Debug)]
 pub struct Firmware {
-    /// What the user calls it, usually a file name.
+    /// The user's name for it, usually a file name.
     pub file: String,
     /// Its facts.
     pub platform: Platform,
@@ -32,11 +32,11 @@ pub struct Firmware {
     companions: Vec<Companion>,
 }
 
-/// Another table that describes IOMMUs, beside an IORT or in place of one: RIMT, VIOT, DMAR, IVRS.
+/// Another table that describes IOMMUs, beside an IORT or without one: RIMT, VIOT, DMAR, IVRS.
 #[derive(Clone, Debug)]
 struct Companion {
     source: Source,
-    /// Its facts by themselves; they are in those of the firmware too.
+    /// The facts of this table alone; the firmware's facts have them, too.
     platform: Platform,
     bytes: Vec<u8>,
 }
@@ -46,12 +46,13 @@ struct Companion {
 enum Bytes {
     DeviceTree(Vec<u8>),
     Iort(Vec<u8>, Source),
-    /// No IORT: the other tables are in `companions` and in the facts.
+    /// There is no IORT: the other tables are in `companions`, and their facts in those of the firmware.
     None,
 }
 
 impl Firmware {
-    /// Opens a device tree, an IORT, a RIMT, a VIOT, a DMAR, an IVRS, an MCFG, a MADT, several ACPI tables one after the other, or acpidump text.
+    /// Opens a device tree, an IORT, a RIMT, a VIOT, a DMAR, an IVRS, an MCFG, a MADT, several ACPI tables in a row, or the text of
+    /// acpidump.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -63,14 +64,14 @@ impl Firmware {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Unrecognised`] for anything else, [`ErrorKind::NoFirmwareTable`] for ACPI tables none of which is read
-    /// here, and whatever keeps the one table or tree from being read.
+    /// [`ErrorKind::Unrecognised`] for anything else, [`ErrorKind::NoFirmwareTable`] for ACPI tables of which none is read, and any
+    /// error that keeps the only table or tree from being read.
     pub fn open(file: &str, bytes: Vec<u8>) -> Result<Self, Error> {
         Self::open_or_return(file, bytes).map_err(|(error, _)| error)
     }
 
-    /// As [`open`](Firmware::open), but a device tree that cannot be read is given back beside the error: [`Tree::place`] says where
-    /// in it that is.
+    /// As [`open`](Firmware::open), but a device tree that cannot be read is given back beside the error, so that [`Tree::place`]
+    /// can describe the place of the error.
     ///
     /// # Errors
     /// As [`open`](Firmware::open).
@@ -132,8 +133,8 @@ impl Firmware {
         Ok(Firmware { file: file.to_string(), platform, table, companions: Vec::new() })
     }
 
-    /// Adds what another file of the same machine says: the buses of an MCFG, the ITS units of a MADT, a VIOT beside an IORT. Of two tables of one name
-    /// the first counts, as it does for Linux.
+    /// Adds another file of the same machine: the buses of an MCFG, the ITS units of a MADT, a VIOT beside an IORT. Of two tables
+    /// with one name the first is used, as in Linux.
     pub fn join(&mut self, other: Firmware) {
         if matches!(self.table, Bytes::None) && !matches!(other.table, Bytes::None) {
             let mine = core::mem::replace(self, other);
@@ -152,7 +153,7 @@ impl Firmware {
         }
     }
 
-    /// Takes another table in, unless there is one of its name.
+    /// Adds another table, unless there is one with its name.
     fn accompany(&mut self, companion: Companion, skipped: Vec<Error>) {
         let format = companion.source.format();
         if self.companions.iter().any(|other| other.source.format() == format) {
@@ -179,19 +180,19 @@ impl Firmware {
         }
     }
 
-    /// Whether it is of a kind that says what IOMMUs translate: a device tree, an IORT, a RIMT, a VIOT, a DMAR or an IVRS. An MCFG or a MADT only goes with
-    /// one of these.
+    /// Whether it has a table that describes IOMMUs: a device tree, an IORT, a RIMT, a VIOT, a DMAR or an IVRS. An MCFG or a MADT
+    /// only adds to one of these.
     pub fn speaks_of_iommus(&self) -> bool {
         !matches!(self.table, Bytes::None) || !self.companions.is_empty()
     }
 
-    /// Why Linux does not start with it, if that is so: libfdt's `fdt_check_header` refuses the device tree
+    /// Why Linux does not boot with it, if so: libfdt's `fdt_check_header` refuses the device tree
     /// ([`Tree::boot_refusal`](crate::dt::Tree::boot_refusal)).
     pub fn boot_refusal(&self) -> Option<&Error> {
         self.platform.skipped.iter().find(|error| matches!(error.kind, ErrorKind::BootRefused(_)))
     }
 
-    /// The function of Linux that asks for ACS because of an IOMMU of this firmware; `None` where nothing does
+    /// The function of Linux that requests ACS because of an IOMMU in this firmware; `None` where none does
     /// ([`Format::requests_acs`]).
     ///
     /// ```
@@ -206,12 +207,12 @@ impl Firmware {
         self.platform.iommus.iter().find_map(|iommu| iommu.origin.format.requests_acs())
     }
 
-    /// The tables beside the IORT, or in place of one, that describe IOMMUs: RIMT, VIOT, DMAR, IVRS.
+    /// The tables that describe IOMMUs other than an IORT: RIMT, VIOT, DMAR, IVRS.
     pub fn companions(&self) -> impl Iterator<Item = Source> + '_ {
         self.companions.iter().map(|companion| companion.source)
     }
 
-    /// The bytes of one of its ACPI tables that describe IOMMUs, and what follows it in its file.
+    /// The bytes of one of its ACPI tables that describe IOMMUs, with the bytes after it in its file.
     pub fn table(&self, source: Source) -> Option<&[u8]> {
         match &self.table {
             Bytes::Iort(bytes, iort) if *iort == source => Some(bytes),
@@ -222,14 +223,14 @@ impl Firmware {
         }
     }
 
-    /// The facts of each RIMT and VIOT by itself, in the order of [`companions`](Firmware::companions); they are in
+    /// The facts of each RIMT and VIOT alone, in the order of [`companions`](Firmware::companions); they are in
     /// [`platform`](Firmware::platform), too.
     pub(crate) fn companion_platforms(&self) -> impl Iterator<Item = &Platform> {
         self.companions.iter().map(|companion| &companion.platform)
     }
 
-    /// What is at the place of each record that could not be read, in words: `/soc/pcie@1000 iommu-map, cell 5`. Empty for
-    /// ACPI tables, whose offsets say it all. Only the first [`MAX_PLACES`] are looked up: each walks the tree.
+    /// The place of each record that could not be read, in words: `/soc/pcie@1000 iommu-map, cell 5`. Empty for ACPI tables, whose
+    /// offsets are enough. Only the first [`MAX_PLACES`] are looked up, because each look-up walks the tree.
     pub fn places(&self) -> Vec<String> {
         let tree = self.tree().into_iter();
         tree.flat_map(|tree| {
@@ -238,12 +239,12 @@ impl Firmware {
         .collect()
     }
 
-    /// The requesters that people may mean by `name`: a device-tree path or alias; a label of the sources (`vop`, `&vop`) where
-    /// the tree has `/__symbols__`; what Linux calls a platform device (`fdd90000.vop`); the node's own name (`vop@fdd90000`, `vop`); a
-    /// namespace path (with or without the underscores that pad it); a place such as `IORT+0x8c`.
+    /// The requesters that `name` can mean: a device-tree path or alias; a label of the sources (`vop`, `&vop`) if the tree has
+    /// `/__symbols__`; Linux's name for a platform device (`fdd90000.vop`); a node's own name (`vop@fdd90000`, `vop`); a namespace
+    /// path (with or without the underscores that pad it); a place such as `IORT+0x8c`.
     ///
-    /// A device-tree node with both `iommus` and `iommu-map` is two requesters. A node's own name may mean several:
-    /// [`meant`](Firmware::meant) tells.
+    /// A device-tree node with both `iommus` and `iommu-map` is two requesters. A node's own name may mean several nodes:
+    /// [`meant`](Firmware::meant) has all of them.
     pub fn requesters_named(&self, name: &str) -> Vec<RequesterIndex> {
         let nodes = self.nodes_named(name);
         let known = RequesterIndex::number(&self.platform.requesters).filter(|(_, requester)| {
@@ -258,7 +259,7 @@ impl Firmware {
         known.map(|(at, _)| at).collect()
     }
 
-    /// The IOMMU that people mean by `name`: a device-tree path or alias, a place such as `IORT+0x48`.
+    /// The IOMMU that `name` means: a device-tree path or alias, or a place such as `IORT+0x48`.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -278,9 +279,9 @@ impl Firmware {
         named.map(|(at, _)| at)
     }
 
-    /// The devices that people may mean by `name`, as firmware calls them: the masters and buses of
-    /// [`requesters_named`](Firmware::requesters_named), and the nodes of PCI functions. Several where the name of a device tree's node is
-    /// not enough; of what ACPI tables name twice the first counts, as it does for Linux.
+    /// The firmware's names of the devices that `name` can mean: the masters and buses of
+    /// [`requesters_named`](Firmware::requesters_named), and the nodes of PCI functions. There are several where the name of a
+    /// device-tree node is not unique; of two with one name in ACPI tables the first is used, as in Linux.
     ///
     /// ```
     /// use fwspec::acpi::iort::Builder;
@@ -313,7 +314,7 @@ impl Firmware {
         all.into_iter().map(|(_, label)| label).collect()
     }
 
-    /// Byte offsets of the device-tree nodes that people may mean by `name`.
+    /// Byte offsets of the device-tree nodes that `name` can mean.
     fn nodes_named(&self, name: &str) -> Vec<u32> {
         let Some(tree) = self.tree() else { return Vec::new() };
         if name.starts_with('/') {
@@ -326,7 +327,7 @@ impl Firmware {
         index.named(name, is_meant).into_iter().map(|node| index.offset(node)).collect()
     }
 
-    /// The segment that a bare requester ID is on: that of the only PCI host there is, else 0.
+    /// The segment of a bare requester ID: that of the only PCI host, otherwise 0.
     pub(crate) fn segment_of_bare_ids(&self) -> Segment {
         let requesters = RequesterIndex::number(&self.platform.requesters);
         let mut segments = requesters.filter_map(|(at, _)| self.platform.segment_of(at));
@@ -334,8 +335,8 @@ impl Firmware {
         first.filter(|first| segments.all(|segment| segment == *first)).unwrap_or(Segment(0))
     }
 
-    /// The PCI function that people mean by a name of its device-tree node, as in [`requesters_named`](Firmware::requesters_named): its
-    /// host, and its requester ID, where the tree says the number of its bus.
+    /// The PCI function whose device-tree node has this name, as in [`requesters_named`](Firmware::requesters_named): its host, and
+    /// its requester ID if the tree has the number of its bus.
     pub fn pci_function_named(&self, name: &str) -> Option<(RequesterIndex, Option<RequesterId>)> {
         let index = self.tree()?.index().ok()?;
         let mut nodes = self.nodes_named(name).into_iter().filter_map(|offset| index.at(offset));
@@ -348,11 +349,11 @@ impl Firmware {
 }
 
 impl Firmware {
-    /// What the ACPI tables of one machine say. The first of each name counts, as it does for Linux (`acpi_get_table`); an MCFG may
-    /// have any number of others beside it.
+    /// The facts in the ACPI tables of one machine. Of each name the first table is used, as in Linux (`acpi_get_table`); any
+    /// number of other tables may stand beside an MCFG.
     ///
     /// # Errors
-    /// [`ErrorKind::NoFirmwareTable`] where none of the tables is read here, and whatever keeps the only one from being read.
+    /// [`ErrorKind::NoFirmwareTable`] where none of the tables is read, and any error that keeps the only one from being read.
     pub(super) fn of_tables(file: &str, Tables { tables, skipped }: Tables<'_>) -> Result<Firmware, Error> {
         let first = tables.first().map(|table| table.source.name);
         let mut found = Firmware {
@@ -417,7 +418,7 @@ impl Firmware {
             let kind = ErrorKind::NoFirmwareTable(first.unwrap_or_default());
             return Err(unread.unwrap_or(Error { kind, at: Source::FILE.at(0) }));
         }
-        // Without the table that describes its IOMMUs nothing can be said about the machine.
+        // Without the table that describes its IOMMUs nothing is known about the machine.
         let speaks = !matches!(found.table, Bytes::None) || !companions.is_empty();
         if let Some(error) = refused.iter().find(|error| !speaks && error.at.source.format().is_some()) {
             return Err(*error);
@@ -434,7 +435,7 @@ impl Firmware {
     }
 }
 
-/// The ACPI tables of a file, whatever it is: binary, or a text that spells them out. `None` where there are none.
+/// The ACPI tables in a file, binary or spelled out in a text. `None` where there are none.
 ///
 /// ```
 /// use fwspec::machine::tables_in;

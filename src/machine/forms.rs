@@ -1,4 +1,4 @@
-//! The forms of evidence: how each is recognised by what is in it, and what reads it. A form more is a row more.
+//! The forms of evidence: how each is recognised by its content, and which reader takes it. To add a form, add a row.
 
 use super::kind::Kind;
 use super::recognise::{self};
@@ -9,22 +9,22 @@ use super::{container, header};
 pub(super) struct Form {
     /// How it is recognised.
     pub(super) sign: Sign,
-    /// What reads it.
+    /// Which reader takes it.
     pub(super) reading: Reading,
 }
 
-/// What reads a form: the collector has a function for each.
+/// The readers: the collector has a function for each.
 #[derive(Clone, Copy)]
 pub(super) enum Reading {
-    /// Nothing: it is empty.
+    /// None: the file is empty.
     Nothing,
     /// A device tree.
     Tree,
-    /// ACPI tables, one after the other.
+    /// ACPI tables in a row.
     Tables,
     /// The text of `acpidump`.
     Acpidump,
-    /// A listing, a log or a list of groups, whose lines may be among others.
+    /// A listing, a log or a list of groups, whose lines may be between others.
     Text,
     /// A dump of bytes in hex.
     Hexdump,
@@ -32,23 +32,23 @@ pub(super) enum Reading {
     Database,
     /// A kernel's log in which no line shows a form by itself.
     Log,
-    /// Nothing: it is refused with what to type.
+    /// None: the text is refused, with what to type instead.
     Refused,
 }
 
-/// How a form shows.
+/// How a form is recognised.
 pub(super) enum Sign {
     /// By the bytes at the start.
     Start(fn(&[u8]) -> Option<Kind>),
     /// By a line of text. The first line in which any form shows decides.
     Line(fn(&[u8]) -> Option<Kind>),
-    /// By a line of text that is below another.
+    /// By a line of text somewhere below another line.
     Below(fn(&[u8]) -> bool, fn(&[u8]) -> Option<Kind>),
-    /// By what most of its lines are, where it is none of the others.
+    /// By most of its lines, where it is none of the other forms.
     Text(fn(&[u8]) -> Option<Kind>),
 }
 
-/// All forms. Of those that show at the start the first counts; of those that show in one line, too.
+/// All forms. Of the forms that are recognised at the start, the first in the table counts; of those in one line, too.
 pub(super) const FORMS: &[Form] = &[
     Form { sign: Sign::Start(recognise::empty), reading: Reading::Nothing },
     Form { sign: Sign::Start(recognise::device_tree), reading: Reading::Tree },
@@ -68,8 +68,8 @@ pub(super) const FORMS: &[Form] = &[
     Form { sign: Sign::Text(recognise::log), reading: Reading::Log },
 ];
 
-/// Tells what `bytes` are. Nothing is checked that a parser would check: damaged firmware is still recognised, so that its
-/// parser can say what is wrong with it.
+/// Tells the kind of `bytes`. It checks nothing that a parser checks: damaged firmware is still recognised, so that its parser can
+/// say what is wrong with it.
 ///
 /// ```
 /// use fwspec::machine::{Kind, recognise};
@@ -83,7 +83,7 @@ pub fn recognise(bytes: &[u8]) -> Kind {
     container::kind(bytes).or_else(|| form(bytes).map(|(_, kind)| kind)).unwrap_or(Kind::Unknown)
 }
 
-/// The form of some bytes, and what they are.
+/// The form and the kind of some bytes.
 pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
     let at_start = |form: &'static Form| match form.sign {
         Sign::Start(shows) => Some((form, shows(bytes)?)),
@@ -96,9 +96,9 @@ pub(super) fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
     FORMS.iter().find_map(at_start).or_else(|| {
         let text = unwrap::as_utf8(bytes);
         let mut lines = Lines::of(&text);
-        // What a text is refused for counts where nothing of it can be read.
+        // A reason to refuse a text counts only where nothing of the text can be read.
         let mut refused = None;
-        // A line came below which another shows a form.
+        // A line came that may be above one which shows a form.
         let mut is_below = false;
         while let Some((_, line)) = lines.next() {
             let found = FORMS.iter().find_map(|form| match form.sign {

@@ -1,33 +1,32 @@
-//! What precedes every line of a listing: its number in a pager, the stamp of a journal, the file that `grep` names, the mark of a
-//! patch or of a list.
+//! Fronts: what precedes every line of a listing, such as a line number from a pager, the time stamp of a journal, the file name
+//! from `grep`, the mark of a patch or of a list.
 
 use alloc::vec::Vec;
 
 use super::{header, words};
 use crate::limits::{MAX_FRONT_BYTES, MAX_FRONTS_TRIED};
 
-/// Lines after the one that shows a front which must have it too.
+/// Lines after the one that shows a front which must have it, too.
 const LINES: usize = 64;
 
-/// Bytes that precede a line: a date, the name of a host and that of a program.
+/// Length of the longest front in bytes: a date, the name of a host and that of a program.
 const MAX_SHAPE: usize = 256;
 
-/// What precedes every line, in which numbers differ.
+/// What precedes every line, except for numbers in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Front {
-    /// Digits in a row are one `0`, white space in a row is one blank.
+    /// Consecutive digits are one `0`, consecutive white space is one blank.
     shape: Vec<u8>,
 }
 
 impl Front {
-    /// What precedes every line of a text, if a line that starts a function has anything there and nearly all that follow have
-    /// the same.
+    /// The front of a text: a line that starts a function has it, and so do nearly all lines after it. `None` where there is none.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
         let mut rest = text.get(..MAX_FRONT_BYTES).unwrap_or(text);
         let mut tried = 0_usize;
         while !rest.is_empty() && tried < MAX_FRONTS_TRIED {
             let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            // A log says all it says in each of its lines, whatever precedes it.
+            // Each line of a log is complete, whatever precedes it.
             if core::str::from_utf8(line).is_ok_and(words::is_log) {
                 return None;
             }
@@ -46,7 +45,7 @@ impl Front {
         None
     }
 
-    /// Whether nine of ten lines have it.
+    /// Whether nine of ten lines have the front.
     fn is_everywhere(&self, text: &[u8]) -> bool {
         let lines =
             text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(LINES);
@@ -58,7 +57,7 @@ impl Front {
         all >= 2 && with.saturating_mul(10) >= all.saturating_mul(9)
     }
 
-    /// What follows it in a line; `None` for a line without.
+    /// The rest of a line after the front; `None` for a line without it.
     pub(super) fn strip<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
         let mut rest = line;
         for byte in &self.shape {
@@ -74,7 +73,7 @@ impl Front {
     }
 }
 
-/// Where the title of a group starts.
+/// The offset of a group's title in a line.
 fn title_in(line: &[u8]) -> Option<usize> {
     const TITLE: &[u8] = b"iommu group";
     let at = line.windows(TITLE.len()).position(|word| word.eq_ignore_ascii_case(TITLE))?;
@@ -82,10 +81,10 @@ fn title_in(line: &[u8]) -> Option<usize> {
     words::lists_groups(title.trim_end()).then_some(at)
 }
 
-/// Where the first bytes of a function start.
+/// The offset of a function's first bytes in a line.
 fn config_in(line: &[u8]) -> Option<usize> {
     let at = line.windows(4).position(|word| word == b"00: ")?;
-    // The offset of another dump has more digits.
+    // The offsets of another dump have more digits.
     let before = at.checked_sub(1).and_then(|before| line.get(before));
     if before.is_some_and(u8::is_ascii_hexdigit) {
         return None;

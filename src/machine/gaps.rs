@@ -1,4 +1,4 @@
-//! What of a listing of functions is missing: a text cut short, a part left out, functions that others point at.
+//! What is missing from a listing of functions: a text that is cut short, a part that was left out, functions that others refer to.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use crate::limits::MAX_GAPS;
 use crate::pci::{Fact, Header};
 use crate::{Bdf, Device, DeviceKey, Segment};
 
-/// A place where something of a listing is missing.
+/// A place where something is missing from a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     /// The line that shows it.
@@ -21,25 +21,25 @@ pub(super) struct Gap {
 /// What is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum GapKind {
-    /// Lines of a function are before the first address.
+    /// Lines about a function come before the first address.
     Start,
-    /// A function says twice what each says once.
+    /// A function says twice what each function says once.
     Headless(Bdf),
     /// The text says that something was left out.
     LeftOut,
-    /// It ends where a pager waited.
+    /// The text ends where a pager waited.
     Pager,
-    /// It ends in the middle of a line.
+    /// The text ends in the middle of a line.
     LastLine,
     /// The words about a function end before this.
     Words(Bdf, &'static str),
-    /// So many bytes of a function, which no config space has.
+    /// A function has this number of bytes, which no configuration space has.
     Bytes(Bdf, u32),
-    /// Something is in the slot of a port, or its link is up, and this bus has no function.
+    /// A port has something in its slot, or its link is up, but no function of this bus is listed.
     Below(Bdf, u8),
-    /// A function is on a bus below this bridge, and no bridge that leads to it is listed.
+    /// A function is on a bus below this bridge, but no bridge that leads to the bus is listed.
     Above(Bdf, Bdf),
-    /// A slot has this function, and no function 0.
+    /// A slot has this function, but no function 0.
     Zero(Bdf),
 }
 
@@ -48,7 +48,7 @@ impl Gap {
         Gap { line: Some(line), kind }
     }
 
-    /// The function that shows it.
+    /// The function that shows the gap.
     pub(super) fn function(&self) -> Option<Bdf> {
         match self.kind {
             GapKind::Headless(bdf)
@@ -69,16 +69,15 @@ impl fmt::Display for Gap {
         }
         match self.kind {
             GapKind::Start => f.write_str(
-                "what it says of a function starts before the first address: the listing has no start",
+                "lines about a function come before the first address: the start of the listing is missing",
             ),
-            GapKind::Headless(bdf) => write!(
-                f,
-                "what stands here is of another function than {bdf}: the line with its address is missing"
-            ),
+            GapKind::Headless(bdf) => {
+                write!(f, "this is about another function than {bdf}: the line with its address is missing")
+            }
             GapKind::LeftOut => f.write_str("a part was left out here"),
-            GapKind::Pager => f.write_str("it ends where a pager waited: what follows is missing"),
+            GapKind::Pager => f.write_str("it ends where a pager waited: the rest is missing"),
             GapKind::LastLine => f.write_str("it ends in the middle of this line"),
-            GapKind::Words(bdf, what) => write!(f, "what it says of {bdf} ends before {what}"),
+            GapKind::Words(bdf, what) => write!(f, "the description of {bdf} ends before {what}"),
             GapKind::Bytes(bdf, length) => write!(
                 f,
                 "it has {length} bytes of {bdf}, and lspci prints 64, 128, 256 or 4096: lines are missing"
@@ -97,8 +96,8 @@ impl fmt::Display for Gap {
     }
 }
 
-/// How lines start in which `lspci -v` describes a function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `ls-kernel.c`). Words that prose has,
-/// too, are not among them.
+/// Starts of lines in which `lspci -v` describes a function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `ls-kernel.c`). Words
+/// that also occur in prose are not among them.
 const KEYS: [&str; 23] = [
     "Capabilities: [",
     "Control: I/O",
@@ -125,31 +124,31 @@ const KEYS: [&str; 23] = [
     "AERCap:",
 ];
 
-/// What each function says once.
+/// Starts of lines that each function has once.
 const ONCE: [&str; 2] = ["Control: I/O", "Kernel driver in use: "];
 
-/// What people write for lines that they leave out, without what surrounds it.
+/// Marks that people write for lines that they leave out, without brackets and the like.
 const LEFT_OUT: [&str; 9] =
     ["", "snip", "snipped", "cut", "truncated", "skipped", "omitted", "...", "\u{2026}"];
 
-/// Lines after one of a listing in which a mark for lines that were left out is one of that listing.
+/// A mark for lines that were left out belongs to a listing if it is at most so many lines after it.
 const NEAR: u32 = 4;
 
-/// Looks at the lines of a text as they come.
+/// Looks at the lines of a text one by one.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     found: Vec<Gap>,
-    /// The last line that was of a listing.
+    /// The last line that belonged to a listing.
     last: u32,
-    /// A line that says that something was left out, before any of a listing.
+    /// A mark for lines that were left out, before any line of a listing.
     left_out: Option<u32>,
-    /// The line with the address of the function that is described, and which of [`ONCE`] it said.
+    /// The line with the address of the current function, and which of [`ONCE`] the function had.
     header: u32,
     said: [bool; ONCE.len()],
 }
 
 impl Watch {
-    /// Takes a line in which was read; `current` is the function that is described then, and where it starts.
+    /// Takes in a line that was read; `current` is the function that it describes, and where that starts.
     pub(super) fn line(&mut self, place: LinePlace, line: &[u8], current: Option<(Bdf, LinePlace)>) {
         let is_header = current.is_some_and(|(_, start)| start == place);
         let is_told = is_told(line);
@@ -194,7 +193,7 @@ impl Watch {
         }
     }
 
-    /// What was found, the end of the text included.
+    /// All gaps, including one at the end of the text.
     pub(super) fn finish(mut self, text: &[u8]) -> Vec<Gap> {
         let whole = text.trim_ascii_end();
         let last = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
@@ -213,18 +212,18 @@ impl Watch {
     }
 }
 
-/// Whether a line is one in which `lspci -v` describes a function.
+/// Whether `lspci -v` describes a function in this line.
 fn is_told(line: &[u8]) -> bool {
     let is_upper = line.first().is_some_and(u8::is_ascii_uppercase);
     is_upper && KEYS.iter().any(|key| line.starts_with(key.as_bytes()))
 }
 
-/// Whether a line is one of config space.
+/// Whether a line is one of configuration space.
 fn is_row(line: &[u8]) -> bool {
     line.first().is_some_and(u8::is_ascii_hexdigit) && header::line_offset(line).is_ok()
 }
 
-/// `[...]`, `<snip>`, `-- snip --`, `…`: a line that says that others were left out.
+/// `[...]`, `<snip>`, `-- snip --`, `…`: a line that marks others as left out.
 fn is_left_out(line: &[u8]) -> bool {
     const AROUND: [char; 13] = ['[', ']', '<', '>', '(', ')', '{', '}', '-', '=', '*', '/', ' '];
     const MOST: usize = 40;
@@ -234,8 +233,8 @@ fn is_left_out(line: &[u8]) -> bool {
     is_marked && !word.is_empty() && LEFT_OUT.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
-/// Whether the last line of a text goes on beyond its end: a bracket that is open, the start of a word that lines start with, a register of which flags
-/// follow.
+/// Whether the last line of a text is cut off: it has an open bracket, only the start of a known word, or a register whose flags
+/// are missing.
 fn ends_in_its_middle(line: &[u8]) -> bool {
     let Ok(line) = core::str::from_utf8(line) else { return false };
     let count = |c: char| line.matches(c).count();
@@ -252,8 +251,8 @@ fn ends_in_its_middle(line: &[u8]) -> bool {
     is_open || is_start || is_flags && is_cut || is_short_row
 }
 
-/// What functions show of others that are not listed. `is_occupied` says about a port that something is below it, and `may_be_virtual` of a function
-/// that its name is one of a virtual function.
+/// The gaps that functions show: others that are not listed. `is_occupied` tells of a port whether it has a device below it, and
+/// `may_be_virtual` of a function whether its name is one of a virtual function.
 pub(super) fn of_devices(
     devices: &[Device],
     is_occupied: impl Fn(Bdf) -> bool,
@@ -265,10 +264,10 @@ pub(super) fn of_devices(
     };
     let all: BTreeMap<Bdf, Device> = devices.iter().filter_map(functions).collect();
     let mut buses: BTreeSet<(Segment, u8)> = BTreeSet::new();
-    // The bridges by the bus below them, and segments with bridges of which nothing says the buses.
+    // The bridges by the buses below them; and the segments with bridges whose buses are unknown.
     let mut bridges: BTreeMap<(Segment, u8), (u8, Bdf)> = BTreeMap::new();
     let mut open: BTreeSet<Segment> = BTreeSet::new();
-    // Who may have virtual functions on buses of their own.
+    // The functions that may have virtual functions on other buses.
     let mut parents: BTreeSet<(Segment, u8, u16)> = BTreeSet::new();
     for (bdf, device) in &all {
         let facts = device.facts();
@@ -305,7 +304,7 @@ pub(super) fn of_devices(
             continue;
         }
         let is_reached = bridges.contains_key(&(segment, bus));
-        // The bridge that is next above the bus.
+        // The nearest bridge above the bus.
         let above = bridges
             .range((segment, 0)..(segment, bus))
             .rev()

@@ -1,4 +1,4 @@
-//! How a function of a listing starts: its address, its class, and the first bytes of its config space.
+//! The start of a function in a listing: its address, its class, and the first bytes of its configuration space.
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while_m_n};
@@ -14,31 +14,31 @@ use crate::{Bdf, Segment};
 /// Bytes in a line.
 pub(super) const LINE: usize = 16;
 
-/// Whether this line starts a function, as far as one line tells.
+/// Whether this line starts a function, as far as one line shows.
 pub(super) fn starts_function(line: &[u8]) -> bool {
     address(line).is_ok()
 }
 
-/// Whether config space of a function may are below this line: it starts one, or a record of `lspci -vmm` of one.
+/// Whether configuration space of a function may follow this line: it starts a function, or a record of `lspci -vmm`.
 pub(super) fn starts_function_or_record(line: &[u8]) -> bool {
     starts_function(line.strip_prefix(b"Slot:").map_or(line, <[u8]>::trim_ascii_start))
 }
 
-/// Whether this line starts a function beyond doubt, as prose that mentions one does not: the name of a class follows the address, and a colon
-/// or nothing follows that.
+/// Whether this line certainly starts a function, unlike prose that mentions one: the name of a class follows the address, and a
+/// colon or nothing follows the class.
 pub(super) fn is_header(line: &[u8]) -> bool {
     address(line).is_ok_and(|(rest, _)| decoded::is_class(rest))
 }
 
-/// Where in a line a function starts beyond doubt, after anything that precedes it.
+/// The offset in a line at which a function certainly starts, after anything that precedes it.
 pub(super) fn header_in(line: &[u8]) -> Option<usize> {
     memchr::memchr_iter(b'.', line).find_map(|dot| {
         let short = dot.checked_sub(5)?;
-        // Of the bus and the device.
+        // Of bus and device.
         if line.get(short.checked_add(2)?) != Some(&b':') {
             return None;
         }
-        // The segment has four digits at least.
+        // A segment has at least four digits.
         let digits = |from: &&[u8]| from.iter().rev().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let segment = line.get(..short)?.strip_suffix(b":").map(|before| (digits(&before), before.len()));
         let long = segment.filter(|(digits, _)| (4..=8).contains(digits));
@@ -47,7 +47,7 @@ pub(super) fn header_in(line: &[u8]) -> Option<usize> {
     })
 }
 
-/// A line of 16 bytes of config space, the first of a function.
+/// Whether this is a line of 16 bytes of configuration space, the first of a function.
 pub(super) fn starts_config(line: &[u8]) -> bool {
     line_offset(line).is_ok_and(|(digits, offset)| offset == 0 && is_line_of_bytes(digits))
 }
@@ -61,7 +61,7 @@ fn is_line_of_bytes(mut digits: &[u8]) -> bool {
     true
 }
 
-/// A PCI address as written, its parts not yet checked against what they may be.
+/// A PCI address as written; its parts may be out of range.
 pub(super) struct Address {
     segment: Option<u32>,
     bus: u8,
@@ -89,19 +89,19 @@ pub(super) fn address(line: &[u8]) -> IResult<&[u8], Address> {
         .parse(line)
 }
 
-/// `1f0: `, and no more.
+/// `1f0: ` and nothing else.
 pub(super) fn line_offset(line: &[u8]) -> IResult<&[u8], u32> {
     two_digits(line)?;
     terminated(hex(2, 4), alt((tag(": "), tag(":\t")))).parse(line)
 }
 
-/// Most lines start otherwise, which two bytes tell.
+/// Most lines start in another way, which two bytes show.
 fn two_digits(line: &[u8]) -> Result<(), nom::Err<Error<&[u8]>>> {
     let is_number = matches!(line, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     is_number.then_some(()).ok_or_else(|| nom::Err::Error(Error::new(line, ErrorKind::HexDigit)))
 }
 
-/// Two digits and the space that divides them from the next two.
+/// Two digits, and the space between them and the next two.
 pub(super) fn config_byte(digits: &[u8]) -> IResult<&[u8], u8> {
     terminated(hex(2, 2), alt((tag(" "), tag("\t"), eof))).parse(digits)
 }

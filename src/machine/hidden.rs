@@ -1,4 +1,4 @@
-//! What an operating system hides from users other than root.
+//! What an operating system shows only to root.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use core::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Hidden {
-    /// The firmware's tables that are there and may not be read: `IORT`, `MCFG`, or `device tree`.
+    /// The tables of the firmware that exist and may not be read: `IORT`, `MCFG`, or `device tree`.
     pub firmware: Vec<String>,
     /// Functions of which only the first 64 bytes could be read (linux drivers/pci/pci-sysfs.c `pci_read_config`).
     pub functions: usize,
@@ -20,7 +20,7 @@ impl Hidden {
         *self == Hidden::default()
     }
 
-    /// Whether anything of it says what IOMMUs translate: the names of tables are there for every user.
+    /// Whether any of these tables describes IOMMUs. Every user sees the names of tables.
     ///
     /// ```
     /// let mut hidden = fwspec::machine::Hidden::default();
@@ -35,7 +35,7 @@ impl Hidden {
 }
 
 impl fmt::Display for Hidden {
-    /// What is missing, and what is unknown because of that; nothing where everything could be read.
+    /// What is missing, and what is unknown because of that; empty where everything could be read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.firmware.is_empty() {
             let names = self.firmware.join(", ");

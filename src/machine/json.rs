@@ -1,18 +1,18 @@
-//! Texts whose lines are strings of JSON (RFC 8259): `journalctl -o json`, a list of lines, an object that holds a command's output.
+//! Texts whose lines are JSON strings (RFC 8259): `journalctl -o json`, a list of lines, an object with the output of a command.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The strings of such a text that stand for lines, each ended by `\n`; `None` for a text that is no JSON. The keys of objects are left out, and of a
-/// journal's entries everything but the message.
+/// The strings that are lines of such a text, each with a `\n` after it; `None` for a text that is not JSON. Keys of objects are
+/// left out, and of a journal's entries everything except the message.
 pub(super) fn lines(text: &[u8]) -> Option<Vec<u8>> {
     let start = text.trim_ascii_start();
     let (first, behind) = start.split_first()?;
     let second = behind.trim_ascii_start().first()?;
     let is_json = match first {
         b'{' => *second == b'"',
-        // `[    0.000000] …` and `[8086:1901]` are no JSON.
+        // `[    0.000000] …` and `[8086:1901]` are not JSON.
         b'[' => matches!(second, b'"' | b'{' | b'['),
         _ => false,
     };
@@ -25,7 +25,7 @@ pub(super) fn lines(text: &[u8]) -> Option<Vec<u8>> {
     let mut is_journal = None;
     while let Some(Found { string, is_key }) = strings.next() {
         if is_key {
-            // An entry of a journal starts with one of its own fields (systemd.journal-fields).
+            // An entry of a journal starts with a field of the journal (systemd.journal-fields).
             is_journal = is_journal.or_else(|| Some(is_field(&string)));
             key = Some(string);
             continue;
@@ -46,14 +46,14 @@ fn is_field(key: &[u8]) -> bool {
     key.len() > 3 && key.iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'0'..=b'9'))
 }
 
-/// The strings of a text, one after the other.
+/// The strings of a text, in order.
 struct Strings<'a> {
     rest: &'a [u8],
 }
 
 struct Found<'a> {
     string: Cow<'a, [u8]>,
-    /// A colon follows.
+    /// The string is a key: a colon follows it.
     is_key: bool,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Strings<'a> {
                     is_plain = false;
                     end = end.saturating_add(2);
                 }
-                // A string that a text cuts short.
+                // The end of the text cuts a string short.
                 None => break,
                 Some(b'"') => break,
                 Some(_) => end = end.saturating_add(1),
@@ -82,7 +82,7 @@ impl<'a> Strings<'a> {
     }
 }
 
-/// A string without its escapes.
+/// A string with its escapes resolved.
 fn plain(string: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(string.len());
     let mut rest = string;
@@ -106,7 +106,7 @@ fn plain(string: &[u8]) -> Vec<u8> {
                 for unit in &mut units {
                     let digits = if count == 0 { Some(rest) } else { rest.strip_prefix(b"\\u") };
                     let Some((code, behind)) = digits.and_then(unit_of) else { break };
-                    // The second is the other half of a pair, or a character of its own.
+                    // The second is the other half of a surrogate pair, or a character of its own.
                     if count == 1 && !(0xdc00..0xe000).contains(&code) {
                         break;
                     }

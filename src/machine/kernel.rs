@@ -1,4 +1,4 @@
-//! What the kernel of a machine said itself.
+//! What the kernel of a machine says.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -8,44 +8,45 @@ use crate::{Bdf, Dialect};
 
 use super::log::Log;
 
-/// What the evidence says that a machine's kernel decided.
+/// The decisions of a machine's kernel, as far as the evidence shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Kernel {
-    /// The number of each device's IOMMU group, by the kernel's name of the device (`0000:01:00.0`, `2b600000.ethernet`).
+    /// The number of each device's IOMMU group, by the kernel's name for the device (`0000:01:00.0`, `2b600000.ethernet`).
     pub groups: BTreeMap<String, u32>,
-    /// What the evidence that lists its groups is called; with it and without groups, the kernel made none.
+    /// The name of the evidence that lists its groups. Where this is set and there are no groups, the kernel made none.
     pub groups_from: Option<String>,
-    /// What the default domain of each group does, by the group's number: `DMA`, `DMA-FQ`, `identity`, `blocked`, `auto`
-    /// (linux Documentation/ABI/testing/sysfs-kernel-iommu_groups).
+    /// The type of each group's default domain, by the group's number: `DMA`, `DMA-FQ`, `identity`, `blocked`, `auto` (linux
+    /// Documentation/ABI/testing/sysfs-kernel-iommu_groups).
     pub domains: BTreeMap<u32, String>,
-    /// The IOMMUs that its drivers registered, by the names of `/sys/class/iommu`: `smmu3.0x0000000009050000`, `dmar0`.
+    /// The IOMMUs that its drivers registered, by their names in `/sys/class/iommu`: `smmu3.0x0000000009050000`, `dmar0`.
     pub iommus: BTreeSet<String>,
-    /// What firmware calls the devices that are on no PCI bus, by the kernel's name: a device-tree path, or one of the ACPI namespace.
+    /// The firmware's paths of devices that are not on a PCI bus, by the kernel's names: paths of a device tree or of the ACPI
+    /// namespace.
     pub paths: BTreeMap<String, String>,
-    /// The command line that it was started with (`/proc/cmdline`).
+    /// Its command line (`/proc/cmdline`).
     pub command_line: Option<String>,
     /// Its release (`uname -r`).
     pub release: Option<String>,
     /// What its logs say about IOMMUs.
     pub logs: Vec<Log>,
-    /// Why the log of the running kernel could not be read, if there is one.
+    /// Why the log of the running kernel could not be read, if it exists.
     pub log_unread: Option<String>,
 }
 
 impl Kernel {
-    /// The number of the group that the kernel gave a function; `None` where it gave none, or the evidence does not say.
+    /// The number of the group that the kernel gave a function; `None` where it gave none, or the evidence does not show it.
     pub fn group_of(&self, function: Bdf) -> Option<u32> {
         self.groups.get(&function.to_string()).copied()
     }
 
-    /// Whether it said nothing.
+    /// Whether nothing is known of its decisions.
     pub fn is_silent(&self) -> bool {
         let unread = self.log_unread.clone();
         *self == Kernel { log_unread: unread, ..Kernel::default() }
     }
 
-    /// Major and minor number of its release; `None` where that is not known.
+    /// Major and minor number of its release; `None` where the release is not known.
     ///
     /// ```
     /// let mut kernel = fwspec::machine::Kernel::default();
@@ -61,8 +62,9 @@ impl Kernel {
         Some((numbers.next()??, numbers.next().flatten().unwrap_or(0)))
     }
 
-    /// How this kernel reads firmware: before 5.8 the IORT count was taken for N (linux drivers/acpi/arm64/iort.c `iort_id_map`), up to 7.2
-    /// a device-tree map had four cells an entry (drivers/of/base.c `of_map_id`). One whose version is not known reads as a current one.
+    /// How this kernel reads firmware: before 5.8 the count in an IORT was taken for N (linux drivers/acpi/arm64/iort.c
+    /// `iort_id_map`), up to 7.2 an entry of a device-tree map had four cells (drivers/of/base.c `of_map_id`). A kernel of unknown
+    /// version is taken for a current one.
     ///
     /// ```
     /// use fwspec::Dialect;
@@ -80,12 +82,12 @@ impl Kernel {
     }
 
     /// Whether a device got its group only when a driver was matched with it: before 6.15 (linux drivers/iommu/iommu.c
-    /// `iommu_device_register`, drivers/base/dd.c `really_probe`). `None` where its version is not known.
+    /// `iommu_device_register`, drivers/base/dd.c `really_probe`). `None` where the version is not known.
     pub(crate) fn groups_at_driver_probe(&self) -> Option<bool> {
         self.version().map(|version| version < (6, 15))
     }
 
-    /// The kernel's name of a device that firmware calls so.
+    /// The kernel's name for the device with this firmware path.
     pub fn name_of<'a>(&'a self, firmware: &'a str) -> Option<&'a str> {
         if self.groups.contains_key(firmware) {
             return Some(firmware);
@@ -98,7 +100,7 @@ impl Kernel {
         })
     }
 
-    /// Takes what another piece of evidence says; what was said before counts.
+    /// Takes in what another piece of evidence says; facts that are known already stay.
     #[cfg(feature = "std")]
     pub(super) fn join(&mut self, other: Kernel) {
         let Kernel { groups, groups_from, domains, iommus, paths, command_line, release, logs, log_unread } =
@@ -121,8 +123,8 @@ impl Kernel {
     }
 }
 
-/// Whether two paths of the ACPI namespace or of a device tree are one. Linux shows a name of less than four characters without the
-/// underscores that pad it, firmware may have them.
+/// Whether two paths of the ACPI namespace or of a device tree are the same. Linux shows a name of fewer than four characters
+/// without the underscores that pad it; firmware may have them.
 fn is_path(one: &str, other: &str) -> bool {
     let parts = |path: &'_ str| -> alloc::vec::Vec<String> {
         let parts = path.trim_start_matches('\\').split('.');
@@ -131,15 +133,15 @@ fn is_path(one: &str, other: &str) -> bool {
     one == other || one.starts_with('\\') && other.starts_with('\\') && parts(one) == parts(other)
 }
 
-/// How Linux names the device of a device-tree node with registers: `/soc/ethernet@2b600000` is `2b600000.ethernet` (linux
-/// drivers/of/device.c `of_device_make_bus_id`). A bus that translates addresses makes another number of it.
+/// Linux's name for the device of a device-tree node with registers: `/soc/ethernet@2b600000` is `2b600000.ethernet` (linux
+/// drivers/of/device.c `of_device_make_bus_id`). Below a bus that translates addresses the number is another one.
 fn of_node(path: &str) -> Option<String> {
     let (name, address) = path.strip_prefix('/')?.rsplit('/').next()?.split_once('@')?;
     let address = address.split(',').next()?;
     Some(alloc::format!("{}.{name}", address.trim_start_matches("0x")))
 }
 
-/// The release in the first line that a kernel says: `Linux version 6.1.0-18-arm64 (…) …`, as `/proc/version` has it and the kernel's log.
+/// The release in a kernel's first line: `Linux version 6.1.0-18-arm64 (…) …`, as in `/proc/version` and in its log.
 #[cfg(feature = "std")]
 pub(super) fn release_in(line: &str) -> Option<&str> {
     line.split_once("Linux version ")?.1.split_whitespace().next()

@@ -1,16 +1,16 @@
-//! What a piece of evidence can be.
+//! The kinds of evidence.
 
 use core::fmt;
 
 use super::refused::Refused;
 
-/// What some bytes are.
+/// The kind of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// A flattened device tree: a blob, an overlay too.
+    /// A flattened device tree as a blob; an overlay, too.
     DeviceTree,
-    /// A device tree that changes another, its base.
+    /// A device tree that changes another one, its base.
     Overlay,
     /// A FIT image of U-Boot.
     Fit,
@@ -22,11 +22,11 @@ pub enum Kind {
     TreeTable,
     /// An Android sparse image: a partition without its empty blocks.
     AndroidSparse,
-    /// A text that spells bytes out: base64, or plain hexadecimal digits.
+    /// A text that spells out bytes: base64, or plain hexadecimal digits.
     Spelled,
-    /// A report of `apport`, whose values are text or spelled out.
+    /// A report of `apport`, whose values are texts, or bytes in base64.
     Report,
-    /// Bytes of any kind in which firmware was found: a kernel with a tree appended, a firmware image.
+    /// Bytes of any kind with firmware in them: a kernel with a tree appended, a firmware image.
     Image,
     /// A file compressed by gzip.
     Gzip,
@@ -34,9 +34,9 @@ pub enum Kind {
     Xz,
     /// A file compressed by zstd.
     Zstd,
-    /// A file compressed by lz4, in its frames of today or of the Linux kernel.
+    /// A file compressed by lz4, in its current frames or in the Linux kernel's.
     Lz4,
-    /// A file compressed by LZMA alone.
+    /// A file compressed by LZMA without a container format.
     Lzma,
     /// A file compressed by bzip2.
     Bzip2,
@@ -46,7 +46,7 @@ pub enum Kind {
     Zip,
     /// One ACPI table, with this signature.
     AcpiTable([u8; 4]),
-    /// ACPI tables one after the other; the first has this signature.
+    /// ACPI tables in a row; the first has this signature.
     AcpiTables([u8; 4]),
     /// The text of `acpidump`.
     AcpidumpText,
@@ -56,26 +56,27 @@ pub enum Kind {
     LspciVerbose,
     /// The log of a kernel.
     KernelLog,
-    /// What a script or `find` prints of the kernel's IOMMU groups.
+    /// The output of a script or of `find` with the kernel's IOMMU groups.
     GroupList,
     /// A blob in the text of `hexdump -C` or `xxd`.
     Hexdump,
     /// The PCI ID database (`pci.ids`).
     PciIds,
-    /// A text that is not read, and what to type instead.
+    /// A text that is not read, with what to type instead.
     Refused(Refused),
-    /// The functions that a running Linux shows in `/sys`, and what its kernel says about them.
+    /// The functions that a running Linux shows in `/sys`, and the decisions of its kernel.
     Sysfs,
-    /// A folder, of which files are read.
+    /// A folder with files that are read.
     Folder,
     /// No bytes at all.
     Empty,
-    /// Nothing that is read here.
+    /// Bytes of no kind that is read.
     Unknown,
 }
 
 impl Kind {
-    /// Whether it is a blob or a text that firmware is read from, or holds such. What is in an archive shows only when it is unpacked.
+    /// Whether firmware is read from it: a blob, a text, or a container of them. The content of an archive only shows when it is
+    /// unpacked.
     pub fn is_firmware(self) -> bool {
         matches!(
             self,
@@ -102,7 +103,7 @@ impl Kind {
         )
     }
 
-    /// Whether it holds other evidence.
+    /// Whether it may hold other evidence.
     pub(super) fn is_container(self) -> bool {
         self.is_archive()
             || matches!(
@@ -118,7 +119,7 @@ impl Kind {
             )
     }
 
-    /// Whether it lists PCI functions, or the groups that a kernel has them in.
+    /// Whether it lists PCI functions, or a kernel's groups of them.
     pub fn is_listing(self) -> bool {
         matches!(self, Kind::LspciText | Kind::LspciVerbose | Kind::KernelLog | Kind::GroupList)
     }
@@ -168,6 +169,6 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The signatures of the ACPI tables that are read here. Such a table is taken for what it says it is, however damaged the rest of its
-/// header is.
+/// The signatures of the ACPI tables that this library reads. A table with such a signature is taken for one, however damaged the
+/// rest of its header is.
 pub const READ_HERE: [&[u8; 4]; 6] = [b"IORT", b"MCFG", b"RIMT", b"VIOT", b"DMAR", b"IVRS"];

@@ -1,5 +1,5 @@
-//! PCI functions from the text of `lspci`: config space in hexadecimal (`-x`, `-xxx`, `-xxxx`), what `-v`, `-vv` and `-vvv` make of it, and
-//! names.
+//! PCI functions from the text of `lspci`: configuration space in hexadecimal (`-x`, `-xxx`, `-xxxx`), the words of `-v`, `-vv` and
+//! `-vvv`, and names.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -17,21 +17,22 @@ use crate::limits::MAX_GAPS;
 use crate::pci::{Fact, Function};
 use crate::{Bdf, Error, bytes};
 
-/// Bytes in the config space of a conventional PCI function.
+/// Bytes in the configuration space of a conventional PCI function.
 const CONVENTIONAL: usize = 0x100;
-/// Bytes in the config space of a PCI Express function.
+/// Bytes in the configuration space of a PCI Express function.
 const EXTENDED: usize = 0x1000;
-/// Where the subclass and the base class are in the header, and its type (PCIe 6.0 §7.5.1.1).
+/// Offset of the subclass in the header; the base class follows, and the header type (PCIe 6.0 §7.5.1.1).
 const CLASS: usize = 0x0a;
 const HEADER_TYPE: usize = 0x0e;
 
 /// One PCI function, as far as a listing or `/sys` shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ListedFunction {
-    /// Which function.
+    /// Its address.
     pub bdf: Bdf,
-    /// The bytes of its config space that were read, from the first on: usually 64 (what an unprivileged user sees), 256 (conventional
-    /// PCI) or 4,096 (PCI Express). What lies past the end is unknown, not zero. None where a text says what is in it in words.
+    /// The first bytes of its configuration space, as far as they were read: usually 64 (what an unprivileged user sees), 256
+    /// (conventional PCI) or 4,096 (PCI Express). Bytes past the end are unknown, not zero. Empty where a text describes the
+    /// function in words.
     pub bytes: Vec<u8>,
     /// Where it is listed; `None` where it is not from a text.
     pub place: Option<LinePlace>,
@@ -40,7 +41,7 @@ pub struct ListedFunction {
 }
 
 impl core::fmt::Debug for ListedFunction {
-    /// Without the bytes, of which only the number is shown.
+    /// Shows only the number of the bytes.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let told = if self.told.is_some() { ", told" } else { "" };
         write!(f, "ListedFunction({}, {} bytes{told})", self.bdf, self.bytes.len())
@@ -48,12 +49,12 @@ impl core::fmt::Debug for ListedFunction {
 }
 
 impl ListedFunction {
-    /// A function of which these bytes of config space were read.
+    /// A function with these bytes of configuration space.
     pub fn new(bdf: Bdf, bytes: Vec<u8>) -> Self {
         ListedFunction { bdf, bytes, place: None, told: None }
     }
 
-    /// Its facts: those that its bytes show, and for the others what the text says.
+    /// Its facts: those of its bytes, and for all others those of the text.
     ///
     /// # Errors
     /// [`Truncated`](crate::ErrorKind::Truncated) where there are fewer than 64 bytes, and no text describes it.
@@ -67,13 +68,13 @@ impl ListedFunction {
         }
     }
 
-    /// Whether it does not answer: powered down, or gone since it was found. Its bytes are all `0xff` then.
+    /// Whether it does not answer, because it is powered down or gone since it was found. Its bytes are all `0xff` then.
     pub fn is_silent(&self) -> bool {
         let silent = !self.bytes.is_empty() && self.bytes.iter().all(|byte| *byte == 0xff);
         silent || self.told.as_ref().is_some_and(|told| told.is_silent())
     }
 
-    /// What distinguishes two functions wherever they are read, as far as this piece of evidence says.
+    /// What distinguishes two functions, as far as this piece of evidence shows it.
     fn identity(&self) -> Identity {
         let read = self.bytes.as_slice();
         if self.is_silent() {
@@ -81,7 +82,7 @@ impl ListedFunction {
         }
         let told = self.told.as_ref();
         let word = |at: usize| read.get(at..)?.first_chunk().copied().map(u16::from_le_bytes);
-        // The ids of a virtual function are not in its own config space.
+        // A virtual function's ids are not in its own configuration space.
         let ids = match word(0).zip(word(2)) {
             Some(read) => Some(read).filter(|(vendor, _)| *vendor != 0xffff),
             None => told.and_then(|told| told.vendor.zip(told.device)),
@@ -95,7 +96,8 @@ impl ListedFunction {
         }
     }
 
-    /// Whether it is another function than one at the same address elsewhere: other ids, another class, another kind of header.
+    /// Whether it is another function than one at the same address elsewhere: it has other ids, another class or another header
+    /// layout.
     pub(super) fn is_other_than(&self, other: &ListedFunction) -> bool {
         fn differ<T: PartialEq>(mine: Option<T>, theirs: Option<T>) -> bool {
             mine.zip(theirs).is_some_and(|(mine, theirs)| mine != theirs)
@@ -104,7 +106,7 @@ impl ListedFunction {
         differ(mine.ids, theirs.ids) || differ(mine.class, theirs.class) || differ(mine.header, theirs.header)
     }
 
-    /// A difference to another listing of the same function on which groups depend.
+    /// A difference from another listing of the same function that can change groups.
     pub(super) fn differs_from(&self, other: &ListedFunction) -> Option<&'static str> {
         fn differ<T: PartialEq>(mine: Fact<T>, theirs: Fact<T>) -> bool {
             !mine.is_unknown() && !theirs.is_unknown() && mine != theirs
@@ -119,7 +121,7 @@ impl ListedFunction {
         };
         let buses = tells_buses(self) && tells_buses(other) && mine.header != theirs.header;
         let acs = |function: &Function| match function.acs {
-            // Only bytes show what follows its registers.
+            // Only bytes show the 32 bits after the registers.
             Fact::Present(acs) => Fact::Present((acs.capability.0 & 0x7f, acs.control.0 & 0x7f)),
             Fact::Absent => Fact::Absent,
             Fact::Unknown => Fact::Unknown,
@@ -135,14 +137,14 @@ impl ListedFunction {
         rows.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
     }
 
-    /// Whether it is a port that has something below it.
+    /// Whether it is a port with a device below it.
     pub(super) fn has_device_below(&self) -> bool {
         Function::shows_device_below(&self.bytes)
             || self.told.as_ref().is_some_and(|told| told.has_device_below())
     }
 
-    /// Takes in what another listing says about the same function: more bytes replace less, and what neither shows in bytes is told by
-    /// whichever text does.
+    /// Takes in another listing of the same function: more bytes replace fewer, and facts that are in neither's bytes are those of
+    /// the text that has them.
     pub(super) fn join(&mut self, other: ListedFunction) {
         let is_better = |new: &[u8], old: &[u8]| {
             new.len() > old.len() && (old.is_empty() || !new.iter().all(|byte| *byte == 0xff))
@@ -158,7 +160,7 @@ impl ListedFunction {
     }
 }
 
-/// What tells two functions at one address apart.
+/// What distinguishes two functions at one address.
 #[derive(Default)]
 struct Identity {
     /// Vendor and device.
@@ -169,34 +171,35 @@ struct Identity {
     header: Option<u8>,
 }
 
-/// Every function that could be read, in the order of the text, and what could not.
+/// All functions that could be read, in the order of the text, and the lines that could not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listing {
     /// The functions; no [`Bdf`] occurs twice.
     pub functions: Vec<ListedFunction>,
-    /// Lines that could not be read. One of config space costs the bytes of its function.
+    /// Lines that could not be read. Such a line of configuration space costs the bytes of its function.
     pub skipped: Vec<TextError>,
-    /// The text lists the machine twice, and not the same functions.
+    /// The differences, where the text lists the machine twice with different functions.
     pub(super) changed: Option<Changed>,
-    /// Functions of which the text ends too early.
+    /// Places where something is missing.
     pub(super) gaps: Vec<Gap>,
 }
 
 impl Listing {
-    /// A list of which everything could be read.
+    /// A listing without errors.
     pub fn new(functions: Vec<ListedFunction>) -> Self {
         Listing { functions, ..Listing::default() }
     }
 }
 
-/// Reads the text: for each function a line that starts with its address, then lines `10: 01 02 …`, and lines in which `-v` describes
-/// it, up to the next function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `lib/dump.c`). Quotation marks, indentation, colours
-/// and what else surrounds a text are skipped. A function that is listed again, by another call of `lspci`, is one function.
+/// Reads the text: for each function a line that starts with its address, lines such as `10: 01 02 …`, and lines in which `-v`
+/// describes the function, up to the next function (pciutils `lspci.c`, `ls-caps.c`, `ls-ecaps.c`, `lib/dump.c`). Quotation marks,
+/// indentation, colours and other wrapping of a text are skipped. A function that another call of `lspci` lists again is one
+/// function.
 ///
-/// Two things differ from what pciutils reads of its dumps. Lines may be left out only after the first 256 bytes, and then mean
-/// zeros: a function with any line there has all its 4,096 bytes. (Elsewhere a missing line is an error, and pciutils fills it with
-/// `ff`.) And a line that cannot be read costs the bytes of the function that it belongs to, not the whole text.
+/// Two rules differ from those of pciutils for its dumps. Lines may be left out only after the first 256 bytes, and are zero then:
+/// a function with any line there has all its 4,096 bytes. (Elsewhere a missing line is an error; pciutils fills it with `ff`.) And
+/// a line that cannot be read costs the bytes of its function, not the whole text.
 ///
 /// ```
 /// let text = b"0000:00:01.0 PCI bridge: Example\n\
@@ -210,8 +213,8 @@ impl Listing {
 /// ```
 ///
 /// # Errors
-/// [`TextErrorKind::TooLarge`] beyond 4 GiB and [`TextErrorKind::NoFunctions`] when no line starts with a PCI address. What costs
-/// less is in [`Listing::skipped`].
+/// [`TextErrorKind::TooLarge`] beyond 4 GiB, and [`TextErrorKind::NoFunctions`] where no line starts with a PCI address. Lesser
+/// errors are in [`Listing::skipped`].
 pub fn parse(text: &[u8]) -> Result<Listing, TextError> {
     if u32::try_from(text.len()).is_err() {
         return Err(TextError::whole(TextErrorKind::TooLarge));
@@ -233,20 +236,20 @@ pub fn parse(text: &[u8]) -> Result<Listing, TextError> {
 #[derive(Default)]
 pub(super) struct Reader {
     listing: Listing,
-    /// Where in the listing each function is.
+    /// The index of each function in the listing.
     listed: BTreeMap<Bdf, usize>,
     current: Current,
-    /// A record of `lspci -vmm`: where it starts, of which function, and the name.
+    /// A record of `lspci -vmm`: where it starts, its function, and the name.
     record: Option<(LinePlace, Address, String)>,
-    /// Each time that a function was listed: which, and in which line.
+    /// An entry for each time that a function was listed: its index, and the line.
     order: Vec<(u32, u32)>,
-    /// The lines that come are members of groups, in whatever order.
+    /// The lines are members of groups, in whatever order.
     pub(super) is_of_groups: bool,
-    /// Bytes of a function without any line before them were told.
+    /// An error for bytes before any function was reported already.
     stray: bool,
 }
 
-/// The key and the value of a line of `lspci -vmm` that counts.
+/// The key and the value of a line of `lspci -vmm` that is used.
 fn record_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
     const KEYS: [&[u8]; 4] = [b"Slot", b"Class", b"Vendor", b"Device"];
     let key = KEYS.into_iter().find(|key| line.starts_with(key))?;
@@ -254,30 +257,30 @@ fn record_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((key, value.trim_ascii()))
 }
 
-/// The function whose lines are being read.
+/// The function that lines currently belong to.
 #[derive(Default)]
 enum Current {
-    /// Before the first.
+    /// None yet.
     #[default]
     None,
     /// This one.
     Open(Box<Open>),
-    /// One that is left out already.
+    /// One that is left out.
     Skipped,
 }
 
-/// A function whose lines are being read.
+/// A function that lines currently belong to.
 struct Open {
     function: ListedFunction,
     told: Told,
-    /// Lines of config space are not read any more.
+    /// No more lines of configuration space are read for it.
     cut: bool,
-    /// An empty line came: lines of config space do not belong to it any more.
+    /// An empty line came: later lines of configuration space do not belong to it.
     ended: bool,
 }
 
 impl Reader {
-    /// Takes a line in that has nothing around it.
+    /// Takes in a line without anything around it.
     pub(super) fn line(&mut self, line: &[u8], place: LinePlace) {
         if line.is_empty() {
             if let Current::Open(open) = &mut self.current {
@@ -297,7 +300,7 @@ impl Reader {
         } else if let Some((rest, address)) =
             header_in(line).and_then(|at| line.get(at..)).and_then(|line| address(line).ok())
         {
-            // The part before it was added by whoever quotes the listing.
+            // The text before was added when the listing was quoted.
             self.close(false);
             self.open(address, rest, place);
         } else if let Current::Open(open) = &mut self.current {
@@ -305,12 +308,12 @@ impl Reader {
         }
     }
 
-    /// Whether the lines that come belong to a function.
+    /// Whether lines currently belong to a function.
     pub(super) fn is_in_function(&self) -> bool {
         matches!(self.current, Current::Open(_))
     }
 
-    /// The function whose lines are read, and where it starts.
+    /// The current function, and where it starts.
     pub(super) fn current(&self) -> Option<(Bdf, LinePlace)> {
         match &self.current {
             Current::Open(open) => Some((open.function.bdf, open.function.place?)),
@@ -339,7 +342,7 @@ impl Reader {
         self.current = Current::Open(Box::new(Open { function, told, cut: false, ended: false }));
     }
 
-    /// Takes in a line of `lspci -vmm`, whose records count where bytes follow them (`-x`).
+    /// Takes in a line of `lspci -vmm`. Its records are used where bytes follow them (`-x`).
     fn record_line(&mut self, key: &[u8], value: &[u8], place: LinePlace) {
         match (key, &mut self.record) {
             (b"Slot", record) => {
@@ -350,9 +353,9 @@ impl Reader {
                 name.push_str(": ");
             }
             (b"Vendor" | b"Device", Some((_, _, name))) => {
-                // `-nn` adds the number, which the bytes say.
+                // `-nn` adds the number, which the bytes have, too.
                 let value = String::from_utf8_lossy(value);
-                // `-n` gives numbers alone.
+                // `-n` prints numbers only.
                 if key == b"Device" && names::hex4(&value).is_some() && name.pop().is_some() {
                     name.push(':');
                 }
@@ -407,7 +410,7 @@ impl Reader {
             function.told = Some(Box::new(told));
         }
         if function.bytes.is_empty() && function.told.is_none() {
-            // What is wrong with its bytes has been told.
+            // The error in its bytes was reported already.
             if let Some(place) = function.place.filter(|_| !cut) {
                 self.listing.skipped.push(TextError::at(TextErrorKind::NoFacts, place).of(function.bdf));
             }
@@ -437,12 +440,12 @@ impl Reader {
     }
 }
 
-/// Whether the lines that follow `length` bytes may be missing because they are all zero.
+/// Whether lines after `length` bytes may be missing because they are all zero.
 fn may_leave_out(length: usize) -> bool {
     length > CONVENTIONAL && length.is_multiple_of(LINE)
 }
 
-/// Takes the bytes of a line that starts at `offset` in config space. What follows 16 bytes is not of `lspci`.
+/// Appends the bytes of a line that starts at `offset` of configuration space. Text after 16 bytes is not from `lspci`.
 fn append_line(config: &mut Vec<u8>, offset: usize, mut digits: &[u8]) -> Result<(), TextErrorKind> {
     let next = config.len();
     if offset > next && (next == CONVENTIONAL || may_leave_out(next)) && offset < EXTENDED {

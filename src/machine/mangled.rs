@@ -1,10 +1,10 @@
-//! Firmware that was processed as text on its way: nothing in it can be trusted then, and the error says why.
+//! Firmware that was processed as text on its way. Nothing in it can be trusted, and the error says why.
 
 use super::kind::READ_HERE;
 use crate::bytes::{index, saturate};
 use crate::error::Mangling;
 
-/// What UTF-8 has in place of a byte that is not text (U+FFFD).
+/// UTF-8 for a byte that is not text (U+FFFD).
 const REPLACEMENT: &[u8] = &[0xef, 0xbf, 0xbd];
 /// The magic number of a device tree after a conversion to UTF-8: only its second byte is ASCII.
 const TREE_AS_UTF8: &[u8] = &[0xef, 0xbf, 0xbd, 0x0d, 0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd];
@@ -23,7 +23,7 @@ pub(super) fn mangled(bytes: &[u8]) -> Option<Mangling> {
             _ => None,
         };
     }
-    // No table is text to its end and has this sequence by chance.
+    // A table that has this sequence by chance is not text to its end.
     let replaced = bytes.windows(REPLACEMENT.len()).any(|window| window == REPLACEMENT);
     if replaced && core::str::from_utf8(bytes).is_ok() {
         return Some(Mangling::Utf8);
@@ -31,7 +31,7 @@ pub(super) fn mangled(bytes: &[u8]) -> Option<Mangling> {
     returns_lost(bytes).or_else(|| returns_added(bytes))
 }
 
-/// A table that is shorter than its header says by bytes of 0x0d: with them it would add up to zero.
+/// A table that is shorter than its header says, because bytes of 0x0d are missing: with them its sum would be zero.
 fn returns_lost(bytes: &[u8]) -> Option<Mangling> {
     if bytes.len() < HEADER || bytes.windows(2).any(|pair| pair == b"\r\n") {
         return None;
@@ -40,7 +40,7 @@ fn returns_lost(bytes: &[u8]) -> Option<Mangling> {
     let none_left = !bytes.contains(&b'\r');
     lengths(bytes).into_iter().flatten().find_map(|length| {
         let missing = length.checked_sub(saturate(bytes.len())).filter(|missing| *missing > 0)?;
-        // Either each stood before a line end, or all of them are gone; a table that was cut short misses more.
+        // Either a 0x0d was lost before each line end, or all of them were lost; a table that was cut short lacks more.
         let plausible = index(missing) <= ends || none_left && missing <= saturate(bytes.len()) / 16;
         let sum = bytes.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         let returns = missing.to_le_bytes()[0].wrapping_mul(b'\r');
@@ -49,7 +49,7 @@ fn returns_lost(bytes: &[u8]) -> Option<Mangling> {
     })
 }
 
-/// What the length field may have said: as it stands, or with a 0x0d of its own that is gone.
+/// The length field as it may have been: as it is, or with a 0x0d of its own that was lost.
 fn lengths(bytes: &[u8]) -> [Option<u32>; 3] {
     let field = bytes.get(4..8).and_then(|field| <[u8; 4]>::try_from(field).ok());
     let Some([a, b, c, d]) = field else { return [None; 3] };
@@ -57,7 +57,7 @@ fn lengths(bytes: &[u8]) -> [Option<u32>; 3] {
     [whole([a, b, c, d]), whole([b'\r', a, b, c]), whole([a, b'\r', b, c])]
 }
 
-/// A table with a 0x0d before every 0x0a, longer than its header says by as many.
+/// A table with a 0x0d added before every 0x0a: it is longer than its header says by their number.
 fn returns_added(bytes: &[u8]) -> Option<Mangling> {
     let length = bytes.get(4..8).and_then(|field| Some(u32::from_le_bytes(field.try_into().ok()?)))?;
     let more = saturate(bytes.len()).checked_sub(length).filter(|more| *more > 0)?;

@@ -1,4 +1,5 @@
-//! What mailers, web pages and terminals made of a text: ends of lines, entities, tags, codes of forums, colours without their escape.
+//! What mail programs, web pages and terminals add to a text: line ends, entities, tags, forum codes, colours without their escape
+//! character.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -7,8 +8,8 @@ use memchr::{memchr_iter, memchr2_iter, memchr3, memmem};
 
 use super::json;
 
-/// The text with its lines ended by `\n`: quoted-printable (RFC 2045 section 6.7), `<br>`, a string of JSON, and carriage returns or U+2028
-/// alone are turned.
+/// The text with lines that end in `\n`: quoted-printable (RFC 2045 section 6.7), `<br>`, a JSON string, lone carriage returns and
+/// U+2028 are converted.
 pub(super) fn lines(text: &[u8]) -> Cow<'_, [u8]> {
     if let Some(lines) = json::lines(text) {
         return Cow::Owned(lines);
@@ -18,9 +19,9 @@ pub(super) fn lines(text: &[u8]) -> Cow<'_, [u8]> {
     if signs.quoted_printable > 0 && is_quoted_printable(&text) {
         text = Cow::Owned(printable(&text));
     }
-    // A string of a program: more ends of lines are written out than there are.
+    // A string literal of a program: it has more escaped line ends than real ones.
     let is_escaped = signs.escapes > signs.ends.saturating_mul(4) || signs.escapes > 1 && signs.ends <= 1;
-    // A terminal goes back in a line, and a reader of lines does not.
+    // A terminal uses them to go back in the line, which a reader of lines does not do.
     let returns_end = signs.ends == 0 && signs.returns > 0 && signs.played == 0;
     if is_escaped || returns_end || signs.breaks > 0 || signs.separators > 0 {
         text = Cow::Owned(broken(&text, is_escaped, returns_end));
@@ -28,7 +29,7 @@ pub(super) fn lines(text: &[u8]) -> Cow<'_, [u8]> {
     text
 }
 
-/// How often something is in a text that may end a line.
+/// How often something that may end a line is in a text.
 #[derive(Default)]
 struct Signs {
     ends: usize,
@@ -60,7 +61,7 @@ impl Signs {
     }
 }
 
-/// Whether every `=` is of quoted-printable: two large digits or the end of a line follow it.
+/// Whether every `=` belongs to quoted-printable: two upper-case digits or the end of the line follow it.
 fn is_quoted_printable(text: &[u8]) -> bool {
     let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
     let mut parts = text.split(|byte| *byte == b'=');
@@ -124,17 +125,17 @@ fn broken(text: &[u8], is_escaped: bool, returns_end: bool) -> Vec<u8> {
     plain
 }
 
-/// What follows the `>` that ends a tag.
+/// The text after the `>` that ends a tag.
 fn tag_end(inside: &[u8]) -> Option<&[u8]> {
     let near = inside.get(..MAX_TAG).unwrap_or(inside);
     let end = near.iter().position(|byte| matches!(byte, b'>' | b'\n' | b'<'))?;
     inside.get(end..)?.strip_prefix(b">")
 }
 
-/// Bytes of a tag, an entity or a code.
+/// Length of the longest tag, entity or code.
 const MAX_TAG: usize = 200;
 
-/// Tags of web pages and codes of forums that surround a posted text, or colour it.
+/// Tags of web pages and forum codes that surround or colour a posted text.
 const TAGS: [&str; 27] = [
     "html",
     "head",
@@ -167,18 +168,18 @@ const TAGS: [&str; 27] = [
 const CODES: [&str; 11] =
     ["code", "quote", "pre", "spoiler", "font", "color", "tt", "noparse", "hide", "mono", "collapse"];
 
-/// Entities that a web page needs.
+/// The entities that web pages use for a listing.
 const ENTITIES: [(&str, u8); 7] =
     [("gt", b'>'), ("lt", b'<'), ("amp", b'&'), ("quot", b'"'), ("apos", b'\''), ("nbsp", b' '), ("shy", 0)];
 
-/// Whether something of it may be in a line.
+/// Whether a line may have any markup.
 pub(super) fn shows(line: &[u8]) -> bool {
     line.first() == Some(&b'[')
         || matches!(line, [.., b']'] | [.., b'[', b'K'] | [.., b'[', b'm'] | [.., b'[', b'0', b'm'])
         || memchr3(b'&', b'<', b'^', line).is_some()
 }
 
-/// Whether anything of it is in a line.
+/// Whether a line has any markup.
 pub(super) fn changes(line: &[u8]) -> bool {
     let mut rest = if shows(line) { line } else { &[] };
     loop {
@@ -193,7 +194,7 @@ pub(super) fn changes(line: &[u8]) -> bool {
     }
 }
 
-/// What stands for a byte of the text, 0 for nothing, and what follows.
+/// The byte of the text that the markup stands for, 0 for none, and the rest of the line.
 fn found(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
     match first {
         b'&' => entity(after),
@@ -204,7 +205,7 @@ fn found(first: u8, after: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
-/// Undoes it in a line.
+/// Undoes the markup in a line.
 pub(super) fn undo(line: &mut Vec<u8>) {
     if !shows(line) {
         return;
@@ -221,7 +222,7 @@ pub(super) fn undo(line: &mut Vec<u8>) {
     *line = plain;
 }
 
-/// `gt;`, `#62;`, `#x3e;`: the character, and what follows. Others than ASCII are left as they are.
+/// `gt;`, `#62;`, `#x3e;`: the character, and the rest of the line. Characters other than ASCII stay as they are.
 fn entity(after: &[u8]) -> Option<(u8, &[u8])> {
     let end = after.get(..10).unwrap_or(after).iter().position(|byte| *byte == b';')?;
     let (name, behind) = after.split_at_checked(end)?;
@@ -237,7 +238,7 @@ fn entity(after: &[u8]) -> Option<(u8, &[u8])> {
     Some((byte, behind.get(1..)?))
 }
 
-/// What follows a tag or a code with one of these names, closing ones too.
+/// The text after a tag or a code with one of these names, opening or closing.
 fn named<'a>(after: &'a [u8], close: u8, names: &[&str]) -> Option<&'a [u8]> {
     let inside = after.strip_prefix(b"/").unwrap_or(after);
     let length = inside.iter().take(12).take_while(|byte| byte.is_ascii_alphanumeric()).count();
@@ -251,7 +252,7 @@ fn named<'a>(after: &'a [u8], close: u8, names: &[&str]) -> Option<&'a [u8]> {
     behind.get(end..)?.get(1..)
 }
 
-/// What follows `01;31m` or `K`: a colour whose escape character was lost.
+/// The text after `01;31m` or `K`: a colour without its escape character.
 fn colour(after: &[u8]) -> Option<&[u8]> {
     let digits = after.iter().take(16).take_while(|byte| matches!(byte, b'0'..=b'9' | b';')).count();
     match after.get(digits..)? {

@@ -102,37 +102,38 @@ pub struct Machine {
     pub firmware: Option<Firmware>,
     /// Its PCI functions, in the order in which Linux adds them.
     pub devices: Vec<Device>,
-    /// What its kernel says: groups, log, command line.
+    /// What its kernel says: groups, logs, command line.
     pub kernel: Kernel,
     /// Its maker's name for it (SMBIOS, as in `/sys/class/dmi/id`).
     pub model: Option<String>,
     /// The names of its functions, as a listing prints them.
     pub names: BTreeMap<Bdf, Name>,
-    /// What all of this comes from, in the order in which it was given.
+    /// The evidence for all of this, in the order in which it was given.
     pub evidence: Vec<Evidence>,
-    /// The parts of listings that could not be read. Those of the firmware are in
+    /// The records of listings that could not be read. Those of the firmware are in
     /// [`Platform::skipped`](crate::Platform::skipped).
     pub unread: Vec<Unread>,
     /// What the operating system shows only to root.
     pub hidden: Hidden,
-    /// It has an ACPI IVRS table: the functions of AMD's southbridges are isolated then (linux drivers/pci/quirks.c
+    /// Whether it has an ACPI IVRS table: the functions of AMD's southbridges are isolated then (linux drivers/pci/quirks.c
     /// `pci_quirk_amd_sb_acs`).
     pub has_ivrs: bool,
-    /// The isolation of its Intel chipset's root ports, those without ACS, is said to be on (`pci_quirk_enable_intel_pch_acs`).
-    /// Unless its LPC bridge says that it cannot be, it is taken for on anyway: see [`GroupsBuilder::listed`].
+    /// Whether the evidence says that the isolation of its Intel chipset's root ports without ACS is on
+    /// (`pci_quirk_enable_intel_pch_acs`). It is assumed to be on anyway, unless the LPC bridge shows that it cannot be: see
+    /// [`GroupsBuilder::listed`].
     pub has_intel_pch_acs: bool,
-    /// Whose settings of ACS count, wherever its functions are grouped.
+    /// The ACS settings under which its functions are grouped.
     pub acs: AcsSettings,
     has_topology: bool,
 }
 
 iterators! {
-    /// Devices of a machine that are on no PCI bus, see [`Machine::platform_devices`].
+    /// Devices of a machine that are not on a PCI bus, see [`Machine::platform_devices`].
     PlatformDevices: Device;
 }
 
 impl Machine {
-    /// Whether any evidence lists PCI functions. If not, nothing is known about them; the machine may still have some.
+    /// Whether any evidence lists PCI functions. If none does, nothing is known about them; the machine may still have some.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
@@ -149,7 +150,8 @@ impl Machine {
         self.has_topology
     }
 
-    /// Whether nothing shows that a listing of its functions is cut short ([`Evidence::gaps`]). A gate must not pass on a part of a machine.
+    /// Whether nothing shows that a listing of its functions is cut short ([`Evidence::gaps`]). A check in CI must not pass on a
+    /// part of a machine.
     ///
     /// ```
     /// use fwspec::machine::Collector;
@@ -162,8 +164,8 @@ impl Machine {
         self.evidence.iter().all(|evidence| !evidence.used || evidence.gaps.is_empty())
     }
 
-    /// Whether anything says that its kernel used an IOMMU, or that there is one: groups that it listed, or firmware that describes
-    /// IOMMUs. Such a kernel requested ACS if its firmware makes it do so, and the registers are as it left them.
+    /// Whether anything shows that its kernel used an IOMMU, or that there is one: groups of the kernel, or firmware that describes
+    /// IOMMUs. Such a kernel requested ACS if its firmware makes it do so, and the registers have the values that it set.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
@@ -182,7 +184,7 @@ impl Machine {
     }
 
     /// Whether its kernel shows that it used an IOMMU: groups that it made, or IOMMUs that its drivers registered. Firmware that
-    /// describes one does not: the kernel may have left it alone (`intel_iommu=off`, a kernel without the driver).
+    /// describes an IOMMU does not show that: the kernel may have left it alone (`intel_iommu=off`, a kernel without the driver).
     ///
     /// ```
     /// use fwspec::machine::Machine;
@@ -195,8 +197,8 @@ impl Machine {
         !self.kernel.groups.is_empty() || !self.kernel.iommus.is_empty()
     }
 
-    /// Whether anything shows that it has an IOMMU: as [`uses_iommu`](Machine::uses_iommu), or an IOMMU that is a function itself
-    /// (class 0806: AMD's).
+    /// Whether anything shows that it has an IOMMU: as [`uses_iommu`](Machine::uses_iommu), or an IOMMU that is itself a PCI
+    /// function (class 0806: AMD's).
     ///
     /// ```
     /// use fwspec::{acpi::iort::Builder, machine::Collector};
@@ -213,7 +215,7 @@ impl Machine {
         self.uses_iommu() || self.has_ivrs || self.devices.iter().any(is_iommu)
     }
 
-    /// The map of its firmware; `None` where nothing says what its IOMMUs translate.
+    /// The map of its firmware; `None` where nothing describes its IOMMUs.
     ///
     /// ```
     /// use fwspec::{Dialect, acpi::iort::Builder, machine::Collector};
@@ -228,7 +230,7 @@ impl Machine {
         Some(IdMap::build(&firmware.platform, dialect))
     }
 
-    /// Groups that know the machine's facts before the first device is added.
+    /// A builder of groups that knows the machine's facts before the first device is added.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
@@ -252,10 +254,10 @@ impl Machine {
         }
     }
 
-    /// The groups of all its devices, those that are on no PCI bus included, and what could not be added.
+    /// The groups of all its devices, including those that are not on a PCI bus; and the devices that could not be added.
     ///
-    /// They are added in the order in which Linux meets them when an IOMMU registers: devices on the platform bus before PCI functions (linux
-    /// `iommu_buses`), those last that a driver makes later.
+    /// Devices are added in the order in which Linux meets them when an IOMMU registers: devices on the platform bus before PCI
+    /// functions (linux `iommu_buses`), and devices that a driver makes later last.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
@@ -274,12 +276,12 @@ impl Machine {
         let devices =
             self.boot_devices(false).chain(self.devices.iter().copied()).chain(self.boot_devices(true));
         let refused = devices.filter_map(|device| groups.add(device).err()).collect();
-        // The list is complete: what has no bridge above it is on a root bus.
+        // The list is complete: a bus without a bridge above it is a root bus.
         groups.settle();
         (groups, refused)
     }
 
-    /// Devices on no PCI bus: those that drivers make `late`, or the others.
+    /// Devices that are not on a PCI bus: those that drivers make later (`late`), or the others.
     fn boot_devices(&self, late: bool) -> impl Iterator<Item = Device> + '_ {
         let platform = self.firmware.as_ref().map(|firmware| &firmware.platform);
         let is_late = move |device: &Device| match device.key() {
@@ -291,7 +293,7 @@ impl Machine {
         self.platform_devices().filter(move |device| is_late(device) == late)
     }
 
-    /// Named components and device-tree masters: devices on no PCI bus.
+    /// Named components and device-tree masters: devices that are not on a PCI bus.
     ///
     /// ```
     /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
@@ -315,9 +317,9 @@ impl Machine {
         PlatformDevices::new(alone.map(|(requester, _)| Device::platform(requester)))
     }
 
-    /// Whether a device of the namespace that a DMAR declares is a PCI function of the listing: it has the requester ID that the scope gives
-    /// the device. Linux makes no other device of it then (drivers/iommu/intel/iommu.c `probe_acpi_namespace_devices` goes by the physical
-    /// nodes).
+    /// Whether a device of the namespace that a DMAR declares is a PCI function of the listing: it has the requester ID that the
+    /// scope gives the device. Linux makes no other device of it then (drivers/iommu/intel/iommu.c `probe_acpi_namespace_devices`
+    /// looks at the physical nodes).
     fn is_listed(&self, requester: &Requester) -> bool {
         let RequesterKind::Component(component) = &requester.kind else { return false };
         let platform = self.firmware.as_ref().map(|firmware| &firmware.platform);
@@ -334,14 +336,14 @@ impl Machine {
         function.is_some_and(|function| self.devices.iter().any(|device| device.key() == function.into()))
     }
 
-    /// Says at the listings that the requester ID of some functions is not known.
+    /// Notes at the listings that the requester ID of some functions is not known.
     fn note_unknown_vmd(&mut self) {
         let segments: BTreeSet<Segment> = of_unknown_vmd(&self.devices).map(|bdf| bdf.segment).collect();
         let notes: Vec<String> = segments
             .iter()
             .map(|segment| {
                 format!(
-                    "segment {segment} is behind an Intel VMD, and lspci does not show behind which: its functions are grouped as if they were not behind one"
+                    "segment {segment} is behind an Intel VMD, and lspci does not show which one: its functions are grouped as if they were not behind any"
                 )
             })
             .collect();

@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use super::ruled::{CLASSES, DEVICES, VENDORS};
 use crate::pci::{Function, quirk};
 
-/// Base class and subclass by their name.
+/// Base class and subclass by the class's name.
 pub(super) fn class(name: &str) -> Option<u16> {
     CLASSES.iter().find(|(_, known)| *known == name).map(|(class, _)| *class)
 }
 
-/// Vendor and device of a name in which the vendor comes first, as far as a rule needs them and the name tells them: `Intel Corporation Device
-/// a700`, `Intel Corporation 100 Series/C230 Series Chipset Family PCI Express Root Port #1`.
+/// Vendor and device by a name that starts with the vendor's, as far as a rule needs them and the name shows them: `Intel
+/// Corporation Device a700`, `Intel Corporation 100 Series/C230 Series Chipset Family PCI Express Root Port #1`.
 pub(super) fn ids(name: &str) -> (Option<u16>, Option<u16>) {
     let vendors = VENDORS.iter().filter_map(|(vendor, known)| Some((*vendor, known, rest(name, known)?)));
     let Some((vendor, _, device)) = vendors.max_by_key(|(_, known, _)| known.len()) else {
@@ -23,32 +23,32 @@ pub(super) fn ids(name: &str) -> (Option<u16>, Option<u16>) {
     (Some(vendor), number(device).or_else(|| known().map(|(_, device, _)| *device)))
 }
 
-/// What of a name follows that of its vendor.
+/// The part of a name after the vendor's name.
 fn rest<'a>(name: &'a str, vendor: &str) -> Option<&'a str> {
     let rest = name.strip_prefix(vendor)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix(' ') }
 }
 
-/// `Device a700`: a device that the database does not name.
+/// `Device a700`: a device that has no name in the database.
 fn number(device: &str) -> Option<u16> {
     device.strip_prefix("Device ").and_then(hex4)
 }
 
-/// Four hexadecimal digits, and no more.
+/// Four hexadecimal digits and nothing else.
 pub(super) fn hex4(digits: &str) -> Option<u16> {
     let all = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     u16::from_str_radix(digits, 16).ok().filter(|_| all)
 }
 
-/// The PCI ID database of a machine (`/usr/share/misc/pci.ids`), which is where `lspci` has its names from.
+/// The PCI ID database of a machine (`/usr/share/misc/pci.ids`), from which `lspci` has its names.
 #[derive(Debug, Default)]
 pub(super) struct PciIds<'a> {
-    /// Of each vendor by its name: its number, and the lines of its devices.
+    /// For each vendor's name: its number, and the lines of its devices.
     vendors: BTreeMap<&'a str, (u16, &'a str)>,
 }
 
 impl<'a> PciIds<'a> {
-    /// Reads the database. Other lines are skipped.
+    /// Reads the database; lines of other forms are skipped.
     pub(super) fn parse(text: &'a str) -> Self {
         let mut vendors = BTreeMap::new();
         let mut rest = text;
@@ -70,13 +70,13 @@ impl<'a> PciIds<'a> {
         PciIds { vendors }
     }
 
-    /// Whether anything was in it.
+    /// Whether it has no vendors.
     pub(super) fn is_empty(&self) -> bool {
         self.vendors.is_empty()
     }
 
-    /// Vendor and device of a name in which the vendor comes first. Of several devices of one name the first is meant where the same
-    /// rules apply to all, and none otherwise.
+    /// Vendor and device by a name that starts with the vendor's. Of several devices with one name it is the first if the same
+    /// rules apply to all, otherwise none.
     pub(super) fn ids(&self, name: &str) -> (Option<u16>, Option<u16>) {
         let spaces = name.match_indices(' ').map(|(at, _)| at).chain([name.len()]);
         let mut vendors: Vec<&(u16, &str)> = Vec::new();
@@ -101,8 +101,8 @@ impl<'a> PciIds<'a> {
     }
 }
 
-/// What the database calls these devices, by vendor and device: `Intel Corporation I350 Gigabit Network Connection`. Those that it does not
-/// have are left out.
+/// The database's names for these devices, by vendor and device: `Intel Corporation I350 Gigabit Network Connection`. Devices that
+/// it does not have are left out.
 pub(super) fn of_ids(text: &str, wanted: &BTreeSet<(u16, u16)>) -> BTreeMap<(u16, u16), String> {
     let mut found = BTreeMap::new();
     let mut of: Option<(u16, &str)> = None;
@@ -122,7 +122,7 @@ pub(super) fn of_ids(text: &str, wanted: &BTreeSet<(u16, u16)>) -> BTreeMap<(u16
     found
 }
 
-/// The first line of a text, and what follows it.
+/// The first line of a text, and the rest.
 fn cut_line(text: &str) -> Option<(&str, &str)> {
     if text.is_empty() { None } else { Some(text.split_once('\n').unwrap_or((text, ""))) }
 }
@@ -133,7 +133,7 @@ fn row(line: &str) -> Option<(u16, &str)> {
     Some((hex4(digits)?, name.trim()))
 }
 
-/// Whether the rows about two devices of one vendor are the same.
+/// Whether the same rows apply to two devices of one vendor.
 fn same_rules(vendor: u16, one: u16, other: u16) -> bool {
     let function = |device| Function { vendor, device, ..Function::endpoint() };
     let rows = |device| {
@@ -144,7 +144,7 @@ fn same_rules(vendor: u16, one: u16, other: u16) -> bool {
     one == other || rows(one).eq(rows(other))
 }
 
-/// Whether the bytes are the PCI ID database.
+/// Whether the line is from the head of a PCI ID database.
 pub(super) fn is_database(line: &[u8]) -> bool {
     line.starts_with(b"# Syntax:")
         || line.windows(24).any(|words| words == b"List of PCI ID's")
@@ -155,9 +155,9 @@ pub(super) fn is_database(line: &[u8]) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Name {
-    /// Vendor and device, as printed: `Intel Corporation I350 Gigabit Network Connection`. Empty where only numbers are.
+    /// Vendor and device, as printed: `Intel Corporation I350 Gigabit Network Connection`. Empty where there are only numbers.
     pub device: String,
-    /// The class, as printed: `Ethernet controller`. Empty where only a number is.
+    /// The class, as printed: `Ethernet controller`. Empty where there is only a number.
     pub class: String,
 }
 

@@ -21,7 +21,7 @@ use crate::limits::MAX_FOLDERS;
 use crate::{Format, error::Source};
 
 impl Machine {
-    /// The machine that some files and folders are of; `-` is standard input.
+    /// The machine of these files and folders; `-` is standard input.
     ///
     /// ```no_run
     /// let machine = fwspec::machine::Machine::open(["iort.bin", "lspci.txt"])?;
@@ -75,24 +75,24 @@ impl Machine {
 }
 
 impl Collector {
-    /// Takes in a file, a piece of one that holds others (`boot.img!dtb`), all that is evidence in a folder, or standard input (`-`). A folder that has `sys`, or is a copy of one, is a
-    /// running system's.
+    /// Takes in a file, a piece of a container (`boot.img!dtb`), all evidence in a folder, or standard input (`-`). A folder that
+    /// has `sys`, or is a copy of one, is a running system.
     ///
     /// # Errors
-    /// [`MachineError::Unreadable`] where the operating system does not give the bytes; as [`Collector::add`] for a file. A file of a
-    /// folder that is not evidence is only counted.
+    /// [`MachineError::Unreadable`] where the operating system does not give the bytes; those of [`Collector::add`] for a file. A
+    /// file of a folder that is not evidence is only counted.
     pub fn open(&mut self, path: &Path) -> Result<(), MachineError> {
         self.open_as(path, Wanted::Anything)
     }
 
-    /// As [`open`](Collector::open), where a log is what is expected: a log is read in constant memory, whatever its length, and text that
-    /// is not other evidence is one. The groups that it says are not taken in.
+    /// As [`open`](Collector::open), where a log is expected: a log is read in constant memory, whatever its length, and text that
+    /// is not other evidence counts as a log. The groups in it are not taken in.
     ///
     /// # Errors
     /// As those of [`open`](Collector::open).
     pub fn open_or_log(&mut self, path: &Path) -> Result<(), MachineError> {
         let is_input = path == Path::new("-");
-        // What is not a plain file may be a folder, or a piece of a file that holds others.
+        // A path that is not a plain file may be a folder, or a piece of a container.
         if !is_input && !path.is_file() {
             return self.open(path);
         }
@@ -106,7 +106,7 @@ impl Collector {
         }
     }
 
-    /// As [`open`](Collector::open), for firmware that counts where other evidence contradicts it.
+    /// As [`open`](Collector::open), for firmware that is used where other evidence contradicts it.
     ///
     /// # Errors
     /// As those of [`open`](Collector::open) and [`pick_firmware`](Collector::pick_firmware).
@@ -114,7 +114,7 @@ impl Collector {
         self.open_as(path, Wanted::Firmware)
     }
 
-    /// As [`open`](Collector::open), for a listing of functions that counts where other evidence contradicts it.
+    /// As [`open`](Collector::open), for a listing of functions that is used where other evidence contradicts it.
     ///
     /// # Errors
     /// As those of [`open`](Collector::open) and [`pick_topology`](Collector::pick_topology).
@@ -146,13 +146,13 @@ impl Collector {
         self.folder(path, wanted)
     }
 
-    /// Takes in the files of a folder, in the order of their names. Where there is nothing in it, or a part of a running system, what is below
-    /// it is looked through as an archive of it would be.
+    /// Takes in the files of a folder, in the order of their names. If none of them is evidence, or they are a part of a running
+    /// system, the folders below are looked through, too, as in an archive.
     fn folder(&mut self, folder: &Path, wanted: Wanted) -> Result<(), MachineError> {
         let (mut counts, before) = (Counts::default(), self.listed());
         let is_report = ["proc", "sos_commands"].iter().any(|inner| folder.join(inner).is_dir());
         let (files, mut below) = entries(folder)?;
-        // A report has links at its top to what is further down.
+        // A report has links at its top to files further down.
         let files = files.into_iter().filter(|file| !is_report || !file.is_symlink());
         for file in files {
             self.file_of_folder(&file, wanted, &mut counts)?;
@@ -225,7 +225,7 @@ impl Collector {
             }
             Ok(Ok(bytes)) => match self.take(&name(file), bytes, wanted) {
                 Ok(()) => counts.taken = counts.taken.saturating_add(1),
-                // Most tables of a machine say nothing of its IOMMUs.
+                // Most tables of a machine say nothing about its IOMMUs.
                 Err(error) if error.is_other_table() => *other = other.saturating_add(1),
                 Err(MachineError::Refused { refused, .. }) => {
                     self.note_unused(&name(file), Kind::Refused(refused), &refused.to_string());
@@ -238,14 +238,14 @@ impl Collector {
                 Err(error) => return Err(error),
             },
             Ok(Err(_)) => *other = other.saturating_add(1),
-            // Without root the kernel lists its tables and keeps them to itself.
+            // Without root the kernel lists its tables, but does not show their content.
             Err(error) if is_needed(file) => return Err(unreadable(file, &error)),
             Err(error) => self.note_unused(&name(file), Kind::Unknown, &error.to_string()),
         }
         Ok(())
     }
 
-    /// Takes in what a running Linux shows below its root, or a copy of it. `sys` is where its `sys` is.
+    /// Takes in what a running Linux shows below its root, or a copy of it. `sys` is the path of its `sys`.
     pub(super) fn system(
         &mut self,
         files: &dyn Files,
@@ -265,7 +265,7 @@ impl Collector {
         }
         if wanted != Wanted::Firmware {
             self.functions_of(files, sys, functions);
-            // Where lspci of that system has its names from.
+            // From here the system's `lspci` has its names.
             if let Some(database) =
                 DATABASES.iter().filter(|_| !sys.is_empty()).find_map(|file| files.read(file).ok())
             {
@@ -283,8 +283,8 @@ impl Collector {
         Ok(())
     }
 
-    /// The log of a system's kernel: that of the running one from the kernel, or else what was written down as `dmesg` has it. The groups that
-    /// it says are not taken in: the system shows them.
+    /// The log of a system's kernel: for the running system from the kernel, otherwise the file that was saved as `dmesg` prints
+    /// it. The groups in it are not taken in, because the system shows them.
     fn log_of(&mut self, files: &dyn Files) {
         let own = files.is_this_machine().then(kernel_log);
         let (name, text) = match own {
@@ -301,7 +301,7 @@ impl Collector {
         self.take_log(&name, Log::read(&text));
     }
 
-    /// The same for what an archive has of a system, which may be no more than what `/proc` says about its kernel.
+    /// The same for the part of a system that an archive has, which may be only what `/proc` says about its kernel.
     #[cfg(feature = "archives")]
     pub(super) fn system_or_words(
         &mut self,
@@ -318,7 +318,7 @@ impl Collector {
         Ok(())
     }
 
-    /// The functions of a running system, and what its kernel says about them.
+    /// Takes in the functions of a running system, and the decisions of its kernel.
     fn functions_of(&mut self, files: &dyn Files, sys: &str, found: sysfs::SysfsFunctions) {
         let mut kernel = sysfs::kernel(files, sys);
         self.hide_functions(found.functions.iter().filter(|function| function.is_cut()).count());
@@ -341,9 +341,9 @@ impl Collector {
         }
     }
 
-    /// The firmware that a running kernel goes by. One that shows ACPI tables was started with them, and with no more than the stub of
-    /// a device tree, or has not looked at it (linux drivers/acpi/sysfs.c `acpi_sysfs_init` follows `acpi_disabled`). `nodes` is where it shows
-    /// the nodes that it made of a tree.
+    /// Takes in the firmware that a running kernel uses. A kernel that shows ACPI tables was booted with them, and with no more
+    /// than the stub of a device tree, or has ignored the tree (linux drivers/acpi/sysfs.c `acpi_sysfs_init` depends on
+    /// `acpi_disabled`). `nodes` is the folder with the nodes of a tree.
     fn firmware_of(
         &mut self,
         files: &dyn Files,
@@ -360,7 +360,7 @@ impl Collector {
             }
             match files.read(&file) {
                 Ok(bytes) => self.add(&files.name(&file), bytes)?,
-                // That an IVRS is there says something already.
+                // An IVRS says something by its existence.
                 Err(error) => {
                     if is_denied(&error) {
                         self.hide_firmware(&source.to_string());
@@ -376,7 +376,7 @@ impl Collector {
             speaks |= source.format().is_some();
         }
         if speaks {
-            // The stub that UEFI passes on says nothing and is not reported; nor is a tree that only root can read.
+            // The stub that UEFI passes on is not reported, and neither is a tree that only root can read.
             if files.read(&tree).is_ok_and(|blob| !is_stub(&blob)) {
                 let note = "not used: the kernel uses its ACPI tables";
                 self.note_unused(&files.name(&tree), Kind::DeviceTree, note);
@@ -386,7 +386,7 @@ impl Collector {
         let blob = files.exists(&tree).then(|| files.read(&tree));
         match (blob, nodes) {
             (Some(Ok(blob)), _) => self.add(&files.name(&tree), blob),
-            // Everyone may read the nodes, and only root the blob.
+            // Every user may read the nodes, but only root the blob.
             (_, Some(nodes)) => self.tree_folder(files, &nodes, Wanted::Anything),
             (Some(Err(error)), None) if is_denied(&error) => {
                 self.hide_firmware("device tree");
@@ -412,14 +412,14 @@ impl Collector {
     }
 }
 
-/// What of the files of a folder was taken in, and how many say nothing.
+/// How many files of a folder were taken in, and how many are not evidence.
 #[derive(Default)]
 struct Counts {
     taken: usize,
     other: usize,
 }
 
-/// The files and the folders in a folder, each by their names. Links to folders are not followed.
+/// The files and the folders in a folder, sorted by name. Links to folders are not followed.
 fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), MachineError> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
@@ -457,12 +457,12 @@ fn words_of(files: &dyn Files) -> Kernel {
     }
 }
 
-/// What is not known without a table.
+/// What is unknown without this table.
 fn without(source: Source) -> &'static str {
     if source.format().is_some() { "; without it, it is not known what IOMMUs translate" } else { "" }
 }
 
-/// Where a running system shows the nodes of its device tree.
+/// The folder in which a running system shows the nodes of its device tree.
 fn nodes_of(files: &dyn Files, sys: &str) -> Option<String> {
     let folders = [join(sys, "firmware/devicetree/base"), "proc/device-tree".to_owned()];
     folders.into_iter().find(|folder| files::is_device_tree(files, folder))
@@ -472,7 +472,7 @@ fn is_denied(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
 }
 
-/// The file that a piece is in: `boot.img` for `boot.img!dtb`. `None` where the whole name is one of the file system.
+/// The file that holds a piece: `boot.img` for `boot.img!dtb`. `None` where the whole name is a path of the file system.
 ///
 /// ```
 /// use std::path::Path;
@@ -486,7 +486,7 @@ pub fn container_of(piece: &Path) -> Option<&Path> {
     ends.filter_map(|end| text.get(..end)).map(Path::new).find(|file| file.is_file())
 }
 
-/// Whether a folder is what Linux makes of a device tree: `/proc/device-tree`, `/sys/firmware/devicetree/base`, or a copy of one.
+/// Whether a folder is Linux's view of a device tree: `/proc/device-tree`, `/sys/firmware/devicetree/base`, or a copy of one.
 ///
 /// ```
 /// assert!(!fwspec::machine::is_device_tree_folder("src".as_ref()));
@@ -499,10 +499,10 @@ fn is_overlay(bytes: &[u8]) -> bool {
     Tree::parse(bytes).is_ok_and(|tree| tree.is_overlay())
 }
 
-/// Where a system has the PCI ID database, below its root.
+/// The paths of a system's PCI ID database, below its root.
 const DATABASES: [&str; 2] = ["usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids"];
 
-/// Whether a file is called as a table is that says what IOMMUs translate.
+/// Whether a file has the name of a table that describes IOMMUs.
 fn is_needed(file: &Path) -> bool {
     let name = file.file_name().map_or(&[][..], |name| name.as_encoded_bytes());
     name.first_chunk().is_some_and(|name| Source::table(*name).format().is_some()) && name.len() == 4
@@ -512,7 +512,7 @@ fn unreadable(path: &Path, error: &io::Error) -> MachineError {
     MachineError::Unreadable { name: name(path), why: why_unreadable(error) }
 }
 
-/// What a path is called.
+/// The name of a path in messages.
 fn name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }

@@ -9,14 +9,14 @@ use std::vec::Vec;
 
 use crate::limits::MAX_LOG_BYTES;
 
-/// A read gives one record, and fails where it has no room (linux kernel/printk/internal.h `PRINTK_MESSAGE_MAX`).
+/// A read returns one record, and fails where the buffer is too small (linux kernel/printk/internal.h `PRINTK_MESSAGE_MAX`).
 const MAX_RECORD_BYTES: usize = 8192;
 
-/// What the kernel has said since it started, a line each, with its stamp in seconds as `dmesg` has it.
+/// The messages of the kernel since it started, one a line, with time stamps in seconds as `dmesg` prints them.
 ///
 /// # Errors
-/// When `/dev/kmsg` is not there, as in most containers, or may not be read: with `kernel.dmesg_restrict` only root may
-/// (linux kernel/printk/printk.c `check_syslog_permissions`).
+/// Where `/dev/kmsg` does not exist, as in most containers, or may not be read: with `kernel.dmesg_restrict` only root may (linux
+/// kernel/printk/printk.c `check_syslog_permissions`).
 pub fn kernel_log() -> io::Result<Vec<u8>> {
     let mut file = without_waiting(Path::new("/dev/kmsg"))?;
     let mut text = Vec::new();
@@ -26,9 +26,9 @@ pub fn kernel_log() -> io::Result<Vec<u8>> {
             Ok(0) => break,
             Ok(length) => text.extend(line(record.get(..length).unwrap_or_default())),
             Err(error) => match error.kind() {
-                // What was overwritten while it was read, and a signal.
+                // A record that was overwritten while it was read; a signal.
                 io::ErrorKind::BrokenPipe | io::ErrorKind::Interrupted => {}
-                // There is no more.
+                // There are no more records.
                 io::ErrorKind::WouldBlock => break,
                 _ if text.is_empty() => return Err(error),
                 _ => break,
@@ -38,7 +38,7 @@ pub fn kernel_log() -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The line of a record: priority, number, microseconds, flags; text, and on lines of their own what else is known of it (linux
+/// The line of a record. The record has priority, number, microseconds and flags, the text, and on further lines other data (linux
 /// Documentation/ABI/testing/dev-kmsg).
 fn line(record: &[u8]) -> Vec<u8> {
     let read = String::from_utf8_lossy(record);
@@ -49,7 +49,7 @@ fn line(record: &[u8]) -> Vec<u8> {
     std::format!("[{:5}.{:06}] {said}\n", seconds.unwrap_or_default(), rest.unwrap_or_default()).into_bytes()
 }
 
-/// Opens a file of which a read does not wait for more to come.
+/// Opens a file so that a read does not wait for more data.
 #[cfg(target_os = "linux")]
 fn without_waiting(file: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;

@@ -1,4 +1,4 @@
-//! What on the kernel's command line changes what its IOMMUs do and which devices share a group.
+//! The kernel parameters that change what its IOMMUs do and which devices share a group.
 
 use alloc::vec::Vec;
 
@@ -8,15 +8,15 @@ use crate::{AcsFlags, Device};
 
 use super::Kernel;
 
-/// A word of the kernel's command line that has to do with IOMMUs.
+/// A word of the kernel's command line that is about IOMMUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parameter<'a> {
-    /// The word as it is there; of `pci=…` the one option.
+    /// The word as written; of `pci=…` one option only.
     pub text: &'a str,
     /// What it does.
     pub effect: Effect,
-    /// The same in words.
+    /// The effect in words.
     pub says: &'static str,
 }
 
@@ -28,40 +28,40 @@ pub enum Effect {
     On,
     /// Keeps the kernel from using IOMMUs: there are no groups.
     Off,
-    /// Lets DMA of drivers through as it is; groups stay, and devices given to user space are translated.
+    /// Does not translate the DMA of the kernel's drivers. Groups stay, and devices that are given to user space are translated.
     PassThrough,
-    /// Translates where the default may be to let through.
+    /// Translates DMA where the default may be pass-through.
     Translate,
-    /// Lets DMA of unknown streams through.
+    /// Lets DMA with unknown StreamIDs pass.
     Bypass,
-    /// Makes the kernel believe in isolation that the hardware does not have.
+    /// Makes the kernel assume isolation that the hardware does not have.
     Override,
     /// Sets other ACS bits than the kernel's own: the registers show them.
     AcsSet,
-    /// Decides which drivers bind to ports, and what services they have.
+    /// Decides which drivers bind to ports, and which services the ports have.
     Ports,
-    /// When mappings leave the IOMMU; groups are the same.
+    /// Decides when mappings leave the IOMMU; groups stay the same.
     Flush,
-    /// Something else of IOMMUs.
+    /// Another option of IOMMUs.
     Other,
 }
 
-/// Where a row's words are.
+/// The place of a row's word.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// The whole word.
     Word,
-    /// One of the values after `NAME=`, between commas.
+    /// One of the comma-separated values after `NAME=`.
     Value,
-    /// What begins so, with `=` after it.
+    /// A word that starts like this, with `=` somewhere after it.
     Key,
-    /// What begins so, as a value after `pci=`, between commas (linux drivers/pci/pci.c `pci_setup`).
+    /// A value after `pci=` that starts like this; values are separated by commas (linux drivers/pci/pci.c `pci_setup`).
     Pci,
 }
 
 const ACS_SET: &str = "other ACS bits than the kernel's own are set";
 
-/// The parameters that are understood (linux Documentation/admin-guide/kernel-parameters.txt): form, name, value, effect, words.
+/// The known parameters (linux Documentation/admin-guide/kernel-parameters.txt): form, name, value, effect, words.
 const PARAMETERS: &[(Form, &str, &str, Effect, &str)] = &[
     (
         Form::Key,
@@ -126,7 +126,7 @@ const PARAMETERS: &[(Form, &str, &str, Effect, &str)] = &[
 ];
 
 impl Kernel {
-    /// The words of its command line that have to do with IOMMUs and groups, in their order. What follows `--` is for the first process.
+    /// The words of its command line that are about IOMMUs and groups, in their order. Words after `--` are for the first process.
     ///
     /// ```
     /// use fwspec::machine::{Effect, Kernel};
@@ -166,7 +166,7 @@ impl Kernel {
         found
     }
 
-    /// What `pcie_acs_override` on its command line makes it believe; `None` where it is not there, or says nothing that is understood.
+    /// What `pcie_acs_override` on its command line makes it assume; `None` where the parameter is missing or cannot be understood.
     pub fn acs_override(&self) -> Option<AcsOverride> {
         let mut found = self.parameters().into_iter().filter(|found| found.effect == Effect::Override);
         let (_, list) = found.next_back()?.text.split_once('=')?;
@@ -186,13 +186,13 @@ fn row<'a>(text: &'a str, form: Form, name: &str, value: &str) -> Option<Paramet
     Some(Parameter { text, effect: *effect, says })
 }
 
-/// Whether two names of parameters are one: the kernel takes `-` for `_` (linux kernel/params.c `parameq`).
+/// Whether two names of parameters are the same: for the kernel `-` is `_` (linux kernel/params.c `parameq`).
 fn same(one: &str, other: &str) -> bool {
     let dash = |byte: u8| if byte == b'-' { b'_' } else { byte };
     one.bytes().map(dash).eq(other.bytes().map(dash))
 }
 
-/// The words of a command line; blanks between quotation marks part none (linux lib/cmdline.c `next_arg`).
+/// The words of a command line; blanks inside quotation marks do not separate words (linux lib/cmdline.c `next_arg`).
 fn words(line: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     let parted = line.split(move |c: char| {
@@ -202,8 +202,8 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     parted.filter(|word| !word.is_empty())
 }
 
-/// The kernel parameter `pcie_acs_override` of a patch that many distributions carry (`pcie_acs_overrides`): the kernel takes PCI
-/// Express functions without an ACS capability for isolating. One that has the capability is judged by its bits.
+/// The kernel parameter `pcie_acs_override` of a patch that many distributions carry (`pcie_acs_overrides`). The kernel then
+/// assumes that PCI Express functions without an ACS capability isolate; a function with the capability is judged by its bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AcsOverride {
@@ -211,12 +211,12 @@ pub struct AcsOverride {
     pub downstream: bool,
     /// Functions of a multifunction device: endpoints, and upstream ports of switches.
     pub multifunction: bool,
-    /// Whatever has one of these vendor and device IDs.
+    /// Functions with one of these vendor and device IDs.
     pub ids: Vec<(u16, u16)>,
 }
 
 impl AcsOverride {
-    /// Understands `downstream`, `multifunction` and `id:VENDOR:DEVICE` with commas between; `None` for anything else.
+    /// Reads `downstream`, `multifunction` and `id:VENDOR:DEVICE`, separated by commas; `None` for anything else.
     ///
     /// ```
     /// use fwspec::machine::AcsOverride;
@@ -240,7 +240,7 @@ impl AcsOverride {
         Some(parsed)
     }
 
-    /// Makes the devices that it is about isolate.
+    /// Makes the devices that the parameter names isolate.
     pub fn apply(&self, devices: &mut [Device]) {
         for device in devices.iter_mut().filter(|device| self.is_for(device)) {
             *device = device.acs(AcsFlags::ISOLATED);
@@ -250,7 +250,7 @@ impl AcsOverride {
     fn is_for(&self, device: &Device) -> bool {
         let facts = device.facts();
         let Some(port) = facts.pcie.present().filter(|_| facts.acs.present().is_none()) else { return false };
-        // Linux takes every function but the first of a slot for one of several.
+        // Linux marks every function of a slot except the first as multifunction.
         let several =
             || facts.multifunction || matches!(device.key(), DeviceKey::Pci(bdf) if bdf.rid.function() > 0);
         self.ids.contains(&(facts.vendor, facts.device))

@@ -1,4 +1,4 @@
-//! What a user asks about: a function, a requester ID, a StreamID, a DeviceID, a node.
+//! The questions of a user: about a function, a requester ID, a StreamID, a DeviceID, or a node.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -32,7 +32,7 @@ pub enum Query {
 /// A question that cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseQueryError {
-    /// What follows `rid:`, `sid:` or `did:` is not a number.
+    /// The text after `rid:`, `sid:` or `did:` is not a number.
     #[error("\"{0}\" is not a number: 0x108 or 264 is expected after rid:, sid: or did:")]
     NotANumber(String),
     /// The number has more than 32 bits.
@@ -53,8 +53,8 @@ impl core::str::FromStr for Query {
     /// ```
     ///
     /// # Errors
-    /// [`ParseQueryError`] when `rid:`, `sid:` or `did:` is not followed by a number of 32 bits. Anything else that is no
-    /// function is taken for the name of a node.
+    /// [`ParseQueryError`] where `rid:`, `sid:` or `did:` is not followed by a number of 32 bits. Any other text that is not a
+    /// function counts as the name of a node.
     fn from_str(text: &str) -> Result<Self, ParseQueryError> {
         let wanted = |digits: &str| {
             number(digits).ok_or_else(|| match is_number(digits) {
@@ -79,7 +79,7 @@ impl core::str::FromStr for Query {
 }
 
 impl Query {
-    /// What is said of a name that no requester has: what it lacks to be a question of another kind, where it looks like one.
+    /// The message for a name that no requester has; where it looks like another kind of question, with what is missing.
     ///
     /// ```
     /// use fwspec::machine::Query;
@@ -109,7 +109,7 @@ impl Query {
         format!("no requester \"{shown}\": {what}")
     }
 
-    /// What is said of a node that has no bus, in a question `NODE:ID`, with what may be meant.
+    /// The message for a question `NODE:ID` whose node has no bus, with what may be meant.
     pub(crate) fn no_bus(node: &str) -> String {
         let shown: String = node.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -126,13 +126,13 @@ impl Query {
         format!("no node \"{shown}\" whose children carry ids{meant}")
     }
 
-    /// The id on the bus of a PCI host, if it is one.
+    /// The requester ID that an id on a bus would be on a PCI host; `None` where it is too large.
     pub fn requester_id(id: u32) -> Option<RequesterId> {
         u16::try_from(id).ok().map(RequesterId)
     }
 }
 
-/// `NODE:ID`, the node being what is left of a function or number.
+/// `NODE:ID`: the node is the text before a function or a number.
 fn on_bus(text: &str) -> Option<Query> {
     let colons = text.match_indices(':').map(|(at, _)| at);
     for at in colons {
@@ -140,7 +140,7 @@ fn on_bus(text: &str) -> Option<Query> {
         // Only a bus, device and function: a segment would contradict the node.
         let function = (id.matches(':').count() == 1).then(|| id.parse::<Bdf>().ok()).flatten();
         let function = function.filter(|bdf| bdf.segment == Segment(0)).map(|bdf| u32::from(bdf.rid.0));
-        // A host has a name; digits alone are a segment that is too large.
+        // A host has a name: hexadecimal digits only are a segment that is too large.
         let is_segment = node.len() > 8 && node.bytes().all(|byte| byte.is_ascii_hexdigit());
         if let Some(id) = function.filter(|_| !is_segment).or_else(|| number(id)) {
             return (!node.is_empty()).then(|| Query::OnBus { node: node.to_string(), id });
@@ -149,7 +149,7 @@ fn on_bus(text: &str) -> Option<Query> {
     None
 }
 
-/// What is to be written otherwise for the address of a function: several with commas, a prefix, dots for colons.
+/// How to write the address of a function that has commas, a prefix, or dots in place of colons.
 fn nearly_a_function(name: &str) -> Option<String> {
     let is_function = |text: &str| text.parse::<Bdf>().is_ok();
     let parts: Vec<&str> = name.split([',', ';']).map(str::trim).filter(|part| !part.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Tells formats apart by what is in them, never by a file's name.
+//! Recognises formats by their content, never by a file's name.
 
 use super::kind::{Kind, READ_HERE};
 use super::log::Log;
@@ -11,7 +11,7 @@ use crate::limits::MAX_TABLE_BYTES;
 const HEADER: usize = 36;
 
 pub(super) fn empty(bytes: &[u8]) -> Option<Kind> {
-    // White space is what an empty answer of a command leaves.
+    // The empty output of a command may still be white space.
     bytes.trim_ascii_start().is_empty().then_some(Kind::Empty)
 }
 
@@ -62,24 +62,24 @@ pub(super) fn refused_line(line: &[u8]) -> Option<Kind> {
     refused::of_line(line).map(Kind::Refused)
 }
 
-/// The first lines of what `iasl -d` makes of a table: `[000h 0000 004h]`; the bytes come at the end, if they do.
+/// The first lines of `iasl -d`'s output for a table: `[000h 0000 004h]`. The bytes, if any, come at the end.
 pub(super) fn disassembly_line(line: &[u8]) -> Option<Kind> {
     let is_field = line.starts_with(b"[000h 0000") || line.starts_with(b"DefinitionBlock (");
     is_field.then_some(Kind::Refused(Refused::Disassembly))
 }
 
-/// `IORT @ 0x0000000000000000`, the line above the bytes of a table (ACPICA `ap_dump_table_buffer`).
+/// `IORT @ 0x0000000000000000`, the line before the bytes of a table (ACPICA `ap_dump_table_buffer`).
 fn starts_acpidump_table(line: &[u8]) -> bool {
     line.get(..4).is_some_and(is_signature) && line.get(4..).is_some_and(|rest| rest.starts_with(b" @ "))
 }
 
-/// Whether text starts here, and no table with a damaged header: `DMAR: DRHD base …` of a log.
+/// Whether this is the start of a text, not of a table with a damaged header: `DMAR: DRHD base …` in a log.
 fn starts_text(bytes: &[u8]) -> bool {
     let letters = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     bytes.get(4..16).is_some_and(|rest| rest.iter().all(letters) && matches!(rest.first(), Some(b':' | b' ')))
 }
 
-/// Whether most lines are of a log, and none of them shows it alone.
+/// Whether most lines are from a log, although no single line shows it.
 pub(super) fn log(bytes: &[u8]) -> Option<Kind> {
     Log::is_log(bytes).then_some(Kind::KernelLog)
 }
@@ -98,7 +98,7 @@ fn has_header(bytes: &[u8]) -> bool {
         && bytes.get(10..24).is_some_and(|oem| oem.iter().all(names))
 }
 
-/// The table of one of these names that seems to start here: its name, and its length if it is all there.
+/// The table with one of these names that seems to start here: its name, and its length if it is complete.
 pub(super) fn header_of(bytes: &[u8], names: &[&[u8; 4]]) -> Option<([u8; 4], usize)> {
     let signature: &[u8; 4] = bytes.first_chunk()?;
     if !names.contains(&signature) || !has_header(bytes) {
@@ -113,7 +113,7 @@ fn is_signature(four: &[u8]) -> bool {
         && four.iter().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'))
 }
 
-/// The length that the header tells.
+/// The length in the header.
 fn length(bytes: &[u8]) -> Option<u32> {
     bytes.get(4..8)?.try_into().ok().map(u32::from_le_bytes)
 }

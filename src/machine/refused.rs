@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::header;
 
-/// A text that shows what it is and does not say what is needed.
+/// A text of a known kind that does not have the needed facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refused {
@@ -14,13 +14,13 @@ pub enum Refused {
     LspciMachine,
     /// `lspci -t`: a tree.
     LspciTree,
-    /// `lspci -P`, `-PP`: addresses are paths.
+    /// `lspci -P`, `-PP`: paths in place of addresses.
     LspciPath,
     /// The source of a device tree.
     TreeSource,
-    /// `hexdump` or `od` without options: words in the order of the machine that printed them.
+    /// `hexdump` or `od` without options: words in the byte order of the machine that printed them.
     Words,
-    /// `xxd -e`: words whose bytes are turned.
+    /// `xxd -e`: words with their bytes reversed.
     Turned,
     /// `iasl -d` of a table without its bytes, or of AML.
     Disassembly,
@@ -64,7 +64,7 @@ impl fmt::Display for Refused {
     }
 }
 
-/// How each of them shows in a line.
+/// How each kind is recognised in a line.
 type Sign = (Refused, fn(&str) -> bool);
 
 const SIGNS: [Sign; 7] = [
@@ -86,9 +86,9 @@ const SIGNS: [Sign; 7] = [
     (Refused::Turned, is_turned),
 ];
 
-/// Which of them a line shows, if any.
+/// The kind that a line shows, if any.
 pub(super) fn of_line(line: &[u8]) -> Option<Refused> {
-    // Most lines start with none of what is looked for.
+    // Most lines start with another character than these kinds.
     if !matches!(line.first()?, b'S' | b'-' | b'+' | b'\\' | b'/' | b'0'..=b'9' | b'a'..=b'f') {
         return None;
     }
@@ -98,7 +98,7 @@ pub(super) fn of_line(line: &[u8]) -> Option<Refused> {
 
 /// `00:1c.0/00.0 Network controller`, `00:1c.0/02:00.0 …`
 pub(super) fn is_path(line: &str) -> bool {
-    // Most lines start with a word that is no number. White space that is not ASCII may are in front.
+    // Most lines start with a word that is not a number. White space that is not ASCII may precede it.
     let is_word = |byte: &u8| byte.is_ascii_graphic() && !byte.is_ascii_hexdigit();
     if line.as_bytes().iter().take(2).any(is_word) {
         return false;
@@ -117,7 +117,7 @@ fn is_address(text: &str) -> bool {
     !text.contains(' ') && header::starts_function(text.as_bytes())
 }
 
-/// `0000000 4f49 5452 0080 0000`, `0000000 047511 052122`: the first line, seven or six digits and words.
+/// `0000000 4f49 5452 0080 0000`, `0000000 047511 052122`: the first line has seven or six digits, then words.
 fn is_words(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let offset = words.next().unwrap_or_default();
@@ -130,11 +130,11 @@ fn is_words(line: &str) -> bool {
             .all(|word| lengths.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// What firmware starts with that is read here.
+/// The first bytes of firmware that is read.
 const SIGNATURES: [&[u8; 4]; 8] =
     [b"IORT", b"MCFG", b"RIMT", b"VIOT", b"DMAR", b"IVRS", b"APIC", &[0xd0, 0x0d, 0xfe, 0xed]];
 
-/// `00000000: 54524f49 00000080 …`: the first word is a signature turned.
+/// `00000000: 54524f49 00000080 …`: the first word is a reversed signature.
 fn is_turned(line: &str) -> bool {
     let word = line.split_once(": ").filter(|(offset, _)| offset.bytes().all(|byte| byte == b'0'));
     let word = word.and_then(|(_, words)| words.split_whitespace().next()).filter(|word| word.len() == 8);

@@ -1,5 +1,6 @@
-//! Names that rules need: of the vendors and devices in the rows of [`quirk`](crate::pci::quirk), as the PCI ID database (its
-//! versions from 2023 to 2026, and a chipset of before) and so `lspci` prints them. A name that stands for devices inside of a row and for others outside is not here.
+//! The names that rules need: of the vendors and devices in the rows of [`quirk`](crate::pci::quirk), as in the PCI ID database
+//! (versions from 2023 to 2026, and one older chipset) and so in the output of `lspci`. A name of devices of which a row has some
+//! and not others is left out.
 
 /// Names of vendors.
 #[rustfmt::skip]
@@ -36,7 +37,7 @@ pub(super) const VENDORS: &[(u16, &str)] = &[
     (0x9005, "Adaptec"),
 ];
 
-/// Names of devices: vendor, device, and what the database calls it. Ascending by vendor.
+/// Names of devices: vendor, device, and the name in the database. Ascending by vendor.
 #[rustfmt::skip]
 pub(super) const DEVICES: &[(u16, u16, &str)] = &[
     (0x0014, 0x3c09, "Internal PCI to PCI Bridge [Loongson 3 Processor Family]"),

@@ -1,4 +1,4 @@
-//! The order in which things happened, or shall: a text of events for the probe-order world, or lines of a kernel log.
+//! The order of past or future events: a text of events for the simulation, or lines of a kernel log.
 
 use crate::model::IommuIndex;
 use alloc::string::{String, ToString};
@@ -15,7 +15,7 @@ use crate::simulate::Event;
 #[error("line {line}: {kind}")]
 #[non_exhaustive]
 pub struct ScheduleError {
-    /// Which, from 1.
+    /// The number of the line, from 1.
     pub line: usize,
     /// What is wrong with it.
     pub kind: ScheduleErrorKind,
@@ -33,7 +33,7 @@ pub enum ScheduleErrorKind {
     /// The event needs a function.
     #[error("{0} needs a PCI function such as 0000:01:00.0, or all")]
     NoFunction(String),
-    /// The word is not a function.
+    /// The second word is not a function.
     #[error("{0:?} is not a PCI function such as 0000:01:00.0")]
     NotAFunction(String),
     /// The topology does not have this function.
@@ -42,9 +42,9 @@ pub enum ScheduleErrorKind {
     /// The firmware does not have this IOMMU.
     #[error("{name:?} is not an IOMMU of this machine; it has {known}")]
     NoIommu {
-        /// What it says.
+        /// The name in the line.
         name: String,
-        /// What there is.
+        /// The IOMMUs that exist.
         known: String,
     },
 }
@@ -64,9 +64,9 @@ pub enum ScheduleErrorKind {
 /// FUNCTION            is given its group now: a recorded order
 /// ```
 ///
-/// `all` stands for every function, in bus order; `#` starts a comment. Other lines of a log are skipped. IOMMUs have the names that `fwspec groups` prints. A
-/// line of a kernel log that says `Adding to iommu group` (before Linux 5.2 `Adding device … to group`) is a function's turn in a
-/// recorded order; of several turns of one function the last counts.
+/// `all` means every function, in bus order; `#` starts a comment. Other lines of a log are skipped. IOMMUs have the names that
+/// `fwspec groups` prints. A line of a kernel log with `Adding to iommu group` (before Linux 5.2 `Adding device … to group`) is a
+/// function's turn in a recorded order; of several turns of one function the last counts.
 ///
 /// ```
 /// use fwspec::simulate::Event;
@@ -87,7 +87,7 @@ pub enum ScheduleErrorKind {
 /// The first line that cannot be understood.
 pub fn parse(text: &str, groups: &Groups) -> Result<Vec<Event>, ScheduleError> {
     let mut events = Vec::new();
-    // Most lines of a log say nothing of groups.
+    // Most lines of a log say nothing about groups.
     let is_log = text.lines().any(|line| words::decision(line).is_some());
     let mut lines = Lines::of(text.as_bytes());
     while let Some((place, line)) = lines.next() {
@@ -112,7 +112,7 @@ fn events_of(line: &str, groups: &Groups, events: &mut Vec<Event>) -> Result<(),
     let turn = |device| Event::Turn { device, scanned_late: false };
     match words::decision(line) {
         Some(Decision::Added(device, _)) => {
-            // A platform device has no place in this world.
+            // A platform device does not take part in the simulation.
             let device = device.parse::<Bdf>().ok();
             events.extend(device.map(|device| there(device, groups)).transpose()?.map(turn));
             return Ok(());
@@ -160,7 +160,7 @@ fn there(device: Bdf, groups: &Groups) -> Result<Bdf, ScheduleErrorKind> {
     groups.topology().get(device).map(|_| device).ok_or(ScheduleErrorKind::Absent(device))
 }
 
-/// The IOMMU that people call so; `None` for all.
+/// The IOMMU with this name; `None` for all.
 fn iommu(name: &str, groups: &Groups) -> Result<Option<IommuIndex>, ScheduleErrorKind> {
     if name == "all" {
         return Ok(None);

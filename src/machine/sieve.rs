@@ -1,13 +1,13 @@
-//! Whether a line holds any of many words. Most lines hold none of them, and it takes a look at every few letters to see it.
+//! Whether a line has any of many words. Most lines have none, which a look at every few letters shows.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Words of which each has at least `LETTERS + STEP - 1` letters: whatever holds one shows `LETTERS` of them, eight at most, at one of every
-/// `STEP` places. The case of letters does not count.
+/// Words with at least `LETTERS + STEP - 1` letters each. A text with such a word has `LETTERS` letters of it, eight at most, at
+/// one of every `STEP` places. Upper and lower case are the same.
 #[derive(Debug)]
 pub(super) struct Sieve<const LETTERS: usize, const STEP: usize> {
-    /// Two bits for each value that the letters may have, folded: most others lack one of them.
+    /// Two bits for each value that the letters may have, folded: most other letters lack one of the bits.
     bits: Box<[u64; WORDS]>,
     /// Ascending.
     known: Vec<Known>,
@@ -18,19 +18,19 @@ pub(super) struct Sieve<const LETTERS: usize, const STEP: usize> {
 struct Known {
     letters: u64,
     word: &'static [u8],
-    /// Where in the word they are.
+    /// Their offset in the word.
     at: usize,
 }
 
 const WORDS: usize = 1 << 10;
 
 impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
-    /// Letters that are looked at in one place.
+    /// Letters that are compared at one place.
     pub(super) const LETTERS: usize = LETTERS;
-    /// Letters of a word that it is told by.
+    /// Letters that a word is recognised by.
     pub(super) const WINDOW: usize = LETTERS.saturating_add(STEP).saturating_sub(1);
 
-    /// For these words, each told by the letters from a place of it on.
+    /// A sieve for these words, each recognised by its letters from an offset on.
     pub(super) fn of(words: impl IntoIterator<Item = (&'static str, usize)>) -> Self {
         let mut sieve = Sieve { bits: Box::new([0; WORDS]), known: Vec::new() };
         for (word, start) in words {
@@ -50,7 +50,7 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
         sieve
     }
 
-    /// Whether the text holds a word.
+    /// Whether the text has one of the words.
     pub(super) fn holds(&self, text: &[u8]) -> bool {
         let mut at = 0_usize;
         while let Some(letters) = text.get(at..).and_then(<[u8]>::first_chunk::<LETTERS>) {
@@ -68,7 +68,7 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
         self.bits.get(word(place)).is_some_and(|word| word & bit(place) != 0)
     }
 
-    /// Whether one of the words that these letters show is all there.
+    /// Whether one of the words that these letters belong to is there as a whole.
     fn stands(&self, letters: u64, at: usize, text: &[u8]) -> bool {
         let first = self.known.partition_point(|known| known.letters < letters);
         let alike = self.known.iter().skip(first).take_while(|known| known.letters == letters);
@@ -80,7 +80,7 @@ impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
     }
 }
 
-/// Letters as a number, large and small ones alike.
+/// Letters as a number; upper and lower case are the same.
 fn folded<const LETTERS: usize>(letters: &[u8; LETTERS]) -> u64 {
     let mut eight = [0; 8];
     if let Some(eight) = eight.first_chunk_mut::<LETTERS>() {
@@ -89,7 +89,7 @@ fn folded<const LETTERS: usize>(letters: &[u8; LETTERS]) -> u64 {
     u64::from_le_bytes(eight) | 0x2020_2020_2020_2020
 }
 
-/// Where letters have their bits, of 65,536.
+/// The two bits of these letters, among 65,536.
 fn places(letters: u64) -> [u64; 2] {
     let mixed = letters.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     [mixed >> 48, mixed >> 32 & 0xffff]

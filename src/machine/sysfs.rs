@@ -1,4 +1,4 @@
-//! Config space and links of the PCI functions that a running Linux shows in `/sys`.
+//! Configuration space and links of the PCI functions that a running Linux shows in `/sys`.
 
 use std::borrow::ToOwned;
 use std::collections::BTreeMap;
@@ -15,27 +15,27 @@ use crate::Bdf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SysfsFunction {
-    /// Its config space: 64 bytes for an unprivileged user. That of a virtual function has `0xffff` as its vendor.
+    /// Its configuration space: 64 bytes for an unprivileged user. That of a virtual function has `0xffff` as its vendor.
     pub config: ListedFunction,
-    /// The bridge it is behind; `None` on a root bus. A virtual function has its physical function's.
+    /// The bridge that it is behind; `None` on a root bus. A virtual function has the same as its physical function.
     pub parent: Option<Bdf>,
-    /// Behind an Intel VMD, the VMD's endpoint, whose requester ID all DMA carries.
+    /// The VMD's endpoint, of a function behind an Intel VMD: all its DMA carries the endpoint's requester ID.
     pub real_dma: Option<Bdf>,
-    /// For a virtual function, its physical function (the `physfn` link).
+    /// The physical function of a virtual one (the `physfn` link).
     pub physical: Option<Bdf>,
     /// The number of the IOMMU group that the running kernel gave it.
     pub iommu_group: Option<u32>,
 }
 
 impl SysfsFunction {
-    /// Whether the kernel hid most of its config space from a user other than root: it has 256 bytes at least, and shows 64, or 128 of
-    /// a CardBus bridge (linux drivers/pci/pci-sysfs.c `pci_read_config`).
+    /// Whether the kernel hid most of its configuration space because the user is not root: it has at least 256 bytes, and shows
+    /// 64, or 128 of a CardBus bridge (linux drivers/pci/pci-sysfs.c `pci_read_config`).
     pub(super) fn is_cut(&self) -> bool {
         self.config.bytes.len() < 256
     }
 }
 
-/// All functions that could be read, by address, and what could not.
+/// All functions that could be read, by address, and the entries that could not.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct SysfsFunctions {
@@ -45,7 +45,7 @@ pub struct SysfsFunctions {
     pub skipped: Vec<(PathBuf, io::Error)>,
 }
 
-/// Reads every function under `sys`, which is `/sys` or a copy of it.
+/// Reads every function below `sys`, which is `/sys` or a copy of it.
 ///
 /// ```no_run
 /// let found = fwspec::machine::sysfs::functions("/sys".as_ref())?;
@@ -56,13 +56,13 @@ pub struct SysfsFunctions {
 /// ```
 ///
 /// # Errors
-/// When `bus/pci/devices` is there and cannot be listed; a machine without it has the functions that `devices` shows. One entry that cannot be
-/// read is in [`SysfsFunctions::skipped`].
+/// Where `bus/pci/devices` exists and cannot be listed; without it, the functions are those that `devices` shows. A single entry
+/// that cannot be read is in [`SysfsFunctions::skipped`].
 pub fn functions(sys: &Path) -> io::Result<SysfsFunctions> {
     functions_in(&Folder(sys), "")
 }
 
-/// The same of a `sys` among files. Without the list of the bus the folders of the host bridges are gone through.
+/// The same for a `sys` among files. Without the list of the bus, the folders of the host bridges are searched.
 pub(super) fn functions_in(files: &dyn Files, sys: &str) -> io::Result<SysfsFunctions> {
     let bus = join(sys, "bus/pci/devices");
     let mut entries: Vec<(Bdf, String)> = match files.names(&bus) {
@@ -81,7 +81,7 @@ pub(super) fn functions_in(files: &dyn Files, sys: &str) -> io::Result<SysfsFunc
     Ok(found)
 }
 
-/// The functions in `devices/pci0000:00` and its likes, bridges first.
+/// The functions in `devices/pci0000:00` and similar folders, bridges first.
 fn below_hosts(files: &dyn Files, sys: &str) -> Vec<(Bdf, String)> {
     let devices = join(sys, "devices");
     let hosts = files.names(&devices).unwrap_or_default().into_iter();
@@ -103,8 +103,8 @@ fn below_hosts(files: &dyn Files, sys: &str) -> Vec<(Bdf, String)> {
     found
 }
 
-/// Where `sys` holds the firmware's description of the IOMMUs: the IORT if there is one, since a kernel that boots by ACPI
-/// shows the stub of a device tree as well, and the device tree otherwise.
+/// The file in `sys` with the firmware that describes IOMMUs: the IORT if there is one, because a kernel that boots with ACPI also
+/// shows the stub of a device tree; otherwise the device tree.
 pub fn firmware(sys: &Path) -> Option<PathBuf> {
     ["firmware/acpi/tables/IORT", "firmware/fdt"]
         .map(|file| sys.join(file))
@@ -112,8 +112,8 @@ pub fn firmware(sys: &Path) -> Option<PathBuf> {
         .find(|file| file.exists())
 }
 
-/// The groups that the kernel made, of devices of any bus: each device by its name, with the number of its group
-/// (linux Documentation/ABI/testing/sysfs-kernel-iommu_groups). Empty where it made none, or does not show them.
+/// The groups that the kernel made, of devices on any bus: each device by its name, with the number of its group (linux
+/// Documentation/ABI/testing/sysfs-kernel-iommu_groups). Empty where it made none, or does not show them.
 pub fn groups(sys: &Path) -> BTreeMap<String, u32> {
     groups_in(&Folder(sys), "")
 }
@@ -127,7 +127,7 @@ fn groups_in(files: &dyn Files, sys: &str) -> BTreeMap<String, u32> {
     groups
 }
 
-/// What the kernel says about its IOMMUs and groups; nothing where it does not show them.
+/// The kernel's IOMMUs and groups; empty where it does not show them.
 pub(super) fn kernel(files: &dyn Files, sys: &str) -> Kernel {
     let mut kernel = Kernel { groups: groups_in(files, sys), ..Kernel::default() };
     let shows = files.is_folder(&join(sys, "kernel/iommu_groups"));
@@ -146,7 +146,7 @@ pub(super) fn kernel(files: &dyn Files, sys: &str) -> Kernel {
     kernel
 }
 
-/// What the maker calls the machine (linux drivers/firmware/dmi-id.c).
+/// The maker's name for the machine (linux drivers/firmware/dmi-id.c).
 pub(super) fn model(files: &dyn Files, sys: &str) -> Option<String> {
     let file = |name| line(files, &join(sys, &join("class/dmi/id", name)));
     let names = ["sys_vendor", "product_name"].map(file);
@@ -160,14 +160,14 @@ fn numbered_groups(files: &dyn Files, sys: &str) -> Vec<(u32, String)> {
     names.filter_map(|name| Some((name.parse().ok()?, join(&folder, &name)))).collect()
 }
 
-/// The first line of a file, where it can be read.
+/// The first line of a file, if it can be read.
 pub(super) fn line(files: &dyn Files, file: &str) -> Option<String> {
     let text = String::from_utf8(files.read(file).ok()?).ok()?;
     Some(text.lines().next().unwrap_or_default().trim_end().to_owned())
 }
 
-/// What firmware calls a device: the node that its `of_node` leads to, or what its `firmware_node` says that its path is
-/// (linux Documentation/ABI/testing/sysfs-devices, drivers/acpi/device_sysfs.c `path_show`).
+/// The firmware's path of a device: the node that its `of_node` links to, or the path in its `firmware_node` (linux
+/// Documentation/ABI/testing/sysfs-devices, drivers/acpi/device_sysfs.c `path_show`).
 fn firmware_path(files: &dyn Files, device: &str) -> Option<String> {
     if let Some(node) = files.target(&join(device, "of_node")) {
         let (_, path) = node.split_once("/devicetree/base")?;
@@ -176,7 +176,7 @@ fn firmware_path(files: &dyn Files, device: &str) -> Option<String> {
     line(files, &join(device, "firmware_node/path")).filter(|path| path.starts_with('\\'))
 }
 
-/// Whether the firmware has an ACPI table of this signature: one that isolation depends on need not be read to count.
+/// Whether the firmware has an ACPI table with this signature. A table that isolation depends on counts even if it cannot be read.
 pub fn has_table(sys: &Path, signature: &str) -> bool {
     sys.join("firmware/acpi/tables").join(signature).exists()
 }
@@ -199,7 +199,7 @@ fn function(files: &dyn Files, bdf: Bdf, path: &str) -> io::Result<SysfsFunction
     })
 }
 
-/// The function that a PCI domain is behind: in …/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0 it is 0000:00:0e.0.
+/// The function that a PCI domain is behind: for …/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0 it is 0000:00:0e.0.
 fn host_of_domain(home: &str) -> Option<Bdf> {
     let steps: Vec<&str> = home.split('/').collect();
     let bus = steps.iter().rposition(|step| step.starts_with("pci"))?;

@@ -1,5 +1,4 @@
-//! What cannot be read of a text, and in which line: the errors of listings, dumps and logs. Those of firmware's bytes are
-//! [`Error`](crate::Error).
+//! Errors in listings, dumps and logs, with their lines. Errors in the bytes of firmware are [`Error`](crate::Error).
 
 use core::fmt;
 
@@ -11,9 +10,9 @@ use crate::{Bdf, ErrorKind};
 #[error("{}{kind}", At(*place, *function))]
 #[non_exhaustive]
 pub struct TextError {
-    /// What is wrong, with what was found.
+    /// What is wrong, with the value that was found.
     pub kind: TextErrorKind,
-    /// The line; `None` for a text as a whole.
+    /// The line; `None` for the text as a whole.
     pub place: Option<LinePlace>,
     /// The function that the line is about.
     pub function: Option<Bdf>,
@@ -46,22 +45,22 @@ impl fmt::Display for At {
     }
 }
 
-/// What is wrong with a text. Each kind carries what was found.
+/// What is wrong with a text. Each kind has the value that was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum TextErrorKind {
-    /// Larger than the 4 GiB that places count.
+    /// The text has more than 4 GiB, which places cannot count.
     #[error("larger than 4 GiB")]
     TooLarge,
-    /// A listing of functions where firmware is wanted.
+    /// The text is a listing of functions, where firmware is expected.
     #[error("this is lspci text, not firmware: give it to --pci, and a DTB or ACPI tables here")]
     NotFirmware,
-    /// The kernel's own word where firmware is wanted.
+    /// The text is a kernel log, where firmware is expected.
     #[error(
         "this is a kernel log, not firmware: `fwspec explain` and `fwspec groups` read it; give a DTB or ACPI tables here"
     )]
     NotFirmwareButLog,
-    /// Firmware where a listing of functions is wanted.
+    /// The bytes are firmware, where a listing of functions is expected.
     #[error(
         "this is firmware, not a listing of functions: give it to --firmware, and the text of lspci here"
     )]
@@ -71,7 +70,7 @@ pub enum TextErrorKind {
     /// No line starts with a PCI address.
     #[error("no line starts with a PCI address such as 0000:01:00.0: this is not lspci text")]
     NoFunctions,
-    /// An address that no PCI function can have.
+    /// No PCI function can have this address.
     #[error("device {device:#x}, function {function:#x} is not a PCI function: the last are 0x1f and 7")]
     PciAddress {
         /// The device number found.
@@ -79,15 +78,15 @@ pub enum TextErrorKind {
         /// The function number found.
         function: u8,
     },
-    /// Another function at the address of one that is listed before: the text is of two machines, or of one before and after a change.
+    /// Another function was listed at this address before: the text is of two machines, or of one before and after a change.
     #[error("line {first} lists another function at this address, and that one is used")]
     ListedTwice {
         /// The line of the first listing.
         first: u32,
     },
-    /// A function that is listed again and differs in something that changes while a machine runs.
+    /// A function is listed again, and differs in something that changes while a machine runs.
     #[error(
-        "{what} differs from what line {first} says of the function: the listing that shows more of it counts, and of two alike the first"
+        "{what} differs from what line {first} says about the function: the listing that shows more of it is used, otherwise the first"
     )]
     ListedOtherwise {
         /// The line of the first listing.
@@ -95,48 +94,48 @@ pub enum TextErrorKind {
         /// What differs.
         what: &'static str,
     },
-    /// A function of which nothing but the address is there.
+    /// The listing has only the address of the function.
     #[error(
         "the listing has only the address of the function: list the functions with lspci -nnvvv or lspci -xxxx, as root"
     )]
     NoFacts,
-    /// A line of config space that belongs to no function.
+    /// A line of configuration space does not belong to any function.
     #[error("config-space bytes before any line with a PCI address")]
     StrayBytes,
-    /// A line of config space is missing, or occurs twice.
+    /// A line of configuration space is missing, or occurs twice.
     #[error("a line for config-space offset {found:#x} where the line for {next:#x} is expected")]
     ConfigOffset {
-        /// The offset that comes next.
+        /// The expected offset.
         next: u32,
         /// The offset found.
         found: u32,
     },
-    /// No byte.
+    /// Two characters are not the digits of a byte.
     #[error("\"{}\" where two hexadecimal digits of a config-space byte are expected", .0.escape_ascii())]
     ConfigDigits([u8; 2]),
-    /// More bytes than a config space has.
+    /// There are more bytes than a configuration space has.
     #[error("the bytes continue past offset 0xfff, where config space ends")]
     ConfigEnd,
-    /// Config space whose bytes cannot be read.
+    /// The bytes of a configuration space cannot be read.
     #[error("{0}")]
     Config(ErrorKind),
 
-    /// A PCI ID database without a vendor.
+    /// A PCI ID database has no vendor.
     #[error("this PCI ID database has no vendor")]
     NoIds,
 
     // -- dumps of tables --
-    /// A line inside a dump that does not belong to it.
+    /// A line inside a dump does not belong to it.
     #[error("not a line of a dump: an offset, and up to 16 bytes in hexadecimal")]
     DumpLine,
-    /// A line of a dump that does not follow the one before it.
+    /// A line of a dump does not follow the one before it.
     #[error(
         "the line's bytes belong at offset {offset:#x}, but there are {have:#x} before it: lines are missing"
     )]
     DumpGap {
-        /// What the line says.
+        /// The offset in the line.
         offset: u32,
-        /// Bytes that the lines before it gave.
+        /// The number of bytes in the lines before it.
         have: u32,
     },
     /// The bytes of a dump are not a table.
@@ -145,7 +144,7 @@ pub enum TextErrorKind {
 }
 
 impl TextErrorKind {
-    /// Whether it is about firmware that a text spells out, and not about functions.
+    /// Whether it is about firmware that a text spells out, not about functions.
     pub fn is_of_firmware(self) -> bool {
         matches!(self, TextErrorKind::DumpLine | TextErrorKind::DumpGap { .. } | TextErrorKind::Table(_))
     }

@@ -1,4 +1,4 @@
-//! One pass over a text about a machine: the functions that it lists, and what its kernel said.
+//! One pass over a text about a machine, for the functions that it lists and for the decisions of its kernel.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -10,16 +10,16 @@ use super::refused::{self, Refused};
 use super::unwrap::{self, Lines};
 use super::words::{self, Line, Words};
 
-/// What a text says.
+/// The content of a text.
 #[derive(Debug, Default)]
 pub(super) struct Textual {
     pub(super) listing: Listing,
     pub(super) words: Words,
-    /// It has addresses of a kind that is not read.
+    /// Its addresses are of a kind that is not read.
     pub(super) refused: Option<Refused>,
-    /// A part of it is of a form that is not read.
+    /// A part of it has a form that is not read.
     pub(super) beside: Option<Refused>,
-    /// What of its listing is missing.
+    /// What is missing from its listing.
     pub(super) gaps: Vec<Gap>,
 }
 
@@ -31,7 +31,7 @@ impl Textual {
         let (mut refused, mut beside, mut watch) = (None, None, Watch::default());
         let signs = words::signs();
         while let Some((place, line)) = lines.next() {
-            // Names need not be UTF-8; what the kernel says is.
+            // Names need not be UTF-8; the kernel's decisions are.
             let Ok(line) = core::str::from_utf8(line) else {
                 reader.line(line, place);
                 continue;
@@ -42,7 +42,7 @@ impl Textual {
             if beside.is_none() {
                 beside = refused::of_line(line.as_bytes());
             }
-            // What `lspci -v` says about the function above, not the title of a group.
+            // `lspci -v` says this about the function above; it is not the title of a group.
             if line.starts_with("IOMMU group: ") && reader.is_in_function() && !said.is_in_group() {
                 reader.line(line.as_bytes(), place);
                 continue;
@@ -67,7 +67,7 @@ impl Textual {
                 said.listed.insert(function.bdf.to_string(), group);
             }
         }
-        // Records beside which bytes stand were read.
+        // Records with bytes beside them were read.
         beside = beside.filter(|beside| {
             *beside != Refused::LspciRecords
                 || listing.functions.iter().all(|function| function.bytes.is_empty())
@@ -75,7 +75,7 @@ impl Textual {
         Textual { listing, words: said, refused, beside, gaps }
     }
 
-    /// What such a text is.
+    /// The kind of such a text.
     pub(super) fn kind(&self) -> Kind {
         let functions = &self.listing.functions;
         let has_bytes = functions.iter().any(|function| !function.bytes.is_empty());
@@ -90,7 +90,7 @@ impl Textual {
         }
     }
 
-    /// Whether nothing of use is in it.
+    /// Whether nothing useful is in it.
     pub(super) fn is_empty(&self) -> bool {
         self.listing.functions.is_empty() && !self.words.tells_groups()
     }

@@ -1,4 +1,5 @@
-//! What the kernel says when a device is added, removed or bound: uevents, as they come from it and as `udevadm monitor` prints them.
+//! Uevents: the kernel's messages about a device that is added, removed or bound, as the kernel sends them and as `udevadm monitor`
+//! prints them.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -12,23 +13,23 @@ use crate::Bdf;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Uevent {
-    /// When, as the recording says it: seconds since the machine started.
+    /// The time in the recording: seconds since the machine started.
     pub time: Option<String>,
     /// `add`, `remove`, `bind`, `unbind`, `change`, `move`, `online`, `offline`.
     pub action: String,
-    /// Where the device is below `/sys`: `/devices/pci0000:00/0000:00:01.0`.
+    /// The path of the device below `/sys`: `/devices/pci0000:00/0000:00:01.0`.
     pub path: String,
     /// `pci`, `platform` …
     pub subsystem: String,
-    /// What else it says. A recording of this library has `IOMMU_GROUP`, the number of the device's group at that moment, `PHYSFN`, the
-    /// physical function of a virtual one, `CONFIG`, its configuration space in hexadecimal, and `GONE`, that the device had left again when
-    /// the event was read, besides what the kernel says.
+    /// Its other values. A recording by this library adds to the kernel's: `IOMMU_GROUP`, the number of the device's group at that
+    /// moment; `PHYSFN`, the physical function of a virtual one; `CONFIG`, its configuration space in hexadecimal; and `GONE`,
+    /// where the device had left again when the event was read.
     pub properties: BTreeMap<String, String>,
 }
 
 impl Uevent {
-    /// Understands a message of the kernel: `add@/devices/…` and `KEY=value`, each with a zero behind it. `None` for anything else, such as
-    /// what udev sends on.
+    /// Reads a message of the kernel: `add@/devices/…` and `KEY=value`, each with a zero after it. `None` for anything else, such
+    /// as messages of udev.
     ///
     /// ```
     /// use fwspec::machine::Uevent;
@@ -47,8 +48,8 @@ impl Uevent {
         event.path.starts_with('/').then_some(event)
     }
 
-    /// Reads a recording: what `udevadm monitor --kernel --property` prints. Each event begins with its line, or with its `ACTION`, and
-    /// ends with an empty line; other lines are skipped.
+    /// Reads a recording as `udevadm monitor --kernel --property` prints it. Each event starts with its own line, or with its
+    /// `ACTION`, and ends with an empty line; other lines are skipped.
     ///
     /// ```
     /// use fwspec::machine::Uevent;
@@ -73,7 +74,7 @@ impl Uevent {
                 event.say(line);
             }
         }
-        // What udev makes of an event is said a second time.
+        // udev's version of an event repeats the kernel's.
         events.retain(|event| event.path.starts_with('/') && !event.action.is_empty());
         events
     }
@@ -91,18 +92,18 @@ impl Uevent {
         }
     }
 
-    /// The kernel's name of the device: the last part of its path.
+    /// The kernel's name for the device: the last part of its path.
     pub fn device(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The PCI function that it is about.
+    /// The PCI function that the event is about.
     pub fn function(&self) -> Option<Bdf> {
         let name = self.properties.get("PCI_SLOT_NAME").map_or(self.device(), String::as_str);
         name.parse().ok().filter(|_| self.subsystem == "pci")
     }
 
-    /// The number of the device's IOMMU group, where the recording has it.
+    /// The number of the device's IOMMU group, if the recording has it.
     pub fn group(&self) -> Option<u32> {
         self.properties.get("IOMMU_GROUP")?.parse().ok()
     }
@@ -112,21 +113,21 @@ impl Uevent {
         self.properties.contains_key("GONE")
     }
 
-    /// Its configuration space, where the recording has it.
+    /// Its configuration space, if the recording has it.
     pub fn config(&self) -> Option<Vec<u8>> {
         let text = self.properties.get("CONFIG")?.as_bytes();
         let digits = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok();
         text.chunks(2).map(digits).collect()
     }
 
-    /// The first bytes of a configuration space by what the kernel says about a function (linux drivers/pci/pci-driver.c `pci_uevent`): its
-    /// ids and its class. What is not in the event is [`Fact::Unknown`](crate::pci::Fact::Unknown).
+    /// The first bytes of a configuration space from the kernel's values for a function (linux drivers/pci/pci-driver.c
+    /// `pci_uevent`): its ids and its class. Facts that are not in the event are [`Fact::Unknown`](crate::pci::Fact::Unknown).
     pub(crate) fn told_config(&self) -> Option<Vec<u8>> {
         let hex = |text: &str| u32::from_str_radix(text, 16).ok();
         let (vendor, device) = self.properties.get("PCI_ID")?.split_once(':')?;
         let class = hex(self.properties.get("PCI_CLASS")?)?;
         let mut config = alloc::vec![0_u8; 64];
-        // It may have capabilities, and says nothing of them.
+        // It may have capabilities, which the event does not show.
         for (place, value) in [(6_usize, 0x10), (0x34, 0x40)] {
             *config.get_mut(place)? = value;
         }
@@ -138,7 +139,7 @@ impl Uevent {
         Some(config)
     }
 
-    /// What its place below `/sys` and the recording say about whose requester ID its DMA carries.
+    /// The links of the function, from its path below `/sys` and from the recording.
     pub(super) fn links(&self) -> Links {
         let mut above = self.path.split('/').rev().skip(1);
         let domain = above.find(|folder| folder.starts_with("pci"));
@@ -148,7 +149,7 @@ impl Uevent {
         }
     }
 
-    /// The event as a recording has it, which `recorded` reads again.
+    /// The event in the form of a recording, which `recorded` reads.
     pub fn to_record(&self) -> String {
         let (action, path, subsystem) = (&self.action, &self.path, &self.subsystem);
         let time = self.time.as_deref().unwrap_or("0");

@@ -1,4 +1,4 @@
-//! What surrounds a text that went through mails, pastes, terminals and pagers: one step before every reader of text.
+//! What mails, pastes, terminals and pagers add around the lines of a text: one step before every reader of text.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -10,20 +10,20 @@ use super::front::Front;
 use super::markup;
 use crate::bytes;
 
-/// Where a line of a text is.
+/// The place of a line in a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinePlace {
     /// Its number, from 1.
     pub line: u32,
-    /// Bytes before it, in the text as its lines are read: of UTF-16 in UTF-8.
+    /// Number of bytes before it, in the text as it is read: UTF-16 counts as UTF-8.
     pub offset: u32,
 }
 
-/// Columns of a line that a terminal's marks are played on; more of such a line is left as it is.
+/// Number of columns in which terminal codes of a line are applied; a longer line stays as it is.
 const MAX_PLAYED: usize = 4096;
 
-/// The text as UTF-8, its lines ended by `\n`: UTF-16 of either order is turned, by its byte order mark or its zero bytes, a mark of UTF-8 is
-/// left out, and what a mailer or a web page made of the ends of lines is undone ([`markup`]).
+/// The text as UTF-8 with lines that end in `\n`: UTF-16 of either order is converted, by its byte order mark or its zero bytes; a
+/// mark of UTF-8 is left out; the line ends of mail programs and web pages are restored ([`markup`]).
 pub(super) fn as_utf8(text: &[u8]) -> Cow<'_, [u8]> {
     match encoded(text) {
         Cow::Borrowed(text) => markup::lines(text),
@@ -36,7 +36,7 @@ fn encoded(text: &[u8]) -> Cow<'_, [u8]> {
         [0xef, 0xbb, 0xbf, rest @ ..] => Cow::Borrowed(rest),
         [0xff, 0xfe, rest @ ..] => Cow::Owned(of_units(rest, u16::from_le_bytes)),
         [0xfe, 0xff, rest @ ..] => Cow::Owned(of_units(rest, u16::from_be_bytes)),
-        // Four characters of ASCII in a row.
+        // Four consecutive ASCII characters.
         [a, 0, b, 0, c, 0, d, 0, ..] if [a, b, c, d].into_iter().all(is_text) => {
             Cow::Owned(of_units(text, u16::from_le_bytes))
         }
@@ -63,12 +63,12 @@ pub(super) struct Lines<'a> {
     next: LinePlace,
     /// What precedes every line.
     front: Option<Front>,
-    /// What a line was that had to be changed.
+    /// The content of a line that had to be changed.
     changed: Vec<u8>,
 }
 
 impl<'a> Lines<'a> {
-    /// Of a text in UTF-8, or in anything that has ASCII in it: see [`as_utf8`].
+    /// The lines of a text in UTF-8, or in another encoding that includes ASCII: see [`as_utf8`].
     pub(super) fn of(text: &'a [u8]) -> Self {
         Lines {
             rest: text,
@@ -78,8 +78,8 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next line without white space, quotation marks and colours around it. Lines that a pager wrote are skipped; all others
-    /// come, the empty ones too.
+    /// The next line without white space, quotation marks and colours around it. Lines of a pager are skipped; all others are
+    /// returned, including empty ones.
     pub(super) fn next(&mut self) -> Option<(LinePlace, &[u8])> {
         loop {
             if self.rest.is_empty() {
@@ -112,19 +112,19 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Whether there is any such byte in a line.
+/// Whether a line has any such byte.
 fn is_played_in(line: &[u8]) -> bool {
-    // No loop that ends early: of such the compiler makes one that looks at many bytes at once.
+    // The loop does not end early, so that the compiler can make it look at many bytes at once.
     let may_be = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 128..);
     line.iter().fold(false, |any, byte| any | may_be(byte)) && line.iter().any(|byte| is_played(*byte))
 }
 
-/// Whether a byte is, or starts, what a terminal or a reader of a text does not show as it is.
+/// Whether a byte is, or starts, something that a terminal or a reader of text does not show literally.
 fn is_played(byte: u8) -> bool {
     matches!(byte, 0x1b | 0x08 | b'\r' | 0x0c | 0xc2 | 0xe2 | 0xe3 | 0xef | 0xa0)
 }
 
-/// What a pager leaves in a line of its own.
+/// A line that a pager leaves.
 pub(super) fn is_of_pager(line: &[u8]) -> bool {
     line.starts_with(b"--More--")
         || line.starts_with(b"-- More --")
@@ -132,16 +132,16 @@ pub(super) fn is_of_pager(line: &[u8]) -> bool {
         || matches!(line, b"(END)" | b"~" | b"lines" | b":")
 }
 
-/// A line without white space, marks of quotation, of lists and of code around it.
+/// A line without the white space and the marks of quotations, lists and code around it.
 fn inside(line: &[u8]) -> &[u8] {
     let line = line.trim_ascii();
     // The end of a row of a table.
     let mut line = line.strip_suffix(b" |").unwrap_or(line).trim_ascii_end();
     loop {
         let rest = match line {
-            // Marks of quotation precede the text that they quote, in rows.
+            // Marks of quotation precede the quoted text, often several of them.
             [b'>' | b'|' | b'`' | b'"', rest @ ..] => rest,
-            // An entry of a list, a line that a patch adds; `+-` and `*` alone are something else.
+            // An entry of a list, or a line that a patch adds; `+-` and a lone `*` are something else.
             [b'-' | b'*' | b'+', b' ' | b'\t', rest @ ..] => rest,
             [b'+', rest @ ..] if rest.first().is_some_and(u8::is_ascii_hexdigit) => rest,
             _ => return line,
@@ -150,7 +150,8 @@ fn inside(line: &[u8]) -> &[u8] {
     }
 }
 
-/// Plays what a terminal would show of a line: carriage returns, backspaces, overstrikes and escape sequences (ECMA-48 §5.4, §8.3.41).
+/// Applies the codes of a line as a terminal does: carriage returns, backspaces, overstrikes and escape sequences (ECMA-48 §5.4,
+/// §8.3.41).
 fn play(line: &[u8], shown: &mut Vec<u8>) {
     let mut at = 0_usize;
     let mut rest = line;
@@ -167,7 +168,7 @@ fn play(line: &[u8], shown: &mut Vec<u8>) {
                 }
                 rest = behind.get(1..).unwrap_or_default();
             }
-            // A command to the system, up to BEL or ESC \.
+            // A command to the terminal, up to BEL or ESC \.
             (0x1b, [b']', sequence @ ..]) => {
                 let end = sequence.iter().position(|byte| matches!(byte, 0x07 | 0x1b));
                 let behind = end.and_then(|end| sequence.get(end..)).unwrap_or_default();
@@ -188,8 +189,9 @@ fn play(line: &[u8], shown: &mut Vec<u8>) {
     }
 }
 
-/// What a reader takes the character for that starts here, and its length: spaces of other widths and those that do not break are spaces,
-/// what has no width is nothing, and dashes that a word processor made are minus signs. A byte that is not UTF-8 is of a Windows code page.
+/// The character that starts here, as people read it, and its length. Spaces of other widths and no-break spaces are spaces,
+/// characters without width are nothing, and the dashes of word processors are minus signs. A byte that is not UTF-8 is from a
+/// Windows code page.
 fn character(bytes: &[u8]) -> (&[u8], usize) {
     let near = bytes.get(..4).unwrap_or(bytes);
     let valid = near.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());

@@ -1,4 +1,5 @@
-//! The kernel's own word on IOMMU groups: lines of its log, what scripts print of `/sys/kernel/iommu_groups`, and listings of that folder.
+//! The kernel's decisions about IOMMU groups: lines of its log, output of scripts that print `/sys/kernel/iommu_groups`, and
+//! listings of that folder.
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
@@ -7,17 +8,17 @@ use alloc::string::{String, ToString};
 use super::sieve::Sieve;
 use crate::Bdf;
 
-/// What a line of a kernel log says about the group of a device.
+/// What a line of a kernel log says about a device's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision<'a> {
     /// The device is in this group now.
     Added(&'a str, u32),
-    /// The device is in none any more.
+    /// The device is not in a group any more.
     Removed(&'a str),
 }
 
-/// Understands a line in which Linux says that it has put a device into a group, or taken it out (drivers/iommu/iommu.c
-/// `iommu_group_alloc_device`, `__iommu_group_remove_device`), in the words of today and in those before 5.2.
+/// Reads a line in which Linux puts a device into a group, or takes it out (drivers/iommu/iommu.c `iommu_group_alloc_device`,
+/// `__iommu_group_remove_device`), in its current words and in those before 5.2.
 pub(super) fn decision(line: &str) -> Option<Decision<'_>> {
     let device_before = |before: &'static str, line| -> Option<(&str, &str)> {
         let (start, rest) = split_once(line, before)?;
@@ -42,26 +43,26 @@ fn split_once<'a>(line: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
     line.split_once(mark)
 }
 
-/// The number that a text starts with.
+/// The number at the start of a text.
 fn number_at_start(text: &str) -> Option<u32> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.get(..end)?.parse().ok()
 }
 
-/// What a text says that a kernel decided.
+/// The kernel's decisions in a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Words {
-    /// The groups that something lists: `/sys`, a script, `lspci`.
+    /// The groups that `/sys`, a script or `lspci` lists.
     pub(super) listed: BTreeMap<String, u32>,
-    /// The last boot that a log is of.
+    /// The last boot in a log.
     pub(super) boot: Boot,
-    /// Boots before that.
+    /// The number of boots before that.
     pub(super) earlier_boots: usize,
-    /// The group whose members the lines that come are.
+    /// The group whose members the current lines are.
     open: Option<u32>,
 }
 
-/// What a log says about one boot.
+/// The facts of one boot in a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Boot {
     pub(super) groups: BTreeMap<String, u32>,
@@ -75,37 +76,37 @@ impl Boot {
     }
 }
 
-/// Tells most of the lines that say nothing here.
+/// A sieve that passes over most lines which say nothing here.
 pub(super) type Signs = Sieve<4, 5>;
 
-/// Words of whatever [`Words::line`] looks for within a line.
+/// The words that [`Words::line`] looks for within a line.
 pub(super) fn signs() -> Signs {
     let words = ["iommu group ", "ing device ", "iommu_groups/", "Linux version ", "ommand line: "];
     Signs::of(words.map(|word| (word, 0)))
 }
 
-/// Whether a line may say something outside of the list of a group's members.
+/// Whether a line may say something, other than as a member in the list of a group.
 pub(super) fn may_say(signs: &Signs, line: &str) -> bool {
-    // The title of a group, and the mark between two boots; white space that is not ASCII may are in front.
+    // The title of a group, or the mark between two boots. White space that is not ASCII may precede it.
     let starts = |byte: &u8| matches!(byte, b'i' | b'I' | b'g' | b'G' | b'-') || !byte.is_ascii_graphic();
     line.as_bytes().first().is_some_and(starts) || signs.holds(line.as_bytes())
 }
 
-/// What a line was.
+/// The kind of a line.
 pub(super) enum Line<'a> {
-    /// The kernel's word, and no more.
+    /// The whole line was about the kernel's decisions.
     Taken,
     /// A line of another kind, or the rest of this one: a function as `lspci` prints it.
     Other(&'a str),
 }
 
 impl Words {
-    /// Whether it says anything of groups.
+    /// Whether it has anything about groups.
     pub(super) fn tells_groups(&self) -> bool {
         !self.listed.is_empty() || !self.boot.groups.is_empty()
     }
 
-    /// Whether the lines that come are the members of a group.
+    /// Whether the current lines are members of a group.
     pub(super) fn is_in_group(&self) -> bool {
         self.open.is_some()
     }
@@ -165,7 +166,7 @@ impl Words {
         let mut words = rest.split_whitespace();
         let bdf = words.clone().find_map(|word| word.parse::<Bdf>().ok());
         let Some(bdf) = bdf else {
-            // A sentence that begins so is not the title of a group.
+            // The start of a sentence is not the title of a group.
             self.open = self.open.filter(|_| words.next().is_none() || rest.starts_with(['(', '[']));
             return self.open.map(|_| Line::Taken);
         };
@@ -195,7 +196,7 @@ impl Words {
             }
             return true;
         }
-        // The link of a device to its group.
+        // The link from a device to its group.
         let device = before.split("/iommu_group").next().filter(|device| device.len() < before.len());
         let device = device.and_then(|device| device.rsplit(['/', ' ']).next());
         if let Some(device) = device.filter(|device| !device.is_empty()) {
@@ -205,7 +206,7 @@ impl Words {
         false
     }
 
-    /// What tells one boot from another, and what a kernel says about itself.
+    /// Takes in lines that separate boots, and lines about the kernel itself.
     fn of_boot(&mut self, line: &str) {
         if line.starts_with("-- Boot ") || line.starts_with("-- Reboot") {
             self.next_boot();
@@ -231,7 +232,8 @@ impl Words {
     }
 }
 
-/// The release in the first line of a kernel's log, `[    0.000000] Linux version 6.12.0 (…`, or in what `uname -a` prints, `Linux host 6.12.0 #1 SMP …`.
+/// The release in the first line of a kernel's log, `[    0.000000] Linux version 6.12.0 (…`, or in the output of `uname -a`,
+/// `Linux host 6.12.0 #1 SMP …`.
 fn version(line: &str) -> Option<&str> {
     let mut words = line.strip_prefix("Linux ").unwrap_or_default().split_whitespace().skip(1);
     if let (Some(release), Some(build)) = (words.next(), words.next())
@@ -260,13 +262,13 @@ pub(super) fn lists_groups(line: &str) -> bool {
     }
 }
 
-/// What follows a word, written large or small.
+/// The text after a word, in upper or lower case.
 fn without_prefix<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     let (start, rest) = line.split_at_checked(word.len())?;
     start.eq_ignore_ascii_case(word).then_some(rest)
 }
 
-/// The kernel's name of a device: scripts leave the segment out.
+/// The kernel's name for a device: scripts leave out the segment.
 fn full(device: &str) -> String {
     device.parse::<Bdf>().map_or_else(|_| device.to_owned(), |bdf| bdf.to_string())
 }

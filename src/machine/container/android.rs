@@ -13,7 +13,7 @@ use crate::bytes::at;
 use crate::dt::Tree;
 use crate::machine::Kind;
 
-/// The header of a boot image of versions 0 to 2 (`boot_img_hdr_v2`); what a version lacks is other data there.
+/// The header of a boot image of versions 0 to 2 (`boot_img_hdr_v2`). In older versions the fields that they lack are other data.
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 struct Boot {
@@ -116,7 +116,7 @@ pub(super) fn shows_table(bytes: &[u8]) -> Option<Kind> {
     bytes.starts_with(&TABLE).then_some(Kind::TreeTable)
 }
 
-/// The tree of version 2, and the kernel, to which a tree may be appended.
+/// The tree of a version 2 image, and the kernel, to which a tree may be appended.
 pub(super) fn open_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
     let short = || ContainerError::Damaged("the header of the boot image is cut off".to_owned());
     let header = at::<Boot3>(bytes, 0).ok_or_else(short)?;
@@ -151,14 +151,14 @@ pub(super) fn open_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(),
                 contents.piece("dtb", tree)?;
             }
         }
-        // Qualcomm's images of before version 1 have the size of a table of trees here (lk platform/msm_shared dev_tree.c), which
-        // is behind the second stage. What is in it is found as in any blob.
+        // Qualcomm's images from before version 1 have here the size of a table of trees (lk platform/msm_shared dev_tree.c), which
+        // comes after the second stage. Its trees are found as in any blob.
         size => contents.piece("dt", part(bytes, behind, size.into(), "the table of device trees")?)?,
     }
     Ok(())
 }
 
-/// The tree: after the vendor\'s ramdisk.
+/// The tree, after the vendor's ramdisk.
 pub(super) fn open_vendor_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
     let short = || ContainerError::Damaged("the header of the vendor_boot image is cut off".to_owned());
     let header = at::<VendorBoot>(bytes, 0).ok_or_else(short)?;
@@ -173,7 +173,7 @@ pub(super) fn open_vendor_boot(bytes: &[u8], contents: &mut Contents<'_>) -> Res
     contents.piece("dtb", part(bytes, start, header.dtb_size.get().into(), "the device tree")?)
 }
 
-/// The trees or overlays of a table. A boot loader picks by the board, so that of several overlays the user has to.
+/// The trees or overlays of a table. A boot loader picks one by the board, so the user has to pick one of several overlays.
 pub(super) fn open_table(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
     let short = || ContainerError::Damaged("the header of the table is cut off".to_owned());
     let header = at::<Table>(bytes, 0).ok_or_else(short)?;
@@ -182,7 +182,7 @@ pub(super) fn open_table(bytes: &[u8], contents: &mut Contents<'_>) -> Result<()
     for index in 0..number {
         let place =
             u64::from(header.dt_entries_offset.get()).saturating_add(u64::from(index).saturating_mul(size));
-        // An entry that takes no room would be there again and again.
+        // An entry of size 0 would be read again and again.
         let entry = part(bytes, place, size.max(32), "an entry of the table")?;
         let Some(Entry { dt_size, dt_offset, id, rev, .. }) = at::<Entry>(entry, 0) else {
             return Err(short());

@@ -1,5 +1,5 @@
-//! Reports of `apport` (`.crash` files, and what `apport-cli --save` writes): `Key: value` in RFC 822's manner, longer values in lines below that start
-//! with a blank, and what is binary compressed and in base64 (apport `problem_report.py`).
+//! Reports of `apport` (`.crash` files, and the output of `apport-cli --save`): `Key: value` as in RFC 822. A longer value is in
+//! the following lines, each after a blank; a binary value is compressed, in base64 (apport `problem_report.py`).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,13 +7,13 @@ use alloc::vec::Vec;
 use super::{ContainerError, Contents, spelled};
 use crate::machine::Kind;
 
-/// What follows the key of a value that is spelled out.
+/// What follows the key of a value in base64.
 const BASE64: &[u8] = b": base64";
-/// Lines in which a report shows itself: its first key, or a value in base64.
+/// Lines in which a report is recognised: by its first key, or by a value in base64.
 const LOOKED_AT: usize = 64;
-/// Bytes of the shortest value that is looked at: shorter ones say nothing of a machine.
+/// Bytes of the shortest value that is read: a shorter one says nothing about a machine.
 const SHORTEST: usize = 48;
-/// Bytes of a key.
+/// Bytes of the longest key.
 const LONGEST_KEY: usize = 80;
 
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
@@ -48,10 +48,10 @@ fn key(line: &[u8]) -> Option<&str> {
     (is_word && key.starts_with(|c: char| c.is_ascii_uppercase())).then_some(key)
 }
 
-/// A value of several lines: its key, whether it is spelled out, and its bytes.
+/// A value of several lines: its key, whether it is in base64, and its bytes.
 type Value = (String, bool, Vec<u8>);
 
-/// Hands over a value that has ended, if it is long enough.
+/// Passes a complete value on, if it is long enough.
 fn hand_over(value: Option<Value>, contents: &mut Contents<'_>) -> Result<(), ContainerError> {
     match value.filter(|(_, _, value)| value.len() >= SHORTEST) {
         Some((key, _, value)) => contents.piece(&key, &value),
@@ -66,7 +66,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
             Some(line) => {
                 let Some((_, is_spelled, value)) = &mut value else { continue };
                 if *is_spelled {
-                    // Each line is spelled out by itself.
+                    // Each line is encoded by itself.
                     value.extend(spelled::base64(line.trim_ascii()).unwrap_or_default());
                 } else {
                     value.extend(line);
@@ -76,7 +76,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
                 hand_over(value.take(), contents)?;
                 let line = line.trim_ascii_end();
                 let Some(key) = key(line) else { continue };
-                // Values of one line say nothing of IOMMUs.
+                // Values of one line say nothing about IOMMUs.
                 let rest = line.get(key.len()..).unwrap_or_default();
                 value = matches!(rest, BASE64 | b":").then(|| (key.into(), rest == BASE64, Vec::new()));
             }

@@ -1,5 +1,5 @@
-//! Archives, tar and zip: what is useful in them is found by its content and its place, the rest is counted. They are read as a stream, and
-//! only what is useful is kept.
+//! Archives, tar and zip. Useful files are found by their content and their place, the others are counted. Archives are read as a
+//! stream, and only the useful files are kept.
 
 use std::borrow::ToOwned;
 use std::format;
@@ -12,7 +12,7 @@ use crate::limits::{MAX_GLANCE_BYTES, MAX_NAME_BYTES, MAX_SYSTEM_FILE_BYTES};
 use crate::machine::files::{Memory, WRITTEN_LOG, join};
 use crate::machine::{Kind, recognise};
 
-/// Bytes of a tar header, and of the units that everything in one is counted in.
+/// Bytes of a tar header, and of the blocks that all sizes in a tar are rounded up to.
 pub(super) const TAR_BLOCK: u64 = 512;
 
 pub(super) fn open_tar(mut bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
@@ -37,7 +37,7 @@ pub(super) fn open_tar_from(
     found.finish(contents)
 }
 
-/// Entries are taken as they are in the file: long names and links are put together here, within bounds.
+/// Entries are read raw: long names and links are put together here, within bounds.
 fn tar_entries<R: Read>(
     archive: &mut tar::Archive<R>,
     contents: &mut Contents<'_>,
@@ -54,7 +54,7 @@ fn tar_entries<R: Read>(
             if kind.is_pax_local_extensions() {
                 long_name = pax(&value, b"path").or(long_name);
                 long_link = pax(&value, b"linkpath").or(long_link);
-                // A file with holes: its bytes are a map of them, and what is between them (GNU tar, "Sparse Formats").
+                // A sparse file: its bytes are a map of its holes, and the data between them (GNU tar, "Sparse Formats").
                 is_sparse |= value.windows(SPARSE.len()).any(|name| name == SPARSE);
             } else {
                 let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
@@ -90,7 +90,7 @@ fn tar_entries<R: Read>(
     Ok(())
 }
 
-/// What the names of a sparse file's records in a pax header start with.
+/// The names of a sparse file's records in a pax header start with this.
 const SPARSE: &[u8] = b" GNU.sparse.";
 
 /// A record of a pax header: `LENGTH NAME=VALUE`, a line each (POSIX.1-2001 pax, "Extended Header").
@@ -101,7 +101,7 @@ fn pax(header: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// A source that gives no more than so many bytes.
+/// A source that gives no more than a limited number of bytes.
 pub(super) struct Limited<'a> {
     source: &'a mut dyn Read,
     left: u64,
@@ -118,7 +118,7 @@ impl<'a> Limited<'a> {
         self.left
     }
 
-    /// Whether there were more.
+    /// Whether the source had more bytes.
     pub(super) fn is_reached(&self) -> bool {
         self.reached
     }
@@ -135,7 +135,7 @@ impl Read for Limited<'_> {
     }
 }
 
-/// A field of a zip header: so many bytes, little-endian.
+/// A field of `size` bytes in a zip header, little-endian.
 fn field(header: &[u8], at: usize, size: usize) -> Option<u64> {
     let bytes = header.get(at..)?.get(..size)?;
     Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
@@ -165,7 +165,7 @@ pub(super) fn open_zip(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), 
             continue;
         }
         let data = local_data(bytes, local, packed).ok_or_else(|| broken("headers"))?;
-        // Entries that share their bytes would unpack them again and again.
+        // Entries that share their bytes would be unpacked again and again.
         compressed = compressed.saturating_add(data.len());
         if compressed > bytes.len() {
             return Err(ContainerError::Damaged(
@@ -186,7 +186,7 @@ pub(super) fn open_zip(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), 
             }
         };
         let mut limited = Limited::new(source, contents.left.streamed);
-        // Unix permissions of a symbolic link.
+        // The Unix permissions of a symbolic link.
         let is_link = attributes >> 28 == 0xa;
         let taken = if is_link {
             let mut target = Vec::new();
@@ -209,7 +209,7 @@ pub(super) fn open_zip(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), 
     found.finish(contents)
 }
 
-/// Where the central directory starts: the record at the end says so, before a comment of up to 64 KiB.
+/// The start of the central directory. The record at the end, before a comment of up to 64 KiB, has its offset.
 fn directory(bytes: &[u8]) -> Option<usize> {
     let tail = bytes.len().saturating_sub(65_557);
     let end = bytes.get(tail..)?.windows(4).rposition(|window| window == b"PK\x05\x06")?;
@@ -223,7 +223,7 @@ fn local_data(bytes: &[u8], at: u64, packed: u64) -> Option<&[u8]> {
     local.get(usize::try_from(skip).ok()?..)?.get(..usize::try_from(packed).ok()?)
 }
 
-/// Why a file is skipped: the words for one, and for several.
+/// Why a file is skipped: in words for one, and for several.
 type Reason = (&'static str, &'static str);
 
 const EMPTY: Reason = ("empty file", "empty files");
@@ -243,7 +243,7 @@ const UNKNOWN_PACKING: Reason = ("file of an unknown compression", "files of an 
 struct Found {
     files: Memory,
     pieces: Vec<(String, Vec<u8>)>,
-    /// How many were skipped, for each reason.
+    /// How many files were skipped, by reason.
     passed: std::collections::BTreeMap<Reason, usize>,
 }
 
@@ -253,7 +253,7 @@ impl Found {
         *number = number.saturating_add(1);
     }
 
-    /// Takes a file whose place or content is of use.
+    /// Takes a file that is useful by its place or its content.
     fn file(
         &mut self,
         contents: &mut Contents<'_>,
@@ -291,13 +291,13 @@ impl Found {
         Ok(())
     }
 
-    /// Notes a folder that says something when it is empty: that the kernel made no groups.
+    /// Notes a folder whose emptiness says something: that the kernel made no groups.
     fn folder(&mut self, path: &str) {
         let path = clean(path).filter(|path| path.ends_with("kernel/iommu_groups"));
         path.into_iter().for_each(|path| self.files.folder(path));
     }
 
-    /// Takes a link that may lead to files of a system.
+    /// Takes a link that may lead to files of a running system.
     fn link(&mut self, contents: &mut Contents<'_>, path: &str, target: &str) -> Result<(), ContainerError> {
         let Some(path) = clean(path) else {
             self.passed_over(LINK_OUTSIDE);
@@ -310,7 +310,7 @@ impl Found {
         Ok(())
     }
 
-    /// A second name of a file.
+    /// Takes a second name of a file.
     fn same(&mut self, path: &str, target: &str) {
         match (clean(path), clean(target)) {
             (Some(path), Some(target)) if is_of_a_system(&path) => {
@@ -322,7 +322,7 @@ impl Found {
 
     fn finish(mut self, contents: &mut Contents<'_>) -> Result<(), ContainerError> {
         let systems = self.files.systems();
-        // What the kernel of a system said is of that system, and no log by itself.
+        // A log that comes with a running system is its own, not separate evidence.
         for system in systems.iter().filter(|system| !system.sys.is_empty()) {
             let log = join(&system.root, WRITTEN_LOG);
             let own = self.pieces.iter().position(|(path, _)| *path == log);
@@ -345,13 +345,13 @@ impl Found {
     }
 }
 
-/// A path as archives have them, without what leads nowhere (`./`, a leading `/`); `None` for one that leads out (`..`).
+/// A path in an archive, without steps that lead nowhere (`./`, a leading `/`); `None` for one that leads out (`..`).
 fn clean(path: &str) -> Option<String> {
     let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty() && *step != ".").collect();
     (!steps.contains(&"..") && !steps.is_empty()).then(|| steps.join("/"))
 }
 
-/// What is in the paths of links that are followed.
+/// Links whose paths have one of these are followed.
 const LINKS: [&str; 8] = [
     "bus/pci/devices/",
     "class/dmi/id",
@@ -374,7 +374,7 @@ fn is_of_a_system(path: &str) -> bool {
         "cmdline" | "version" => above == "proc",
         "type" | "reserved_regions" => folder.contains("kernel/iommu_groups/"),
         "sys_vendor" | "product_name" => folder.ends_with("dmi/id"),
-        // What firmware calls a device (drivers/acpi/device_sysfs.c `path_show`).
+        // The firmware's name for a device (drivers/acpi/device_sysfs.c `path_show`).
         "path" => folder.contains("devices/LNXSYSTM:"),
         _ => {
             in_order("firmware/acpi/tables") && above == "tables"

@@ -1,5 +1,6 @@
-//! Firmware in bytes of any kind: trees appended to a kernel, several one after the other, tables and trees in a firmware image, in
-//! compressed sections of a UEFI volume, too. Found by magic, signature, length and checksum; each has its offset in its name.
+//! Firmware inside bytes of any kind: trees appended to a kernel, several trees in a row, tables and trees in a firmware image and
+//! in the compressed sections of a UEFI volume. They are found by magic, signature, length and checksum; each has its offset in its
+//! name.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,20 +12,20 @@ use crate::bytes::{index, saturate};
 use crate::dt::Tree;
 use crate::machine::{Kind, recognise};
 
-/// Tables that are looked for: those that are read here.
+/// Signatures of the tables that are looked for: those that this library reads.
 const TABLES: [&[u8; 4]; 7] = [b"IORT", b"RIMT", b"VIOT", b"DMAR", b"IVRS", b"MCFG", b"APIC"];
 
-/// Something found.
+/// Something that was found.
 struct Found<'a> {
     what: What,
     at: usize,
-    /// Where what follows it starts.
+    /// The offset after it.
     end: usize,
     bytes: &'a [u8],
 }
 
-/// Compressed sections, by the GUIDs that EDK II gives them (MdeModulePkg, BrotliCustomDecompressLib; IntelFrameworkModulePkg), as they are
-/// written (UEFI PI 1.8 volume 3, 3.2.4.7 `EFI_SECTION_GUID_DEFINED`).
+/// The compressed sections by EDK II's GUIDs for them (MdeModulePkg, BrotliCustomDecompressLib; IntelFrameworkModulePkg), in
+/// written form (UEFI PI 1.8 volume 3, 3.2.4.7 `EFI_SECTION_GUID_DEFINED`).
 const SECTIONS: [(Packing, [u8; 16]); 5] = [
     (Packing::Lzma, guid(0xee4e_5898_3914_4259_9d6e_dc7b_d794_03cf)),
     (Packing::Gzip, guid(0x1d30_1fe9_be79_4353_91c2_d23b_c959_ae0c)),
@@ -33,15 +34,15 @@ const SECTIONS: [(Packing, [u8; 16]); 5] = [
     (Packing::Tiano, guid(0xa312_80ad_481e_41b6_95e8_127f_4c98_4779)),
 ];
 
-/// A GUID as it is written, in the order of its bytes: the first three fields are little-endian.
+/// The bytes of a GUID from its written form: its first three fields are little-endian.
 const fn guid(written: u128) -> [u8; 16] {
     let [a, b, c, d, e, f, g, h, rest @ ..] = written.to_be_bytes();
     let [i, j, k, l, m, n, o, p] = rest;
     [d, c, b, a, f, e, h, g, i, j, k, l, m, n, o, p]
 }
 
-/// The compressed section whose GUID starts here: its compression, its start, its end, its data. The GUID follows the size, 24 bits
-/// wide or in a word of its own behind all ones, and the type; behind it the offset of the data.
+/// The compressed section whose GUID starts at `at`: its compression, its start, its end, its data. Before the GUID are the size
+/// (24 bits, or all ones and then a word of its own) and the type; after it is the offset of the data.
 fn guided_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
     const GUID_DEFINED: u8 = 2;
     let guid = bytes.get(at..)?.first_chunk::<16>()?;
@@ -64,13 +65,13 @@ fn guided_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u
     Some((packing, start, end, bytes.get(data..end)?))
 }
 
-/// The section of the type for compression (UEFI PI 1.8 volume 3, 3.2.5.3 `EFI_SECTION_COMPRESSION`) whose type is here: it has no GUID,
-/// and shows by its three sizes, which agree.
+/// The section of the compression type (UEFI PI 1.8 volume 3, 3.2.5.3 `EFI_SECTION_COMPRESSION`) whose type is at `at`. It has no
+/// GUID, and is recognised by its three sizes, which must agree.
 fn plain_section(bytes: &[u8], at: usize) -> Option<(Packing, usize, usize, &[u8])> {
     const COMPRESSION: u8 = 1;
-    /// Bytes of its header, and of that of the data.
+    /// Bytes of the section's header, and of the header of its data.
     const HEADERS: (usize, usize) = (9, 8);
-    /// Bytes that may fill the section up.
+    /// Bytes of padding that the section may have.
     const PADDING: usize = 8;
     let start = at.checked_sub(3)?;
     let header = bytes.get(start..)?.first_chunk::<9>()?;
@@ -93,14 +94,14 @@ enum What {
     Section(Packing),
 }
 
-/// Everything in the bytes, in one pass: what is found is stepped over.
+/// Everything that is found in the bytes, in one pass: the search continues after each find.
 fn find(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
     let mut sums: Option<Vec<u8>> = None;
     let mut at = 0_usize;
     core::iter::from_fn(move || {
         loop {
             let rest = bytes.get(at..)?;
-            // The first bytes of a tree, of signatures, of the GUIDs of sections, and the type of one.
+            // The first bytes of a tree, of the signatures, of the GUIDs of sections, and the type of a section.
             let step = rest
                 .iter()
                 .position(|byte| matches!(byte, 1 | 0xd0 | b'A'..=b'Z' | 0x98 | 0xe9 | 0xbd | 0xad))?;
@@ -135,7 +136,8 @@ pub(super) fn trees(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .map(|found| (found.at, found.bytes))
 }
 
-/// The sum of the bytes before each place: what a table's bytes add up to is then one subtraction, however many tables claim them.
+/// For each offset the sum of all bytes before it: the sum of a table is then one subtraction, however many tables claim the same
+/// bytes.
 fn running_sums(bytes: &[u8]) -> Vec<u8> {
     let sums = bytes.iter().scan(0_u8, |sum, byte| {
         *sum = sum.wrapping_add(*byte);
@@ -144,7 +146,7 @@ fn running_sums(bytes: &[u8]) -> Vec<u8> {
     core::iter::once(0).chain(sums).collect()
 }
 
-/// The tree that starts here. Its root has no name, which is seen without walking.
+/// The tree that starts here. Its root has no name, which shows without a walk.
 fn tree(bytes: &[u8]) -> Option<&[u8]> {
     let tree = bytes.starts_with(&[0xd0, 0x0d, 0xfe, 0xed]).then(|| Tree::parse(bytes).ok())??;
     let structure = bytes.get(8..12)?.first_chunk().copied().map(u32::from_be_bytes)?;
@@ -152,26 +154,26 @@ fn tree(bytes: &[u8]) -> Option<&[u8]> {
     (first.starts_with(&[0, 0, 0, 1, 0]) && tree.boot_refusal().is_none()).then_some(tree.bytes())
 }
 
-/// What keeps a tree from being read to its end.
+/// The error that keeps a tree from being read to its end.
 fn fault(bytes: &[u8]) -> Option<crate::Error> {
     let tree = Tree::parse(bytes).ok()?;
     tree.tokens().find_map(Result::err)
 }
 
-/// Whether a tree is a root without anything: a template, as OVMF has one.
+/// Whether a tree is a root without any content: a template, such as OVMF's.
 fn is_bare(bytes: &[u8]) -> bool {
     let root = Tree::parse(bytes).ok().and_then(|tree| tree.find("/"));
     root.is_some_and(|root| root.children().next().is_none() && root.properties().next().is_none())
 }
 
-/// Whether there is more in the bytes than they are themselves.
+/// Whether the bytes hold more than what they are themselves.
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
-    // Text holds none of it; tables one after the other have a reader; a tree that is damaged is for its reader to say so.
+    // Text holds nothing of this kind; tables in a row have a reader; a damaged tree is reported by its own reader.
     let is_damaged = || recognise::device_tree(bytes).is_some() && tree(bytes).is_none();
     if !bytes.contains(&0) || recognise::tables(bytes).is_some() || is_damaged() {
         return None;
     }
-    // A tree with nothing behind it is only one.
+    // A tree that nothing follows is just a tree.
     let first = find(bytes).next()?;
     if let What::Section(_) = first.what {
         return Some(Kind::Image);
@@ -184,7 +186,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
     let (mut trees, mut images, mut tables, mut sections) = (0_usize, 0_usize, 0_usize, 0_usize);
     for Found { what, at, bytes, .. } in find(bytes) {
         let at = saturate(at);
-        // A loader in flash has gaps in it, and so has its tree.
+        // A boot loader in flash has gaps, and so may its tree.
         let fault = (what == What::Tree).then(|| fault(bytes)).flatten();
         if let Some(error) = fault {
             let note = format!("not used: the tree is not in one piece: {error}");

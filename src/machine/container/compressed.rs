@@ -1,4 +1,4 @@
-//! Compressed files, recognised by their magic. A tree appended to a compressed kernel is found in front of them.
+//! Compressed files, recognised by their magic. In a compressed kernel with an appended tree, the tree is found first.
 
 use crate::machine::Kind;
 
@@ -8,7 +8,7 @@ use super::{ContainerError, Contents};
 #[cfg(feature = "archives")]
 use super::{archive, damaged};
 
-/// Magics (RFC 1952, the .xz file format 2.1.1.1, RFC 8878, the LZ4 frame format and its legacy form, bzip2).
+/// Magic numbers (RFC 1952, the .xz file format 2.1.1.1, RFC 8878, the LZ4 frame format and its legacy form, bzip2).
 const MAGICS: [(&[u8], Kind); 6] = [
     (&[0x1f, 0x8b, 0x08], Kind::Gzip),
     (&[0xfd, b'7', b'z', b'X', b'Z', 0], Kind::Xz),
@@ -26,14 +26,14 @@ pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
         .or_else(|| lzma(bytes))
 }
 
-/// `BZh` is text, too: a digit and the start of a block follow it.
+/// `BZh` can also be text: in a bzip2 file a digit and the start of a block follow.
 fn is_bzip2(bytes: &[u8]) -> bool {
     bytes.get(3).is_some_and(u8::is_ascii_digit)
         && bytes.get(4..10).is_some_and(|block| *block == [0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
 }
 
-/// LZMA has no magic: the properties that every writer uses, a dictionary of a power of two (or one and a half), and a size that is unknown or
-/// has no more than 40 bits (as xz recognises it, src/liblzma/common/alone_decoder.c `alone_decode`).
+/// LZMA has no magic. It is recognised as xz does (src/liblzma/common/alone_decoder.c `alone_decode`): by the properties that every
+/// writer uses, a dictionary of 2^n or 2^n + 2^(n-1) bytes, and a size that is unknown or has at most 40 bits.
 fn lzma(bytes: &[u8]) -> Option<Kind> {
     let dictionary = u32::from_le_bytes(*bytes.get(1..5)?.first_chunk()?);
     let size = u64::from_le_bytes(*bytes.get(5..13)?.first_chunk()?);
@@ -47,12 +47,12 @@ fn lzma(bytes: &[u8]) -> Option<Kind> {
     (shows && bytes.get(13) == Some(&0)).then_some(Kind::Lzma)
 }
 
-/// A tar of any writer has `ustar` here (POSIX.1-2001 pax, GNU tar).
+/// Every tar has `ustar` at this offset (POSIX.1-2001 pax, GNU tar).
 pub(super) fn shows_tar(bytes: &[u8]) -> Option<Kind> {
     (bytes.get(257..262)? == b"ustar").then_some(Kind::Tar)
 }
 
-/// The header of a first entry, or the end of an archive without any.
+/// The header of a first entry, or the end record of an archive without entries.
 pub(super) fn shows_zip(bytes: &[u8]) -> Option<Kind> {
     let start = bytes.first_chunk::<4>()?;
     matches!(start, b"PK\x03\x04" | b"PK\x05\x06").then_some(Kind::Zip)

@@ -1,11 +1,11 @@
-//! What unpacks bytes of each kind, as a stream.
+//! Decoders for each kind of compressed bytes, as streams.
 
 use crate::machine::Kind;
 
-/// Memory that a dictionary or window may have, in KiB: `xz -9` needs 64 MiB.
+/// Memory of a dictionary or window at most, in KiB: `xz -9` needs 64 MiB.
 const DICTIONARY_KIB: u32 = 128 * 1024;
 
-/// What unpacks bytes of a kind.
+/// The decoder for bytes of a kind.
 pub(super) fn decoder<'a>(
     kind: Kind,
     bytes: &'a [u8],
@@ -24,7 +24,7 @@ pub(super) fn decoder<'a>(
     })
 }
 
-/// Gzip members one after the other. What follows and is not a member is padding, as `gzip -d` has it.
+/// Gzip members in a row. Bytes after them that are not a member are padding, as for `gzip -d`.
 struct Gzip<'a> {
     member: Option<flate2::bufread::GzDecoder<&'a [u8]>>,
 }
@@ -46,7 +46,7 @@ impl std::io::Read for Gzip<'_> {
     }
 }
 
-/// Zstandard frames one after the other; those to be skipped are (RFC 8878 section 3).
+/// Zstandard frames in a row, without the skippable ones (RFC 8878 section 3).
 struct Zstd<'a> {
     rest: &'a [u8],
     frame:

@@ -1,4 +1,4 @@
-//! FIT images of U-Boot (doc/usage/fit/source_file_format.rst): a tree of images and of configurations that put them together.
+//! FIT images of U-Boot (doc/usage/fit/source_file_format.rst): a tree of images, and configurations that combine them.
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -10,14 +10,14 @@ use crate::bytes::saturate;
 use crate::dt::{Node, Property, Tree};
 use crate::machine::Kind;
 
-/// A tree with images that have data.
+/// Whether the bytes are a tree with images that have data.
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
     let images = images(&Tree::parse(bytes).ok()?)?;
     let has_data = |node: Node<'_>| ["data", "data-size"].iter().any(|name| node.property(name).is_some());
     images.children().map_while(Result::ok).any(has_data).then_some(Kind::Fit)
 }
 
-/// The bytes of a FIT with the data after its tree, as far as there are any; `None` for what is not a FIT.
+/// The length of a FIT with the data after its tree, as far as the bytes reach; `None` where they are not a FIT.
 pub(super) fn extent(bytes: &[u8]) -> Option<usize> {
     shows(bytes)?;
     let tree = Tree::parse(bytes).ok()?;
@@ -29,7 +29,8 @@ pub(super) fn extent(bytes: &[u8]) -> Option<usize> {
     Some(ends.max().unwrap_or_default().max(tree.bytes().len()).min(bytes.len()))
 }
 
-/// Where the data of an image is that is not in the tree: after the tree, at the next multiple of four, or at a place of the file.
+/// The offset and size of an image's data that is outside of the tree: relative to the first multiple of four after the tree, or
+/// absolute in the file.
 fn place(tree: &Tree<'_>, image: Node<'_>) -> Option<(u64, u64)> {
     let cell = |property: &str| image.cell(property).map(u64::from);
     let behind = u64::from(saturate(tree.bytes().len())).next_multiple_of(4);
@@ -39,7 +40,7 @@ fn place(tree: &Tree<'_>, image: Node<'_>) -> Option<(u64, u64)> {
 }
 
 fn images<'a>(tree: &Tree<'a>) -> Option<Node<'a>> {
-    // The kernel's own tree has no such node, and finding that out costs less than a walk; the name is taken whole.
+    // A kernel's own tree has no such node, and a search for the name costs less than a walk. The name is searched as a whole.
     memchr::memmem::find(tree.bytes(), b"\0\0\0\x01images\0")?;
     let root = tree.nodes().next()?.ok()?;
     root.children().map_while(Result::ok).find(|child| child.name() == b"images")
@@ -57,7 +58,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
     };
     let is_tree = |image: &Node<'_>| text(image.property("type")) == "flat_dt";
     let mut used: Vec<String> = Vec::new();
-    // A piece of it that is named counts, whatever the configurations say.
+    // A piece of the image that the user named is used, whatever the configurations say.
     let named = contents.choice.piece.as_deref().and_then(|piece| piece.strip_prefix(contents.name));
     if let Some(piece) = named.and_then(|rest| rest.strip_prefix('!')) {
         let name = piece.split(['!', '/']).next().unwrap_or_default();
@@ -106,7 +107,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
     Ok(())
 }
 
-/// The configuration that counts: the one that the user named, else the default, else the only one.
+/// The configuration that is used: the one that the user named, otherwise the default, otherwise the only one.
 fn chosen<'a>(
     tree: &Tree<'a>,
     configurations: &[Node<'a>],
@@ -143,7 +144,7 @@ fn image<'a>(images: &[Node<'a>], name: &str) -> Option<Node<'a>> {
     images.iter().find(|image| image.name() == name.as_bytes()).copied()
 }
 
-/// The bytes of an image: in the tree, at a place of the file, or so far after the tree.
+/// The bytes of an image: in the tree, at an offset of the file, or at an offset after the tree.
 fn data<'a>(bytes: &'a [u8], tree: &Tree<'a>, image: Node<'a>) -> Result<&'a [u8], ContainerError> {
     let name = lossy(image.name());
     if let Some(data) = image.property("data") {

@@ -1,4 +1,4 @@
-//! What holds other evidence: bytes with a name become pieces with names, `report.tar.xz!sys/firmware/fdt`.
+//! Containers of evidence: bytes with a name become pieces with names, such as `report.tar.xz!sys/firmware/fdt`.
 
 mod android;
 mod apport;
@@ -26,62 +26,62 @@ use super::Kind;
 #[cfg(feature = "archives")]
 use super::files::Memory;
 
-/// Why what holds other evidence cannot be opened.
+/// Why a container cannot be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContainerError {
-    /// It ends before its own headers say.
+    /// The container ends before its own headers say.
     #[error("{what} is said to be {need} bytes at {at:#x}, and the file has {have}")]
     Truncated {
-        /// Which part.
+        /// The part that is cut off.
         what: String,
-        /// Where it is said to start.
+        /// Its offset, by the headers.
         at: u64,
-        /// How many bytes it is said to have.
+        /// Its size in bytes, by the headers.
         need: u64,
-        /// How many the file has.
+        /// The size of the file in bytes.
         have: u64,
     },
-    /// What its headers say does not hold.
+    /// The headers contradict themselves or each other.
     #[error("{0}")]
     Damaged(String),
-    /// A FIT without the configuration that was asked for.
+    /// A FIT does not have the configuration that was asked for.
     #[error("it has no configuration {wanted:?}; it has {known}")]
     NoConfiguration {
-        /// The name that was asked for.
+        /// The configuration that was asked for.
         wanted: String,
-        /// Those that it has.
+        /// The configurations that it has.
         known: String,
     },
-    /// A FIT that does not say which of its configurations is the default.
+    /// A FIT does not say which of its configurations is the default.
     #[error("it has several configurations and no default: {known}; choose one with --config NAME")]
     SeveralConfigurations {
-        /// Those that it has.
+        /// The configurations that it has.
         known: String,
     },
-    /// Overlays of which a board takes one.
+    /// There are several overlays, of which a board takes one.
     #[error("it has {count} overlays, and a boot loader chooses by the board: name one, such as {example}")]
     SeveralOverlays {
-        /// How many.
+        /// How many there are.
         count: usize,
         /// What to type.
         example: String,
     },
-    /// One in another in another.
+    /// Containers are nested too deep.
     #[error("containers are nested more than {MAX_CONTAINER_DEPTH} deep: unpack it and name the file in it")]
     TooDeep,
-    /// More bytes than are held.
+    /// It holds more bytes than are kept.
     #[error("it unpacks to more than {} MiB, the most that is kept in memory: unpack it and name the file in it", MAX_UNPACKED_BYTES >> 20)]
     TooLarge,
     /// It unpacks to more bytes than are read in all.
     #[error("it unpacks to more than {} MiB, the most that is unpacked: unpack it and name the file in it", MAX_STREAMED_BYTES >> 20)]
     TooLong,
-    /// The library was built without what unpacks it.
+    /// The library was built without a decoder for it.
     #[error(
         "it is compressed or an archive, and this build cannot unpack (feature `archives`): unpack it and name the file in it"
     )]
     NotBuilt,
-    /// A piece that was asked for and is not there.
+    /// The piece that was asked for is not in it.
     #[error("{0:?} is not in it")]
     NoPiece(String),
     /// Nothing in it is evidence.
@@ -89,17 +89,17 @@ pub enum ContainerError {
     NothingInside(String),
 }
 
-/// What a user wants of containers.
+/// The user's choices about containers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Choice {
     /// The configuration of a FIT.
     pub(super) configuration: Option<String>,
-    /// The whole name of the only piece that counts.
+    /// The whole name of the only piece that is used.
     pub(super) piece: Option<String>,
 }
 
 impl Choice {
-    /// Whether a piece of this name may be, hold, or belong to what was asked for.
+    /// Whether a piece with this name may be, hold, or belong to the one that was asked for.
     fn wants(&self, name: &str) -> bool {
         let below = |outer: &str, inner: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['!', '/']))
@@ -108,23 +108,23 @@ impl Choice {
     }
 }
 
-/// What came out of a container, in the order in which it is there.
+/// An item that came out of a container; items are in the container's order.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// A container; what follows, up to the next, is from it.
+    /// A container. The items after it, up to the next container, are from it.
     Opened { name: String, kind: Kind, note: Option<String> },
-    /// What is not read, or not used.
+    /// A piece that is not read, or not used.
     Unused { name: String, kind: Kind, note: Option<String> },
-    /// The files of a running system; `system` is where its `sys` is.
+    /// The files of a running system; `system` is the path of its `sys`.
     #[cfg(feature = "archives")]
     System { system: &'static str, files: Memory },
-    /// Bytes that hold nothing else.
+    /// Bytes that are not a container.
     Piece { name: String, bytes: Vec<u8> },
 }
 
-/// What is inside a container.
+/// The pieces of a container, as they are found.
 struct Contents<'a> {
-    /// What the container is called.
+    /// The name of the container.
     name: &'a str,
     choice: &'a Choice,
     left: &'a mut Left,
@@ -132,14 +132,14 @@ struct Contents<'a> {
     notes: Vec<String>,
 }
 
-/// How many bytes may still be taken out.
+/// How many more bytes may be taken out.
 struct Left {
-    /// Of what is not compressed.
+    /// Bytes that are not compressed.
     plain: usize,
-    /// Held of what is unpacked.
+    /// Unpacked bytes that are kept.
     #[cfg(feature = "archives")]
     held: usize,
-    /// Gone through.
+    /// Unpacked bytes that are read.
     #[cfg(feature = "archives")]
     streamed: u64,
 }
@@ -162,7 +162,7 @@ enum Child {
 }
 
 impl Contents<'_> {
-    /// The name of something inside.
+    /// The name of a piece.
     fn name_of(&self, inner: &str) -> String {
         format!("{}!{inner}", self.name)
     }
@@ -173,7 +173,7 @@ impl Contents<'_> {
         if !self.choice.wants(&name) {
             return Ok(());
         }
-        // Real containers hold each of their bytes once.
+        // Real containers have each of their bytes once.
         self.left.plain = self.left.plain.checked_sub(bytes.len()).ok_or_else(|| {
             ContainerError::Damaged("its headers refer to the same bytes again and again".to_owned())
         })?;
@@ -181,18 +181,18 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// Counts bytes that are held.
+    /// Counts bytes that are kept.
     #[cfg(feature = "archives")]
     fn keep(&mut self, bytes: usize) -> Result<(), ContainerError> {
         self.left.held = self.left.held.checked_sub(bytes).ok_or(ContainerError::TooLarge)?;
         Ok(())
     }
 
-    /// Reads the rest of something unpacked, after the bytes that are there.
+    /// Reads the rest of an unpacked stream, after the bytes that were read already.
     #[cfg(feature = "archives")]
     fn read_on(&mut self, source: &mut dyn std::io::Read, bytes: &mut Vec<u8>) -> Result<(), ContainerError> {
         use std::io::Read;
-        // One byte more shows that there are more.
+        // One byte more than is allowed shows that there are too many.
         let most = u64::try_from(self.left.held).unwrap_or(u64::MAX).saturating_add(1);
         source.take(most).read_to_end(bytes).map_err(damaged)?;
         self.keep(bytes.len())?;
@@ -200,14 +200,14 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// What a compressed file unpacks to, which has its name.
+    /// Takes the content of a compressed file, which keeps the file's name.
     #[cfg(feature = "archives")]
     fn unpacked(&mut self, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
         let name = self.name.to_owned();
         self.unpacked_as(name, source)
     }
 
-    /// What a compressed part unpacks to.
+    /// Takes the content of a compressed part.
     #[cfg(feature = "archives")]
     fn stream(&mut self, inner: &str, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
         let name = self.name_of(inner);
@@ -220,7 +220,7 @@ impl Contents<'_> {
     #[cfg(feature = "archives")]
     fn unpacked_as(&mut self, name: String, source: &mut dyn std::io::Read) -> Result<(), ContainerError> {
         let mut bytes = Vec::new();
-        // Bytes that were released again count too.
+        // Bytes that were dropped again count, too.
         let (mut limited, all) = (archive::Limited::new(source, self.left.streamed), &mut bytes);
         let read = self.read_on(&mut limited, all);
         self.left.streamed = limited.left();
@@ -232,7 +232,7 @@ impl Contents<'_> {
         Ok(())
     }
 
-    /// A piece whose bytes were counted.
+    /// Takes a piece whose bytes were counted already.
     #[cfg(feature = "archives")]
     fn held(&mut self, inner: &str, bytes: Vec<u8>) {
         let name = self.name_of(inner);
@@ -242,13 +242,13 @@ impl Contents<'_> {
         }
     }
 
-    /// Bytes that may still be held.
+    /// How many more bytes may be kept.
     #[cfg(feature = "archives")]
     fn room(&self) -> usize {
         self.left.held
     }
 
-    /// A piece that was read already.
+    /// Takes a piece that was read already.
     #[cfg(feature = "archives")]
     fn found(&mut self, inner: &str, bytes: Vec<u8>) {
         let name = self.name_of(inner);
@@ -260,13 +260,13 @@ impl Contents<'_> {
         }
     }
 
-    /// The files of a running system.
+    /// Takes the files of a running system.
     #[cfg(feature = "archives")]
     fn system(&mut self, system: &'static str, files: Memory) {
         self.children.push(Child::System { system, files });
     }
 
-    /// Lists what is inside and does not count.
+    /// Lists a piece that is not used.
     fn unused(&mut self, inner: &str, kind: Kind, note: Option<String>) {
         let name = self.name_of(inner);
         if self.choice.wants(&name) {
@@ -279,13 +279,13 @@ impl Contents<'_> {
     }
 }
 
-/// A form of container: how it shows, and what opens it. A form more is a row more.
+/// A form of container: how it is recognised, and how it is opened. To add a form, add a row.
 struct Form {
     shows: fn(&[u8]) -> Option<Kind>,
     open: fn(&[u8], &mut Contents<'_>) -> Result<(), ContainerError>,
 }
 
-/// All forms; the first that shows counts.
+/// All forms; the first that is recognised counts.
 const FORMS: &[Form] = &[
     Form { shows: fit::shows, open: fit::open },
     Form { shows: android::shows_boot, open: android::open_boot },
@@ -304,12 +304,12 @@ fn form(bytes: &[u8]) -> Option<(&'static Form, Kind)> {
     FORMS.iter().find_map(|form| Some((form, (form.shows)(bytes)?)))
 }
 
-/// What container the bytes are, if they are one.
+/// The kind of container that the bytes are; `None` where they are not one.
 pub(super) fn kind(bytes: &[u8]) -> Option<Kind> {
     form(bytes).map(|(_, kind)| kind)
 }
 
-/// Takes a container apart, and those that are in it. Other bytes are given back.
+/// Takes a container apart, and the containers in it. Other bytes are given back.
 pub(super) fn unpack(name: &str, bytes: Vec<u8>, choice: &Choice) -> Result<Unpacked, ContainerError> {
     if form(&bytes).is_none() {
         return match &choice.piece {
@@ -356,7 +356,7 @@ pub(super) fn unpack(name: &str, bytes: Vec<u8>, choice: &Choice) -> Result<Unpa
                 open.extend(children.into_iter().rev().map(|child| (below, child)));
                 items.push(Item::Opened { name, kind, note });
             }
-            // What is wrong with a part of it does not cost the rest.
+            // An error in a part does not cost the rest.
             Err(error) if depth > 0 && !error.is_a_bound() => {
                 items.push(Item::Unused { name, kind, note: Some(format!("not used: {error}")) });
             }
@@ -366,16 +366,16 @@ pub(super) fn unpack(name: &str, bytes: Vec<u8>, choice: &Choice) -> Result<Unpa
     Ok(Unpacked::Items(items))
 }
 
-/// What a file turned out to be.
+/// The result of taking a file apart.
 pub(super) enum Unpacked {
-    /// It holds nothing else.
+    /// The file is not a container.
     Plain(Vec<u8>),
-    /// A container, itself the first of the items.
+    /// The items of a container; the first is the container itself.
     Items(Vec<Item>),
 }
 
 impl ContainerError {
-    /// Whether it says that more is there than is read, or that the user has to choose.
+    /// Whether the error says that there is more than is read, or that the user has to choose.
     fn is_a_bound(&self) -> bool {
         match self {
             ContainerError::TooDeep
@@ -393,7 +393,7 @@ impl ContainerError {
     }
 }
 
-/// So many bytes at a place of a file, which its headers call `what`.
+/// `length` bytes at an offset of a file; `what` is the name of this part in errors.
 fn part<'a>(bytes: &'a [u8], at: u64, length: u64, what: &str) -> Result<&'a [u8], ContainerError> {
     let have = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let found = usize::try_from(at).ok().zip(usize::try_from(length).ok());
@@ -405,7 +405,7 @@ fn part<'a>(bytes: &'a [u8], at: u64, length: u64, what: &str) -> Result<&'a [u8
     })
 }
 
-/// What an unpacker says about its input.
+/// An error of a decoder about its input.
 #[cfg(feature = "archives")]
 fn damaged(error: std::io::Error) -> ContainerError {
     ContainerError::Damaged(format!(
@@ -413,7 +413,7 @@ fn damaged(error: std::io::Error) -> ContainerError {
     ))
 }
 
-/// Names one after the other, the first few, and how many more there are.
+/// The first few names, and how many more there are.
 fn listed(names: &[String]) -> String {
     const NAMED: usize = 8;
     let shown = names.get(..NAMED).unwrap_or(names).join(", ");

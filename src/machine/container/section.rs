@@ -1,4 +1,4 @@
-//! Compressed sections of UEFI volumes (UEFI PI 1.8 volume 3, 3.2.5), those too that have no header of their own.
+//! Compressed sections of UEFI volumes (UEFI PI 1.8 volume 3, 3.2.5), including those without a header of their own.
 
 #[cfg(feature = "archives")]
 use super::damaged;
@@ -12,17 +12,17 @@ use crate::machine::Kind;
 /// How a section of a UEFI volume is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
-    /// LZMA, whose header shows what it is.
+    /// LZMA, whose header identifies it.
     Lzma,
-    /// LZMA of code for x86, of which the addresses in calls and jumps were made absolute.
+    /// LZMA of x86 code in which the addresses of calls and jumps were made absolute.
     LzmaX86,
-    /// Gzip, whose header shows what it is.
+    /// Gzip, whose header identifies it.
     Gzip,
     /// Brotli.
     Brotli,
     /// Tiano.
     Tiano,
-    /// The compression of the UEFI specification, or Tiano: the section does not tell.
+    /// The compression of the UEFI specification, or Tiano: the section does not say which.
     Efi,
 }
 
@@ -44,11 +44,11 @@ pub(super) fn open(_: Packing, name: &str, _: &[u8], contents: &mut Contents<'_>
     contents.unused(name, Kind::Unknown, Some(alloc::format!("not used: {}", ContainerError::NotBuilt)));
 }
 
-/// Unpacks a section of a UEFI volume that has no header of its own. What is wrong with it does not cost the others.
+/// Unpacks a section of a UEFI volume that has no header of its own. An error in it does not cost the others.
 #[cfg(feature = "archives")]
 pub(super) fn open(packing: Packing, name: &str, data: &[u8], contents: &mut Contents<'_>) {
     let mut take = |variant| {
-        // What it says that it unpacks to is what is held.
+        // As many bytes are kept as it says that it unpacks to.
         let size = tiano::sizes(data)
             .map(|(_, size)| size)
             .filter(|_| matches!(packing, Packing::Tiano | Packing::Efi));
@@ -58,7 +58,7 @@ pub(super) fn open(packing: Packing, name: &str, data: &[u8], contents: &mut Con
         let reader = self::reader(packing, data, variant);
         reader.map_err(damaged).and_then(|mut reader| contents.stream(name, &mut reader))
     };
-    // What one of the two packed has no codes that make sense to the other.
+    // Data that one of the two variants packed has codes that are not valid in the other.
     let taken = match packing {
         Packing::Efi => match take(Variant::Efi) {
             Err(ContainerError::Damaged(_)) => take(Variant::Tiano),
@@ -71,7 +71,7 @@ pub(super) fn open(packing: Packing, name: &str, data: &[u8], contents: &mut Con
     }
 }
 
-/// What unpacks a section.
+/// The decoder for a section.
 #[cfg(feature = "archives")]
 fn reader<'a>(
     packing: Packing,
@@ -79,9 +79,10 @@ fn reader<'a>(
     variant: Variant,
 ) -> std::io::Result<std::boxed::Box<dyn std::io::Read + 'a>> {
     use std::boxed::Box;
-    /// Bytes in front of the Brotli data: how many it unpacks to, and how many its reader needs (EDK II `BROTLI_SCRATCH_MAX`).
+    /// Bytes before the Brotli data: the size of the unpacked data, and of the buffer that a decoder needs (EDK II
+    /// `BROTLI_SCRATCH_MAX`).
     const BROTLI_HEADER: usize = 16;
-    /// Bytes that the Brotli reader takes at once.
+    /// Bytes that the Brotli decoder takes at once.
     const BROTLI_INPUT: usize = 4096;
     let wrong = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
     Ok(match packing {

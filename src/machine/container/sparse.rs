@@ -1,4 +1,5 @@
-//! Android's sparse images (platform/system/core libsparse/sparse_format.h): the blocks of a partition, with those left out that hold nothing.
+//! Android's sparse images (platform/system/core libsparse/sparse_format.h): the blocks of a partition, without those that are
+//! empty.
 
 #[cfg(feature = "archives")]
 use std::{borrow::ToOwned, format, string::String, vec::Vec};
@@ -42,7 +43,7 @@ struct Chunk {
 }
 const _: () = assert!(size_of::<Chunk>() == 12);
 
-/// Types of chunks: the bytes of its blocks, four bytes that fill them, blocks that hold nothing, a checksum.
+/// Types of chunks: the bytes of blocks, four bytes that fill blocks, blocks without content, a checksum.
 #[cfg(feature = "archives")]
 const RAW: u16 = 0xcac1;
 #[cfg(feature = "archives")]
@@ -61,7 +62,7 @@ pub(super) fn open(_: &[u8], _: &mut Contents<'_>) -> Result<(), ContainerError>
     Err(ContainerError::NotBuilt)
 }
 
-/// The whole partition: what is left out is zero.
+/// The whole partition, in which missing blocks are zero.
 #[cfg(feature = "archives")]
 pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), ContainerError> {
     let damaged = |what: String| ContainerError::Damaged(what);
@@ -94,7 +95,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
                 return Err(damaged(format!("chunk {number} goes past the end of the partition")));
             }
             (RAW, Some(end)) if image.len().checked_add(data.len()) == Some(end) => image.extend(data),
-            // What fills blocks is not firmware.
+            // Blocks that a pattern fills are not firmware.
             (FILL | DONT_CARE, Some(end)) => image.resize(end, 0),
             (kind, _) => {
                 return Err(damaged(format!("chunk {number} of type {kind:#x} has {} bytes", data.len())));

@@ -1,5 +1,5 @@
-//! Bytes that a text spells out without saying where each stands: base64 (RFC 4648) of a mail or a pasted file, and plain hexadecimal digits
-//! (`xxd -p`).
+//! Bytes that a text spells out without offsets: base64 (RFC 4648) in a mail or a pasted file, and plain hexadecimal digits (`xxd
+//! -p`).
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -9,9 +9,9 @@ use memchr::memchr;
 use super::{ContainerError, Contents, compressed};
 use crate::machine::{Kind, recognise};
 
-/// Characters of the shortest text that is looked at: a table's header has 36 bytes.
+/// Characters of the shortest text that is read: the header of a table has 36 bytes.
 const SHORTEST: usize = 48;
-/// Characters of the longest line but that of a text in one line: MIME has 76, PEM 64, `base64 -w 100` others.
+/// Characters of the longest line, unless the text is a single line: MIME has 76, PEM 64, `base64 -w 100` others.
 const LONGEST_LINE: usize = 1024;
 
 /// How bytes are spelled out.
@@ -21,14 +21,14 @@ enum Alphabet {
     Base64,
 }
 
-/// Lines one after the other that spell bytes out, and the number of the first.
+/// Consecutive lines that spell bytes out, and the number of the first.
 struct Block {
     line: usize,
     bytes: Vec<u8>,
 }
 
 pub(super) fn shows(bytes: &[u8]) -> Option<Kind> {
-    // Its first lines tell it from binary data and from prose.
+    // The first lines distinguish it from binary data and from prose.
     let start = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
     if start.contains(&0) || bytes.len() < SHORTEST {
         return None;
@@ -43,7 +43,7 @@ pub(super) fn open(bytes: &[u8], contents: &mut Contents<'_>) -> Result<(), Cont
     Ok(())
 }
 
-/// The blocks that spell evidence out: firmware, what is compressed, or text.
+/// The blocks that spell out evidence: firmware, compressed bytes, or text.
 fn blocks(text: &[u8]) -> impl Iterator<Item = Block> {
     let mut lines = lines(text).zip(1_usize..).peekable();
     core::iter::from_fn(move || {
@@ -53,7 +53,7 @@ fn blocks(text: &[u8]) -> impl Iterator<Item = Block> {
             let Some(alphabet) = alphabet(first) else { continue };
             let mut digits = first.to_vec();
             let mut length = first.len();
-            // All lines of a block but the last have one length.
+            // All lines of a block except the last have the same length.
             while length == first.len() && !digits.ends_with(b"=") {
                 let next = lines.next_if(|(line, _)| {
                     let line = plain(line);
@@ -82,7 +82,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A line without white space and marks of quotation.
+/// A line without white space and quotation marks.
 fn plain(line: &[u8]) -> &[u8] {
     let mut line = line.trim_ascii();
     while let [b'>' | b'"' | b'\'', rest @ ..] = line {
@@ -91,7 +91,7 @@ fn plain(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\"").unwrap_or(line)
 }
 
-/// What a line may be the first of.
+/// The alphabet of a block that may start with this line.
 fn alphabet(line: &[u8]) -> Option<Alphabet> {
     if line.len() < 16 {
         return None;
@@ -140,7 +140,7 @@ fn decoded(digits: &[u8], alphabet: Alphabet) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What a line of base64 spells out.
+/// The bytes of a line of base64.
 pub(super) fn base64(line: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(line.len());
     let end = line.iter().position(|byte| *byte == b'=').unwrap_or(line.len());
@@ -153,7 +153,7 @@ pub(super) fn base64(line: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Whether bytes are worth a look. Others are by chance what a text has in its lines: sums of files, keys.
+/// Whether the bytes may be evidence. Others are checksums or keys, which a text has by chance.
 fn is_evidence(bytes: &[u8]) -> bool {
     let start = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
     let is_text =

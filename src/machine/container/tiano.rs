@@ -1,5 +1,5 @@
-//! The compression of UEFI firmware (UEFI 2.10 section 19, "Compression Algorithm Specification"; EDK II calls its variant with longer
-//! distances Tiano): blocks of Huffman codes for bytes and for strings that are repeated.
+//! The compression of UEFI firmware (UEFI 2.10 section 19, "Compression Algorithm Specification"; EDK II calls its variant with
+//! longer distances Tiano): blocks of Huffman codes for bytes and for repeated strings.
 
 use std::borrow::ToOwned;
 use std::format;
@@ -9,30 +9,30 @@ use std::vec::Vec;
 
 use crate::bytes::index;
 
-/// Bytes and lengths of strings that one code has (`NC`).
+/// Symbols of one code: bytes, and lengths of strings (`NC`).
 const CHARACTERS: usize = 510;
-/// Codes for the lengths of those codes (`NT`), and bits of their number.
+/// Symbols of the code for the lengths of those codes (`NT`), and the width of their number in bits.
 const LENGTHS: (usize, u32) = (19, 5);
-/// Codes for distances (`MAXNP`).
+/// Symbols of the code for distances (`MAXNP`).
 const DISTANCES: usize = 31;
-/// Bits of the number of codes for bytes and strings (`CBIT`).
+/// Width of the number of symbols for bytes and strings, in bits (`CBIT`).
 const CHARACTER_BITS: u32 = 9;
-/// Bits of the longest code.
+/// Length of the longest code, in bits.
 const LONGEST: usize = 16;
-/// The first code for a string, of three bytes.
+/// The first symbol for a string, which is three bytes long.
 const FIRST_STRING: u16 = 256;
 const SHORTEST_STRING: u16 = 3;
-/// Bytes that a packer may write after the last code.
+/// Bytes that an encoder may write after the last code.
 const MOST_LEFT: usize = 4;
-/// Bytes in front: how many the compressed data has, and how many it unpacks to.
+/// Bytes of the header: the size of the compressed data, and of the unpacked data.
 const HEADER: usize = 8;
 
-/// Which of the two it is: they differ in the number of distances.
+/// The two variants, which differ in the number of distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variant {
-    /// That of the specification (`EFI_STANDARD_COMPRESSION`).
+    /// The specification's (`EFI_STANDARD_COMPRESSION`).
     Efi,
-    /// That of EDK II's GUID.
+    /// The one with EDK II's GUID.
     Tiano,
 }
 
@@ -45,16 +45,16 @@ impl Variant {
     }
 }
 
-/// How many bytes the data says that it has behind its header, and unpacks to.
+/// The sizes in the header: of the data after it, and of the unpacked data.
 pub(super) fn sizes(data: &[u8]) -> Option<(usize, usize)> {
     let size = |at: usize| data.get(at..)?.first_chunk().copied().map(u32::from_le_bytes).map(index);
     Some((size(0)?, size(4)?))
 }
 
-/// Unpacks the data to as many bytes as it says.
+/// Unpacks the data to the size that its header gives.
 ///
 /// # Errors
-/// [`io::ErrorKind::InvalidData`] with what is wrong with it.
+/// [`io::ErrorKind::InvalidData`] with what is wrong with the data.
 pub(super) fn unpack(data: &[u8], variant: Variant) -> io::Result<impl Read + use<>> {
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let (packed, size) = sizes(data).ok_or_else(|| wrong("its header is cut off".to_owned()))?;
@@ -68,7 +68,7 @@ pub(super) fn unpack(data: &[u8], variant: Variant) -> io::Result<impl Read + us
             .step(&mut bytes, size)
             .ok_or_else(|| wrong(format!("its code is invalid after {at:#x} bytes")))?;
     }
-    // What the other variant packed may have codes that make sense, and then they do not end where the data does.
+    // Data of the other variant may have valid codes, but they do not end where the data ends.
     let left = packed.len().saturating_sub(decoder.bits.taken / 8);
     if variant == Variant::Efi && left > MOST_LEFT {
         return Err(wrong(format!("{left} bytes of it are left over")));
@@ -76,7 +76,7 @@ pub(super) fn unpack(data: &[u8], variant: Variant) -> io::Result<impl Read + us
     Ok(io::Cursor::new(bytes))
 }
 
-/// Bits, the highest of each byte first.
+/// Bits; the highest of each byte comes first.
 struct Bits<'a> {
     bytes: &'a [u8],
     taken: usize,
@@ -99,12 +99,12 @@ impl Bits<'_> {
 enum Code {
     /// One symbol, which takes no bits.
     Only(u16),
-    /// How many codes there are of each length, and their symbols in the order of the codes.
+    /// The number of codes of each length, and the symbols in the order of the codes.
     Lengths { counts: [u16; LONGEST + 1], symbols: Vec<u16> },
 }
 
 impl Code {
-    /// The code whose symbols have these lengths; `None` where they leave codes without a symbol, or have more than there are.
+    /// The code whose symbols have these lengths; `None` where the lengths make more codes or fewer codes than there are.
     fn of(lengths: &[u8]) -> Option<Self> {
         let mut counts = [0_u16; LONGEST + 1];
         for length in lengths.iter().filter(|length| **length > 0) {
@@ -147,7 +147,7 @@ impl Code {
     }
 }
 
-/// The codes of a block, and how many of its symbols are left.
+/// The codes of a block, and the number of its symbols that are left.
 struct Block {
     left: u32,
     characters: Code,
@@ -161,7 +161,7 @@ struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    /// Unpacks one byte, or one string. `None` where the data makes no sense.
+    /// Unpacks one byte, or one string. `None` where the data is not valid.
     fn step(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> Option<()> {
         let block = match self.block.take().filter(|block| block.left > 0) {
             Some(block) => block,
@@ -195,12 +195,13 @@ impl Decoder<'_> {
         let lengths = self.lengths(count, bits, Some(3))?;
         let characters = self.characters(&lengths)?;
         let distances = self.lengths(DISTANCES, self.variant.distance_bits(), None)?;
-        // A block that says that it is empty has all that the counter goes through.
+        // A block of size 0 has as many symbols as the counter can count.
         let left = if size == 0 { 1 << 16 } else { size };
         Some(Block { left, characters, distances })
     }
 
-    /// A code whose lengths are written out; two bits after so many tell how many follow that are not used.
+    /// A code whose lengths are stored as numbers. Two bits after the first `zeros_after` lengths say how many unused symbols
+    /// follow.
     fn lengths(&mut self, most: usize, bits: u32, zeros_after: Option<usize>) -> Option<Code> {
         let number = index(self.bits.take(bits)?);
         if number == 0 {
@@ -221,7 +222,7 @@ impl Decoder<'_> {
         Code::of(&lengths).filter(|_| lengths.len() <= most.saturating_add(3))
     }
 
-    /// The code for bytes and strings, whose lengths are written in a code themselves.
+    /// The code for bytes and strings, whose lengths are themselves encoded.
     fn characters(&mut self, code: &Code) -> Option<Code> {
         let number = index(self.bits.take(CHARACTER_BITS)?);
         if number == 0 {

@@ -116,7 +116,7 @@ fn each_sign_of_a_missing_part_is_told_with_its_line() {
     let until = |mark: &str| LISTING[..LISTING.find(mark).unwrap() + mark.len()].to_owned();
     let from = |mark: &str| LISTING[LISTING.find(mark).unwrap()..].to_owned();
     let cases: Vec<(String, &str)> = vec![
-        (from("\tBus: primary=00"), "line 1: what it says of a function starts before the first address"),
+        (from("\tBus: primary=00"), "line 1: lines about a function come before the first address"),
         (without("01:00.0"), "line 5: 0000:00:01.0 has a device below it"),
         (
             without("01:00.0"),
@@ -125,7 +125,7 @@ fn each_sign_of_a_missing_part_is_told_with_its_line() {
         (without("02:00.0"), "line 23: 0000:02:00.1 is listed without function 0"),
         (
             LISTING.replace("01:00.0 PCI bridge [0604]: Example Switch [10b5:8747]", "PCI bridge"),
-            "line 17: what stands here is of another function than 0000:00:01.0",
+            "line 17: this is about another function than 0000:00:01.0",
         ),
         (
             LISTING.replace("\tKernel driver in use: pcieport\n\n01", "[...]\n\n01"),
@@ -135,7 +135,10 @@ fn each_sign_of_a_missing_part_is_told_with_its_line() {
             LISTING.replace("\tKernel driver in use: pcieport\n\n01", "--snip--\n01"),
             "line 14: a part was left out here",
         ),
-        (until("DevCap:\tMaxPayload 256 bytes\n"), "line 5: what it says of 0000:00:01.0 ends before DevCtl"),
+        (
+            until("DevCap:\tMaxPayload 256 bytes\n"),
+            "line 5: the description of 0000:00:01.0 ends before DevCtl",
+        ),
         (
             until(
                 "02:00.0 Ethernet controller [0200]: Example Card [8086:10fb]\n\tControl: I/O+ Mem+ BusMaster+\n\tStatus: Cap+ 66MHz-\n",
