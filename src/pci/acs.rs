@@ -1,4 +1,4 @@
-//! Whether a function keeps its neighbours' traffic away from each other, and why.
+//! Whether a function isolates (PCI Express Access Control Services), and what decides that.
 
 use alloc::collections::BTreeMap;
 use core::fmt;
@@ -16,40 +16,40 @@ pub struct Surroundings {
     pub root_bus: bool,
     /// The machine has an ACPI IVRS table (an AMD IOMMU).
     pub ivrs: bool,
-    /// The Intel chipset's own isolation switch is known to be on (linux `pci_quirk_enable_intel_pch_acs`): it is in chipset
-    /// registers that configuration space does not show.
+    /// The Intel chipset's own isolation switch is known to be on (linux `pci_quirk_enable_intel_pch_acs`). The switch is in
+    /// chipset registers, which configuration space does not show.
     pub intel_pch: bool,
 }
 
 impl Chipset {
-    /// With what the functions of a complete list say.
+    /// This chipset, with what a complete list of functions tells of it.
     pub(crate) fn told_by(self, functions: &BTreeMap<Bdf, &Function>) -> Self {
-        // AMD's IOMMU is a function itself.
+        // An AMD IOMMU is itself a PCI function.
         let has_iommu = functions.values().any(|function| function.class >> 8 == 0x0806);
         let lpc_of = |port: &Bdf| {
             let rid = RequesterId::new(port.rid.bus(), 0x1f, 0);
             functions.get(&Bdf { rid, ..*port }).map(|lpc| lpc.rcba)
         };
         let mut ports = functions.iter().filter(|(_, function)| is_intel_pch(function)).peekable();
-        // If no function answers, Linux reads all ones, and continues.
+        // Where no function answers, Linux reads all ones and takes the bit for set.
         let on = ports.peek().is_some() && ports.all(|(port, _)| lpc_of(port) != Some(Fact::Present(false)));
         Chipset { ivrs: self.ivrs || has_iommu, intel_pch: self.intel_pch || on }
     }
 }
 
-/// Whether it is a root port of an Intel chipset that isolates without an ACS capability (`pci_quirk_intel_pch_acs_match`).
+/// Whether a function is a root port of an Intel chipset that isolates without an ACS capability (`pci_quirk_intel_pch_acs_match`).
 fn is_intel_pch(function: &Function) -> bool {
     function.is(PortType::RootPort) && quirk::acs(function).any(|row| row.effect == AcsEffect::IntelPch)
 }
 
-/// Whether it is a root port of which the ACS registers are 32 bits wide (`pci_quirk_intel_spt_pch_acs_match`).
+/// Whether a function is a root port whose ACS registers are 32 bits wide (`pci_quirk_intel_spt_pch_acs_match`).
 fn has_wide_acs(function: &Function) -> bool {
     function.is(PortType::RootPort)
         && quirk::acs(function).any(|row| row.effect == AcsEffect::IntelSunrisePoint)
 }
 
 impl Acs {
-    /// The control register of ports whose registers are 32 bits wide. Where it was not read, what Linux sets in it
+    /// The control register of a port whose registers are 32 bits wide; where it was not read, what Linux sets in it
     /// (`pci_quirk_enable_intel_spt_pch_acs`).
     fn wide_control(&self) -> AcsFlags {
         self.next_dword.map_or(self.capability & AcsFlags::ISOLATED, |next| {
@@ -60,9 +60,9 @@ impl Acs {
 }
 
 impl Function {
-    /// The function as Linux leaves it when it asks for ACS, which it does where it uses an IOMMU (linux drivers/pci/pci.c
-    /// `pci_enable_acs`): of what the function can do, SV, RR, CR and UF are on, and the rest is as it was. Translation
-    /// blocking, which Linux adds at external ports, is left as it was.
+    /// The function after Linux has enabled ACS, as it does where it uses an IOMMU (linux drivers/pci/pci.c `pci_enable_acs`):
+    /// those of SV, RR, CR and UF that the function has are on, its other bits are unchanged. Translation blocking, which Linux
+    /// adds for external and untrusted functions and where ATS is disabled, is unchanged, too.
     ///
     /// ```
     /// use fwspec::pci::{Acs, Fact, Function, PortType};
@@ -84,7 +84,7 @@ impl Function {
         if let Fact::Present(acs) = &mut self.acs {
             let set = acs.capability & usable;
             match (on, wide) {
-                // What was not read is taken as Linux sets it.
+                // A register that was not read stays so: `wide_control` knows what Linux sets in it.
                 (true, true) => acs.next_dword = acs.next_dword.map(|on| on | u32::from(set.0)),
                 (true, false) => acs.control = acs.control | set,
                 (false, true) => acs.next_dword = Some(0),
@@ -94,7 +94,7 @@ impl Function {
         self
     }
 
-    /// With these ACS bits switched on.
+    /// The function with these ACS bits switched on.
     #[must_use]
     pub(crate) fn acs_enabled(mut self, bits: AcsFlags) -> Function {
         let wide = has_wide_acs(&self);
@@ -108,25 +108,25 @@ impl Function {
         self
     }
 
-    /// Whether its ACS registers are 32 bits wide, each at twice the distance.
+    /// Whether the ACS registers are 32 bits wide each, so that control is at offset 8, not 6.
     pub(crate) fn has_wide_acs(&self) -> bool {
         has_wide_acs(self)
     }
 
-    /// The ACS bits that are switched on; `None` where it has none, or they were not read.
+    /// The ACS bits that are switched on; `None` where the function has no ACS capability or it was not read.
     pub fn acs_in_force(&self) -> Option<AcsFlags> {
         let acs = self.acs.present()?;
         Some(if has_wide_acs(self) { acs.wide_control() } else { acs.control })
     }
 
-    /// The ACS bits that it can be switched to and that isolation lacks.
+    /// The ACS bits that isolation lacks and that Linux can switch on.
     pub(crate) fn acs_to_enable(&self) -> Option<AcsFlags> {
         let (on, after) = (self.acs_in_force()?, self.acs_requested().acs_in_force()?);
         Some(after & !on).filter(|bits| !bits.is_empty())
     }
 }
 
-/// The facts of the machine that [`Surroundings`] has besides those of PCI.
+/// The facts in [`Surroundings`] that are about the machine, not about the place of a function in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Chipset {
     pub(crate) ivrs: bool,
@@ -137,7 +137,7 @@ pub(crate) struct Chipset {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AcsVerdict {
-    /// Whether it does.
+    /// Whether the function isolates.
     pub isolates: bool,
     /// What decided it.
     pub reason: AcsReason,
@@ -153,22 +153,22 @@ pub enum AcsReason {
     Conventional,
     /// A bridge to or from conventional PCI, or an event collector: never isolates.
     BridgeOrCollector,
-    /// A single-function device has no other function to be isolated from.
+    /// The device has a single function: there is no other one to be isolated from.
     SingleFunction,
-    /// A type of which nothing is required.
+    /// The port type is reserved: Linux requires nothing of it.
     NothingRequired,
     /// It has no ACS capability.
     NoCapability,
-    /// The control register has all bits that are required and that it can set.
+    /// Every required bit that the function can set is set.
     Enabled,
     /// These bits are required, could be set, and are not.
     Missing(AcsFlags),
-    /// The bytes that would tell were not read: it does not count as isolating.
+    /// The bytes that decide were not read: the function does not count as isolating.
     Unknown,
 }
 
 impl AcsVerdict {
-    /// Whether the verdict only rests on bytes that were not read.
+    /// Whether the verdict is assumed, because the bytes that decide were not read.
     pub fn assumed(self) -> bool {
         self.reason == AcsReason::Unknown
     }
@@ -210,7 +210,7 @@ pub fn enabled(function: &Function, wanted: AcsFlags, around: Surroundings) -> A
     by_type(function, wanted, around)
 }
 
-/// As [`enabled`] of a function which no row names.
+/// As [`enabled`], for a function that no row names.
 #[inline]
 pub(super) fn by_type(function: &Function, wanted: AcsFlags, around: Surroundings) -> AcsVerdict {
     let verdict = |isolates, reason| AcsVerdict { isolates, reason };
@@ -232,7 +232,7 @@ pub(super) fn by_type(function: &Function, wanted: AcsFlags, around: Surrounding
     }
 }
 
-/// The verdict on a function without siblings in its slot, from that on the same function with siblings.
+/// The verdict on a function without siblings in its slot, made from the verdict on the same function with siblings.
 pub(super) fn alone(function: &Function, beside: AcsVerdict) -> AcsVerdict {
     match (beside.reason, function.pcie) {
         (AcsReason::Quirk(_), _) => beside,
@@ -246,12 +246,12 @@ pub(super) fn alone(function: &Function, beside: AcsVerdict) -> AcsVerdict {
     }
 }
 
-/// Whether it takes more to judge this function than itself and its slot: the bus that it is on, or the machine.
+/// Whether the verdict on a function depends on its bus or on the machine, not only on itself and its slot.
 pub(super) fn depends_on_place(function: &Function) -> bool {
     quirk::acs(function).any(|row| matches!(row.effect, AcsEffect::AmdSouthbridge | AcsEffect::IntelPch))
 }
 
-/// Linux `pci_acs_flags_enabled`: a bit that the function cannot set is taken for hard-wired, egress control excepted.
+/// Linux `pci_acs_flags_enabled`: a bit that is not in the capability counts as hard-wired on, except egress control.
 fn flags_enabled(function: &Function, wanted: AcsFlags) -> AcsVerdict {
     let acs = match function.acs {
         Fact::Present(acs) => acs,

@@ -11,11 +11,11 @@ use core::ops::RangeInclusive;
 pub struct Alias {
     /// What memory sees.
     pub rid: RequesterId,
-    /// The function itself, or the bridge above it.
+    /// The function itself, or a bridge above it.
     pub by: Bdf,
 }
 
-/// The `devfn` of its own bus that a function's DMA carries for a reason in [`quirk::ALIASES`].
+/// The `devfn`s of its own bus that a function's DMA can carry because of a row of [`quirk::ALIASES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AliasMask {
     effect: AliasEffect,
@@ -23,8 +23,8 @@ pub struct AliasMask {
 }
 
 impl AliasMask {
-    /// Of a function with this `devfn`, and the row that says so; `None` where no row names it or the row is about something
-    /// else (bridges, ids only known at run time).
+    /// The mask of a function with this `devfn`, and the row that says so; `None` where no row names the function, or its row is
+    /// about something else (bridges, ids that are only known at run time).
     pub fn of(function: &Function, devfn: u8) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
         let row = quirk::alias(function)?;
         Some((AliasMask::by_row(row, function, devfn)?, row))
@@ -92,14 +92,14 @@ impl DoubleEndedIterator for Devfns {
 
 impl FusedIterator for Devfns {}
 
-/// What a bridge adds to the aliases of what is below it.
+/// What a bridge adds to the aliases of the functions below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BridgeAlias {
     /// Nothing; the walk goes on.
     None,
     /// This requester ID.
     Rid(RequesterId),
-    /// Nothing, and the walk ends: translation is below this bridge.
+    /// Nothing, and the walk ends: translation happens below this bridge.
     End,
 }
 
@@ -114,14 +114,14 @@ pub(super) enum BridgeTag {
     Own,
     /// Function 0 of its secondary bus.
     Secondary,
-    /// That of `Secondary` below a PCI Express port, that of `Own` elsewhere.
+    /// As `Secondary` right below a PCI Express port, as `Own` elsewhere.
     ByAbove,
-    /// None, and none above: translation is below this bridge.
+    /// None, and none from above: translation happens below this bridge.
     End,
 }
 
 impl BridgeTag {
-    /// Of a bridge that this row, if any, is about.
+    /// The tag of a bridge; `effect` is that of the row about it, if there is one.
     pub(super) fn of(bridge: &Function, effect: Option<AliasEffect>) -> BridgeTag {
         if effect == Some(AliasEffect::TranslationRoot) {
             return BridgeTag::End;
@@ -130,7 +130,7 @@ impl BridgeTag {
             Fact::Present(PortType::PcieToPci) if effect == Some(AliasEffect::NoAlias) => BridgeTag::None,
             Fact::Present(PortType::PcieToPci) => BridgeTag::Secondary,
             Fact::Present(PortType::PciToPcie) => BridgeTag::Own,
-            // A bridge of which only the header was read: nearly all are PCI Express ports, which add nothing.
+            // Only the header of the bridge was read. Nearly all bridges are PCI Express ports, which add nothing.
             Fact::Present(_) | Fact::Unknown => BridgeTag::None,
             Fact::Absent if effect == Some(AliasEffect::BridgeAlias) => BridgeTag::ByAbove,
             Fact::Absent => BridgeTag::Own,

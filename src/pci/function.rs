@@ -18,7 +18,7 @@ pub enum Fact<T> {
 }
 
 impl<T> Fact<T> {
-    /// The value, where it is present.
+    /// The value, if it is present.
     pub fn present(&self) -> Option<&T> {
         match self {
             Fact::Present(value) => Some(value),
@@ -92,8 +92,8 @@ pub struct Function {
     pub sriov: Fact<SrIov>,
     /// Address Translation Services.
     pub ats: Fact<Ats>,
-    /// For the LPC bridge of an Intel chipset, whether bit 0 of its dword at 0xf0 is set: the chipset's registers (RCBA), in
-    /// which Linux switches the isolation of root ports on, are to be reached (linux drivers/pci/quirks.c
+    /// For the LPC bridge of an Intel chipset: whether bit 0 of the dword at 0xf0 is set. The bit enables access to the chipset's
+    /// registers (RCBA), where Linux switches on the isolation of the root ports (linux drivers/pci/quirks.c
     /// `pci_quirk_enable_intel_lpc_acs`). Absent for other functions.
     pub rcba: Fact<bool>,
 }
@@ -110,11 +110,11 @@ pub struct Ids {
 /// Header type, and the buses of a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Header {
-    /// Type 0: no bridge.
+    /// Type 0: not a bridge.
     Device,
     /// Type 1: PCI-to-PCI bridge, root port, switch port.
     Bridge {
-        /// Bus right below; 0 as long as it has no number.
+        /// Bus right below; 0 until the bridge is numbered.
         secondary: u8,
         /// Highest bus below, inclusive.
         subordinate: u8,
@@ -209,7 +209,7 @@ pub struct Acs {
 }
 
 impl Acs {
-    /// The two registers; the bytes after them are 0.
+    /// These two registers; the 32 bits after them are 0.
     pub const fn new(capability: AcsFlags, control: AcsFlags) -> Self {
         Acs { capability, control, next_dword: Some(0) }
     }
@@ -225,7 +225,7 @@ impl Acs {
 pub struct AcsFlags(pub u16);
 
 impl AcsFlags {
-    /// None.
+    /// No bit.
     pub const NONE: AcsFlags = AcsFlags(0);
     /// Source validation.
     pub const SV: AcsFlags = AcsFlags(0x01);
@@ -316,7 +316,7 @@ pub struct Ats {
 }
 
 impl Function {
-    /// A PCI Express endpoint without capabilities, of no vendor in particular.
+    /// A PCI Express endpoint without ACS, ARI, SR-IOV and ATS; its vendor and device IDs are 0.
     pub const fn endpoint() -> Self {
         Function {
             vendor: 0,
@@ -335,7 +335,7 @@ impl Function {
         }
     }
 
-    /// A PCI Express port or bridge without capabilities.
+    /// A PCI Express port or bridge without ACS, ARI, SR-IOV and ATS.
     pub const fn port(port: PortType, secondary: u8, subordinate: u8) -> Self {
         Function {
             class: 0x06_04_00,
@@ -345,28 +345,28 @@ impl Function {
         }
     }
 
-    /// The same function of another vendor, with another device ID.
+    /// The same function with these vendor and device IDs.
     #[must_use]
     pub const fn ids(mut self, vendor: u16, device: u16) -> Self {
         (self.vendor, self.device) = (vendor, device);
         self
     }
 
-    /// The same function with another type in its PCI Express capability.
+    /// The same function with this type in its PCI Express capability.
     #[must_use]
     pub const fn port_type(mut self, port: PortType) -> Self {
         self.pcie = Fact::Present(port);
         self
     }
 
-    /// The same function as one of conventional PCI.
+    /// The same function without a PCI Express capability.
     #[must_use]
     pub const fn conventional(mut self) -> Self {
         self.pcie = Fact::Absent;
         self
     }
 
-    /// The bus right below, for a bridge that has been numbered.
+    /// The bus right below a bridge that has been numbered.
     pub fn secondary(&self) -> Option<u8> {
         match self.header {
             Header::Bridge { secondary, .. } | Header::CardBus { secondary, .. } => {
@@ -381,7 +381,7 @@ impl Function {
         self.pcie == Fact::Present(port)
     }
 
-    /// Whether its type occurs on root buses only: seeing it proves that its bus is one.
+    /// Whether the type is found on root buses only, so that the function's bus must be one.
     pub(crate) fn only_on_root_bus(&self) -> bool {
         matches!(
             self.pcie,

@@ -11,12 +11,12 @@ use super::{AcsFlags, AcsVerdict, Alias, Function};
 use crate::slab::Key;
 use crate::{Bdf, RequesterId, Segment};
 
-/// The bridges above a bus, nearest first. Bus numbers fall from one to the next, so it ends.
+/// The bridges above a bus, nearest first. Each is on a bus with a lower number than the one before it, so the walk ends.
 #[derive(Clone, Debug)]
 struct Path<'a> {
     store: &'a Store,
     segment: Segment,
-    /// The next bus to ask: its key, if it is kept, and its number. `None` at a root bus.
+    /// The next bus to look at: its key, if the store has it, and its number. `None` at a root bus.
     bus: Option<(Option<Key<Bus>>, u8)>,
     /// The bus the bridge above which is not there.
     missing: Option<u8>,
@@ -78,12 +78,12 @@ pub struct Aliases<'a> {
     by_firmware: Option<Alias>,
     /// Those on its own bus that it poses as.
     posing: Option<Devfns>,
-    /// Those of the bridges above; `None` once none of them adds any more.
+    /// Those of the bridges above; `None` when no more follow.
     path: Option<Peekable<Path<'a>>>,
 }
 
 impl Aliases<'_> {
-    /// With one that firmware gives to the function, which is visited after the function's own.
+    /// Adds the alias that firmware gives to the function; it comes right after the function's own.
     pub(crate) fn and(mut self, by_firmware: Option<Alias>) -> Self {
         self.by_firmware = by_firmware;
         self
@@ -128,8 +128,8 @@ impl fmt::Debug for Aliases<'_> {
 }
 
 impl Topology {
-    /// Finds out what is above a function, for [`PlacedFunction::upstream`](super::PlacedFunction::upstream), and returns what is
-    /// missing there. The walk is made once for each bus, and again after a bridge of the segment has changed.
+    /// Walks up from a function for [`PlacedFunction::upstream`](super::PlacedFunction::upstream), and returns the bridge that is
+    /// missing on the way. The result is kept for the function's bus until a bridge of the segment changes.
     pub(crate) fn look_up_upstream(&mut self, function: Key<Node>) -> Option<Missing> {
         let bus = self.store.bus_of(function)?;
         let missing = match self.store.known_upstream(bus) {
@@ -148,7 +148,7 @@ impl Topology {
         let from = Some((Some(key), bus.number));
         let mut path = Path { store: &self.store, segment: bus.segment, bus: from, missing: None };
         let mut upstream = UpstreamPath::default();
-        // Aliases end at the first bridge above which nothing is translated.
+        // A bridge that is flagged as translation root adds no alias, and none comes from above it.
         let mut aliases_end = false;
         let mut undecided: Option<Occupant<'_>> = None;
         let mut tell =
@@ -192,8 +192,8 @@ impl Topology {
         Path { store: &self.store, segment: bdf.segment, bus: from, missing: None }
     }
 
-    /// The bridges above a function, nearest first, as far as they are known. A virtual function without a bridge of its own
-    /// is below what its physical function is below.
+    /// The bridges above a function, nearest first, as far as they are known. A virtual function on a bus without a bridge is below
+    /// the bridges of its physical function.
     pub fn bridges(&self, bdf: Bdf) -> Bridges<'_> {
         Bridges(self.path(bdf))
     }
@@ -209,7 +209,7 @@ impl Topology {
     }
 
     /// The requester IDs that a function's DMA can carry, its own first, in the order in which the kernel visits them (linux
-    /// drivers/pci/search.c `pci_for_each_dma_alias`). An ID can come more than once.
+    /// drivers/pci/search.c `pci_for_each_dma_alias`). An ID can occur more than once.
     pub fn aliases(&self, bdf: Bdf) -> Aliases<'_> {
         let mask = self.get(bdf).and_then(|function| AliasMask::of(&function, bdf.rid.devfn()));
         Aliases {
@@ -221,8 +221,8 @@ impl Topology {
         }
     }
 
-    /// The bridge nearest to a function above which, itself included, something does not isolate, with the verdict on the
-    /// nearest such bridge; `None` where the whole path isolates (linux drivers/pci/pci.c `pci_acs_path_enabled`).
+    /// The nearest bridge above a function that does not isolate, and the verdict on it; `None` where the whole path isolates
+    /// (linux drivers/pci/pci.c `pci_acs_path_enabled`).
     pub(crate) fn open_path(&self, bdf: Bdf) -> Option<(Bdf, AcsVerdict)> {
         let mut bridges = self.path(bdf).filter_map(|node| self.placed_node(node));
         bridges.find_map(|placed| {

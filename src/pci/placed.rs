@@ -18,12 +18,12 @@ pub(crate) struct PlacedFunction<'a> {
 }
 
 impl<'a> PlacedFunction<'a> {
-    /// What it is called.
+    /// Its address.
     pub(crate) fn bdf(&self) -> Bdf {
         Bdf { segment: self.bus.segment, rid: self.node.rid }
     }
 
-    /// What was above it when that was looked up last.
+    /// What was above it at the last look-up.
     pub(crate) fn upstream(&self) -> &'a UpstreamPath {
         self.bus.last_upstream()
     }
@@ -43,8 +43,8 @@ impl<'a> PlacedFunction<'a> {
         self.store.in_slot(self.bus, self.node.rid.device()).map(move |node| self.beside(node))
     }
 
-    /// The functions of its bus which may pose as it, as which it may pose, or which may pose as a third one that it poses as.
-    /// It may be among them itself.
+    /// The functions of its bus whose DMA may carry the same requester ID as its own: one may pose as the other, or both as a
+    /// third. It may be among them itself.
     pub(crate) fn confusable(self) -> impl Iterator<Item = PlacedFunction<'a>> {
         let all = self.node.poses().then(|| self.store.on_bus(Some(self.bus)));
         let posing = (!self.node.poses()).then(|| self.store.posing_on(self.bus));
@@ -55,7 +55,7 @@ impl<'a> PlacedFunction<'a> {
         self.node.like().in_multifunction_slot(self.node.rid.devfn(), self.bus.only_slot)
     }
 
-    /// Whether it has the isolation `wanted`, taken for a function of a multifunction slot or not.
+    /// Whether it has the isolation `wanted`, judged as a function of a multifunction slot or not.
     pub(crate) fn acs(&self, wanted: AcsFlags, multifunction: bool) -> AcsVerdict {
         self.acs_on(self.chipset, wanted, multifunction)
     }
@@ -71,7 +71,7 @@ impl<'a> PlacedFunction<'a> {
         acs::enabled(self.node.like(), wanted, around)
     }
 
-    /// The row by which it isolates where the machine has an IVRS, which nothing here shows.
+    /// The row by which it isolates if the machine has an IVRS; `None` where it is known that the machine has one.
     pub(crate) fn isolates_with_ivrs(&self) -> Option<&'static Row<AcsEffect>> {
         let with = Chipset { ivrs: true, ..self.chipset };
         match self.acs_on(with, AcsFlags::ISOLATED, self.in_multifunction_slot()).reason {
@@ -82,7 +82,7 @@ impl<'a> PlacedFunction<'a> {
         }
     }
 
-    /// Whether it lets its neighbours' traffic through, taken for a function of a multifunction slot or not.
+    /// Whether it lets its neighbours' traffic through, judged as a function of a multifunction slot or not.
     pub(crate) fn openness(&self, multifunction: bool) -> Openness {
         let known = self.node.traits().open(multifunction);
         known.unwrap_or_else(|| self.acs(AcsFlags::ISOLATED, multifunction).into())
@@ -93,9 +93,9 @@ impl<'a> PlacedFunction<'a> {
         self.node.traits().has_hidden_aliases()
     }
 
-    /// As which functions it poses, see [`AliasMask`].
+    /// The functions that it poses as, see [`AliasMask`].
     pub(crate) fn poses(&self) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
-        // Nearly no function does.
+        // Nearly no function poses as others.
         let poses = self.node.poses();
         poses.then(|| AliasMask::of(self.node.like(), self.node.rid.devfn())).flatten()
     }

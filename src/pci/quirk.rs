@@ -8,7 +8,7 @@ use super::{AcsFlags, Function, Ids};
 /// The kernel release that the tables were read from.
 pub const READ_AT: &str = "7.3.4";
 
-/// One row: which devices, and what of them.
+/// One row: which devices, and what is different about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Row<Effect: 'static> {
@@ -38,7 +38,7 @@ impl<Effect> Row<Effect> {
 pub enum AliasEffect {
     /// Function 0 of its slot.
     Function0,
-    /// Function 1 of its slot, which may be a ghost that no scan finds.
+    /// Function 1 of its slot, which a scan of the bus may not find.
     Function1,
     /// These `devfn` of its bus.
     Devfns(&'static [u8]),
@@ -48,7 +48,7 @@ pub enum AliasEffect {
     Functions0To4,
     /// Every `devfn` of its bus.
     WholeBus,
-    /// Proxy ids that the driver reads from device registers: they cannot be known from configuration space.
+    /// Requester IDs that Linux reads from device registers: configuration space does not show them.
     Dynamic,
     /// A bridge without PCI Express capability that tags like a PCIe-to-PCI bridge: with function 0 of its secondary bus. Only
     /// right below a PCI Express port.
@@ -63,22 +63,22 @@ pub enum AliasEffect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AcsEffect {
-    /// SV, TB, RR, CR, UF and DT are as good as enabled: functions that never talk to each other
+    /// SV, TB, RR, CR, UF and DT count as enabled: the functions of the device do not reach each other
     /// (`pci_quirk_mf_endpoint_acs`).
     Multifunction,
-    /// SV, RR, CR and UF are as good as enabled (`pci_quirk_xgene_acs` and its likes).
+    /// SV, RR, CR and UF count as enabled (`pci_quirk_xgene_acs` and others).
     RootPort,
-    /// As `RootPort` for root complex integrated endpoints, no opinion on others (`pci_quirk_rciep_acs`).
+    /// As `RootPort` for root complex integrated endpoints; no opinion on others (`pci_quirk_rciep_acs`).
     RcEndpoint,
-    /// RR and CR for multifunction devices on the root bus of a machine with an IVRS table, else no opinion
+    /// RR and CR for multifunction devices on the root bus of a machine with an IVRS table, otherwise no opinion
     /// (`pci_quirk_amd_sb_acs`).
     AmdSouthbridge,
-    /// Root ports of Intel chipsets: as `RootPort` where the chipset's own switch is on, else nothing is enabled
+    /// Root ports of Intel chipsets: as `RootPort` where the chipset's own switch is on, otherwise nothing is enabled
     /// (`pci_quirk_intel_pch_acs`).
     IntelPch,
     /// Root ports whose ACS registers are 32 bits wide (`pci_quirk_intel_spt_pch_acs`).
     IntelSunrisePoint,
-    /// As `RootPort` for root ports, no opinion on others (`pci_quirk_cavium_acs`, `pci_quirk_al_acs`).
+    /// As `RootPort` for root ports; no opinion on others (`pci_quirk_cavium_acs`, `pci_quirk_al_acs`).
     RootPortOnly,
     /// Root and downstream ports: these devices as `RootPort`, the others isolate nothing (`pci_quirk_zhaoxin_pcie_ports_acs`).
     PortsIfListed(&'static [(u16, u16)]),
@@ -104,7 +104,7 @@ const ANY: &[(u16, u16)] = &[(0, 0xffff)];
 const ADAPTEC_3405_3805: &[Ids] =
     &[Ids { vendor: 0x9005, device: 0x02bb }, Ids { vendor: 0x9005, device: 0x02bc }];
 
-/// `devfn` as the kernel's PCI_DEVFN() writes it.
+/// `devfn` in the notation of the kernel's `PCI_DEVFN()`.
 const fn devfn(slot: u8, function: u8) -> u8 {
     slot << 3 | function
 }
@@ -150,7 +150,7 @@ pub const ALIASES: &[Row<AliasEffect>] = &[
         citation: "ASPEED AST1150; quirk_aspeed_pci_bridge_no_alias" },
 ];
 
-/// Devices that isolate more, or less, than their ACS capability says. The first with an opinion decides
+/// Devices that isolate more, or less, than their ACS capability says. The first row with an opinion decides
 /// (`pci_dev_specific_acs_enabled`).
 #[rustfmt::skip]
 pub const ACS: &[Row<AcsEffect>] = &[
@@ -202,7 +202,7 @@ pub const ACS: &[Row<AcsEffect>] = &[
     ]), "Wangxun network adapters; pci_quirk_wangxun_nic_acs"),
 ];
 
-/// Switches whose ACS capability claims bits that do not work: these are neither enabled nor required.
+/// Switches whose ACS capability has bits that do not work: these bits are neither enabled nor required.
 pub const ACS_CAPABILITY: &[Row<AcsFlags>] = &[Row {
     vendor: 0x111d,
     devices: ids![0x80b5 0x8090],
@@ -211,8 +211,8 @@ pub const ACS_CAPABILITY: &[Row<AcsFlags>] = &[Row {
     citation: "IDT switches, source validation; pci_disable_broken_acs_cap",
 }];
 
-/// The vendors of a table by the low byte of their ids, a bit each. Most functions are of no vendor in the table, and one look
-/// at this says so.
+/// The vendors of a table by the low byte of their ids, a bit each. One look tells that the vendor of a function is not in the
+/// table, as most are not.
 #[derive(Clone, Copy)]
 struct Vendors([u64; 4]);
 
@@ -256,7 +256,7 @@ fn rows<Effect>(
     table.iter().filter(move |row| row.names(function))
 }
 
-/// Whether [`alias`] or [`acs`] may have a row about this function: false of nearly every one.
+/// Whether [`alias`] or [`acs`] may have a row about this function: false for nearly every one.
 pub(super) fn may_name(function: &Function) -> bool {
     const VENDORS: Vendors = Vendors::of(ALIASES).and(Vendors::of(ACS));
     VENDORS.may_have(function.vendor)
@@ -275,7 +275,7 @@ pub(super) fn acs(function: &Function) -> impl Iterator<Item = &'static Row<AcsE
     rows(ACS, &VENDORS, function)
 }
 
-/// The bits of this function's ACS capability that do not count.
+/// The bits of this function's ACS capability that do not work.
 pub(crate) fn broken_acs(function: &Function) -> AcsFlags {
     ACS_CAPABILITY.iter().find(|row| row.names(function)).map_or(AcsFlags::NONE, |row| row.effect)
 }

@@ -36,8 +36,8 @@ impl SrIov {
         VirtualFunctions { sriov: self, pf, numbers: 0..count }
     }
 
-    /// Buses of the enabled virtual functions other than the physical function's own: they have no bridge, and reach memory
-    /// by the physical function's path.
+    /// Buses of the enabled virtual functions other than the physical function's own: they have no bridge, and their functions
+    /// reach memory by the physical function's path.
     pub fn virtual_buses(self, pf: RequesterId) -> VirtualBuses {
         VirtualBuses { functions: self.virtual_functions(pf), last: pf.bus() }
     }
@@ -59,7 +59,7 @@ impl Iterator for VirtualFunctions {
         let first = self.pf.0.checked_add(self.sriov.first_vf_offset);
         let rid = step.and_then(|step| first?.checked_add(step));
         if rid.is_none() {
-            // All that come after it are past the last bus, too.
+            // All later ones are past the last bus, too.
             self.numbers = 0..0;
         }
         rid.map(RequesterId)

@@ -17,7 +17,7 @@ use crate::{Bdf, RequesterId, Segment};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Store {
     segments: BTreeMap<Segment, Key<Table>>,
-    /// The segment that was changed last, which is nearly always the one that is asked for next.
+    /// The segment that was changed last: nearly always the next one that is asked for.
     recent: Option<(Segment, Key<Table>)>,
     tables: Slab<Table>,
     buses: Slab<Bus>,
@@ -41,11 +41,11 @@ pub(super) struct Bus {
     table: Key<Table>,
     pub(super) segment: Segment,
     pub(super) number: u8,
-    /// The bridge that it is below.
+    /// The bridge that the bus is below.
     pub(super) bridge: Option<Key<Node>>,
     /// That bridge is a root or downstream port: all functions are of one slot.
     pub(super) only_slot: bool,
-    /// A function on it can be nowhere else than on a root bus.
+    /// It has a function whose type is found on root buses only.
     pub(super) root: bool,
     /// It was declared a root bus.
     pub(super) declared: bool,
@@ -179,7 +179,7 @@ impl<'a> Occupant<'a> {
         self.kind.traits
     }
 
-    /// The type that it says it has; that in its facts is what Linux makes of it.
+    /// The port type that its configuration space has; its facts have the one that Linux corrects it to.
     pub(super) fn told(&self) -> Fact<PortType> {
         self.kind.told
     }
@@ -205,7 +205,7 @@ impl Bus {
         self.posing != 0
     }
 
-    /// What was above it when that was kept last.
+    /// What was above it at the last look-up.
     pub(super) fn last_upstream(&self) -> &UpstreamPath {
         &self.upstream.1
     }
@@ -219,7 +219,7 @@ impl Store {
         }
     }
 
-    /// The key of a bus, if it is kept.
+    /// The key of a bus, if the store has it.
     pub(super) fn bus_key(&self, segment: Segment, number: u8) -> Option<Key<Bus>> {
         let table = self.tables.get(self.table(segment));
         table.and_then(|table| table.buses.get(usize::from(number))).copied().flatten()
@@ -253,7 +253,7 @@ impl Store {
         self.nodes.get(key).map(|node| node.bus)
     }
 
-    /// Says that a bridge came, went or changed, or that it became known what is above a bus.
+    /// Notes that a bridge came, left or changed, or that what is above a bus became known.
     pub(super) fn upstream_changed(&mut self, segment: Segment) {
         let table = self.table(segment);
         if let Some(table) = self.tables.get_mut(table) {
@@ -261,7 +261,7 @@ impl Store {
         }
     }
 
-    /// What is above a bus, if that is still as it was.
+    /// What is above a bus, if nothing has changed since it was looked up.
     pub(super) fn known_upstream(&self, bus: Key<Bus>) -> Option<&UpstreamPath> {
         let bus = self.buses.get(bus)?;
         let (age, path) = &bus.upstream;
@@ -291,7 +291,7 @@ impl Store {
         self.nodes.get(node).map(|node| node.rid.function())
     }
 
-    /// The bus of this number, new if it is not there.
+    /// The bus of this number; a new one if the store has none.
     pub(super) fn open_bus(&mut self, segment: Segment, number: u8) -> Option<Key<Bus>> {
         let recent = self.recent.filter(|(recent, _)| *recent == segment).map(|(_, table)| table);
         let table = recent.unwrap_or_else(|| {
@@ -342,7 +342,7 @@ impl Store {
         }
     }
 
-    /// Puts a function on a bus, where no other one is yet. Returns its key.
+    /// Puts a function into its place on a bus, which is empty. Returns its key.
     pub(super) fn put(&mut self, on: Key<Bus>, rid: RequesterId, function: &Function, tag: Tag) -> Key<Node> {
         let (kind, traits) = self.kinds.add(function, function.pcie);
         let poses = traits.poses(function, rid.devfn());

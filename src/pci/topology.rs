@@ -38,7 +38,7 @@ pub struct Topology {
     chipset: Chipset,
 }
 
-/// An event that cannot be.
+/// Why an event is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum PciError {
@@ -49,7 +49,7 @@ pub enum PciError {
     #[error("{0} is not there")]
     Absent(Bdf),
     /// Two bridges claim one bus.
-    #[error("{bdf} says that bus {bus:02x} is below it, which is below {other}")]
+    #[error("{bdf} claims bus {bus:02x}, which is below {other} already")]
     BusTaken {
         /// The newcomer.
         bdf: Bdf,
@@ -58,8 +58,8 @@ pub enum PciError {
         /// The bridge that has it.
         other: Bdf,
     },
-    /// A bridge says that the bus it is on, or one before it, is below it: a loop.
-    #[error("{bdf} says that bus {bus:02x} is below it: bridges number downwards")]
+    /// A bridge claims the bus that it is on, or one before it: a loop.
+    #[error("{bdf} claims bus {bus:02x}: a bus below a bridge has a higher number than the bridge's own bus")]
     Loop {
         /// The bridge.
         bdf: Bdf,
@@ -69,7 +69,7 @@ pub enum PciError {
 }
 
 impl Topology {
-    /// Without any function, on a machine with this chipset.
+    /// A topology without functions, for a machine with this chipset.
     pub(crate) fn with_chipset(chipset: Chipset) -> Self {
         Topology { store: Store::default(), chipset }
     }
@@ -87,7 +87,7 @@ impl Topology {
         self.insert_tagged(bdf, &function, physical, None).map(drop)
     }
 
-    /// As `insert`. Returns the key of the function, which is its own until it is removed.
+    /// As `insert`. Returns the key of the function, which stays the same until the function is removed.
     pub(crate) fn insert_tagged(
         &mut self,
         bdf: Bdf,
@@ -126,7 +126,7 @@ impl Topology {
         Ok(node)
     }
 
-    /// A function on this bus with the type that it has there, where that is not the one that it says.
+    /// The function with the type that Linux gives it on this bus, where that is not the one that its configuration space has.
     fn corrected(&self, bus: Key<Bus>, function: &Function) -> Option<Function> {
         // Nearly no function is a switch port.
         if !function.is(PortType::UpstreamPort) && !function.is(PortType::DownstreamPort) {
@@ -142,8 +142,8 @@ impl Topology {
         bridge.map(|bridge| bridge.like())
     }
 
-    /// Corrects the types of the ports below a bridge that came, left or changed, see [`Fact::below`]. Bridges number
-    /// downwards, so it ends.
+    /// Corrects the types of the ports below a bridge that came, left or changed, see [`Fact::below`]. Buses below have higher
+    /// numbers, so the walk ends.
     fn correct_below(&mut self, segment: Segment, bridge: &Function) {
         let (mut first, mut buses) = (bridge.secondary(), Vec::new());
         while let Some(number) = first.take().or_else(|| buses.pop()) {
@@ -239,7 +239,7 @@ impl Topology {
         virtual_buses(function, bdf.rid).for_each(|bus| self.adopt(bus, bdf));
     }
 
-    /// Takes back what `claim` did for the function that has, or had, this key.
+    /// Undoes what `claim` did for the function that has, or had, this key.
     fn disclaim(&mut self, bdf: Bdf, bridge: Key<Node>, function: &Function) {
         for number in function.below(bdf.rid) {
             let below = self.store.bus_mut(bdf.segment, number);
@@ -252,7 +252,7 @@ impl Topology {
         }
     }
 
-    /// Notes that virtual functions of `pf` are on `bus`, another than its own.
+    /// Notes that virtual functions of `pf` are on `bus`, which is not its own bus.
     fn adopt(&mut self, bus: u8, pf: Bdf) {
         let virtual_bus = self.store.open_bus(pf.segment, bus);
         let Some(virtual_bus) = self.store.bus_at_mut(virtual_bus) else { return };
@@ -266,9 +266,10 @@ impl Topology {
         }
     }
 
-    /// Drops a bus that nothing refers to any more: memory is bounded by what is there.
+    /// Drops a bus that nothing refers to any more, so that memory is bounded by the functions that are there.
     fn forget_unused(&mut self, segment: Segment, mut number: u8) {
-        // A virtual bus takes its physical function's with it; bus numbers fall from one to the next, so it ends.
+        // A virtual bus that is dropped can leave the bus of its physical function unused. That bus has a lower number, so the walk
+        // ends.
         while let Some(bus) = self.store.bus(segment, number) {
             let expects_vfs = || {
                 bus.virtual_of.is_some_and(|rid| {
@@ -289,7 +290,7 @@ impl Topology {
         }
     }
 
-    /// Says that a bus is a root bus, which functions on it may not tell (a PCI expander bus with endpoints only).
+    /// Declares a bus a root bus, where its functions may not show that (a PCI expander bus with endpoints only).
     pub fn declare_root(&mut self, segment: Segment, bus: u8) {
         let bus = self.store.open_bus(segment, bus);
         if let Some(bus) = self.store.bus_at_mut(bus) {
@@ -303,7 +304,7 @@ impl Topology {
         self.chipset
     }
 
-    /// The buses which have functions and of which it is not known what is above.
+    /// The buses that have functions, but neither a known bridge above them nor a sign that they are root buses.
     pub fn orphan_buses(&self) -> OrphanBuses<'_> {
         let told = |bus: &Bus| {
             bus.number == 0 || bus.bridge.is_some() || bus.root || bus.declared || bus.virtual_of.is_some()
@@ -353,7 +354,7 @@ impl Topology {
         Some(Bdf { rid, ..bdf })
     }
 
-    /// The physical function of a virtual one, where it is there.
+    /// The physical function of a virtual one, if it is there.
     pub(crate) fn physical_function(&self, bdf: Bdf) -> Option<Bdf> {
         self.get(bdf).filter(|function| function.virtual_function)?;
         let has = |function: &Function, pf: RequesterId| match function.sriov {

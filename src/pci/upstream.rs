@@ -3,7 +3,7 @@
 use crate::slab::Key;
 use crate::{RequesterId, Segment};
 
-/// What functions on a bus wait for: the bridge above it, or word that it is a root bus.
+/// What the functions on a bus wait for: the bridge above it, or a declaration that it is a root bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Missing {
     /// Segment of the bus.
@@ -22,7 +22,7 @@ impl core::fmt::Display for Missing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tagged {}
 
-/// By what the owner of a topology finds its own entry for a function; `None` where it has none.
+/// The key by which the owner of a topology finds its own entry for a function; `None` where it has none.
 pub(crate) type Tag = Option<Key<Tagged>>;
 
 /// What the walk from a bus up to the root bus finds.
@@ -32,7 +32,7 @@ pub(crate) struct UpstreamPath {
     pub(crate) missing: Option<u8>,
     /// Tag of the bridge that the bus is below.
     pub(crate) parent: Tag,
-    /// The nearest bridge that does not isolate, and whether it only counts so because its ACS was not read.
+    /// The nearest bridge that does not isolate, and whether that is only assumed, because its ACS was not read.
     pub(crate) open: Option<(RequesterId, bool)>,
     /// Tag of the nearest bridge that adds an alias, and that alias.
     pub(crate) alias: Option<(Tag, RequesterId)>,

@@ -153,9 +153,12 @@ fn bridges_that_contradict_each_other_are_refused_and_change_nothing() {
     let mut tree = Topology::default();
     tree.insert(bdf("00:01.0"), bridge(2), None).unwrap();
     let taken = tree.insert(bdf("00:02.0"), bridge(2), None).unwrap_err();
-    assert_eq!(taken.to_string(), "0000:00:02.0 says that bus 02 is below it, which is below 0000:00:01.0");
+    assert_eq!(taken.to_string(), "0000:00:02.0 claims bus 02, which is below 0000:00:01.0 already");
     let circle = tree.insert(bdf("02:00.0"), bridge(2), None).unwrap_err();
-    assert_eq!(circle.to_string(), "0000:02:00.0 says that bus 02 is below it: bridges number downwards");
+    assert_eq!(
+        circle.to_string(),
+        "0000:02:00.0 claims bus 02: a bus below a bridge has a higher number than the bridge's own bus"
+    );
     assert_eq!(tree.iter().count(), 1);
     // A bridge that nobody has numbered yet has no bus.
     tree.insert(bdf("00:03.0"), bridge(0), None).unwrap();
