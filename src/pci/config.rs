@@ -3,24 +3,25 @@
 use super::{Acs, AcsFlags, Ari, Ats, Fact, Function, Header, Ids, PortType, SrIov};
 use crate::bytes;
 use crate::{Error, ErrorKind, error::Source};
+use core::iter;
 use zerocopy::little_endian::{U16, U32};
 
-/// What errors call the bytes.
+/// The name of the bytes in errors.
 const CONFIG: Source = Source::table(*b"PCI ");
 
 /// The standard header: nothing can be said of a function with less.
 const HEADER: u32 = 64;
 
-/// Capabilities of at least 4 bytes between offset 64 and 256: a longer list goes in circles.
+/// Capabilities of at least 4 bytes between offset 64 and 256: a longer list is a loop.
 const MAX_CAPABILITIES: usize = 48;
 
-/// Extended capabilities of at least 8 bytes between offset 256 and 4096: a longer list goes in circles (linux
+/// Extended capabilities of at least 8 bytes between offset 256 and 4096: a longer list is a loop (linux
 /// drivers/pci/pci.c `pci_find_next_ext_capability`).
 const MAX_EXTENDED: usize = 480;
 
 impl Function {
-    /// Reads configuration space: 64 bytes (`lspci -x`), 256 (`-xxx`), 4096 (`-xxxx`) or any number between. What lies beyond
-    /// the end is [`Fact::Unknown`].
+    /// Reads configuration space: 64 bytes (`lspci -x`), 256 (`-xxx`), 4096 (`-xxxx`) or any number between. Facts past
+    /// the end are [`Fact::Unknown`].
     ///
     /// ```
     /// use fwspec::pci::{Fact, Function};
@@ -34,8 +35,8 @@ impl Function {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`] below 64 bytes; [`ErrorKind::NobodyAnswers`] where all bytes are `0xff`: nothing answers there. A
-    /// virtual function, whose ids read `0xffff`, is not such a case.
+    /// [`ErrorKind::Truncated`] below 64 bytes; [`ErrorKind::NobodyAnswers`] where these are all `0xff`: no function answers. A virtual
+    /// function is not such a case: only its ids read `0xffff`.
     pub fn read(config: &[u8]) -> Result<Function, Error> {
         let Some(header) = config.get(..bytes::index(HEADER)) else {
             let have = bytes::saturate(config.len());
@@ -53,9 +54,9 @@ impl Function {
             (Header::Device, Some(vendor), Some(device)) => Some(Ids { vendor, device }),
             _ => None,
         };
-        let express = space.capability(header, 0x10);
+        let express = space.capability(0x10);
         let pcie = express.and_then(|at| space.word(at.checked_add(2)?).map(PortType::from_register));
-        let extended = Extended::list(&space, pcie);
+        let extended = Extended::list(space, pcie);
         Ok(Function {
             vendor,
             device,
@@ -75,11 +76,11 @@ impl Function {
         })
     }
 
-    /// Whether config space says that something is below a PCI Express port: its link is up, or its slot is not empty (PCIe 6.0 §7.5.3.8,
-    /// §7.5.3.11). Of what was not read it says nothing.
+    /// Whether configuration space shows a device below a PCI Express port: its link is up, or its slot is not empty (PCIe 6.0
+    /// §7.5.3.8, §7.5.3.11). Registers that were not read show nothing.
     pub(crate) fn shows_device_below(config: &[u8]) -> bool {
         let space = Space(config);
-        let Fact::Present(at) = space.capability(space.header(), 0x10) else { return false };
+        let Fact::Present(at) = space.capability(0x10) else { return false };
         let register = |offset: u32| at.checked_add(offset).and_then(|at| space.word(at)).unwrap_or_default();
         let (flags, link, slot) = (register(0x02), register(0x12), register(0x1a));
         let has_slot = flags & 0x100 != 0;
@@ -87,10 +88,14 @@ impl Function {
     }
 }
 
-/// The bytes that were read.
-struct Space<'a>(&'a [u8]);
+/// The bytes of configuration space that were read.
+#[derive(Clone, Copy)]
+pub(super) struct Space<'a>(pub(super) &'a [u8]);
 
-impl Space<'_> {
+/// The rest of a list is in bytes that were not read.
+pub(super) struct NotRead;
+
+impl<'a> Space<'a> {
     fn byte(&self, at: u32) -> Option<u8> {
         self.0.get(bytes::index(at)).copied()
     }
@@ -113,27 +118,57 @@ impl Space<'_> {
         }
     }
 
-    /// Where the capability of this id is.
-    fn capability(&self, header: Header, id: u8) -> Fact<u32> {
+    /// The capabilities in the order of their list, each by its id and its offset.
+    pub(super) fn capabilities(self) -> impl Iterator<Item = Result<(u8, u32), NotRead>> + use<'a> {
         let has_list = self.word(6).unwrap_or_default() & 0x10 != 0;
-        let first = if matches!(header, Header::CardBus { .. }) { 0x14 } else { 0x34 };
-        let mut next = if has_list { self.byte(first) } else { Some(0) };
-        for _ in 0..MAX_CAPABILITIES {
-            let Some(at) = next.map(|at| u32::from(at & 0xfc)) else { return Fact::Unknown };
+        let first = if matches!(self.header(), Header::CardBus { .. }) { 0x14 } else { 0x34 };
+        let mut next = has_list.then(|| self.byte(first));
+        let walk = iter::from_fn(move || {
+            let Some(at) = next.take()?.map(|at| u32::from(at & 0xfc)) else { return Some(Err(NotRead)) };
             if at < HEADER {
-                return Fact::Absent;
+                return None;
             }
             match self.word(at).map(u16::to_le_bytes) {
-                Some([0xff, _]) => return Fact::Absent,
-                Some([found, _]) if found == id => return Fact::Present(at),
-                Some([_, after]) => next = Some(after),
-                None => return Fact::Unknown,
+                Some([0xff, _]) => None,
+                Some([id, after]) => {
+                    next = Some(Some(after));
+                    Some(Ok((id, at)))
+                }
+                None => Some(Err(NotRead)),
+            }
+        });
+        walk.take(MAX_CAPABILITIES)
+    }
+
+    /// The extended capabilities in the order of their list, each by its id and its offset.
+    pub(super) fn extended(self) -> impl Iterator<Item = Result<(u16, u32), NotRead>> + use<'a> {
+        let mut next = Some(0x100_u32);
+        let walk = iter::from_fn(move || {
+            let at = next.take()?;
+            let Some(header) = self.dword(at) else { return Some(Err(NotRead)) };
+            if header == 0 || header == u32::MAX {
+                return None;
+            }
+            next = Some(header >> 20 & 0xffc).filter(|next| *next >= 0x100);
+            let [low, high, ..] = header.to_le_bytes();
+            Some(Ok((u16::from_le_bytes([low, high]), at)))
+        });
+        walk.take(MAX_EXTENDED)
+    }
+
+    /// The offset of the first capability with this id.
+    fn capability(self, id: u8) -> Fact<u32> {
+        for capability in self.capabilities() {
+            match capability {
+                Ok((found, at)) if found == id => return Fact::Present(at),
+                Ok(_) => {}
+                Err(NotRead) => return Fact::Unknown,
             }
         }
         Fact::Absent
     }
 
-    /// Whether an Intel LPC bridge (an ISA bridge by its class) lets the chipset's registers be reached.
+    /// Whether an Intel LPC bridge (an ISA bridge by its class) enables access to the chipset's registers.
     fn rcba(&self, vendor: u16) -> Fact<bool> {
         let is_lpc = vendor == 0x8086 && self.word(0x0a) == Some(0x0601);
         match self.dword(0xf0) {
@@ -164,7 +199,7 @@ impl Space<'_> {
     }
 }
 
-/// Where the extended capabilities are that grouping needs.
+/// The offsets of the extended capabilities that grouping needs.
 struct Extended {
     acs: Fact<u32>,
     ari: Fact<u32>,
@@ -173,23 +208,17 @@ struct Extended {
 }
 
 impl Extended {
-    fn list(space: &Space<'_>, pcie: Fact<PortType>) -> Extended {
+    fn list(space: Space<'_>, pcie: Fact<PortType>) -> Extended {
         let all = |fact: Fact<u32>| Extended { acs: fact, ari: fact, sriov: fact, ats: fact };
         let mut found = match pcie {
             Fact::Unknown => return all(Fact::Unknown),
             Fact::Absent => return all(Fact::Absent),
             Fact::Present(_) => all(Fact::Absent),
         };
-        let mut at = 0x100u32;
-        for _ in 0..MAX_EXTENDED {
-            let Some(header) = space.dword(at) else {
-                // The list goes on in bytes that were not read: what is not found so far may be there.
-                return found.or_unknown();
-            };
-            if header == 0 || header == u32::MAX {
-                break;
-            }
-            let place = match header & 0xffff {
+        for capability in space.extended() {
+            // The rest of the list was not read: what is not found so far may be in it.
+            let Ok((id, at)) = capability else { return found.or_unknown() };
+            let place = match id {
                 0x0d => Some(&mut found.acs),
                 0x0e => Some(&mut found.ari),
                 0x0f => Some(&mut found.ats),
@@ -198,10 +227,6 @@ impl Extended {
             };
             if let Some(place @ Fact::Absent) = place {
                 *place = Fact::Present(at);
-            }
-            at = header >> 20 & 0xffc;
-            if at < 0x100 {
-                break;
             }
         }
         found

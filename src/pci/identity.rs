@@ -1,13 +1,14 @@
-//! What of configuration space tells a device from others of its kind.
+//! The values in configuration space that identify one device among others of its model.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::config::Space;
 use crate::bytes;
 
-/// Zeroes the serial number of a function in its configuration space (Device Serial Number, PCIe 6.0 §7.9.3), and what was read last of
-/// its Vital Product Data (PCI 3.0 appendix I). Nothing else in configuration space is of one device alone. Says how many of the two were
-/// there and not zero already.
+/// Zeroes the values in configuration space that identify one device: the serial number (Device Serial Number, PCIe 6.0 §7.9.3), and
+/// the registers with the word of Vital Product Data that was read last (PCI 3.0 appendix I). Returns how many of them were not zero
+/// already.
 ///
 /// ```
 /// let mut space = [0u8; 0x110];
@@ -18,7 +19,7 @@ use crate::bytes;
 /// ```
 pub fn clear_identity(config: &mut [u8]) -> usize {
     let mut cleared = 0_usize;
-    for place in serial_numbers(config).into_iter().chain(product_data(config)) {
+    for place in places(Space(config)) {
         if let Some(place) = config.get_mut(place).filter(|place| place.iter().any(|byte| *byte != 0)) {
             place.fill(0);
             cleared = cleared.saturating_add(1);
@@ -27,53 +28,19 @@ pub fn clear_identity(config: &mut [u8]) -> usize {
     cleared
 }
 
-fn dword(config: &[u8], at: u32) -> Option<u32> {
-    bytes::at::<zerocopy::little_endian::U32>(config, at).map(|dword| dword.get())
+/// What follows the header of each Device Serial Number, and the registers of Vital Product Data, as far as they were read.
+fn places(space: Space<'_>) -> Vec<Range<usize>> {
+    let serial_numbers = space.extended().flatten().filter(|(id, _)| *id == 0x0003);
+    let product_data = space.capabilities().flatten().filter(|(id, _)| *id == 0x03);
+    let serial_numbers = serial_numbers.map(|(_, at)| (at.saturating_add(4), 8));
+    let product_data = product_data.map(|(_, at)| (at.saturating_add(2), 6));
+    serial_numbers.chain(product_data).map(|(at, length)| place(space, at, length)).collect()
 }
 
-/// So many bytes from an offset on, as far as they were read.
-fn place(config: &[u8], at: u32, length: u32) -> Range<usize> {
+/// `length` bytes from an offset on, as far as they were read.
+fn place(Space(config): Space<'_>, at: u32, length: u32) -> Range<usize> {
     let end = bytes::index(at.saturating_add(length)).min(config.len());
     bytes::index(at).min(end)..end
-}
-
-/// What follows the header of each extended capability 0x0003.
-fn serial_numbers(config: &[u8]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut at = 0x100_u32;
-    // So many capabilities of 8 bytes fit: a longer list goes in circles.
-    for _ in 0..480 {
-        let Some(header) = dword(config, at).filter(|header| *header != 0 && *header != u32::MAX) else {
-            break;
-        };
-        if header & 0xffff == 0x0003 {
-            found.push(place(config, at.saturating_add(4), 8));
-        }
-        at = header >> 20 & 0xffc;
-        if at < 0x100 {
-            break;
-        }
-    }
-    found
-}
-
-/// The address and data registers of capability 0x03.
-fn product_data(config: &[u8]) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let has_list = config.get(6).is_some_and(|status| status & 0x10 != 0);
-    // CardBus bridges have the start of their list elsewhere.
-    let start = if config.get(0x0e).is_some_and(|kind| kind & 0x7f == 2) { 0x14 } else { 0x34 };
-    let mut next = config.get(start).copied().filter(|_| has_list).unwrap_or_default();
-    for _ in 0..48 {
-        let at = u32::from(next & 0xfc);
-        let header = dword(config, at).filter(|_| at >= 64).map(u32::to_le_bytes);
-        let Some([id, after, ..]) = header.filter(|[id, ..]| *id != 0xff) else { break };
-        if id == 0x03 {
-            found.push(place(config, at.saturating_add(2), 6));
-        }
-        next = after;
-    }
-    found
 }
 
 #[cfg(test)]
