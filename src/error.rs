@@ -597,9 +597,9 @@ pub enum ErrorKind {
     },
 
     // -- PCI configuration space (pci/) --
-    /// Every byte reads `0xff`: the answer of a bus on which no function answers.
+    /// Every byte of the header reads `0xff`: no function answers at this address.
     #[error("every byte is 0xff: no function answers there")]
-    NobodyAnswers,
+    NoAnswer,
 }
 
 /// Why Linux's driver refuses a table as a whole.
@@ -860,8 +860,8 @@ pub(crate) mod every {
             ErrorKind::RegionEmpty(..) => ErrorKind::RegionMoved { entry: 1, iova: 1 },
             ErrorKind::RegionMoved { .. } => ErrorKind::BootRefused(1),
             ErrorKind::BootRefused(..) => ErrorKind::RegionUnreachable { entry: 1, iova: 1 },
-            ErrorKind::RegionUnreachable { .. } => ErrorKind::NobodyAnswers,
-            ErrorKind::NobodyAnswers => return None,
+            ErrorKind::RegionUnreachable { .. } => ErrorKind::NoAnswer,
+            ErrorKind::NoAnswer => return None,
         })
     }
 

@@ -168,7 +168,7 @@ fn row(kind: &ErrorKind) -> KindCodes {
         | ErrorKind::Mangled(_)
         | ErrorKind::Container
         | ErrorKind::NoFirmwareTable(_)
-        | ErrorKind::NobodyAnswers => KindCodes::INPUT,
+        | ErrorKind::NoAnswer => KindCodes::INPUT,
     }
 }
 
@@ -179,7 +179,7 @@ mod tests {
     use crate::lint::platform;
 
     /// Errors that keep an input as a whole from being opened are reported as such, and are never in [`Platform::skipped`].
-    const OF_INPUTS: &str = "TooLarge Empty Unrecognised Mangled Container NoFirmwareTable NobodyAnswers";
+    const OF_INPUTS: &str = "TooLarge Empty Unrecognised Mangled Container NoFirmwareTable NoAnswer";
 
     fn name(kind: &ErrorKind) -> alloc::string::String {
         alloc::format!("{kind:?}").chars().take_while(char::is_ascii_alphanumeric).collect()

@@ -35,7 +35,7 @@ impl Function {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Truncated`] below 64 bytes; [`ErrorKind::NobodyAnswers`] where these are all `0xff`: no function answers. A virtual
+    /// [`ErrorKind::Truncated`] below 64 bytes; [`ErrorKind::NoAnswer`] where these are all `0xff`: no function answers. A virtual
     /// function is not such a case: only its ids read `0xffff`.
     pub fn read(config: &[u8]) -> Result<Function, Error> {
         let Some(header) = config.get(..bytes::index(HEADER)) else {
@@ -43,7 +43,7 @@ impl Function {
             return Err(Error { kind: ErrorKind::Truncated { need: HEADER, have }, at: CONFIG.at(0) });
         };
         if header.iter().all(|byte| *byte == 0xff) {
-            return Err(Error { kind: ErrorKind::NobodyAnswers, at: CONFIG.at(0) });
+            return Err(Error { kind: ErrorKind::NoAnswer, at: CONFIG.at(0) });
         }
         let space = Space(config);
         let [vendor, device] = [space.word(0), space.word(2)].map(Option::unwrap_or_default);
