@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 
 use fwspec::answer::{DiffDocument, RemarkRecord};
-use fwspec::diff::{Change, Side, diff, placed, regrouped};
+use fwspec::diff::{Difference, Side, diff, placed, regrouped};
 use fwspec::group::{DeviceKey, Policy};
 use fwspec::machine::{Machine, MachineError};
 use fwspec::{Bdf, Device, Dialect, IdMap, Segment};
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &Options) -> Result<Outcome, Failure> {
     if let Some([ours, theirs]) = &of_functions
         && sides.iter().any(|side| !side.platform.units.is_empty())
     {
-        found.retain(|change| !matches!(change, Change::Requesters { .. }));
+        found.retain(|change| !matches!(change, Difference::Requesters { .. }));
         found.extend(placed(sides, [ours, theirs]));
     }
     let files = [before_is.file.as_str(), after_is.file.as_str()];

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::diff::Regrouped;
-use crate::diff::{Answer, Change, IommuName, StreamAt};
+use crate::diff::{Destination, Difference, IommuName, StreamAt};
 use crate::{Bdf, DeviceKey, Groups, Platform};
 
 use super::{Assignable, RemarkRecord, StreamSpan};
@@ -195,7 +195,12 @@ impl DiffDocument {
     /// let document = DiffDocument::new(["before.dtb", "after.dtb"], "linux", &[], &[]);
     /// assert!(document.equal);
     /// ```
-    pub fn new(files: [&str; 2], dialect: &'static str, changes: &[Change], groups: &[Regrouped]) -> Self {
+    pub fn new(
+        files: [&str; 2],
+        dialect: &'static str,
+        changes: &[Difference],
+        groups: &[Regrouped],
+    ) -> Self {
         let regrouped = groups.iter().map(|set| ChangeRecord::Group {
             members: set.members.iter().map(Bdf::to_string).collect(),
             grouped: set.grouped,
@@ -296,8 +301,8 @@ impl DiffDocument {
     }
 }
 
-fn record(change: &Change) -> ChangeRecord {
-    let answer = |answer: &Answer| AnswerRecord {
+fn record(change: &Difference) -> ChangeRecord {
+    let answer = |answer: &Destination| AnswerRecord {
         iommu: answer.stream.as_ref().map(|stream| name(&stream.iommu)),
         stream_id: answer.stream.as_ref().and_then(|stream| stream.id).map(|id| id.0),
         device_id: answer.device.map(|device| device.id.0),
@@ -307,44 +312,44 @@ fn record(change: &Change) -> ChangeRecord {
         mask: answer.stream.as_ref().map_or(0, |stream| stream.mask),
     };
     match change {
-        Change::Iommu { name: iommu, added } => ChangeRecord::Iommu { iommu: name(iommu), added: *added },
-        Change::Scope { iommu, scope, added } => {
+        Difference::Iommu { name: iommu, added } => ChangeRecord::Iommu { iommu: name(iommu), added: *added },
+        Difference::Scope { iommu, scope, added } => {
             ChangeRecord::Scope { iommu: name(iommu), scope: scope.clone(), added: *added }
         }
-        Change::Ats { said, added } => ChangeRecord::Ats { said: said.clone(), added: *added },
-        Change::Alias { segment, first, last, before, after } => ChangeRecord::Alias {
+        Difference::Ats { said, added } => ChangeRecord::Ats { said: said.clone(), added: *added },
+        Difference::Alias { segment, first, last, before, after } => ChangeRecord::Alias {
             segment: segment.0,
             first: first.0,
             last: last.0,
             before: before.map(|rid| rid.0),
             after: after.map(|rid| rid.0),
         },
-        Change::Requesters { segment, first, last, before, after } => ChangeRecord::Requesters {
+        Difference::Requesters { segment, first, last, before, after } => ChangeRecord::Requesters {
             segment: segment.0,
             first: first.0,
             last: last.0,
             before: answer(before),
             after: answer(after),
         },
-        Change::Master { name, streams, added } => ChangeRecord::Master {
+        Difference::Master { name, streams, added } => ChangeRecord::Master {
             name: name.clone(),
             streams: streams.iter().map(stream).collect(),
             added: *added,
         },
-        Change::OnBus { bus, ids, before, after } => ChangeRecord::OnBus {
+        Difference::OnBus { bus, ids, before, after } => ChangeRecord::OnBus {
             bus: bus.clone(),
             first: ids.first,
             last: ids.last,
             before: answer(before),
             after: answer(after),
         },
-        Change::OwnMsi { name, id, added } => {
+        Difference::OwnMsi { name, id, added } => {
             ChangeRecord::OwnMsi { name: name.clone(), device_id: id.0, added: *added }
         }
-        Change::Fact { name, fact, before, after } => {
+        Difference::Fact { name, fact, before, after } => {
             ChangeRecord::Fact { name: name.clone(), fact, before: before.clone(), after: after.clone() }
         }
-        Change::Reserved { base, length, kind, streams, devices, added } => {
+        Difference::Reserved { base, length, kind, streams, devices, added } => {
             let streams = streams.iter();
             let streams = streams.map(|streams| StreamSpan {
                 first: streams.first.0,

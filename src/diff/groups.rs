@@ -1,11 +1,11 @@
-//! What two assignments of the same devices have in common, and what not.
+//! The differences between two assignments of the same devices to groups.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::{Bdf, DeviceKey, Groups};
 
-use super::map::{Answer, Change, Side, append};
+use super::map::{Destination, Difference, Side, append};
 
 /// A set of functions that is a group in one of two assignments only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,11 +15,11 @@ pub struct Regrouped {
     pub members: Vec<Bdf>,
     /// They have a group; otherwise no IOMMU translates them, and they are in none.
     pub grouped: bool,
-    /// Whether it is the second assignment that has it so.
+    /// Whether the second assignment has it.
     pub added: bool,
 }
 
-/// The groups of PCI functions that one of two assignments has only, and the functions that only one leaves without a group.
+/// The groups of PCI functions that only one of two assignments has, and the functions that only one leaves without a group.
 /// Devices on other buses have no common name in two firmwares and are left out.
 ///
 /// ```
@@ -49,7 +49,7 @@ pub fn regrouped(before: &Groups, after: &Groups) -> Vec<Regrouped> {
 ///
 /// ```
 /// use fwspec::acpi::dmar::{Builder, Dmar};
-/// use fwspec::diff::{Change, Side, placed};
+/// use fwspec::diff::{Difference, Side, placed};
 /// use fwspec::{Device, Dialect, Groups, IdMap};
 /// let groups = |port: u8| {
 ///     let mut table = Builder::new(46);
@@ -66,9 +66,9 @@ pub fn regrouped(before: &Groups, after: &Groups) -> Vec<Regrouped> {
 /// let (before, after) = (groups(1), groups(2));
 /// let sides = [&before, &after].map(|(platform, map, _)| Side { platform, map });
 /// let changes = placed(sides, [&before.2, &after.2]);
-/// assert!(matches!(changes[1], Change::Requesters { first, .. } if first.to_string() == "01:00.0"));
+/// assert!(matches!(changes[1], Difference::Requesters { first, .. } if first.to_string() == "01:00.0"));
 /// ```
-pub fn placed([before, after]: [Side<'_>; 2], [ours, theirs]: [&Groups; 2]) -> Vec<Change> {
+pub fn placed([before, after]: [Side<'_>; 2], [ours, theirs]: [&Groups; 2]) -> Vec<Difference> {
     let functions = |groups: &Groups| -> BTreeSet<Bdf> {
         let function = |device: DeviceKey| match device {
             DeviceKey::Pci(bdf) => Some(bdf),
@@ -76,18 +76,18 @@ pub fn placed([before, after]: [Side<'_>; 2], [ours, theirs]: [&Groups; 2]) -> V
         };
         groups.devices().filter_map(function).collect()
     };
-    let answer = |side: Side<'_>, groups: &Groups, function: Bdf| {
+    let destination = |side: Side<'_>, groups: &Groups, function: Bdf| {
         let fwspec = groups.placement(function.into()).ok().and_then(|placement| placement.fwspec);
         let stream = fwspec.and_then(|fwspec| {
             let own = Some(u32::from(function.rid.0));
             let own = fwspec.streams().find(|stream| stream.id.map(|id| id.0) == own);
             own.or_else(|| fwspec.streams().next())
         });
-        Answer { stream: stream.map(|stream| side.stream(stream)), ..Answer::default() }
+        Destination { stream: stream.map(|stream| side.stream(stream)), ..Destination::default() }
     };
     let mut changes = Vec::new();
     for function in functions(ours).intersection(&functions(theirs)) {
-        let (before, after) = (answer(before, ours, *function), answer(after, theirs, *function));
+        let (before, after) = (destination(before, ours, *function), destination(after, theirs, *function));
         if before != after {
             append(&mut changes, (function.segment, function.rid, function.rid), [before, after]);
         }

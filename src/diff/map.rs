@@ -23,26 +23,26 @@ pub struct Side<'a> {
     pub map: &'a IdMap,
 }
 
-/// What an IOMMU is known by on both sides: the address of its registers, or its name where that is not known.
+/// The name of an IOMMU on both sides: the address of its registers, or its label where the address is not known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IommuName {
     /// Physical address.
     Base(u64),
-    /// What the firmware calls it.
+    /// The firmware's name.
     Label(String),
 }
 
 /// Where the DMA and the MSIs of an input go.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Answer {
+pub struct Destination {
     /// The StreamID; `None` where nothing translates it.
     pub stream: Option<StreamAt>,
     /// The DeviceID; `None` where MSIs go nowhere.
     pub device: Option<DeviceAt>,
-    /// Of a [`Change`] about a range: the StreamID of its last input, where ids count up.
+    /// Of a [`Difference`] about a range: the StreamID of its last input, where ids count up.
     pub last_stream: Option<StreamId>,
-    /// Of a [`Change`] about a range: the DeviceID of its last input, where ids count up.
+    /// Of a [`Difference`] about a range: the DeviceID of its last input, where ids count up.
     pub last_device: Option<DeviceId>,
     /// Which unit translates it depends on the bridges above the function (DMAR).
     pub needs_topology: bool,
@@ -84,15 +84,15 @@ pub struct StreamsAt {
 
 /// A difference in meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
-    /// An IOMMU that one side has only.
+pub enum Difference {
+    /// An IOMMU that only one side has.
     Iommu {
-        /// It.
+        /// The IOMMU.
         name: IommuName,
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// What the unit of a DMAR is for, or an interrupt source of a unit of a DMAR or IVRS, that one side has only.
+    /// A scope of a unit of a DMAR, or an interrupt source of a unit of a DMAR or IVRS, that only one side has.
     Scope {
         /// The unit.
         iommu: IommuName,
@@ -108,7 +108,7 @@ pub enum Change {
         /// Whether it is the second side that says it.
         added: bool,
     },
-    /// Functions that by one side also send as another function, and by the other side do not, or as a third one (IVRS).
+    /// Functions that also send as another function on one side, and on the other side do not, or send as a third one (IVRS).
     Alias {
         /// The segment.
         segment: Segment,
@@ -116,12 +116,12 @@ pub enum Change {
         first: RequesterId,
         /// Last function, inclusive.
         last: RequesterId,
-        /// As what they also send on the first side.
+        /// The function that they also send as, on the first side.
         before: Option<RequesterId>,
         /// On the second.
         after: Option<RequesterId>,
     },
-    /// Requester IDs that go elsewhere; both answers are those of the first.
+    /// Requester IDs that go elsewhere; both destinations are those of the first ID.
     Requesters {
         /// The segment.
         segment: Segment,
@@ -130,11 +130,11 @@ pub enum Change {
         /// Last requester ID, inclusive.
         last: RequesterId,
         /// On the first side.
-        before: Answer,
+        before: Destination,
         /// On the second.
-        after: Answer,
+        after: Destination,
     },
-    /// StreamIDs of a platform device that one side has only: components and masters have no common name.
+    /// StreamIDs of a platform device that only one side has: named components and device-tree masters have no common names.
     Master {
         /// What its side calls it.
         name: String,
@@ -143,19 +143,19 @@ pub enum Change {
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// Ids of a bus that is not PCI which go elsewhere; both answers are those of the first. Only between firmwares of one kind.
+    /// Ids of a bus other than PCI that go elsewhere; both destinations are those of the first id. Only between firmwares of one kind.
     OnBus {
-        /// What the firmware calls the bus.
+        /// The firmware's name for the bus.
         bus: String,
         /// The ids.
         ids: InputIds,
         /// On the first side.
-        before: Answer,
+        before: Destination,
         /// On the second.
-        after: Answer,
+        after: Destination,
     },
-    /// A DeviceID of the own MSIs of a node that one side has only: of an SMMU or PMCG, a named component, a wire bridge. Only between
-    /// firmwares of one kind, and not of IOMMUs that one side has only.
+    /// A DeviceID of a node's own MSIs that only one side has: of an SMMU or PMCG, a named component, a wire bridge. Only between
+    /// firmwares of one kind, and not for IOMMUs that only one side has.
     OwnMsi {
         /// What its side calls it.
         name: String,
@@ -164,24 +164,24 @@ pub enum Change {
         /// Whether it is the second side that has it.
         added: bool,
     },
-    /// What firmware says about the DMA of a device that both sides have, apart from where it goes.
+    /// A fact about the DMA of a device that both sides have, other than its destination.
     Fact {
-        /// What the first side calls it; for a PCI host its segment.
+        /// The first side's name for it; for a PCI host its segment.
         name: String,
-        /// What it is about: `coherent`, `dma-limit`, `pasid-bits`, `can-stall`.
+        /// The fact: `coherent`, `dma-limit`, `pasid-bits`, `can-stall`.
         fact: &'static str,
         /// On the first side, in words.
         before: String,
         /// On the second.
         after: String,
     },
-    /// Reserved memory that one side has only.
+    /// Reserved memory that only one side has.
     Reserved {
         /// First address.
         base: u64,
         /// Length in bytes.
         length: u64,
-        /// What may be done with it, as [`RegionKind::word`](crate::model::RegionKind::word) says it.
+        /// Its kind, as [`RegionKind::word`](crate::model::RegionKind::word) says it.
         kind: &'static str,
         /// The StreamIDs that it is for.
         streams: Vec<StreamsAt>,
@@ -223,7 +223,7 @@ impl Ord for Named {
 ///
 /// ```
 /// use fwspec::acpi::iort::{Builder, Iort};
-/// use fwspec::diff::{Change, Side, diff};
+/// use fwspec::diff::{Difference, Side, diff};
 /// use fwspec::{Dialect, IdMap};
 /// let mut table = Builder::new(6);
 /// let smmu = table.smmu_v3(0x2b40_0000).id();
@@ -234,7 +234,7 @@ impl Ord for Named {
 /// assert!(diff(side, side, |_| true).is_empty());
 /// # Ok::<(), fwspec::Error>(())
 /// ```
-pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> Vec<Change> {
+pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> Vec<Difference> {
     let mut changes = Vec::new();
     let names = |side: Side<'_>| {
         let mut names: Vec<_> =
@@ -243,11 +243,11 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
         names
     };
     for (name, added) in only(names(before), names(after)) {
-        changes.push(Change::Iommu { name, added });
+        changes.push(Difference::Iommu { name, added });
     }
     if before.platform.format() == after.platform.format() {
         for ((iommu, scope), added) in only(before.scopes(), after.scopes()) {
-            changes.push(Change::Scope { iommu, scope, added });
+            changes.push(Difference::Scope { iommu, scope, added });
         }
     }
     let mut segments: Vec<Segment> = before.segments().chain(after.segments()).collect();
@@ -257,9 +257,9 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
     for segment in segments {
         requesters(before, after, segment, &wanted, &mut controllers, &mut changes);
     }
-    // A device has another name in the other kind of firmware: its ids are what both call it by.
+    // A device has another name in the other kind of firmware: only its ids are the same.
     for (master, added) in only(before.masters(), after.masters()) {
-        changes.push(Change::Master { name: master.name, streams: master.streams, added });
+        changes.push(Difference::Master { name: master.name, streams: master.streams, added });
     }
     buses(before, after, &mut controllers, &mut changes);
     own_msis(before, after, &controllers, &mut changes);
@@ -267,24 +267,24 @@ pub fn diff(before: Side<'_>, after: Side<'_>, wanted: impl Fn(Bdf) -> bool) -> 
     for scopes::Alias { segment, first, last, aliases: [ours, theirs] } in
         scopes::aliases((before.platform, before.map), (after.platform, after.map))
     {
-        changes.push(Change::Alias { segment, first, last, before: ours, after: theirs });
+        changes.push(Difference::Alias { segment, first, last, before: ours, after: theirs });
     }
     for (said, added) in only(before.ats(), after.ats()) {
-        changes.push(Change::Ats { said, added });
+        changes.push(Difference::Ats { said, added });
     }
     for ((base, length, kind, streams, devices), added) in only(before.reserved(), after.reserved()) {
-        changes.push(Change::Reserved { base, length, kind, streams, devices, added });
+        changes.push(Difference::Reserved { base, length, kind, streams, devices, added });
     }
     changes
 }
 
-/// Which controllers of both sides are the same: in two firmwares of one kind those of one name, in a device tree and an IORT
-/// those that the same requester ID meets.
+/// Which controllers of both sides are the same: in two firmwares of one kind those with one name, in a device tree and an IORT
+/// those that the same requester ID reaches.
 #[derive(Default)]
 struct Controllers {
-    /// By the second side's index, the first side's; of several with one name the first.
+    /// From an index of the second side to one of the first side; of several with one name the first.
     known: BTreeMap<MsiControllerIndex, MsiControllerIndex>,
-    /// By the first side's index, the first one of that name.
+    /// From an index of the first side to the first with the same name.
     alike: BTreeMap<MsiControllerIndex, MsiControllerIndex>,
     by_name: bool,
 }
@@ -295,7 +295,7 @@ impl Controllers {
             return Controllers::default();
         }
         let name = |platform: &Platform, controller: &MsiController| match &controller.kind {
-            // An ITS has the same identifier wherever its group is; the first of a group is the one that is used.
+            // An ITS has the same identifier in any group; of a group the first ITS is used.
             MsiKind::ItsGroup(its) => (its.first().copied(), String::new()),
             _ => (None, platform.label(controller.origin).to_string()),
         };
@@ -332,16 +332,17 @@ impl Controllers {
 }
 
 impl Controllers {
-    /// Both sides' answers about one input.
-    fn answers(
+    /// Both sides' destinations of one input.
+    fn destinations(
         &mut self,
         streams: [Option<StreamAt>; 2],
         devices: [Option<MsiRequest>; 2],
-    ) -> (Answer, Answer) {
+    ) -> (Destination, Destination) {
         let ([before, after], [ours, theirs]) = (streams, devices);
         let device = ours.map(|ours| DeviceAt { controller: Some(ours.controller), id: ours.id });
-        let ours = Answer { stream: before, device, ..Answer::default() };
-        let theirs = Answer { stream: after, device: self.same(devices[0], theirs), ..Answer::default() };
+        let ours = Destination { stream: before, device, ..Destination::default() };
+        let theirs =
+            Destination { stream: after, device: self.same(devices[0], theirs), ..Destination::default() };
         (ours, theirs)
     }
 }
@@ -352,7 +353,7 @@ fn requesters(
     segment: Segment,
     wanted: &impl Fn(Bdf) -> bool,
     controllers: &mut Controllers,
-    changes: &mut Vec<Change>,
+    changes: &mut Vec<Difference>,
 ) {
     let mut starts = alloc::vec![0_u32];
     for side in [before, after] {
@@ -371,7 +372,7 @@ fn requesters(
             let [ours, theirs] = [before, after].map(|side| side.map.resolve(bdf));
             let open = [&ours, &theirs].map(|side| matches!(side, Err(NoStream::NeedsTopology { .. })));
             let (mut ours, mut theirs) =
-                controllers.answers([before.at(ours.ok()), after.at(theirs.ok())], devices);
+                controllers.destinations([before.at(ours.ok()), after.at(theirs.ok())], devices);
             [ours.needs_topology, theirs.needs_topology] = open;
             (ours, theirs)
         };
@@ -395,11 +396,11 @@ fn requesters(
 
 /// Adds functions that go elsewhere; to those before them, if the ids of both sides continue theirs.
 pub(super) fn append(
-    changes: &mut Vec<Change>,
+    changes: &mut Vec<Difference>,
     (segment, first, last): (Segment, RequesterId, RequesterId),
-    [before, after]: [Answer; 2],
+    [before, after]: [Destination; 2],
 ) {
-    if let Some(Change::Requesters { segment: of, first: start, last: end, before: ours, after: theirs }) =
+    if let Some(Difference::Requesters { segment: of, first: start, last: end, before: ours, after: theirs }) =
         changes.last_mut()
         && *of == segment
         && end.0.checked_add(1) == Some(first.0)
@@ -412,32 +413,36 @@ pub(super) fn append(
             return;
         }
     }
-    changes.push(Change::Requesters { segment, first, last, before, after });
+    changes.push(Difference::Requesters { segment, first, last, before, after });
 }
 
-impl Answer {
-    /// The answer of the first of a range of inputs, given that of the last one.
-    pub(super) fn up_to(mut self, last: &Answer) -> Answer {
+impl Destination {
+    /// The destination of the first of a range of inputs, given that of the last one.
+    pub(super) fn up_to(mut self, last: &Destination) -> Destination {
         self.extend(last);
         self
     }
 
-    fn extend(&mut self, last: &Answer) {
-        let id = |answer: &Answer| answer.last_stream.or(answer.stream.as_ref().and_then(|stream| stream.id));
-        let device = |answer: &Answer| answer.last_device.or(answer.device.map(|device| device.id));
+    fn extend(&mut self, last: &Destination) {
+        let id = |destination: &Destination| {
+            destination.last_stream.or(destination.stream.as_ref().and_then(|stream| stream.id))
+        };
+        let device = |destination: &Destination| {
+            destination.last_device.or(destination.device.map(|device| device.id))
+        };
         self.last_stream = id(last).filter(|last| self.stream.as_ref().and_then(|s| s.id) != Some(*last));
         self.last_device = device(last).filter(|last| self.device.map(|d| d.id) != Some(*last));
     }
 
-    /// Whether the answer of the inputs that follow continues this one: ids count up over all of them, or stay the same.
-    fn goes_on(&self, next: &Answer, [first, end, start, last]: [u32; 4]) -> bool {
-        let ids = |answer: &Answer| {
-            let id = answer.stream.as_ref().and_then(|stream| stream.id)?.0;
-            Some((id, answer.last_stream.map_or(id, |last| last.0)))
+    /// Whether the destination of the inputs that follow continues this one: ids count up over all of them, or stay the same.
+    fn goes_on(&self, next: &Destination, [first, end, start, last]: [u32; 4]) -> bool {
+        let ids = |destination: &Destination| {
+            let id = destination.stream.as_ref().and_then(|stream| stream.id)?.0;
+            Some((id, destination.last_stream.map_or(id, |last| last.0)))
         };
-        let devices = |answer: &Answer| {
-            let id = answer.device?.id.0;
-            Some((id, answer.last_device.map_or(id, |last| last.0)))
+        let devices = |destination: &Destination| {
+            let id = destination.device?.id.0;
+            Some((id, destination.last_device.map_or(id, |last| last.0)))
         };
         let runs = |ours: Option<(u32, u32)>, theirs: Option<(u32, u32)>| match (ours, theirs) {
             (None, None) => true,
@@ -449,9 +454,10 @@ impl Answer {
             }
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let place =
-            |answer: &Answer| answer.stream.as_ref().map(|at| (at.iommu.clone(), at.id.is_some(), at.mask));
-        let controller = |answer: &Answer| answer.device.map(|device| device.controller);
+        let place = |destination: &Destination| {
+            destination.stream.as_ref().map(|at| (at.iommu.clone(), at.id.is_some(), at.mask))
+        };
+        let controller = |destination: &Destination| destination.device.map(|device| device.controller);
         self.needs_topology == next.needs_topology
             && place(self) == place(next)
             && controller(self) == controller(next)
@@ -465,7 +471,7 @@ fn narrow(id: u32) -> RequesterId {
 }
 
 /// Buses that are not PCI, by name.
-fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, changes: &mut Vec<Change>) {
+fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, changes: &mut Vec<Difference>) {
     if !controllers.by_name {
         return;
     }
@@ -496,13 +502,13 @@ fn buses(before: Side<'_>, after: Side<'_>, controllers: &mut Controllers, chang
                 let sides = [(before, ours), (after, theirs)];
                 let streams = sides.map(|(side, bus)| side.at(side.map.stream_from(bus?, id).ok()));
                 let devices = sides.map(|(side, bus)| side.map.msi_from(bus?, id));
-                controllers.answers(streams, devices)
+                controllers.destinations(streams, devices)
             };
             let (before, after) = compare(*first);
             let (before_last, after_last) = compare(last);
             if before != after || before_last != after_last {
                 let (before, after) = (before.up_to(&before_last), after.up_to(&after_last));
-                changes.push(Change::OnBus {
+                changes.push(Difference::OnBus {
                     bus: bus.clone(),
                     ids: InputIds { first: *first, last },
                     before,
@@ -538,7 +544,7 @@ impl Ord for Own {
     }
 }
 
-fn own_msis(before: Side<'_>, after: Side<'_>, controllers: &Controllers, changes: &mut Vec<Change>) {
+fn own_msis(before: Side<'_>, after: Side<'_>, controllers: &Controllers, changes: &mut Vec<Difference>) {
     if !controllers.by_name {
         return;
     }
@@ -551,7 +557,7 @@ fn own_msis(before: Side<'_>, after: Side<'_>, controllers: &Controllers, change
     let ours = before.own_msis(both, |at| controllers.alike.get(&at).copied().or(Some(at)));
     let theirs = after.own_msis(both, |at| controllers.known.get(&at).copied());
     for (own, added) in only(ours, theirs) {
-        changes.push(Change::OwnMsi { name: own.name, id: DeviceId(own.key.2), added });
+        changes.push(Difference::OwnMsi { name: own.name, id: DeviceId(own.key.2), added });
     }
 }
 
@@ -567,7 +573,7 @@ enum Device {
 }
 
 /// What is said of the DMA of devices: coherence, the highest address, PASIDs, stalls. Between two kinds of firmware only where both say it.
-fn facts(before: Side<'_>, after: Side<'_>, changes: &mut Vec<Change>) {
+fn facts(before: Side<'_>, after: Side<'_>, changes: &mut Vec<Difference>) {
     let by_name = before.platform.format() == after.platform.format();
     let mut theirs = after.said(by_name);
     for (device, (name, ours)) in before.said(by_name) {
@@ -598,7 +604,7 @@ fn facts(before: Side<'_>, after: Side<'_>, changes: &mut Vec<Change>) {
                 continue;
             }
             let [before, after] = [before, after].map(|said| said.unwrap_or_else(|| absent.to_string()));
-            changes.push(Change::Fact { name: name.clone(), fact, before, after });
+            changes.push(Difference::Fact { name: name.clone(), fact, before, after });
         }
     }
 }
@@ -661,7 +667,7 @@ impl Side<'_> {
         })
     }
 
-    /// Requester IDs at which the answer may turn.
+    /// Requester IDs at which the destination may change.
     fn breaks(&self, segment: Segment, starts: &mut Vec<u32>) {
         for host in self.map.hosts_of(segment) {
             let Some(RequesterKind::Bus(bus)) = self.platform.requester(host).map(|r| &r.kind) else {

@@ -5,4 +5,4 @@ mod map;
 mod scopes;
 
 pub use groups::{Regrouped, placed, regrouped};
-pub use map::{Answer, Change, DeviceAt, IommuName, Side, StreamAt, StreamsAt, diff};
+pub use map::{Destination, DeviceAt, Difference, IommuName, Side, StreamAt, StreamsAt, diff};

@@ -1,4 +1,4 @@
-//! Which record answers for an id: the way through the tables, step by step.
+//! Which records answer for an id: its path through the tables, step by step.
 
 use alloc::vec::Vec;
 
@@ -16,7 +16,7 @@ iterators! {
 
 impl IdMap {
     /// The records that answer for ids on the bus of a requester, each cut to the ids that it answers for: disjoint
-    /// and ascending by (masked) id. The output of a record is that of its first id left; its offset is that of the whole record.
+    /// and ascending by (masked) id. The output of a record is that of its first id after the cut; its offset is that of the whole record.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -52,19 +52,19 @@ impl IdMap {
     }
 }
 
-/// One step of an id's way: the record of a node that took it, and what it became.
+/// One step on the path of an id: the record of a node that takes it, and the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Step {
-    /// The place of the record.
+pub struct TraceStep {
+    /// The node or table of the record.
     pub at: StepAt,
-    /// The id as it came.
+    /// The input id.
     pub input: u32,
-    /// The id as the record saw it, after the mask of the map.
+    /// The input id after the mask of the map.
     pub masked: u32,
     /// The record, cut to the ids that it answers for.
     pub record: IdMapping,
-    /// What the id became; `None` where the record gives no single id.
+    /// The output id; `None` where the record does not give a single one.
     pub output: Option<u32>,
 }
 
@@ -80,9 +80,8 @@ pub enum StepAt {
 }
 
 impl IdMap {
-    /// The way of an id from the bus of a requester: record by record to the IOMMU, on to the MSI controller, and the
-    /// MSI's own way where it has one (device tree). Ends where no record takes the id, and after as many steps as there
-    /// are nodes.
+    /// The path of an id from the bus of a requester: record by record to the IOMMU, on to the MSI controller, and the path of
+    /// MSIs if it is another one (device tree). It ends where no record takes the id, and after as many steps as there are nodes.
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};
@@ -96,22 +95,22 @@ impl IdMap {
     /// assert_eq!(outputs, [Some(0x8), Some(0x108)]);
     /// # Ok::<(), fwspec::Error>(())
     /// ```
-    pub fn trace(&self, requester: RequesterIndex, input: u32) -> Vec<Step> {
+    pub fn trace(&self, requester: RequesterIndex, input: u32) -> Vec<TraceStep> {
         let mut steps = self.follow_all(StepAt::Requester(requester), input);
         if let Some(MappedRoute::Table(table)) = self.route_of(requester)
             && let Some((masked, record, output)) = answer(table, input)
         {
-            steps.push(Step { at: StepAt::Msi(requester), input, masked, record: *record, output });
+            steps.push(TraceStep { at: StepAt::Msi(requester), input, masked, record: *record, output });
         }
         steps
     }
 
-    /// The way of a StreamID from an IOMMU on to the MSI controller (IORT).
-    pub(crate) fn trace_from_iommu(&self, iommu: IommuIndex, stream: StreamId) -> Vec<Step> {
+    /// The path of a StreamID from an IOMMU to the MSI controller (IORT).
+    pub(crate) fn trace_from_iommu(&self, iommu: IommuIndex, stream: StreamId) -> Vec<TraceStep> {
         self.follow_all(StepAt::Iommu(iommu), stream.0)
     }
 
-    fn follow_all(&self, start: StepAt, input: u32) -> Vec<Step> {
+    fn follow_all(&self, start: StepAt, input: u32) -> Vec<TraceStep> {
         let mut steps = Vec::new();
         let (mut at, mut id) = (start, input);
         for _ in 0..self.requesters.len().saturating_add(self.iommus.len()) {
@@ -126,7 +125,7 @@ impl IdMap {
                 }),
             };
             let Some((masked, record, output)) = found else { break };
-            steps.push(Step { at, input: id, masked, record: *record, output });
+            steps.push(TraceStep { at, input: id, masked, record: *record, output });
             let Some(next) = output else { break };
             id = next;
             at = match record.target {
@@ -139,7 +138,7 @@ impl IdMap {
     }
 }
 
-/// The masked id, the record that takes it, and what it becomes.
+/// The masked id, the record that takes it, and the output.
 fn answer(table: &MappedTable, id: u32) -> Option<(u32, &IdMapping, Option<u32>)> {
     let masked = id & table.mask;
     let record = table.index.get(masked)?;

@@ -16,7 +16,7 @@ mod stream_map;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-pub use explain::{Step, StepAt, StreamRecords};
+pub use explain::{StepAt, StreamRecords, TraceStep};
 pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Streams, WithoutId};
 pub use ids::{Stream, StreamIds};
 pub use ranges::{InputRange, InputRanges, RangeOutput};

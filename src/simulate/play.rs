@@ -430,7 +430,7 @@ impl<'a> Stage<'a> {
             return Outcome::Untranslated;
         }
         if self.algorithm == Algorithm::Recurse {
-            let past = self.search.way(device).into_iter().skip(1);
+            let past = self.search.path(device).into_iter().skip(1);
             let past: Vec<Bdf> = past.filter(|bridge| !self.search.groups.contains_key(bridge)).collect();
             past.into_iter().for_each(|bridge| self.note(What::Recurse, bridge, Outcome::NoFwspec));
         }

@@ -32,31 +32,31 @@ enum Work {
 impl Search<'_> {
     /// Linux drivers/iommu/iommu.c `pci_device_group`; `None` where it allocates a new group.
     pub(super) fn group(&self, device: Bdf) -> Option<usize> {
-        let way = self.way(device);
-        let met = way.iter().find_map(|met| self.groups.get(met).copied());
-        met.or_else(|| self.search(way.last().copied().unwrap_or(device)))
+        let path = self.path(device);
+        let met = path.iter().find_map(|met| self.groups.get(met).copied());
+        met.or_else(|| self.search(path.last().copied().unwrap_or(device)))
     }
 
     /// The functions that the search looks at on its way up: the device, the bridges that add an alias, and each bridge above from
     /// which the path to the root does not isolate.
-    pub(super) fn way(&self, device: Bdf) -> Vec<Bdf> {
+    pub(super) fn path(&self, device: Bdf) -> Vec<Bdf> {
         let device = self.real.get(&device).copied().unwrap_or(device);
-        let mut way: Vec<Bdf> = self.topology.aliases(device).map(|alias| alias.by).collect();
-        way.dedup();
-        let mut below = way.last().copied().unwrap_or(device);
+        let mut path: Vec<Bdf> = self.topology.aliases(device).map(|alias| alias.by).collect();
+        path.dedup();
+        let mut below = path.last().copied().unwrap_or(device);
         // The path from the next port on has to isolate, the port included.
         while self.topology.open_path(below).is_some() {
             let Some((port, _)) = self.topology.bridges(below).next() else { break };
-            way.push(port);
+            path.push(port);
             below = port;
         }
-        way
+        path
     }
 
     /// The group of a device below this bridge whose search passes the bridge. Linux does not look there.
     pub(super) fn below(&self, bridge: Bdf) -> Option<usize> {
         let mut grouped = self.groups.iter().filter(|(device, _)| device.segment == bridge.segment);
-        grouped.find(|(device, _)| self.way(**device).contains(&bridge)).map(|(_, group)| *group)
+        grouped.find(|(device, _)| self.path(**device).contains(&bridge)).map(|(_, group)| *group)
     }
 
     fn search(&self, from: Bdf) -> Option<usize> {

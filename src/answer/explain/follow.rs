@@ -8,7 +8,9 @@ use alloc::vec::Vec;
 use crate::bytes::index;
 use crate::group::{DeviceKey, KernelAnswer};
 use crate::machine::{Firmware, ParseQueryError, Query};
-use crate::map::{FunctionPath, IdMap, NoStream, Producer, Step, StepAt, StreamRefusal, StreamVerdict, play};
+use crate::map::{
+    FunctionPath, IdMap, NoStream, Producer, StepAt, StreamRefusal, StreamVerdict, TraceStep, play,
+};
 use crate::model::{
     BusKind, IdMapping, IommuIndex, MsiIndex, Origin, Output, Requester, RequesterIndex, RequesterKind,
     ScopeKind, Target,
@@ -494,10 +496,12 @@ impl Follower<'_> {
     }
 
     /// The steps, and the MSI controller at their end.
-    fn steps(&self, steps: &[Step]) -> Vec<(String, Option<HopStep>)> {
+    fn steps(&self, steps: &[TraceStep]) -> Vec<(String, Option<HopStep>)> {
         let mut hops: Vec<_> =
             steps.iter().map(|step| (self.place_of(step.at), Some(self.step(step)))).collect();
-        if let Some(Step { record: IdMapping { target: target @ Target::Msi(_), .. }, .. }) = steps.last() {
+        if let Some(TraceStep { record: IdMapping { target: target @ Target::Msi(_), .. }, .. }) =
+            steps.last()
+        {
             hops.push((format!("MSI controller {}", self.target(*target)), None));
         }
         hops
@@ -529,7 +533,7 @@ impl Follower<'_> {
         }
     }
 
-    fn step(&self, step: &Step) -> HopStep {
+    fn step(&self, step: &TraceStep) -> HopStep {
         let whole = self.whole(step);
         let origin = self.origin(step.at);
         let range = match origin.map(|origin| origin.format) {
@@ -563,7 +567,7 @@ impl Follower<'_> {
     }
 
     /// The record as the bytes have it, before it is cut by others.
-    fn whole(&self, step: &Step) -> IdMapping {
+    fn whole(&self, step: &TraceStep) -> IdMapping {
         let platform = &self.firmware.platform;
         let records = match step.at {
             StepAt::Iommu(iommu) => platform.iommu(iommu).map(|iommu| &iommu.device_ids.mappings),
@@ -635,7 +639,7 @@ fn numbered(lead: Vec<String>, steps: Vec<(String, Option<HopStep>)>) -> Vec<Hop
     (1..).zip(all).map(|(number, (at, record))| HopRecord { number, at, record }).collect()
 }
 
-fn arithmetic(step: &Step, whole: &IdMapping) -> String {
+fn arithmetic(step: &TraceStep, whole: &IdMapping) -> String {
     let masked = if step.masked == step.input {
         String::new()
     } else {

@@ -5,7 +5,7 @@ use std::fs;
 
 use fwspec::acpi::iort::Builder;
 use fwspec::answer::{Answer, Explained, LookupResult, PlatformDocument};
-use fwspec::diff::{Change, Side, diff};
+use fwspec::diff::{Difference, Side, diff};
 use fwspec::lint::audit::audit;
 use fwspec::lint::{Code, Finding, Severity};
 use fwspec::machine::Firmware;
@@ -83,7 +83,7 @@ fn an_index_without_its_valid_flag_is_what_is_wrong_and_not_the_mapping() {
     let changes = diff(ours, theirs, |_| true);
     let lost = |added| {
         let name = "smmu-v3 IORT+0x48 at 0x9050000".to_string();
-        vec![Change::OwnMsi { name, id: DeviceId(0x1_0000), added }]
+        vec![Difference::OwnMsi { name, id: DeviceId(0x1_0000), added }]
     };
     assert_eq!((changes, diff(theirs, ours, |_| true)), (lost(false), lost(true)));
 }

@@ -4,7 +4,7 @@
 use fwspec::answer::{
     Answer, AuditDocument, Explained, GroupsDocument, LookupResult, PlatformDocument, SimulateDocument,
 };
-use fwspec::diff::{Change, Side, diff};
+use fwspec::diff::{Difference, Side, diff};
 use fwspec::dt::Tree;
 use fwspec::group::Policy;
 use fwspec::lint::{self, Code, Finding, Severity, audit};
@@ -262,7 +262,7 @@ fn a_master_without_ids_is_found_at_its_iommu() {
 // -- what changed --
 
 /// What differs between a tree and itself with some bytes replaced.
-fn changes(from: &[u8], to: &[u8]) -> Vec<Change> {
+fn changes(from: &[u8], to: &[u8]) -> Vec<Difference> {
     let before = blob("dt/facts.dtb");
     let mut after = before.clone();
     let starts = 0..=after.len() - from.len();
@@ -279,14 +279,14 @@ fn changes(from: &[u8], to: &[u8]) -> Vec<Change> {
 #[test]
 fn a_master_that_loses_its_iommu_is_a_difference() {
     // A driver no longer binds to its IOMMU; the IOMMU itself is still there.
-    let [Change::Master { name, added: false, .. }] = &changes(b"rockchip,iommu", b"acme-chip,iommu")[..]
+    let [Difference::Master { name, added: false, .. }] = &changes(b"rockchip,iommu", b"acme-chip,iommu")[..]
     else {
         panic!("one master")
     };
     assert_eq!(name, "/vop@3000");
     let lost = changes(b"iommus", b"xommus");
     let names = lost.iter().filter_map(|change| match change {
-        Change::Master { name, added: false, .. } => Some(name.as_str()),
+        Difference::Master { name, added: false, .. } => Some(name.as_str()),
         _ => None,
     });
     assert!(names.eq(["/bus/dev@1000", "/bus/dev@2000", "/vop@3000"]));
@@ -294,7 +294,7 @@ fn a_master_that_loses_its_iommu_is_a_difference() {
 
 #[test]
 fn a_master_that_loses_its_coherence_or_its_reach_is_a_difference() {
-    let fact = |name: &str, fact, before: &str, after: &str| Change::Fact {
+    let fact = |name: &str, fact, before: &str, after: &str| Difference::Fact {
         name: name.into(),
         fact,
         before: before.into(),

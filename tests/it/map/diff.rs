@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use dt::Blob;
 use fwspec::acpi::iort::{Builder, Iort};
-use fwspec::diff::{Change, Side, diff};
+use fwspec::diff::{Difference, Side, diff};
 use fwspec::dt::Tree;
 use fwspec::{Bdf, Dialect, IdMap, Platform, RequesterId, RequesterIndex, Segment};
 use proptest::prelude::*;
@@ -94,7 +94,7 @@ fn reported_and_changed(before: &[u8], after: &[u8]) -> Option<[BTreeSet<(Segmen
     let [ours, theirs] = [&a, &b].map(|Known { platform, map, .. }| Side { platform, map });
     let changes = diff(ours, theirs, |_| true);
     let reported = changes.iter().filter_map(|change| match change {
-        Change::Requesters { segment, first, last, .. } => Some((*segment, first.0..=last.0)),
+        Difference::Requesters { segment, first, last, .. } => Some((*segment, first.0..=last.0)),
         _ => None,
     });
     let reported = reported.flat_map(|(segment, rids)| rids.map(move |rid| (segment, rid))).collect();
@@ -222,7 +222,7 @@ fn ids_on_other_buses_and_reserved_memory_are_compared() {
     assert!(changes(&with(0x100, 1), &with(0x100, 1)).is_empty());
     for other in [with(0x101, 1), with(0x100, 2)] {
         let found = changes(&with(0x100, 1), &other);
-        let [Change::OnBus { bus, ids, .. }] = found.as_slice() else { panic!("{found:?}") };
+        let [Difference::OnBus { bus, ids, .. }] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!((bus.as_str(), ids.first, ids.last), ("/fsl-mc@5000", 0x10, 0x2f));
     }
     let rmr = |stream: u32| {
