@@ -271,28 +271,17 @@ impl Buses<'_, '_> {
 
 /// A PCI function that has a node in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PciNode {
+pub(crate) struct PciNode {
     /// The node of its PCI host.
-    pub host: NodeId,
+    pub(crate) host: NodeId,
     /// Its requester ID; `None` where the operating system assigns the number of its bus.
-    pub rid: Option<RequesterId>,
+    pub(crate) rid: Option<RequesterId>,
 }
 
 impl Index<'_> {
     /// The PCI function that a node below a PCI host describes, by its `reg` (IEEE 1275 PCI binding §2.2.1); `None` for any other
     /// node.
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let blob = std::fs::read("board.dtb")?;
-    /// let index = fwspec::dt::Tree::parse(&blob)?.index()?;
-    /// let wifi = index.find("wifi0").ok_or("no such alias")?;
-    /// println!("{:?}", index.pci_function(wifi));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn pci_function(&self, node: NodeId) -> Option<PciNode> {
+    pub(crate) fn pci_function(&self, node: NodeId) -> Option<PciNode> {
         let mut host = self.parent(node).filter(|bus| is_pci_bus(self, *bus))?;
         while let Some(above) = self.parent(host).filter(|bus| is_pci_bus(self, *bus)) {
             host = above;

@@ -44,8 +44,6 @@ use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 #[cfg(feature = "alloc")]
 pub use bindings::{Binding, DRIVERS, Driver, NOT_DRIVEN};
 #[cfg(feature = "alloc")]
-pub use host::PciNode;
-#[cfg(feature = "alloc")]
 pub use identity::clear_identity;
 #[cfg(feature = "alloc")]
 pub use index::{Index, NodeId};

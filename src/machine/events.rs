@@ -11,15 +11,7 @@ use super::{Machine, Uevent};
 impl Machine {
     /// Takes in an event: a function was added, removed or changed. `known` has what is known about it otherwise. The configuration
     /// space in the event counts first, then `known`, then the ids in the event.
-    ///
-    /// ```
-    /// use fwspec::machine::{Machine, Uevent};
-    /// let mut machine = Machine::default();
-    /// let text = "KERNEL[5.0] add /devices/pci0000:00/0000:00:02.0 (pci)\nPCI_ID=1AF4:1041\nPCI_CLASS=20000\n\n";
-    /// machine.take_event(&Uevent::recorded(text)[0], None);
-    /// assert_eq!(machine.devices[0].facts().device, 0x1041);
-    /// ```
-    pub fn take_event(&mut self, event: &Uevent, known: Option<Device>) {
+    pub(crate) fn take_event(&mut self, event: &Uevent, known: Option<Device>) {
         let Some(bdf) = event.function() else { return };
         let place =
             |devices: &[Device]| devices.iter().position(|device| device.key() == DeviceKey::Pci(bdf));
@@ -53,5 +45,21 @@ impl Machine {
         }
         functions.insert(at, Placed::known(bdf, function, event.links(), is_told));
         self.devices = of_functions(functions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_of_an_event_count_where_nothing_else_is_known() {
+        let mut machine = Machine::default();
+        let text =
+            "KERNEL[5.0] add /devices/pci0000:00/0000:00:02.0 (pci)\nPCI_ID=1AF4:1041\nPCI_CLASS=20000\n\n";
+        machine.take_event(&Uevent::recorded(text)[0], None);
+        assert_eq!(machine.devices[0].facts().device, 0x1041);
+        machine.take_event(&Uevent::recorded(&text.replace(" add ", " remove "))[0], None);
+        assert!(machine.devices.is_empty());
     }
 }

@@ -166,51 +166,20 @@ impl Machine {
 
     /// Whether anything shows that its kernel used an IOMMU, or that there is one: groups of the kernel, or firmware that describes
     /// IOMMUs. Such a kernel requested ACS if its firmware makes it do so, and the registers have the values that it set.
-    ///
-    /// ```
-    /// # use fwspec::{Dialect, acpi::iort::Builder, machine::Collector, group::Policy};
-    /// # let mut table = Builder::new(6);
-    /// # let smmu = table.smmu_v3(0x2b40_0000).id();
-    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
-    /// # let mut collector = Collector::new();
-    /// # collector.add("iort.bin", table.finish())?;
-    /// # let machine = collector.finish()?;
-    /// assert!(machine.uses_iommu());
-    /// # Ok::<(), fwspec::machine::MachineError>(())
-    /// ```
-    pub fn uses_iommu(&self) -> bool {
+    pub(crate) fn uses_iommu(&self) -> bool {
         let firmware = self.firmware.as_ref().is_some_and(Firmware::speaks_of_iommus);
         !self.kernel.groups.is_empty() || firmware
     }
 
     /// Whether its kernel shows that it used an IOMMU: groups that it made, or IOMMUs that its drivers registered. Firmware that
     /// describes an IOMMU does not show that: the kernel may have left it alone (`intel_iommu=off`, a kernel without the driver).
-    ///
-    /// ```
-    /// use fwspec::machine::Machine;
-    /// let mut machine = Machine::default();
-    /// assert!(!machine.kernel_used_iommu());
-    /// machine.kernel.groups.insert("0000:00:02.0".into(), 0);
-    /// assert!(machine.kernel_used_iommu());
-    /// ```
-    pub fn kernel_used_iommu(&self) -> bool {
+    pub(crate) fn kernel_used_iommu(&self) -> bool {
         !self.kernel.groups.is_empty() || !self.kernel.iommus.is_empty()
     }
 
     /// Whether anything shows that it has an IOMMU: as [`uses_iommu`](Machine::uses_iommu), or an IOMMU that is itself a PCI
     /// function (class 0806: AMD's).
-    ///
-    /// ```
-    /// use fwspec::{acpi::iort::Builder, machine::Collector};
-    /// let mut collector = Collector::new();
-    /// assert!(!collector.clone().finish()?.has_iommu());
-    /// let mut table = Builder::new(6);
-    /// table.smmu_v3(0x2b40_0000);
-    /// collector.add("iort.bin", table.finish())?;
-    /// assert!(collector.finish()?.has_iommu());
-    /// # Ok::<(), fwspec::machine::MachineError>(())
-    /// ```
-    pub fn has_iommu(&self) -> bool {
+    pub(crate) fn has_iommu(&self) -> bool {
         let is_iommu = |device: &Device| device.facts().class >> 8 == 0x0806;
         self.uses_iommu() || self.has_ivrs || self.devices.iter().any(is_iommu)
     }
@@ -354,5 +323,26 @@ impl Machine {
         if let Some(listing) = listing.filter(|_| !notes.is_empty()) {
             listing.note = Some(notes.join("; "));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acpi::iort::Builder;
+
+    #[test]
+    fn firmware_shows_an_iommu_and_only_the_kernel_shows_its_use() {
+        let mut machine = Machine::default();
+        assert!(!machine.has_iommu() && !machine.uses_iommu() && !machine.kernel_used_iommu());
+        let mut table = Builder::new(6);
+        table.smmu_v3(0x2b40_0000);
+        machine.firmware = Firmware::open("iort.bin", table.finish()).ok();
+        assert!(machine.has_iommu() && machine.uses_iommu() && !machine.kernel_used_iommu());
+        machine.firmware = None;
+        machine.has_ivrs = true;
+        assert!(machine.has_iommu() && !machine.uses_iommu());
+        machine.kernel.groups.insert("0000:00:02.0".into(), 0);
+        assert!(machine.uses_iommu() && machine.kernel_used_iommu());
     }
 }

@@ -109,7 +109,7 @@ impl Uevent {
     }
 
     /// Whether the device had left again when the event was read.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.properties.contains_key("GONE")
     }
 

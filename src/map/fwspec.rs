@@ -58,7 +58,7 @@ impl Fwspec {
     }
 
     /// The IOMMUs of the record that do not tell masters apart: no id is on them.
-    pub fn without_id(&self) -> WithoutId<'_> {
+    pub(crate) fn without_id(&self) -> WithoutId<'_> {
         let first = Some(self.iommu).filter(|first| !self.ids.iter().any(|stream| stream.iommu == *first));
         WithoutId { first, others: self.others.iter() }
     }
@@ -79,7 +79,7 @@ impl Fwspec {
 
 /// IOMMUs of a record that do not tell masters apart, see [`Fwspec::without_id`].
 #[derive(Clone, Debug)]
-pub struct WithoutId<'a> {
+pub(crate) struct WithoutId<'a> {
     first: Option<IommuIndex>,
     others: slice::Iter<'a, IommuIndex>,
 }

@@ -17,7 +17,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub use explain::{StepAt, StreamRecords, TraceStep};
-pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Streams, WithoutId};
+pub use fwspec::{Fwspec, FwspecFlags, FwspecOutcome, Streams};
 pub use ids::{Stream, StreamIds};
 pub use ranges::{InputRange, InputRanges, RangeOutput};
 pub use reason::{GivesUp, MsiRequest, NoStream};
@@ -35,7 +35,6 @@ use crate::model::{
 };
 use crate::{Bdf, Dialect, Format, Segment, StreamId};
 use core::fmt;
-use core::iter::FusedIterator;
 use index::Index;
 use scope::ScopeIndex;
 
@@ -75,32 +74,6 @@ struct Host {
     format: Format,
     requester: RequesterIndex,
 }
-
-/// The PCI hosts of a segment, see [`IdMap::hosts_of`].
-#[derive(Clone, Debug)]
-pub struct HostsOf<'a>(core::slice::Iter<'a, Host>);
-
-impl Iterator for HostsOf<'_> {
-    type Item = RequesterIndex;
-
-    fn next(&mut self) -> Option<RequesterIndex> {
-        self.0.next().map(|host| host.requester)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-}
-
-impl DoubleEndedIterator for HostsOf<'_> {
-    fn next_back(&mut self) -> Option<RequesterIndex> {
-        self.0.next_back().map(|host| host.requester)
-    }
-}
-
-impl ExactSizeIterator for HostsOf<'_> {}
-
-impl FusedIterator for HostsOf<'_> {}
 
 /// Which rules of error handling apply to what a device's record is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -353,29 +326,14 @@ impl IdMap {
 
     /// The PCI hosts that are asked about a segment, in the order in which they are: none, or one, or several where the
     /// dialect tries several or several tables speak of the segment.
-    ///
-    /// ```
-    /// # use fwspec::acpi::iort::{Builder, Iort};
-    /// # use fwspec::{Bdf, DeviceId, DeviceKey, Dialect, IdMap, IommuIndex, MsiControllerIndex, RequesterIndex, Segment, StreamId};
-    /// # let mut table = Builder::new(6);
-    /// # let its = table.its_group([0]).id();
-    /// # let smmu = table.smmu_v3(0x2b40_0000).maps(0..=0xffff, 0x1_0000, its).id();
-    /// # table.root_complex(0).maps(0..=0xff, 0x100, smmu);
-    /// # table.named_component("\\_SB_.SAS1").single(0x9000, smmu);
-    /// # let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
-    /// assert!(map.hosts_of(Segment(0)).eq([RequesterIndex(0)]));
-    /// assert_eq!(map.hosts_of(Segment(1)).next(), None);
-    /// # Ok::<(), fwspec::Error>(())
-    /// ```
-    pub fn hosts_of(&self, segment: Segment) -> HostsOf<'_> {
-        let start = self.hosts.partition_point(|host| host.segment < segment);
-        let end = self.hosts.partition_point(|host| host.segment <= segment);
-        HostsOf(self.hosts.get(start..end).unwrap_or_default().iter())
+    pub(crate) fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = RequesterIndex> {
+        self.asked(segment).iter().map(|host| host.requester)
     }
 
-    fn asked(&self, segment: Segment) -> impl Iterator<Item = &Host> {
+    fn asked(&self, segment: Segment) -> &[Host] {
         let start = self.hosts.partition_point(|host| host.segment < segment);
-        self.hosts.iter().skip(start).take_while(move |host| host.segment == segment)
+        let end = self.hosts.partition_point(|host| host.segment <= segment);
+        self.hosts.get(start..end).unwrap_or_default()
     }
 
     /// The StreamID of the bare requester ID; a device's record also holds those of its aliases ([`IdMap::fwspec`]).
@@ -441,19 +399,7 @@ impl IdMap {
     }
 
     /// The host that gives a requester ID its StreamID.
-    ///
-    /// ```
-    /// use fwspec::acpi::iort::{Builder, Iort};
-    /// use fwspec::{Dialect, IdMap, RequesterIndex};
-    /// let mut table = Builder::new(6);
-    /// let smmu = table.smmu_v3(0x2b40_0000).id();
-    /// table.root_complex(0).maps(0..=0xff, 0, smmu);
-    /// let map = IdMap::build(&Iort::parse(&table.finish())?.platform(), Dialect::LINUX);
-    /// assert_eq!(map.host_of("00:01.0".parse().unwrap()), Some(RequesterIndex(0)));
-    /// assert_eq!(map.host_of("01:00.0".parse().unwrap()), None);
-    /// # Ok::<(), fwspec::Error>(())
-    /// ```
-    pub fn host_of(&self, bdf: Bdf) -> Option<RequesterIndex> {
+    pub(crate) fn host_of(&self, bdf: Bdf) -> Option<RequesterIndex> {
         self.answer(bdf).ok().map(|(host, _)| host)
     }
 

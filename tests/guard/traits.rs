@@ -81,15 +81,14 @@ fn iterators_have_names_and_end() {
         group::Classes<'static> group::DeviceKeys<'static> group::IommuGroups<'static> group::Members<'static>
         group::Reasons<'static> group::TaintedBy<'static> group::Ties<'static>
         machine::PlatformDevices<'static>
-        map::DeviceSources<'static> map::HostsOf<'static> map::InputRanges<'static> map::OwnMsiSources<'static>
+        map::DeviceSources<'static> map::InputRanges<'static> map::OwnMsiSources<'static>
         map::ReservedRegions<'static> map::StreamRecords<'static> map::StreamSources<'static> map::Streams<'static>
-        map::WithoutId<'static>
         model::IommuFunctions<'static> model::SpecifierFields model::SpecifierParts<'static>
         pci::Aliases<'static> pci::Bridges<'static> pci::Devfns pci::Functions<'static> pci::OrphanBuses<'static>
         pci::VirtualBuses pci::VirtualFunctions
     );
-    all!(both_ends: group::IommuGroups<'static> group::Reasons<'static> map::HostsOf<'static> pci::Devfns);
-    all!(counted: dt::CellsIter<'static> map::HostsOf<'static> map::Streams<'static> map::WithoutId<'static>);
+    all!(both_ends: group::IommuGroups<'static> group::Reasons<'static> pci::Devfns);
+    all!(counted: dt::CellsIter<'static> map::Streams<'static>);
 }
 
 /// A machine and its groups take devices as a list does.
