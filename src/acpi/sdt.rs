@@ -167,6 +167,15 @@ impl fmt::Debug for Sdt<'_> {
     }
 }
 
+/// A structure with its length in bytes 2 and 3: the right one, or another that is given.
+#[cfg(feature = "alloc")]
+pub(super) fn with_length(structure: &[u8], length: Option<u16>) -> alloc::vec::Vec<u8> {
+    let mut bytes = structure.to_vec();
+    let length = length.unwrap_or(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
+    bytes.iter_mut().skip(2).zip(length.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+    bytes
+}
+
 /// A whole table: the header, with its length and checksum, and what follows it.
 #[cfg(feature = "alloc")]
 pub(super) fn finish(signature: [u8; 4], revision: u8, body: &[u8]) -> alloc::vec::Vec<u8> {

@@ -201,7 +201,7 @@ impl Collector {
             match item {
                 Item::Opened { name, kind, note } => {
                     looked_at.extend(note.clone());
-                    self.evidence.push(Evidence { name, kind, used: true, note, gaps: Vec::new(), picked });
+                    self.evidence.push(Evidence { note, picked, ..Evidence::new(name, kind) });
                 }
                 Item::Unused { name, kind, note } => {
                     looked_at.extend(note.as_ref().map(|note| format!("{name}: {note}")));
@@ -269,14 +269,7 @@ impl Collector {
         }
         let at = self.evidence.len();
         let picked = wanted.is_picked();
-        self.evidence.push(Evidence {
-            name: name.to_owned(),
-            kind,
-            used: true,
-            note: None,
-            gaps: Vec::new(),
-            picked,
-        });
+        self.evidence.push(Evidence { picked, ..Evidence::new(name, kind) });
         let piece = Piece { bytes, at };
         let read = match form.reading {
             Reading::Nothing => self.read_nothing(piece),
@@ -322,7 +315,7 @@ impl Collector {
 
     /// Lists evidence that is not used.
     fn pass_over(&mut self, name: String, kind: Kind, note: Option<String>) {
-        self.evidence.push(Evidence { name, kind, used: false, note, gaps: Vec::new(), picked: false });
+        self.evidence.push(Evidence { used: false, note, ..Evidence::new(name, kind) });
     }
 
     fn read_nothing(&mut self, piece: Piece) -> Result<(), MachineError> {
@@ -489,15 +482,7 @@ impl Collector {
     /// Takes in a log that was read line by line as it arrived.
     #[cfg(feature = "std")]
     pub(super) fn take_log(&mut self, name: &str, log: Log) {
-        let (kind, note) = (Kind::KernelLog, None);
-        self.evidence.push(Evidence {
-            name: name.to_owned(),
-            kind,
-            used: true,
-            note,
-            gaps: Vec::new(),
-            picked: false,
-        });
+        self.evidence.push(Evidence::new(name, Kind::KernelLog));
         self.kernel.logs.push(Log { name: name.to_owned(), ..log });
     }
 
@@ -552,30 +537,14 @@ impl Collector {
     #[cfg(feature = "std")]
     pub(super) fn running(&mut self, name: &str, listed: Vec<Listed>) {
         let at = self.evidence.len();
-        let (name, note) = (name.to_owned(), None);
-        self.evidence.push(Evidence {
-            name,
-            kind: Kind::Sysfs,
-            used: true,
-            note,
-            gaps: Vec::new(),
-            picked: false,
-        });
+        self.evidence.push(Evidence::new(name, Kind::Sysfs));
         self.listings.push((at, listed));
     }
 
     /// Lists what a system says about its kernel only.
     #[cfg(feature = "std")]
     pub(super) fn speaking(&mut self, name: &str) {
-        let (name, note) = (name.to_owned(), None);
-        self.evidence.push(Evidence {
-            name,
-            kind: Kind::Sysfs,
-            used: true,
-            note,
-            gaps: Vec::new(),
-            picked: false,
-        });
+        self.evidence.push(Evidence::new(name, Kind::Sysfs));
     }
 
     /// Adds the kernel's decisions from one source.

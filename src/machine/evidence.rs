@@ -29,6 +29,13 @@ pub struct Evidence {
     pub(super) picked: bool,
 }
 
+impl Evidence {
+    /// A piece that is used, without notes.
+    pub(super) fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Evidence { name: name.into(), kind, used: true, note: None, gaps: Vec::new(), picked: false }
+    }
+}
+
 /// A record of some evidence that could not be read, and is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -152,9 +152,6 @@ impl Draft {
     }
 
     fn finish(&self) -> Vec<u8> {
-        let mut bytes = self.bytes.clone();
-        let length = self.length.unwrap_or(u16::try_from(bytes.len()).unwrap_or(u16::MAX));
-        bytes.iter_mut().skip(2).zip(length.to_le_bytes()).for_each(|(place, byte)| *place = byte);
-        bytes
+        sdt::with_length(&self.bytes, self.length)
     }
 }
