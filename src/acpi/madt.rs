@@ -93,7 +93,7 @@ pub struct ItsUnit {
 }
 
 /// What a GIC ITS structure describes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ItsKind {
     /// A GIC ITS up to GICv4. An ITS group of an IORT names it.
     Its,

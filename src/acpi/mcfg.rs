@@ -43,7 +43,7 @@ pub struct Mcfg<'a> {
 }
 
 /// Buses of a segment and their configuration space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Allocation {
     /// The place of the entry.

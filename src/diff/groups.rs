@@ -8,7 +8,7 @@ use crate::{Bdf, DeviceKey, Groups};
 use super::map::{Destination, Difference, Side, append};
 
 /// A set of functions that is a group in one of two assignments only.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Regrouped {
     /// The functions, ascending.

@@ -6,7 +6,7 @@ use crate::limits::MAX_SPECIFIER_CELLS;
 use crate::{Dialect, Error, ErrorKind, Phandle, dialect::MapCells, error::Source};
 
 /// Which of the two maps; they differ only in names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MapKind {
     /// `iommu-map`, `iommu-map-mask`, `#iommu-cells`.
     Iommu,

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::limits::MAX_SYMBOL_BYTES;
 
 /// Why an overlay cannot be applied to a base.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum OverlayError {
     /// The base cannot be read to its end.

@@ -1470,7 +1470,7 @@ impl fmt::Display for Code {
 }
 
 /// There is no finding with this code or name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("there is no finding with this code; `fwspec explain --list` lists all codes")]
 pub struct UnknownCode;
 

@@ -57,7 +57,7 @@ const INDEX_IS_VALID: u32 = 1 << 4;
 /// assert_eq!(mended.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte)), 0);
 /// # Ok::<(), fwspec::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Fix {
     /// Offset of the first byte, from the start of the table or tree.

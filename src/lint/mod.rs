@@ -45,7 +45,7 @@ use collect::Findings;
 /// Something in firmware that should not be so.
 ///
 /// Displayed as `IORT+0x8c: error[IORT004]: …`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Finding {
     /// Which row of the table.
@@ -67,7 +67,7 @@ pub struct Finding {
 }
 
 /// Another place that takes part in a [`Finding`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Related {
     /// Its first byte.

@@ -53,7 +53,7 @@ pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findi
 }
 
 /// A node whose ids become DeviceIDs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sender {
     /// A requester.
     Requester(RequesterIndex),

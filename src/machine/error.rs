@@ -9,7 +9,7 @@ use crate::dt::{OverlayError, Tree};
 use crate::{Error, ErrorKind};
 
 /// Why evidence does not make one machine.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum MachineError {
     /// The operating system does not give the bytes.

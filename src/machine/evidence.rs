@@ -11,7 +11,7 @@ use super::unwrap::LinePlace;
 use crate::{Bdf, ErrorKind};
 
 /// A piece of evidence: a file, a running system, the bytes of a pipe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Evidence {
     /// The user's name for it, usually a file name.
@@ -37,7 +37,7 @@ impl Evidence {
 }
 
 /// A record of some evidence that could not be read, and is left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Unread {
     /// The name of the evidence.

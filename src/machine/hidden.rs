@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 /// The parts of a running system that could not be read without root.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Hidden {
     /// The tables of the firmware that exist and may not be read: `IORT`, `MCFG`, or `device tree`.

@@ -5,7 +5,7 @@ use core::fmt;
 use super::refused::Refused;
 
 /// The kind of some bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Kind {
     /// A flattened device tree as a blob; an overlay, too.

@@ -152,7 +152,7 @@ pub(super) fn is_database(line: &[u8]) -> bool {
 }
 
 /// The names that a listing prints, for people.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Name {
     /// Vendor and device, as printed: `Intel Corporation I350 Gigabit Network Connection`. Empty where there are only numbers.

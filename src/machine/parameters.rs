@@ -9,7 +9,7 @@ use crate::{AcsFlags, Device};
 use super::Kernel;
 
 /// A word of the kernel's command line that is about IOMMUs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Parameter<'a> {
     /// The word as written; of `pci=…` one option only.
@@ -21,7 +21,7 @@ pub struct Parameter<'a> {
 }
 
 /// What a kernel parameter does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Effect {
     /// Switches IOMMUs on that are off by default.
@@ -204,7 +204,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 
 /// The kernel parameter `pcie_acs_override` of a patch that many distributions carry (`pcie_acs_overrides`). The kernel then
 /// assumes that PCI Express functions without an ACS capability isolate; a function with the capability is judged by its bits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AcsOverride {
     /// Root ports and downstream ports of switches.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::{Bdf, DeviceId, RequesterId, Segment, StreamId};
 
 /// A question, as the command takes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Query {
     /// `01:00.0`, `0000:01:00.0`.
@@ -30,7 +30,7 @@ pub enum Query {
 }
 
 /// A question that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum ParseQueryError {
     /// The text after `rid:`, `sid:` or `did:` is not a number.
     #[error("\"{0}\" is not a number: 0x108 or 264 is expected after rid:, sid: or did:")]

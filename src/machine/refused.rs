@@ -5,7 +5,7 @@ use core::fmt;
 use super::header;
 
 /// A text of a known kind that does not have the needed facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Refused {
     /// `lspci -vmm`, `-vm`: records of names.

@@ -11,7 +11,7 @@ use crate::group::Groups;
 use crate::simulate::Event;
 
 /// A line of a schedule that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("line {line}: {kind}")]
 #[non_exhaustive]
 pub struct ScheduleError {
@@ -22,7 +22,7 @@ pub struct ScheduleError {
 }
 
 /// What is wrong with a line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleErrorKind {
     /// The first word is not an event.

@@ -10,7 +10,7 @@ use super::devices::Links;
 use crate::Bdf;
 
 /// One of the kernel's events (linux lib/kobject_uevent.c `kobject_uevent_env`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Uevent {
     /// The time in the recording: seconds since the machine started.

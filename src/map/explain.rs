@@ -53,7 +53,7 @@ impl IdMap {
 }
 
 /// One step on the path of an id: the record of a node that takes it, and the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TraceStep {
     /// The node or table of the record.

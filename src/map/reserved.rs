@@ -18,7 +18,7 @@ const PAGE: u64 = 0x1000;
 const ALIGNMENT: u64 = 0x1_0000;
 
 /// Memory that is reserved for a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ReservedRegion {
     /// First address.

@@ -52,7 +52,7 @@ struct Named {
 }
 
 /// The unit of a function, and the record that says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Scoped {
     /// The IOMMU.
@@ -64,7 +64,7 @@ pub struct Scoped {
 }
 
 /// A PCI function as scopes see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FunctionPath {
     /// Its segment.

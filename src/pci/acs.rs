@@ -8,7 +8,7 @@ use super::{Acs, AcsFlags, Fact, Function, PortType};
 use crate::{Bdf, RequesterId};
 
 /// What isolation depends on besides the function itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Surroundings {
     /// The function is in a multifunction slot, see [`Function::in_multifunction_slot`].
     pub multifunction: bool,

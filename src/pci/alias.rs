@@ -16,7 +16,7 @@ pub struct Alias {
 }
 
 /// The `devfn`s of its own bus that a function's DMA can carry because of a row of [`quirk::ALIASES`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AliasMask {
     effect: AliasEffect,
     devfn: u8,

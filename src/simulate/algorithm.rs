@@ -1,7 +1,7 @@
 //! What decides when a device gets its group: Linux before and since v6.15, what was proposed in between, and this library.
 
 /// What decides when a device gets its group, and what the search for it looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
     /// The match with a driver: Linux before v6.15.

@@ -10,7 +10,7 @@ use crate::Bdf;
 use crate::limits::{MAX_SCHEDULE_EVENTS, MAX_SCHEDULES};
 
 /// The result of a search for events that break an algorithm.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Breaking {
     /// Events under which the algorithm gives other groups than the closure, or leaves a device without its driver: as few as still

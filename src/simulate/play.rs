@@ -11,7 +11,7 @@ use crate::Bdf;
 use crate::model::IommuIndex;
 
 /// The result of playing events.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Play {
     /// What happened, one after the other.
@@ -26,7 +26,7 @@ pub struct Play {
 }
 
 /// One thing that happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Step {
     /// What happened.
@@ -38,7 +38,7 @@ pub struct Step {
 }
 
 /// What happens to a function, or to an IOMMU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum What {
     /// It is added to its bus.
@@ -62,7 +62,7 @@ pub enum What {
 }
 
 /// What came of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// Nothing: no group is looked for at this step.
@@ -87,7 +87,7 @@ pub enum Outcome {
 }
 
 /// What a function waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wait {
     /// This IOMMU, which is not ready.

@@ -5,7 +5,7 @@ use crate::limits::MAX_DMAR_UNITS;
 use crate::{Bdf, Error, ErrorKind, Segment, error::At};
 
 /// What a DMAR alone says about the unit of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnitAnswer {
     /// The unit whose DRHD structure is there.
     Unit(At),

@@ -21,7 +21,7 @@ pub struct Scope<'a> {
 }
 
 /// What a device scope names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ScopeType {
     /// 1: a PCI function.
     Endpoint,

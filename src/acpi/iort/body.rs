@@ -176,7 +176,7 @@ pub struct Iwb<'a> {
 }
 
 /// Memory access properties (DEN0049 §3.1.1.4, table 14).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoryAccess {
     /// Cache coherency attribute: 1 fully coherent, 0 not; nothing else is legal.
@@ -190,7 +190,7 @@ pub struct MemoryAccess {
 }
 
 /// A wired interrupt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Interrupt {
     /// Its place in the firmware.
@@ -202,7 +202,7 @@ pub struct Interrupt {
 }
 
 /// A reserved memory range, as found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Descriptor {
     /// Its place in the firmware.

@@ -8,7 +8,7 @@ use crate::bytes::saturate;
 use crate::error::At;
 
 /// An entry of a node's ID mapping array (DEN0049 §3, table 4), as found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Mapping {
     /// Its place in the firmware.

@@ -3,7 +3,7 @@
 use super::Iort;
 
 /// What Linux does for the tables of a particular firmware, known by its OEM ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OemQuirk {
     /// OEM ID of the IORT header.
@@ -43,7 +43,7 @@ pub enum PmcgModel {
 }
 
 /// What is different about an SMMUv3 of a particular model number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SmmuV3Quirk {
     /// Model number of the node.

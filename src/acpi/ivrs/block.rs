@@ -66,7 +66,7 @@ pub struct Ivmd {
 }
 
 /// The devices that a block of memory is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Devices {
     /// Type 0x20: all.
     All,

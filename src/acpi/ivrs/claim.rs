@@ -7,7 +7,7 @@ use crate::{Error, RequesterId, error::At};
 const ATS_DISABLED: u32 = 1 << 31;
 
 /// Functions that a unit claims by one entry, or by the two that begin and end a range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Claim {
     /// The entry; that which ends the range.

@@ -5,7 +5,7 @@ use crate::limits::MAX_IVRS_CLAIMS;
 use crate::{Bdf, Error, RequesterId, Segment, error::At};
 
 /// What an IVRS says about a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Translation {
     /// The IVHD block of the unit.

@@ -61,7 +61,7 @@ const RESERVED: [(Option<u8>, u32, u32); 4] =
     [(None, 4, 0xffff), (Some(0), 24, !3), (Some(1), 8, !3), (Some(1), 12, 0xffff)];
 
 /// A wired interrupt of an IOMMU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Wire {
     /// Global system interrupt.
@@ -87,7 +87,7 @@ impl Iterator for Wires<'_> {
 }
 
 /// A mapping: source IDs from `source_base` on become device IDs from `destination_base` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Mapping {
     /// Its place in the firmware.

@@ -38,7 +38,7 @@ pub struct Viot<'a> {
 }
 
 /// A node of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Node {
     /// Type 1: PCI functions.
@@ -91,7 +91,7 @@ const LAYOUTS: [Layout; 4] = [
 ];
 
 /// PCI functions of some segments, the same requester IDs in each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PciRange {
     /// Endpoint ID of the first function of the first segment; every segment has 65,536 IDs of its own.

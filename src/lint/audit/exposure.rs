@@ -12,7 +12,7 @@ use crate::model::{BusKind, IdBus, IommuIndex, RequesterIndex, RequesterKind};
 use crate::{Bdf, Groups, IdMap, InputIds, Platform, RequesterId, Segment};
 
 /// Requester IDs of one segment that no IOMMU translates, for one reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UntranslatedRange {
     /// The segment.
@@ -30,7 +30,7 @@ pub struct UntranslatedRange {
 }
 
 /// Why ids are not translated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Untranslated {
     /// The look-up of the first of them ends so, and that of the others alike ([`NoStream::is_like`]).
@@ -40,7 +40,7 @@ pub enum Untranslated {
 }
 
 /// A node whose DMA no IOMMU translates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UntranslatedNode {
     /// The requester.

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::{IdMap, InputIds, Platform, StreamId};
 
 /// Ids that several sources produce, all of them the same ones.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SharedId {
     /// Who sees the ids, which says what they are.
@@ -81,7 +81,7 @@ pub struct ConstantHost {
 }
 
 /// A source of ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct IdSource {
     /// The requester; or the IOMMU whose StreamIDs become the ids, or which has the id for its own MSIs.

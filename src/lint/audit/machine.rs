@@ -10,7 +10,7 @@ use crate::model::{IommuIndex, MsiControllerIndex};
 use crate::{Bdf, DeviceId, GroupId, Groups, StreamId};
 
 /// A device, or a run of functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Member {
     /// Functions of one bus.
     Functions(FunctionRun),
@@ -19,7 +19,7 @@ pub enum Member {
 }
 
 /// Devices that are there and whose DMA no IOMMU translates, or only a part of it, although their own requester ID is mapped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UntranslatedDevices {
     /// Which.
@@ -33,7 +33,7 @@ pub struct UntranslatedDevices {
 }
 
 /// Ids of one IOMMU that the DMA of several devices carries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DevicesAlike {
     /// The IOMMU.
@@ -47,7 +47,7 @@ pub struct DevicesAlike {
 }
 
 /// Devices whose MSIs carry one DeviceID: an interrupt controller cannot tell them apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MsisAlike {
     /// The MSI controller.
     pub controller: MsiControllerIndex,
@@ -58,7 +58,7 @@ pub struct MsisAlike {
 }
 
 /// A group that is more than one device by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SharedGroup {
     /// Which.
@@ -74,7 +74,7 @@ pub struct SharedGroup {
 }
 
 /// Groups that Linux keeps apart although they can reach each other without passing the IOMMU ([`Policy::Strict`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct JoinedGroups {
     /// Which.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::{Bdf, Groups, RequesterId, Segment};
 
 /// Functions of one bus, with no other function of the machine between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FunctionRun {
     /// The segment.

@@ -27,7 +27,7 @@ use super::Kind;
 use super::files::Memory;
 
 /// Why a container cannot be opened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContainerError {
     /// The container ends before its own headers say.
