@@ -26,9 +26,9 @@ use super::{
 /// Which single mappings count in a table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Singles {
-    /// Root complexes, named components: they do.
+    /// Those of root complexes and named components count.
     Count,
-    /// SMMUs and others: a firmware bug, skipped (linux `iort_id_map`).
+    /// Those of SMMUs and others are a firmware bug, and are skipped (linux `iort_id_map`).
     Skip,
 }
 
@@ -131,7 +131,7 @@ impl IdMap {
                     refused = None;
                 }
                 Ok(Reached::Iommu(_)) => {}
-                // The loop ends at the first mapping that gives no StreamID (linux `iort_nc_iommu_map`).
+                // The loop ends at the first mapping that does not give a StreamID (linux `iort_nc_iommu_map`).
                 reason => {
                     if streams.is_empty() && listening {
                         refused = reason.err().or(Some(NoStream::Bypass { input: mapping.first }));
@@ -202,8 +202,8 @@ impl IdMap {
     }
 }
 
-/// The hosts of each segment, table after table in the order in which Linux asks them (`acpi_iommu_configure_id`), and of each table
-/// those that the dialect asks.
+/// The hosts of each segment: table after table in the order in which Linux asks them (`acpi_iommu_configure_id`), and of each
+/// table those that the dialect asks.
 fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
     let host = |(index, requester): (RequesterIndex, &Requester)| match &requester.kind {
         RequesterKind::Bus(bus) => match bus.kind {
@@ -222,7 +222,7 @@ fn hosts(requesters: &[Requester], dialect: Dialect) -> Vec<Host> {
     hosts
 }
 
-/// The DeviceID of a node's own MSIs: only a single mapping to an ITS group says it (linux `iort_node_get_id`).
+/// The DeviceID of a node's own MSIs: only a single mapping to an ITS group gives it (linux `iort_node_get_id`).
 fn own_request(mappings: &[IdMapping], own: Option<u32>) -> Option<MsiRequest> {
     let mapping = mappings.get(crate::bytes::index(own?))?;
     match (mapping.output, mapping.target) {
@@ -310,7 +310,7 @@ impl Rules {
             Target::Iommu(iommu) => Some((iommu, iommu.entry(iommus)?)),
             _ => None,
         };
-        // The target of most ranges is that of the range before.
+        // Most ranges have the same target as the range before.
         let (mut target, mut known) = (Target::Null, None);
         let direct = |range: &IdMapping| {
             if range.target != target {
@@ -344,9 +344,9 @@ impl Rules {
         }
     }
 
-    /// The index of a table: what the dialect counts, in table order, without the node's own MSI mapping.
+    /// The index of a table: the mappings that count in the dialect, in table order, without the node's own MSI mapping.
     fn index(self, table: &[IdMapping], own_msi: Option<u32>, singles: Singles) -> Index {
-        // Nearly always all of them count unchanged.
+        // Nearly always all mappings count unchanged.
         let mut entries = table.to_vec();
         let mut position = 0_u32;
         entries.retain_mut(|mapping| {
@@ -390,7 +390,7 @@ impl Rules {
     }
 }
 
-/// Whether the outputs of a mapping pass `0xffff_ffff`.
+/// Whether the outputs of a mapping exceed `0xffff_ffff`.
 fn wraps(mapping: &IdMapping) -> bool {
     matches!(mapping.output, Output::Linear(base) if base.checked_add(mapping.last.wrapping_sub(mapping.first)).is_none())
 }

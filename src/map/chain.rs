@@ -7,20 +7,20 @@ use crate::{DeviceId, StreamId};
 
 use super::{Fwspec, IdMap, MappedIommu, MappedRoute, MappedTable, MsiRequest, NoStream, Stream};
 
-/// Where an id has arrived, and as what.
+/// Where an id has arrived, and as which id.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Reached {
     Iommu(Stream),
     Msi(MsiRequest),
 }
 
-/// How many consecutive inputs after one share its route.
+/// How many consecutive inputs after one take the same route.
 #[derive(Clone, Copy)]
 pub(super) struct RunLength {
     more: u32,
     /// They all become one id instead of counting up.
     pub(super) constant: bool,
-    /// Whether nothing is known of them.
+    /// Whether nothing is known about them.
     unknown: bool,
 }
 
@@ -70,7 +70,7 @@ impl IdMap {
     /// ```
     ///
     /// # Errors
-    /// [`NoStream`] says what prevents it.
+    /// [`NoStream`] is the reason why there is none.
     #[inline]
     pub fn stream_from(&self, requester: RequesterIndex, input: u32) -> Result<Stream, NoStream> {
         let table = self.bus(requester).and_then(|bus| bus.streams.as_ref().ok());
@@ -114,7 +114,7 @@ impl IdMap {
                 let masked = input & mask;
                 let range = index.get(masked)?;
                 let Target::Msi(controller) = range.target else { return None };
-                // Without a cell the id stays as it was (linux `of_msi_xlate`).
+                // Without a cell the id stays unchanged (linux `of_msi_xlate`).
                 let id = match range.output {
                     Output::Cells { count: 0, .. } => input,
                     _ => first_cell(range, masked, cells)?,
@@ -216,7 +216,7 @@ impl IdMap {
         None
     }
 
-    /// Whether an IOMMU translates, and if not why.
+    /// Whether an IOMMU translates; the error is the reason why not.
     pub(super) fn usable(&self, at: IommuIndex) -> Result<(), NoStream> {
         match at.entry(&self.iommus) {
             Some(MappedIommu { available: true, driven: true, .. }) => Ok(()),
@@ -225,7 +225,7 @@ impl IdMap {
         }
     }
 
-    /// Whether Linux accepts an id on `iommu` beside those in `record`: one driver for all (linux `iommu_fwspec_init`).
+    /// Whether Linux accepts an id on `iommu` beside those in `record`: one driver must have all (linux `iommu_fwspec_init`).
     pub(super) fn same_driver(&self, record: &Fwspec, iommu: IommuIndex) -> bool {
         let kind = |iommu: IommuIndex| iommu.entry(&self.iommus).map(|iommu| iommu.kind.word());
         kind(record.iommu) == kind(iommu)

@@ -1,4 +1,4 @@
-//! The record that Linux keeps of a device: its IOMMU, its ids in order, its flags.
+//! The record that Linux keeps for a device: its IOMMU, its ids in order, its flags.
 
 use crate::model::{IommuIndex, RequesterIndex};
 use alloc::vec::Vec;
@@ -9,14 +9,14 @@ use crate::{Bdf, StreamId, dialect::AliasRule};
 
 use super::{Firmware, IdMap, NoStream, Stream, StreamIds};
 
-/// What Linux calls a fwspec (include/linux/iommu.h `struct iommu_fwspec`): ids in the order in which the kernel adds them,
-/// never sorted, never without their repeats.
+/// Linux's fwspec (include/linux/iommu.h `struct iommu_fwspec`): the ids are in the order in which the kernel adds them, not
+/// sorted, and with repeats.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Fwspec {
-    /// The IOMMU of the first id, to which Linux ascribes all of them.
+    /// The IOMMU of the first id; Linux takes it for the IOMMU of all ids.
     pub iommu: IommuIndex,
-    /// The ids, each with the IOMMU it really is on.
+    /// The ids, each with the IOMMU that it is on.
     pub ids: StreamIds,
     /// Other IOMMUs that specifiers without cells name, each once: such a specifier adds no id.
     pub others: Vec<IommuIndex>,
@@ -57,13 +57,13 @@ impl Fwspec {
         }
     }
 
-    /// The IOMMUs of the record that do not tell masters apart: no id is on them.
+    /// The IOMMUs of the record that do not tell masters apart: they have no id in it.
     pub(crate) fn without_id(&self) -> WithoutId<'_> {
         let first = Some(self.iommu).filter(|first| !self.ids.iter().any(|stream| stream.iommu == *first));
         WithoutId { first, others: self.others.iter() }
     }
 
-    /// Everything that the record says: the IOMMUs without ids, then the ids in their order.
+    /// The whole record: the IOMMUs without ids, then the ids in their order.
     ///
     /// ```
     /// use fwspec::map::Fwspec;
@@ -101,7 +101,7 @@ impl ExactSizeIterator for WithoutId<'_> {}
 
 impl FusedIterator for WithoutId<'_> {}
 
-/// Everything that a record says, see [`Fwspec::streams`].
+/// The whole record, see [`Fwspec::streams`].
 #[derive(Clone, Debug)]
 pub struct Streams<'a> {
     bare: WithoutId<'a>,
@@ -154,7 +154,7 @@ impl IdMap {
             AliasRule::OwnOnly => 1,
         };
         for alias in aliases.into_iter().take(most) {
-            // The unit is chosen once.
+            // The unit is chosen once, for all aliases.
             if let Some(iommu) = self.takes_aliases_along(&outcome.fwspec) {
                 let stream = Stream { iommu, id: Some(StreamId(u32::from(alias.rid.0))), mask: 0 };
                 outcome.fwspec.iter_mut().for_each(|record| record.ids.push(stream));
@@ -200,8 +200,8 @@ impl IdMap {
         self.settle(outcome)
     }
 
-    /// The StreamIDs that a named component or device-tree master has by itself, those on IOMMUs that may not be used
-    /// included; [`fwspec`](IdMap::fwspec) judges them.
+    /// The StreamIDs that a named component or device-tree master has by itself, including those on IOMMUs that are not available;
+    /// [`fwspec`](IdMap::fwspec) takes the state of the IOMMUs into account.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -254,7 +254,7 @@ impl IdMap {
         if !self.same_driver(record, stream.iommu) {
             return Err(NoStream::TwoKinds);
         }
-        // A specifier without cells adds no id, but the record is there.
+        // A specifier without cells adds no id, but there is a record.
         record.ids.extend(stream.id.is_some().then_some(stream));
         if stream.id.is_none() && stream.iommu != record.iommu && !record.others.contains(&stream.iommu) {
             record.others.push(stream.iommu);

@@ -1,4 +1,4 @@
-//! An id on an IOMMU, and the ids of a record: a few are in it, more are a list.
+//! An id on an IOMMU, and the ids of a record: up to three are stored in the record, more in a list.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -29,10 +29,11 @@ impl fmt::Display for Stream {
     }
 }
 
-/// Ids that are in a record. A function has its own, one for each bridge above it that adds an alias, and one of a quirk.
+/// The number of ids that a record stores itself. A function has its own id, one for each bridge above it that adds an alias, and
+/// one of a quirk.
 const FEW: usize = 3;
 
-/// The ids of a [`Fwspec`](super::Fwspec) in their order: a slice, of which up to three ids take no memory of their own.
+/// The ids of a [`Fwspec`](super::Fwspec) in their order: a slice, which allocates no memory for up to three ids.
 ///
 /// ```
 /// use fwspec::map::{Stream, StreamIds};
@@ -52,13 +53,13 @@ enum Kept {
 }
 
 impl StreamIds {
-    /// None.
+    /// No ids.
     pub const fn new() -> Self {
         let none = Stream { iommu: IommuIndex(0), id: None, mask: 0 };
         StreamIds(Kept::Few { ids: [none; FEW], count: 0 })
     }
 
-    /// Adds an id behind the others.
+    /// Adds an id after the others.
     pub fn push(&mut self, stream: Stream) {
         match &mut self.0 {
             Kept::Few { ids, count } => match ids.get_mut(usize::from(*count)) {

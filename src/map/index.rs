@@ -1,4 +1,4 @@
-//! From entries in table order to disjoint sorted ranges: one search answers what a walk over the table would.
+//! From entries in table order to disjoint sorted ranges: one search gives the answer of a walk over the table.
 
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
@@ -11,9 +11,9 @@ use crate::model::{IdMapping, IommuIndex, Output};
 
 /// Disjoint ranges, sorted by input.
 ///
-/// The inputs from the first to the last are cut into buckets of equal length, about as many as there are ranges, and it is
-/// known where the search in a bucket starts. Where ranges are spread evenly, as buses are, that is where it ends as well;
-/// where many are in one bucket they are searched by halves.
+/// The inputs from the first to the last are divided into buckets of equal length, about as many as there are ranges, and each
+/// bucket has the place where its search starts. Where ranges are spread evenly, as buses are, the search ends there, too; where
+/// many are in one bucket, a binary search finds the range.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     ranges: Box<[IdMapping]>,
@@ -21,10 +21,10 @@ pub(crate) struct Index {
     starts: Box<[u32]>,
     /// The first input.
     base: u32,
-    /// Logarithm of the length of a bucket; below 32, for there are two buckets at least.
+    /// Logarithm of the length of a bucket; below 32, because there are at least two buckets.
     shift: u32,
-    /// What is left of each range once its target is known, in 16 bytes, so that most answers take one look. Empty where
-    /// it is never asked for.
+    /// A short form of each range whose target is known, in 16 bytes, so that most answers take one look. Empty where it is never
+    /// asked for.
     direct: Box<[Direct]>,
 }
 
@@ -32,16 +32,16 @@ pub(crate) struct Index {
 #[derive(Clone, Copy, Debug)]
 struct Direct {
     first: u32,
-    /// How many inputs; of 2^32 all but the last. None where the range is of another kind.
+    /// The number of inputs; of 2^32 all but the last. 0 where the range is of another kind.
     count: u32,
     output: u32,
     iommu: IommuIndex,
 }
 
 impl Index {
-    /// Builds the index of entries of which the first that contains an ID answers.
+    /// Builds the index of entries; the first entry that contains an ID answers for it.
     ///
-    /// With `last_id_yields`, the last ID of a range of several goes to a later entry that starts there or that answers for
+    /// With `last_id_yields`, the last ID of a range of several goes to a later entry that starts there, or to one that answers for
     /// every ID (linux `iort_id_map` and its `tentative` match).
     ///
     /// O(n log n) in time; the result has at most 3n ranges.
@@ -64,7 +64,7 @@ impl Index {
         Index::of(ranges)
     }
 
-    /// Prepares the answers of [`direct`](Index::direct): `iommu` tells which ranges have one, and on which IOMMU.
+    /// Prepares the answers of [`direct`](Index::direct): `iommu` returns the IOMMU of a range that has one.
     pub(crate) fn precompute_direct(
         mut self,
         mut iommu: impl FnMut(&IdMapping) -> Option<IommuIndex>,
@@ -118,12 +118,12 @@ impl Index {
         (range.first <= id).then_some(range)
     }
 
-    /// IOMMU and output of `id`, where they are at hand. That they are not says nothing: [`get`](Index::get) knows.
+    /// IOMMU and output of `id`, where the short form has them; otherwise [`get`](Index::get) has the answer.
     #[inline]
     pub(crate) fn direct(&self, id: u32) -> Option<(IommuIndex, u32)> {
         let bucket = index(id.wrapping_sub(self.base).wrapping_shr(self.shift));
         let start = self.starts.get(bucket)?;
-        // The range that the bucket starts with, or the next one.
+        // The first range of the bucket, or the next one.
         for range in self.direct.get(index(*start)..)?.iter().take(2) {
             let position = id.wrapping_sub(range.first);
             if position < range.count {
@@ -181,7 +181,8 @@ pub(super) fn part(entry: &IdMapping, first: u32, last: u32) -> IdMapping {
     IdMapping { first, last, output, ..*entry }
 }
 
-/// A sweep over all inputs, ascending, with the entries that contain the current one in a heap by table position.
+/// A sweep over all inputs in ascending order. The entries that contain the current input are in a heap, by their place in the
+/// table.
 struct Sweep<'a> {
     entries: &'a [IdMapping],
     /// Keys of the entries, ascending.
@@ -295,7 +296,7 @@ mod tests {
         }
     }
 
-    /// The walk over the table that the index stands for, written as the kernel writes it.
+    /// The walk over the table that the index replaces, written as the kernel does it.
     fn walk(entries: &[IdMapping], last_id_yields: bool, id: u32) -> Option<(u32, u32)> {
         let mut tentative = None;
         for e in entries {
@@ -328,7 +329,7 @@ mod tests {
         fn index_answers_as_the_walk_does(entries in entries(), last_id_yields: bool) {
             let index = Index::build(entries.clone(), last_id_yields);
             prop_assert!(sorted_and_disjoint(index.ranges().iter()));
-            // Every range stands for a target of its own.
+            // Every range has a target of its own.
             let index = index.precompute_direct(|range| (range.offset % 3 > 0).then_some(IommuIndex(range.offset)));
             for id in (0..25).chain([u32::MAX - 2, u32::MAX - 1, u32::MAX]) {
                 let found = index.get(id).and_then(|r| Some((r.offset, r.output_of(id)?)));

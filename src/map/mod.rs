@@ -1,4 +1,4 @@
-//! The question everyone asks: which StreamID does this device's DMA carry, and which DeviceID do its MSIs carry?
+//! The main question: which StreamID does this device's DMA carry, and which DeviceID do its MSIs carry?
 
 mod build;
 mod chain;
@@ -38,11 +38,11 @@ use core::fmt;
 use index::Index;
 use scope::ScopeIndex;
 
-/// Answers for one platform under one dialect: built once, then only looked up.
+/// The answers for one platform under one dialect: built once, then only looked up.
 ///
-/// Owned: it does not borrow the [`Platform`](crate::Platform) it was built from. A lookup is one search among disjoint
-/// ranges and takes no decision. There is one index for each node, so that a requester ID becomes a DeviceID in two
-/// lookups; composing them would be quadratic for a thousand root complexes over one SMMU.
+/// It owns its data, and does not borrow the [`Platform`](crate::Platform) that it was built from. A lookup is one search among
+/// disjoint ranges and decides nothing. There is one index for each node, so that a requester ID becomes a DeviceID in two lookups;
+/// composed indices would be quadratic for a thousand root complexes over one SMMU.
 ///
 /// ```
 /// use fwspec::{Dialect, IdMap, Platform};
@@ -62,7 +62,7 @@ pub struct IdMap {
     made_by_driver: Box<[RequesterIndex]>,
     /// PCI hosts, sorted: those of a segment in the order in which they are asked.
     hosts: Vec<Host>,
-    /// What depends on the topology.
+    /// The units that depend on the topology.
     scopes: ScopeIndex,
     paths: Paths,
 }
@@ -75,7 +75,7 @@ struct Host {
     requester: RequesterIndex,
 }
 
-/// Which rules of error handling apply to what a device's record is made of.
+/// Which rules of error handling apply to a device's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Firmware {
     /// A failing alias leaves the ids before it in place (linux `acpi_iommu_configure_id` frees nothing).
@@ -91,7 +91,7 @@ pub struct MappedIommu {
     pub origin: Origin,
     /// What it is.
     pub kind: IommuKind,
-    /// Whether it may be used.
+    /// Whether it is available.
     pub available: bool,
     /// Whether a driver that takes masters binds to it. Known for the `linux` dialects; true for every other one.
     pub driven: bool,
@@ -99,7 +99,7 @@ pub struct MappedIommu {
     pub group_rule: GroupRule,
     /// The DeviceID of its own MSIs.
     pub own_msi: Option<MsiRequest>,
-    /// Mask that one-cell specifiers get (`stream-match-mask`, else none); `None` for ACPI, whose ids Linux keeps raw.
+    /// The mask for one-cell specifiers (`stream-match-mask`, otherwise none); `None` for ACPI, whose ids Linux leaves unchanged.
     stream_match_mask: Option<u16>,
     device_ids: Index,
 }
@@ -115,26 +115,26 @@ pub struct MappedMsi {
 #[derive(Clone, Debug)]
 struct MappedRequester {
     origin: Origin,
-    /// What its children's ids become; boxed, for most requesters have no children.
+    /// What the ids of its children become; boxed, because most requesters have no children.
     bus: Option<Box<MappedBus>>,
-    /// Ids that the requester has by itself; boxed, for most buses have none.
+    /// Ids that the requester has by itself; boxed, because most buses have none.
     own: Option<Box<OwnIds>>,
 }
 
-/// What becomes of ids that a requester's bus gives.
+/// What the ids on a requester's bus become.
 #[derive(Clone, Debug)]
 struct MappedBus {
     /// PCI or not; `None` for a named component whose mappings are ranges.
     kind: Option<BusKind>,
     flags: FwspecFlags,
-    /// The table of StreamIDs; or why no id has one.
+    /// The table of StreamIDs; or the reason why no id has one.
     streams: Result<MappedTable, NoStream>,
     msi: MappedRoute,
 }
 
 #[derive(Clone, Debug)]
 struct MappedTable {
-    /// Bits of an id that take part.
+    /// The bits of an id that are looked up.
     mask: u32,
     index: Index,
     /// Cells that `Output::Cells` points into.
@@ -144,23 +144,23 @@ struct MappedTable {
 #[derive(Clone, Debug, Default)]
 struct OwnIds {
     streams: Box<[Stream]>,
-    /// Why there are none, or no more.
+    /// The reason why there are none, or no more.
     refused: Option<NoStream>,
     msi: Box<[MsiRequest]>,
 }
 
 #[derive(Clone, Debug)]
 enum MappedRoute {
-    /// On through the IOMMU's table.
+    /// Through the IOMMU's own table.
     Streams,
     Table(Box<MappedTable>),
     Direct(MsiControllerIndex),
-    /// As another requester's, whose route is a table.
+    /// The route of another requester, which is a table.
     Inherited(RequesterIndex),
     Absent,
 }
 
-/// The StreamID of a requester, with a name for its IOMMU; displays as `smmu@2b400000 0x100`.
+/// The StreamID of a requester, with the name of its IOMMU; displays as `smmu@2b400000 0x100`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct NamedStream<'a> {
@@ -238,7 +238,7 @@ impl IdMap {
         &self.msi_controllers
     }
 
-    /// An IOMMU by its name.
+    /// An IOMMU by its index.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -257,7 +257,7 @@ impl IdMap {
         index.entry(&self.iommus)
     }
 
-    /// An MSI controller by its name.
+    /// An MSI controller by its index.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -276,7 +276,7 @@ impl IdMap {
         index.entry(&self.msi_controllers)
     }
 
-    /// What people call an IOMMU, a requester or an MSI controller, `/soc@0/iommu@5040000` or `IORT+0x48`; as
+    /// The name of an IOMMU, a requester or an MSI controller, `/soc@0/iommu@5040000` or `IORT+0x48`; as
     /// [`Platform::name`](crate::Platform::name).
     ///
     /// ```
@@ -324,8 +324,8 @@ impl IdMap {
         Some(self.requester(requester)?.origin)
     }
 
-    /// The PCI hosts that are asked about a segment, in the order in which they are: none, or one, or several where the
-    /// dialect tries several or several tables speak of the segment.
+    /// The PCI hosts that answer for a segment, in the order in which they are asked: none, one, or several where the dialect asks
+    /// several or several tables have the segment.
     pub(crate) fn hosts_of(&self, segment: Segment) -> impl Iterator<Item = RequesterIndex> {
         self.asked(segment).iter().map(|host| host.requester)
     }
@@ -356,7 +356,7 @@ impl IdMap {
         Some(NamedStream { stream, label: self.name(stream.iommu)? })
     }
 
-    /// As [`stream_of`](IdMap::stream_of), and why there is none.
+    /// As [`stream_of`](IdMap::stream_of), with the reason where there is none.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -373,7 +373,7 @@ impl IdMap {
     /// ```
     ///
     /// # Errors
-    /// [`NoStream`] says what prevents it.
+    /// [`NoStream`] is the reason why there is none.
     pub fn resolve(&self, bdf: Bdf) -> Result<Stream, NoStream> {
         self.answer(bdf).map(|(_, stream)| stream)
     }
@@ -390,7 +390,7 @@ impl IdMap {
                 Ok(stream) => return Ok((host.requester, stream)),
                 Err(reason) => refused = reason,
             }
-            // A failure is the last word of a table, not of the tables after it (linux `acpi_iommu_configure_id`).
+            // A failure ends the look-up in its table, not in the tables after it (linux `acpi_iommu_configure_id`).
             if !matches!(refused, NoStream::Unmapped { .. } | NoStream::NoMap) {
                 closed = Some(host.format);
             }
@@ -403,7 +403,7 @@ impl IdMap {
         self.answer(bdf).ok().map(|(host, _)| host)
     }
 
-    /// The DeviceID that an MSI of the bare requester ID carries, and the controller it goes to.
+    /// The DeviceID that an MSI of the bare requester ID carries, and its controller.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -421,18 +421,18 @@ impl IdMap {
         self.hosts_of(bdf.segment).find_map(|host| self.msi_from(host, u32::from(bdf.rid.0)))
     }
 
-    /// Whether Linux makes the device of a requester when the driver of the node above does so
+    /// Whether Linux makes the device of a requester when the driver of the node above probes
     /// ([`Requester::made_by_driver`](crate::model::Requester::made_by_driver)).
     pub(crate) fn is_made_by_driver(&self, requester: RequesterIndex) -> bool {
         self.made_by_driver.binary_search(&requester).is_ok()
     }
 
-    /// Whether the firmware is ACPI, with which PCI is enumerated before any IOMMU registers.
+    /// Whether the firmware is ACPI: Linux then enumerates PCI before any IOMMU registers.
     pub(crate) fn is_acpi(&self) -> bool {
         self.firmware == Firmware::Acpi
     }
 
-    /// How MSIs of a requester's children are routed, inherited routes followed.
+    /// The route of the MSIs of a requester's children; an inherited route is followed.
     fn route_of(&self, requester: RequesterIndex) -> Option<&MappedRoute> {
         match &self.bus(requester)?.msi {
             MappedRoute::Inherited(other) => self.bus(*other).map(|other| &other.msi),
@@ -464,8 +464,8 @@ impl OwnIds {
 }
 
 impl MappedIommu {
-    /// Makes the fwspec id that the IOMMU's Linux driver makes of a specifier's cells: the first cell, and for SMMUv1/v2
-    /// 16 bits of it beside 16 bits of mask (linux drivers/iommu/arm/arm-smmu/arm-smmu.c `arm_smmu_of_xlate`).
+    /// The fwspec id that the IOMMU's Linux driver makes of a specifier's cells: the first cell, and for SMMUv1/v2 16 bits of it
+    /// beside 16 bits of mask (linux drivers/iommu/arm/arm-smmu/arm-smmu.c `arm_smmu_of_xlate`).
     fn stream(&self, iommu: IommuIndex, cells: &[u32]) -> Stream {
         let Some(first) = cells.first().copied() else { return Stream { iommu, id: None, mask: 0 } };
         if !matches!(self.kind, IommuKind::SmmuV2(_)) {
@@ -475,13 +475,13 @@ impl MappedIommu {
         let mask = match (cells.get(1), self.stream_match_mask) {
             (Some(mask), _) => halves(*mask)[1],
             (None, Some(mask)) => mask,
-            // IORT: the high half of a wide output ends up as the mask (linux `arm_smmu_master_alloc_smes` finds it there).
+            // IORT: the high half of a wide output becomes the mask (linux `arm_smmu_master_alloc_smes` reads it there).
             (None, None) => high,
         };
         Stream { iommu, id: Some(StreamId(u32::from(low))), mask }
     }
 
-    /// Whether the outputs of a linear range onto this IOMMU are StreamIDs as they are, without a mask.
+    /// Whether the outputs of a linear range onto this IOMMU are StreamIDs unchanged, without a mask.
     fn takes_as_is(&self, range: &IdMapping) -> bool {
         let narrow = || {
             let Output::Linear(output) = range.output else { return false };

@@ -9,28 +9,28 @@ use super::MsiRequest;
 use super::chain::{Hop, Reached};
 use super::{IdMap, IommuKind, MappedRoute, MappedTable, Stream};
 
-/// Input IDs `first..=last` and what they become.
+/// Input IDs `first..=last`, and their outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InputRange {
     /// First input, after any mask.
     pub first: u32,
     /// Last input, inclusive.
     pub last: u32,
-    /// What the inputs become.
+    /// The outputs of these inputs.
     pub output: RangeOutput,
 }
 
-/// What the inputs of a range become.
+/// The outputs of a range of inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RangeOutput {
-    /// StreamIDs. The first input has this one; the next input the next, or the same where `constant`.
+    /// StreamIDs. The first input has this one; each following input the next one, or the same where `constant`.
     Stream {
         /// The id of the first input.
         first: Stream,
         /// Every input has this one id.
         constant: bool,
-        /// Position and number of the first input's specifier cells, among the cells of the requester's map, where they are not
-        /// exactly one.
+        /// Position and number of the first input's specifier cells among the cells of the requester's map, unless there is exactly
+        /// one.
         cells: Option<(u32, u8)>,
     },
     /// DeviceIDs, counting up or `constant`.
@@ -52,8 +52,8 @@ iterators! {
 }
 
 impl IdMap {
-    /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are
-    /// those after the mask. Not listed are inputs that bypass every IOMMU, and those of a mapping to another requester (which no
+    /// The StreamIDs of a requester's inputs, as maximal ranges cut to `0..=limit` (`0xffff` for requester IDs). Inputs are ids
+    /// after the mask. Inputs that bypass every IOMMU are left out, and so are those of a mapping to another requester (which no
     /// specification allows) that does not send all of them one way.
     ///
     /// ```
@@ -75,8 +75,8 @@ impl IdMap {
         ))
     }
 
-    /// As [`stream_ranges`](IdMap::stream_ranges), but ranges count up in all 32 bits of the fwspec id, which for an SMMUv1/v2 are id
-    /// and mask. There are at most as many of these as firmware has records, whatever the limit.
+    /// As [`stream_ranges`](IdMap::stream_ranges), but ranges count up in all 32 bits of the fwspec id, which for an SMMUv1/v2 are
+    /// id and mask. There are at most as many ranges as firmware has records, whatever the limit.
     pub(crate) fn counted_ranges(
         &self,
         requester: RequesterIndex,
@@ -92,7 +92,7 @@ impl IdMap {
         })
     }
 
-    /// Splits a range by mask: an output of an SMMUv1/v2 that passes 2^16 counts on in the mask (see
+    /// Splits a range by mask: an output of an SMMUv1/v2 that exceeds 2^16 counts on in the mask (see
     /// [`MappedIommu::stream`](super::MappedIommu::stream)).
     fn of_one_mask(&self, range: InputRange) -> impl Iterator<Item = InputRange> + '_ {
         let narrow = match range.output {
@@ -182,7 +182,7 @@ impl IdMap {
             Hop::Arrived(place) => place,
             Hop::Onward { requester, id } => {
                 let more = if constant { 0 } else { last.wrapping_sub(first) };
-                // One hop led here.
+                // One hop was taken to get here.
                 let (place, run) = self.leave_run(requester, id, 1).ok()?;
                 constant |= run.constant;
                 run.has(more).then_some(place)?
@@ -211,7 +211,7 @@ impl IdMap {
         let beyond = iommu.into_iter().flat_map(move |iommu| iommu.device_ids.meeting(low, high)).flat_map(
             move |next| {
                 let (from, to) = (next.first.max(low), next.last.min(high));
-                // Back from StreamIDs to inputs; all inputs of a constant piece share the one.
+                // From StreamIDs back to inputs; all inputs of a constant piece share one StreamID.
                 let (first, last) = match piece.output {
                     Output::Constant(_) => (piece.first, piece.last),
                     _ => (
@@ -246,7 +246,7 @@ impl IdMap {
         let more = if stands { 0 } else { last.wrapping_sub(first) };
         let (request, constant) = match next.target {
             Target::Msi(controller) => (MsiRequest { controller, id: DeviceId(id) }, stands),
-            // A chain of IOMMUs has no meaning anywhere; Linux follows it.
+            // A chain of IOMMUs has no meaning in any specification; Linux follows it.
             Target::Iommu(iommu) => {
                 let (request, run) = self.beyond_run(iommu, id, 1)?;
                 run.has(more).then_some((request, stands || run.constant))?
@@ -258,7 +258,7 @@ impl IdMap {
 }
 
 impl MappedTable {
-    /// The ranges up to `limit`, or up to the mask, above which no masked id is; in two where an output wraps.
+    /// The ranges up to `limit`, or up to the mask, which no masked id exceeds; a range whose output wraps is split in two.
     fn pieces(&self, limit: u32) -> impl Iterator<Item = IdMapping> + '_ {
         let limit = limit.min(self.mask);
         self.index.meeting(0, limit).flat_map(move |range| unwrapped(clip(range, 0, limit)))
@@ -290,12 +290,12 @@ fn msi_piece(piece: &IdMapping, cells: &[u32]) -> Option<InputRange> {
     })
 }
 
-/// The part of a range inside `low..=high`; the two meet.
+/// The part of a range inside `low..=high`; they must overlap.
 fn clip(range: &IdMapping, low: u32, high: u32) -> IdMapping {
     super::index::part(range, range.first.max(low), range.last.min(high))
 }
 
-/// A range in two where its output wraps past 2^32.
+/// A range, split in two where its output wraps past 2^32.
 fn unwrapped(range: IdMapping) -> impl Iterator<Item = IdMapping> {
     let room = match range.output {
         Output::Linear(base) => u32::MAX.wrapping_sub(base),
@@ -313,7 +313,7 @@ fn merged<I: Iterator<Item = InputRange>>(pieces: I) -> impl Iterator<Item = Inp
     core::iter::from_fn(move || {
         let mut range = pieces.next()?;
         while let Some(next) = pieces.next_if(|next| continues(&range, next)) {
-            // A range of one id takes the kind of what it is joined with.
+            // A range of one id takes the kind of the range that it is joined with.
             if range.first == range.last {
                 range.output = as_constant(range.output, constant(next.output));
             }
@@ -345,14 +345,14 @@ fn continues(range: &InputRange, next: &InputRange) -> bool {
     kind == next_kind && step.and_then(|step| first.checked_add(step)) == Some(next_id)
 }
 
-/// What ids are counted on.
+/// What consecutive ids count in.
 #[derive(PartialEq, Eq)]
 enum Counter {
     Streams(IommuIndex, u16),
     Devices(MsiControllerIndex),
 }
 
-/// What the ids count on, and the first of them; nothing for outputs that are not single counting ids.
+/// What the ids count in, and the first of them; `None` for outputs that are not single counting ids.
 fn start(output: RangeOutput) -> Option<(Counter, u32)> {
     match output {
         RangeOutput::Stream { first, cells: None, .. } => {

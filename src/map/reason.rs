@@ -1,9 +1,9 @@
-//! What a look-up ends with besides a StreamID: the reason why there is none, and the request of an MSI.
+//! Results of a look-up other than a StreamID: the reason why there is none, and the request of an MSI.
 
 use crate::model::{Errno, IommuIndex, MsiControllerIndex};
 use crate::{DeviceId, Segment};
 
-/// Why a VT-d or AMD driver gives up all of its units at boot, because a function is there.
+/// Why the VT-d or AMD driver gives up all of its units at boot because of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GivesUp {
     /// A device scope is of another type than the function's header (linux drivers/iommu/intel/dmar.c `dmar_insert_dev_scope`).
@@ -43,7 +43,7 @@ pub enum NoStream {
     Errno {
         /// The id asked for, after any mask.
         input: u32,
-        /// What it fails with.
+        /// The error.
         errno: Errno,
     },
     /// Which unit translates it depends on the bridges above the function (DMAR).
@@ -54,7 +54,7 @@ pub enum NoStream {
         /// The id asked for.
         input: u32,
     },
-    /// By its class it is an IOMMU (0806), and no firmware is given that would say more.
+    /// By its class it is an IOMMU (0806), and there is no firmware that says more.
     #[error("it is an IOMMU itself, which does not translate its own DMA")]
     Itself,
     /// The driver of the units gives all of them up at boot.
@@ -68,7 +68,7 @@ pub enum NoStream {
         /// Why.
         why: GivesUp,
     },
-    /// The mapping leads nowhere.
+    /// The mapping refers to a node that does not exist.
     #[error("the mapping of {input:#x} leads to {reference:#x}, where no IOMMU is")]
     Dangling {
         /// The id asked for.
@@ -79,25 +79,26 @@ pub enum NoStream {
     /// The first mapping of the node has no output reference, which turns all of them off (linux `iort_node_map_id`).
     #[error("the node's first mapping has no output reference, so Linux uses none of its mappings")]
     FirstNull,
-    /// Mappings lead in a circle.
+    /// Mappings form a loop.
     #[error("the mappings of {input:#x} form a loop")]
     Cycle {
         /// The id asked for.
         input: u32,
     },
-    /// The IOMMU may not be used: disabled, or of a model that no driver takes.
+    /// The IOMMU is not available: it is disabled, or no driver takes its model.
     #[error("its IOMMU is disabled or of an unknown model")]
     IommuUnavailable {
         /// The IOMMU.
         iommu: IommuIndex,
     },
-    /// No driver of Linux binds to the IOMMU, or it takes no master at all (linux `of_iommu_xlate`: no operations are registered).
+    /// No driver of Linux binds to the IOMMU, or its driver takes no master at all (linux `of_iommu_xlate`: no operations are
+    /// registered).
     #[error("no Linux driver translates for its IOMMU")]
     NoDriver {
         /// The IOMMU.
         iommu: IommuIndex,
     },
-    /// The IOMMU's driver takes some masters only (linux `ipmmu_device_is_allowed`).
+    /// The IOMMU's driver takes only some masters (linux `ipmmu_device_is_allowed`).
     #[error("the driver of its IOMMU does not take this device")]
     NotAdmitted {
         /// The IOMMU.
@@ -106,14 +107,14 @@ pub enum NoStream {
     /// Ids on IOMMUs of two different drivers (linux `iommu_fwspec_init` answers EINVAL).
     #[error("its ids are on IOMMUs of two kinds, which Linux refuses")]
     TwoKinds,
-    /// A named component's mapping is not a single mapping: only its bus knows its ids.
+    /// A mapping of the named component is not a single mapping: only its bus knows its ids.
     #[error("the component has no single mapping: its ids come from its bus, if at all")]
     NotSingle,
 }
 
 impl NoStream {
-    /// The word for it in every output: `no-host`, `no-map`, `no-mapping`, `bypass`, `errno`, `dangling`, `cycle`,
-    /// `iommu-unavailable`, `no-driver`, `not-admitted`, `two-kinds`, `not-single`, `needs-topology`, `given-up`, `itself`.
+    /// Its word in every output: `no-host`, `no-map`, `no-mapping`, `bypass`, `errno`, `dangling`, `cycle`, `iommu-unavailable`,
+    /// `no-driver`, `not-admitted`, `two-kinds`, `not-single`, `needs-topology`, `given-up`, `itself`.
     ///
     /// ```
     /// assert_eq!(fwspec::NoStream::Unmapped { input: 0x100 }.word(), "no-mapping");
@@ -138,7 +139,7 @@ impl NoStream {
         }
     }
 
-    /// Whether the other is the same reason, whatever the ids asked for.
+    /// Whether the other is the same reason, whatever ids were asked for.
     ///
     /// ```
     /// use fwspec::NoStream;
@@ -171,7 +172,7 @@ impl NoStream {
     }
 }
 
-/// The DeviceID of an MSI and where it goes.
+/// The DeviceID of an MSI, and its controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MsiRequest {
     /// The MSI controller.

@@ -1,4 +1,4 @@
-//! Which memory is reserved for a device, as Linux lists it in a group's `reserved_regions`.
+//! The memory that is reserved for a device, as Linux lists it in a group's `reserved_regions`.
 
 use alloc::vec::Vec;
 
@@ -14,7 +14,7 @@ const SOFTWARE_MSI: (u64, u64) = (0x0800_0000, 0x0010_0000);
 /// The smallest page that Linux rounds unaligned regions out to (`iort_rmr_alloc`: `PAGE_SIZE`).
 const PAGE: u64 = 0x1000;
 
-/// IORT wants reserved memory in multiples of this (DEN0049 §3.1.1.5).
+/// In an IORT, reserved memory should be in multiples of this (DEN0049 §3.1.1.5).
 const ALIGNMENT: u64 = 0x1_0000;
 
 /// Memory that is reserved for a device.
@@ -25,7 +25,7 @@ pub struct ReservedRegion {
     pub base: u64,
     /// Last address, inclusive.
     pub last: u64,
-    /// What may be done with it.
+    /// Its kind.
     pub kind: RegionKind,
     /// Attributes of the mapping.
     pub protection: Protection,
@@ -36,7 +36,7 @@ iterators! {
     ReservedRegions: ReservedRegion;
 }
 
-/// What memory is reserved for a device with this record, in the order of the firmware, the MSI window of its SMMU first.
+/// The memory that is reserved for a device with this record, in the order of the firmware; the MSI window of its SMMU comes first.
 ///
 /// An IORT RMR counts where one of the record's ids is among its StreamIDs; for PCI functions only where the firmware says that
 /// the boot configuration is kept (`preserved`; _DSM 5 of the host bridge). Regions that are not 64 KiB aligned are rounded out to
@@ -95,14 +95,14 @@ const HYPERTRANSPORT: (u64, u64) = (0xfd_0000_0000, 0xff_ffff_ffff);
 /// Memory that old software reaches through an ISA bridge (`CONFIG_INTEL_IOMMU_FLOPPY_WA`).
 const ISA: (u64, u64) = (0, 0xff_ffff);
 
-/// What memory is reserved for a PCI function of an x86 machine, as Linux lists it in the `reserved_regions` of a group that the
-/// function is alone in: sorted, neighbours of one kind joined. Nothing for a function of another machine's IOMMU.
+/// The memory that is reserved for a PCI function of an x86 machine, as Linux lists it in the `reserved_regions` of a group with
+/// this function only: sorted, with neighbours of one kind joined. Empty for a function of another machine's IOMMU.
 ///
-/// `path` leads to the function itself, a virtual function too. On VT-d an RMRR counts where one of its scopes is the function or a bridge
-/// above it, and is relaxable for USB controllers and displays; ISA bridges have their first 16 MiB (linux drivers/iommu/intel/iommu.c
-/// `intel_iommu_get_resv_regions`, `device_rmrr_is_relaxable`). On AMD-Vi an IVMD counts for its functions (drivers/iommu/amd/iommu.c
-/// `amd_iommu_get_resv_regions`); the HyperTransport range is there unless the IOMMU's features, which firmware may not tell, say that
-/// it is ignored.
+/// `path` leads to the function itself, also for a virtual function. On VT-d an RMRR counts if one of its scopes is the function or
+/// a bridge above it; it is relaxable for USB controllers and displays. ISA bridges have their first 16 MiB (linux
+/// drivers/iommu/intel/iommu.c `intel_iommu_get_resv_regions`, `device_rmrr_is_relaxable`). On AMD-Vi an IVMD counts for its
+/// functions (drivers/iommu/amd/iommu.c `amd_iommu_get_resv_regions`); the HyperTransport range is reserved unless the IOMMU's
+/// features, which firmware may not show, say that it is ignored.
 pub fn reserved_for_function(
     platform: &Platform,
     record: &Fwspec,

@@ -1,4 +1,4 @@
-//! Backwards: what produces this StreamID or DeviceID?
+//! The way back: the requesters that produce a StreamID or DeviceID.
 
 use crate::iter::iterators;
 use crate::model::{BusKind, IommuIndex, MsiControllerIndex, RequesterIndex};
@@ -15,7 +15,7 @@ pub struct Producer<T> {
     pub requester: RequesterIndex,
     /// The inputs; `None` where the requester has the id by itself (named component, master).
     pub inputs: Option<InputIds>,
-    /// The IOMMU or MSI controller that sees the id.
+    /// The IOMMU or MSI controller that receives the id.
     pub target: T,
 }
 
@@ -29,9 +29,9 @@ iterators! {
 }
 
 impl IdMap {
-    /// All requesters that produce this StreamID on any IOMMU, in firmware order; those with several ids once for each
-    /// range. Where an SMMUv1/v2 ignores some bits (`stream-match-mask`, a mask in the specifier), they are ignored here too: an
-    /// event reports them, the map does not produce them.
+    /// All requesters that produce this StreamID on any IOMMU, in firmware order; a requester with several ids comes once for each
+    /// range. Bits that an SMMUv1/v2 ignores (`stream-match-mask`, a mask in the specifier) are ignored here, too, because the SMMU
+    /// reports them in events although the map does not produce them.
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -97,7 +97,8 @@ impl IdMap {
         }))
     }
 
-    /// All IOMMUs whose own MSIs carry this DeviceID, in firmware order, with the controller that gets them (linux `iort_node_get_id`).
+    /// All IOMMUs whose own MSIs carry this DeviceID, in firmware order, with the controller that receives them (linux
+    /// `iort_node_get_id`).
     ///
     /// ```
     /// # use fwspec::acpi::iort::{Builder, Iort};
@@ -116,7 +117,7 @@ impl IdMap {
         }))
     }
 
-    /// The last input that the bus of a requester can give: 16 bits on PCI, 32 elsewhere.
+    /// The last input that the bus of a requester can have: 16 bits on PCI, 32 elsewhere.
     fn last_input(&self, requester: RequesterIndex) -> u32 {
         match self.bus(requester).and_then(|bus| bus.kind) {
             Some(BusKind::Pci { .. }) => InputIds::REQUESTER_IDS.last,
@@ -164,12 +165,12 @@ fn sources<T>(
     own.chain(bus.map(move |(inputs, target)| Producer { requester, inputs: Some(inputs), target }))
 }
 
-/// The ids that a range of inputs becomes.
+/// The outputs of a range of inputs.
 #[derive(Clone, Copy)]
 struct Counted {
     first: u32,
     constant: bool,
-    /// Bits in which two ids may differ and are the same.
+    /// Bits that do not distinguish ids.
     ignored: u32,
 }
 
@@ -193,7 +194,7 @@ fn inputs(range: InputRange, ids: Counted, wanted: u32) -> impl Iterator<Item = 
     all.into_iter().chain(counted)
 }
 
-/// The lowest id from `from` on that is `fixed` but for the ignored bits.
+/// The lowest id from `from` on that equals `fixed` except in the ignored bits.
 pub(crate) fn next_alike(from: u32, fixed: u32, ignored: u32) -> Option<u32> {
     let id = fixed | from & ignored;
     let Some(top) = (id ^ from).checked_ilog2() else { return Some(id) };

@@ -1,4 +1,4 @@
-//! Which unit a function has, where firmware names functions by the way down to them (DMAR); the aliases that firmware gives (IVRS).
+//! The unit of a function where firmware names functions by the path to them (DMAR), and the aliases that firmware gives (IVRS).
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -16,22 +16,24 @@ use crate::{
 /// The scopes of all units.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ScopeIndex {
-    /// IOMMU, segment and offset of each unit, in the order in which Linux asks them; and whether it is for the rest of its segment.
+    /// IOMMU, segment and offset of each unit, in the order in which Linux asks them; and whether the unit covers the rest of its
+    /// segment.
     units: Vec<(IommuIndex, Segment, u32, bool)>,
-    /// The scopes of units that list what they are for, sorted.
+    /// The scopes of units that list what they cover, sorted.
     named: Vec<Named>,
-    /// The scopes of other records, sorted: the unit of those is the place of their record among `records`.
+    /// The scopes of other records, sorted. Their `unit` is the place of the record in `records`.
     others: Vec<Named>,
-    /// What the other records are, in the order in which Linux asks them.
+    /// The kinds of the other records, in the order in which Linux asks them.
     records: Vec<RecordKind>,
     /// Aliases by segment, and the table that gives them.
     aliases: BTreeMap<Segment, Index>,
     alias_source: Option<Source>,
-    /// Functions which Linux cannot map a region for, by segment.
+    /// Functions that Linux cannot map a region for, by segment.
     unmappable: Vec<(Segment, RequesterId, RequesterId, u32)>,
 }
 
-/// A record with scopes which is not a unit. Linux asks each that keeps memory about a function, and those of the other kinds until one has it.
+/// A record with scopes that is not a unit. Of the records with memory Linux asks every one about a function, of those of other
+/// kinds it asks until one has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RecordKind {
     Memory,
@@ -39,7 +41,7 @@ enum RecordKind {
     Integrated,
 }
 
-/// A scope: sorted by what it names, so that one search finds the unit that Linux asks first.
+/// A scope, sorted by what it names, so that one search finds the unit that Linux asks first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Named {
     segment: Segment,
@@ -51,7 +53,7 @@ struct Named {
     offset: u32,
 }
 
-/// The unit of a function, and the record that says so.
+/// The unit of a function, and the record that gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Scoped {
@@ -59,19 +61,20 @@ pub struct Scoped {
     pub iommu: IommuIndex,
     /// Byte offset of the record: the device scope, or the unit for the rest of the segment.
     pub offset: u32,
-    /// The function that the scope names: the function itself, or a bridge above it. `None` for the unit of the rest.
+    /// The function that the scope names: the function itself, or a bridge above it. `None` for the unit of the rest of the
+    /// segment.
     pub named: Option<RequesterId>,
 }
 
-/// A PCI function as scopes see it.
+/// A PCI function with its path, which scopes are compared with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FunctionPath {
     /// Its segment.
     pub segment: Segment,
-    /// The bridges above it, that on the root bus first, and the function: the physical function of a virtual one.
+    /// The bridges above it, the one on the root bus first, and the function itself; for a virtual function, its physical function.
     pub hops: Vec<RequesterId>,
-    /// It has the header of a bridge.
+    /// Whether it has the header of a bridge.
     pub is_bridge: bool,
     /// Its class code, 24 bits.
     pub class: u32,
@@ -88,7 +91,7 @@ impl ScopeIndex {
         index.named.sort_unstable();
         let memory = platform.reserved.iter().filter_map(|reserved| reserved.scopes.as_ref());
         let memory = memory.map(|(segment, scopes)| (RecordKind::Memory, *segment, scopes));
-        // The last listed comes first (linux `dmar_parse_one_atsr`); one for all root ports is not asked.
+        // The last one in the table comes first (linux `dmar_parse_one_atsr`); one for all root ports is not asked.
         let ats = platform.ats.iter().rev().filter_map(|ats| {
             let kind = match ats.kind {
                 AtsKind::Ports { all: true } => return None,
@@ -103,7 +106,7 @@ impl ScopeIndex {
         }
         index.others.sort_unstable();
         let mut aliases: BTreeMap<Segment, Vec<IdMapping>> = BTreeMap::new();
-        // The last one counts, and the first that holds a function answers.
+        // The last one in the table counts, and the first one here that has a function answers.
         for alias in platform.aliases.iter().rev() {
             aliases.entry(alias.segment).or_default().push(IdMapping {
                 first: u32::from(alias.first.0),
@@ -150,7 +153,7 @@ impl ScopeIndex {
         all.next().map(|(iommu, _, offset, _)| Scoped { iommu: *iommu, offset: *offset, named: None })
     }
 
-    /// The scope that keeps Linux from using any unit, because it is of another type than the function that it names.
+    /// The scope that keeps Linux from using any unit, because its type is not that of the function that it names.
     fn contradicted(&self, path: &FunctionPath) -> Option<u32> {
         let wrong = |kind: ScopeKind| match kind {
             ScopeKind::Endpoint => path.is_bridge,
@@ -163,7 +166,7 @@ impl ScopeIndex {
                 .map(|found| (found.unit, found.offset, found.kind));
             found.min()
         };
-        // A unit takes the function by its first scope that names it, and so does every other record that is asked.
+        // A unit takes the function by its first scope that names it, and so does every other record that Linux asks.
         let by_unit = of(&self.named).filter(|(.., kind)| wrong(*kind)).map(|(_, offset, _)| offset);
         by_unit.or_else(|| {
             let mut takes: Vec<(u32, u32, ScopeKind)> = [ScopeKind::Bridge, ScopeKind::Endpoint]
@@ -199,14 +202,14 @@ fn named(segment: Segment, unit: u32, scopes: &[Scope]) -> impl Iterator<Item = 
     })
 }
 
-/// The first scope of a kind that names exactly the last function of a way down, see [`Scope::names`].
+/// The first scope of a kind that names exactly the last function of a path, see [`Scope::names`].
 fn first<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> Option<&'n Named> {
-    // Those of one name are in the order of their units.
+    // Scopes with one name are in the order of their units.
     let firsts = alike(list, segment, way, kind).into_iter().filter_map(<[Named]>::first);
     firsts.min_by_key(|named| (named.unit, named.offset))
 }
 
-/// All scopes of a kind that name exactly the last function of a way down.
+/// All scopes of a kind that name exactly the last function of a path.
 fn naming<'n>(
     list: &'n [Named],
     segment: Segment,
@@ -216,7 +219,7 @@ fn naming<'n>(
     alike(list, segment, way, kind).into_iter().flatten()
 }
 
-/// The scopes of a kind with the whole way to a function, and those with the function's own bus.
+/// The scopes of a kind with the whole path to a function, and those with the function's own bus.
 fn alike<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> [&'n [Named]; 2] {
     let (Some(root), Some(function)) = (way.first(), way.last()) else { return [&[], &[]] };
     let find = |bus: u8, path: &[RequesterId]| {
@@ -240,7 +243,7 @@ impl IdMap {
         !self.scopes.is_empty()
     }
 
-    /// The unit of a function, and the record that says so; `None` where no unit covers it.
+    /// The unit of a function, and the record that gives it; `None` where no unit covers the function.
     pub(crate) fn scoped(&self, path: &FunctionPath) -> Option<Scoped> {
         self.scopes.unit_of(path)
     }
@@ -268,7 +271,7 @@ impl IdMap {
         FwspecOutcome { fwspec, ..FwspecOutcome::default() }
     }
 
-    /// The requester ID that, by firmware, a function sends with besides its own; and the record that says so.
+    /// The requester ID that firmware gives as an alias of a function, and the record that gives it.
     pub(crate) fn alias_of(&self, function: Bdf) -> Option<(RequesterId, At)> {
         let record = self.scopes.aliases.get(&function.segment)?.get(u32::from(function.rid.0))?;
         let Output::Constant(alias) = record.output else { return None };
@@ -282,7 +285,7 @@ impl IdMap {
         !self.scopes.aliases.is_empty()
     }
 
-    /// Why the driver gives up all units if this function is there at boot, and the offset of the record that causes it.
+    /// Why the driver gives up all units if this function is there at boot, and the offset of the record that is the cause.
     pub(crate) fn gives_up(&self, path: &FunctionPath) -> Option<(GivesUp, u32)> {
         if let Some(offset) = self.scopes.contradicted(path) {
             return Some((GivesUp::ScopeType, offset));
@@ -301,7 +304,7 @@ impl IdMap {
         !self.scopes.is_empty() || !self.scopes.unmappable.is_empty()
     }
 
-    /// Whether a record's aliases are all on the unit of its first id, whatever the firmware says about them.
+    /// The IOMMU of a record's first id, if all aliases are on it, whatever the firmware says about them.
     pub(super) fn takes_aliases_along(&self, record: &Option<Fwspec>) -> Option<IommuIndex> {
         let iommu = record.as_ref()?.iommu;
         let kind = iommu.entry(&self.iommus)?.kind;

@@ -1,4 +1,4 @@
-//! The stream mapping registers of an SMMUv1/v2, handed out as Linux hands them out: master by master, in the order of their probe.
+//! The stream mapping registers of an SMMUv1/v2, assigned as Linux assigns them: master by master, in the order of their probe.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -7,12 +7,13 @@ use super::{IdMap, Stream};
 use crate::Platform;
 use crate::model::{IommuIndex, IommuKind, Requester, RequesterIndex};
 
-/// The most registers that an SMMU can have (`SMMU_IDR0.NUMSMRG`, Arm IHI 0062 §9.6.1). Firmware does not say how many an SMMU has.
+/// The largest number of registers that an SMMU can have (`SMMU_IDR0.NUMSMRG`, Arm IHI 0062 §9.6.1). Firmware does not give the
+/// number of an SMMU.
 const MAX_ENTRIES: usize = 128;
 
 /// The stream map of one SMMU (linux drivers/iommu/arm/arm-smmu/arm-smmu.c `struct arm_smmu_smr`, `struct arm_smmu_s2cr`).
 ///
-/// `O` names masters, `G` groups.
+/// `O` identifies masters, `G` groups.
 ///
 /// ```
 /// use fwspec::map::{StreamMap, StreamRefusal, StreamVerdict};
@@ -41,13 +42,13 @@ struct Entry<O, G> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamRefusal<O> {
-    /// One of its ids meets an entry without being inside it (`arm_smmu_find_sme`: EINVAL).
+    /// One of its ids overlaps an entry and is not inside it (`arm_smmu_find_sme`: EINVAL).
     Overlap {
         /// The id and mask.
         id: (u16, u16),
-        /// Those of the entry.
+        /// The id and mask of the entry.
         entry: (u16, u16),
-        /// The master whose entry that is.
+        /// The master that has the entry.
         with: O,
     },
     /// Entries that its ids share belong to different groups (`arm_smmu_device_group`: EINVAL).
@@ -57,17 +58,17 @@ pub enum StreamRefusal<O> {
         /// A master of the other.
         other: O,
     },
-    /// No SMMU has so many entries (ENOSPC).
+    /// No SMMU has that many entries (ENOSPC).
     Full,
 }
 
-/// What a master that is accepted gets.
+/// What an accepted master gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamVerdict<O, G> {
     /// Its group.
     pub group: G,
-    /// A master that it shares an entry with, and whose group Linux found and then forgot: an entry without group, met later, took
-    /// its place (`arm_smmu_device_group` keeps what the last id says).
+    /// A master that it shares an entry with, and whose group Linux found and then lost: a later entry without a group replaced it
+    /// (`arm_smmu_device_group` keeps the result for the last id).
     pub lost: Option<O>,
 }
 
@@ -75,7 +76,7 @@ pub struct StreamVerdict<O, G> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct StreamEntry<O> {
-    /// Its number: that of its registers.
+    /// The number of its registers.
     pub number: usize,
     /// The StreamID that it matches.
     pub id: u16,
@@ -92,11 +93,11 @@ impl<O, G> Default for StreamMap<O, G> {
 }
 
 impl<O: Copy, G: Copy + PartialEq> StreamMap<O, G> {
-    /// Adds a master with its ids and masks, in their order. `fresh` makes a group where no entry has one; entries that the master
-    /// alone uses come to belong to it.
+    /// Adds a master with its ids and masks, in their order. `fresh` makes a group where no entry has one; entries that only this
+    /// master uses then belong to that group.
     ///
     /// # Errors
-    /// [`StreamRefusal`], and then nothing is changed.
+    /// [`StreamRefusal`]; nothing is changed then.
     pub fn admit(
         &mut self,
         owner: O,
@@ -148,7 +149,7 @@ impl<O: Copy, G: Copy + PartialEq> StreamMap<O, G> {
         Some(StreamEntry { number, id: entry.id, mask: entry.mask, owner: entry.owner })
     }
 
-    /// The entry for an id: one that it is inside of, or the first that is free.
+    /// The entry for an id: one that the id is inside of, otherwise the first free one.
     fn find(&self, id: u16, mask: u16) -> Result<usize, StreamRefusal<O>> {
         let mut free = None;
         for (at, entry) in self.entries.iter().enumerate() {
@@ -195,19 +196,19 @@ impl<O: Copy, G: Copy + PartialEq> StreamMap<O, G> {
 pub(crate) struct Turn<'a> {
     /// The master.
     pub(crate) at: RequesterIndex,
-    /// What firmware says about it.
+    /// The firmware's record of it.
     pub(crate) requester: &'a Requester,
     /// Its SMMU.
     pub(crate) iommu: IommuIndex,
-    /// The stream map of the SMMU after it.
+    /// The stream map of the SMMU after this turn.
     pub(crate) entries: &'a StreamMap<RequesterIndex, RequesterIndex>,
-    /// What becomes of it.
+    /// The result.
     pub(crate) verdict: Result<StreamVerdict<RequesterIndex, RequesterIndex>, StreamRefusal<RequesterIndex>>,
 }
 
-/// Plays what Linux does with the masters of SMMUv1/v2s in the order in which it makes their devices: those made at boot in the order
-/// of the firmware, then those that drivers make (linux `arm_smmu_master_alloc_smes`, `arm_smmu_device_group`). Functions on a bus are
-/// not among them: which there are only the machine shows.
+/// Plays what Linux does with the masters of SMMUv1/v2s in the order in which it makes their devices: those made at boot in the
+/// order of the firmware, then those that drivers make (linux `arm_smmu_master_alloc_smes`, `arm_smmu_device_group`). Functions on
+/// a bus are left out, because only the machine shows them.
 pub(crate) fn play(platform: &Platform, map: &IdMap, mut each: impl FnMut(Turn<'_>)) {
     let mut maps: BTreeMap<IommuIndex, StreamMap<RequesterIndex, RequesterIndex>> = BTreeMap::new();
     let is_v2 = |iommu| map.iommu(iommu).is_some_and(|iommu| matches!(iommu.kind, IommuKind::SmmuV2(_)));
@@ -224,7 +225,7 @@ pub(crate) fn play(platform: &Platform, map: &IdMap, mut each: impl FnMut(Turn<'
     }
 }
 
-/// The ids and masks of a record, as the driver takes them from it: 16 bits each.
+/// The ids and masks of a record as the driver reads them: 16 bits each.
 pub(crate) fn entries_of(streams: &[Stream]) -> impl Iterator<Item = (u16, u16)> + '_ {
     streams.iter().filter_map(|stream| Some((u16::try_from(stream.id?.0).ok()?, stream.mask)))
 }
