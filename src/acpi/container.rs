@@ -1,4 +1,4 @@
-//! What ACPI tables come in: one table, or several one after the other.
+//! Files of ACPI tables: one table, or several in a row.
 
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::{
     error::{At, Source},
 };
 
-/// The tables of a file, and what of it could not be read.
+/// The tables of a file, and what could not be read.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Tables<'a> {
@@ -25,16 +25,17 @@ pub struct Tables<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Table<'a> {
-    /// Its signature, and which of the tables with this signature it is.
+    /// Its signature, and its number among the tables with this signature.
     pub source: Source,
     /// Where it starts in the file; in text, where its block starts.
     pub at: At,
-    /// Its bytes: the file's own, or what a text spells out. In a text more than the table claims may follow.
+    /// Its bytes: the file's own, or those that a text spells out. In a text, bytes after the length that the table gives may
+    /// follow.
     pub bytes: Cow<'a, [u8]>,
 }
 
-/// Takes a file apart: tables one after the other, with or without zeros between them. A broken table also costs those after it, because
-/// their place is lost.
+/// Takes a file apart: tables in a row, with or without zeros between them. A broken table also costs those after it, because their
+/// place is unknown.
 ///
 /// ```
 /// use fwspec::acpi::{container, iort::{Builder, Iort}};
@@ -54,7 +55,7 @@ pub fn tables(file: &[u8]) -> Result<Tables<'_>, Error> {
     if u32::try_from(file.len()).is_err() {
         return Err(error(ErrorKind::TooLarge));
     }
-    // The length of a table below 16 MiB has a zero byte, and a text has none.
+    // The length of a table below 16 MiB has a zero byte, which a text does not have.
     let is_text = file.first_chunk::<8>().is_some_and(|start| !start.contains(&0));
     if !starts_with_signature(file) || is_text && Sdt::parse(file).is_err() {
         let start: Vec<u8> = file.iter().copied().chain([0; 4]).take(4).collect();
@@ -77,7 +78,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Tables one after the other, with or without zeros between them.
+    /// Tables in a row, with or without zeros between them.
     fn binary(&mut self, file: &'a [u8]) {
         let mut rest = file;
         loop {

@@ -1,4 +1,4 @@
-//! MADT (signature `APIC`): which GIC ITS units there are (ACPI 6.5 §5.2.12, for GICv5 ACPI 6.7).
+//! MADT (signature `APIC`): the GIC ITS units of a machine (ACPI 6.5 §5.2.12, for GICv5 ACPI 6.7).
 
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -52,11 +52,11 @@ const _: () = assert!(size_of::<TranslateFrame>() == 24);
 
 /// The type of a GIC ITS structure.
 const ITS: u8 = 15;
-/// The type of a GICv5 ITS structure. The one before, 28, is an interrupt routing service, which says nothing of MSIs.
+/// The type of a GICv5 ITS structure. Type 28, before it, is an interrupt routing service, which says nothing about MSIs.
 const ITS_V5: u8 = 29;
 /// The type of a GICv5 ITS translate frame structure.
 const TRANSLATE_FRAME: u8 = 30;
-/// Bytes that every structure begins with: its type and length.
+/// Bytes at the start of every structure: its type and length.
 const STRUCTURE: u8 = 2;
 
 /// A MADT table.
@@ -118,7 +118,7 @@ impl<'a> Madt<'a> {
         Self::parse_as(bytes, Source::MADT)
     }
 
-    /// [`parse`](Madt::parse) for one of several tables: errors call it `source`, whose name has to be `APIC`.
+    /// [`parse`](Madt::parse) for one of several tables: `source` is its name in errors, which has to be `APIC`.
     ///
     /// # Errors
     /// As [`parse`](Madt::parse).
@@ -134,8 +134,8 @@ impl<'a> Madt<'a> {
         self.sdt
     }
 
-    /// The GIC ITS units, for GICv5 with their translate frames, in table order. Ends after a structure that cannot be framed; that
-    /// error is returned.
+    /// The GIC ITS units, for GICv5 with their translate frames, in table order. A structure whose end is unknown is the last item,
+    /// as an error.
     pub fn its_units(&self) -> ItsUnits<'a> {
         ItsUnits(self.structures())
     }
@@ -230,8 +230,8 @@ mod lower {
     use crate::model::ItsUnit;
 
     impl Madt<'_> {
-        /// Adds the ITS units to what an IORT said: [`Platform::its_units`]. Structures that cannot be read are in
-        /// [`Platform::skipped`].
+        /// Adds the ITS units to a platform, usually that of an IORT: [`Platform::its_units`]. Structures that cannot be read are
+        /// in [`Platform::skipped`].
         pub fn lower_into(&self, platform: &mut Platform) {
             platform.skipped.extend(self.sdt().checksum_error());
             let v5 = |unit: super::ItsUnit| (unit.kind == ItsKind::ItsV5).then_some(unit.id);

@@ -1,4 +1,4 @@
-//! MCFG: which buses a PCI segment has, and where their configuration space is (PCI Firmware Specification 3.3 §4.1.2).
+//! MCFG: the buses of each PCI segment, and the address of their configuration space (PCI Firmware Specification 3.3 §4.1.2).
 
 use core::slice;
 
@@ -70,7 +70,7 @@ impl<'a> Mcfg<'a> {
         Self::parse_as(bytes, Source::MCFG)
     }
 
-    /// [`parse`](Mcfg::parse) for one of several tables: errors call it `source`, whose name has to be `MCFG`.
+    /// [`parse`](Mcfg::parse) for one of several tables: `source` is its name in errors, which has to be `MCFG`.
     ///
     /// # Errors
     /// As [`parse`](Mcfg::parse).
@@ -143,7 +143,7 @@ mod lower {
     use crate::{Error, ErrorKind, Platform};
 
     impl Mcfg<'_> {
-        /// Adds the buses to what an IORT said: [`Platform::buses`]. Entries that cannot be used are in
+        /// Adds the buses to a platform, usually that of an IORT: [`Platform::buses`]. Entries that cannot be used are in
         /// [`Platform::skipped`].
         pub fn lower_into(&self, platform: &mut Platform) {
             platform.skipped.extend(self.sdt().checksum_error().into_iter().chain(self.error()));

@@ -1,4 +1,4 @@
-//! The gate every ACPI table passes: signature, length and checksum of its header.
+//! The gate that every ACPI table passes: signature, length and checksum of its header.
 
 use core::fmt;
 
@@ -48,14 +48,14 @@ impl<'a> Sdt<'a> {
     /// Reads any table. Bytes past its length are not an error: see [`trailing`](Sdt::trailing).
     ///
     /// # Errors
-    /// [`Truncated`](ErrorKind::Truncated) with fewer bytes than the header, or than it claims;
-    /// [`TableLength`](ErrorKind::TableLength) when it claims less than itself.
+    /// [`Truncated`](ErrorKind::Truncated) for fewer bytes than the header, or than the header's length;
+    /// [`TableLength`](ErrorKind::TableLength) where that length is less than the header.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let source = bytes.first_chunk().map_or(Source::FILE, |signature| Source::table(*signature));
         Self::read(bytes, source)
     }
 
-    /// Reads the table that `source` names.
+    /// Reads the table of this name.
     ///
     /// # Errors
     /// As [`parse`](Sdt::parse), and [`Signature`](ErrorKind::Signature) for another table.
@@ -84,17 +84,17 @@ impl<'a> Sdt<'a> {
         Ok(Sdt { header, bytes: table, trailing, source })
     }
 
-    /// The table's bytes, header included, nothing past its length.
+    /// The table's bytes, header included, and nothing after its length.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// What follows the table in its blob: the next table of a concatenation, padding, or junk.
+    /// The bytes after the table in its blob: the next table, padding, or junk.
     pub fn trailing(&self) -> &'a [u8] {
         self.trailing
     }
 
-    /// What errors call the blob.
+    /// Its name in errors.
     pub fn source(&self) -> Source {
         self.source
     }
@@ -124,7 +124,7 @@ impl<'a> Sdt<'a> {
         self.bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte))
     }
 
-    /// The checksum as an error; `None` where it is right. Firmware in use gets it wrong, so the table is read anyway.
+    /// The checksum as an error; `None` where it is right. Some firmware in use has a wrong checksum, so the table is read anyway.
     pub fn checksum_error(&self) -> Option<Error> {
         let sum = self.checksum_sum();
         (sum != 0).then(|| Error { kind: ErrorKind::Checksum(sum), at: self.source.at(9) })
@@ -176,7 +176,7 @@ pub(super) fn with_length(structure: &[u8], length: Option<u16>) -> alloc::vec::
     bytes
 }
 
-/// A whole table: the header, with its length and checksum, and what follows it.
+/// A whole table: the header, with its length and checksum, and the body.
 #[cfg(feature = "alloc")]
 pub(super) fn finish(signature: [u8; 4], revision: u8, body: &[u8]) -> alloc::vec::Vec<u8> {
     let mut bytes = signature.to_vec();

@@ -1,17 +1,17 @@
-//! From one node of a table to the next: IORT, RIMT, VIOT, DMAR and IVRS are lists of nodes, each of which says how long it is.
+//! From one node of a table to the next: IORT, RIMT, VIOT, DMAR and IVRS are lists of nodes, each of which has its own length.
 
 use super::Sdt;
 use crate::bytes::{index, saturate};
 use crate::{Error, ErrorKind, error::At};
 
-/// A walk over the nodes of a table. An error ends it: after that, it is not known where a node starts.
+/// A walk over the nodes of a table. An error ends it, because it is not known where the next node starts.
 ///
-/// Without nom, whose slicing leaves a panic that the optimiser cannot rule out.
+/// It does not use nom, whose slicing leaves a panic that the optimiser cannot rule out.
 #[derive(Clone, Debug)]
 pub(super) struct Walk<'a> {
     table: Sdt<'a>,
     offset: u32,
-    /// How many nodes the header counts; `None` where they go on to the end of the table.
+    /// The number of nodes in the header; `None` where nodes continue to the end of the table.
     count: Option<u32>,
     left: u32,
 }
@@ -27,13 +27,13 @@ impl<'a> Walk<'a> {
         Walk { table, offset, count: None, left: u32::MAX }
     }
 
-    /// What follows the nodes that were walked over.
+    /// The bytes after the nodes that were walked over.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.table.bytes().get(index(self.offset)..).unwrap_or_default()
     }
 
-    /// The next node and its place: as many bytes as `length` finds in its header of `header` bytes, and no fewer than
-    /// those.
+    /// The next node and its place. `length` reads the number of bytes in the node's header, which is `header` bytes long; fewer
+    /// bytes than that are an error.
     pub(super) fn next(
         &mut self,
         header: u16,
@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
         }
         let at = self.table.source().at(self.offset);
         let node = self.frame(header, length).map_err(|kind| match kind {
-            // The field of the header that is at fault, not the end of the table.
+            // The error is about the field of the header, not about the end of the table.
             ErrorKind::NodeCount { .. } => Error { kind, at: at.source.at(Sdt::HEADER_LENGTH) },
             _ => Error { kind, at },
         });
@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
         match rest.get(..usize::from(length)) {
             _ if length == 0 => Err(ErrorKind::NodeLengthZero),
             None => Err(ErrorKind::NodeOverrun { length, left: have }),
-            // Too short to hold its own length: nothing says where the next one starts.
+            // The node is too short for its own length: nothing says where the next one starts.
             Some(_) if length < header => Err(ErrorKind::NodeTooShort { length, need: header }),
             Some(node) => Ok(node),
         }

@@ -1,4 +1,4 @@
-//! Builds DMAR tables: for tests, examples and makers of firmware. On request also broken ones.
+//! Builds DMAR tables: for tests, examples and makers of firmware. Tables can also be broken on request.
 // It writes and reads nothing: sizes here come from the caller, not from bytes.
 #![allow(clippy::arithmetic_side_effects)]
 
@@ -34,18 +34,18 @@ pub struct Draft {
 }
 
 impl Builder {
-    /// A table without structures, for physical addresses of one bit more.
+    /// A table without structures. Physical addresses have one bit more than the argument.
     pub fn new(width_minus_one: u8) -> Self {
         Builder { width_minus_one, flags: 1, structures: BTreeMap::new() }
     }
 
-    /// Sets the flags of the header; else interrupt remapping.
+    /// Sets the flags of the header; the default is interrupt remapping.
     pub fn flags(&mut self, flags: u8) -> &mut Self {
         self.flags = flags;
         self
     }
 
-    /// Adds a structure of any type: what follows its header.
+    /// Adds a structure of any type; `fields` follow its header.
     pub fn structure(&mut self, structure_type: u16, fields: &[u8]) -> &mut Draft {
         let mut bytes = structure_type.to_le_bytes().to_vec();
         bytes.extend([0, 0]);
@@ -53,7 +53,7 @@ impl Builder {
         self.structures.entry(self.structures.len()).or_insert(Draft { bytes, length: None })
     }
 
-    /// A unit (DRHD) of a segment, with its registers there.
+    /// A unit (DRHD) of a segment, with its registers at `base`.
     pub fn unit(&mut self, segment: u16, base: u64) -> &mut Draft {
         let [low, high] = segment.to_le_bytes();
         let mut fields = Vec::from([0, 0, low, high]);
@@ -119,7 +119,7 @@ impl Draft {
         self.scope(1, 0, bus, path)
     }
 
-    /// Adds a bridge and what is below it.
+    /// Adds a bridge, and with it everything below the bridge.
     pub fn bridge(&mut self, bus: u8, path: impl IntoIterator<Item = (u8, u8)>) -> &mut Self {
         self.scope(2, 0, bus, path)
     }
@@ -145,7 +145,7 @@ impl Draft {
         self
     }
 
-    /// Says another length than the right one.
+    /// Sets another length than the right one.
     pub fn length(&mut self, length: u16) -> &mut Self {
         self.length = Some(length);
         self

@@ -1,4 +1,5 @@
-//! DMAR to [`Platform`]: units, and scopes as facts; what needs no topology as mappings of a PCI host for each segment.
+//! DMAR to [`Platform`]: units, and scopes as facts; functions whose unit needs no topology as mappings of a PCI host for each
+//! segment.
 #![deny(clippy::arithmetic_side_effects)]
 
 use alloc::boxed::Box;
@@ -18,11 +19,11 @@ use crate::{
     error::{At, RefusedFor},
 };
 
-/// The smallest host address width, minus one, that Linux takes (`PAGE_SHIFT` - 1).
+/// The smallest host address width, minus one, that Linux accepts (`PAGE_SHIFT` - 1).
 const MIN_WIDTH: u8 = 11;
 
 impl Dmar<'_> {
-    /// What the table says, as facts. What cannot be read is in [`Platform::skipped`].
+    /// The facts of the table. Records that cannot be read are in [`Platform::skipped`].
     ///
     /// DMAR has no record of a PCI host; there is one here for each segment that has a unit, with a mapping for each function whose
     /// unit the table alone tells. The others are [`Output::NeedsTopology`]: [`Platform::units`] keeps the scopes, in the order in
@@ -66,7 +67,7 @@ impl Dmar<'_> {
                 },
                 Err(error) => {
                     lowering.platform.skipped.push(error);
-                    // A structure of no length is where Linux ends the walk without a word.
+                    // Linux ends the walk without a message at a structure of length 0.
                     if error.kind != ErrorKind::NodeLengthZero {
                         lowering.refuse(RefusedFor::StructureOverrun, error.at);
                     }
@@ -79,13 +80,13 @@ impl Dmar<'_> {
 
 struct Lowering<'a> {
     platform: Platform,
-    /// Units that list what they are for, and those for all of a segment, in table order.
+    /// Units that list their devices, and units for a whole segment, in table order.
     listed: Vec<ScopedUnit>,
     all: Vec<ScopedUnit>,
     devices: Vec<(At, Andd<'a>)>,
-    /// Namespace devices by number and the ID that they send with, with their unit's offset.
+    /// Namespace devices by number, with the ID that they send with and the offset of their unit.
     namespace: Vec<(u8, RequesterId, u32)>,
-    /// Units by segment and registers: Linux takes the first of each (`dmar_find_dmaru`).
+    /// Units by segment and registers: Linux uses the first of each (`dmar_find_dmaru`).
     seen: BTreeSet<(Segment, u64)>,
 }
 
@@ -153,7 +154,7 @@ impl<'a> Lowering<'a> {
         if include_all { self.all.push(scoped) } else { self.listed.push(scoped) }
     }
 
-    /// The I/O APICs and HPETs of a unit, one for all of its segment too (drivers/iommu/intel/irq_remapping.c
+    /// The I/O APICs and HPETs of a unit, also of one for its whole segment (drivers/iommu/intel/irq_remapping.c
     /// `ir_parse_ioapic_hpet_scope`).
     fn interrupt_sources(&mut self, iommu: IommuIndex, segment: Segment, scopes: Scopes<'_>) {
         for scope in scopes.map_while(Result::ok) {
@@ -211,7 +212,7 @@ impl<'a> Lowering<'a> {
         for iommu in self.platform.iommus.iter_mut().filter(|_| refused) {
             iommu.available = false;
         }
-        // The order in which Linux asks them: the last listed first, then those for all.
+        // The order in which Linux asks them: the last one listed first, then those for whole segments.
         self.listed.reverse();
         self.listed.append(&mut self.all);
         self.platform.units = core::mem::take(&mut self.listed);
@@ -270,18 +271,18 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// The path of a scope; `None` for one that is empty, or with a number that no device or function has: it matches none.
+/// The path of a scope; `None` for one that is empty, or that has a number which no device or function has: it matches nothing.
 fn path(scope: &super::Scope<'_>) -> Option<Box<[u8]>> {
     let path: Option<Vec<u8>> = scope.hops().map(|hop| Some(hop.on(0)?.devfn())).collect();
     path.filter(|path| !path.is_empty()).map(Vec::into_boxed_slice)
 }
 
-/// The mappings of a segment's functions, as far as no topology is needed: the first that holds a function answers.
+/// The mappings of a segment's functions, as far as no topology is needed: the first one with a function answers for it.
 fn known(units: &[&ScopedUnit]) -> Vec<IdMapping> {
     let listed = || units.iter().enumerate().filter(|(_, unit)| !unit.include_all);
     let scopes =
         || listed().flat_map(|(order, unit)| unit.scopes.iter().map(move |scope| (order, unit, scope)));
-    // What is on a root bus is below no bridge: a scope that is not the function itself does not hold it.
+    // A function on a root bus is not below a bridge: only a scope that is the function itself has it.
     let mut root_buses: BTreeSet<u8> = scopes().map(|(.., scope)| scope.bus).collect();
     root_buses.insert(0);
     let is_open = |scope: &Scope| scope.kind == ScopeKind::Bridge || scope.path.len() > 1;

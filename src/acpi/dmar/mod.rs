@@ -23,7 +23,7 @@ pub use resolve::{UnitAnswer, unit_of};
 pub use scope::{Hop, Hops, Scope, ScopeType, Scopes};
 pub use structure::{Andd, Atsr, Body, Drhd, Rhsa, Rmrr, Satc, Sidp, Structure};
 
-/// Bytes of the header that every structure begins with.
+/// Bytes of the header at the start of every structure.
 const STRUCTURE_HEADER: u16 = 4;
 
 /// A DMAR table.
@@ -60,7 +60,7 @@ impl<'a> Dmar<'a> {
         Self::parse_as(bytes, Source::DMAR)
     }
 
-    /// [`parse`](Dmar::parse) for one of several tables: errors call it `source`, whose name has to be `DMAR`.
+    /// [`parse`](Dmar::parse) for one of several tables: `source` is its name in errors, which has to be `DMAR`.
     ///
     /// # Errors
     /// As [`parse`](Dmar::parse).
@@ -76,8 +76,8 @@ impl<'a> Dmar<'a> {
         self.sdt
     }
 
-    /// Host address width, as found: the number of bits of a physical address that DMA can reach, minus one. Linux takes no table where it
-    /// is below 11 (drivers/iommu/intel/dmar.c `parse_dmar_table`).
+    /// Host address width, as found: the number of bits of a physical address that DMA can reach, minus one. Linux refuses a table
+    /// where it is below 11 (drivers/iommu/intel/dmar.c `parse_dmar_table`).
     pub fn host_address_width(&self) -> u8 {
         self.tail.host_address_width
     }

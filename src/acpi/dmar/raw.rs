@@ -4,7 +4,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-/// What follows the system description table header.
+/// The fields after the system description table header.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct TableTail {
@@ -19,7 +19,7 @@ const _: () = assert!(size_of::<TableTail>() == 12);
 #[repr(C)]
 pub(super) struct StructureHeader {
     pub(super) structure_type: U16,
-    /// Of the whole structure, device scopes included.
+    /// Length of the whole structure, device scopes included.
     pub(super) length: U16,
 }
 const _: () = assert!(size_of::<StructureHeader>() == 4);
@@ -51,7 +51,7 @@ pub(super) struct Rmrr {
 }
 const _: () = assert!(size_of::<Rmrr>() == 24);
 
-/// Types 2 (ATSR) and 5 (SATC), which are laid out alike. Device scopes follow.
+/// Types 2 (ATSR) and 5 (SATC), which have the same layout. Device scopes follow.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Ats {
@@ -69,7 +69,7 @@ const _: () = assert!(size_of::<Ats>() == 8);
 pub(super) struct Rhsa {
     pub(super) header: StructureHeader,
     pub(super) reserved: U32,
-    /// Of a unit's registers.
+    /// Address of a unit's registers.
     pub(super) base: U64,
     pub(super) proximity_domain: U32,
 }
@@ -100,7 +100,7 @@ const _: () = assert!(size_of::<Sidp>() == 8);
 #[repr(C)]
 pub(super) struct Scope {
     pub(super) scope_type: u8,
-    /// Of the whole scope, its path included.
+    /// Length of the whole scope, its path included.
     pub(super) length: u8,
     pub(super) flags: u8,
     pub(super) reserved: u8,

@@ -1,4 +1,4 @@
-//! Which unit translates one function, read from the table as it is: no heap, and no guess about buses.
+//! The unit of one function, read from the table itself: no heap, and no guess about buses.
 
 use super::{Body, Dmar, Drhd, ScopeType};
 use crate::limits::MAX_DMAR_UNITS;
@@ -7,19 +7,19 @@ use crate::{Bdf, Error, ErrorKind, Segment, error::At};
 /// What a DMAR alone says about the unit of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnitAnswer {
-    /// The unit whose DRHD structure is there.
+    /// The unit of this DRHD structure.
     Unit(At),
-    /// The device scope there is a bridge or has a longer path, and the function may be what it leads to: that takes the bus numbers
-    /// of the machine's bridges.
+    /// This device scope is a bridge or has a longer path, and may lead to the function: that depends on the bus numbers of the
+    /// machine's bridges.
     NeedsTopology(At),
     /// No unit: Linux leaves the function untranslated.
     Untranslated,
 }
 
-/// The unit of a function, as Linux finds it (drivers/iommu/intel/iommu.c `device_lookup_iommu`): units that list their devices come
-/// first, the one listed last before the others; then the first one for all of the segment.
+/// The unit of a function, as Linux finds it (drivers/iommu/intel/iommu.c `device_lookup_iommu`): units that list their devices
+/// come first, the last one listed before the others; then the first unit for the whole segment.
 ///
-/// Virtual functions, and what sends as another function, are asked about by that function.
+/// For a virtual function, or one that sends as another function, ask for that physical or other function.
 ///
 /// ```
 /// use fwspec::acpi::dmar::{Builder, Dmar, UnitAnswer, unit_of};
@@ -36,7 +36,7 @@ pub enum UnitAnswer {
 /// ```
 ///
 /// # Errors
-/// What keeps the table from being read: Linux then translates nothing, or never ends.
+/// An error that keeps the table from being read: Linux then translates nothing, or does not end.
 pub fn unit_of(table: &Dmar<'_>, function: Bdf) -> Result<UnitAnswer, Error> {
     let mut listed: Option<(usize, At)> = None;
     let mut open: Option<(usize, At)> = None;
@@ -48,7 +48,7 @@ pub fn unit_of(table: &Dmar<'_>, function: Bdf) -> Result<UnitAnswer, Error> {
             continue;
         }
         if unit.include_all() {
-            // Its scopes are not looked at (`dmar_pci_bus_add_dev`).
+            // The scopes of such a unit are not used (`dmar_pci_bus_add_dev`).
             all = all.or(Some(at));
             continue;
         }
@@ -65,7 +65,7 @@ pub fn unit_of(table: &Dmar<'_>, function: Bdf) -> Result<UnitAnswer, Error> {
             }
         }
     }
-    // A path starts on a root bus, and what is on one is below no bridge.
+    // A path starts on a root bus, and a function there is not below a bridge.
     let open = open.filter(|(order, _)| !on_root_bus && listed.is_none_or(|(listed, _)| listed < *order));
     Ok(match (open, listed, all) {
         (Some((_, scope)), ..) => UnitAnswer::NeedsTopology(scope),
@@ -74,7 +74,7 @@ pub fn unit_of(table: &Dmar<'_>, function: Bdf) -> Result<UnitAnswer, Error> {
     })
 }
 
-/// The units of a segment, in table order. A structure of no length ends the table, as it does for Linux.
+/// The units of a segment, in table order. A structure of length 0 ends the table, as for Linux.
 fn units<'a>(table: &Dmar<'a>, segment: Segment) -> impl Iterator<Item = Result<(At, Drhd<'a>), Error>> {
     let structures = table
         .structures()
@@ -88,7 +88,7 @@ fn units<'a>(table: &Dmar<'a>, segment: Segment) -> impl Iterator<Item = Result<
     })
 }
 
-/// Whether an earlier unit has the same registers: Linux takes the first only (`dmar_find_dmaru`).
+/// Whether an earlier unit has the same registers: Linux uses only the first (`dmar_find_dmaru`).
 fn is_repeated(table: &Dmar<'_>, at: At, unit: &Drhd<'_>) -> bool {
     let earlier = units(table, unit.segment).map_while(Result::ok).take_while(|(other, _)| *other < at);
     earlier.take(MAX_DMAR_UNITS).any(|(_, other)| other.base == unit.base)

@@ -1,4 +1,4 @@
-//! Device scopes: how a DMAR table names a device, by the way down to it from a root bus.
+//! Device scopes, by which a DMAR table names a device: by the path to it from a root bus.
 
 use core::{fmt, slice};
 
@@ -41,9 +41,9 @@ pub enum ScopeType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Hop {
-    /// Device number, as found: 0 to 31 in a table that means anything.
+    /// Device number, as found; valid numbers are 0 to 31.
     pub device: u8,
-    /// Function number, as found: 0 to 7.
+    /// Function number, as found; valid numbers are 0 to 7.
     pub function: u8,
 }
 
@@ -108,7 +108,7 @@ impl<'a> Scope<'a> {
         self.raw.length
     }
 
-    /// Flags: bit 0 the device requests translations for itself too (SATC, revision 4.0 on).
+    /// Flags: bit 0: the device requests translations for itself, too (SATC, from revision 4.0 on).
     pub fn flags(&self) -> u8 {
         self.raw.flags
     }
@@ -138,7 +138,7 @@ impl<'a> Scope<'a> {
         self.odd_byte
     }
 
-    /// The function, where the path has one element and so names it whatever the topology is; `None` for longer paths.
+    /// The function of a path of one element, which names it whatever the topology is; `None` for longer paths.
     pub fn function(&self) -> Option<RequesterId> {
         let mut hops = self.hops();
         let hop = hops.next().filter(|_| hops.len() == 0)?;
@@ -181,7 +181,7 @@ impl Iterator for Hops<'_> {
 
 impl ExactSizeIterator for Hops<'_> {}
 
-/// The device scopes of a structure. An error ends them: past it it is not known where one starts.
+/// The device scopes of a structure. An error ends them, because it is not known where the next one starts.
 #[derive(Clone, Debug)]
 pub struct Scopes<'a> {
     rest: &'a [u8],

@@ -48,7 +48,7 @@ pub struct Drhd<'a> {
     pub segment: Segment,
     /// Physical address of its registers.
     pub base: u64,
-    /// What it is for.
+    /// The devices of the unit.
     pub scopes: Scopes<'a>,
 }
 
@@ -135,12 +135,12 @@ pub struct Sidp<'a> {
 }
 
 impl Drhd<'_> {
-    /// Flag bit 0: every device of the segment that no other unit is for.
+    /// Flag bit 0: every device of the segment that is not listed by another unit.
     pub fn include_all(&self) -> bool {
         self.flags & 1 != 0
     }
 
-    /// Bytes that its registers take.
+    /// Size of its registers in bytes.
     pub fn register_bytes(&self) -> u64 {
         0x1000_u64.wrapping_shl(u32::from(self.size & 0xf))
     }
@@ -161,7 +161,7 @@ impl Satc<'_> {
 }
 
 impl<'a> Body<'a> {
-    /// The device scopes; nothing for a structure that has none.
+    /// The device scopes; `None` for a structure that has none.
     pub fn scopes(&self) -> Option<Scopes<'a>> {
         match self {
             Body::Drhd(unit) => Some(unit.scopes.clone()),
@@ -202,7 +202,7 @@ impl<'a> Structure<'a> {
     /// Its fields.
     ///
     /// # Errors
-    /// [`NodeTooShort`](ErrorKind::NodeTooShort) for the fields of its type.
+    /// [`NodeTooShort`](ErrorKind::NodeTooShort) where the length does not hold the fields of its type.
     pub fn body(&self) -> Result<Body<'a>, Error> {
         Ok(match self.structure_type() {
             0 => {

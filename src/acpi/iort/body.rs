@@ -34,7 +34,7 @@ pub enum Body<'a> {
 /// GIC ITS units that work as one (DEN0049 §3.1.1.1).
 #[derive(Clone, Debug)]
 pub struct ItsGroup<'a> {
-    /// How many the node says there are.
+    /// The number of units in the node.
     pub its_count: u32,
     ids: &'a [U32],
     at: At,
@@ -234,7 +234,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// Whether its fields can be read and mean something: only such a node is lowered, and a target.
+    /// Whether its fields can be read and are meaningful: only such a node is lowered, or is a target.
     pub fn is_usable(&self) -> bool {
         match self.body() {
             Ok(Body::NamedComponent(component)) => component.path.is_terminated(),
@@ -244,8 +244,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Index of the mapping that is for the node's own MSIs and translates nothing: an SMMUv3 or PMCG whose interrupts are
-    /// MSIs has one (linux `iort_get_id_mapping_index`). `None` also when the index is of no mapping in the node.
+    /// Index of the mapping that is for the node's own MSIs and translates nothing. An SMMUv3 or PMCG whose interrupts are MSIs has
+    /// one (linux `iort_get_id_mapping_index`). `None` also where the node does not have a mapping with the index.
     pub fn own_msi(&self, rule: MsiIndexRule) -> Option<u32> {
         if rule == MsiIndexRule::NoIndex {
             return None;
@@ -260,7 +260,7 @@ impl<'a> Node<'a> {
                 };
                 smmu.device_id_mapping_index.filter(|_| has_one)
             }
-            // FreeBSD does not look at the interrupt.
+            // FreeBSD does not check the interrupt.
             Body::Pmcg(pmcg) => (rule != MsiIndexRule::ValidFlag || pmcg.overflow_gsiv == 0).then_some(0),
             _ => None,
         };
@@ -280,7 +280,7 @@ impl<'a> ItsGroup<'a> {
         ItsIds(self.ids.iter())
     }
 
-    /// Why [`ids`](ItsGroup::ids) is not all that the node promises, or is empty.
+    /// Why [`ids`](ItsGroup::ids) is empty, or has fewer than the node's count.
     pub fn error(&self) -> Option<Error> {
         let kind = match u16::try_from(self.ids.len()).unwrap_or(u16::MAX) {
             fit if u32::from(fit) < self.its_count => ErrorKind::ItsCount { count: self.its_count, fit },
@@ -402,7 +402,7 @@ impl<'a> Rmr<'a> {
             descriptor_offset: offset,
             privileged: since_3.then_some(flags & 2 != 0),
             attributes: since_3.then_some(low_byte(flags >> 2)),
-            // Linux takes an offset of 0 for no descriptors (`iort_node_get_rmr_info`).
+            // For Linux an offset of 0 means no descriptors (`iort_node_get_rmr_info`).
             descriptors: if offset == 0 { &[] } else { node.array(offset, count) },
             at: node.at(),
         })
@@ -414,7 +414,7 @@ impl<'a> Rmr<'a> {
         Descriptors { records: self.descriptors.iter(), next: At { offset, ..self.at } }
     }
 
-    /// Why [`descriptors`](Rmr::descriptors) is not all that the node promises.
+    /// Why [`descriptors`](Rmr::descriptors) has fewer than the node's count.
     pub fn error(&self) -> Option<Error> {
         let fit = u16::try_from(self.descriptors.len()).unwrap_or(u16::MAX);
         let (count, offset) = (self.descriptor_count, self.descriptor_offset);

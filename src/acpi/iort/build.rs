@@ -1,4 +1,4 @@
-//! Builds IORT tables: for tests, examples and makers of firmware. On request also broken ones.
+//! Builds IORT tables: for tests, examples and makers of firmware. Tables can also be broken on request.
 // It writes and reads nothing: sizes here come from the caller, not from bytes.
 #![allow(clippy::arithmetic_side_effects)]
 
@@ -48,13 +48,13 @@ pub struct Builder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(usize);
 
-/// What an output reference names.
+/// The target of an output reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reference {
     /// A node of the same builder.
     Node(NodeId),
-    /// This offset, whatever is there; 0 is none.
+    /// This offset, whatever is there; 0 means none.
     Offset(u32),
 }
 
@@ -69,7 +69,7 @@ struct Draft {
     node_type: u8,
     revision: u8,
     identifier: Option<u32>,
-    /// What follows the node header, up to the mappings.
+    /// The bytes after the node header, up to the mappings.
     body: Vec<u8>,
     /// Places in the node that hold the offset of another one.
     references: Vec<(usize, Reference)>,
@@ -175,7 +175,7 @@ impl Builder {
         node
     }
 
-    /// A node added before, to go on with it: the way to write references to later nodes, and circles.
+    /// A node added before, to be continued: this makes references to later nodes, and loops, possible.
     pub fn edit(&mut self, id: NodeId) -> NodeBuilder<'_> {
         NodeBuilder { draft: self.nodes.entry(id).or_default(), id, table_revision: self.revision }
     }
@@ -192,7 +192,7 @@ impl Builder {
         self
     }
 
-    /// Puts bytes after the table, which its length does not count.
+    /// Adds bytes after the table, which its length does not count.
     pub fn trailing(&mut self, bytes: &[u8]) -> &mut Self {
         self.trailing = bytes.to_vec();
         self
@@ -204,19 +204,19 @@ impl Builder {
         self
     }
 
-    /// Makes the header lie about the table's length.
+    /// Sets a false length in the table's header.
     pub fn claim_length(&mut self, length: u32) -> &mut Self {
         self.length = Some(length);
         self
     }
 
-    /// Makes the header lie about the number of nodes.
+    /// Sets a false number of nodes in the header.
     pub fn claim_node_count(&mut self, count: u32) -> &mut Self {
         self.node_count = Some(count);
         self
     }
 
-    /// Makes the header lie about the offset of the first node.
+    /// Sets a false offset of the first node in the header.
     pub fn claim_node_offset(&mut self, offset: u32) -> &mut Self {
         self.node_offset = Some(offset);
         self
@@ -297,13 +297,13 @@ impl NodeBuilder<'_> {
         self.id
     }
 
-    /// Another node revision. Fields that it does not have are cut off, where they are the last ones.
+    /// Another node revision. Fields at the end that it does not have are cut off.
     pub fn revision(&mut self, revision: u8) -> &mut Self {
         self.draft.revision = revision;
         self
     }
 
-    /// The node's identifier; without this call its position (0 in tables of revision 0).
+    /// The node's identifier; the default is its position (0 in tables of revision 0).
     pub fn identifier(&mut self, identifier: u32) -> &mut Self {
         self.draft.identifier = Some(identifier);
         self
@@ -314,7 +314,7 @@ impl NodeBuilder<'_> {
         self.mapping(*inputs.start(), inputs.end().wrapping_sub(*inputs.start()), output, to, 0)
     }
 
-    /// A single mapping: whatever the input, the ID is `output`.
+    /// A single mapping: the ID is `output`, whatever the input.
     pub fn single(&mut self, output: u32, to: impl Into<Reference>) -> &mut Self {
         self.mapping(0, 0, output, to, 1)
     }
@@ -441,25 +441,25 @@ impl NodeBuilder<'_> {
         self.put(offset, &field.to_le_bytes())
     }
 
-    /// Cuts the node's own fields to this length, header included: the mappings follow there.
+    /// Cuts the node's own fields to this length, header included; the mappings follow there.
     pub fn cut(&mut self, length: usize) -> &mut Self {
         self.draft.body.truncate(length.saturating_sub(NODE_HEADER));
         self
     }
 
-    /// Makes the node lie about its length.
+    /// Sets a false length in the node.
     pub fn claim_length(&mut self, length: u16) -> &mut Self {
         self.draft.length = Some(length);
         self
     }
 
-    /// Makes the node lie about its number of mappings.
+    /// Sets a false number of mappings in the node.
     pub fn claim_mapping_count(&mut self, count: u32) -> &mut Self {
         self.draft.mapping_count = Some(count);
         self
     }
 
-    /// Makes the node lie about the offset of its mappings.
+    /// Sets a false offset of the mappings in the node.
     pub fn claim_mapping_offset(&mut self, offset: u32) -> &mut Self {
         self.draft.mapping_offset = Some(offset);
         self

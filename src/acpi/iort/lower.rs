@@ -1,4 +1,4 @@
-//! IORT to [`Platform`]: what the nodes say, every reference resolved, in no operating system's dialect.
+//! IORT to [`Platform`]: the facts of the nodes, every reference resolved, in no operating system's dialect.
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -18,8 +18,8 @@ use crate::{Error, ErrorKind, Format, Platform, Segment, StreamId, dialect::MsiI
 const FIRST_RMR_REVISION: u8 = 5;
 
 impl Iort<'_> {
-    /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`]; what can be read
-    /// but is wrong is judged by the dialect or by the lint, not here.
+    /// The facts of the table. Records that cannot be read, or that refer to nothing, are in [`Platform::skipped`]. Records that
+    /// can be read but are wrong are judged by the dialect or by the lint, not here.
     ///
     /// ```
     /// use fwspec::acpi::iort::{Builder, Iort};
@@ -174,7 +174,7 @@ impl Lowering {
         DeviceIdTable { mappings: self.mappings(node), null_first: null_first(node), own_msi }
     }
 
-    /// The mappings that can match anything. The others are reported and left out.
+    /// The mappings that can match an id. The others are reported and left out.
     fn mappings(&mut self, node: &Node<'_>) -> Vec<IdMapping> {
         let from = node.node_type();
         let mut lead = Lead::of(&self.places, from, 0);
@@ -215,7 +215,7 @@ impl Lowering {
         for mapping in node.mappings() {
             let lead = Lead::of(&self.places, NodeType::Rmr, mapping.output_reference);
             let output_last = mapping.output_base.checked_add(mapping.count_minus_one);
-            // Inputs do not matter.
+            // Inputs do not matter here.
             if let Some(kind) = lead.fault_of(&mapping, Some(0), output_last) {
                 self.skip(kind, mapping.at);
             }
@@ -232,20 +232,20 @@ impl Lowering {
     }
 }
 
-/// Where an output reference leads: the same for every mapping of a node that has it.
+/// What an output reference leads to: the same for every mapping of a node that has the reference.
 struct Lead {
     reference: u32,
     target: Target,
-    /// What is wrong with it.
+    /// What is wrong with the reference.
     fault: Option<ErrorKind>,
-    /// It is an SMMU that takes StreamIDs of 16 bits.
+    /// Whether it leads to an SMMU with StreamIDs of 16 bits.
     narrow: bool,
-    /// Mappings that have it need a look.
+    /// Whether mappings with the reference need to be checked.
     is_odd: bool,
 }
 
 impl Lead {
-    /// Where an output reference of a node of type `from` leads.
+    /// What an output reference of a node of type `from` leads to.
     fn of(places: &[LoweredNode], from: NodeType, reference: u32) -> Self {
         let place = places.binary_search_by_key(&reference, |place| place.offset);
         let place = place.ok().and_then(|at| places.get(at));
@@ -277,7 +277,7 @@ impl Lead {
         Lead { reference, target, fault, narrow, is_odd: fault.is_some() || narrow }
     }
 
-    /// The worst that is wrong with a mapping that has this reference.
+    /// The most serious fault of a mapping with this reference.
     fn fault_of(
         &self,
         mapping: &Mapping,
@@ -298,7 +298,7 @@ impl Lead {
     }
 }
 
-/// Whether the first mapping has no output reference, be it kept or not.
+/// Whether the first mapping has no output reference, whether it is kept or not.
 fn null_first(node: &Node<'_>) -> bool {
     node.mappings().next().is_some_and(|first| first.output_reference == 0)
 }
@@ -323,7 +323,7 @@ fn smmu_model(number: u32) -> SmmuModel {
 }
 
 fn root_complex(origin: Origin, root: &RootComplex, table: IdTable) -> Requester {
-    // Without the flags, which iasl does not write, a width alone says that there are PASIDs.
+    // Without the flags, which iasl does not write, the width alone shows that there are PASIDs.
     let supported = |width: &u8| root.flags.map_or(*width > 0, |flags| flags & 1 != 0);
     let pasid_bits = root.pasid_capabilities.map(|field| field.to_le_bytes()[0] & 0x1f);
     let bus = IdBus {

@@ -1,4 +1,4 @@
-//! ID mappings: which IDs a node passes on, as what, and to which node.
+//! ID mappings: the IDs that a node passes on, their outputs, and the nodes that they go to.
 
 use core::iter::Enumerate;
 use core::slice;
@@ -33,8 +33,8 @@ impl Mapping {
         self.flags & 1 != 0
     }
 
-    /// Last input ID, inclusive; `None` when that is past 2^32, where no ID matches (linux `iort_id_map` compares with the
-    /// wrapped sum). The inputs of a single mapping mean nothing and end at `0xffff_ffff`.
+    /// Last input ID, inclusive; `None` where that exceeds 2^32, so that no ID matches (linux `iort_id_map` compares with the
+    /// wrapped sum). The inputs of a single mapping have no meaning and end at `0xffff_ffff`.
     pub fn input_last(&self) -> Option<u32> {
         match self.input_base.checked_add(self.count_minus_one) {
             None if self.is_single() => Some(u32::MAX),
@@ -42,7 +42,7 @@ impl Mapping {
         }
     }
 
-    /// Last output ID, inclusive; `None` when that is past 2^32.
+    /// Last output ID, inclusive; `None` where that exceeds 2^32.
     pub fn output_last(&self) -> Option<u32> {
         if self.is_single() {
             Some(self.output_base)
@@ -60,14 +60,14 @@ pub struct Mappings<'a> {
 }
 
 impl<'a> Mappings<'a> {
-    /// Bytes that an entry takes.
+    /// Bytes of an entry.
     const ENTRY: u32 = 20;
 
     pub(super) fn new(records: &'a [raw::IdMapping], start: At) -> Self {
         Mappings { records: records.iter().enumerate(), start }
     }
 
-    /// All that are left, as an iterator whose length a vector trusts.
+    /// All that are left, as an iterator with an exact length.
     #[cfg(feature = "alloc")]
     pub(super) fn all(self) -> impl Iterator<Item = Mapping> + 'a {
         let start = self.start;

@@ -1,4 +1,4 @@
-//! The IO Remapping Table (Arm DEN0049): which StreamIDs and DeviceIDs devices have.
+//! The IO Remapping Table (Arm DEN0049): the StreamIDs and DeviceIDs of devices.
 //!
 //! [`Iort`] is a view: it frames nodes and types their fields, lazily and without allocating. What the nodes mean together
 //! is said by [`Iort::platform`], or without a heap by [`resolve`].
@@ -42,7 +42,7 @@ pub struct Iort<'a> {
 }
 
 impl<'a> Iort<'a> {
-    /// Bytes that the header takes; the first node is there or later.
+    /// Size of the header; the first node is at this offset or later.
     pub const HEADER_LENGTH: u32 = 48;
 
     /// Reads the header. The nodes are read when they are asked for.
@@ -54,7 +54,7 @@ impl<'a> Iort<'a> {
         Self::parse_as(bytes, Source::IORT)
     }
 
-    /// [`parse`](Iort::parse) for one of several tables: errors call it `source`, whose name has to be `IORT`.
+    /// [`parse`](Iort::parse) for one of several tables: `source` is its name in errors, which has to be `IORT`.
     ///
     /// # Errors
     /// As [`parse`](Iort::parse).
@@ -82,13 +82,13 @@ impl<'a> Iort<'a> {
         self.sdt
     }
 
-    /// Table revision: 0 (DEN0049 A to D), 3 (E.b), 5 (E.d), 6 (E.e, E.f), 7 (E.g). Revisions 1, 2 and 4 are withdrawn,
-    /// yet operating systems read them.
+    /// Table revision: 0 (DEN0049 A to D), 3 (E.b), 5 (E.d), 6 (E.e, E.f), 7 (E.g). Revisions 1, 2 and 4 are withdrawn, but
+    /// operating systems read them.
     pub fn revision(&self) -> u8 {
         self.sdt.revision()
     }
 
-    /// How many nodes the header says there are.
+    /// The number of nodes in the header.
     pub fn node_count(&self) -> u32 {
         self.node_count
     }
@@ -105,7 +105,7 @@ impl<'a> Iort<'a> {
 
     /// The nodes, in table order: as many as the header counts and the table holds.
     ///
-    /// An error ends the iteration: after it, it is not known where a node starts. Fields of a node are read by [`Node::body`],
+    /// An error ends the iteration, because it is not known where the next node starts. Fields of a node are read by [`Node::body`],
     /// whose errors cost that node only.
     ///
     /// ```
@@ -124,7 +124,7 @@ impl<'a> Iort<'a> {
         }
     }
 
-    /// The node that starts at this offset: `None` for a place between nodes.
+    /// The node that starts at this offset; `None` where no node starts there.
     pub fn node_at(&self, offset: u32) -> Option<Node<'a>> {
         self.nodes()
             .map_while(Result::ok)
@@ -132,7 +132,7 @@ impl<'a> Iort<'a> {
             .find(|n| n.offset() == offset)
     }
 
-    /// What follows the last node that the header counts; empty in a well-formed table.
+    /// The bytes after the last node that the header counts; empty in a well-formed table.
     pub fn after_nodes(&self) -> &'a [u8] {
         let mut nodes = self.nodes();
         while let Some(Ok(_)) = nodes.next() {}

@@ -8,16 +8,16 @@ use super::{Mappings, raw};
 use crate::bytes::{self, index};
 use crate::{Error, ErrorKind, error::At};
 
-/// Bytes that the header of every node takes.
+/// Bytes of the header of every node.
 pub(super) const HEADER_LENGTH: u16 = 16;
 
 /// What a node describes (DEN0049 §3.1, table 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum NodeType {
-    /// 0: a group of GIC ITS units, where DeviceIDs end.
+    /// 0: a group of GIC ITS units, which are the targets of DeviceIDs.
     ItsGroup,
-    /// 1: a platform device, known by its namespace path.
+    /// 1: a platform device, identified by its namespace path.
     NamedComponent,
     /// 2: a PCI segment.
     RootComplex,
@@ -31,7 +31,7 @@ pub enum NodeType {
     Rmr,
     /// 7: a GICv5 interrupt wire bridge.
     Iwb,
-    /// A number that no revision read here defines.
+    /// A number that no known revision defines.
     Unknown(u8),
 }
 
@@ -68,8 +68,8 @@ impl From<NodeType> for u8 {
 }
 
 impl NodeType {
-    /// Bytes without which a node of this type, in its oldest revision, cannot be read: header and fields, and the
-    /// terminator of a path.
+    /// The smallest length with which a node of this type, in its oldest revision, can be read: header and fields, and the NUL of a
+    /// path.
     pub fn minimum_length(self) -> u16 {
         match self {
             NodeType::ItsGroup => 20,
@@ -123,7 +123,7 @@ impl<'a> Node<'a> {
         self.at
     }
 
-    /// Offset from the start of the table: what output references name.
+    /// Offset from the start of the table, which output references use.
     pub fn offset(&self) -> u32 {
         self.at.offset
     }
@@ -153,17 +153,17 @@ impl<'a> Node<'a> {
         (self.table_revision > 0).then(|| self.identifier_field())
     }
 
-    /// The bytes at the place of the identifier, whatever the revision.
+    /// The bytes in the place of the identifier, whatever the revision.
     pub fn identifier_field(&self) -> u32 {
         self.header.identifier.get()
     }
 
-    /// How many ID mappings the header says it has.
+    /// The number of ID mappings in the header.
     pub fn mapping_count(&self) -> u32 {
         self.header.mapping_count.get()
     }
 
-    /// Offset of the ID mappings from the start of the node, as the header says.
+    /// Offset of the ID mappings from the start of the node, by the header.
     pub fn mapping_offset(&self) -> u32 {
         self.header.mapping_offset.get()
     }
@@ -175,7 +175,7 @@ impl<'a> Node<'a> {
         Mappings::new(self.array(self.mapping_offset(), count), self.at_byte(self.mapping_offset()))
     }
 
-    /// Why [`mappings`](Node::mappings) is not all that the header promises, or overlaps the node\'s own fields.
+    /// Why [`mappings`](Node::mappings) has fewer than the header's count, or overlaps the node's own fields.
     pub fn mappings_error(&self) -> Option<Error> {
         let (count, offset) = (self.mapping_count(), self.mapping_offset());
         let fit = self.mappings().len();
@@ -210,14 +210,14 @@ impl<'a> Node<'a> {
         whole.ok_or(Error { kind, at: self.at })
     }
 
-    /// A field that a later revision put at `offset`, if it is inside the node and in front of the mappings: iasl writes the
-    /// mappings of a root complex of revision 4 where its flags would be.
+    /// A field that a later revision added at `offset`, if it is inside the node and before the mappings: iasl writes the mappings
+    /// of a root complex of revision 4 where its flags would be.
     pub(super) fn later<T>(&self, since_revision: u8, offset: u32) -> Option<&'a T>
     where
         T: FromBytes + KnownLayout + Immutable + Unaligned,
     {
         let end = offset.saturating_add(bytes::saturate(size_of::<T>()));
-        // An array on top of the oldest fields is broken, and takes none away.
+        // An array that overlaps the oldest fields is broken, and does not hide any field.
         let fixed = u32::from(self.node_type().minimum_length());
         let in_front = self.mappings().len() == 0 || !(fixed..end).contains(&self.mapping_offset());
         (in_front && self.revision() >= since_revision).then(|| bytes::at(self.bytes, offset)).flatten()
@@ -241,7 +241,7 @@ impl fmt::Debug for Node<'_> {
 }
 
 impl PartialEq for Node<'_> {
-    /// Two nodes are equal when they are the same bytes at the same place.
+    /// Two nodes are equal if they are the same bytes at the same place.
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at && self.bytes == other.bytes
     }

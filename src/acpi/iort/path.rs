@@ -2,14 +2,14 @@
 
 use core::fmt;
 
-/// A namespace path, `\_SB_.PCI0.GPU0`, as found: the bytes up to its NUL, or to the end of its node when there is none.
+/// A namespace path, `\_SB_.PCI0.GPU0`, as found: the bytes up to its NUL, or to the end of its node if there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Path<'a> {
     bytes: &'a [u8],
     terminated: bool,
 }
 
-/// Why no device can have a path.
+/// Why no device can have this path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum PathFault {
@@ -31,7 +31,7 @@ pub enum PathFault {
 }
 
 impl<'a> Path<'a> {
-    /// The path that `rest` starts with: up to its NUL, or all of it where there is none.
+    /// The path at the start of `rest`: up to its NUL, or the whole of it if there is none.
     pub fn new(rest: &'a [u8]) -> Self {
         let terminator = rest.iter().position(|byte| *byte == 0);
         let bytes = terminator.and_then(|end| rest.get(..end)).unwrap_or(rest);
@@ -48,13 +48,14 @@ impl<'a> Path<'a> {
         self.terminated
     }
 
-    /// Whether Linux finds the device that it calls `full_path`: byte for byte, and every segment of a kernel's path has
-    /// four characters (linux `iort_match_node_callback`, ACPICA `ACPI_FULL_PATHNAME`).
+    /// Whether Linux finds the device with this `full_path`: the paths are compared byte for byte, and every segment of a kernel's
+    /// path has four characters (linux `iort_match_node_callback`, ACPICA `ACPI_FULL_PATHNAME`).
     pub fn is_exactly(&self, full_path: &str) -> bool {
         self.terminated && self.bytes == full_path.as_bytes()
     }
 
-    /// Whether it is written as Linux writes a full path, `\_SB_.GPU0` and not `\_SB.GPU0`: if not, Linux finds no device.
+    /// Whether it is written as Linux writes a full path, `\_SB_.GPU0` and not `\_SB.GPU0`; otherwise Linux does not find the
+    /// device.
     pub fn is_padded(&self) -> bool {
         let segments = self.bytes.strip_prefix(b"\\").unwrap_or(self.bytes);
         segments.is_empty() || segments.split(|byte| *byte == b'.').all(|segment| segment.len() == 4)
@@ -96,7 +97,7 @@ pub fn same_path(a: &[u8], b: &[u8]) -> bool {
     rest_a.is_some() == rest_b.is_some() && segments(rest_a.unwrap_or(a)).eq(segments(rest_b.unwrap_or(b)))
 }
 
-/// A segment without its padding. Only a short segment is padded, so one of more than four characters is left alone.
+/// A segment without its padding. Only a short segment is padded, so a segment of more than four characters stays as it is.
 fn significant(segment: &[u8]) -> &[u8] {
     let mut name = segment;
     while let (true, [front @ .., b'_']) = (segment.len() <= 4, name) {
@@ -106,7 +107,7 @@ fn significant(segment: &[u8]) -> &[u8] {
 }
 
 impl fmt::Display for Path<'_> {
-    /// As found; bytes that are not printable ASCII are shown as `?`.
+    /// As found; bytes that are not printable ASCII become `?`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.bytes.iter().try_for_each(|byte| {
             let printable = byte.is_ascii_graphic() || *byte == b' ';

@@ -1,8 +1,8 @@
-//! What is known of particular firmware and hardware: rows, each with its citation.
+//! Quirks of particular firmware and hardware: rows, each with its citation.
 
 use super::Iort;
 
-/// What Linux does for the tables of a particular firmware, known by its OEM ids.
+/// What Linux does for the tables of a particular firmware, identified by its OEM ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct OemQuirk {
@@ -14,7 +14,7 @@ pub struct OemQuirk {
     pub oem_revision: Option<u32>,
     /// What is different.
     pub effect: OemEffect,
-    /// Where that is written.
+    /// The kernel function that has it.
     pub citation: &'static str,
 }
 
@@ -24,12 +24,12 @@ pub struct OemQuirk {
 pub enum OemEffect {
     /// The PMCGs are of this model.
     PmcgModel(PmcgModel),
-    /// Some mappings store the number of IDs instead of that minus one. Linux matched these ids from January to May 2020;
-    /// the rule for the last ID ([`LastIdRule`](crate::dialect::LastIdRule)) has taken its place.
+    /// Some mappings store the number of IDs instead of that number minus one. Linux matched these ids from January to May 2020;
+    /// since then it has the rule for the last ID ([`LastIdRule`](crate::dialect::LastIdRule)).
     CountIsN,
 }
 
-/// The PMCG model that Linux hands to its driver (include/linux/acpi_iort.h).
+/// The PMCG model that Linux passes to its driver (include/linux/acpi_iort.h).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PmcgModel {
@@ -48,11 +48,11 @@ pub enum PmcgModel {
 pub struct SmmuV3Quirk {
     /// Model number of the node.
     pub model: u32,
-    /// Whose model it is.
+    /// The maker and name of the model.
     pub name: &'static str,
     /// What is different.
     pub effect: SmmuV3Effect,
-    /// Where that is written.
+    /// The kernel function that has it.
     pub citation: &'static str,
 }
 

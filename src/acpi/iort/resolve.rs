@@ -1,5 +1,5 @@
-//! Where an ID ends, by the dull scan: no heap, no index. The answer for those without either, and the reference that the
-//! index is tested against.
+//! Where an ID ends, by a simple scan: no heap, no index. It is for users without a heap, and the reference that the index is
+//! tested against.
 
 use super::{Body, Iort, Mapping, Node, NodeType};
 use crate::limits::MAX_HOPS;
@@ -8,7 +8,7 @@ use crate::{
     dialect::{ComponentRule, CountRule, LastIdRule, MsiIndexRule, RootComplexRule, SingleRule},
 };
 
-/// What an ID is to become.
+/// What an ID is followed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// A StreamID: the walk ends at the first SMMU.
@@ -17,7 +17,7 @@ pub enum Wanted {
     Msi,
 }
 
-/// Where an ID ended.
+/// The end of an ID's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Resolved {
     /// Offset of the SMMU or ITS group from the start of the table.
@@ -26,10 +26,10 @@ pub struct Resolved {
     pub id: u32,
 }
 
-/// Passes an ID on from the node at `node_offset`, mapping by mapping, until a wanted node is reached
-/// (linux `iort_node_map_id` under [`Dialect::LINUX`]). `None` where the walk ends before that.
+/// Follows an ID from the node at `node_offset`, mapping by mapping, to a wanted node (linux `iort_node_map_id` under
+/// [`Dialect::LINUX`]). `None` where the path ends before.
 ///
-/// Every step reads the table from its start: for many look-ups build an index.
+/// Every step reads the table from its start: for many look-ups, build an index.
 ///
 /// ```
 /// use fwspec::Dialect;
@@ -45,7 +45,7 @@ pub struct Resolved {
 /// ```
 ///
 /// # Errors
-/// [`MappingCycle`](ErrorKind::MappingCycle) when the mappings lead in a circle.
+/// [`MappingCycle`](ErrorKind::MappingCycle) where the mappings form a loop.
 pub fn resolve(
     iort: &Iort<'_>,
     dialect: Dialect,
@@ -54,7 +54,7 @@ pub fn resolve(
     wanted: Wanted,
 ) -> Result<Option<Resolved>, Error> {
     let Some(mut here) = leave(iort, dialect, Resolved { node: node_offset, id })? else { return Ok(None) };
-    // A walk that passes more SMMUs than there are has been at one of them before; one of very many counts as a circle, too.
+    // A path through more SMMUs than there are has been at one of them before; a path through very many counts as a loop, too.
     let mut smmus_left = count(iort, NodeType::is_smmu);
     loop {
         let Some(node) = iort.node_at(here.node).filter(Node::is_usable) else { return Ok(None) };
@@ -68,7 +68,7 @@ pub fn resolve(
         }
         let Some(next) = step(iort, &node, dialect, here.id) else { return Ok(None) };
         if kind_at(iort, next.node).is_some_and(is_requester) {
-            // No specification lets an SMMU lead back to a requester. Linux follows; here it is followed once.
+            // No specification lets an SMMU lead back to a requester. Linux follows such a mapping; here it is followed once.
             let end = leave(iort, dialect, next)?;
             return Ok(end.filter(|end| kind_at(iort, end.node) == Some(NodeType::ItsGroup)));
         }
@@ -85,7 +85,7 @@ fn leave(iort: &Iort<'_>, dialect: Dialect, start: Resolved) -> Result<Option<Re
         match node.node_type() {
             kind if kind.is_smmu() || kind == NodeType::ItsGroup => return Ok(Some(here)),
             NodeType::RootComplex | NodeType::NamedComponent => {}
-            // PMCG and IWB nodes only send MSIs of their own, RMR nodes nothing.
+            // PMCG and IWB nodes only send MSIs of their own; RMR nodes send nothing.
             _ => return Ok(None),
         }
         requesters_left = requesters_left.checked_sub(1).ok_or_else(|| cycle(&node, start.id))?;
@@ -98,7 +98,7 @@ fn cycle(node: &Node<'_>, id: u32) -> Error {
     Error { kind: ErrorKind::MappingCycle(id), at: node.at() }
 }
 
-/// How many usable nodes there are of some types, as far as an id is followed.
+/// The number of usable nodes of some types, up to the bound on hops.
 fn count(iort: &Iort<'_>, of: impl Fn(NodeType) -> bool) -> usize {
     let nodes = iort.nodes().map_while(Result::ok).filter(|node| of(node.node_type()) && node.is_usable());
     nodes.take(MAX_HOPS).count()
@@ -112,7 +112,7 @@ fn is_requester(kind: NodeType) -> bool {
     !kind.is_smmu() && !matches!(kind, NodeType::ItsGroup | NodeType::Rmr | NodeType::Unknown(_))
 }
 
-/// The StreamID or DeviceID of a PCI function: asks the root complex of its segment, or each of them
+/// The StreamID or DeviceID of a PCI function: it asks the root complex of the function's segment, or each of them
 /// ([`RootComplexRule`]).
 ///
 /// # Errors
@@ -136,8 +136,8 @@ pub fn resolve_function(
     }
 }
 
-/// The ids of a platform device whose bus gives it none, in the order in which the operating system adds them
-/// ([`ComponentRule`]; linux `iort_nc_iommu_map`). Ends after an error.
+/// The ids of a platform device whose bus gives it none, in the order in which the operating system adds them ([`ComponentRule`];
+/// linux `iort_nc_iommu_map`). It ends after an error.
 pub fn component_ids<'a>(
     iort: &Iort<'a>,
     dialect: Dialect,
@@ -170,8 +170,8 @@ pub fn component_ids<'a>(
         .flatten()
 }
 
-/// The DeviceID of a platform device's MSIs: of an SMMUv3 or PMCG, the mapping that is for its own MSIs; of the others, the
-/// first single mapping that reaches an ITS group (linux `iort_pmsi_get_msi_info`).
+/// The DeviceID of a platform device's MSIs: for an SMMUv3 or PMCG by the mapping for its own MSIs, otherwise by the first single
+/// mapping that reaches an ITS group (linux `iort_pmsi_get_msi_info`).
 ///
 /// # Errors
 /// As [`resolve`].
@@ -191,7 +191,7 @@ pub fn own_device_id(iort: &Iort<'_>, dialect: Dialect, node_offset: u32) -> Res
     singles.find_map(|mapping| from_output(iort, dialect, &mapping, Wanted::Msi).transpose()).transpose()
 }
 
-/// Goes on from where a mapping leads, with its first output ID.
+/// Continues with the first output ID of a mapping, at the mapping's target.
 fn from_output(
     iort: &Iort<'_>,
     dialect: Dialect,
@@ -201,7 +201,7 @@ fn from_output(
     resolve(iort, dialect, mapping.output_reference, mapping.output_base, wanted)
 }
 
-/// One step of a walk: which mapping takes the ID, where it goes on, and as what (linux `iort_id_map`, and the loop of
+/// One step of a path: the mapping that takes the ID, its target, and its output (linux `iort_id_map`, and the loop of
 /// `iort_node_map_id`).
 fn step(iort: &Iort<'_>, node: &Node<'_>, dialect: Dialect, id: u32) -> Option<Resolved> {
     if dialect.null_first_disables && node.mappings().next()?.output_reference == 0 {
@@ -211,7 +211,7 @@ fn step(iort: &Iort<'_>, node: &Node<'_>, dialect: Dialect, id: u32) -> Option<R
     let mut at_last_id = None;
     for mapping in kept(node).filter(|mapping| Some(mapping.index) != own_msi) {
         let Some((first, last)) = inputs(node.node_type(), &mapping, dialect) else { continue };
-        // Once a range has matched with its last ID, only one that starts there takes the ID from it.
+        // After a range has matched with its last ID, only one that starts there can take the ID from it.
         let free = at_last_id.is_none() || id == first || mapping.is_single();
         if !free
             || !(first..=last).contains(&id)
@@ -231,11 +231,11 @@ fn step(iort: &Iort<'_>, node: &Node<'_>, dialect: Dialect, id: u32) -> Option<R
     at_last_id
 }
 
-/// The IDs that a mapping takes in this dialect.
+/// The IDs that a mapping matches in this dialect.
 fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u32, u32)> {
     let (first, last) = (mapping.input_base, mapping.input_last()?);
     if mapping.is_single() && node_type.is_smmu() && dialect.msi_index != MsiIndexRule::NoIndex {
-        // There the flag only makes sense for own MSIs: Linux warns and skips the mapping.
+        // There the flag is only valid for own MSIs: Linux warns and skips the mapping.
         return None;
     }
     if mapping.is_single() && dialect.single == SingleRule::AnyInput {
@@ -250,12 +250,12 @@ fn inputs(node_type: NodeType, mapping: &Mapping, dialect: Dialect) -> Option<(u
     }
 }
 
-/// Whether a mapping's reference is of nothing that could be a target.
+/// Whether a mapping refers to something that cannot be a target.
 fn leads_nowhere(iort: &Iort<'_>, mapping: &Mapping) -> bool {
     kind_at(iort, mapping.output_reference).is_none_or(|kind| kind == NodeType::Rmr)
 }
 
-/// The mappings that can match anything: the same as lowering keeps.
+/// The mappings that can match an id: those that lowering keeps, too.
 fn kept<'a>(node: &Node<'a>) -> impl Iterator<Item = Mapping> + use<'a> {
     node.mappings().filter(|mapping| mapping.input_last().is_some())
 }

@@ -41,7 +41,7 @@ pub struct Ivhd<'a> {
     pub features: u32,
     /// Images of the extended feature registers; type 0x10 has none.
     pub feature_registers: Option<[u64; 2]>,
-    /// Which devices it is for.
+    /// The devices that it translates.
     pub entries: Entries<'a>,
 }
 
@@ -49,7 +49,7 @@ pub struct Ivhd<'a> {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Ivmd {
-    /// Which devices it is for.
+    /// The devices that need the memory.
     pub devices: Devices,
     /// Auxiliary data: the last device of type 0x22.
     pub aux: u16,
@@ -65,7 +65,7 @@ pub struct Ivmd {
     pub flags: u8,
 }
 
-/// The devices that a block of memory is for.
+/// The devices that need a block of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Devices {
     /// Type 0x20: all.
@@ -77,12 +77,12 @@ pub enum Devices {
 }
 
 impl Ivmd {
-    /// Whether Linux maps it one to one: the unity flag is set, or it is an exclusion range (`init_memory_definitions`).
+    /// Whether Linux maps it one to one: if the unity flag is set, or if it is an exclusion range (`init_memory_definitions`).
     pub fn is_mapped(&self) -> bool {
         self.flags & 0b1001 != 0
     }
 
-    /// Whether Linux lets devices read and write it (`init_unity_map_range`): an exclusion range always, else as the flags say.
+    /// Whether Linux lets devices read and write it (`init_unity_map_range`): an exclusion range always, others by their flags.
     pub fn access(&self) -> (bool, bool) {
         let exclusion = self.flags & 8 != 0;
         (exclusion || self.flags & 2 != 0, exclusion || self.flags & 4 != 0)
@@ -109,7 +109,7 @@ impl<'a> Block<'a> {
         self.header.block_type
     }
 
-    /// Flags, see the AMD specification for those of an IVHD and [`Ivmd::flags`].
+    /// Flags. Those of an IVHD are in the AMD specification, those of an IVMD in [`Ivmd::flags`].
     pub fn flags(&self) -> u8 {
         self.header.flags
     }
@@ -119,7 +119,7 @@ impl<'a> Block<'a> {
         self.header.length.get()
     }
 
-    /// IVHD: the function that the IOMMU is; IVMD: the first device.
+    /// IVHD: the IOMMU's own function; IVMD: the first device.
     pub fn device_id(&self) -> RequesterId {
         RequesterId(self.header.device_id.get())
     }
@@ -127,7 +127,7 @@ impl<'a> Block<'a> {
     /// Its fields.
     ///
     /// # Errors
-    /// [`NodeTooShort`](ErrorKind::NodeTooShort) for the fields of its type.
+    /// [`NodeTooShort`](ErrorKind::NodeTooShort) where the length does not hold the fields of its type.
     pub fn body(&self) -> Result<Body<'a>, Error> {
         Ok(match self.block_type() {
             0x10 => Body::Ivhd(self.unit(None, 24)?),

@@ -1,4 +1,4 @@
-//! Builds IVRS tables: for tests, examples and makers of firmware. On request also broken ones.
+//! Builds IVRS tables: for tests, examples and makers of firmware. Tables can also be broken on request.
 // It writes and reads nothing: sizes here come from the caller, not from bytes.
 #![allow(clippy::arithmetic_side_effects)]
 
@@ -47,7 +47,7 @@ impl Builder {
         self
     }
 
-    /// Adds a block of any type: what follows its type, flags and length.
+    /// Adds a block of any type; `fields` follow its type, flags and length.
     pub fn block(&mut self, block_type: u8, flags: u8, fields: &[u8]) -> &mut Draft {
         let mut bytes = Vec::from([block_type, flags, 0, 0]);
         bytes.extend(fields);
@@ -109,7 +109,7 @@ impl Draft {
         self.entry(0x42, function, 0, &[0, low, high, 0])
     }
 
-    /// Claims functions which all send as one.
+    /// Claims functions that all send as one.
     pub fn alias_range(&mut self, functions: RangeInclusive<u16>, alias: u16) -> &mut Self {
         let [low, high] = alias.to_le_bytes();
         self.entry(0x43, *functions.start(), 0, &[0, low, high, 0]).entry(4, *functions.end(), 0, &[])
@@ -125,14 +125,14 @@ impl Draft {
         self.entry(0x47, *functions.start(), 0, &data.to_le_bytes()).entry(4, *functions.end(), 0, &[])
     }
 
-    /// An I/O APIC (variety 1) or HPET (2), and the ID that it sends with.
+    /// Adds an I/O APIC (variety 1) or HPET (2), with the ID that it sends with.
     pub fn special(&mut self, variety: u8, handle: u8, function: u16) -> &mut Self {
         let [low, high] = function.to_le_bytes();
         self.entry(0x48, 0, 0, &[handle, low, high, variety])
     }
 
-    /// A device of the namespace by its hardware and unique ID, and the ID that it sends with. A hardware ID of more than eight characters
-    /// is cut.
+    /// Adds a device of the namespace by its hardware and unique ID, with the ID that it sends with. A hardware ID of more than
+    /// eight characters is cut.
     pub fn acpi(&mut self, function: u16, hardware_id: &str, unique_id: &str) -> &mut Self {
         let mut rest: Vec<u8> = hardware_id.bytes().chain([0; 8]).take(8).collect();
         rest.extend([0; 8]);
@@ -142,7 +142,7 @@ impl Draft {
         self.entry(0xf0, function, 0, &rest)
     }
 
-    /// Adds an entry of any type: the function, the data setting, and what follows them.
+    /// Adds an entry of any type: the function, the data setting, and the bytes after them.
     pub fn entry(&mut self, entry_type: u8, function: u16, data: u8, rest: &[u8]) -> &mut Self {
         let [low, high] = function.to_le_bytes();
         self.bytes.extend([entry_type, low, high, data]);
@@ -150,7 +150,7 @@ impl Draft {
         self
     }
 
-    /// Says another length than the right one.
+    /// Sets another length than the right one.
     pub fn length(&mut self, length: u16) -> &mut Self {
         self.length = Some(length);
         self

@@ -1,26 +1,26 @@
-//! What the entries of a block mean together: which functions the unit claims, one entry after the other.
+//! What the entries of a block mean together: the functions that the unit claims.
 
 use super::{Entries, Entry, EntryKind, Ivhd};
 use crate::{Error, RequesterId, error::At};
 
-/// Extended data, bit 31: the devices must not use ATS. Linux does not look at it.
+/// Extended data, bit 31: the devices must not use ATS. Linux does not read it.
 const ATS_DISABLED: u32 = 1 << 31;
 
-/// Functions that a unit claims by one entry, or by the two that begin and end a range.
+/// Functions that a unit claims by one entry, or by the two entries that begin and end a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Claim {
-    /// The entry; that which ends the range.
+    /// The entry; for a range, the one that ends it.
     pub at: At,
     /// First function.
     pub first: RequesterId,
-    /// Last function, inclusive; below `first` only in broken firmware: Linux then claims nothing.
+    /// Last function, inclusive; below `first` only in broken firmware, where Linux claims nothing.
     pub last: RequesterId,
-    /// The ID that all of them send with, where it is not their own.
+    /// The ID that all of them send with, if it is not their own.
     pub alias: Option<RequesterId>,
     /// The data setting.
     pub data: u8,
-    /// The extended data says that the devices must not use ATS.
+    /// Whether the extended data says that the devices must not use ATS.
     pub ats_disabled: bool,
 }
 
@@ -30,15 +30,15 @@ pub struct Claims<'a> {
     entries: Entries<'a>,
     /// Entries of type 0xf0 are read in blocks of type 0x40 only.
     has_acpi: bool,
-    /// What an entry has begun. A range that ends without a beginning goes on from the one before, or from 0, as in Linux.
+    /// The range that an entry began. A range end without a beginning continues the one before, or starts at 0, as in Linux.
     range: Claim,
-    /// The function that an alias names is claimed too.
+    /// The function that an alias names is claimed, too.
     alias_target: Option<Claim>,
 }
 
 impl<'a> Ivhd<'a> {
-    /// What the entries claim; `block_type` is that of the block. A function that several claims hold belongs to the last one, in all
-    /// blocks of the table, but see [`unit_of`](super::unit_of).
+    /// The claims of the entries; `block_type` is that of the block. A function with several claims belongs to the last one in all
+    /// blocks of the table, with the exception that [`unit_of`](super::unit_of) explains.
     ///
     /// I/O APICs, HPETs and ACPI devices claim the ID that they send with.
     pub fn claims(&self, block_type: u8) -> Claims<'a> {
@@ -48,8 +48,8 @@ impl<'a> Ivhd<'a> {
         Claims { entries: self.entries.clone(), has_acpi: block_type == 0x40, range, alias_target: None }
     }
 
-    /// The last function that Linux has room for because of this block (`find_last_devid_from_ivhd`): functions above the last of all
-    /// blocks are out of scope. `None` where no entry says: Linux then gives up all units of the table.
+    /// The last function for which Linux makes room because of this block (`find_last_devid_from_ivhd`): functions above the last
+    /// one of all blocks are not translated. `None` where no entry has a function: Linux then gives up all units of the table.
     ///
     /// # Errors
     /// An entry that cannot be read.
@@ -80,7 +80,7 @@ impl Claims<'_> {
             EntryKind::Select => Some(one(device)),
             EntryKind::Alias { alias } => {
                 self.alias_target = Some(one(alias));
-                // Of a range that has begun Linux then keeps this target: both have one variable (`devid_to`).
+                // Linux then keeps this target for a range that was begun before: both are in one variable (`devid_to`).
                 self.range.alias = self.range.alias.map(|_| alias);
                 Some(Claim { alias: Some(alias), ..one(device) })
             }

@@ -15,7 +15,7 @@ pub struct Entry<'a> {
     kind: EntryKind<'a>,
 }
 
-/// What a device entry says.
+/// The content of a device entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind<'a> {
     /// 0x01: every device of the segment.
@@ -66,8 +66,7 @@ pub enum EntryKind<'a> {
         /// The unique ID.
         unique_id: &'a [u8],
     },
-    /// Anything else whose length is known: padding (0x00, 0x40) and types that no known specification defines. Linux skips
-    /// it.
+    /// Any other entry whose length is known: padding (0x00, 0x40), and types that no known specification defines. Linux skips it.
     Other,
 }
 
@@ -87,7 +86,7 @@ impl<'a> Entry<'a> {
         self.header.entry_type
     }
 
-    /// The device that it is about; says nothing in entries for all devices and for I/O APICs and HPETs.
+    /// The device that it is about; without meaning in entries for all devices and for I/O APICs and HPETs.
     pub fn device_id(&self) -> RequesterId {
         RequesterId(self.header.device_id.get())
     }
@@ -97,7 +96,7 @@ impl<'a> Entry<'a> {
         self.header.data
     }
 
-    /// What it says.
+    /// Its content.
     pub fn kind(&self) -> EntryKind<'a> {
         self.kind
     }
@@ -110,14 +109,15 @@ impl fmt::Debug for Entry<'_> {
     }
 }
 
-/// The device entries of a block. An error ends them: past it it is not known where one starts.
+/// The device entries of a block. An error ends them, because it is not known where the next one starts.
 #[derive(Clone, Debug)]
 pub struct Entries<'a> {
     rest: &'a [u8],
     at: At,
 }
 
-/// Bytes of an entry of each type without a unique ID (drivers/iommu/amd/init.c `ivhd_entry_length`): two bits of the type say it.
+/// Bytes of an entry of each type without a unique ID (drivers/iommu/amd/init.c `ivhd_entry_length`): two bits of the type give the
+/// length.
 fn fixed_length(entry_type: u8) -> Option<u16> {
     match entry_type {
         0..=0x3f => Some(4),
@@ -132,7 +132,7 @@ impl<'a> Entries<'a> {
         Entries { rest, at }
     }
 
-    /// Where the next entry is.
+    /// The place of the next entry.
     pub(super) fn at(&self) -> At {
         self.at
     }
@@ -157,7 +157,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// What an entry says; `None` where it is too short.
+/// The content of an entry; `None` where it is too short.
 fn kind(entry_type: u8, entry: &[u8]) -> Option<EntryKind<'_>> {
     let alias = || bytes::at::<raw::Alias>(entry, 4).map(|alias| RequesterId(alias.device_id.get()));
     let data = || bytes::at::<zerocopy::little_endian::U32>(entry, 4).map(|data| data.get());

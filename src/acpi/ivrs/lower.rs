@@ -19,10 +19,10 @@ use crate::{
 };
 
 impl Ivrs<'_> {
-    /// What the table says, as facts. What cannot be read is in [`Platform::skipped`].
+    /// The facts of the table. Records that cannot be read are in [`Platform::skipped`].
     ///
-    /// IVRS has no record of a PCI host; there is one here for each segment that has a unit. Its mappings are in the reverse of their
-    /// order in the table, for the last entry of a function counts, and end at the last function that an entry names
+    /// IVRS has no record of a PCI host; there is one here for each segment that has a unit. Its mappings are in the reverse of
+    /// their order in the table, because the last entry of a function counts, and end at the last function that an entry names
     /// (drivers/iommu/amd/init.c `set_dev_entry_from_acpi_range`, `find_last_devid_from_ivhd`).
     ///
     /// ```
@@ -73,12 +73,12 @@ impl Ivrs<'_> {
     }
 }
 
-/// A segment, as far as it is read.
+/// A segment, as far as it has been read.
 struct SegmentDraft {
     at: At,
     /// In table order.
     mappings: Vec<IdMapping>,
-    /// The units, and the functions that they are.
+    /// The units, and their own functions.
     own: Vec<(IommuIndex, RequesterId)>,
     last_function: RequesterId,
 }
@@ -87,7 +87,7 @@ struct Lowering {
     platform: Platform,
     segments: BTreeMap<Segment, SegmentDraft>,
     components: Vec<Requester>,
-    /// Functions that have a data setting: one more for exactly the same does not count (`search_ivhd_dte_flags`).
+    /// Functions that have a data setting: a later one for exactly the same functions does not count (`search_ivhd_dte_flags`).
     settings: BTreeSet<(Segment, RequesterId, RequesterId)>,
 }
 
@@ -113,7 +113,7 @@ impl Lowering {
                 draft.last_function = draft.last_function.max(last);
             }
             Ok(None) => self.refuse(RefusedFor::NoFunction, at),
-            // It is met again below.
+            // The same error is reported below.
             Err(_) => {}
         }
         self.segment(segment, at).own.push((position, block.device_id()));
@@ -261,7 +261,8 @@ impl Lowering {
     }
 }
 
-/// The first that holds a function answers: the functions that units are first, which no unit translates, then the last entry.
+/// The first mapping that has a function answers for it: first the functions of the units themselves, which no unit translates,
+/// then the last entry.
 fn mappings(draft: &SegmentDraft) -> Vec<IdMapping> {
     let own = draft.own.iter().map(|(_, own)| IdMapping {
         first: u32::from(own.0),
@@ -275,14 +276,14 @@ fn mappings(draft: &SegmentDraft) -> Vec<IdMapping> {
     own.chain(claimed.map(|mapping| IdMapping { last: mapping.last.min(end), ..*mapping })).collect()
 }
 
-/// A number of bytes, up to a whole number of pages of 4 KiB; the last that there are for what would be past the end.
+/// A number of bytes, rounded up to whole pages of 4 KiB; the last whole page where that would exceed 64 bits.
 fn whole_pages(bytes: u64) -> u64 {
     const PAGE: u64 = 4096;
     bytes.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX - (PAGE - 1))
 }
 
-/// What Linux calls a device of the namespace: its hardware ID, and its unique ID where it has one (`ivrs_acpihid=HID:UID`). `None` for
-/// one without a hardware ID, which Linux skips.
+/// Linux's name for a device of the namespace: its hardware ID, and its unique ID if it has one (`ivrs_acpihid=HID:UID`). `None`
+/// for one without a hardware ID, which Linux skips.
 fn device_name(hardware_id: &[u8], unique_id_format: u8, unique_id: &[u8]) -> Option<String> {
     let text = |bytes: &[u8]| -> String {
         let bytes = bytes.iter().take_while(|byte| **byte != 0);

@@ -1,5 +1,5 @@
-//! The I/O Virtualization Reporting Structure (AMD IOMMU specification 48882, revision 3.10 chapter 5): which AMD IOMMU translates
-//! which device, under which ids a device sends, and which memory a device must keep.
+//! The I/O Virtualization Reporting Structure (AMD IOMMU specification 48882, revision 3.10 chapter 5): the AMD IOMMU that
+//! translates each device, the ids that devices send with, and the memory that devices must keep.
 //!
 //! [`Ivrs`] is a view; [`unit_of`] asks it about one function without a heap.
 
@@ -25,10 +25,10 @@ pub use claim::{Claim, Claims};
 pub use entry::{Entries, Entry, EntryKind};
 pub use resolve::{Translation, unit_of};
 
-/// Bytes of the header that every block begins with, and so of the shortest block.
+/// Bytes of the header at the start of every block, and so of the shortest block.
 const BLOCK_HEADER: u16 = 6;
 
-/// The highest block type that Linux's search for the type that counts goes over (`ACPI_IVHD_TYPE_MAX_SUPPORTED`).
+/// The highest block type that Linux accepts in its search for the type to use (`ACPI_IVHD_TYPE_MAX_SUPPORTED`).
 const MAX_BLOCK_TYPE: u8 = 0x40;
 
 /// An IVRS table.
@@ -65,7 +65,7 @@ impl<'a> Ivrs<'a> {
         Self::parse_as(bytes, Source::IVRS)
     }
 
-    /// [`parse`](Ivrs::parse) for one of several tables: errors call it `source`, whose name has to be `IVRS`.
+    /// [`parse`](Ivrs::parse) for one of several tables: `source` is its name in errors, which has to be `IVRS`.
     ///
     /// # Errors
     /// As [`parse`](Ivrs::parse).
@@ -76,7 +76,7 @@ impl<'a> Ivrs<'a> {
         Ok(Ivrs { sdt, tail })
     }
 
-    /// The header that all ACPI tables share. Linux takes no table whose checksum is wrong (drivers/iommu/amd/init.c
+    /// The header that all ACPI tables share. Linux refuses a table whose checksum is wrong (drivers/iommu/amd/init.c
     /// `check_ivrs_checksum`).
     pub fn sdt(&self) -> Sdt<'a> {
         self.sdt
@@ -101,8 +101,8 @@ impl<'a> Ivrs<'a> {
         Blocks(Walk::to_the_end(self.sdt, Self::HEADER_LENGTH))
     }
 
-    /// The one type of IVHD block that Linux reads: that of the last block with the first block's device ID, up to a block of a type
-    /// above 0x40 (drivers/iommu/amd/init.c `get_highest_supported_ivhd_type`). `None` where there is no block.
+    /// The one type of IVHD block that Linux reads: that of the last block with the first block's device ID, before any block of a
+    /// type above 0x40 (drivers/iommu/amd/init.c `get_highest_supported_ivhd_type`). `None` where there is no block.
     pub fn unit_type(&self) -> Option<u8> {
         let mut blocks = self.blocks().map_while(Result::ok);
         let first = blocks.next()?;

@@ -4,7 +4,7 @@
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-/// What follows the system description table header.
+/// The fields after the system description table header.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct TableTail {
@@ -19,9 +19,9 @@ const _: () = assert!(size_of::<TableTail>() == 12);
 pub(super) struct BlockHeader {
     pub(super) block_type: u8,
     pub(super) flags: u8,
-    /// Of the whole block, entries included.
+    /// Length of the whole block, entries included.
     pub(super) length: U16,
-    /// IVHD: the IOMMU's own; IVMD: the first device that it is for.
+    /// IVHD: the IOMMU's own function; IVMD: the first device.
     pub(super) device_id: U16,
 }
 const _: () = assert!(size_of::<BlockHeader>() == 6);
@@ -31,7 +31,7 @@ const _: () = assert!(size_of::<BlockHeader>() == 6);
 #[repr(C)]
 pub(super) struct Ivhd {
     pub(super) header: BlockHeader,
-    /// Of the IOMMU's capability, in its configuration space.
+    /// Offset of the IOMMU's capability in its configuration space.
     pub(super) capability_offset: U16,
     pub(super) base: U64,
     pub(super) segment: U16,
@@ -41,7 +41,7 @@ pub(super) struct Ivhd {
 }
 const _: () = assert!(size_of::<Ivhd>() == 24);
 
-/// What types 0x11 and 0x40 have after the fields of type 0x10. Device entries follow.
+/// The further fields of types 0x11 and 0x40 after those of type 0x10. Device entries follow.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct FeatureRegisters {
@@ -55,9 +55,9 @@ const _: () = assert!(size_of::<FeatureRegisters>() == 16);
 #[repr(C)]
 pub(super) struct Ivmd {
     pub(super) header: BlockHeader,
-    /// Type 0x22: the last device that it is for.
+    /// Type 0x22: the last device.
     pub(super) aux: U16,
-    /// Reserved in the specification; Linux takes its first two bytes for the segment (`ivmd_header`).
+    /// Reserved in the specification; for Linux the first two bytes are the segment (`ivmd_header`).
     pub(super) segment: U16,
     pub(super) reserved: [u8; 6],
     pub(super) start: U64,
@@ -65,7 +65,7 @@ pub(super) struct Ivmd {
 }
 const _: () = assert!(size_of::<Ivmd>() == 32);
 
-/// What every device entry begins with.
+/// The start of every device entry.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct EntryHeader {
@@ -75,7 +75,7 @@ pub(super) struct EntryHeader {
 }
 const _: () = assert!(size_of::<EntryHeader>() == 4);
 
-/// What entries of types 0x42 and 0x43 go on with.
+/// The rest of entries of types 0x42 and 0x43.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Alias {
@@ -85,7 +85,7 @@ pub(super) struct Alias {
 }
 const _: () = assert!(size_of::<Alias>() == 4);
 
-/// What entries of type 0x48 go on with.
+/// The rest of entries of type 0x48.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Special {
@@ -95,7 +95,7 @@ pub(super) struct Special {
 }
 const _: () = assert!(size_of::<Special>() == 4);
 
-/// What entries of type 0xf0 go on with. The unique ID follows.
+/// The rest of entries of type 0xf0. The unique ID follows.
 #[derive(Debug, FromBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub(super) struct Acpi {

@@ -1,4 +1,4 @@
-//! Which unit translates one function and as what it sends, read from the table as it is: no heap.
+//! The unit of one function, and the ID that the function sends with, read from the table itself: no heap.
 
 use super::{Body, Claim, Ivhd, Ivrs};
 use crate::limits::MAX_IVRS_CLAIMS;
@@ -10,18 +10,18 @@ use crate::{Bdf, Error, RequesterId, Segment, error::At};
 pub struct Translation {
     /// The IVHD block of the unit.
     pub unit: At,
-    /// The entry that decides; that which ends a range.
+    /// The entry that decides; for a range, the one that ends it.
     pub entry: At,
-    /// The ID that the function sends with, where an entry says that it is not its own. Linux reaches memory for both.
+    /// The ID that the function sends with, if an entry says that it is not its own. Linux translates both.
     pub alias: Option<RequesterId>,
-    /// The function must not use ATS. Linux does not look at it.
+    /// The function must not use ATS. Linux does not read that.
     pub ats_disabled: bool,
 }
 
-/// The unit of a function, as Linux finds it (drivers/iommu/amd/iommu.c `rlookup_amd_iommu`): that of the last entry which claims the
-/// function, in blocks of [`Ivrs::unit_type`]. An entry with a data setting counts only if none before it has one for exactly the same
-/// functions (drivers/iommu/amd/init.c `set_dev_entry_from_acpi_range`). `None` where no unit translates the function: it is a unit
-/// itself, it is above the last function that an entry names, or no entry claims it.
+/// The unit of a function, as Linux finds it (drivers/iommu/amd/iommu.c `rlookup_amd_iommu`): that of the last entry that claims
+/// the function, in blocks of [`Ivrs::unit_type`]. An entry with a data setting counts only if no entry before it has one for
+/// exactly the same functions (drivers/iommu/amd/init.c `set_dev_entry_from_acpi_range`). `None` where no unit translates the
+/// function: it is itself a unit, it is above the last function that an entry names, or no entry claims it.
 ///
 /// ```
 /// use fwspec::RequesterId;
@@ -37,7 +37,7 @@ pub struct Translation {
 /// ```
 ///
 /// # Errors
-/// What keeps the table from being read: Linux then translates nothing, or never ends.
+/// An error that keeps the table from being read: Linux then translates nothing, or does not end.
 pub fn unit_of(table: &Ivrs<'_>, function: Bdf) -> Result<Option<Translation>, Error> {
     let Bdf { segment, rid } = function;
     let mut last_function = None;
@@ -55,7 +55,7 @@ pub fn unit_of(table: &Ivrs<'_>, function: Bdf) -> Result<Option<Translation>, E
             if !(claim.first..=claim.last).contains(&rid) {
                 continue;
             }
-            // Where it sends as another, whatever unit it has.
+            // The alias counts, whichever unit the function has.
             alias = claim.alias.or(alias);
             let other_unit = found.is_some_and(|found| found.unit != at);
             if other_unit && claim.data != 0 && compared < MAX_IVRS_CLAIMS {
@@ -72,7 +72,7 @@ pub fn unit_of(table: &Ivrs<'_>, function: Bdf) -> Result<Option<Translation>, E
     Ok(found.filter(|_| last_function >= Some(rid)).map(|found| Translation { alias, ..found }))
 }
 
-/// A block that Linux takes for a unit.
+/// A block that is a unit for Linux.
 struct Unit<'a> {
     at: At,
     own: RequesterId,

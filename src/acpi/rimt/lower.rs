@@ -1,4 +1,4 @@
-//! RIMT to [`Platform`]: what the nodes say, every reference resolved.
+//! RIMT to [`Platform`]: the facts of the nodes, every reference resolved.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -12,10 +12,10 @@ use crate::model::{
 use crate::{Bdf, Error, ErrorKind, Format, Platform, error::At};
 
 impl Rimt<'_> {
-    /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`].
+    /// The facts of the table. Records that cannot be read, or that refer to nothing, are in [`Platform::skipped`].
     ///
-    /// [`IdMapping::last`] is the first ID and the count together, as Linux reads it (`rimt_id_map`); the dialects that follow the
-    /// specification take the last ID off when the map is built.
+    /// [`IdMapping::last`] is the sum of the first ID and the count, as Linux reads it (`rimt_id_map`); the dialects that follow
+    /// the specification leave that last ID out when the map is built.
     ///
     /// ```
     /// use fwspec::acpi::rimt::Rimt;
@@ -159,7 +159,7 @@ impl Lowering {
         target
     }
 
-    /// Says which PCI function of which root complex an IOMMU is.
+    /// Sets the PCI function of each IOMMU, and its root complex.
     fn finish(self) -> Platform {
         let Lowering { functions, mut platform, .. } = self;
         let mut segments: Vec<_> = RequesterIndex::number(&platform.requesters)

@@ -1,4 +1,4 @@
-//! The RISC-V IO Mapping Table (RISC-V ACPI RIMT specification 1.0): which device IDs a RISC-V IOMMU knows devices by.
+//! The RISC-V IO Mapping Table (RISC-V ACPI RIMT specification 1.0): the device IDs by which a RISC-V IOMMU knows devices.
 //!
 //! [`Rimt`] is a view; the meaning of its nodes is given by [`Rimt::platform`].
 
@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, error::Source};
 
 pub use node::{Body, Mapping, Mappings, Node, Wire, Wires};
 
-/// Bytes of the header that every node begins with.
+/// Bytes of the header at the start of every node.
 const NODE_HEADER: u16 = 8;
 
 /// A RIMT table.
@@ -40,7 +40,7 @@ pub struct Rimt<'a> {
 }
 
 impl<'a> Rimt<'a> {
-    /// Bytes that the header takes; the first node is there or later.
+    /// Size of the header; the first node is at this offset or later.
     pub const HEADER_LENGTH: u32 = 48;
 
     /// Reads the header. The nodes are read when they are asked for.
@@ -52,7 +52,7 @@ impl<'a> Rimt<'a> {
         Self::parse_as(bytes, Source::RIMT)
     }
 
-    /// [`parse`](Rimt::parse) for one of several tables: errors call it `source`, whose name has to be `RIMT`.
+    /// [`parse`](Rimt::parse) for one of several tables: `source` is its name in errors, which has to be `RIMT`.
     ///
     /// # Errors
     /// As [`parse`](Rimt::parse).
@@ -74,12 +74,12 @@ impl<'a> Rimt<'a> {
         self.sdt
     }
 
-    /// How many nodes the header says there are.
+    /// The number of nodes in the header.
     pub fn node_count(&self) -> u32 {
         self.node_count
     }
 
-    /// What follows the last node that the header counts; empty in a well-formed table.
+    /// The bytes after the last node that the header counts; empty in a well-formed table.
     pub fn after_nodes(&self) -> &'a [u8] {
         let mut nodes = self.nodes();
         while let Some(Ok(_)) = nodes.next() {}
@@ -88,7 +88,7 @@ impl<'a> Rimt<'a> {
 
     /// The nodes, in table order: as many as the header counts and the table holds.
     ///
-    /// An error ends the iteration: after it, it is not known where a node starts. Fields of a node are read by [`Node::body`],
+    /// An error ends the iteration, because it is not known where the next node starts. Fields of a node are read by [`Node::body`],
     /// whose errors cost that node only.
     pub fn nodes(&self) -> Nodes<'a> {
         Nodes(Walk::new(self.sdt, self.node_offset, self.node_count))

@@ -23,13 +23,13 @@ pub struct Node<'a> {
 pub enum Body<'a> {
     /// Type 0: an IOMMU, a PCIe function or a platform device.
     Iommu {
-        /// The function that it is; `None` for a platform device.
+        /// Its own function; `None` for a platform device.
         function: Option<Bdf>,
         /// Physical address of its registers; `None` for a PCIe function.
         base: Option<u64>,
         /// ACPI hardware ID of a platform device, `RSCV0004`.
         hardware_id: [u8; 8],
-        /// Proximity domain, where the flags say that it is valid.
+        /// Proximity domain, if the flags say that it is valid.
         proximity_domain: Option<u32>,
         /// Its wired interrupts.
         wires: Wires<'a>,
@@ -56,7 +56,7 @@ pub enum Body<'a> {
     Unknown(u8),
 }
 
-/// Reserved bits: the type of node where not any, where the field is, and which bits of the 32 from there on.
+/// Reserved bits: the type of node (`None` for any), the offset of the field, and the bits in the 32 from there on.
 const RESERVED: [(Option<u8>, u32, u32); 4] =
     [(None, 4, 0xffff), (Some(0), 24, !3), (Some(1), 8, !3), (Some(1), 12, 0xffff)];
 
@@ -66,9 +66,9 @@ const RESERVED: [(Option<u8>, u32, u32); 4] =
 pub struct Wire {
     /// Global system interrupt.
     pub gsi: u32,
-    /// Level-triggered; else edge-triggered.
+    /// Level-triggered; otherwise edge-triggered.
     pub level: bool,
-    /// Active high; else active low.
+    /// Active high; otherwise active low.
     pub active_high: bool,
 }
 
@@ -98,7 +98,7 @@ pub struct Mapping {
     pub id_count: u32,
     /// First device ID.
     pub destination_base: u32,
-    /// The IOMMU's node, from the start of the table.
+    /// Offset of the IOMMU's node from the start of the table.
     pub destination_offset: u32,
     /// Bit 0: ATS required; bit 1: PRI required.
     pub flags: u32,
@@ -113,7 +113,7 @@ pub struct Mappings<'a> {
 }
 
 impl Mappings<'_> {
-    /// What is wrong with the array, where not all of it can be read.
+    /// What is wrong with the array, if a part of it cannot be read.
     pub fn error(&self) -> Option<Error> {
         self.error
     }
@@ -176,7 +176,7 @@ impl<'a> Node<'a> {
     /// Its fields.
     ///
     /// # Errors
-    /// [`NodeTooShort`](ErrorKind::NodeTooShort) for the fields of its type.
+    /// [`NodeTooShort`](ErrorKind::NodeTooShort) where the length does not hold the fields of its type.
     pub fn body(&self) -> Result<Body<'a>, Error> {
         Ok(match self.node_type() {
             0 => {
@@ -218,7 +218,7 @@ impl<'a> Node<'a> {
         self.bytes
     }
 
-    /// Reserved fields, and fields with reserved bits, that are not zero there: offset in the node and length in bytes.
+    /// Reserved fields, and fields with reserved bits, that are not zero: their offsets in the node and their lengths in bytes.
     pub fn reserved_set(&self) -> impl Iterator<Item = (u32, u32)> + 'a {
         let (bytes, kind) = (self.bytes, self.node_type());
         let set = move |offset: u32, mask: u32| {
@@ -231,7 +231,7 @@ impl<'a> Node<'a> {
             .map(|(_, offset, mask)| (*offset, if *mask > 0xffff { 4 } else { 2 }))
     }
 
-    /// The reserved bits of a field that [`reserved_set`](Node::reserved_set) tells of, by its offset.
+    /// The reserved bits of a field of [`reserved_set`](Node::reserved_set), by its offset.
     #[cfg(feature = "alloc")]
     pub(crate) fn reserved_bits(&self, offset: u32) -> Option<u32> {
         let kind = self.node_type();
@@ -239,7 +239,7 @@ impl<'a> Node<'a> {
         row.map(|(.., mask)| *mask)
     }
 
-    /// Offset and length of the parts of the node that mean something: its fields, and the array that they name.
+    /// Offset and length of the parts of the node that have a meaning: its fields, and the array that they describe.
     pub fn parts(&self) -> [(u32, u32); 3] {
         let at = |offset: u32| -> u32 {
             let field: Option<&zerocopy::little_endian::U16> = bytes::at(self.bytes, offset);
@@ -261,19 +261,19 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Why the fields of an IOMMU cannot be what they are said to be; `None` for other nodes and where nothing is odd.
+    /// Why the fields of an IOMMU cannot be right; `None` for other nodes, and where nothing is wrong.
     pub fn iommu_fault(&self) -> Option<&'static str> {
         let Ok(Body::Iommu { function, hardware_id, .. }) = self.body() else { return None };
         let raw: &raw::Iommu = self.fields().ok()?;
-        // Text, and zeros after it.
+        // Text, then zeros.
         let mut text = hardware_id.iter().skip_while(|byte| byte.is_ascii_graphic());
         let is_text = text.all(|byte| *byte == 0);
         let (count, offset) = (usize::from(raw.wire_count.get()), usize::from(raw.wire_offset.get()));
         let end = count.saturating_mul(size_of::<raw::Wire>()).saturating_add(offset);
         match function {
             None if !is_text => Some("its hardware ID is not text"),
-            _ if count > 0 && offset < size_of::<raw::Iommu>() => Some("its wires stand on its own fields"),
-            _ if count > 0 && end > self.bytes.len() => Some("its wires run out of it"),
+            _ if count > 0 && offset < size_of::<raw::Iommu>() => Some("its wires overlap its own fields"),
+            _ if count > 0 && end > self.bytes.len() => Some("its wires reach past its end"),
             _ => None,
         }
     }
@@ -287,7 +287,7 @@ impl<'a> Node<'a> {
         bytes::at(self.bytes, 0).ok_or(Error { kind, at: self.at })
     }
 
-    /// As many records as there are inside the node.
+    /// The records inside the node, at most `count`.
     fn array<T>(&self, offset: u16, count: u16) -> &'a [T]
     where
         T: FromBytes + zerocopy::KnownLayout + zerocopy::Immutable + zerocopy::Unaligned,
@@ -297,7 +297,7 @@ impl<'a> Node<'a> {
         <[T]>::ref_from_prefix_with_elems(rest, fit).map(|(records, _)| records).unwrap_or_default()
     }
 
-    /// The mappings; where their array overlaps the node\'s own fields there are none.
+    /// The mappings; none where their array overlaps the node's own fields.
     fn mappings(&self, offset: u16, count: u16, fixed: u16) -> Mappings<'a> {
         let records: &[raw::IdMapping] = match offset {
             offset if offset < fixed => &[],

@@ -13,11 +13,11 @@ use crate::model::{
 use crate::{Bdf, Error, ErrorKind, Format, Platform, Segment, error::At};
 
 impl Viot<'_> {
-    /// What the table says, as facts. What cannot be read or leads nowhere is in [`Platform::skipped`].
+    /// The facts of the table. Records that cannot be read, or that refer to nothing, are in [`Platform::skipped`].
     ///
-    /// VIOT has no record of a PCI host; there is one here for each segment, at the first range that names the segment. Of
-    /// overlapping ranges the last one counts (linux drivers/acpi/viot.c `viot_parse_node` puts each in front), and a
-    /// virtio-iommu translates its own requester ID never (`viot_dev_iommu_init` answers EINVAL).
+    /// VIOT has no record of a PCI host; there is one here for each segment, at the first range with the segment. Of overlapping
+    /// ranges the last one counts (linux drivers/acpi/viot.c `viot_parse_node` adds each at the front). A virtio-iommu never
+    /// translates its own requester ID (`viot_dev_iommu_init` answers EINVAL).
     ///
     /// ```
     /// use fwspec::acpi::viot::Viot;
@@ -48,7 +48,7 @@ impl Viot<'_> {
                 Ok((at, Node::Unknown(number))) => lowering.skip(ErrorKind::NodeType(number), at),
                 Ok((at, endpoint)) => endpoints.push((at, endpoint, past_short_node)),
                 Err(error) => {
-                    // An IOMMU is looked at when an endpoint names it (linux `viot_get_iommu`).
+                    // An IOMMU is read when an endpoint names it (linux `viot_get_iommu`).
                     past_short_node |= self.is_endpoint(error.at);
                     lowering.platform.skipped.push(error);
                 }
@@ -68,7 +68,7 @@ impl Viot<'_> {
         lowering.finish()
     }
 
-    /// Whether the node there is of a type whose fields say what an endpoint is.
+    /// Whether the node at this place is of a type that describes an endpoint.
     fn is_endpoint(&self, at: At) -> bool {
         let node_type = self.sdt().bytes().get(index(at.offset));
         matches!(node_type, Some(1 | 2))
@@ -77,11 +77,11 @@ impl Viot<'_> {
 
 struct Lowering {
     platform: Platform,
-    /// Offset of each IOMMU in the table, ascending, and the PCI function that it is.
+    /// Offset of each IOMMU in the table, ascending, and its PCI function.
     places: Vec<(u32, Option<Bdf>)>,
-    /// The host of each segment: its place, its mappings, and how many of them come after a node that is too short.
+    /// The host of each segment: its place, its mappings, and how many of these come after a node that is too short.
     hosts: BTreeMap<u16, (At, Vec<IdMapping>, u32)>,
-    /// Mappings that may still be made.
+    /// How many more mappings may be made.
     spare: usize,
 }
 
@@ -96,7 +96,7 @@ impl Lowering {
         self.platform.iommus.push(Iommu { address: function, ..iommu });
     }
 
-    /// The IOMMU whose node starts there, and the function that it is.
+    /// The IOMMU whose node starts at this offset, and its function.
     fn target(&mut self, output_node: u16, at: At) -> Option<(IommuIndex, Option<Bdf>)> {
         let place = self.places.binary_search_by_key(&u32::from(output_node), |(offset, _)| *offset);
         let Some((_, function)) = place.ok().and_then(|at| self.places.get(at)).copied() else {

@@ -1,4 +1,4 @@
-//! The Virtual I/O Translation table (ACPI 6.5 §5.2.36): which endpoint ID a virtio-iommu knows each device by.
+//! The Virtual I/O Translation table (ACPI 6.5 §5.2.36): the endpoint ID by which a virtio-iommu knows each device.
 //!
 //! [`Viot`] is a view; the meaning of its nodes is given by [`Viot::platform`].
 
@@ -14,7 +14,7 @@ use crate::{
     error::{At, Source},
 };
 
-/// Bytes of the header that every node begins with.
+/// Bytes of the header at the start of every node.
 const NODE_HEADER: u16 = 4;
 
 /// A VIOT table.
@@ -49,7 +49,7 @@ pub enum Node {
         endpoint: u32,
         /// Physical address of its registers, by which the device is found (linux `viot_mmio_dev_iommu_init`).
         base: u64,
-        /// The IOMMU's node, from the start of the table.
+        /// Offset of the IOMMU's node from the start of the table.
         output_node: u16,
     },
     /// Type 3: a virtio-iommu that is a PCI function.
@@ -60,7 +60,7 @@ pub enum Node {
     Unknown(u8),
 }
 
-/// Bytes of a node that mean nothing by the specification, and are not zero.
+/// Bytes of a node that have no meaning in the specification, and are not zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unread {
@@ -70,16 +70,16 @@ pub struct Unread {
     pub at: At,
     /// Number of bytes, up to the last that is not zero.
     pub len: u32,
-    /// Whether it is a reserved field; otherwise it follows the fields.
+    /// Whether it is a reserved field; otherwise it is after the fields.
     pub is_reserved: bool,
 }
 
-/// How a node is laid out, as far as it has no meaning.
+/// The layout of a node, for its bytes without a meaning.
 struct Layout {
     node_type: u8,
     /// Offset and length of reserved fields.
     reserved: [(u32, u32); 2],
-    /// Bytes of all fields.
+    /// Total length of the fields.
     length: u32,
 }
 
@@ -104,7 +104,7 @@ pub struct PciRange {
     pub first: RequesterId,
     /// Last requester ID, inclusive.
     pub last: RequesterId,
-    /// The IOMMU's node, from the start of the table.
+    /// Offset of the IOMMU's node from the start of the table.
     pub output_node: u16,
 }
 
@@ -125,7 +125,7 @@ impl PciRange {
 }
 
 impl<'a> Viot<'a> {
-    /// Bytes that the header takes; the first node is there or later.
+    /// Size of the header; the first node is at this offset or later.
     pub const HEADER_LENGTH: u32 = 48;
 
     /// Reads the header. The nodes are read when they are asked for.
@@ -137,7 +137,7 @@ impl<'a> Viot<'a> {
         Self::parse_as(bytes, Source::VIOT)
     }
 
-    /// [`parse`](Viot::parse) for one of several tables: errors call it `source`, whose name has to be `VIOT`.
+    /// [`parse`](Viot::parse) for one of several tables: `source` is its name in errors, which has to be `VIOT`.
     ///
     /// # Errors
     /// As [`parse`](Viot::parse).
@@ -159,12 +159,12 @@ impl<'a> Viot<'a> {
         self.sdt
     }
 
-    /// How many nodes the header says there are.
+    /// The number of nodes in the header.
     pub fn node_count(&self) -> u16 {
         self.node_count
     }
 
-    /// What follows the last node that the header counts; empty in a well-formed table.
+    /// The bytes after the last node that the header counts; empty in a well-formed table.
     pub fn after_nodes(&self) -> &'a [u8] {
         let mut nodes = self.nodes();
         while nodes.next().is_some() {}
@@ -198,7 +198,8 @@ impl<'a> Viot<'a> {
 
     /// The nodes and their places, in table order: as many as the header counts and the table holds.
     ///
-    /// A node too short for its type is one error; an error past which it is not known where a node starts ends the iteration.
+    /// A node that is too short for its type is one error. An error after which the start of the next node is unknown ends the
+    /// iteration.
     pub fn nodes(&self) -> Nodes<'a> {
         Nodes(Walk::new(self.sdt, u32::from(self.node_offset), u32::from(self.node_count)))
     }
