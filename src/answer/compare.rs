@@ -375,7 +375,7 @@ impl Hypotheses<'_> {
         document.devices.into_iter().filter_map(class).collect()
     }
 
-    /// The groups of the devices that the kernel has some for, made one after the other.
+    /// The groups of the devices for which the kernel has groups, made one after the other.
     fn turns(&self, scanned_late: bool, by: Order) -> Classes {
         let world = World::of(self.groups);
         let numbers = &self.machine.kernel;

@@ -21,7 +21,7 @@ pub struct Linted {
     pub findings: Vec<Finding>,
     /// What was found and is waived, with the reason.
     pub waived: Vec<(Finding, String)>,
-    /// What the user calls the files, or the pieces of a container, that its tables are from, where each is one by itself.
+    /// The user's names for the files, or the pieces of containers, of its tables, where each table has one of its own.
     tables: BTreeMap<Source, String>,
 }
 

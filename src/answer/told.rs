@@ -94,7 +94,7 @@ impl ToldRecord {
 
 impl GraveRecord {
     fn of(line: &LogRecord) -> Self {
-        // Whose DMA it is counts, and not whose requester ID that goes by.
+        // The device that sends the DMA counts, not the one whose requester ID the DMA carries.
         let is_named = line.device.is_some() && line.because.is_none();
         let device = line.device.iter().filter(|_| is_named).cloned();
         let sources = line.sources.iter().filter(|_| !is_named).cloned();

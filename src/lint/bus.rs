@@ -11,7 +11,7 @@ pub(super) fn last_input(bus: &IdBus) -> u32 {
     if matches!(bus.kind, BusKind::Pci { .. }) { InputIds::REQUESTER_IDS.last } else { u32::MAX }
 }
 
-/// Requester IDs of the buses of a segment: what MCFG says, else what the host says.
+/// Requester IDs of the buses of a segment: by MCFG, otherwise by the host.
 pub(super) fn buses(platform: &Platform, segment: Segment, first_bus: u8, last_bus: u8) -> Vec<(u32, u32)> {
     let of_bus = |first: u8, last: u8| {
         let low = u32::from(u16::from_be_bytes([first, 0]));

@@ -69,7 +69,7 @@ fn counts(platform: &Platform, linux: &IdMap, spec: &IdMap, findings: &mut Findi
     }
 }
 
-/// Of overlapping ranges the last in the table counts (linux `viot_parse_node` puts each in front of the list).
+/// Of overlapping ranges the last in the table counts (linux `viot_parse_node` adds each at the front of the list).
 fn ranges(requester: &Requester, told: &mut BTreeSet<u32>, findings: &mut Findings) {
     let RequesterKind::Bus(bus) = &requester.kind else { return };
     let mappings = bus.streams.iter().flat_map(|table| &table.mappings);

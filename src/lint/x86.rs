@@ -201,7 +201,7 @@ impl Claimed {
 /// Ranges whose edges are compared at most: each is looked up in the list of each type.
 const MAX_COMPARED: usize = 512;
 
-/// The first function of which the type that counts and another one say different things.
+/// The first function about which the block type that counts and another type differ.
 fn disagreement(table: &Ivrs<'_>, by_type: &BTreeMap<u8, Claimed>, findings: &mut Findings) {
     let Some(wanted) = table.unit_type() else { return };
     let Some(counts) = by_type.get(&wanted) else { return };

@@ -269,7 +269,7 @@ impl<'a> Ties<'a> {
         hosts.next().is_none().then(|| place(follower.firmware, requester.origin.at))
     }
 
-    /// The device with the largest StreamID of an IOMMU of which the stream table was too small.
+    /// The device with the largest StreamID of an IOMMU whose stream table was too small.
     fn largest(&self, follower: &Follower<'_>, iommu: IommuIndex, tied: &mut Tied) {
         let of = |device: &&DeviceRecord| device.iommu.as_ref().is_some_and(|named| named.index == iommu);
         let largest = self.devices.iter().filter(of);
@@ -334,7 +334,7 @@ impl<'a> Ties<'a> {
         })
     }
 
-    /// The finding that says the same: of those that firmware has the one about the same thing, else the first that could be.
+    /// The finding that says the same: of the firmware's findings the one about the same object, otherwise the first possible one.
     fn find(&self, entry: &LogEntry, tied: &mut Tied) {
         let codes: Vec<Code> = entry.facts.codes(entry.form).filter_map(Code::named).collect();
         let first = self.likely(&codes);

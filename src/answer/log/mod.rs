@@ -226,7 +226,7 @@ impl LogRecord {
         }
     }
 
-    /// Why a line that was asked about leads nowhere.
+    /// Why there is no answer about a line that was asked about.
     fn why_none(&self, entry: &LogEntry) -> Option<&'static str> {
         let is_fault = entry.form.kind == LogKind::Fault;
         match (entry.facts.stream, &entry.facts.iommu) {

@@ -241,7 +241,7 @@ fn holes(map: &IdMap, host: RequesterIndex, mask: u32) -> Vec<(u32, u32)> {
     };
     let below = 1_u32.checked_shl(low).map_or(0, |block| block.saturating_sub(1));
     let spans = gaps(&translated, 0, InputIds::REQUESTER_IDS.last).into_iter().filter_map(|(first, last)| {
-        // Only multiples of a block are ids after the mask; each stands for its block.
+        // Only multiples of a block are ids after the mask; each is the id of its whole block.
         let (first, last) = (first.saturating_add(below) & !below, last & !below);
         (first <= last).then_some(Span { first, last: last | below, of: () })
     });

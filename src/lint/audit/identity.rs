@@ -157,7 +157,7 @@ struct Of {
 }
 
 impl Of {
-    /// Whether it is several by itself, and nothing else tells of that: of StreamIDs [`Audit::constants`] does.
+    /// Whether it is several inputs with one id that nothing else reports: StreamIDs are in [`Audit::constants`].
     fn is_several(self, at: IdsAt) -> bool {
         let inputs = self.inputs.is_some_and(|(first, last)| first < last);
         inputs && self.constant && at.kind() == IdKind::Device

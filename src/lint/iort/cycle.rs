@@ -1,4 +1,4 @@
-//! Mappings that lead in a circle.
+//! Mappings that form a loop.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,7 +9,7 @@ use crate::bytes::{index, saturate};
 use crate::lint::Code;
 use crate::lint::collect::Findings;
 
-/// Nodes on circles are what is left when nodes that lead nowhere, or that no node leads to, are taken away again and again.
+/// Nodes without a target, and nodes that are no target, are removed again and again: those that remain are on loops.
 pub(super) fn check(nodes: &[Node<'_>], findings: &mut Findings) {
     let position = |offset: u32| nodes.binary_search_by_key(&offset, Node::offset).ok().map(saturate);
     // Legal targets pass nothing on but SMMUs to ITS groups: the edges between other nodes are few, mostly none.

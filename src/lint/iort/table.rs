@@ -30,7 +30,7 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
 
 fn trailing(iort: &Iort<'_>, findings: &mut Findings) {
     let trailing = iort.sdt().trailing();
-    // Several tables one after the other are what acpidump and initrd overrides are made of.
+    // acpidump and initrd overrides have several tables in a row.
     let another_table = trailing.first_chunk().is_some_and(|signature: &[u8; 4]| {
         signature.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     });
