@@ -1,4 +1,5 @@
-//! What the tables beside an IORT say about it: a MADT has the ITS units that it names, an MCFG the segments that it should describe.
+//! Checks of an IORT against the tables beside it: a MADT has the ITS units that it names, an MCFG the segments that it should
+//! describe.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use crate::{Format, Platform};
 
 /// Bytes of an MCFG entry.
 const MCFG_ENTRY: u32 = 16;
-/// Bytes of a MADT structure up to the identifier and what follows it, of a GIC ITS and of a translate frame alike.
+/// Bytes of a MADT structure up to the fields after the identifier; the same for a GIC ITS and a translate frame.
 const MADT_STRUCTURE: u32 = 20;
 
 pub(super) fn check(platform: &Platform, findings: &mut Findings) {
@@ -70,7 +71,7 @@ fn segments(platform: &Platform, findings: &mut Findings) {
         .map(|s| s.0)
         .collect();
     for buses in &platform.buses {
-        // One finding a segment, whatever the number of its entries.
+        // One finding for each segment, whatever the number of its entries.
         if !described.insert(buses.segment.0) {
             continue;
         }

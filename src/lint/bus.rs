@@ -1,4 +1,4 @@
-//! Which ids a bus has, and which of their bits count.
+//! The ids that a bus can have, and the bits of them that count.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,7 @@ pub(super) fn buses(platform: &Platform, segment: Segment, first_bus: u8, last_b
     if said.is_empty() { union(&[of_bus(first_bus, last_bus)]) } else { union(&said) }
 }
 
-/// The bits of a requester ID that the map of a host looks at.
+/// The bits of a requester ID that the map of a host uses.
 pub(super) fn mask(bus: &IdBus) -> u32 {
     bus.streams.as_ref().and_then(|table| table.mask).unwrap_or(u32::MAX) & InputIds::REQUESTER_IDS.last
 }

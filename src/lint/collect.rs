@@ -1,4 +1,4 @@
-//! Findings on their way out: bounded in number, sorted, and without those that a worse one explains.
+//! Collects findings: bounded in number, sorted, and without those that a worse one explains.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -23,25 +23,25 @@ pub(super) struct Bytes {
 pub(super) struct Findings {
     source: Source,
     list: Vec<Finding>,
-    /// How many of each code are kept.
+    /// How many findings of each code are kept.
     kept: u32,
-    /// How many of each code were met, by its place in the table.
+    /// How many findings of each code there were, by the code's place in the table.
     met: Vec<u32>,
 }
 
 impl Findings {
-    /// For a blob of so many bytes; what is about no bytes says [`u32::MAX`].
+    /// For a blob of `bytes` bytes; [`u32::MAX`] where findings are not about bytes.
     pub(super) fn new(source: Source, bytes: u32) -> Self {
         let kept = MAX_FINDINGS_OF_SMALL.saturating_add(bytes / BYTES_PER_FINDING).min(MAX_FINDINGS_PER_CODE);
         Findings { source, list: Vec::new(), kept, met: vec![0; Code::ALL.len()] }
     }
 
-    /// Adds a finding; gives it back where it is kept, so that related places can be added.
+    /// Adds a finding; returns it if it is kept, so that related places can be added.
     pub(super) fn add(&mut self, code: Code, at: Bytes, message: fmt::Arguments<'_>) -> Option<&mut Finding> {
         self.add_in(self.source, code, at, message)
     }
 
-    /// The same for a blob beside the one at hand.
+    /// The same for another blob beside the one that is checked.
     pub(super) fn add_in(
         &mut self,
         source: Source,
@@ -81,18 +81,18 @@ impl Findings {
         found
     }
 
-    /// Takes back what was said of a record, which another finding explains.
+    /// Removes a finding about a record, which another finding explains.
     pub(super) fn take_back(&mut self, code: Code, offset: u32) {
         self.list.retain(|finding| finding.code != code || finding.at.offset != offset);
     }
 
-    /// The findings of these codes about a node, as far as they are kept.
+    /// The findings with these codes about a node, as far as they are kept.
     pub(super) fn about(&mut self, codes: &[Code], subject: u32) -> impl Iterator<Item = &mut Finding> {
         let is_one = move |one: &&mut Finding| codes.contains(&one.code) && one.subject.offset == subject;
         self.list.iter_mut().filter(is_one)
     }
 
-    /// What is left: in the order of the bytes, the worst first where several are about the same.
+    /// The findings that remain, in the order of their bytes; of several about the same bytes the worst is first.
     pub(super) fn finish(mut self) -> Vec<Finding> {
         let mut present: Vec<(Code, u32)> =
             self.list.iter().map(|finding| (finding.code, finding.subject.offset)).collect();
@@ -122,7 +122,7 @@ pub(super) fn relate(finding: Option<&mut Finding>, at: Bytes, note: fmt::Argume
     }
 }
 
-/// Makes a finding that is kept no worse than this: the same fault costs nothing there.
+/// Lowers the severity of a finding that is kept to at most this: the same fault costs nothing there.
 pub(super) fn at_most(finding: Option<&mut Finding>, severity: Severity) {
     if let Some(finding) = finding {
         finding.severity = finding.severity.min(severity);

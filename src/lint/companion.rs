@@ -1,4 +1,4 @@
-//! What only a RIMT or a VIOT can have wrong.
+//! Checks for faults that only a RIMT or a VIOT can have.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-//! Mechanical remedies: which bytes a finding wants changed, and a blob with these bytes changed.
+//! Mechanical remedies: the bytes that a finding changes, and a blob with these bytes changed.
 
 use alloc::format;
 use alloc::string::String;
@@ -28,7 +28,7 @@ const MAPPING: u32 = 20;
 const ITS_FIELDS: u32 = 20;
 /// Bytes of a memory range of an RMR node (DEN0049 §3.1.6).
 const RMR_RANGE: u32 = 20;
-/// How many cells a property has that is shown whole.
+/// The largest number of cells of a property that is shown as a whole.
 const MAX_CELLS: usize = 24;
 /// The largest tree that is walked for each fix.
 const MAX_WALKED: usize = 1 << 20;
@@ -43,7 +43,7 @@ const FDT_NOP: u32 = 4;
 /// Bit 4 of the flags of an SMMUv3 node: the DeviceID mapping index is valid (DEN0049 §3.1.1.2).
 const INDEX_IS_VALID: u32 = 1 << 4;
 
-/// Bytes to write in place of those that are there.
+/// Bytes to write in place of the existing ones.
 ///
 /// ```
 /// use fwspec::error::Source;
@@ -62,16 +62,16 @@ const INDEX_IS_VALID: u32 = 1 << 4;
 pub struct Fix {
     /// Offset of the first byte, from the start of the table or tree.
     pub offset: u32,
-    /// The bytes that are there; where these and the new ones are none, the file ends at the offset.
+    /// The existing bytes; where these and the new ones are empty, the file ends at the offset.
     pub old: Vec<u8>,
     /// The bytes to write; a path can be longer than it was.
     pub new: Vec<u8>,
-    /// The field as a listing of the table (`iasl -d`) or a tree's source has it, and what it becomes.
+    /// The field as in a listing of the table (`iasl -d`) or in a tree's source, and its new value.
     pub line: String,
 }
 
 impl Fix {
-    /// The remedy for a finding about this table or tree; `None` where there is not exactly one, or where it takes judgement.
+    /// The remedy for a finding about this table or tree; `None` where there is not exactly one, or where it needs judgement.
     pub fn of(finding: &Finding, blob: &[u8]) -> Option<Fix> {
         let at = finding.at.offset;
         match finding.code {
@@ -96,7 +96,7 @@ impl Fix {
                 set(blob, NODE_COUNT, "Node Count", |_| u32::try_from(nodes).ok())
             }
             Code::PathUnpadded => path(blob, at),
-            // The count is that of what the node has room for.
+            // The new count is the number of mappings that the node has room for.
             Code::MappingsOutside => mapping_count(blob, at),
             Code::MappingsOnFields | Code::MappingsNowhere => mapping_offset(blob, at),
             Code::ItsCount => {
@@ -154,11 +154,11 @@ impl Fix {
     }
 
     /// The table or tree with these bytes changed and, if it is an ACPI table, with a right checksum; `None` where the bytes are
-    /// not those that the fixes were made for, or where a node would get longer than its field can say.
+    /// not those that the fixes were made for, or where a node would become longer than its field can hold.
     pub fn apply(fixes: &[Fix], source: Source, blob: &[u8]) -> Option<Vec<u8>> {
         let mut mended = blob.to_vec();
         let mut order: Vec<&Fix> = fixes.iter().collect();
-        // From the end, so that a part that gets longer moves nothing that is still to be changed.
+        // From the end to the start, so that a part that becomes longer does not move bytes that are still to be changed.
         order.sort_by_key(|fix| core::cmp::Reverse(fix.offset));
         for fix in together(order).into_iter().filter(|fix| fix.offset != CHECKSUM || source == Source::DTB) {
             let start = fix.offset as usize;
@@ -186,7 +186,7 @@ impl Fix {
     }
 }
 
-/// Fixes of the same bytes as one, which changes what any of them does.
+/// Joins fixes of the same bytes into one, which changes what any of them changes.
 fn together(order: Vec<&Fix>) -> Vec<Fix> {
     let mut all: Vec<Fix> = Vec::with_capacity(order.len());
     for fix in order {
@@ -196,7 +196,7 @@ fn together(order: Vec<&Fix>) -> Vec<Fix> {
                 for (byte, (old, new)) in
                     last.new.iter_mut().zip(changed).filter(|(_, (old, new))| old != new)
                 {
-                    // Both cleared or both set bits: those that either changes.
+                    // Either both clear bits or both set bits: the bits that one of them changes.
                     *byte = *old ^ ((*byte ^ *old) | (*new ^ *old));
                 }
             }
@@ -226,7 +226,7 @@ fn cell(blob: &[u8], offset: u32, change: impl Fn(u32) -> Option<u32>) -> Option
     Some(Fix { offset, old: old.to_be_bytes().to_vec(), new: new.to_be_bytes().to_vec(), line })
 }
 
-/// The property around a cell as a tree's source has it, with another value in the cell: `iommu-map = <0x0 0x1 0x0 0x10000>;`. Nothing
+/// The property around a cell as in a tree's source, with another value in the cell: `iommu-map = <0x0 0x1 0x0 0x10000>;`. `None`
 /// for a long one.
 fn source_line(blob: &[u8], offset: u32, value: u32) -> Option<String> {
     let tree = Tree::parse(blob).ok().filter(|_| blob.len() <= MAX_WALKED)?;
@@ -263,7 +263,7 @@ fn zeros(blob: &[u8], offset: u32, len: u32, name: &str) -> Option<Fix> {
     Some(Fix { offset, new: alloc::vec![0; old.len()], old, line })
 }
 
-/// The bytes between a path and the mappings: padding that was not cleared. Elsewhere stray bytes may be meant for something.
+/// The bytes between a path and the mappings: padding that was not cleared. Stray bytes elsewhere may have a purpose.
 fn padding(blob: &[u8], at: u32, len: u32) -> Option<Fix> {
     let iort = Iort::parse(blob).ok()?;
     let node = node_around(&iort, at)?;
@@ -272,7 +272,7 @@ fn padding(blob: &[u8], at: u32, len: u32) -> Option<Fix> {
     is_padding.then(|| zeros(blob, at, len, "Padding")).flatten()
 }
 
-/// As many ID mappings as the node has room for; `at` is their number.
+/// The number of ID mappings that the node has room for; `at` is the place of the count.
 fn mapping_count(blob: &[u8], at: u32) -> Option<Fix> {
     let iort = Iort::parse(blob).ok()?;
     let node = node_around(&iort, at)?;
@@ -280,7 +280,7 @@ fn mapping_count(blob: &[u8], at: u32) -> Option<Fix> {
     set(blob, at, "Mapping Count", |_| Some(room))
 }
 
-/// The mappings at the end of the node, where they take just the room that is left behind its fields; `at` is their number.
+/// The mappings at the end of the node, if they fill exactly the room after its fields; `at` is the place of the count.
 fn mapping_offset(blob: &[u8], at: u32) -> Option<Fix> {
     let count = word(blob, at)?;
     let iort = Iort::parse(blob).ok()?;
@@ -294,7 +294,7 @@ fn mapping_offset(blob: &[u8], at: u32) -> Option<Fix> {
     (u32::try_from(found).ok()? == count).then_some(fix)
 }
 
-/// As many memory ranges as an RMR node has room for before its mappings; `at` is their number.
+/// The number of memory ranges that an RMR node has room for before its mappings; `at` is the place of the count.
 fn rmr_count(blob: &[u8], at: u32) -> Option<Fix> {
     let iort = Iort::parse(blob).ok()?;
     let node = node_around(&iort, at)?;
@@ -303,7 +303,7 @@ fn rmr_count(blob: &[u8], at: u32) -> Option<Fix> {
     set(blob, at, "Number of RMR Descriptors", |_| Some(room).filter(|room| *room > 0))
 }
 
-/// An ITS group without mappings: count, offset and the mappings themselves become 0. `at` is their number.
+/// An ITS group without mappings: count, offset and the mappings themselves become 0. `at` is the place of the count.
 fn no_mappings(blob: &[u8], at: u32) -> Option<Fix> {
     let iort = Iort::parse(blob).ok()?;
     let node = node_around(&iort, at)?;
@@ -318,7 +318,7 @@ fn no_mappings(blob: &[u8], at: u32) -> Option<Fix> {
     Some(Fix { offset: at, old, new, line })
 }
 
-/// A property made of tokens that mean nothing (`FDT_NOP`), so that nothing moves. `at` is its value.
+/// A property that is overwritten with empty tokens (`FDT_NOP`), so that nothing moves. `at` is its value.
 fn no_property(blob: &[u8], at: u32, len: u32, name: &str) -> Option<Fix> {
     // Token, length and name are before the value, and padding after it.
     let offset = at.checked_sub(12)?;
@@ -359,13 +359,13 @@ fn path(blob: &[u8], at: u32) -> Option<Fix> {
         String::from_utf8_lossy(written)
     );
     new.push(0);
-    // Whole words more, so that the mappings stay where they were aligned.
+    // Whole words are added, so that the mappings stay aligned.
     let more = new.len().saturating_sub(old.len()).div_ceil(4).checked_mul(4)?;
     new.resize(old.len().checked_add(more)?, 0);
     Some(Fix { offset: at, old, new, line })
 }
 
-/// Inserts bytes at the end of the fields of the node around this place, and moves everything that says where something is.
+/// Inserts bytes at the end of the fields of the node around this place, and adjusts every offset of what moves.
 fn make_room(table: &mut Vec<u8>, at: u32, more: usize) -> Option<()> {
     let delta = u32::try_from(more).ok()?;
     let copy = table.clone();

@@ -1,4 +1,4 @@
-//! What only the devices that are there show: which are in a hole of the map, which have an alias outside of it, which share what.
+//! Checks that need the existing devices: which are in a hole of the map, which have an alias outside of it, which share what.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -26,7 +26,7 @@ pub(super) fn check(groups: &Groups, platform: &Platform, sid_bits: Option<u8>, 
 }
 
 struct Machine<'a> {
-    /// IOMMUs that are functions: nothing translates them, and nothing has to.
+    /// IOMMUs that are functions: nothing translates them, and nothing needs to.
     iommus: BTreeSet<Bdf>,
     groups: &'a Groups,
     platform: &'a Platform,
@@ -55,7 +55,7 @@ impl Machine<'_> {
         }
     }
 
-    /// A function of a host that translates others, and the requester IDs that it sends with besides its own.
+    /// Checks a function of a host that translates others, and the requester IDs that it sends with besides its own.
     fn aliases(&self, bdf: Bdf, findings: &mut Findings) {
         let translates = |host| self.map.stream_records(host).next().is_some();
         if self.iommus.contains(&bdf) || !self.map.hosts_of(bdf.segment).any(translates) {
@@ -64,7 +64,7 @@ impl Machine<'_> {
         let is_x86 =
             |iommu: &crate::map::MappedIommu| matches!(iommu.kind, IommuKind::VtD | IommuKind::AmdVi);
         if self.map.iommus().iter().any(is_x86) {
-            // The unit of a function may depend on the bridges above it, and its aliases go along.
+            // The unit of a function may depend on the bridges above it; its aliases are on the same unit.
             let why = self.groups.why_none(bdf.into()).filter(|_| self.groups.given_up().is_none());
             if let Some(why) = why {
                 let message = format_args!("{bdf} reaches memory without an IOMMU: {why}");
@@ -155,7 +155,8 @@ impl Machine<'_> {
         }
     }
 
-    /// What an SMMUv1/v2 refuses where a PCI function takes part; of masters alone the firmware tells, see `streams::conflicts`.
+    /// What an SMMUv1/v2 refuses where a PCI function is involved; conflicts of masters alone show in the firmware, see
+    /// `streams::conflicts`.
     fn stream_map(&self, device: DeviceKey, answer: KernelAnswer, findings: &mut Findings) {
         let is_pci = |others: &[DeviceKey]| others.iter().any(|key| !matches!(key, DeviceKey::Node(_)));
         let name = self.name(device);
@@ -193,7 +194,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Ports that let peers through, each with the group that the first of them makes.
+    /// Ports that let peers through, each with the group that the first of them causes.
     fn ports(&self, findings: &mut Findings) {
         let mut open: BTreeMap<Bdf, GroupId> = BTreeMap::new();
         for group in self.groups.groups() {
@@ -203,7 +204,7 @@ impl Machine<'_> {
                 }
             }
         }
-        // Once for each group: many ports can be in one.
+        // One list for each group, because many ports can be in one.
         let mut lists: BTreeMap<GroupId, Option<String>> = BTreeMap::new();
         for (port, group) in open {
             if let Some(list) = lists.entry(group).or_insert_with(|| self.sharers(group)) {
@@ -213,7 +214,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Switches inside of which peers reach each other, though Linux has them in several groups.
+    /// Switches inside which peers reach each other, though Linux has them in several groups.
     fn switches(&self, findings: &mut Findings) {
         // All ties are computed under both policies, whichever the caller has.
         let [linux, strict] = [Policy::Linux, Policy::Strict].map(|policy| {
@@ -238,7 +239,7 @@ impl Machine<'_> {
         }
     }
 
-    /// What nothing asks to isolate, though it could.
+    /// Ports and functions that could isolate, but which nothing asks to.
     fn acs(&self, findings: &mut Findings) {
         let off = self.groups.acs_not_requested();
         let Some(first) = off.first().copied() else { return };
@@ -258,7 +259,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Names of the members of a group; `None` where there is one alone.
+    /// Names of the members of a group; `None` where there is only one.
     fn sharers(&self, group: GroupId) -> Option<String> {
         let mut members: Vec<DeviceKey> = self.groups.members(group).collect();
         members.sort_unstable();

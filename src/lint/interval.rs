@@ -1,4 +1,4 @@
-//! Arithmetic of id ranges: overlaps, unions, gaps. All of it sorts and sweeps, nothing goes id by id.
+//! Arithmetic of id ranges: overlaps, unions, gaps. All functions sort and sweep; none goes id by id.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -6,7 +6,7 @@ use core::fmt;
 use crate::limits::MAX_RANGES_NAMED;
 use crate::map::next_alike;
 
-/// Ids `first..=last`, and what they belong to.
+/// Ids `first..=last`, and their owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span<T> {
     pub(super) first: u32,
@@ -14,7 +14,7 @@ pub(super) struct Span<T> {
     pub(super) of: T,
 }
 
-/// For each span that meets one which starts before it, the two: the earlier one is that which reaches furthest.
+/// For each span that overlaps one which starts before it, both spans: of several earlier ones, the one that reaches furthest.
 pub(super) fn overlaps<T: Copy + Ord>(spans: &mut [Span<T>], mut found: impl FnMut(&Span<T>, &Span<T>)) {
     spans.sort_unstable_by_key(|span| (span.first, span.last, span.of));
     let mut furthest: Option<Span<T>> = None;
@@ -43,7 +43,7 @@ pub(super) fn union<T: Copy>(spans: &[Span<T>]) -> Vec<(u32, u32)> {
     all
 }
 
-/// What of `first..=last` none of the ascending, disjoint ranges covers.
+/// The parts of `first..=last` that none of the ascending, disjoint ranges covers.
 pub(super) fn gaps(covered: &[(u32, u32)], first: u32, last: u32) -> Vec<(u32, u32)> {
     let mut gaps = Vec::new();
     let mut next = Some(first);
@@ -61,7 +61,7 @@ pub(super) fn gaps(covered: &[(u32, u32)], first: u32, last: u32) -> Vec<(u32, u
 
 /// The parts that ascending, disjoint ranges have in common.
 pub(super) fn common(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
-    // One that is short costs no walk over the other.
+    // A short list does not cost a walk over the other.
     let from = |list: &[(u32, u32)], other: &[(u32, u32)]| {
         other.first().map_or(list.len(), |other| list.partition_point(|(_, last)| *last < other.0))
     };
@@ -83,7 +83,7 @@ pub(super) fn common(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
     both
 }
 
-/// The lowest id from `from` on that has no bit outside `mask`; `None` where there is none.
+/// The lowest id from `from` on without any bit outside `mask`; `None` where there is none.
 pub(super) fn next_within(mask: u32, from: u32) -> Option<u32> {
     next_alike(from, 0, mask)
 }

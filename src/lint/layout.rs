@@ -1,4 +1,4 @@
-//! Bytes of a RIMT or a VIOT that mean nothing: often a table of another layout than the one that is read.
+//! Bytes of a RIMT or a VIOT without a meaning: often a table of another layout than the one that is read.
 
 use super::Code;
 use super::collect::{Bytes, Findings};

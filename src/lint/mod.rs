@@ -1,7 +1,7 @@
 //! What is wrong, risky or odd in firmware that can be read: data with stable codes. Nothing is printed here.
 //!
-//! A check is a row of the table in [`Code`]. A row names the codes whose presence at the same node, or at the table, makes
-//! it meaningless: a node whose mappings run out of it is not told about the IDs in them as well.
+//! A check is a row of the table in [`Code`]. A row names the codes that make it meaningless if they are present at the same node,
+//! or at the table: where mappings reach past the end of a node, the IDs in them are not reported as well.
 
 pub mod audit;
 mod beside;
@@ -48,25 +48,25 @@ use collect::Findings;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Finding {
-    /// Which row of the table.
+    /// Its row of the table.
     pub code: Code,
-    /// How bad it is: [`Rule::severity`], or less where the fault costs nothing, until the user says otherwise.
+    /// How bad it is: [`Rule::severity`], or less where the fault costs nothing, unless the user sets another.
     pub severity: Severity,
-    /// The node it is about; the start of the blob where it is about all of it.
+    /// The node that it is about; the start of the blob where it is about the whole of it.
     pub subject: At,
-    /// The bytes that say so.
+    /// The bytes that show it.
     pub at: At,
     /// Number of these bytes; 0 where no particular bytes are meant.
     pub len: u32,
     /// One sentence with the values found.
     pub message: String,
-    /// The device that it is about, where a topology shows it; `subject` is then the host or node that describes the device.
+    /// The device that it is about, if a topology shows it; `subject` is then the host or node that describes the device.
     pub device: Option<DeviceKey>,
-    /// Other places that take part.
+    /// Other places that are involved.
     pub related: Vec<Related>,
 }
 
-/// Another place that takes part in a [`Finding`].
+/// Another place that is involved in a [`Finding`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Related {
@@ -84,8 +84,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is to be said of an IORT, bytes and meaning; `platform` was lowered from it, and may know the buses of
-/// an MCFG.
+/// All findings about an IORT, from bytes and meaning; `platform` was lowered from it, and may have the buses of an MCFG.
 ///
 /// ```
 /// use fwspec::acpi::iort::{Builder, Iort};
@@ -108,7 +107,7 @@ pub fn iort(iort: &Iort<'_>, platform: &Platform) -> Vec<Finding> {
     findings.finish()
 }
 
-/// Everything that is to be said of a device tree, bytes and meaning; `platform` was lowered from it.
+/// All findings about a device tree, from bytes and meaning; `platform` was lowered from it.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -125,7 +124,7 @@ pub fn tree(tree: &Tree<'_>, platform: &Platform) -> Vec<Finding> {
     match tree.index() {
         Ok(index) => {
             let starts: Vec<u32> = index.nodes().map(|node| index.offset(node)).collect();
-            // Properties are before child nodes, so the node that began last is the one around them.
+            // Properties come before child nodes, so the last node to begin is the one around them.
             skipped::check(platform, |at| last_before(&starts, at), &mut findings);
             dt::check(&index, platform, &mut findings);
             platform::check(platform, &mut findings);
@@ -135,8 +134,7 @@ pub fn tree(tree: &Tree<'_>, platform: &Platform) -> Vec<Finding> {
     findings.finish()
 }
 
-/// What is to be said of the facts alone, without the bytes they were read from: fewer checks than [`iort`] and [`tree`]
-/// make.
+/// The findings about the facts alone, without the bytes that they were read from: fewer checks than in [`iort`] and [`tree`].
 ///
 /// ```
 /// assert!(fwspec::lint::platform(&fwspec::Platform::default()).is_empty());
@@ -162,7 +160,7 @@ fn facts(platform: &Platform, findings: &mut Findings) {
     platform::check(platform, findings);
 }
 
-/// Everything that is to be said of a RIMT, bytes and meaning; `platform` was lowered from it.
+/// All findings about a RIMT, from bytes and meaning; `platform` was lowered from it.
 ///
 /// ```
 /// use fwspec::acpi::rimt::Rimt;
@@ -183,7 +181,7 @@ pub fn rimt(rimt: &Rimt<'_>, platform: &Platform) -> Vec<Finding> {
     findings.finish()
 }
 
-/// Everything that is to be said of a VIOT, bytes and meaning; `platform` was lowered from it.
+/// All findings about a VIOT, from bytes and meaning; `platform` was lowered from it.
 ///
 /// ```
 /// use fwspec::acpi::viot::Viot;
@@ -203,7 +201,7 @@ pub fn viot(viot: &Viot<'_>, platform: &Platform) -> Vec<Finding> {
     findings.finish()
 }
 
-/// Everything that is to be said of a DMAR, bytes and meaning; `platform` was lowered from it.
+/// All findings about a DMAR, from bytes and meaning; `platform` was lowered from it.
 ///
 /// ```
 /// use fwspec::acpi::dmar::{Builder, Dmar};
@@ -223,7 +221,7 @@ pub fn dmar(dmar: &Dmar<'_>, platform: &Platform) -> Vec<Finding> {
     findings.finish()
 }
 
-/// Everything that is to be said of an IVRS, bytes and meaning; `platform` was lowered from it.
+/// All findings about an IVRS, from bytes and meaning; `platform` was lowered from it.
 ///
 /// ```
 /// use fwspec::RequesterId;
@@ -244,8 +242,8 @@ pub fn ivrs(ivrs: &Ivrs<'_>, platform: &Platform) -> Vec<Finding> {
     findings.finish()
 }
 
-/// What is to be said of the devices that are there, once all are added; `platform` is what the map of `groups` was built
-/// from, `sid_bits` the width of the SMMUv3s' StreamIDs (SMMU_IDR1.SIDSIZE) where it is known.
+/// The findings about the existing devices, once all are added. The map of `groups` was built from `platform`; `sid_bits` is the
+/// width of the SMMUv3s' StreamIDs (SMMU_IDR1.SIDSIZE), if it is known.
 ///
 /// ```
 /// use fwspec::{Groups, Platform, lint};
@@ -257,8 +255,8 @@ pub fn groups(groups: &Groups, platform: &Platform, sid_bits: Option<u8>) -> Vec
     findings.finish()
 }
 
-/// The finding for an error that keeps a whole table or tree from being read; `None` for one that is about the input and not
-/// about firmware.
+/// The finding for an error that keeps a whole table or tree from being read; `None` for an error about the input, not about
+/// firmware.
 ///
 /// ```
 /// use fwspec::lint::{self, Code};

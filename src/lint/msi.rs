@@ -1,4 +1,4 @@
-//! Where MSIs go: StreamIDs that lead no further, and DeviceIDs that two sources share.
+//! The targets of MSIs: StreamIDs without one, and DeviceIDs that two sources share.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -13,7 +13,7 @@ use crate::bytes::index;
 use crate::model::{IdMapping, IommuIndex, MsiKind, MsiRoute, Output, RequesterIndex, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform};
 
-/// StreamIDs that devices have and that no mapping of their SMMUv3 takes on to an ITS group (IORT).
+/// StreamIDs that devices have and that no mapping of their SMMUv3 sends to an ITS group (IORT).
 pub(super) fn holes(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
     if !platform.msi_controllers.iter().any(|controller| matches!(controller.kind, MsiKind::ItsGroup(_))) {
         return;
@@ -69,13 +69,13 @@ pub(super) struct Source {
     pub(super) input: Option<u32>,
     /// The last input of the record.
     pub(super) input_last: u32,
-    /// All inputs of the record have the one id.
+    /// Whether all inputs of the record have the same id.
     pub(super) constant: bool,
     /// Offset of the node, offset and length of the record.
     record: (u32, u32, u32),
 }
 
-/// Who produces which DeviceIDs, by MSI controller.
+/// The sources of DeviceIDs, by MSI controller.
 pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> Vec<Vec<Span<Source>>> {
     let mut all: Vec<Vec<Span<Source>>> = Vec::new();
     all.resize_with(platform.msi_controllers.len(), Vec::new);
@@ -147,7 +147,7 @@ pub(super) fn senders(platform: &Platform, map: &IdMap, produced: &Produced) -> 
     all
 }
 
-/// Two sources of one DeviceID.
+/// DeviceIDs that two sources share.
 pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mut Findings) {
     let mut all = senders(platform, map, produced);
     for (controller, list) in platform.msi_controllers.iter().zip(&mut all) {
@@ -181,7 +181,7 @@ pub(super) fn shared(platform: &Platform, map: &IdMap, produced: &Produced, find
             );
             let mut finding = findings.add(Code::DeviceShared, place(b), message);
             relate(finding.as_deref_mut(), place(a), format_args!("the other source of {first:#x}"));
-            // No driver of the host bridge asks for MSIs, so that none meets the SMMU's.
+            // No driver of the host bridge asks for MSIs, so none conflicts with the SMMU's.
             let spares = |one: &Span<Source>, other: &Span<Source>| {
                 first == last && one.of.is_own(platform) && is_host_bridge(platform, produced, other, first)
             };
@@ -211,7 +211,7 @@ fn input_of(span: &Span<Source>, id: u32) -> Option<u32> {
     span.of.input.map(|input| input.saturating_add(moved))
 }
 
-/// What has a DeviceID, in words.
+/// The source of a DeviceID, in words.
 fn source(platform: &Platform, span: &Span<Source>, id: u32) -> String {
     let label = match span.of.from {
         Sender::Requester(at) => platform.name(at),
@@ -227,7 +227,7 @@ fn source(platform: &Platform, span: &Span<Source>, id: u32) -> String {
     }
 }
 
-/// Whether all that has this DeviceID by a record is device 0, function 0 of the first bus of a PCI host.
+/// Whether everything with this DeviceID in a record is device 0, function 0 of the first bus of a PCI host.
 fn is_host_bridge(platform: &Platform, produced: &Produced, span: &Span<Source>, id: u32) -> bool {
     let Some(input) = input_of(span, id).filter(|_| !span.of.constant) else { return false };
     let bridge = |at: RequesterIndex, rid: u32| {

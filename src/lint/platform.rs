@@ -1,4 +1,4 @@
-//! What the maps mean together: holes, identities that are shared, systems that disagree. Nothing here knows bytes.
+//! What the maps mean together: holes, shared identities, systems that disagree. Nothing here knows bytes.
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
@@ -20,7 +20,7 @@ use crate::{
     Dialect, Format, IdMap, InputIds, IommuIndex, IommuKind, Platform, RequesterId, dialect::CountRule,
 };
 
-/// The readers that are compared with Linux. That FreeBSD loses the last ID of each range is left out: it concerns every table.
+/// The readers that are compared with Linux. FreeBSD's loss of the last ID of each range is left out: it affects every table.
 const COMPARED: [Dialect; 3] =
     [Dialect::SPEC, Dialect { count: CountRule::CountMinusOne, ..Dialect::FREEBSD }, Dialect::OPENBSD];
 
@@ -78,7 +78,7 @@ fn node(requester: &Requester) -> Bytes {
     Bytes { subject, offset: subject, len: 0 }
 }
 
-/// The inputs that requester IDs become by a host's mask: a bus becomes another, and its functions some of that one's.
+/// The ids that requester IDs become by a host's mask: a bus becomes another one, and its functions become some of that bus's.
 fn masked(buses: &[(u32, u32)], bus: &IdBus) -> Vec<(u32, u32)> {
     let mask = mask(bus);
     let within = |number: u32| {
@@ -91,7 +91,7 @@ fn masked(buses: &[(u32, u32)], bus: &IdBus) -> Vec<(u32, u32)> {
     union(&buses.iter().flat_map(|(first, last)| first >> 8..=last >> 8).map(within).collect::<Vec<_>>())
 }
 
-/// A PCI host whose map is asked.
+/// A PCI host whose map is checked.
 struct Host<'a> {
     platform: &'a Platform,
     map: &'a IdMap,
@@ -146,14 +146,15 @@ impl Host<'_> {
             let (ids, s) = self.named(&holes);
             let message = format_args!("{ids} of {name} reach{s} neither an IOMMU nor an MSI controller");
             let finding = findings.add(Code::DmaHole, node(self.requester), message);
-            // A tree is written for one board, and its map for what is on it: only the machine shows whether a device has such an id.
+            // A tree is written for one board, and its map for the devices on it: only the machine shows whether a device has such
+            // an id.
             if let Some(finding) = finding.filter(|_| self.requester.origin.format == Format::DeviceTree) {
                 finding.severity = Severity::Info;
             }
         }
     }
 
-    /// What these ids are called, and the end of the verb that goes with them: after a mask they are not requester IDs any more.
+    /// The name of these ids, and the ending of the verb after it: ids after a mask are not requester IDs any more.
     fn named(&self, ids: &[(u32, u32)]) -> (String, &'static str) {
         let s = if matches!(ids, [(first, last)] if first == last) { "es" } else { "" };
         match mask(self.bus) {
@@ -166,7 +167,7 @@ impl Host<'_> {
         self.buses.iter().flat_map(|(first, last)| gaps(translated, *first, *last)).collect()
     }
 
-    /// Without ids that the mask never leaves, and without the IOMMU itself where it is a function of the bus.
+    /// The ids without those that the mask never gives, and without the IOMMU itself where it is a function on the bus.
     fn real(&self, ids: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
         let itself = |first: u32, last: u32| {
             let rid = u16::try_from(first).ok().filter(|_| first == last).map(RequesterId);
@@ -178,13 +179,13 @@ impl Host<'_> {
             .collect()
     }
 
-    /// Whether some of the ids have no bit that the mask takes off.
+    /// Whether some of the ids have no bit that the mask removes.
     fn leaves_mask(&self, (first, last): (u32, u32)) -> bool {
         next_within(mask(self.bus), first).is_some_and(|id| id <= last)
     }
 }
 
-/// A record that names several instances of an SMMU driver, which looks at the first only.
+/// A record with several instances of an SMMU driver, which uses only the first.
 fn several(
     platform: &Platform,
     linux: &IdMap,
@@ -218,7 +219,7 @@ fn stranded(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mu
     let spans = produced.ids.iter().map(|ids| ids.iter().map(|ids| (ids.first, ids.last)));
     let mut spans: Vec<Vec<Span<()>>> =
         spans.map(|ids| ids.map(|(first, last)| Span { first, last, of: () }).collect()).collect();
-    // Whatever ids the bus of a component gives, some of its devices have these.
+    // A component's bus may give any id, so some of its devices may have these.
     for (at, requester) in RequesterIndex::number(&platform.requesters) {
         if !matches!(requester.kind, RequesterKind::Component(_)) {
             continue;
@@ -255,11 +256,11 @@ fn stranded(platform: &Platform, map: &IdMap, produced: &Produced, findings: &mu
     }
 }
 
-/// Buses that other systems read in another way.
+/// Buses that other systems read in another way than Linux.
 fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
     let buses = || {
         RequesterIndex::number(&platform.requesters).filter_map(|(at, requester)| match &requester.kind {
-            // Of a RIMT it is said record by record, see `companion`.
+            // For a RIMT this is reported record by record, see `companion`.
             RequesterKind::Bus(bus) if requester.origin.format != Format::Rimt => {
                 Some((at, requester, last_input(bus)))
             }
@@ -285,7 +286,7 @@ fn disagreements(platform: &Platform, linux: &IdMap, findings: &mut Findings) {
     }
 }
 
-/// The first input on which two maps differ, and what each makes of it.
+/// The first input on which two maps differ, and the output of each.
 pub(super) fn first_difference(
     a: &IdMap,
     b: &IdMap,
@@ -306,7 +307,7 @@ pub(super) fn first_difference(
     Some((id, answer(a, requester, id), answer(b, requester, id)))
 }
 
-/// What an id on a bus becomes, in words.
+/// The output of an id on a bus, in words.
 pub(super) fn answer(map: &IdMap, requester: RequesterIndex, id: u32) -> String {
     let stream = match map.stream_from(requester, id) {
         Ok(stream) => stream,

@@ -1,16 +1,16 @@
-//! Records that lowering left out, as findings: which code belongs to which error.
+//! Findings for records that lowering left out: the code of each error.
 
 use super::Code;
 use super::collect::{Bytes, Findings};
 use crate::{Error, ErrorKind, Format, Platform};
 
-/// Adds a finding for each record that was left out. `node_around` says which node an offset is in.
+/// Adds a finding for each record that was left out. `node_around` returns the node of an offset.
 pub(super) fn check(platform: &Platform, node_around: impl Fn(u32) -> u32, findings: &mut Findings) {
     for error in &platform.skipped {
         if Some(error.at.source) == platform.source {
             one(error, node_around(error.at.offset), findings);
         } else if let Some((code, len)) = code(error) {
-            // About the file around the table, or about another table of it.
+            // The error is about the file around the table, or about another table in it.
             let at = Bytes { subject: 0, offset: error.at.offset, len };
             findings.add_in(error.at.source, code, at, format_args!("{}", error.kind));
         }
@@ -23,7 +23,8 @@ pub(super) fn one(error: &Error, subject: u32, findings: &mut Findings) {
     findings.add(code, at, format_args!("{}", error.kind));
 }
 
-/// The code of an error, and how many bytes it is about; `None` for one that is about an input as a whole, which is not firmware.
+/// The code of an error, and the number of bytes that it is about; `None` for an error about the input as a whole, which is not
+/// firmware.
 pub(super) fn code(error: &Error) -> Option<Coded> {
     let row = row(&error.kind);
     match error.at.source.format() {
@@ -35,11 +36,11 @@ pub(super) fn code(error: &Error) -> Option<Coded> {
     }
 }
 
-/// A code, and how many bytes it is about.
+/// A code, and the number of bytes that it is about.
 type Coded = (Code, u32);
 
-/// What a kind of error is called: in an IORT, a device tree, a table beside them or a file of tables, and in each table that has codes of
-/// its own.
+/// The codes of a kind of error: in an IORT, in a device tree, in a table beside them or a file of tables, and in each table that
+/// has codes of its own.
 #[derive(Clone, Copy)]
 struct KindCodes {
     code: Option<Coded>,
@@ -50,18 +51,18 @@ struct KindCodes {
 }
 
 impl KindCodes {
-    /// A kind that tables with codes of their own call unreadable.
+    /// A kind that is "unreadable" in tables with codes of their own.
     const fn of(code: Code, len: u32) -> KindCodes {
         KindCodes { code: Some((code, len)), ..KindCodes::INPUT }
     }
 
-    /// A kind that is called the same wherever it is.
+    /// A kind with the same code everywhere.
     const fn everywhere(code: Code, len: u32) -> KindCodes {
         let coded = (code, len);
         KindCodes { code: Some(coded), rimt: coded, viot: coded, dmar: coded, ivrs: coded }
     }
 
-    /// A kind that is about an input as a whole.
+    /// A kind about an input as a whole.
     const INPUT: KindCodes = KindCodes {
         code: None,
         rimt: (Code::RimtUnreadable, 8),

@@ -1,4 +1,4 @@
-//! Who produces which StreamIDs: shared ones, and stream mappings that get into each other's way.
+//! The sources of StreamIDs: shared ones, and stream mappings that conflict.
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -12,7 +12,7 @@ use crate::map::{StreamRefusal, StreamVerdict, play};
 use crate::model::{IdMapping, IommuIndex, Output, Requester, RequesterIndex, RequesterKind, Target};
 use crate::{IdMap, IommuKind, Platform, map::Stream};
 
-/// Whose StreamIDs a range is.
+/// The source of a range of StreamIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Owner {
     /// The requester.
@@ -21,9 +21,9 @@ pub(super) struct Owner {
     pub(super) input: Option<u32>,
     /// The last input of the record.
     pub(super) input_last: u32,
-    /// Offset and length of the record that says so.
+    /// Offset and length of the record that gives them.
     pub(super) record: (u32, u32),
-    /// All inputs of the record have the one id.
+    /// Whether all inputs of the record have the same id.
     pub(super) constant: bool,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Owner {
 pub(super) struct Produced {
     /// By [`Platform::iommus`].
     pub(super) ids: Vec<Vec<Span<Owner>>>,
-    /// Ids with the mask of bits to ignore, and what has them.
+    /// Ids with the mask of bits to ignore, and their sources.
     pub(super) masked: Vec<Vec<(u16, u16, Owner)>>,
 }
 
@@ -106,7 +106,7 @@ impl Produced {
                             produced.add(iommu, Span { first, last, of: owner });
                         }
                     }
-                    // The streams are in the order of the mappings that say them.
+                    // The streams are in the order of their mappings.
                     let mut mappings = component.table.mappings.iter();
                     for stream in map.own_streams(at) {
                         let id = stream.id.map_or(0, |id| id.0);
@@ -161,7 +161,7 @@ fn bytes(platform: &Platform, owner: Owner) -> Bytes {
     Bytes { subject, offset: owner.record.0, len: owner.record.1 }
 }
 
-/// Two sources of one StreamID. At an SMMUv1/v2, which puts them into one group, two requesters are reported once.
+/// StreamIDs that two sources share. At an SMMUv1/v2, which puts them into one group, two requesters are reported once.
 pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mut Findings) {
     for (iommu, ids) in platform.iommus.iter().zip(&mut produced.ids).filter(|(iommu, _)| iommu.available) {
         let code = match iommu.kind {
@@ -219,7 +219,7 @@ pub(super) fn shared(platform: &Platform, produced: &mut Produced, findings: &mu
     }
 }
 
-/// Whether an id is the last one of a range, of which a finding says that its count takes one ID too many.
+/// Whether an id is the last one of a range whose count is one ID too high, by a finding.
 pub(super) fn is_surplus<T>(
     spans: [(&Span<T>, u32); 2],
     id: u32,
@@ -236,7 +236,7 @@ fn whose(platform: &Platform, span: &Span<Owner>, id: u32) -> alloc::string::Str
     }
 }
 
-/// What Linux refuses of the masters of SMMUv1/v2.
+/// Masters of SMMUv1/v2s that Linux refuses.
 pub(super) fn conflicts(platform: &Platform, map: &IdMap, findings: &mut Findings) {
     play(platform, map, |turn| {
         let Some(smmu) = platform.name(turn.iommu) else { return };
@@ -245,7 +245,7 @@ pub(super) fn conflicts(platform: &Platform, map: &IdMap, findings: &mut Finding
     });
 }
 
-/// A master, and what becomes of it.
+/// A master, and the result of its turn.
 struct Refused<'a> {
     platform: &'a Platform,
     requester: &'a Requester,

@@ -1,4 +1,4 @@
-//! What only a DMAR or an IVRS can have wrong.
+//! Checks for faults that only a DMAR or an IVRS can have.
 #![deny(clippy::arithmetic_side_effects)]
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -147,7 +147,7 @@ fn memory(reserved: &Reserved, findings: &mut Findings) {
     findings.add(Code::IvrsRegion, at, message);
 }
 
-/// Ranges that end before they begin, or do not begin.
+/// Ranges that end before they begin, or end without a beginning.
 fn ranges(subject: u32, unit: &ivrs::Ivhd<'_>, findings: &mut Findings) {
     let mut start = None;
     for entry in unit.entries.clone().map_while(Result::ok) {
@@ -173,10 +173,10 @@ fn ranges(subject: u32, unit: &ivrs::Ivhd<'_>, findings: &mut Findings) {
     }
 }
 
-/// What the blocks of one type claim.
+/// The claims of the blocks of one type.
 #[derive(Default)]
 struct Claimed {
-    /// Registers of the unit that has each function, the first one and the number of the last plus one of each range.
+    /// Segment, first and last function of each range, and the registers of its unit, in table order.
     ranges: Vec<(Segment, RequesterId, RequesterId, u64)>,
     offset: Option<u32>,
 }
@@ -198,7 +198,7 @@ impl Claimed {
     }
 }
 
-/// Ranges whose edges are compared at most: each is looked up in the list of each type.
+/// The largest number of ranges whose edges are compared: each is looked up in the list of each type.
 const MAX_COMPARED: usize = 512;
 
 /// The first function about which the block type that counts and another type differ.
@@ -231,7 +231,7 @@ fn disagreement(table: &Ivrs<'_>, by_type: &BTreeMap<u8, Claimed>, findings: &mu
     }
 }
 
-/// What the devices that are there show.
+/// Checks that need the existing devices.
 pub(super) fn machine(groups: &Groups, platform: &Platform, findings: &mut Findings) {
     let Some(map) = groups.map() else { return };
     if map.has_scopes() {
@@ -256,11 +256,11 @@ pub(super) fn machine(groups: &Groups, platform: &Platform, findings: &mut Findi
     }
 }
 
-/// The functions that are there, by the ways in which a scope can name them.
+/// The existing functions, by the ways in which a scope can name them.
 struct Named {
-    /// By the whole way down from the root bus.
+    /// By the whole path from the root bus.
     whole: BTreeMap<(Segment, u8, Vec<u8>), Bdf>,
-    /// Those which are below a bridge.
+    /// Those that are below a bridge.
     below: BTreeSet<Bdf>,
 }
 
@@ -326,7 +326,7 @@ fn empty_units(platform: &Platform, named: &Named, findings: &mut Findings) {
     }
 }
 
-/// Linux writes the entries of all of a function's requester IDs, those that bridges add by the record of the bridge.
+/// Linux writes the entries of all requester IDs of a function, those that bridges add by the record of the bridge.
 fn bridges_left_out(groups: &Groups, map: &IdMap, findings: &mut Findings) {
     let translated =
         |bdf: Bdf| groups.placement(bdf.into()).is_ok_and(|placement| placement.fwspec.is_some());

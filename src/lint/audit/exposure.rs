@@ -1,4 +1,4 @@
-//! What reaches memory without passing an IOMMU: requester IDs by segment, nodes by name.
+//! DMA that reaches memory without passing an IOMMU: requester IDs by segment, nodes by name.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -25,7 +25,7 @@ pub struct UntranslatedRange {
     pub last: RequesterId,
     /// Why.
     pub why: Untranslated,
-    /// The functions that are there, bus by bus; empty where none is, or none is known.
+    /// The functions that exist in the range, bus by bus; empty where there are none, or none is known.
     pub functions: Vec<FunctionRun>,
 }
 
@@ -33,9 +33,9 @@ pub struct UntranslatedRange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Untranslated {
-    /// The look-up of the first of them ends so, and that of the others alike ([`NoStream::is_like`]).
+    /// The look-up of the first id ends with this reason, and that of the others with the same one ([`NoStream::is_like`]).
     NoStream(NoStream),
-    /// It is the IOMMU itself, which is a function of the bus.
+    /// It is the IOMMU itself, which is a function on the bus.
     Itself(IommuIndex),
 }
 
@@ -50,7 +50,7 @@ pub struct UntranslatedNode {
 }
 
 impl Untranslated {
-    /// The word for it in every output: that of [`NoStream::word`], or `iommu-itself`.
+    /// Its word in every output: that of [`NoStream::word`], or `iommu-itself`.
     pub fn word(self) -> &'static str {
         match self {
             Untranslated::NoStream(why) => why.word(),
@@ -98,7 +98,7 @@ pub(super) fn check(platform: &Platform, map: &IdMap, groups: Option<&Groups>, a
                     .then(|| map.stream_from(at, first).err())
                     .flatten()
             }
-            // Its children have ids, and it has no DMA.
+            // Its children have ids; the component itself has no DMA.
             RequesterKind::Component(component) if component.is_bus() => {
                 let first = component.narrow_ranges().next().map_or(0, |range| range.first);
                 let translates = |range: crate::map::InputRange| {
@@ -135,7 +135,7 @@ fn of_segment(platform: &Platform, map: &IdMap, segment: Segment, there: &[Bdf],
         _ if platform.buses.iter().any(|buses| buses.segment == segment) => buses(platform, segment, 0, 0),
         _ => Vec::new(),
     };
-    // Devices that are there show buses that firmware does not list.
+    // Devices that exist show buses that firmware does not list.
     let shown = present.iter().map(|bdf| u32::from(bdf.rid.bus()) << 8);
     let shown = shown.map(|first| Span { first, last: first | 0xff, of: () });
     let told = rids.iter().map(|(first, last)| Span { first: *first, last: *last, of: () });
@@ -218,7 +218,7 @@ fn why(map: &IdMap, segment: Segment, rid: u32) -> Untranslated {
     refused.map_or(NoStream::Unmapped { input: rid }.into(), Untranslated::from)
 }
 
-/// How many low bits a mask drops, where it drops nothing else.
+/// The number of low bits that a mask drops; `None` where it drops others, too.
 fn dropped(mask: u32) -> Option<u32> {
     let low = mask.trailing_zeros().min(16);
     (mask == InputIds::REQUESTER_IDS.last.checked_shl(low)? & InputIds::REQUESTER_IDS.last).then_some(low)

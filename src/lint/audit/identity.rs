@@ -1,4 +1,4 @@
-//! What several sources are known by: StreamIDs at an IOMMU, DeviceIDs at an MSI controller.
+//! Ids that several sources share: StreamIDs at an IOMMU, DeviceIDs at an MSI controller.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -14,11 +14,11 @@ use crate::model::{
 };
 use crate::{IdMap, InputIds, Platform, StreamId};
 
-/// Ids that several sources produce, all of them the same ones.
+/// Consecutive ids, all produced by the same several sources.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SharedId {
-    /// Who sees the ids, which says what they are.
+    /// The IOMMU or MSI controller that receives the ids; it shows of which kind they are.
     pub at: IdsAt,
     /// First id.
     pub first: u32,
@@ -26,32 +26,32 @@ pub struct SharedId {
     pub last: u32,
     /// Bits of the id that the stream mapping ignores (SMMUv1/v2); 0 elsewhere.
     pub mask: u16,
-    /// Who produces them, the first few of `sources_in_all`.
+    /// The first few sources, of `sources_in_all`.
     pub sources: Vec<IdSource>,
     /// How many sources there are.
     pub sources_in_all: u32,
 }
 
-/// What kind of ids.
+/// The kinds of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdKind {
-    /// What an IOMMU tells masters apart by.
+    /// An IOMMU distinguishes masters by it.
     Stream,
-    /// What an MSI controller tells senders apart by.
+    /// An MSI controller distinguishes senders by it.
     Device,
 }
 
-/// What sees ids, and so what they are.
+/// What receives ids, which shows of which kind they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdsAt {
-    /// StreamIDs: an IOMMU tells masters apart by them.
+    /// StreamIDs: an IOMMU distinguishes masters by them.
     Iommu(IommuIndex),
-    /// DeviceIDs: an MSI controller tells senders apart by them.
+    /// DeviceIDs: an MSI controller distinguishes senders by them.
     Controller(MsiControllerIndex),
 }
 
 impl IdsAt {
-    /// What kind of ids it sees.
+    /// The kind of ids that it receives.
     pub fn kind(self) -> IdKind {
         match self {
             IdsAt::Iommu(_) => IdKind::Stream,
@@ -66,11 +66,11 @@ impl IdsAt {
 pub struct MaskedHost {
     /// The host.
     pub host: RequesterIndex,
-    /// The bits that the map looks at.
+    /// The bits that the map uses.
     pub mask: u32,
 }
 
-/// A PCI host all functions of which have one StreamID.
+/// A PCI host whose functions all have the same StreamID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct ConstantHost {
@@ -152,7 +152,7 @@ struct Of {
     from: Sender,
     /// Its first and last input; `None` for an id that it has by itself.
     inputs: Option<(u32, u32)>,
-    /// All inputs become the one id.
+    /// All inputs have the same id.
     constant: bool,
 }
 
@@ -172,7 +172,7 @@ fn shared(at: IdsAt, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
         edges.push((span.first, true, position));
         edges.extend(span.last.checked_add(1).map(|end| (end, false, position)));
     }
-    // Ends before starts, where both are at one id.
+    // Ends come before starts, where both are at the same id.
     edges.sort_unstable();
     let mut open: BTreeSet<usize> = BTreeSet::new();
     let mut edges = edges.into_iter().peekable();
@@ -208,7 +208,7 @@ fn shared(at: IdsAt, mut spans: Vec<Span<Of>>, audit: &mut Audit) {
     }
 }
 
-/// Makes neighbours of one source whose ids go on one span, and repeats one.
+/// Joins neighbours of one source whose ids are consecutive, and drops repeats.
 fn joined(spans: &mut Vec<Span<Of>>) {
     spans.sort_unstable_by_key(|span| (span.of.from, span.first, span.last, span.of.inputs));
     spans.dedup_by(|next, span| {

@@ -1,4 +1,4 @@
-//! What only the devices that are there show: which are together, and which have an alias that no map covers.
+//! Facts that only the existing devices show: which of them are together, and which have an alias that no map covers.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -14,19 +14,19 @@ use crate::{Bdf, DeviceId, GroupId, Groups, StreamId};
 pub enum Member {
     /// Functions of one bus.
     Functions(FunctionRun),
-    /// A device on no PCI bus.
+    /// A device that is not on a PCI bus.
     Device(DeviceKey),
 }
 
-/// Devices that are there and whose DMA no IOMMU translates, or only a part of it, although their own requester ID is mapped.
+/// Existing devices whose DMA no IOMMU translates, or only a part of it, although their own requester ID is mapped.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UntranslatedDevices {
-    /// Which.
+    /// The devices.
     pub members: Vec<Member>,
-    /// The alias that is not mapped: a bridge, or the device by a quirk of it, sends with this requester ID as well.
+    /// The alias that is not mapped: a bridge, or the device because of a quirk, also sends with this requester ID.
     pub alias: Option<Bdf>,
-    /// The device has no IOMMU at all; otherwise only what carries the alias passes.
+    /// Whether the device has no IOMMU at all; otherwise only DMA with the alias is not translated.
     pub entirely: bool,
     /// Why.
     pub why: Untranslated,
@@ -57,19 +57,19 @@ pub struct MsisAlike {
     pub members: Vec<Member>,
 }
 
-/// A group that is more than one device by itself.
+/// A group of more than one device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct SharedGroup {
-    /// Which.
+    /// The group.
     pub group: GroupId,
     /// Its members.
     pub members: Vec<Member>,
     /// A spanning set of the reasons.
     pub ties: Vec<Reason>,
-    /// Devices without IOMMU that the members are not isolated from.
+    /// Devices without an IOMMU that the members are not isolated from.
     pub tainted_by: Vec<Member>,
-    /// Whether a reason rests on something that was not read.
+    /// Whether a reason is assumed, because something was not read.
     pub assumed: bool,
 }
 
@@ -77,13 +77,13 @@ pub struct SharedGroup {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct JoinedGroups {
-    /// Which.
+    /// The groups.
     pub groups: Vec<GroupId>,
     /// A spanning set of the reasons between devices of different groups.
     pub ties: Vec<Reason>,
 }
 
-/// Names devices in as few words as their neighbours allow.
+/// Names devices as briefly as their neighbours allow.
 struct Runs {
     /// The position of each function in the machine.
     positions: BTreeMap<Bdf, usize>,
@@ -136,7 +136,7 @@ pub(super) fn check(groups: &Groups, audit: &mut Audit) {
     audit.joined = joined(groups);
 }
 
-/// Devices whose own requester ID is mapped, and that have no IOMMU nevertheless, or an alias without one.
+/// Devices whose own requester ID is mapped, but which have no IOMMU, or an alias without one.
 fn untranslated(groups: &Groups, runs: &Runs, audit: &mut Audit) {
     let Some(map) = groups.map() else { return };
     let mut found: BTreeMap<(Option<Bdf>, bool), (Untranslated, Vec<DeviceKey>)> = BTreeMap::new();
@@ -166,7 +166,7 @@ fn untranslated(groups: &Groups, runs: &Runs, audit: &mut Audit) {
     audit.devices = devices.collect();
 }
 
-/// Ids that the records of several devices hold.
+/// Ids that are in the records of several devices.
 fn alike(groups: &Groups, runs: &Runs, audit: &mut Audit) {
     let mut holders: BTreeMap<(IommuIndex, StreamId), BTreeSet<DeviceKey>> = BTreeMap::new();
     for device in groups.devices() {

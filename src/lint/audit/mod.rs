@@ -1,4 +1,5 @@
-//! What a security reader asks: what can reach memory untranslated, and what cannot be told apart. Sets of ids are intervals.
+//! The questions of a security review: what can reach memory untranslated, and what cannot be distinguished. Sets of ids are
+//! intervals.
 //!
 //! Unlike a [`Finding`](super::Finding), nothing here is judged: a bus that no IOMMU translates may be meant that way.
 
@@ -19,7 +20,7 @@ use crate::group::{DeviceKey, KernelAnswer};
 use crate::model::{RegionKind, RequesterIndex, RequesterKind, ReservedIndex};
 use crate::{Groups, IdMap, Platform, dialect::DriverRule};
 
-/// Everything that one firmware, and the devices of one machine where they are known, leave open.
+/// Everything that one firmware leaves open, together with the devices of the machine where they are known.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Audit {
@@ -27,7 +28,7 @@ pub struct Audit {
     pub ranges: Vec<UntranslatedRange>,
     /// Named components, device-tree masters and other buses that no IOMMU translates.
     pub nodes: Vec<UntranslatedNode>,
-    /// Devices that are there and that have no IOMMU, or an alias without, although their own requester ID is mapped.
+    /// Existing devices that have no IOMMU, or an alias without one, although their own requester ID is mapped.
     pub devices: Vec<UntranslatedDevices>,
     /// PCI hosts that translate, and whose devices may send addresses that they have translated themselves (ATS).
     pub ats: Vec<RequesterIndex>,
@@ -37,7 +38,7 @@ pub struct Audit {
     pub shared_ids: Vec<SharedId>,
     /// Maps whose mask gives several functions the same id.
     pub masks: Vec<MaskedHost>,
-    /// PCI hosts all functions of which have one id.
+    /// PCI hosts whose functions all have the same id.
     pub constants: Vec<ConstantHost>,
     /// Devices of the machine that share ids.
     pub alike: Vec<DevicesAlike>,
@@ -47,9 +48,9 @@ pub struct Audit {
     pub groups: Vec<SharedGroup>,
     /// Groups that Linux keeps apart although the hardware does not.
     pub joined: Vec<JoinedGroups>,
-    /// Devices that Linux refuses, or puts elsewhere than where they belong, by key.
+    /// Devices that Linux refuses, or puts into another group than they belong to, by key.
     pub refused: Vec<(DeviceKey, KernelAnswer)>,
-    /// PCI functions are known: what is said of devices is said of all of the machine.
+    /// Whether the PCI functions are known: facts about devices then cover the whole machine.
     pub functions_known: bool,
 }
 
@@ -89,7 +90,7 @@ pub fn audit(platform: &Platform, map: &IdMap, groups: Option<&Groups>) -> Audit
         let otherwise = |(_, answer): &(DeviceKey, KernelAnswer)| {
             !matches!(answer, KernelAnswer::Grouped | KernelAnswer::Untranslated)
         };
-        // What Linux does is said of its own reading only.
+        // What Linux does is only reported for its own reading.
         if map.dialect().drivers == DriverRule::Linux {
             audit.refused = groups.kernel_answers(None).into_iter().filter(otherwise).collect();
         }
@@ -98,8 +99,8 @@ pub fn audit(platform: &Platform, map: &IdMap, groups: Option<&Groups>) -> Audit
 }
 
 impl Audit {
-    /// Whether something reaches memory untranslated. Where the functions are known, only those that are there count, not
-    /// requester IDs that no function has. An IOMMU that is a function of the bus itself does not count.
+    /// Whether something reaches memory untranslated. Where the functions are known, only those count, not requester IDs that no
+    /// function has. An IOMMU that is itself a function on the bus does not count.
     pub fn has_untranslated(&self) -> bool {
         let there = |range: &UntranslatedRange| {
             !matches!(range.why, Untranslated::Itself(_))
@@ -108,7 +109,7 @@ impl Audit {
         self.ranges.iter().any(there) || !self.nodes.is_empty() || !self.devices.is_empty()
     }
 
-    /// Whether two sources, or two devices that are there, share a StreamID or DeviceID.
+    /// Whether two sources, or two existing devices, share a StreamID or DeviceID.
     pub fn has_shared_ids(&self) -> bool {
         !self.shared_ids.is_empty()
             || !self.constants.is_empty()

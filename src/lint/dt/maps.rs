@@ -12,7 +12,7 @@ use crate::lint::interval::{Span, overlaps};
 
 /// One past the highest requester ID (PCIe 6.0 §2.2.6.2).
 const RIDS: u64 = 0x1_0000;
-/// Lengths below this mean nothing.
+/// Lengths below this are not suspicious.
 const SUSPICIOUS_LENGTH: u32 = 0xff;
 
 pub(super) fn check(
@@ -90,7 +90,7 @@ struct Map<'a, 'b> {
     node: &'b Node<'a>,
     kind: MapKind,
     starts: Vec<u32>,
-    /// All bits of a requester ID are looked at.
+    /// Whether all bits of a requester ID are used.
     whole: bool,
 }
 
@@ -123,7 +123,7 @@ impl<'a> Map<'a, '_> {
         }
     }
 
-    /// How far an entry goes, in and out; it takes `more` ids besides the first.
+    /// The ids of an entry and their outputs; the entry has `more` ids besides the first.
     fn length(&self, entry: &MapEntry<'_>, more: u32, findings: &mut Findings) {
         let pci = is_pci(self.node);
         let end = u64::from(entry.first).saturating_add(entry.length.into());

@@ -77,8 +77,8 @@ fn on_pci(index: &Index<'_>, id: crate::dt::NodeId, node: &Node<'_>, findings: &
     }
 }
 
-/// What the driver `qcom-pcie` binds to (linux drivers/pci/controller/dwc/pcie-qcom.c `qcom_pcie_match`), and whether it reads the map
-/// of such a host in steps of four cells (`ops_1_9_0`).
+/// The strings that the driver `qcom-pcie` binds to (linux drivers/pci/controller/dwc/pcie-qcom.c `qcom_pcie_match`), and whether
+/// it reads the map of such a host in steps of four cells (`ops_1_9_0`).
 const QCOM_PCIE: &[(bool, &[&str])] = &[
     (
         true,
@@ -111,7 +111,7 @@ const QCOM_PCIE: &[(bool, &[&str])] = &[
             "qcom,pcie-ipq9574",
             "qcom,pcie-msm8996",
             "qcom,pcie-qcs404",
-            // Set up by firmware: the driver does not look at the map.
+            // Firmware sets up this host: the driver does not read the map.
             "qcom,pcie-sa8255p",
             "qcom,pcie-sa8540p",
             "qcom,pcie-sc8280xp",
@@ -131,8 +131,8 @@ fn strides(node: &Node<'_>) -> bool {
     strings(node).find_map(known).unwrap_or(false)
 }
 
-/// Hosts whose driver reads their map in steps of four cells although the entries have more: one finding a tree, for it is one
-/// fault of the driver.
+/// Hosts whose driver reads their map in steps of four cells although the entries have more: one finding for each tree, because it
+/// is one fault of the driver.
 fn stride(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     let mut first: Option<(Bytes, usize)> = None;
     let mut others: Vec<Bytes> = Vec::new();
@@ -171,10 +171,10 @@ fn bytes(node: &Node<'_>, offset: u32, len: u32) -> Bytes {
     Bytes { subject: node.offset(), offset, len }
 }
 
-/// What only shows when the wiring is understood.
+/// Faults that only show in the meaning of the tree.
 fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     let linux = IdMap::build(platform, Dialect::LINUX);
-    // What the cells of a map say has nothing to do with drivers.
+    // The cells of a map do not depend on drivers.
     let of_any = |dialect| IdMap::build(platform, Dialect { drivers: DriverRule::Any, ..dialect });
     let has_two = |requester: &Requester| match &requester.kind {
         RequesterKind::Bus(bus) => bus.streams.as_ref().is_some_and(|table| table.classic.is_some()),
@@ -279,7 +279,7 @@ impl Idle {
         }
     }
 
-    /// One finding an IOMMU.
+    /// One finding for each IOMMU.
     fn tell(self, index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
         for (iommu, (count, first)) in self.0 {
             // A node without #iommu-cells is reported where a map names it.
@@ -317,7 +317,7 @@ impl Idle {
     }
 }
 
-/// A finding that is only worth knowing here.
+/// Makes a finding an info.
 fn as_info(mut finding: Option<&mut Finding>) -> Option<&mut Finding> {
     if let Some(finding) = &mut finding {
         finding.severity = Severity::Info;
@@ -325,7 +325,7 @@ fn as_info(mut finding: Option<&mut Finding>) -> Option<&mut Finding> {
     finding
 }
 
-/// Whether an IOMMU may be used and has a driver that takes masters.
+/// Whether an IOMMU is available and has a driver that takes masters.
 fn works(iommu: &Iommu) -> bool {
     let taken = iommu.driver.is_some_and(|driver| driver.admission != Admission::Nobody);
     iommu.available && taken
@@ -365,12 +365,12 @@ fn ignored_regions(platform: &Platform, findings: &mut Findings) {
     }
 }
 
-/// Devices of which only some kinds master memory, all of one string: the trace memory controller does as an ETR, and has a buffer of its own
-/// as an ETB or ETF (linux drivers/hwtracing/coresight/coresight-tmc-core.c, by the register DEVID).
+/// Devices of which only some kinds master memory, although all have one string: the trace memory controller does as an ETR, and
+/// has its own buffer as an ETB or ETF (linux drivers/hwtracing/coresight/coresight-tmc-core.c, by the register DEVID).
 const SOMETIMES_MASTERS: [&[u8]; 1] = [b"arm,coresight-tmc"];
 
-/// Devices without `iommus` among others of their first `compatible` string, and of the same bus, that have it: they master memory as
-/// well, and bypasses every IOMMU. One finding for each string.
+/// Devices without `iommus` among others with the same first `compatible` string, on the same bus, that have it: they also master
+/// memory, and bypass every IOMMU. One finding for each string.
 fn left_out(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     #[derive(Default)]
     struct Alike {
@@ -443,7 +443,7 @@ fn repeated(platform: &Platform, requester: &Requester, master: &PlatformMaster,
     }
 }
 
-/// Ids with an IOMMU and without MSIs, or the other way round.
+/// Ids with an IOMMU and without MSIs, or the reverse.
 fn maps_differ(
     linux: &IdMap,
     position: RequesterIndex,
@@ -515,7 +515,7 @@ fn classic_reading(
     findings.add(Code::ClassicReading, Bytes { offset, len, ..node(requester) }, message);
 }
 
-/// The IOMMU as a function of a bus whose map covers it.
+/// The IOMMU itself as a function on a bus whose map covers it.
 fn itself(platform: &Platform, linux: &IdMap, position: IommuIndex, iommu: &Iommu, findings: &mut Findings) {
     let Some(HostedFunction { host, rid }) = iommu.function else { return };
     let steps = linux.trace(host, rid.0.into());

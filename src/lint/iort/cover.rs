@@ -1,4 +1,4 @@
-//! Bytes of a node that neither a field nor a mapping has: often another layout than the one that its revision says.
+//! Bytes of a node that belong neither to a field nor to a mapping: often another layout than that of its revision.
 
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use crate::lint::{Code, Severity};
 /// Bytes of a mapping.
 const MAPPING: u32 = 20;
 
-/// Reports what lies between and after fields and mappings, unless it is padding, which is zeros.
+/// Reports the bytes between and after fields and mappings, unless they are padding, which is zeros.
 pub(super) fn check(node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
     let count = if node.mapping_offset() == 0 { 0 } else { saturate(node.mappings().len()) };
     let mappings = (node.mapping_offset(), count.saturating_mul(MAPPING));
@@ -37,7 +37,7 @@ pub(super) fn check(node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
         node.revision()
     );
     let finding = findings.add(Code::StrayBytes, bytes_of(node, first, len), message);
-    // A path is followed by padding, in which compilers leave what was in their memory.
+    // Padding follows a path. Compilers leave old bytes of their memory in it.
     let is_padding =
         matches!(body, Body::NamedComponent(_) | Body::Iwb(_)) && (count == 0 || last < mappings.0);
     if is_padding {
@@ -45,7 +45,7 @@ pub(super) fn check(node: &Node<'_>, body: &Body<'_>, findings: &mut Findings) {
     }
 }
 
-/// Offset and length of what the node's type and revision define.
+/// Offset and length of the fields that the node's type and revision define.
 fn fields(node: &Node<'_>, body: &Body<'_>) -> Vec<(u32, u32)> {
     let fixed = u32::from(node.node_type().minimum_length());
     let revision = node.revision();
@@ -79,7 +79,7 @@ fn fields(node: &Node<'_>, body: &Body<'_>) -> Vec<(u32, u32)> {
     known
 }
 
-/// The first run of bytes, from one that is not zero to the last such, that lies in none of these parts.
+/// The first run of bytes outside of these parts, from one that is not zero to the last such byte.
 pub(in crate::lint) fn stray(bytes: &[u8], mut known: Vec<(u32, u32)>) -> Option<(u32, u32)> {
     known.sort_unstable();
     let mut from = 0_u32;

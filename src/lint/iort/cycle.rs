@@ -12,7 +12,7 @@ use crate::lint::collect::Findings;
 /// Nodes without a target, and nodes that are no target, are removed again and again: those that remain are on loops.
 pub(super) fn check(nodes: &[Node<'_>], findings: &mut Findings) {
     let position = |offset: u32| nodes.binary_search_by_key(&offset, Node::offset).ok().map(saturate);
-    // Legal targets pass nothing on but SMMUs to ITS groups: the edges between other nodes are few, mostly none.
+    // Legal targets pass nothing on, except SMMUs to ITS groups: edges between other nodes are few, mostly none.
     let mut edges: Vec<(u32, u32)> = Vec::new();
     for (from, node) in nodes.iter().enumerate().filter(|(_, node)| passes_on(node)) {
         let targets = node.mappings().filter_map(|mapping| position(mapping.output_reference));
@@ -50,7 +50,7 @@ fn passes_on(node: &Node<'_>) -> bool {
     node.is_usable() && !matches!(node.node_type(), NodeType::ItsGroup | NodeType::Rmr)
 }
 
-/// Which nodes are left when those without edges of their own are taken away again and again; `edges` are sorted.
+/// The nodes that remain when those without edges of their own are removed again and again; `edges` are sorted.
 fn left_after_peeling(count: usize, edges: &[(u32, u32)]) -> Vec<bool> {
     let mut out_degree = vec![0_u32; count];
     let mut into: Vec<(u32, u32)> = Vec::with_capacity(edges.len());

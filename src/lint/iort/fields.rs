@@ -211,8 +211,8 @@ fn reserved(node: &Node<'_>, at: (u32, u32), what: &str, bits: u32, findings: &m
     }
 }
 
-/// The reserved bits of a field of which this room says [`Code::Reserved`]: the field at this offset of the node, little-endian. `None` for a
-/// finding about several fields.
+/// The reserved bits of a field that this file reports with [`Code::Reserved`]: the field at this offset of the node,
+/// little-endian. `None` for a finding about several fields.
 pub(in crate::lint) fn reserved_bits(node: &Node<'_>, offset: u32) -> Option<u32> {
     // Hints, two reserved bytes, flags.
     const MEMORY_ACCESS: u32 = 0xf8ff_fff0;

@@ -14,7 +14,7 @@ use crate::{InputIds, dialect::MsiIndexRule};
 
 /// Bytes of a mapping.
 const MAPPING: u32 = 20;
-/// Counts below this mean nothing: 0, 1, 7, 15 and 32 all occur.
+/// Counts below this are not suspicious: 0, 1, 7, 15 and 32 all occur.
 const SUSPICIOUS_COUNT: u32 = 0x100;
 
 /// The inputs of a mapping, and its position.
@@ -51,7 +51,7 @@ pub(super) fn check(
             ranges.push(Span { first: mapping.input_base, last, of: mapping.index });
         }
     }
-    // RMR nodes: Linux looks at outputs only.
+    // RMR nodes: Linux uses outputs only.
     if kind != NodeType::Rmr {
         overlaps(ranges, |a, b| {
             if let (Some(a), Some(b)) = (all.get(index(a.of)), all.get(index(b.of))) {
@@ -118,7 +118,7 @@ fn one(
             mapping.input_base
         );
         findings.add(Code::CountIsN, bytes(node, mapping, 4, 4), message);
-        // With one ID less nothing of this is left.
+        // With one ID less there is no fault.
         let without_last = mapping.output_base.checked_add(count.saturating_sub(1));
         if without_last.is_some_and(|last| last <= u32::from(u16::MAX)) {
             findings.take_back(Code::StreamWide, mapping.at.offset);
@@ -177,7 +177,7 @@ fn overlap(node: &Node<'_>, a: &Mapping, b: &Mapping, findings: &mut Findings) {
     relate(finding, place(a), format_args!("mapping {} takes {:#x} to {a_last:#x}", a.index, a.input_base));
 }
 
-/// A single mapping that translates nothing (linux `iort_id_map`) and is not the one for the node's own MSIs either.
+/// Checks a single mapping that translates nothing (linux `iort_id_map`) and is not the one for the node's own MSIs either.
 fn single(
     nodes: &Nodes<'_, '_>,
     node: &Node<'_>,
@@ -220,7 +220,7 @@ fn is_its_group(nodes: &Nodes<'_, '_>, reference: u32) -> bool {
     nodes.at(reference).is_some_and(|target| target.node_type() == NodeType::ItsGroup)
 }
 
-/// Whether no interrupt of it is an MSI; the index does not count then (linux `iort_get_id_mapping_index`).
+/// Whether none of its interrupts is an MSI; the index does not count then (linux `iort_get_id_mapping_index`).
 fn is_wired(smmu: &SmmuV3) -> bool {
     ![smmu.event_gsiv, smmu.pri_gsiv, smmu.gerr_gsiv, smmu.sync_gsiv].contains(&0)
 }

@@ -1,4 +1,4 @@
-//! Checks of an IORT's bytes: what the table, its nodes and its mappings say, before they are understood together.
+//! Checks of an IORT's bytes: the table, its nodes and its mappings, before their meaning.
 
 mod cover;
 mod cycle;
@@ -29,7 +29,7 @@ pub(super) fn node_around(nodes: &[Node<'_>], at: u32) -> u32 {
     let behind = nodes.partition_point(|node| node.offset() <= at);
     let node = behind.checked_sub(1).and_then(|position| nodes.get(position));
     let lies_in = |node: &&Node<'_>| at.saturating_sub(node.offset()) < u32::from(node.length());
-    // What does not lie in a node that can be framed is about a node that cannot: it has its own start.
+    // A byte outside of every node that can be framed belongs to a node that cannot: its own offset is the subject.
     node.filter(lies_in).map_or(if at < Iort::HEADER_LENGTH { 0 } else { at }, Node::offset)
 }
 

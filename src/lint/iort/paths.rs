@@ -1,4 +1,4 @@
-//! Namespace paths of named components, and which of their mappings give them StreamIDs.
+//! Namespace paths of named components, and the mappings that give them StreamIDs.
 
 use alloc::vec::Vec;
 
@@ -64,7 +64,7 @@ pub(in crate::lint) fn padded(path: Path<'_>) -> Vec<u8> {
     out
 }
 
-/// Linux takes single mappings to SMMUs from the first on, and stops at anything else (`iort_nc_iommu_map`).
+/// Linux takes single mappings to SMMUs from the first on, and stops at any other mapping (`iort_nc_iommu_map`).
 fn ids(nodes: &Nodes<'_, '_>, node: &Node<'_>, findings: &mut Findings) {
     let to_smmu = |reference| nodes.at(reference).is_some_and(|target| target.node_type().is_smmu());
     let gives =

@@ -47,12 +47,12 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
         let note = format_args!("{} of node revision {}", other.node_type(), other.revision());
         relate(finding.as_deref_mut(), bytes_of(other, 3, 1), note);
     }
-    // Operating systems look at the node's own revision, and so do the checks of its fields.
+    // Operating systems use the node's own revision, and so do the checks of its fields.
     at_most(finding, Severity::Info);
 }
 
-/// The revisions of a node that tables of this revision have; where issues of the specification that are not at hand brought a new one,
-/// both the one before and the one after. `None` where nothing is to be compared.
+/// The revisions that a node can have in tables of this revision. Where issues of the specification that are not at hand added a
+/// revision, both the one before and the one after. `None` where there is nothing to compare.
 fn expected(table: u8, node: NodeType) -> Option<RangeInclusive<u8>> {
     Some(match (table, node) {
         (_, NodeType::Iwb | NodeType::Unknown(_)) | (0, NodeType::Rmr) => return None,
@@ -80,7 +80,7 @@ fn expected(table: u8, node: NodeType) -> Option<RangeInclusive<u8>> {
     })
 }
 
-/// Interrupt wire bridges: their table's revision, and their indices, which a GSI names them by.
+/// Interrupt wire bridges: their table's revision, and their indices, by which a GSI names them.
 fn bridges(table: u8, nodes: &[Node<'_>], findings: &mut Findings) {
     let mut known: BTreeMap<u16, &Node<'_>> = BTreeMap::new();
     for node in nodes {

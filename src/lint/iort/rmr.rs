@@ -27,7 +27,7 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
     }
 }
 
-/// Overlaps within one node; nodes of several devices may well name the same memory (linux `iort_rmr_desc_check_overlap`).
+/// Overlaps within one node; nodes of several devices may name the same memory (linux `iort_rmr_desc_check_overlap`).
 fn overlaps(mut ranges: Vec<(Descriptor, u32)>, findings: &mut Findings) {
     ranges.sort_by_key(|(range, _)| (range.base, range.at.offset));
     let place = |(range, node): &(Descriptor, u32)| Bytes {
@@ -60,7 +60,7 @@ fn overlaps(mut ranges: Vec<(Descriptor, u32)>, findings: &mut Findings) {
     }
 }
 
-/// What the flags say that no revision defines.
+/// Flags that no revision defines.
 fn flags(node: &Node<'_>, rmr: &Rmr<'_>, findings: &mut Findings) {
     let reserved = rmr.flags & !0x3ff;
     if reserved != 0 {
@@ -84,7 +84,7 @@ fn flags(node: &Node<'_>, rmr: &Rmr<'_>, findings: &mut Findings) {
     }
 }
 
-/// Mappings of one StreamID: Linux 5.19 to 6.4 took a count of 0 for no ID at all.
+/// Mappings of one StreamID: for Linux 5.19 to 6.4 a count of 0 meant no ID.
 fn single_ids(node: &Node<'_>, findings: &mut Findings) {
     let mut all = node.mappings().filter(|mapping| mapping.count_minus_one == 0);
     let Some(first) = all.next() else { return };

@@ -1,4 +1,4 @@
-//! The header of the table, and what holds for all nodes together.
+//! The header of the table, and rules about all nodes together.
 
 use alloc::vec::Vec;
 
@@ -51,7 +51,7 @@ fn uncounted(iort: &Iort<'_>, findings: &mut Findings) {
     if rest.is_empty() || rest.iter().all(|byte| *byte == 0) {
         return;
     }
-    // A node that cannot be framed ends the walk as well, and has a finding of its own.
+    // A node that cannot be framed also ends the walk, and has a finding of its own.
     if iort.nodes().last().is_some_and(|last| last.is_err()) {
         return;
     }
