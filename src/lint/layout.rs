@@ -32,9 +32,9 @@ pub(super) fn rimt(table: &Rimt<'_>, findings: &mut Findings) {
         }
     }
     if let Some(at) = behind(table.after_nodes(), table.sdt().length()).filter(|_| whole) {
+        let count = table.node_count();
         let message = format_args!(
-            "the header counts {} nodes, and bytes that are not zero follow the last of them",
-            table.node_count()
+            "the header counts {count} nodes, and bytes that are not zero follow the last of them"
         );
         findings.add(Code::RimtLayout, at, message);
     }
@@ -52,9 +52,9 @@ pub(super) fn viot(table: &Viot<'_>, findings: &mut Findings) {
     // An error ends the walk, and has a finding of its own.
     let whole = table.nodes().count() == usize::from(table.node_count());
     if let Some(at) = behind(table.after_nodes(), table.sdt().length()).filter(|_| whole) {
+        let count = table.node_count();
         let message = format_args!(
-            "the header counts {} nodes, and bytes that are not zero follow the last of them",
-            table.node_count()
+            "the header counts {count} nodes, and bytes that are not zero follow the last of them"
         );
         findings.add(Code::ViotStrayBytes, at, message);
     }

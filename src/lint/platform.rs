@@ -57,10 +57,8 @@ pub(super) fn check(platform: &Platform, findings: &mut Findings) {
             RequesterKind::Master(_) | RequesterKind::Component(_)
                 if map.fwspec_of(at).refused == Some(NoStream::TwoKinds) =>
             {
-                let message = format_args!(
-                    "{} is connected to IOMMUs of two kinds: Linux refuses that",
-                    platform.label(requester.origin)
-                );
+                let label = platform.label(requester.origin);
+                let message = format_args!("{label} is connected to IOMMUs of two kinds: Linux refuses that");
                 findings.add(Code::SeveralKinds, node(requester), message);
             }
             RequesterKind::Master(_) | RequesterKind::Component(_) => {

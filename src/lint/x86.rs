@@ -158,8 +158,8 @@ fn ranges(subject: u32, unit: &ivrs::Ivhd<'_>, findings: &mut Findings) {
             | EntryKind::ExtendedRangeStart { .. } => start = Some(entry.device_id()),
             EntryKind::RangeEnd => match start.take() {
                 None => {
-                    let message =
-                        format_args!("a range ends at {} and has no start entry", entry.device_id());
+                    let last = entry.device_id();
+                    let message = format_args!("a range ends at {last} and has no start entry");
                     findings.add(Code::IvrsRangeBackwards, at, message);
                 }
                 Some(first) if entry.device_id() < first => {
@@ -317,10 +317,8 @@ fn empty_units(platform: &Platform, named: &Named, findings: &mut Findings) {
     for unit in platform.units.iter().filter(|unit| !unit.include_all && !unit.scopes.is_empty()) {
         if unit.scopes.iter().all(|scope| named.by(unit.segment, scope).is_none()) {
             let at = Bytes { subject: unit.offset, offset: unit.offset, len: 16 };
-            let message = format_args!(
-                "the unit lists {}, and none exists",
-                Counted(saturate(unit.scopes.len()), "device")
-            );
+            let listed = Counted(saturate(unit.scopes.len()), "device");
+            let message = format_args!("the unit lists {listed}, and none exists");
             findings.add(Code::DmarUnitEmpty, at, message);
         }
     }

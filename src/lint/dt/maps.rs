@@ -33,8 +33,8 @@ pub(super) fn check(
         && first.cells.len() == 1
         && map.cells_of(first.phandle) == Some(2)
     {
-        let message =
-            format_args!("{} entries of four cells, although #iommu-cells of the target is 2", entries.len());
+        let count = entries.len();
+        let message = format_args!("{count} entries of four cells, although #iommu-cells of the target is 2");
         findings.add(Code::FourCellMap, whole, message);
     }
     let mut spans: Vec<Span<(u32, u32)>> = Vec::new();

@@ -218,9 +218,9 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
                     host.map(|host| &host.kind)
                     && let Some(first) = master.streams.first()
                 {
+                    let label = platform.label(requester.origin);
                     let message = format_args!(
-                        "{} has iommus, but no iommu-map: PCI devices below it are not translated",
-                        platform.label(requester.origin)
+                        "{label} has iommus, but no iommu-map: PCI devices below it are not translated"
                     );
                     let place = Bytes { offset: first.offset, len: 8, ..node(requester) };
                     findings.add(Code::HostIommus, place, message);
@@ -437,7 +437,8 @@ fn repeated(platform: &Platform, requester: &Requester, master: &PlatformMaster,
             let len = u32::from(specifier.count).saturating_add(1).saturating_mul(4);
             Bytes { offset: specifier.offset, len, ..node(requester) }
         };
-        let message = format_args!("{} lists the same specifier twice", platform.label(requester.origin));
+        let label = platform.label(requester.origin);
+        let message = format_args!("{label} lists the same specifier twice");
         let finding = findings.add(Code::SpecifierRepeated, place(other), message);
         relate(finding, place(one), format_args!("the first time"));
     }

@@ -37,9 +37,9 @@ pub(super) fn check(nodes: &Nodes<'_, '_>, node: &Node<'_>, body: &Body<'_>, fin
                 at_most(findings.add(Code::SmmuModel, place, message), Severity::Warn);
             }
             if node.revision() < 5 && smmu.flags & 1 << 4 != 0 {
+                let revision = node.revision();
                 let message = format_args!(
-                    "the DeviceID valid flag exists from node revision 5 on; this node has revision {}",
-                    node.revision()
+                    "the DeviceID valid flag exists from node revision 5 on; this node has revision {revision}"
                 );
                 field(findings, Code::FieldWithoutRevision, node, (24, 4), message);
             }
@@ -110,16 +110,15 @@ fn root_complex(nodes: &Nodes<'_, '_>, node: &Node<'_>, root: &RootComplex, find
     };
     let byte = |at: usize| node.bytes().get(at).copied().unwrap_or(0);
     if node.revision() == 0 && fields_end > 32 && byte(32) != 0 {
-        let message = format_args!(
-            "an address size limit of {} bits in a node of revision 0: Linux ignores it",
-            byte(32)
-        );
+        let bits = byte(32);
+        let message =
+            format_args!("an address size limit of {bits} bits in a node of revision 0: Linux ignores it");
         field(findings, Code::FieldWithoutRevision, node, (32, 1), message);
     }
     if node.revision() < 4 && fields_end >= 40 && (33..40).any(|at| byte(at) != 0) {
+        let revision = node.revision();
         let message = format_args!(
-            "PASID fields are set in a node of revision {}; they exist from revision 4 on",
-            node.revision()
+            "PASID fields are set in a node of revision {revision}; they exist from revision 4 on"
         );
         field(findings, Code::FieldWithoutRevision, node, (33, 7), message);
     }

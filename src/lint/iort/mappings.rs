@@ -248,10 +248,8 @@ fn own_of_pmcg(
     findings: &mut Findings,
 ) {
     if node.mapping_count() > 1 {
-        let message = format_args!(
-            "the PMCG has {} ID mappings, only the first of which is used",
-            node.mapping_count()
-        );
+        let count = node.mapping_count();
+        let message = format_args!("the PMCG has {count} ID mappings, only the first of which is used");
         field(findings, Code::PmcgMappings, node, (8, 4), message);
     }
     if pmcg.overflow_gsiv == 0 && sends(nodes, node, own_msi).is_none() {

@@ -80,9 +80,9 @@ fn ids(nodes: &Nodes<'_, '_>, node: &Node<'_>, findings: &mut Findings) {
         return;
     }
     if !node.mappings().any(|mapping| mapping.is_single()) {
+        let mappings = Counted(saturate(node.mappings().len()), "mapping");
         let message = format_args!(
-            "the component has {}, none of them single: a platform device gets no StreamID from it",
-            Counted(saturate(node.mappings().len()), "mapping")
+            "the component has {mappings}, none of them single: a platform device gets no StreamID from it"
         );
         let place = first.at.offset.saturating_sub(node.offset());
         field(findings, Code::ComponentNoSingle, node, (place, 20), message);

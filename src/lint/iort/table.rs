@@ -18,7 +18,8 @@ pub(super) fn check(iort: &Iort<'_>, nodes: &[Node<'_>], findings: &mut Findings
         findings.add(Code::WithdrawnRevision, header(8, 1), message);
     }
     if iort.reserved() != 0 {
-        let message = format_args!("the reserved field of the header is {:#x}", iort.reserved());
+        let reserved = iort.reserved();
+        let message = format_args!("the reserved field of the header is {reserved:#x}");
         findings.add(Code::Reserved, header(44, 4), message);
     }
     trailing(iort, findings);
