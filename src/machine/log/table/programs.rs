@@ -57,6 +57,12 @@ pub(super) const FORMS: &[Form] = &[
     f(Vfio, "", "SMMUv3 does not support notification on {text=MAP}", "The guest has an emulated SMMUv3, which does not tell QEMU of mappings: assigned devices do not work below it."),
     f(Vfio, "", "IGD device {dev=0000:00:02.0} {text=has no ROM, legacy mode disabled}", "QEMU says of the graphics unit {device}: {text}."),
     f(Vfio, "", "The kernel doesn't support reset from sysfs for PCI device {dev=0000:03:00.0}", "{device} has no reset of its own.").harmless(),
+    f(Vfio, "", "-device vfio-pci,{what=host=01:00.0}: Device initialization failed", "QEMU could not set up the device that it should assign ({what}); the line before says why."),
+    f(Vfio, "", "Device 'vfio-pci' could not be initialized", "QEMU could not set up a device that it should assign; the line before says why."),
+    f(Vfio, "", "failed to open /dev/vfio/{group=1}", "IOMMU group {group} is not with vfio: no device of it is with vfio-pci, or user space may not ask."),
+    f(Vfio, "", "vfio_dma_map({text=0x55d0, 0xf000}", "Memory of a guest, or of a device for peer access, could not be mapped; the end of the line says why."),
+    f(Vfio, "", "vfio_container_dma_map({text=0x55d0, 0xf000}", "Memory of a guest, or of a device for peer access, could not be mapped; the end of the line says why."),
+    f(Vfio, "", "memory listener initialization failed", "Memory of a guest could not be mapped for its device; what follows says which and why."),
     // -- QEMU: IOMMUs that it emulates --
     f(Fault, "", "vtd_iova_to_{text=slpte}: detected {what=slpte permission error} (iova={addr=0x9c000000}{more=, level=0x3, slpte=0x0, write=0)}", "A device of the guest did an access to address {addr} that the emulated Intel IOMMU stops: {what}."),
     f(Fault, "", "detected translation failure (dev={text=00:03:00}, iova={addr=0x1d40000030c0})", "A device of the guest ({text}) did an access to address {addr} that the emulated Intel IOMMU stops."),

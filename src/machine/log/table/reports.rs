@@ -97,6 +97,12 @@ pub(super) const FORMS: &[Form] = &[
     f(Refused, "", "failed to attach to domain: {errno=-22}", "{device} was not put into a domain of its IOMMU (error {errno})."),
     f(Refused, "", "failed to attach {text=device }to iommu", "{device} was not put into a domain of its IOMMU."),
     f(Iommu, "", "iommu not present", "{device} has no IOMMU."),
+    f(Refused, "", "failed to attach iommu{text=: -517}", "{device} was not put into a domain of its IOMMU{text} (-517: it waits for it)."),
+    f(Iommu, "", "missing IOMMU stream ID", "Firmware gives {device} no StreamID, which its driver must tell the hardware."),
+    f(Iommu, "", "Linked as a consumer to {x=15000000}.iommu", "{device} needs the IOMMU at 0x{x}: it starts after it and keeps it powered.").harmless(),
+    f(Iommu, "", "Linked as a consumer to {x=15000000}.sysmmu", "{device} needs the SysMMU at 0x{x}: it starts after it and keeps it powered.").harmless(),
+    f(Iommu, "", "Linked as a consumer to {x=15000000}.smmu", "{device} needs the SMMU at 0x{x}: it starts after it and keeps it powered.").harmless(),
+    f(Iommu, "", "Dropping the link to {x=15000000}.iommu", "{device} no longer needs the IOMMU at 0x{x}.").harmless(),
     // -- POWER (arch/powerpc) --
     f(Iommu, "", "IOMMU table initialized, virtual merging {text=enabled}", "POWER's IOMMU has its table.").harmless(),
     f(Iommu, "", "Using {n=64}-bit DMA iommu bypass", "{device} is not translated."),
@@ -110,6 +116,9 @@ pub(super) const FORMS: &[Form] = &[
     // -- the kernel's own warnings, and devices that meet IOMMUs --
     f(Iommu, "", "WARNING: CPU: {n=2} PID: {x=1} at drivers/iommu/{text=amd/init.c:980 enable_iommus_vapic+0x343/0x3a0}", "The kernel's code for IOMMUs met a state that it does not expect ({text}); the lines that follow say how it came there."),
     f(Iommu, "", "WARNING: drivers/iommu/{text=amd/iommu.c:2555 at amd_iommu_release_device+0x25/0x30, CPU#0: swapper/0/1}", "The kernel's code for IOMMUs met a state that it does not expect ({text}); the lines that follow say how it came there."),
+    f(Iommu, "", "WARNING: at drivers/iommu/{text=intel-iommu.c:5006 intel_iommu_init+0x0/0x1}", "The kernel's code for IOMMUs met a state that it does not expect ({text}); the lines that follow say how it came there.").until("3.10"),
+    f(Iommu, "", "WARNING: at drivers/pci/dmar.c:{text=634 warn_invalid_dmar+0x8f/0xa0()}", "The kernel says that firmware's DMAR table is wrong ({text}); the next lines say why.").until("3.1"),
+    f(Iommu, "", "WARNING: at drivers/pci/intel-iommu.c:{text=2741 domain_get_iommu+0x0/0x1()}", "The kernel's code for IOMMUs met a state that it does not expect ({text}); the lines that follow say how it came there.").until("3.1"),
     f(Iommu, "", "kernel BUG at drivers/iommu/{text=iova.c:254!}", "The kernel's code for IOMMUs met a state that must not be ({text}), and the kernel ends what ran into it."),
     f(Fault, "", "iommu fault: da {addr=0x60000000} flags {x=0x0}", "The IOMMU of a remote processor stopped an access to address {addr} (drivers/remoteproc/remoteproc_core.c)."),
     f(Fault, "", "DPC: containment event, status:{x=0x1f01} source:{y=0x0000}", "{device} found an error below it and cut its link: what is below is gone until it comes back, with new groups."),
@@ -117,4 +126,7 @@ pub(super) const FORMS: &[Form] = &[
     f(Refused, "", "Failed to attach to IOMMU group{text=: -19}", "{device} was not put into the domain of its group."),
     f(Msi, "", "GICv2m: range[{text=mem 0x08020000-0x08020fff}], SPI[{n=80}:{m=143}]", "Interrupts {n} to {m} can be sent as MSIs without an ITS.").harmless(),
     f(Msi, "", "range[{text=mem 0x08020000-0x08020fff}], SPI[{n=80}:{m=143}]", "Interrupts {n} to {m} can be sent as MSIs without an ITS.").harmless(),
+    f(Msi, "", "x2apic not enabled, IRQ remapping init failed", "Interrupts are not remapped, and the processors' newer interrupt controller is not used.").until("4.0"),
+    f(Msi, "", "Not enabling x2apic, Intr-remapping init failed", "Interrupts are not remapped, and the processors' newer interrupt controller is not used.").until("3.2"),
+    f(Msi, "", "Not enabling interrupt remapping due to skipped IO-APIC setup", "The command line leaves the interrupt controllers out, so that interrupts are not remapped."),
 ];

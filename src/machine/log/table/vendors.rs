@@ -108,6 +108,11 @@ pub(super) const FORMS: &[Form] = &[
     f(Fault, TEGRA, "{who=dc}: secure {dir=read} @{addr=0x00000000f0000000}: GIC_MSI error ({why=NA})", "The memory controller stopped a secure {dir} of {who} at address {addr}: that is where MSIs go, and this one is not as it must be ({why})."),
     f(Fault, TEGRA, "{who=dc}: {dir=read} @{addr=0x00000000f0000000}: {text=unknown} ({why=NA})", "The memory controller stopped a {dir} of {who} at address {addr}: {text} ({why})."),
     f(Fault, TEGRA, "{who=dc}: secure {dir=read} @{addr=0x00000000f0000000}: {text=unknown} ({why=NA})", "The memory controller stopped a secure {dir} of {who} at address {addr}: {text} ({why})."),
+    // What is left of it in text that was cut or broken.
+    f(Fault, TEGRA, "{who=dc}: {dir=read} @{addr=0x00000000f0000000}:{text= EMEM address decode error}", "The memory controller stopped a {dir} of {who} at address {addr}:{text}."),
+    f(Fault, TEGRA, "{who=dc}: secure {dir=read} @{addr=0x00000000f0000000}:{text= VPR violation}", "The memory controller stopped a secure {dir} of {who} at address {addr}:{text}."),
+    f(Fault, TEGRA, "EMEM address decode error ({why=SMMU translation error [--S]})", "Why the memory controller stopped an access: {why}."),
+    f(Fault, TEGRA, "Page fault (SMMU translation error {why=[--S]})", "Why the memory controller stopped an access: the SMMU has no mapping for the address, or none that allows it ({why})."),
     f(Fault, TEGRA, "{who=pcie5}: @{addr=0x00000000f0000000}: {text=Reserved PA error} status: {x=0x40}", "The memory controller stopped an access of {who} to address {addr}: {text}.").since("7.1"),
     f(Fault, "", "unknown mcerr fault, int_status={x=0x1}, ch_int_status={y=0x0}, hubc_int_status={text=0x0}", "NVIDIA's memory controller reports an error that the driver does not know."),
     f(Fault, "", "EMEM address decode error on {text=PTC fetch}", "NVIDIA's memory controller stopped an access to an address that is not memory: {text}. A device behind it does DMA to an address that its driver did not map; the same would have happened without the SMMU."),
@@ -181,7 +186,7 @@ pub(super) const FORMS: &[Form] = &[
     f(Iommu, VIRTIO, "device removed", "{iommu} is gone."),
     f(Iommu, VIRTIO, "config changed", "{iommu} says that its properties changed; the driver does not follow."),
     // -- RISC-V --
-    f(Iommu, "iommu_pci|riscv_iommu_pci", "enabling device ({x=0000} -> {y=0002})", "{device} is a RISC-V IOMMU on PCI, and is switched on."),
+    f(Iommu, "iommu_pci|riscv_iommu_pci|riscv,iommu", "enabling device ({x=0000} -> {y=0002})", "{device} is a RISC-V IOMMU on PCI, and is switched on."),
     f(Iommu, RISCV, "using MSIs", "{iommu} uses MSIs."),
     f(Iommu, RISCV, "using wire-signaled interrupts", "{iommu} uses wired interrupts."),
     f(Iommu, RISCV, "failed to find an MSI domain", "{iommu} uses wired interrupts, since firmware names no MSI controller for it."),
