@@ -234,9 +234,11 @@ impl LogReader {
             return false;
         }
         let text = line::joined(&held.text, line);
-        let enough = [held.found.as_ref(), alone].into_iter().flatten().map(Match::weight).max();
-        let Some(found) = self.find(&text).filter(|found| !is_other(found) && Some(found.weight()) > enough)
-        else {
+        let weight = |found: Option<&Match>| found.map_or(0, Match::weight);
+        // A line that only names who speaks adds that to the next.
+        let names_only = held.text.ends_with(':') && held.found.as_ref().is_some_and(is_other);
+        let enough = weight(held.found.as_ref()).max(weight(alone)).saturating_sub(usize::from(names_only));
+        let Some(found) = self.find(&text).filter(|found| !is_other(found) && found.weight() > enough) else {
             return false;
         };
         let held = &mut self.held;

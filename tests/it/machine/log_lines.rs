@@ -668,6 +668,8 @@ fn a_line_that_was_broken_is_one() {
     assert_eq!(one(encoded).1.stream.map(|id| id.0), Some(0x820));
     let soft = "[    0.042143] DMAR: dmar0: reg_base_addr fc800000 ver 7:0 cap c9de008cee69=\n0462 ecap 12ca9a00f0ef5e\n";
     assert_eq!(one(soft).1.base, Some(0xfc80_0000));
+    let named = "May 01 10:01:37 pve kernel: vfio-pci 0000:01:00.0:\nnot ready 1023ms after FLR; waiting\n";
+    assert_eq!(one(named).1.device.as_deref(), Some("0000:01:00.0"));
     let group = "> [    3.912932] pci 0000:f6:00.1: Adding to\n> iommu group 591\n";
     assert_eq!(one(group).1.group, Some(591));
 }
