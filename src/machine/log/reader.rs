@@ -238,7 +238,11 @@ impl LogReader {
         // A line that only names who speaks adds that to the next.
         let names_only = held.text.ends_with(':') && held.found.as_ref().is_some_and(is_other);
         let enough = weight(held.found.as_ref()).max(weight(alone)).saturating_sub(usize::from(names_only));
-        let Some(found) = self.find(&text).filter(|found| !is_other(found) && found.weight() > enough) else {
+        // What the form has must begin in the line before, or it is the next line's alone.
+        let seam = held.text.len();
+        let fits =
+            |found: &Match| !is_other(found) && found.weight() > enough && (names_only || found.start < seam);
+        let Some(found) = self.find(&text).filter(fits) else {
             return false;
         };
         let held = &mut self.held;

@@ -683,6 +683,8 @@ fn lines_that_are_whole_are_not_joined() {
         "[    3.912932] pci 0000:00:01.0: Adding to iommu group 1\nand then nothing happens for a minute.\n";
     let log = Log::read(prose.as_bytes());
     assert_eq!((log.entries.len(), log.entries[0].last_n, log.unrelated), (1, 1, 1));
+    let two = "DMAR: Host address width 39\nnote: Your BIOS is broken; DMAR reported at address zero!\n";
+    assert_eq!(Log::read(two.as_bytes()).entries[0].last_n, 1);
     let stamped = "[    3.912932] pci 0000:f6:00.1: Adding to\n[    3.912933] iommu group 591\n";
     assert!(Log::read(stamped.as_bytes()).entries.iter().all(|entry| entry.facts.group.is_none()));
 }

@@ -103,5 +103,5 @@ pub(super) const FORMS: &[Form] = &[
     f(Msi, V5, "Unable to map GIC IRS registers", "The interrupt controller could not be reached.").since("6.17"),
     f(Msi, V5, "failed to ioremap {text=[mem 0x2f120000-0x2f12ffff]}", "The interrupt controller could not be reached.").since("6.17"),
     f(Msi, "", "ITS@{base=0x0000000008080000}: {text=Devices} doesn't stick", "A register of the ITS at {base} does not take its value ({text}): it serves no MSIs."),
-    f(Msi, "", "GICv3: {text=no VLPI support}, {what=no direct LPI support}", "Whether interrupts of guests go to them without the host: {text}.").harmless(),
+    f(Msi, "", "GICv3: {text=no }VLPI support, {what=no }direct LPI support", "Whether interrupts of guests go to them without the host: {text}VLPI support.").harmless(),
 ];
