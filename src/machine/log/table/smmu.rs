@@ -135,6 +135,8 @@ pub(super) const FORMS: &[Form] = &[
     f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}, fsynr={fsynr=0x1}, cbfrsynra={cbfrsynra=0x880}, cb={n=3}", "{iommu} stopped an access of StreamID {sid} to address {addr}: {fsr}.").opens("context"),
     f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}, fsynr={fsynr=0x1}, cb={n=3}", "{iommu} stopped an access to address {addr}: {fsr}. This kernel does not print the StreamID; the bank {n} is that of one domain.").opens("context").until("5.3"),
     f(Fault, V2, "Unhandled context fault: iova={addr=0x9000}, fsynr={fsynr=0x1}, cb={n=3}", "{iommu} stopped an access to address {addr}.").opens("context").until("4.14"),
+    // NVIDIA's 4.9 kernels.
+    f(Fault, V2, "Unhandled context fault: {text=smmu0}, iova={addr=0x100000000}, fsynr={fsynr=0x11}, cb={n=20}, sid={sidd=32}({x=0x20} - {who=EQOS}", "{iommu} stopped an access of StreamID {sid}, which is {who}, to address {addr}.").opens("context"),
     // What is left of it in text that was cut.
     f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}, fsynr={fsynr=0x1}, cbfrsynra={cbfrsynra=0x880}", "{iommu} stopped an access of StreamID {sid} to address {addr}: {fsr}.").opens("context"),
     f(Fault, V2, "Unhandled context fault: fsr={fsr=0x402}, iova={addr=0x9000}", "{iommu} stopped an access to address {addr}: {fsr}.").opens("context"),
