@@ -169,20 +169,40 @@ pub(super) fn seconds(line: &str) -> Option<(u64, usize)> {
     let near = line.as_bytes().get(..160).unwrap_or(line.as_bytes());
     while let Some(open) = memchr(b'[', near.get(from..)?).and_then(|at| at.checked_add(from)) {
         from = open.saturating_add(1);
-        let inside = line.get(from..)?;
-        let Some(close) = inside.find(']') else { continue };
-        let number = inside.get(..close)?.trim();
-        let number = number.split(['@', ',', '(']).next().unwrap_or_default().trim_end();
-        let Some((whole, part)) = number.split_once('.') else { continue };
-        if part.len() != 6 {
-            continue;
-        }
-        if let (Ok(whole), Ok(part)) = (whole.parse::<u64>(), part.parse::<u64>()) {
-            let end = from.saturating_add(close).saturating_add(1);
-            return Some((whole.saturating_mul(1_000_000).saturating_add(part), end));
+        let inside = line.as_bytes().get(from..)?;
+        let Some(close) = memchr(b']', inside) else { continue };
+        if let Some(microseconds) = inside.get(..close).and_then(microseconds) {
+            return Some((microseconds, from.saturating_add(close).saturating_add(1)));
         }
     }
     None
+}
+
+/// A number of seconds with six decimals, as microseconds. Nothing but a processor may follow.
+fn microseconds(text: &[u8]) -> Option<u64> {
+    let text = text.trim_ascii();
+    if !text.first()?.is_ascii_digit() {
+        return None;
+    }
+    let mut rest = text.iter();
+    let mut number = 0_u64;
+    let mut decimals = None;
+    while let Some(byte) = rest.next() {
+        match (byte, decimals) {
+            (b'0'..=b'9', _) => {
+                number = number.checked_mul(10)?.checked_add(u64::from(byte.wrapping_sub(b'0')))?;
+                decimals = decimals.map(|decimals: u8| decimals.saturating_add(1));
+            }
+            (b'.', None) => decimals = Some(0),
+            (b'@' | b',' | b'(', Some(6)) => return Some(number),
+            (b' ', Some(6)) => {
+                let next = rest.find(|byte| **byte != b' ');
+                return matches!(next, Some(b'@' | b',' | b'(')).then_some(number);
+            }
+            _ => return None,
+        }
+    }
+    (decimals == Some(6)).then_some(number)
 }
 
 /// When a line was written, as it says itself: seconds since the boot, or a date.
@@ -289,6 +309,26 @@ mod tests {
                     assert_eq!(cleaned, played, "{line:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn seconds_have_six_decimals_and_nothing_but_a_processor_after_them() {
+        let rows = [
+            ("[   12.345678] x", Some((12_345_678, 14))),
+            ("kernel: [12.345678@3] x", Some((12_345_678, 21))),
+            ("[12.345678,0]", Some((12_345_678, 13))),
+            ("[ 12.345678 (3)]", Some((12_345_678, 16))),
+            ("[T3356] [    0.000001] x", Some((1, 22))),
+            ("[12.345678 x]", None),
+            ("[12.34567]", None),
+            ("[.345678]", None),
+            ("[1.2.345678]", None),
+            ("[99999999999999999999.345678]", None),
+            ("[12.345678", None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(seconds(line), expected, "{line}");
         }
     }
 }
