@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::facts::Facts;
 use super::form::{Form, LogKind, Part};
@@ -548,7 +548,9 @@ fn shown(raw: &[u8]) -> String {
 }
 /// `pci 0000:00:02.0: [8086:9a49] type 00 class 0x030000`: which function is at an address.
 fn function(line: &str) -> Option<(Bdf, (u16, u16))> {
-    let (before, _) = line.split_once("] type 0")?;
+    // Every line is asked, and nearly none has a bracket that is followed by this.
+    let is_end = |at: &usize| line.get(*at..).is_some_and(|rest| rest.starts_with("] type 0"));
+    let before = line.get(..memchr_iter(b']', line.as_bytes()).find(is_end)?)?;
     let (before, ids) = before.rsplit_once(": [")?;
     let bdf = before.rsplit_once("pci ")?.1.parse().ok()?;
     let (vendor, device) = ids.split_once(':')?;
