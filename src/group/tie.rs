@@ -143,7 +143,7 @@ pub(super) fn multifunction(a: &SlotFunction, b: &SlotFunction) -> Option<Tie> {
         .then_some(Tie::Multifunction)
 }
 
-/// Linux drivers/pci/search.c `pci_devs_are_dma_aliases`; stricter than it in that two functions may also pose as one third
+/// Linux drivers/pci/pci.c `pci_devs_are_dma_aliases`; stricter than it in that two functions may also pose as one third
 /// that no scan finds.
 pub(super) fn dma_alias(a: &DmaAliases, b: &DmaAliases) -> Option<Tie> {
     if (a.bdf.segment, a.bdf.rid.bus()) != (b.bdf.segment, b.bdf.rid.bus()) {
