@@ -147,17 +147,16 @@ pub fn component_ids<'a>(
     let iort = *iort;
     let node = iort.node_at(node_offset).filter(Node::is_usable);
     let only = node.is_some_and(|node| kept(&node).count() == 1);
-    let takes = move |mapping: &Mapping| {
-        let only = only && dialect.component == ComponentRule::FirstSingleOrOnly;
-        (mapping.is_single() || only) && mapping.output_reference != 0
-    };
-    let (mut failed, mut taken) = (false, false);
     let first_alone = dialect.component == ComponentRule::FirstSingleOrOnly;
+    let counts = move |mapping: &Mapping| mapping.is_single() || only && first_alone;
+    let takes = move |mapping: &Mapping| counts(mapping) && mapping.output_reference != 0;
+    let (mut failed, mut taken) = (false, false);
     node.into_iter()
         .flat_map(|node| kept(&node))
         .filter(move |mapping| {
             let later = taken;
-            taken |= takes(mapping);
+            // The first counts even if it leads nowhere.
+            taken |= counts(mapping);
             !(later && first_alone)
         })
         .map(move |mapping| {

@@ -235,11 +235,16 @@ fn each_system_takes_other_mappings_of_a_component() {
     let smmu = table.smmu_v3(0x2b40_0000).id();
     let three = table.named_component(r"\_SB_.DEV0").single(1, smmu).single(9, its).single(2, smmu).id();
     let range = table.named_component(r"\_SB_.DEV1").maps(0x10..=0x1f, 0x30, smmu).id();
+    let nowhere = Reference::Offset(0);
+    let nowhere = table.named_component(r"\_SB_.DEV2").single(7, nowhere).single(8, smmu).id();
     assert_eq!(streams(&table, Dialect::LINUX, three), [1], "Linux ends at the first that reaches no SMMU");
     assert_eq!(streams(&table, Dialect::SPEC, three), [1, 2]);
     assert!(streams(&table, Dialect::LINUX, range).is_empty());
     assert_eq!(streams(&table, Dialect::OPENBSD, range), [0x30], "OpenBSD takes the only mapping");
     assert_eq!(Dialect::OPENBSD.component, ComponentRule::FirstSingleOrOnly);
+    assert!(streams(&table, Dialect::LINUX, nowhere).is_empty());
+    assert_eq!(streams(&table, Dialect::SPEC, nowhere), [8]);
+    assert!(streams(&table, Dialect::OPENBSD, nowhere).is_empty(), "the first counts, wherever it leads");
     assert_eq!(stream(&table, Dialect::LINUX, range, 0x15).unwrap().0, 0x35, "an explicit input ID");
     assert_eq!(own_device_id(&table, Dialect::LINUX, three), Some(9));
 }
