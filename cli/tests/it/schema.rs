@@ -10,6 +10,8 @@ use boon::{Compiler, SchemaIndex, Schemas};
 use fwspec_report::{DOCUMENTS, schema};
 use serde_json::{Value, json};
 
+use crate::cases::cases_of_three;
+
 fn project() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
@@ -80,7 +82,10 @@ fn every_document_of_every_sample_is_valid() {
     let published = Published::new();
     let mut seen = BTreeMap::new();
     let top = project().join("firmware-samples");
-    for folder in folders() {
+    // Every broken sample is linted; an ordinary run asks the other verbs about each eighth of them.
+    let step = cases_of_three(8, 1, 1);
+    for (number, folder) in folders().into_iter().enumerate() {
+        let lint_alone = folder.starts_with("broken") && number % step != 0;
         let file = |name: &str| format!("{folder}/{name}");
         let there = |name: &&str| top.join(file(name)).exists();
         let mut check = |arguments: &[&str]| published.check(arguments, &mut seen);
@@ -90,7 +95,8 @@ fn every_document_of_every_sample_is_valid() {
         for blob in &blobs {
             check(&["lint", "--json", blob]);
             // What cannot be read at all is a finding, and nothing else.
-            if ["TableCut", "001-", "DT002", "IORT002"].iter().any(|broken| folder.contains(broken)) {
+            let cut = ["TableCut", "001-", "DT002", "IORT002"].iter().any(|broken| folder.contains(broken));
+            if cut || lint_alone {
                 continue;
             }
             check(&["show", "--json", blob]);
