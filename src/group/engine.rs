@@ -314,7 +314,7 @@ impl Groups {
     /// The short way of [`Groups::tie_batch`], for a newcomer which changes no other device's ties and which no group can refuse.
     fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>, class: u32) {
         self.assignment.insert(device);
-        if let Some(missing) = self.look_up(device, key, function, class) {
+        if let Some(missing) = self.look_up(device, key, function, Some(class)) {
             self.predictions.add(device);
             return self.devices.set_state(device, Err(Withheld::Missing(missing)));
         }
@@ -370,8 +370,7 @@ impl Groups {
         let Some(key) = self.key(device) else { return false };
         let fresh = self.assignment.insert(device);
         let was_tied = !fresh && state == State::Tied;
-        let class = function.and_then(|function| self.topology.class_at(function)).unwrap_or_default();
-        let missing = self.look_up(device, key, function, class);
+        let missing = self.look_up(device, key, function, None);
         match missing {
             Some(missing) if !was_tied => self.devices.set_state(device, Err(Withheld::Missing(missing))),
             None if !was_tied && contested => self.devices.set_state(device, Ok(State::Arriving)),
@@ -385,19 +384,21 @@ impl Groups {
         missing.is_none()
     }
 
-    /// Looks up what is above a device and, where nothing is missing there, what firmware says about it.
+    /// Looks up what is above a device and, where nothing is missing there, what firmware says about it. `class` is its class code, if that is at
+    /// hand.
     fn look_up(
         &mut self,
         device: DeviceRef,
         key: DeviceKey,
         function: Option<Key<Node>>,
-        class: u32,
+        class: Option<u32>,
     ) -> Option<Missing> {
         let missing = function.and_then(|function| self.topology.look_up_upstream(function));
         if missing.is_none() && self.map.is_some() {
             self.ask_firmware(device, key);
         } else if missing.is_none() {
-            self.ask_class(device, key, class);
+            let class = class.or_else(|| self.topology.class_at(function?));
+            self.ask_class(device, key, class.unwrap_or_default());
         }
         missing
     }

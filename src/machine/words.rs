@@ -76,7 +76,7 @@ impl Boot {
     }
 }
 
-/// A sieve that passes over most lines which say nothing here.
+/// Most lines say nothing here, and this sieve lets few of those pass.
 pub(super) type Signs = Sieve<4, 5>;
 
 /// The words that [`Words::line`] looks for within a line.

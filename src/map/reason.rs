@@ -54,7 +54,7 @@ pub enum NoStream {
         /// The id asked for.
         input: u32,
     },
-    /// By its class it is an IOMMU (0806), and there is no firmware that says more.
+    /// Its class is that of IOMMUs (0806), and no firmware says more about it.
     #[error("it is an IOMMU itself, which does not translate its own DMA")]
     Itself,
     /// The driver of the units gives all of them up at boot.

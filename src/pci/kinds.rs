@@ -95,12 +95,10 @@ impl Kinds {
     /// As `add`, of a kind that is not a recent one.
     fn add_other(&mut self, mark: u32, function: &Function, told: Fact<PortType>) -> (Key<Kind>, Traits) {
         let facts = Facts { mark, function: *function, told };
-        let known = self.known.get(&facts).copied();
-        let key = known.unwrap_or_else(|| {
+        let kinds = &mut self.kinds;
+        let key = *self.known.entry(facts).or_insert_with(|| {
             let traits = Traits::of(function);
-            let key = self.kinds.insert(Kind { function: *function, told, traits, mark, count: 0 });
-            self.known.insert(facts, key);
-            key
+            kinds.insert(Kind { function: *function, told, traits, mark, count: 0 })
         });
         self.recent.rotate_right(1);
         let [first, ..] = &mut self.recent;

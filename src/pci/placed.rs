@@ -46,8 +46,8 @@ impl<'a> PlacedFunction<'a> {
     /// The functions of its bus whose DMA may carry the same requester ID as its own: one may pose as the other, or both as a
     /// third. It may be among them itself.
     pub(crate) fn confusable(self) -> impl Iterator<Item = PlacedFunction<'a>> {
-        let all = self.node.poses().then(|| self.store.on_bus(Some(self.bus)));
-        let posing = (!self.node.poses()).then(|| self.store.posing_on(self.bus));
+        let all = self.node.poses().is_some().then(|| self.store.on_bus(Some(self.bus)));
+        let posing = self.node.poses().is_none().then(|| self.store.posing_on(self.bus));
         all.into_iter().flatten().chain(posing.into_iter().flatten()).map(move |node| self.beside(node))
     }
 
@@ -95,8 +95,6 @@ impl<'a> PlacedFunction<'a> {
 
     /// The functions that it poses as, see [`AliasMask`].
     pub(crate) fn poses(&self) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
-        // Nearly no function poses as others.
-        let poses = self.node.poses();
-        poses.then(|| AliasMask::of(self.node.like(), self.node.rid.devfn())).flatten()
+        self.node.poses()
     }
 }

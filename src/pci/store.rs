@@ -6,7 +6,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::slice;
 
+use super::alias::AliasMask;
 use super::kinds::{Kind, Kinds};
+use super::quirk::{AliasEffect, Row};
 use super::traits::Traits;
 use super::upstream::{Tag, UpstreamPath};
 use super::{Fact, Function, PortType};
@@ -184,8 +186,8 @@ impl<'a> Occupant<'a> {
         self.kind.told
     }
 
-    /// Whether it poses as others.
-    pub(super) fn poses(&self) -> bool {
+    /// The functions that it poses as, see [`AliasMask`].
+    pub(super) fn poses(&self) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
         self.kind.traits.poses(&self.kind.function, self.rid.devfn())
     }
 }
@@ -345,7 +347,7 @@ impl Store {
     /// Puts a function into its place on a bus, which is empty. Returns its key.
     pub(super) fn put(&mut self, on: Key<Bus>, rid: RequesterId, function: &Function, tag: Tag) -> Key<Node> {
         let (kind, traits) = self.kinds.add(function, function.pcie);
-        let poses = traits.poses(function, rid.devfn());
+        let poses = traits.poses(function, rid.devfn()).is_some();
         let node = self.nodes.insert(Node { kind, tag, bus: on, rid, buses: function.header.buses() });
         let number = rid.device();
         let Some(bus) = self.buses.get_mut(on) else { return node };
@@ -408,7 +410,7 @@ impl Store {
         let before = node.kind;
         let (kind, traits) = self.kinds.add(function, told);
         self.kinds.remove(before);
-        let poses = traits.poses(function, bdf.rid.devfn());
+        let poses = traits.poses(function, bdf.rid.devfn()).is_some();
         (node.kind, node.buses) = (kind, function.header.buses());
         let Some(bus) = self.buses.get_mut(node.bus) else { return };
         let number = bdf.rid.device();
@@ -432,7 +434,7 @@ impl Store {
     pub(super) fn posing_on<'a>(&'a self, bus: &'a Bus) -> impl Iterator<Item = Occupant<'a>> + use<'a> {
         let numbers = (0..32).filter(|number| bus.posing >> number & 1 == 1);
         let slots = numbers.filter_map(|number| bus.slots.get(number));
-        slots.flat_map(|slot| self.functions_of(Some(slot))).filter(Occupant::poses)
+        slots.flat_map(|slot| self.functions_of(Some(slot))).filter(|function| function.poses().is_some())
     }
 
     /// The functions of one slot, by number.

@@ -56,9 +56,14 @@ impl Traits {
         (!self.has(ASK)).then_some(Openness { open: self.has(open), assumed: self.has(assumed) })
     }
 
-    /// Whether it poses as others in this place.
-    pub(super) fn poses(self, function: &Function, devfn: u8) -> bool {
-        self.row.is_some_and(|row| AliasMask::by_row(row, function, devfn).is_some())
+    /// The functions that it poses as in this place, and the row that says so.
+    pub(super) fn poses(
+        self,
+        function: &Function,
+        devfn: u8,
+    ) -> Option<(AliasMask, &'static Row<AliasEffect>)> {
+        let row = self.row?;
+        Some((AliasMask::by_row(row, function, devfn)?, row))
     }
 
     pub(super) fn has_hidden_aliases(self) -> bool {

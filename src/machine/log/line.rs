@@ -153,13 +153,16 @@ pub(super) fn joined(line: &str, rest: &str) -> String {
         joined.push(' ');
     }
     joined.push_str(rest);
-    if joined.ends_with('=') {
+    // What follows the next soft line break may be the rest of a sign.
+    let is_broken_again = joined.ends_with('=');
+    if is_broken_again {
         joined.pop();
-        joined = decoded(&joined).unwrap_or(joined);
-        joined.push('=');
-        return joined;
     }
-    decoded(&joined).unwrap_or(joined)
+    joined = decoded(&joined).unwrap_or(joined);
+    if is_broken_again {
+        joined.push('=');
+    }
+    joined
 }
 
 /// The seconds since the boot that a line has, in microseconds, and where they end: `[   12.345678]` wherever it is near the

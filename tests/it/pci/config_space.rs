@@ -72,8 +72,8 @@ fn lists_that_go_in_circles_end() {
 
 #[test]
 fn all_ones_is_absent_but_a_virtual_function_is_not() {
-    let nobody = Function::read(&[0xff; 256]).unwrap_err();
-    assert_eq!(nobody.kind, ErrorKind::NoAnswer);
+    let unanswered = Function::read(&[0xff; 256]).unwrap_err();
+    assert_eq!(unanswered.kind, ErrorKind::NoAnswer);
     let vf = Config::new(0xffff, 0xffff).multifunction().express(ENDPOINT);
     let vf = Function::read(vf.read(4096)).unwrap();
     assert!(vf.virtual_function && !vf.multifunction);
