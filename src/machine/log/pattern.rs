@@ -164,88 +164,36 @@ interrupts property available attach table entries kernel command line: linux ve
 impl Matcher {
     pub(super) fn new(forms: impl Iterator<Item = &'static Form>) -> Self {
         let patterns: Vec<Pattern> = forms.map(Pattern::of).collect();
-        let mut all: Vec<u64> =
-            patterns.iter().flat_map(Pattern::texts).flat_map(|text| grams(text.as_bytes())).collect();
-        let mut common: Vec<u64> = grams(COMMON.as_bytes()).collect();
-        all.sort_unstable();
-        common.sort_unstable();
-        let known = |gram: u64| {
-            let often = |up_to: fn(&u64, u64) -> bool| all.partition_point(|other| up_to(other, gram));
-            let count =
-                often(|other, gram| *other <= gram).saturating_sub(often(|other, gram| *other < gram));
-            count.saturating_add(if common.binary_search(&gram).is_ok() { 1_000 } else { 0 })
-        };
-        let rarest = |text: &str| grams(text.as_bytes()).min_by_key(|gram| (known(*gram), *gram));
-        let (long, short) = (Sieve::of([]), Sieve::of([]));
-        let mut matcher = Matcher { patterns, long, short, seen: alloc::vec![0; 1 << 10], grams: Vec::new() };
-        let mut found = Vec::new();
-        for (number, pattern) in (0_u16..).zip(&matcher.patterns) {
-            let own = pattern.texts().flat_map(|text| grams(text.as_bytes()));
-            match own.min_by_key(|gram| (known(*gram), *gram)) {
-                Some(gram) => found.push((gram, number)),
-                // Too little text of its own: the name of the driver has to decide.
-                None => {
-                    found.extend(
-                        pattern.form.speaker.split('|').filter_map(rarest).map(|gram| (gram, number)),
-                    );
-                }
+        let rarity = &Rarity::of(patterns.iter().flat_map(Pattern::texts));
+        let (mut long, mut short) = (Vec::new(), Vec::new());
+        let (mut seen, mut grams) = (alloc::vec![0; 1 << 10], Vec::new());
+        for (number, pattern) in (0_u16..).zip(&patterns) {
+            let by_text = |size, letters| rarity.rarest(pattern.texts(), size, letters);
+            // Where a pattern has too little text of its own, the name of the driver has to decide.
+            let by_name = |size, letters| {
+                let names = pattern.form.speaker.split('|');
+                names.filter_map(move |name| rarity.rarest([name], size, letters))
+            };
+            match by_text(GRAM, GRAM) {
+                Some(place) => grams.extend(gram_at(place).map(|gram| (gram, number))),
+                None => grams.extend(by_name(GRAM, GRAM).filter_map(gram_at).map(|gram| (gram, number))),
+            }
+            if let Some(place) = by_text(LongSieve::WINDOW, LongSieve::LETTERS) {
+                long.push(place);
+            } else if let Some(place) = by_text(ShortSieve::WINDOW, ShortSieve::LETTERS) {
+                short.push(place);
+            } else {
+                short.extend(by_name(ShortSieve::WINDOW, ShortSieve::LETTERS));
             }
         }
-        for (gram, _) in &found {
+        for (gram, _) in &grams {
             let (word, bit) = place(*gram);
-            if let Some(word) = matcher.seen.get_mut(word) {
+            if let Some(word) = seen.get_mut(word) {
                 *word |= bit;
             }
         }
-        found.sort_unstable();
-        matcher.set_sieves();
-        matcher.grams = found;
-        matcher
-    }
-
-    /// Chooses the letters of each pattern that other lines have least.
-    fn set_sieves(&mut self) {
-        // How often any four letters are in the patterns and in words of other lines, at the place of their hash.
-        let mut known: Vec<u32> = alloc::vec![0; 1 << 16];
-        for text in self.patterns.iter().flat_map(Pattern::texts).chain([COMMON; 20]) {
-            for four in text.as_bytes().windows(4) {
-                if let Some(count) = known.get_mut(hash(four)) {
-                    *count = count.saturating_add(1);
-                }
-            }
-        }
-        // A text, and where its rarest letters stand: letters are as rare as the rarest four of them, and a window is told by any of its
-        // letters.
-        let rarest = |texts: &[&'static str], size: usize, letters: usize| {
-            let windows = texts.iter().flat_map(|text| {
-                let fours = text.as_bytes().windows(4);
-                let counts: Vec<u32> =
-                    fours.map(|four| known.get(hash(four)).copied().unwrap_or(0)).collect();
-                let rarest: Vec<u32> = counts
-                    .windows(letters.saturating_sub(3))
-                    .filter_map(|counts| counts.iter().min().copied())
-                    .collect();
-                let span = size.saturating_sub(letters).saturating_add(1);
-                let often = rarest.windows(span).enumerate();
-                let often = often.filter_map(|(at, rarest)| Some((*rarest.iter().max()?, at, *text)));
-                often.collect::<Vec<_>>()
-            });
-            windows.min().map(|(_, at, text)| (text, at))
-        };
-        let in_short = |texts: &[&'static str]| rarest(texts, ShortSieve::WINDOW, ShortSieve::LETTERS);
-        let (mut long, mut short) = (Vec::new(), Vec::new());
-        for pattern in &self.patterns {
-            let texts: Vec<&'static str> = pattern.texts().collect();
-            if let Some(window) = rarest(&texts, LongSieve::WINDOW, LongSieve::LETTERS) {
-                long.push(window);
-            } else if let Some(window) = in_short(&texts) {
-                short.push(window);
-            } else {
-                // Too little text of its own: the name of the driver has to decide.
-                short.extend(pattern.form.speaker.split('|').filter_map(|name| in_short(&[name])));
-            }
-        }
-        (self.long, self.short) = (Sieve::of(long), Sieve::of(short));
+        grams.sort_unstable();
+        Matcher { patterns, long: Sieve::of(long), short: Sieve::of(short), seen, grams }
     }
 
     /// The form that a cleaned line has.
@@ -281,11 +229,61 @@ impl Matcher {
     }
 }
 
-/// Where four letters are counted.
-fn hash(four: &[u8]) -> usize {
-    let letters =
-        four.iter().fold(0_u32, |letters, byte| letters << 8 | u32::from(byte.to_ascii_lowercase()));
-    usize::try_from(letters.wrapping_mul(0x9e37_79b1) >> 16).unwrap_or(0)
+/// How often any four letters are in the patterns and in words of other lines.
+struct Rarity {
+    /// At the place of their hash.
+    counts: Vec<u32>,
+}
+
+impl Rarity {
+    fn of(texts: impl Iterator<Item = &'static str>) -> Self {
+        let mut counts = alloc::vec![0_u32; 1 << 16];
+        for (text, weight) in texts.map(|text| (text, 1)).chain([(COMMON, 20)]) {
+            for place in fours(text) {
+                if let Some(count) = counts.get_mut(place) {
+                    *count = count.saturating_add(weight);
+                }
+            }
+        }
+        Rarity { counts }
+    }
+
+    /// The text, and where in it the `size` letters start that other lines have least. They are told by any `letters` of them which follow
+    /// each other, and these are as rare as the rarest four of them.
+    fn rarest(
+        &self,
+        texts: impl IntoIterator<Item = &'static str>,
+        size: usize,
+        letters: usize,
+    ) -> Option<(&'static str, usize)> {
+        let span = size.saturating_sub(letters).saturating_add(1);
+        let (mut counts, mut often) = (Vec::new(), Vec::new());
+        let mut best: Option<(u32, usize, &'static str)> = None;
+        for text in texts {
+            counts.clear();
+            counts.extend(fours(text).map(|place| self.counts.get(place).copied().unwrap_or(0)));
+            often.clear();
+            let together = counts.windows(letters.saturating_sub(3));
+            often.extend(together.filter_map(|counts| counts.iter().min().copied()));
+            for (at, often) in often.windows(span).enumerate() {
+                let this = (often.iter().max().copied().unwrap_or(0), at, text);
+                if best.is_none_or(|best| this < best) {
+                    best = Some(this);
+                }
+            }
+        }
+        best.map(|(_, at, text)| (text, at))
+    }
+}
+
+/// Where any four letters that follow each other in a text are counted; their case does not count.
+fn fours(text: &str) -> impl Iterator<Item = usize> {
+    let mut letters = 0_u32;
+    let places = text.bytes().map(move |byte| {
+        letters = letters << 8 | u32::from(byte.to_ascii_lowercase());
+        usize::try_from(letters.wrapping_mul(0x9e37_79b1) >> 16).unwrap_or(0)
+    });
+    places.skip(3)
 }
 
 /// Where five letters have their bit.
@@ -294,10 +292,10 @@ fn place(gram: u64) -> (usize, u64) {
     (usize::try_from(folded >> 6).unwrap_or(0), 1 << (folded & 63))
 }
 
-/// All five letters that follow each other in a text, in lower case.
-fn grams(text: &[u8]) -> impl Iterator<Item = u64> {
-    text.windows(GRAM)
-        .map(|letters| letters.iter().fold(0, |gram, byte| gram << 8 | u64::from(byte.to_ascii_lowercase())))
+/// The five letters at a place of a text, in lower case.
+fn gram_at((text, at): (&str, usize)) -> Option<u64> {
+    let letters = text.as_bytes().get(at..)?.first_chunk::<GRAM>()?;
+    Some(letters.iter().fold(0, |gram, byte| gram << 8 | u64::from(byte.to_ascii_lowercase())))
 }
 
 impl Pattern {
