@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cases::cases_of_three;
 use crate::outside::skip;
 
 /// The folder of the library's package.
@@ -34,9 +35,14 @@ pub(crate) fn lock(package: &Path) -> bool {
     found
 }
 
-/// Cargo in a package. All packages are built into one folder and as releases, so that what they have in common is built once.
+/// Cargo in a package. All packages are built into one folder and as releases, so that what they have in common is built once. In an ordinary
+/// run they have one profile, too, without optimization across crates; otherwise each has its own.
 pub(crate) fn cargo(package: &Path, command: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    if cases_of_three(true, false, false) {
+        let profile = [("LTO", "off"), ("OPT_LEVEL", "3"), ("CODEGEN_UNITS", "1")];
+        cargo.envs(profile.map(|(setting, value)| (format!("CARGO_PROFILE_RELEASE_{setting}"), value)));
+    }
     cargo.args([command, "--release", "--offline", "--target-dir"]).arg(scratch().join("guard"));
     cargo.current_dir(package).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     cargo

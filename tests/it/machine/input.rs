@@ -1,5 +1,6 @@
 //! Recognising what a file holds, and reading it from disk, from a pipe, from `/sys`.
 
+use crate::support::cases::cases_of_three;
 use crate::support::outside::shared;
 
 use std::fs;
@@ -69,7 +70,8 @@ fn what_is_none_of_these_is_unknown() {
 fn every_captured_file_is_recognised() {
     let Some(runs) = shared("linux-truth/runs") else { return };
     let mut files = 0;
-    for run in fs::read_dir(runs).unwrap() {
+    // Of which an ordinary run takes each fifth.
+    for run in fs::read_dir(runs).unwrap().step_by(cases_of_three(5, 1, 1)) {
         for file in fs::read_dir(run.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();

@@ -1,5 +1,6 @@
 //! Listings that are cut short, and those that are whole.
 
+use crate::support::cases::cases_of_three;
 use crate::support::outside::shared;
 
 use std::fs;
@@ -26,13 +27,18 @@ fn real() -> Vec<PathBuf> {
     let folders = ["corpus/lspci", "corpus/lspci-vvv", "field-cases/pci"].into_iter().filter_map(shared);
     let boots = ["linux-truth/runs"].into_iter().filter_map(shared);
     let inside = |folder: PathBuf| {
-        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+        let mut paths: Vec<PathBuf> =
+            fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
     };
     let files =
         folders.flat_map(inside).filter(|path| path.extension().is_some_and(|ending| ending == "txt"));
     files
         .chain(boots.flat_map(inside).map(|run| run.join("lspci.txt")))
         .filter(|path| path.is_file())
+        // Of which an ordinary run takes each fifth.
+        .step_by(cases_of_three(5, 1, 1))
         .collect()
 }
 

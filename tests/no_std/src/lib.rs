@@ -1,6 +1,9 @@
 //! A program without std, as firmware would be, around the tier that its features name.
 #![no_std]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 #[panic_handler]
 fn halt(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
