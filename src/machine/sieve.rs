@@ -25,8 +25,6 @@ struct Known {
 const WORDS: usize = 1 << 10;
 
 impl<const LETTERS: usize, const STEP: usize> Sieve<LETTERS, STEP> {
-    /// Letters that are compared at one place.
-    pub(super) const LETTERS: usize = LETTERS;
     /// Letters that a word is recognised by.
     pub(super) const WINDOW: usize = LETTERS.saturating_add(STEP).saturating_sub(1);
 

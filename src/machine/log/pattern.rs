@@ -168,22 +168,20 @@ impl Matcher {
         let (mut long, mut short) = (Vec::new(), Vec::new());
         let (mut seen, mut grams) = (alloc::vec![0; 1 << 10], Vec::new());
         for (number, pattern) in (0_u16..).zip(&patterns) {
-            let by_text = |size, letters| rarity.rarest(pattern.texts(), size, letters);
+            let texts: Vec<Rarest> = pattern.texts().filter_map(|text| rarity.rarest_of(text)).collect();
             // Where a pattern has too little text of its own, the name of the driver has to decide.
-            let by_name = |size, letters| {
-                let names = pattern.form.speaker.split('|');
-                names.filter_map(move |name| rarity.rarest([name], size, letters))
-            };
-            match by_text(GRAM, GRAM) {
+            let names = || pattern.form.speaker.split('|').filter_map(|name| rarity.rarest_of(name));
+            let by_name = |size| names().filter_map(move |name| around(&[name], size));
+            match around(&texts, GRAM) {
                 Some(place) => grams.extend(gram_at(place).map(|gram| (gram, number))),
-                None => grams.extend(by_name(GRAM, GRAM).filter_map(gram_at).map(|gram| (gram, number))),
+                None => grams.extend(by_name(GRAM).filter_map(gram_at).map(|gram| (gram, number))),
             }
-            if let Some(place) = by_text(LongSieve::WINDOW, LongSieve::LETTERS) {
+            if let Some(place) = around(&texts, LongSieve::WINDOW) {
                 long.push(place);
-            } else if let Some(place) = by_text(ShortSieve::WINDOW, ShortSieve::LETTERS) {
+            } else if let Some(place) = around(&texts, ShortSieve::WINDOW) {
                 short.push(place);
             } else {
-                short.extend(by_name(ShortSieve::WINDOW, ShortSieve::LETTERS));
+                short.extend(by_name(ShortSieve::WINDOW));
             }
         }
         for (gram, _) in &grams {
@@ -229,6 +227,14 @@ impl Matcher {
     }
 }
 
+/// The four letters of a text that are least in all patterns.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Rarest {
+    count: u32,
+    at: usize,
+    text: &'static str,
+}
+
 /// How often any four letters are in the patterns and in words of other lines.
 struct Rarity {
     /// At the place of their hash.
@@ -237,43 +243,33 @@ struct Rarity {
 
 impl Rarity {
     fn of(texts: impl Iterator<Item = &'static str>) -> Self {
-        let mut counts = alloc::vec![0_u32; 1 << 16];
-        for (text, weight) in texts.map(|text| (text, 1)).chain([(COMMON, 20)]) {
-            for place in fours(text) {
-                if let Some(count) = counts.get_mut(place) {
-                    *count = count.saturating_add(weight);
-                }
-            }
-        }
-        Rarity { counts }
+        let mut rarity = Rarity { counts: alloc::vec![0; 1 << 16] };
+        texts.for_each(|text| rarity.count(text, 1));
+        rarity.count(COMMON, 20);
+        rarity
     }
 
-    /// The text, and where in it the `size` letters start that other lines have least. They are told by any `letters` of them which follow
-    /// each other, and these are as rare as the rarest four of them.
-    fn rarest(
-        &self,
-        texts: impl IntoIterator<Item = &'static str>,
-        size: usize,
-        letters: usize,
-    ) -> Option<(&'static str, usize)> {
-        let span = size.saturating_sub(letters).saturating_add(1);
-        let (mut counts, mut often) = (Vec::new(), Vec::new());
-        let mut best: Option<(u32, usize, &'static str)> = None;
-        for text in texts {
-            counts.clear();
-            counts.extend(fours(text).map(|place| self.counts.get(place).copied().unwrap_or(0)));
-            often.clear();
-            let together = counts.windows(letters.saturating_sub(3));
-            often.extend(together.filter_map(|counts| counts.iter().min().copied()));
-            for (at, often) in often.windows(span).enumerate() {
-                let this = (often.iter().max().copied().unwrap_or(0), at, text);
-                if best.is_none_or(|best| this < best) {
-                    best = Some(this);
-                }
+    fn count(&mut self, text: &str, times: u32) {
+        for place in fours(text) {
+            if let Some(count) = self.counts.get_mut(place) {
+                *count = count.saturating_add(times);
             }
         }
-        best.map(|(_, at, text)| (text, at))
     }
+
+    /// Where the rarest four letters of a text stand.
+    fn rarest_of(&self, text: &'static str) -> Option<Rarest> {
+        let counts = fours(text).map(|place| self.counts.get(place).copied().unwrap_or(0));
+        counts.zip(0..).min().map(|(count, at)| Rarest { count, at, text })
+    }
+}
+
+/// The `size` letters around the rarest four, as a text and where they start in it; `None` where no text is that long.
+fn around(found: &[Rarest], size: usize) -> Option<(&'static str, usize)> {
+    let long_enough = found.iter().filter(|rarest| rarest.text.len() >= size);
+    let Rarest { at, text, .. } = long_enough.min()?;
+    let before = size.saturating_sub(4) / 2;
+    Some((text, at.saturating_sub(before).min(text.len().saturating_sub(size))))
 }
 
 /// Where any four letters that follow each other in a text are counted; their case does not count.
