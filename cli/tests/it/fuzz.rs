@@ -10,6 +10,7 @@ use std::time::Instant;
 #[path = "../../../fuzz/src/lib.rs"]
 mod targets;
 
+use crate::cases::cases_of_three;
 use targets::TARGETS;
 
 /// Public functions that take bytes or text but do not read them: whole files, or one function of a file.
@@ -95,8 +96,8 @@ fn every_target_passes_on_damaged_seeds() {
     for (name, target) in TARGETS {
         for file in files(&root().join("fuzz/seeds").join(name)) {
             let seed = fs::read(&file).unwrap();
-            // Some ten places in each, whatever its size.
-            for at in (0..seed.len()).step_by(seed.len() / 10 + 1) {
+            // Some places in each, whatever its size.
+            for at in (0..seed.len()).step_by(seed.len() / cases_of_three(3, 10, 10) + 1) {
                 println!("{} at {at:#x}", file.display());
                 target(seed.get(..at).unwrap());
                 let mut flipped = seed.clone();

@@ -82,10 +82,12 @@ fn every_document_of_every_sample_is_valid() {
     let published = Published::new();
     let mut seen = BTreeMap::new();
     let top = project().join("firmware-samples");
-    // Every broken sample is linted; an ordinary run asks the other verbs about each eighth of them.
-    let step = cases_of_three(8, 1, 1);
+    // Of the broken samples an ordinary run takes each sixth.
+    let step = cases_of_three(6, 1, 1);
     for (number, folder) in folders().into_iter().enumerate() {
-        let lint_alone = folder.starts_with("broken") && number % step != 0;
+        if folder.starts_with("broken") && number % step != 0 {
+            continue;
+        }
         let file = |name: &str| format!("{folder}/{name}");
         let there = |name: &&str| top.join(file(name)).exists();
         let mut check = |arguments: &[&str]| published.check(arguments, &mut seen);
@@ -96,7 +98,7 @@ fn every_document_of_every_sample_is_valid() {
             check(&["lint", "--json", blob]);
             // What cannot be read at all is a finding, and nothing else.
             let cut = ["TableCut", "001-", "DT002", "IORT002"].iter().any(|broken| folder.contains(broken));
-            if cut || lint_alone {
+            if cut {
                 continue;
             }
             check(&["show", "--json", blob]);
