@@ -1,6 +1,6 @@
 //! What the builder is told is what the decoder reads: 100,000 random tables, and a sample of them by other readers.
 
-use crate::support::cases::{cases, cases_of_three};
+use crate::support::cases::cases_of_three;
 use crate::support::outside::{installed, shared, skip};
 
 use std::path::Path;
@@ -280,7 +280,7 @@ fn what_is_built_is_what_is_read_in_random_tables() {
 
 /// How many tables are written to files, for a program each.
 fn written() -> u64 {
-    cases(25, 200)
+    cases_of_three(8, 25, 200)
 }
 
 /// Writes some of the tables to files and hands them to `check` one by one.
