@@ -45,8 +45,13 @@ impl Index {
     /// every ID (linux `iort_id_map` and its `tentative` match).
     ///
     /// O(n log n) in time; the result has at most 3n ranges.
-    pub(crate) fn build(entries: Vec<IdMapping>, last_id_yields: bool) -> Index {
+    pub(crate) fn build(mut entries: Vec<IdMapping>, last_id_yields: bool) -> Index {
         if sorted_and_disjoint(entries.iter()) {
+            return Index::of(entries);
+        }
+        // As those of an IVRS are, whose last entry counts.
+        if sorted_and_disjoint(entries.iter().rev()) {
+            entries.reverse();
             return Index::of(entries);
         }
         let order = order(&entries);
@@ -153,9 +158,43 @@ fn sorted_and_disjoint<'a>(mut entries: impl Iterator<Item = &'a IdMapping>) -> 
 
 /// Entries by their first input, then by their position in the table: both in one number, which is fast to sort.
 fn order(entries: &[IdMapping]) -> Vec<u64> {
-    let mut order: Vec<u64> = entries.iter().zip(0_u32..).map(|(entry, at)| key(entry.first, at)).collect();
-    order.sort_unstable();
-    order
+    let order = entries.iter().zip(0_u32..).map(|(entry, at)| key(entry.first, at)).collect();
+    sorted(order)
+}
+
+/// Keys whose lower halves are ascending, sorted: of many keys, byte by byte of the upper half, from the lowest byte on.
+fn sorted(mut keys: Vec<u64>) -> Vec<u64> {
+    const FEW: usize = 256;
+    if keys.len() < FEW {
+        keys.sort_unstable();
+        return keys;
+    }
+    let byte = |key: u64, shift: u32| {
+        let [lowest, ..] = key.wrapping_shr(shift).to_le_bytes();
+        usize::from(lowest)
+    };
+    let shifts = [32, 40, 48, 56];
+    let mut counts = [[0_u32; 256]; 4];
+    for key in &keys {
+        for (counts, shift) in counts.iter_mut().zip(shifts) {
+            counts.get_mut(byte(*key, shift)).into_iter().for_each(|count| *count = count.saturating_add(1));
+        }
+    }
+    let (mut other, all) = (vec![0; keys.len()], saturate(keys.len()));
+    // A byte in which all keys are alike has one count.
+    for (mut places, shift) in counts.into_iter().zip(shifts).filter(|(counts, _)| !counts.contains(&all)) {
+        let mut start = 0_u32;
+        for place in &mut places {
+            start = start.saturating_add(core::mem::replace(place, start));
+        }
+        for key in &keys {
+            let Some(place) = places.get_mut(byte(*key, shift)) else { continue };
+            other.get_mut(index(*place)).into_iter().for_each(|free| *free = *key);
+            *place = place.saturating_add(1);
+        }
+        core::mem::swap(&mut keys, &mut other);
+    }
+    keys
 }
 
 fn key(first: u32, position: u32) -> u64 {
@@ -368,6 +407,19 @@ mod tests {
             assert_eq!(index.get(n * 2 + 1), None);
         }
         assert_eq!(index.get(u32::MAX).map(|range| range.offset), Some(1_000));
+    }
+
+    proptest! {
+        #![proptest_config(random(200, 2_000))]
+        #[test]
+        fn many_keys_are_sorted_as_few_are(
+            firsts in prop::collection::vec(prop_oneof![any::<u32>(), 0_u32..600, Just(u32::MAX)], 0..1_000),
+        ) {
+            let keys: Vec<u64> = firsts.iter().zip(0..).map(|(first, at)| key(*first, at)).collect();
+            let mut dull = keys.clone();
+            dull.sort_unstable();
+            prop_assert_eq!(sorted(keys), dull);
+        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The unit of a function where firmware names functions by the path to them (DMAR), and the aliases that firmware gives (IVRS).
 
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use super::index::Index;
 use super::{Fwspec, FwspecFlags, FwspecOutcome, GivesUp, IdMap, NoStream, Stream};
 use crate::bytes::saturate;
-use crate::model::{AtsKind, IdMapping, IommuIndex, IommuKind, Output, Scope, ScopeKind, ScopedUnit, Target};
+use crate::model::{
+    AtsKind, IdMapping, IommuIndex, IommuKind, Output, Scope, ScopeKind, ScopePath, ScopedUnit, Target,
+};
 use crate::{
     Bdf, Platform, RequesterId, Segment, StreamId,
     error::{At, Source},
@@ -19,10 +21,10 @@ pub(super) struct ScopeIndex {
     /// IOMMU, segment and offset of each unit, in the order in which Linux asks them; and whether the unit covers the rest of its
     /// segment.
     units: Vec<(IommuIndex, Segment, u32, bool)>,
-    /// The scopes of units that list what they cover, sorted.
-    named: Vec<Named>,
-    /// The scopes of other records, sorted. Their `unit` is the place of the record in `records`.
-    others: Vec<Named>,
+    /// The scopes of units that list what they cover.
+    named: Names,
+    /// The scopes of other records. Their `unit` is the place of the record in `records`.
+    others: Names,
     /// The kinds of the other records, in the order in which Linux asks them.
     records: Vec<RecordKind>,
     /// Aliases by segment, and the table that gives them.
@@ -41,16 +43,41 @@ enum RecordKind {
     Integrated,
 }
 
-/// A scope, sorted by what it names, so that one search finds the unit that Linux asks first.
+/// Scopes by what they name, so that one search finds the unit that Linux asks first.
+#[derive(Clone, Debug, Default)]
+struct Names {
+    /// Those of one hop, which nearly all are, sorted.
+    functions: Vec<NamedFunction>,
+    /// Those of longer paths, sorted.
+    paths: Vec<NamedPath>,
+}
+
+/// A scope of one hop, in 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct NamedFunction {
+    /// Segment, bus, device and function, and kind in one number, which is fast to sort by and to compare.
+    name: u64,
+    /// Position among the units.
+    unit: u32,
+    offset: u32,
+}
+
+/// A scope of several hops.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Named {
+struct NamedPath {
     segment: Segment,
     bus: u8,
-    path: Box<[u8]>,
+    path: ScopePath,
     kind: ScopeKind,
     /// Position among the units.
     unit: u32,
     offset: u32,
+}
+
+/// The `name` of a [`NamedFunction`].
+fn name(segment: Segment, bus: u8, devfn: u8, kind: ScopeKind) -> u64 {
+    let function = u32::from_be_bytes([bus, devfn, 0, u8::from(kind == ScopeKind::Endpoint)]);
+    u64::from(segment.0) << 32 | u64::from(function)
 }
 
 /// The unit of a function, and the record that gives it.
@@ -85,10 +112,12 @@ impl ScopeIndex {
         let unit = |unit: &ScopedUnit| (unit.iommu, unit.segment, unit.offset, unit.include_all);
         let mut index =
             ScopeIndex { units: platform.units.iter().map(unit).collect(), ..ScopeIndex::default() };
-        for (position, unit) in platform.units.iter().enumerate().filter(|(_, unit)| !unit.include_all) {
-            index.named.extend(named(unit.segment, saturate(position), &unit.scopes));
+        // Linux asks the last one of a table first: in the order of the table they are nearly sorted.
+        for (position, unit) in platform.units.iter().enumerate().rev().filter(|(_, unit)| !unit.include_all)
+        {
+            index.named.add(unit.segment, saturate(position), &unit.scopes);
         }
-        index.named.sort_unstable();
+        index.named.sort();
         let memory = platform.reserved.iter().filter_map(|reserved| reserved.scopes.as_ref());
         let memory = memory.map(|(segment, scopes)| (RecordKind::Memory, *segment, scopes));
         // The last one in the table comes first (linux `dmar_parse_one_atsr`); one for all root ports is not asked.
@@ -101,10 +130,10 @@ impl ScopeIndex {
             Some((kind, ats.segment, &ats.scopes))
         });
         for (kind, segment, scopes) in memory.chain(ats) {
-            index.others.extend(named(segment, saturate(index.records.len()), scopes));
+            index.others.add(segment, saturate(index.records.len()), scopes);
             index.records.push(kind);
         }
-        index.others.sort_unstable();
+        index.others.sort();
         let mut aliases: BTreeMap<Segment, Vec<IdMapping>> = BTreeMap::new();
         // The last one in the table counts, and the first one here that has a function answers.
         for alias in platform.aliases.iter().rev() {
@@ -141,8 +170,8 @@ impl ScopeIndex {
             let whole = end == hops.len();
             let kinds =
                 if whole { &[ScopeKind::Bridge, ScopeKind::Endpoint][..] } else { &[ScopeKind::Bridge] };
-            let found = kinds.iter().filter_map(|kind| first(&self.named, path.segment, way, *kind));
-            found.min_by_key(|found| found.unit).map(|found| (found.unit, found.offset, way.last().copied()))
+            let found = kinds.iter().filter_map(|kind| self.named.first(path.segment, way, *kind));
+            found.min_by_key(|(unit, _)| *unit).map(|(unit, offset)| (unit, offset, way.last().copied()))
         });
         let listed = listed.min_by_key(|(unit, ..)| *unit);
         if let Some((unit, offset, named)) = listed {
@@ -159,20 +188,20 @@ impl ScopeIndex {
             ScopeKind::Endpoint => path.is_bridge,
             ScopeKind::Bridge => !path.is_bridge && path.class >> 16 != 0x06,
         };
-        let of = |list: &[Named]| {
-            let kinds = [ScopeKind::Bridge, ScopeKind::Endpoint].into_iter();
-            let found = kinds
-                .filter_map(|kind| first(list, path.segment, &path.hops, kind))
-                .map(|found| (found.unit, found.offset, found.kind));
-            found.min()
-        };
+        let kinds = [ScopeKind::Bridge, ScopeKind::Endpoint].into_iter();
+        let found = kinds.filter_map(|kind| {
+            let (unit, offset) = self.named.first(path.segment, &path.hops, kind)?;
+            Some((unit, offset, kind))
+        });
         // A unit takes the function by its first scope that names it, and so does every other record that Linux asks.
-        let by_unit = of(&self.named).filter(|(.., kind)| wrong(*kind)).map(|(_, offset, _)| offset);
+        let by_unit = found.min().filter(|(.., kind)| wrong(*kind)).map(|(_, offset, _)| offset);
         by_unit.or_else(|| {
             let mut takes: Vec<(u32, u32, ScopeKind)> = [ScopeKind::Bridge, ScopeKind::Endpoint]
                 .into_iter()
-                .flat_map(|kind| naming(&self.others, path.segment, &path.hops, kind))
-                .map(|named| (named.unit, named.offset, named.kind))
+                .flat_map(|kind| {
+                    let alike = self.others.naming(path.segment, &path.hops, kind);
+                    alike.map(move |(unit, offset)| (unit, offset, kind))
+                })
                 .collect();
             takes.sort_unstable();
             takes.dedup_by_key(|(record, ..)| *record);
@@ -191,50 +220,82 @@ impl ScopeIndex {
     }
 }
 
-fn named(segment: Segment, unit: u32, scopes: &[Scope]) -> impl Iterator<Item = Named> {
-    scopes.iter().map(move |scope| Named {
-        segment,
-        bus: scope.bus,
-        path: scope.path.clone(),
-        kind: scope.kind,
-        unit,
-        offset: scope.offset,
-    })
-}
+impl Names {
+    fn add(&mut self, segment: Segment, unit: u32, scopes: &[Scope]) {
+        self.functions.reserve(scopes.len());
+        for Scope { kind, bus, path, offset } in scopes {
+            let (kind, bus, offset) = (*kind, *bus, *offset);
+            match **path {
+                [devfn] => {
+                    let name = name(segment, bus, devfn, kind);
+                    self.functions.push(NamedFunction { name, unit, offset });
+                }
+                _ => {
+                    let path = path.clone();
+                    self.paths.push(NamedPath { segment, bus, path, kind, unit, offset });
+                }
+            }
+        }
+    }
 
-/// The first scope of a kind that names exactly the last function of a path, see [`Scope::names`].
-fn first<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> Option<&'n Named> {
-    // Scopes with one name are in the order of their units.
-    let firsts = alike(list, segment, way, kind).into_iter().filter_map(<[Named]>::first);
-    firsts.min_by_key(|named| (named.unit, named.offset))
-}
+    fn sort(&mut self) {
+        self.functions.shrink_to_fit();
+        self.functions.sort_unstable();
+        self.paths.sort_unstable();
+    }
 
-/// All scopes of a kind that name exactly the last function of a path.
-fn naming<'n>(
-    list: &'n [Named],
-    segment: Segment,
-    way: &[RequesterId],
-    kind: ScopeKind,
-) -> impl Iterator<Item = &'n Named> {
-    alike(list, segment, way, kind).into_iter().flatten()
-}
+    /// Unit and offset of the first scope of a kind that names exactly the last function of a path, see [`Scope::names`].
+    fn first(&self, segment: Segment, way: &[RequesterId], kind: ScopeKind) -> Option<(u32, u32)> {
+        // Scopes with one name are in the order of their units.
+        let (paths, functions) = self.alike(segment, way, kind);
+        let path = paths.first().map(|named| (named.unit, named.offset));
+        path.into_iter().chain(functions.first().map(|named| (named.unit, named.offset))).min()
+    }
 
-/// The scopes of a kind with the whole path to a function, and those with the function's own bus.
-fn alike<'n>(list: &'n [Named], segment: Segment, way: &[RequesterId], kind: ScopeKind) -> [&'n [Named]; 2] {
-    let (Some(root), Some(function)) = (way.first(), way.last()) else { return [&[], &[]] };
-    let find = |bus: u8, path: &[RequesterId]| {
-        let devfns = || path.iter().map(|hop| hop.devfn());
-        let key = |named: &Named| {
+    /// Units and offsets of all scopes of a kind that name exactly the last function of a path.
+    fn naming(
+        &self,
+        segment: Segment,
+        way: &[RequesterId],
+        kind: ScopeKind,
+    ) -> impl Iterator<Item = (u32, u32)> {
+        let (paths, functions) = self.alike(segment, way, kind);
+        let functions = functions.iter().map(|named| (named.unit, named.offset));
+        paths.iter().map(|named| (named.unit, named.offset)).chain(functions)
+    }
+
+    /// The scopes of a kind with the whole path to a function, and those with the function's own bus, which is the whole path of a function
+    /// on a root bus.
+    fn alike(
+        &self,
+        segment: Segment,
+        way: &[RequesterId],
+        kind: ScopeKind,
+    ) -> (&[NamedPath], &[NamedFunction]) {
+        let [root, .., function] = *way else {
+            let functions = way.first().map(|function| self.functions(segment, *function, kind));
+            return (&[], functions.unwrap_or_default());
+        };
+        let devfns = || way.iter().map(|hop| hop.devfn());
+        let key = |named: &NamedPath| {
             (named.segment, named.bus)
-                .cmp(&(segment, bus))
+                .cmp(&(segment, root.bus()))
                 .then_with(|| named.path.iter().copied().cmp(devfns()).then_with(|| named.kind.cmp(&kind)))
         };
-        let start = list.partition_point(|named| key(named).is_lt());
-        let rest = list.get(start..).unwrap_or_default();
-        let end = rest.partition_point(|named| key(named).is_eq());
-        rest.get(..end).unwrap_or_default()
-    };
-    [find(root.bus(), way), find(function.bus(), core::slice::from_ref(function))]
+        (equal(&self.paths, key), self.functions(segment, function, kind))
+    }
+
+    fn functions(&self, segment: Segment, function: RequesterId, kind: ScopeKind) -> &[NamedFunction] {
+        let name = name(segment, function.bus(), function.devfn(), kind);
+        equal(&self.functions, |named| named.name.cmp(&name))
+    }
+}
+
+/// The entries of a sorted list that are neither less nor greater than what is looked for.
+fn equal<T>(list: &[T], order: impl Fn(&T) -> Ordering) -> &[T] {
+    let start = list.partition_point(|entry| order(entry).is_lt());
+    let rest = list.get(start..).unwrap_or_default();
+    rest.get(..rest.partition_point(|entry| order(entry).is_eq())).unwrap_or_default()
 }
 
 impl IdMap {

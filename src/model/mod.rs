@@ -27,7 +27,8 @@ pub use requester::{
 };
 pub use reserved::{Denied, FunctionRange, Protection, Region, RegionKind, Reserved, StreamRange};
 pub use scope::{
-    AtsKind, AtsScope, FirmwareAlias, InterruptSource, InterruptSourceKind, Scope, ScopeKind, ScopedUnit,
+    AtsKind, AtsScope, FirmwareAlias, InterruptSource, InterruptSourceKind, Scope, ScopeKind, ScopePath,
+    ScopedUnit,
 };
 
 use crate::{

@@ -2,9 +2,112 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+use core::ops::Deref;
 
 use super::{IommuIndex, Origin};
 use crate::{RequesterId, Segment};
+
+/// The number of hops that a path holds in itself: with their count they take no more room than a list does.
+const SHORT: usize = 7;
+
+/// The way to a function from the bus that it starts on: device and function (`devfn`), hop by hop. A slice, which allocates no memory
+/// for up to seven hops; nearly all firmware names functions by one or two.
+///
+/// ```
+/// use fwspec::model::ScopePath;
+/// let path: ScopePath = [0xe0, 0x00].into_iter().collect();
+/// assert_eq!(*path, [0xe0, 0x00]);
+/// ```
+#[derive(Clone)]
+pub struct ScopePath(Hops);
+
+#[derive(Clone)]
+enum Hops {
+    /// Never more than are there; those after them are 0.
+    Short {
+        count: u8,
+        devfns: [u8; SHORT],
+    },
+    Long(Box<[u8]>),
+}
+
+const _: () = assert!(size_of::<ScopePath>() <= 2 * size_of::<usize>() || size_of::<usize>() < 8);
+
+impl ScopePath {
+    /// The path of one hop.
+    #[inline]
+    pub(crate) const fn one(devfn: u8) -> Self {
+        ScopePath(Hops::Short { count: 1, devfns: [devfn, 0, 0, 0, 0, 0, 0] })
+    }
+}
+
+impl Deref for ScopePath {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Hops::Short { count, devfns } => devfns.get(..usize::from(*count)).unwrap_or_default(),
+            Hops::Long(devfns) => devfns,
+        }
+    }
+}
+
+impl FromIterator<u8> for ScopePath {
+    #[inline]
+    fn from_iter<I: IntoIterator<Item = u8>>(devfns: I) -> Self {
+        let mut rest = devfns.into_iter();
+        let (mut devfns, mut count) = ([0; SHORT], 0_u8);
+        for place in &mut devfns {
+            let Some(devfn) = rest.next() else { return ScopePath(Hops::Short { count, devfns }) };
+            (*place, count) = (devfn, count.saturating_add(1));
+        }
+        match rest.next() {
+            None => ScopePath(Hops::Short { count, devfns }),
+            Some(next) => ScopePath(Hops::Long(devfns.into_iter().chain([next]).chain(rest).collect())),
+        }
+    }
+}
+
+impl From<&[u8]> for ScopePath {
+    fn from(devfns: &[u8]) -> Self {
+        devfns.iter().copied().collect()
+    }
+}
+
+impl fmt::Debug for ScopePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.deref().fmt(f)
+    }
+}
+
+impl PartialEq for ScopePath {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for ScopePath {}
+
+impl PartialOrd for ScopePath {
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ScopePath {
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        self.deref().cmp(other)
+    }
+}
+
+impl Hash for ScopePath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.deref().hash(state);
+    }
+}
 
 /// A PCI function, or a bridge with everything below it, named by the path to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +118,7 @@ pub struct Scope {
     /// The root bus that the path starts on.
     pub bus: u8,
     /// Device and function (`devfn`), hop by hop.
-    pub path: Box<[u8]>,
+    pub path: ScopePath,
     /// Byte offset of the record in its blob.
     pub offset: u32,
 }
@@ -134,7 +237,7 @@ pub struct InterruptSource {
     /// The bus of the requester ID, or the one that the path to it starts on.
     pub bus: u8,
     /// Device and function (`devfn`); of a DMAR hop by hop (linux drivers/iommu/intel/irq_remapping.c `ir_parse_one_ioapic_scope`).
-    pub path: Box<[u8]>,
+    pub path: ScopePath,
 }
 
 /// What an [`InterruptSource`] is.
@@ -164,7 +267,7 @@ impl InterruptSource {
         iommu: IommuIndex,
         (kind, number): (InterruptSourceKind, u8),
         segment: Segment,
-        (bus, path): (u8, Box<[u8]>),
+        (bus, path): (u8, ScopePath),
     ) -> Self {
         InterruptSource { origin, iommu, kind, number, segment, bus, path }
     }

@@ -2,7 +2,6 @@
 //! segment.
 #![deny(clippy::arithmetic_side_effects)]
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -12,7 +11,7 @@ use crate::bytes::saturate;
 use crate::model::{
     AtsKind, AtsScope, BusKind, IdBus, IdMapping, IdTable, InterruptSource, InterruptSourceKind, Iommu,
     IommuIndex, IommuKind, MsiRoute, NamedComponent, Origin, Output, Protection, Region, RegionKind,
-    Requester, RequesterKind, Reserved, Scope, ScopeKind, ScopedUnit, Target,
+    Requester, RequesterKind, Reserved, Scope, ScopeKind, ScopePath, ScopedUnit, Target,
 };
 use crate::{
     Error, ErrorKind, Format, Platform, RequesterId, Segment,
@@ -103,7 +102,7 @@ impl<'a> Lowering<'a> {
         match body {
             Body::Drhd(unit) => self.unit(at, unit),
             Body::Rmrr(memory) => {
-                let scopes = self.scopes(memory.scopes, |_, _| {});
+                let scopes = scopes(memory.scopes, &mut self.platform.skipped, |_| {});
                 let length = memory.limit.wrapping_sub(memory.base).wrapping_add(1);
                 let offset = at.offset.saturating_add(8);
                 self.platform.reserved.push(Reserved {
@@ -145,65 +144,23 @@ impl<'a> Lowering<'a> {
         let iommu = IommuIndex::at(self.platform.iommus.len());
         let origin = Origin::acpi(Format::Dmar, at);
         self.platform.iommus.push(Iommu::new(origin, IommuKind::VtD, Some(unit.base)));
-        let mut namespace = Vec::new();
         let include_all = unit.include_all();
-        self.interrupt_sources(iommu, unit.segment, unit.scopes.clone());
-        let scopes = self.scopes(unit.scopes, |number, rid| namespace.push((number, rid, at.offset)));
-        self.namespace.append(&mut namespace);
+        let Platform { skipped, interrupt_sources, .. } = &mut self.platform;
+        let scopes = scopes(unit.scopes, skipped, |scope| match scope.scope_type() {
+            ScopeType::Namespace => {
+                let rid = scope.hops().next().and_then(|hop| hop.on(scope.start_bus()));
+                self.namespace.extend(rid.map(|rid| (scope.enumeration_id(), rid, at.offset)));
+            }
+            // Also of a unit for its whole segment (drivers/iommu/intel/irq_remapping.c `ir_parse_ioapic_hpet_scope`).
+            kind => interrupt_sources.extend(interrupt_source(scope, kind, iommu, unit.segment)),
+        });
         let scoped = ScopedUnit { iommu, segment: unit.segment, include_all, scopes, offset: at.offset };
         if include_all { self.all.push(scoped) } else { self.listed.push(scoped) }
     }
 
-    /// The I/O APICs and HPETs of a unit, also of one for its whole segment (drivers/iommu/intel/irq_remapping.c
-    /// `ir_parse_ioapic_hpet_scope`).
-    fn interrupt_sources(&mut self, iommu: IommuIndex, segment: Segment, scopes: Scopes<'_>) {
-        for scope in scopes.map_while(Result::ok) {
-            let kind = match scope.scope_type() {
-                ScopeType::IoApic => InterruptSourceKind::IoApic,
-                ScopeType::Hpet => InterruptSourceKind::Hpet,
-                ScopeType::Endpoint | ScopeType::Bridge | ScopeType::Namespace | ScopeType::Unknown(_) => {
-                    continue;
-                }
-            };
-            let Some(path) = path(&scope) else { continue };
-            let (origin, way) = (Origin::acpi(Format::Dmar, scope.at()), (scope.start_bus(), path));
-            let source = (kind, scope.enumeration_id());
-            self.platform.interrupt_sources.push(InterruptSource::new(origin, iommu, source, segment, way));
-        }
-    }
-
     fn ats(&mut self, at: At, segment: Segment, kind: AtsKind, scopes: Scopes<'_>) {
-        let scopes = self.scopes(scopes, |_, _| {});
+        let scopes = self::scopes(scopes, &mut self.platform.skipped, |_| {});
         self.platform.ats.push(AtsScope { origin: Origin::acpi(Format::Dmar, at), segment, kind, scopes });
-    }
-
-    /// The functions that scopes name. `namespace` is called for namespace devices, with their number and the ID that they send with.
-    fn scopes(&mut self, scopes: Scopes<'_>, mut namespace: impl FnMut(u8, RequesterId)) -> Vec<Scope> {
-        let mut found = Vec::new();
-        for scope in scopes {
-            let scope = match scope {
-                Ok(scope) => scope,
-                Err(error) => {
-                    self.platform.skipped.push(error);
-                    break;
-                }
-            };
-            let kind = match scope.scope_type() {
-                ScopeType::Endpoint => ScopeKind::Endpoint,
-                ScopeType::Bridge => ScopeKind::Bridge,
-                ScopeType::Namespace => {
-                    if let Some(rid) = scope.hops().next().and_then(|hop| hop.on(scope.start_bus())) {
-                        namespace(scope.enumeration_id(), rid);
-                    }
-                    continue;
-                }
-                ScopeType::IoApic | ScopeType::Hpet | ScopeType::Unknown(_) => continue,
-            };
-            let Some(path) = path(&scope) else { continue };
-            let (bus, offset) = (scope.start_bus(), scope.at().offset);
-            found.push(Scope { kind, bus, path, offset });
-        }
-        found
     }
 
     fn finish(mut self) -> Platform {
@@ -271,22 +228,68 @@ impl<'a> Lowering<'a> {
     }
 }
 
+/// The functions that scopes name, up to one that cannot be read. `others` is called with the scopes of other types.
+fn scopes(
+    scopes: Scopes<'_>,
+    skipped: &mut Vec<Error>,
+    mut others: impl FnMut(&super::Scope<'_>),
+) -> Vec<Scope> {
+    let mut found = Vec::with_capacity(scopes.most_with_a_path());
+    for scope in scopes {
+        let scope = match scope {
+            Ok(scope) => scope,
+            Err(error) => {
+                skipped.push(error);
+                break;
+            }
+        };
+        let kind = match scope.scope_type() {
+            ScopeType::Endpoint => ScopeKind::Endpoint,
+            ScopeType::Bridge => ScopeKind::Bridge,
+            ScopeType::Namespace | ScopeType::IoApic | ScopeType::Hpet | ScopeType::Unknown(_) => {
+                others(&scope);
+                continue;
+            }
+        };
+        let (bus, offset) = (scope.start_bus(), scope.at().offset);
+        // Nearly all have one hop; their path is written in place.
+        if let Some(function) = scope.function() {
+            found.push(Scope { kind, bus, path: ScopePath::one(function.devfn()), offset });
+        } else if let Some(path) = path(&scope) {
+            found.push(Scope { kind, bus, path, offset });
+        }
+    }
+    found.shrink_to_fit();
+    found
+}
+
+/// The I/O APIC or HPET that a scope of a unit is.
+fn interrupt_source(
+    scope: &super::Scope<'_>,
+    kind: ScopeType,
+    iommu: IommuIndex,
+    segment: Segment,
+) -> Option<InterruptSource> {
+    let kind = match kind {
+        ScopeType::IoApic => InterruptSourceKind::IoApic,
+        ScopeType::Hpet => InterruptSourceKind::Hpet,
+        ScopeType::Endpoint | ScopeType::Bridge | ScopeType::Namespace | ScopeType::Unknown(_) => {
+            return None;
+        }
+    };
+    let (origin, way) = (Origin::acpi(Format::Dmar, scope.at()), (scope.start_bus(), path(scope)?));
+    Some(InterruptSource::new(origin, iommu, (kind, scope.enumeration_id()), segment, way))
+}
+
 /// The path of a scope; `None` for one that is empty, or that has a number which no device or function has: it matches nothing.
-fn path(scope: &super::Scope<'_>) -> Option<Box<[u8]>> {
-    let path: Option<Vec<u8>> = scope.hops().map(|hop| Some(hop.on(0)?.devfn())).collect();
-    path.filter(|path| !path.is_empty()).map(Vec::into_boxed_slice)
+fn path(scope: &super::Scope<'_>) -> Option<ScopePath> {
+    let path: Option<ScopePath> = scope.hops().map(|hop| Some(hop.on(0)?.devfn())).collect();
+    path.filter(|path| !path.is_empty())
 }
 
 /// The mappings of a segment's functions, as far as no topology is needed: the first one with a function answers for it.
 fn known(units: &[&ScopedUnit]) -> Vec<IdMapping> {
-    let listed = || units.iter().enumerate().filter(|(_, unit)| !unit.include_all);
-    let scopes =
-        || listed().flat_map(|(order, unit)| unit.scopes.iter().map(move |scope| (order, unit, scope)));
-    // A function on a root bus is not below a bridge: only a scope that is the function itself has it.
-    let mut root_buses: BTreeSet<u8> = scopes().map(|(.., scope)| scope.bus).collect();
-    root_buses.insert(0);
-    let is_open = |scope: &Scope| scope.kind == ScopeKind::Bridge || scope.path.len() > 1;
-    let open = scopes().find(|(.., scope)| is_open(scope));
+    let listed = || units.iter().filter(|unit| !unit.include_all);
     let mapping = |first: u16, last: u16, output, target, offset| IdMapping {
         first: u32::from(first),
         last: u32::from(last),
@@ -294,26 +297,45 @@ fn known(units: &[&ScopedUnit]) -> Vec<IdMapping> {
         target,
         offset,
     };
-    let mut mappings = Vec::new();
-    for (order, unit, scope) in scopes() {
-        let Some(RequesterId(rid)) = scope.function() else { continue };
-        let sure =
-            root_buses.contains(&RequesterId(rid).bus()) || open.is_none_or(|(first, ..)| order < first);
-        if sure {
-            let target = Target::Iommu(unit.iommu);
-            mappings.push(mapping(rid, rid, Output::Linear(u32::from(rid)), target, scope.offset));
+    // Every path starts on a root bus, and so does bus 0.
+    let mut is_root = [false; 256];
+    is_root.first_mut().into_iter().for_each(|is_root| *is_root = true);
+    let mut open = None;
+    for scope in listed().flat_map(|unit| &unit.scopes) {
+        is_root.get_mut(usize::from(scope.bus)).into_iter().for_each(|is_root| *is_root = true);
+        if open.is_none() && (scope.kind == ScopeKind::Bridge || scope.path.len() > 1) {
+            open = Some(scope.offset);
         }
     }
-    if let Some((.., scope)) = open {
+    // A function on a root bus is not below a bridge: only a scope that is the function itself has it.
+    let functions = |units: &mut dyn Iterator<Item = &&ScopedUnit>| {
+        let most = listed().map(|unit| unit.scopes.len()).fold(1, usize::saturating_add);
+        let mut mappings: Vec<IdMapping> = Vec::with_capacity(most);
+        for unit in units {
+            let target = Target::Iommu(unit.iommu);
+            let functions = unit.scopes.iter().filter_map(|scope| Some((scope.function()?.0, scope.offset)));
+            mappings.extend(functions.map(|(function, offset)| {
+                mapping(function, function, Output::Linear(u32::from(function)), target, offset)
+            }));
+        }
+        mappings
+    };
+    // In the order of the table if that says the same: it is ascending in most, and need not be sorted then.
+    let mut mappings = functions(&mut listed().rev());
+    if !mappings.is_sorted_by(|a, b| a.last < b.first) {
+        mappings = functions(&mut listed());
+    }
+    if let Some(offset) = open {
         let mut next = Some(0_u8);
-        for root in root_buses.iter().copied().map(Some).chain([None]) {
+        let roots = is_root.iter().zip(0..=u8::MAX).filter_map(|(is_root, bus)| is_root.then_some(bus));
+        for root in roots.map(Some).chain([None]) {
             // The buses from `next` up to the one before this root bus.
             let last = root.map_or(Some(u8::MAX), |root| root.checked_sub(1));
             if let (Some(first), Some(last)) = (next, last)
                 && first <= last
             {
                 let [first, last] = [u16::from_be_bytes([first, 0]), u16::from_be_bytes([last, u8::MAX])];
-                mappings.push(mapping(first, last, Output::NeedsTopology, Target::Null, scope.offset));
+                mappings.push(mapping(first, last, Output::NeedsTopology, Target::Null, offset));
             }
             next = root.and_then(|root| root.checked_add(1));
         }
@@ -322,5 +344,6 @@ fn known(units: &[&ScopedUnit]) -> Vec<IdMapping> {
         let target = Target::Iommu(all.iommu);
         mappings.push(mapping(0, u16::MAX, Output::Linear(0), target, all.offset));
     }
+    mappings.shrink_to_fit();
     mappings
 }

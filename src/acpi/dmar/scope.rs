@@ -193,6 +193,14 @@ impl<'a> Scopes<'a> {
         Scopes { rest, at }
     }
 
+    /// The largest number of scopes with a path that can follow.
+    #[cfg(feature = "alloc")]
+    pub(super) fn most_with_a_path(&self) -> usize {
+        const LEAST: usize = SCOPE_HEADER as usize + size_of::<raw::Hop>();
+        self.rest.len().checked_div(LEAST).unwrap_or(0)
+    }
+
+    #[inline]
     fn read(&self) -> Result<Scope<'a>, ErrorKind> {
         let left = saturate(self.rest.len());
         let need = u32::from(SCOPE_HEADER);
@@ -212,6 +220,7 @@ impl<'a> Scopes<'a> {
 impl<'a> Iterator for Scopes<'a> {
     type Item = Result<Scope<'a>, Error>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

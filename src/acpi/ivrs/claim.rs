@@ -34,6 +34,35 @@ pub struct Claims<'a> {
     range: Claim,
     /// The function that an alias names is claimed, too.
     alias_target: Option<Claim>,
+    /// What [`Ivhd::last_function`] finds in the entries that were read.
+    last_function: LastFunction,
+    /// Whether one of the entries that were read is an I/O APIC, HPET or ACPI device.
+    has_others: bool,
+}
+
+/// The last function for which Linux makes room, as far as entries were read.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastFunction {
+    last: Option<RequesterId>,
+    /// All functions have room, whatever follows.
+    is_sure: bool,
+}
+
+impl LastFunction {
+    fn read(&mut self, entry: &Entry<'_>) {
+        let named = match entry.kind() {
+            EntryKind::All => {
+                self.is_sure = true;
+                RequesterId(u16::MAX)
+            }
+            EntryKind::Select
+            | EntryKind::RangeEnd
+            | EntryKind::Alias { .. }
+            | EntryKind::Extended { .. } => entry.device_id(),
+            _ => return,
+        };
+        self.last = self.last.max(Some(named));
+    }
 }
 
 impl<'a> Ivhd<'a> {
@@ -45,7 +74,14 @@ impl<'a> Ivhd<'a> {
         let zero = RequesterId(0);
         let at = self.entries.at();
         let range = Claim { at, first: zero, last: zero, alias: None, data: 0, ats_disabled: false };
-        Claims { entries: self.entries.clone(), has_acpi: block_type == 0x40, range, alias_target: None }
+        Claims {
+            entries: self.entries.clone(),
+            has_acpi: block_type == 0x40,
+            range,
+            alias_target: None,
+            last_function: LastFunction::default(),
+            has_others: false,
+        }
     }
 
     /// The last function for which Linux makes room because of this block (`find_last_devid_from_ivhd`): functions above the last
@@ -54,28 +90,39 @@ impl<'a> Ivhd<'a> {
     /// # Errors
     /// An entry that cannot be read.
     pub fn last_function(&self) -> Result<Option<RequesterId>, Error> {
-        let mut last = None;
+        let mut found = LastFunction::default();
         for entry in self.entries.clone() {
-            let entry = entry?;
-            let named = match entry.kind() {
-                EntryKind::All => return Ok(Some(RequesterId(u16::MAX))),
-                EntryKind::Select
-                | EntryKind::RangeEnd
-                | EntryKind::Alias { .. }
-                | EntryKind::Extended { .. } => entry.device_id(),
-                _ => continue,
-            };
-            last = last.max(Some(named));
+            found.read(&entry?);
+            if found.is_sure {
+                break;
+            }
         }
-        Ok(last)
+        Ok(found.last)
     }
 }
 
 impl Claims<'_> {
+    /// What [`Ivhd::last_function`] returns, once all entries were read or `error` ended them.
+    pub(super) fn last_function(&self, error: Option<Error>) -> Result<Option<RequesterId>, Error> {
+        match error {
+            Some(error) if !self.last_function.is_sure => Err(error),
+            _ => Ok(self.last_function.last),
+        }
+    }
+
+    /// Whether one of the entries that were read is an I/O APIC, HPET or ACPI device.
+    pub(super) fn has_others(&self) -> bool {
+        self.has_others
+    }
+
+    #[inline(always)]
     fn read(&mut self, entry: &Entry<'_>) -> Option<Claim> {
+        self.last_function.read(entry);
         let (device, data, at) = (entry.device_id(), entry.data(), entry.at());
         let one = |device| Claim { at, first: device, last: device, alias: None, data, ats_disabled: false };
-        match entry.kind() {
+        let kind = entry.kind();
+        self.has_others |= matches!(kind, EntryKind::Special { .. } | EntryKind::Acpi { .. });
+        match kind {
             EntryKind::All => Some(Claim { last: RequesterId(u16::MAX), ..one(RequesterId(0)) }),
             EntryKind::Select => Some(one(device)),
             EntryKind::Alias { alias } => {
@@ -117,6 +164,7 @@ impl Claims<'_> {
 impl Iterator for Claims<'_> {
     type Item = Result<Claim, Error>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(target) = self.alias_target.take() {
             return Some(Ok(target));

@@ -137,6 +137,13 @@ impl<'a> Entries<'a> {
         self.at
     }
 
+    /// The largest number of entries that can follow.
+    #[cfg(feature = "alloc")]
+    pub(super) fn most(&self) -> usize {
+        self.rest.len().checked_div(size_of::<raw::EntryHeader>()).unwrap_or(0)
+    }
+
+    #[inline(always)]
     fn read(&self) -> Result<Entry<'a>, ErrorKind> {
         let entry_type = self.rest.first().copied().unwrap_or_default();
         let fixed = fixed_length(entry_type).ok_or(ErrorKind::EntryType(entry_type))?;
@@ -158,6 +165,7 @@ impl<'a> Entries<'a> {
 }
 
 /// The content of an entry; `None` where it is too short.
+#[inline(always)]
 fn kind(entry_type: u8, entry: &[u8]) -> Option<EntryKind<'_>> {
     let alias = || bytes::at::<raw::Alias>(entry, 4).map(|alias| RequesterId(alias.device_id.get()));
     let data = || bytes::at::<zerocopy::little_endian::U32>(entry, 4).map(|data| data.get());
@@ -190,6 +198,7 @@ fn kind(entry_type: u8, entry: &[u8]) -> Option<EntryKind<'_>> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, Error>;
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

@@ -1,7 +1,6 @@
 //! IVRS to [`Platform`]: units, a PCI host for each segment, the devices that it names by hardware ID, aliases and memory.
 #![deny(clippy::arithmetic_side_effects)]
 
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +10,7 @@ use crate::model::{
     BusKind, Denied, Errno, FirmwareAlias, FunctionRange, GroupRule, HostedFunction, IdBus, IdMapping,
     IdTable, InterruptSource, InterruptSourceKind, Iommu, IommuIndex, IommuKind, MsiRoute, NamedComponent,
     Origin, Output, Protection, Region, RegionKind, Requester, RequesterIndex, RequesterKind, Reserved,
-    Target,
+    ScopePath, Target,
 };
 use crate::{
     Error, ErrorKind, Format, Platform, RequesterId, Segment,
@@ -83,6 +82,12 @@ struct SegmentDraft {
     last_function: RequesterId,
 }
 
+impl SegmentDraft {
+    fn new(at: At) -> Self {
+        SegmentDraft { at, mappings: Vec::new(), own: Vec::new(), last_function: RequesterId(0) }
+    }
+}
+
 struct Lowering {
     platform: Platform,
     segments: BTreeMap<Segment, SegmentDraft>,
@@ -107,21 +112,16 @@ impl Lowering {
         let mut iommu = Iommu::new(origin, IommuKind::AmdVi, Some(unit.base));
         iommu.group_rule = GroupRule::SharedIdOfNodes;
         self.platform.iommus.push(iommu);
-        match unit.last_function() {
-            Ok(Some(last)) => {
-                let draft = self.segment(segment, at);
-                draft.last_function = draft.last_function.max(last);
-            }
-            Ok(None) => self.refuse(RefusedFor::NoFunction, at),
-            // The same error is reported below.
-            Err(_) => {}
-        }
-        self.segment(segment, at).own.push((position, block.device_id()));
-        for claim in unit.claims(block.block_type()) {
+        let mut skipped = None;
+        let mut claims = unit.claims(block.block_type());
+        let draft = self.segments.entry(segment).or_insert_with(|| SegmentDraft::new(at));
+        draft.own.push((position, block.device_id()));
+        draft.mappings.reserve(unit.entries.most());
+        for claim in &mut claims {
             let claim = match claim {
                 Ok(claim) => claim,
                 Err(error) => {
-                    self.platform.skipped.push(error);
+                    skipped = Some(error);
                     break;
                 }
             };
@@ -133,20 +133,28 @@ impl Lowering {
             if first > last || claim.data != 0 && !self.settings.insert((segment, first, last)) {
                 continue;
             }
-            let mapping = IdMapping {
+            draft.mappings.push(IdMapping {
                 first: u32::from(first.0),
                 last: u32::from(last.0),
                 output: Output::Linear(u32::from(first.0)),
                 target: Target::Iommu(position),
                 offset: claim.at.offset,
-            };
-            self.segment(segment, at).mappings.push(mapping);
+            });
             if claim.ats_disabled {
                 self.platform.ats_denied.push(claim.at);
             }
         }
-        self.acpi_devices(block.block_type(), unit, position);
-        self.interrupt_sources(unit, position);
+        match claims.last_function(skipped) {
+            Ok(Some(last)) => draft.last_function = draft.last_function.max(last),
+            Ok(None) => self.refuse(RefusedFor::NoFunction, at),
+            // It is the error below.
+            Err(_) => {}
+        }
+        self.platform.skipped.extend(skipped);
+        if claims.has_others() {
+            self.acpi_devices(block.block_type(), unit, position);
+            self.interrupt_sources(unit, position);
+        }
     }
 
     /// The I/O APICs and HPETs of a unit (`add_special_device`).
@@ -166,16 +174,10 @@ impl Lowering {
                 _ => continue,
             };
             let (origin, way) =
-                (Origin::acpi(Format::Ivrs, entry.at()), (device.bus(), Box::from([device.devfn()])));
+                (Origin::acpi(Format::Ivrs, entry.at()), (device.bus(), ScopePath::one(device.devfn())));
             let source = InterruptSource::new(origin, iommu, (kind, handle), unit.segment, way);
             self.platform.interrupt_sources.push(source);
         }
-    }
-
-    fn segment(&mut self, segment: Segment, at: At) -> &mut SegmentDraft {
-        let zero = RequesterId(0);
-        let empty = || SegmentDraft { at, mappings: Vec::new(), own: Vec::new(), last_function: zero };
-        self.segments.entry(segment).or_insert_with(empty)
     }
 
     /// The devices of the namespace that a unit names by hardware ID.
@@ -244,7 +246,8 @@ impl Lowering {
                     iommu.function = Some(HostedFunction { host, rid: *function });
                 }
             }
-            let table = IdTable { mappings: mappings(&draft), ..IdTable::default() };
+            let origin = Origin::acpi(Format::Ivrs, draft.at);
+            let table = IdTable { mappings: mappings(draft), ..IdTable::default() };
             let bus = IdBus {
                 kind: BusKind::Pci { segment, assumed: false, first_bus: 0, last_bus: u8::MAX },
                 streams: Some(table),
@@ -252,7 +255,6 @@ impl Lowering {
                 ats: false,
                 pri: None,
             };
-            let origin = Origin::acpi(Format::Ivrs, draft.at);
             platform.requesters.push(Requester::new(origin, RequesterKind::Bus(bus)));
         }
         platform.requesters.extend(components);
@@ -263,17 +265,25 @@ impl Lowering {
 
 /// The first mapping that has a function answers for it: first the functions of the units themselves, which no unit translates,
 /// then the last entry.
-fn mappings(draft: &SegmentDraft) -> Vec<IdMapping> {
-    let own = draft.own.iter().map(|(_, own)| IdMapping {
+fn mappings(draft: SegmentDraft) -> Vec<IdMapping> {
+    let SegmentDraft { at, mut mappings, mut own, last_function } = draft;
+    let end = u32::from(last_function.0);
+    mappings.retain_mut(|mapping| {
+        mapping.last = mapping.last.min(end);
+        mapping.first <= end
+    });
+    own.dedup_by_key(|(_, function)| *function);
+    mappings.reserve_exact(own.len());
+    mappings.extend(own.iter().rev().map(|(_, own)| IdMapping {
         first: u32::from(own.0),
         last: u32::from(own.0),
         output: Output::Errno(Errno::NoDevice),
         target: Target::Null,
-        offset: draft.at.offset,
-    });
-    let end = u32::from(draft.last_function.0);
-    let claimed = draft.mappings.iter().rev().filter(|mapping| mapping.first <= end);
-    own.chain(claimed.map(|mapping| IdMapping { last: mapping.last.min(end), ..*mapping })).collect()
+        offset: at.offset,
+    }));
+    mappings.reverse();
+    mappings.shrink_to_fit();
+    mappings
 }
 
 /// A number of bytes, rounded up to whole pages of 4 KiB; the last whole page where that would exceed 64 bits.

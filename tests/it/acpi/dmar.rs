@@ -1,7 +1,7 @@
 //! DMAR: structures, device scopes, and the unit of a function as far as the table alone says it.
 
 use fwspec::acpi::dmar::{Body, Builder, Dmar, ScopeType, Structure, UnitAnswer, unit_of};
-use fwspec::{Error, ErrorKind};
+use fwspec::{Dialect, Error, ErrorKind, IdMap};
 
 fn errors(bytes: &[u8]) -> Vec<(String, ErrorKind)> {
     let table = Dmar::parse(bytes).unwrap();
@@ -154,5 +154,35 @@ fn a_unit_without_registers_turns_all_off() {
         let bytes = table.finish();
         let platform = Dmar::parse(&bytes).unwrap().platform();
         assert!(platform.iommus.iter().all(|iommu| iommu.available == available), "{base:#x}");
+    }
+}
+
+/// The map of a table answers as the table itself does, whether its functions are in order or not.
+#[test]
+fn a_function_of_two_units_belongs_to_the_last_one_in_the_map() {
+    for again in [None, Some(2)] {
+        let mut table = Builder::new(45);
+        table.unit(0, 0xfed9_0000).endpoint(0, [(2, 0)]).endpoint(0, [(3, 0)]);
+        let last = table.unit(0, 0xfed9_1000).endpoint(0, [(4, 0)]);
+        again.into_iter().for_each(|device| _ = last.endpoint(0, [(device, 0)]));
+        let bytes = table.finish();
+        let map = IdMap::build(&Dmar::parse(&bytes).unwrap().platform(), Dialect::LINUX);
+        let iommu = |function: &str| map.resolve(function.parse().unwrap()).unwrap().iommu.0;
+        let first = if again.is_some() { 1 } else { 0 };
+        assert_eq!(["00:02.0", "00:03.0", "00:04.0"].map(iommu), [first, 0, 1]);
+    }
+}
+
+#[test]
+fn a_long_path_is_kept_whole() {
+    for hops in [1_u8, 2, 7, 8, 124] {
+        let mut table = Builder::new(45);
+        table.unit(0, 0xfed9_0000).bridge(3, (0..hops).map(|hop| (hop % 32, hop % 8)));
+        let bytes = table.finish();
+        let platform = Dmar::parse(&bytes).unwrap().platform();
+        let scope = &platform.units[0].scopes[0];
+        assert!(scope.path.iter().copied().eq((0..hops).map(|hop| hop % 32 << 3 | hop % 8)), "{scope}");
+        assert_eq!(scope.path, scope.path.to_vec().into_iter().collect());
+        assert_eq!(scope.path.len(), usize::from(hops));
     }
 }

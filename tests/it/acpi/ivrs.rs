@@ -1,7 +1,7 @@
 //! IVRS: blocks, device entries, and the unit and alias of a function.
 
 use fwspec::acpi::ivrs::{Body, Builder, Devices, EntryKind, Ivrs, Translation, unit_of};
-use fwspec::{Error, ErrorKind, RequesterId};
+use fwspec::{Bdf, Dialect, Error, ErrorKind, IdMap, RequesterId, Segment};
 
 const OWN: RequesterId = RequesterId(2);
 
@@ -184,4 +184,28 @@ fn an_entry_that_never_ends_is_an_error() {
     let mut table = Builder::new();
     table.unit(0x10, 0, OWN, 0x1000).entry(0x90, 0, 0, &[]);
     assert_eq!(resolve(&table, "00:01.0").unwrap_err().kind, ErrorKind::EntryType(0x90));
+}
+
+/// Two units may say that they are one function, and the functions of a table may be in any order.
+#[test]
+fn the_map_answers_as_the_table_does_whatever_the_order() {
+    for functions in [[0x8_u16, 0x10, 0x18], [0x18, 0x10, 0x8], [0x10, 0x18, 0x10]] {
+        let mut table = Builder::new();
+        for (unit, function) in (0..).zip(functions) {
+            table.unit(0x10, 0, RequesterId(0x20), 0xfeb8_0000 + unit * 0x4000).select(function);
+        }
+        let bytes = table.finish();
+        let parsed = Ivrs::parse(&bytes).unwrap();
+        let map = IdMap::build(&parsed.platform(), Dialect::LINUX);
+        for rid in 0..0x28 {
+            let function = Bdf { segment: Segment(0), rid: RequesterId(rid) };
+            let unit = unit_of(&parsed, function).unwrap().map(|found| found.unit);
+            let stream = map.resolve(function).ok();
+            assert_eq!(
+                stream.map(|stream| map.iommus()[stream.iommu.0 as usize].origin.at),
+                unit,
+                "{function}"
+            );
+        }
+    }
 }
