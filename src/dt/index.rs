@@ -238,6 +238,22 @@ impl<'a> Index<'a> {
         true
     }
 
+    /// The children of a node, in the order of the blob.
+    pub(crate) fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let children = self.sets().filter(move |(child, parent, _)| *parent == node && *child != node);
+        children.map(|(child, ..)| child)
+    }
+
+    /// The nodes that are wired by `iommus`, `iommu-map`, `msi-map` or `mmu-masters`, in the order of the blob: few of a tree.
+    pub(crate) fn wired(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.having([Known::Iommus, Known::IommuMap, Known::MsiMap, Known::MmuMasters])
+    }
+
+    /// The strings of a node's `compatible`.
+    pub(crate) fn compatible(&self, node: NodeId) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.strings(node, Known::Compatible)
+    }
+
     /// Byte offset of a node in the blob.
     pub fn offset(&self, node: NodeId) -> u32 {
         self.nodes.get(index(node.0)).map_or(0, |node| node.offset)

@@ -5,6 +5,7 @@ mod maps;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::cell::LazyCell;
 
 use super::bus::last_input;
 use super::collect::{Bytes, Findings, relate};
@@ -26,8 +27,7 @@ use crate::{
 };
 
 pub(super) fn check(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
-    for node in index.nodes().filter_map(|id| Some((id, index.node(id)?))) {
-        let (id, node) = node;
+    for (id, node) in index.wired().filter_map(|id| Some((id, index.node(id)?))) {
         for kind in [MapKind::Iommu, MapKind::Msi] {
             let (map, mask) = match kind {
                 MapKind::Iommu => ("iommu-map", "iommu-map-mask"),
@@ -182,7 +182,7 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     };
     let readings = platform.requesters.iter().any(has_two);
     let readings = readings.then(|| (of_any(Dialect::LINUX), of_any(Dialect::LINUX_CLASSIC)));
-    let memory_end = memory_end(index);
+    let memory_end = LazyCell::new(|| memory_end(index));
     let mut idle = Idle::default();
     let mut previous: Option<&Requester> = None;
     for (position, requester) in RequesterIndex::number(&platform.requesters) {
@@ -194,7 +194,8 @@ fn meaning(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
                     classic_reading(platform, now, before, position, requester, bus, findings);
                 }
                 let reach = requester.dma_limit.filter(|_| bus.streams.is_none() && requester.available);
-                if let (Some(limit), Some(end), BusKind::Pci { .. }) = (reach, memory_end, bus.kind)
+                if let (Some(limit), BusKind::Pci { .. }) = (reach, bus.kind)
+                    && let Some(end) = *memory_end
                     && limit < end
                 {
                     let message = format_args!(
@@ -382,21 +383,21 @@ fn left_out(index: &Index<'_>, platform: &Platform, findings: &mut Findings) {
     for requester in platform.requesters.iter().filter(|requester| requester.available) {
         let RequesterKind::Master(_) = &requester.kind else { continue };
         let Some(id) = index.at(requester.origin.at.offset) else { continue };
-        let Some((bus, node)) = index.parent(id).zip(index.node(id)) else { continue };
-        let Some(name) = strings(&node).next().filter(|name| !SOMETIMES_MASTERS.contains(name)) else {
+        let Some(bus) = index.parent(id) else { continue };
+        let Some(name) = index.compatible(id).next().filter(|name| !SOMETIMES_MASTERS.contains(name)) else {
             continue;
         };
-        alike.entry((bus, name)).or_default().wired.get_or_insert(node.offset());
+        alike.entry((bus, name)).or_default().wired.get_or_insert(index.offset(id));
     }
     if alike.is_empty() {
         return;
     }
     for id in index.nodes() {
-        let Some((bus, node)) = index.parent(id).zip(index.node(id)) else { continue };
-        let Some(name) = strings(&node).next() else { continue };
+        let Some((bus, name)) = index.parent(id).zip(index.compatible(id).next()) else { continue };
         let Some(alike) = alike.get_mut(&(bus, name)) else { continue };
-        if !known.contains(&node.offset()) && index.reachable(id) {
-            alike.bare.push(node.offset());
+        let offset = index.offset(id);
+        if !known.contains(&offset) && index.reachable(id) {
+            alike.bare.push(offset);
         }
     }
     for ((_, name), Alike { wired, bare }) in alike {
@@ -565,7 +566,8 @@ fn cells(index: &Index<'_>, platform: &Platform, iommu: &Iommu, findings: &mut F
 
 /// The highest address of memory in the tree (Devicetree Specification v0.4 §3.4).
 fn memory_end(index: &Index<'_>) -> Option<u64> {
-    let root = index.node(index.nodes().next()?)?;
+    let top = index.nodes().next()?;
+    let root = index.node(top)?;
     let count = |name, default| at(root.cell(name).unwrap_or(default));
     let (address, size) = (count("#address-cells", 2), count("#size-cells", 1));
     let number = |cells: crate::dt::Cells<'_>| {
@@ -574,7 +576,7 @@ fn memory_end(index: &Index<'_>) -> Option<u64> {
             .then(|| cells.iter().fold(0_u64, |number, cell| number << 32 | u64::from(cell)))
     };
     let mut end = None;
-    for node in root.children().map_while(Result::ok) {
+    for node in index.children(top).filter_map(|child| index.node(child)) {
         let memory =
             node.property("device_type").is_some_and(|kind| kind.strings().next() == Some(b"memory"));
         let Some(reg) = node.property("reg").filter(|_| memory) else { continue };
