@@ -429,8 +429,7 @@ fn scopes(table: &mut Table, count: usize, kind: &Scopes) {
     groups.settle();
     let some = &ids[..ids.len().min(if count > 10_000 { 256 } else { 4_096 })];
     let unit = |id: &u32| {
-        let placed = groups.placement(bdf(*id).into()).unwrap();
-        u64::from(placed.fwspec.unwrap().iommu.0) + 1
+        u64::from(groups.fwspec(bdf(*id).into()).unwrap().iommu.0) + 1
     };
     let outcome = race::run(vec![
         Racer::per(ids.len(), || black_box(&ids).iter().map(unit).sum()),

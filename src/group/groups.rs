@@ -16,7 +16,7 @@ use super::predictions::Predictions;
 use super::readiness::Readiness;
 use super::settings::AcsSettings;
 use super::{DeviceKey, GroupId, IommuGroup, IommuGroups, Policy};
-use crate::map::{FunctionPath, GivesUp, IdMap, NoStream};
+use crate::map::{FunctionPath, Fwspec, GivesUp, IdMap, NoStream};
 use crate::pci::{Alias, Aliases, Header, Topology};
 use crate::{Bdf, RequesterId};
 
@@ -304,6 +304,25 @@ impl Groups {
                 missing.map_or(How::Joined, |iommu| How::Waiting { iommu })
             }
         }
+    }
+
+    /// The record of a device, as [`Placement::fwspec`] has it; `None` for one that has none, or is not there. It is kept with the device: nothing
+    /// is looked up in the map and nothing is copied.
+    ///
+    /// ```
+    /// use fwspec::acpi::dmar::{Builder, Dmar};
+    /// use fwspec::{Device, Dialect, Groups, IdMap, IommuIndex};
+    /// let mut table = Builder::new(46);
+    /// table.unit(0, 0xfed9_0000).endpoint(0, [(2, 0)]);
+    /// let map = IdMap::build(&Dmar::parse(&table.finish())?.platform(), Dialect::LINUX);
+    /// let mut groups = Groups::new(map);
+    /// let display = Device::endpoint("00:02.0".parse().unwrap());
+    /// groups.add(display).unwrap();
+    /// assert_eq!(groups.fwspec(display.key()).unwrap().iommu, IommuIndex(0));
+    /// # Ok::<(), fwspec::Error>(())
+    /// ```
+    pub fn fwspec(&self, device: DeviceKey) -> Option<&Fwspec> {
+        self.devices.firmware(self.device(device)?).fwspec.as_ref()
     }
 
     /// Why no IOMMU translates a device; `None` for one that is translated, held, or not there.

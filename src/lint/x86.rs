@@ -326,8 +326,7 @@ fn empty_units(platform: &Platform, named: &Named, findings: &mut Findings) {
 
 /// Linux writes the entries of all requester IDs of a function, those that bridges add by the record of the bridge.
 fn bridges_left_out(groups: &Groups, map: &IdMap, findings: &mut Findings) {
-    let translated =
-        |bdf: Bdf| groups.placement(bdf.into()).is_ok_and(|placement| placement.fwspec.is_some());
+    let translated = |bdf: Bdf| groups.fwspec(bdf.into()).is_some();
     for (bdf, _) in groups.topology().iter() {
         let by_bridge = |alias: &Alias| alias.by != bdf && !translated(alias.by);
         if !translated(bdf) {
