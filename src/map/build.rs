@@ -310,13 +310,18 @@ impl Rules {
             Target::Iommu(iommu) => Some((iommu, iommu.entry(iommus)?)),
             _ => None,
         };
-        // Most ranges have the same target as the range before.
-        let (mut target, mut known) = (Target::Null, None);
+        // Most ranges have the same target as the range before, whose IOMMU takes either any range or only some.
+        let (mut target, mut known, mut any) = (Target::Null, None, None);
         let direct = |range: &IdMapping| {
-            if range.target != target {
+            let same = match (range.target, target) {
+                (Target::Iommu(one), Target::Iommu(other)) => one == other,
+                (one, other) => one == other,
+            };
+            if !same {
                 (target, known) = (range.target, iommu_of(range.target));
+                any = known.filter(|(_, iommu)| iommu.takes_any_as_is()).map(|(iommu, _)| iommu);
             }
-            known.filter(|(_, iommu)| iommu.takes_as_is(range)).map(|(iommu, _)| iommu)
+            any.or_else(|| known.filter(|(_, iommu)| iommu.takes_as_is(range)).map(|(iommu, _)| iommu))
         };
         let table = self.table(table);
         Ok(MappedTable { index: table.index.precompute_direct(direct), ..table })

@@ -481,6 +481,11 @@ impl MappedIommu {
         Stream { iommu, id: Some(StreamId(u32::from(low))), mask }
     }
 
+    /// Whether the outputs of every linear range onto this IOMMU are StreamIDs unchanged.
+    fn takes_any_as_is(&self) -> bool {
+        self.available && self.driven && !matches!(self.kind, IommuKind::SmmuV2(_))
+    }
+
     /// Whether the outputs of a linear range onto this IOMMU are StreamIDs unchanged, without a mask.
     fn takes_as_is(&self, range: &IdMapping) -> bool {
         let narrow = || {
@@ -489,7 +494,7 @@ impl MappedIommu {
             self.stream_match_mask.is_none_or(|mask| mask == 0)
                 && last.is_some_and(|last| last <= u32::from(u16::MAX))
         };
-        self.available && self.driven && (!matches!(self.kind, IommuKind::SmmuV2(_)) || narrow())
+        self.takes_any_as_is() || self.available && self.driven && narrow()
     }
 }
 
