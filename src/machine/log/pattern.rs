@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use memchr::memchr2_iter;
+
 use super::form::{Form, LogKind};
 use super::{speaker, table};
 use crate::machine::sieve::Sieve;
@@ -421,13 +423,12 @@ fn take(
 
 /// Where `wanted` is in `text` from `from` on; the case of letters does not count.
 fn position(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    let first = wanted.first()?.to_ascii_lowercase();
-    let last = text.len().checked_sub(wanted.len())?;
-    (from..=last).find(|at| {
-        text.get(*at).is_some_and(|byte| byte.to_ascii_lowercase() == first)
-            && text
-                .get(*at..at.saturating_add(wanted.len()))
-                .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+    let first = wanted.first()?;
+    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    let starts = text.get(from..=text.len().checked_sub(wanted.len())?)?;
+    let mut found = memchr2_iter(lower, upper, starts).map(|at| at.saturating_add(from));
+    found.find(|at| {
+        text.get(*at..at.saturating_add(wanted.len())).is_some_and(|found| found.eq_ignore_ascii_case(wanted))
     })
 }
 
