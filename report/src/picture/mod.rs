@@ -20,6 +20,8 @@ use crate::name::short;
 pub use dot::dot;
 pub use firmware::MAX_RANGES;
 pub use html::{firmware_html, html};
+// For the tests of drawings.
+#[doc(hidden)]
 pub use layout::{Layout, Rect, Wire, layout};
 pub use svg::svg;
 
@@ -29,26 +31,34 @@ pub const MAX_ROWS: usize = 2_000;
 /// Of a picture with more rows, rows and IOMMUs are not seen together.
 const LONG: usize = 40;
 
-/// What is drawn, without any place on paper.
+/// What is drawn, without any place on paper. Its parts are no interface: they change with what pictures show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Picture {
     /// One line above everything.
+    #[doc(hidden)]
     pub title: String,
     /// The boxes on the left, each after the one that it is below.
+    #[doc(hidden)]
     pub rows: Vec<Row>,
     /// The boxes on the right.
+    #[doc(hidden)]
     pub sinks: Vec<Sink>,
     /// From rows to sinks.
+    #[doc(hidden)]
     pub links: Vec<Link>,
     /// From IOMMUs to MSI controllers.
+    #[doc(hidden)]
     pub onward: Vec<Link>,
     /// Why devices share a group, a sentence for each shared group and reason; written below the boxes.
+    #[doc(hidden)]
     pub reasons: Vec<Note>,
     /// Notes: what could not be read, memory that is kept, devices that cannot be assigned.
+    #[doc(hidden)]
     pub notes: Vec<Note>,
 }
 
 /// A sentence below the boxes.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The group that it is about, if it is about one.
@@ -60,6 +70,7 @@ pub struct Note {
 }
 
 /// A root complex, a bridge, a device, or a range of ids.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// What kind of box it is.
@@ -87,6 +98,7 @@ pub struct Row {
 }
 
 /// What kind of box a row is.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowKind {
     /// The root of others, not itself a device.
@@ -98,6 +110,7 @@ pub enum RowKind {
 }
 
 /// A group as it is shown.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its number.
@@ -107,6 +120,7 @@ pub struct Group {
 }
 
 /// An IOMMU or an MSI controller.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sink {
     /// Its name.
@@ -124,6 +138,7 @@ pub struct Sink {
 }
 
 /// A line.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Where it starts.
