@@ -266,6 +266,10 @@ shown_as_hex!(StreamId DeviceId Phandle);
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+
     use super::*;
 
     #[test]

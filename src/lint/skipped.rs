@@ -175,6 +175,8 @@ fn row(kind: &ErrorKind) -> KindCodes {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
     use crate::error::every;
     use crate::lint::platform;

@@ -180,6 +180,11 @@ mod tests {
             let kernel = Kernel { release: Some(release.into()), ..Kernel::default() };
             assert_eq!(kernel.version(), version, "{release}");
         }
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn the_first_line_of_a_kernel_has_its_release() {
         assert_eq!(release_in("Linux version 6.1.0-18-arm64 (debian) #1"), Some("6.1.0-18-arm64"));
         assert_eq!(release_in("[    0.000000] Linux version 5.4.0"), Some("5.4.0"));
         assert_eq!(release_in("version 5.4.0"), None);
