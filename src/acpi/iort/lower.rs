@@ -176,19 +176,14 @@ impl Lowering {
 
     /// The mappings that can match an id. The others are reported and left out.
     fn mappings(&mut self, node: &Node<'_>) -> Vec<IdMapping> {
-        let from = node.node_type();
-        let mut lead = Lead::of(&self.places, from, 0);
-        let mut wrapped = false;
+        let lead = Lead::of(&self.places, node.node_type(), 0);
         let (places, skipped) = (&self.places, &mut self.platform.skipped);
+        let mut leads = Leads { places, node, lead, skipped, wrapped: false };
         let mapping = |mapping: Mapping| {
-            if mapping.output_reference != lead.reference {
-                lead = Lead::of(places, from, mapping.output_reference);
-            }
             let (last, output_last) = (mapping.input_last(), mapping.output_last());
-            if lead.is_odd || last.is_none() || output_last.is_none() {
-                let fault = lead.fault_of(&mapping, last, output_last);
-                skipped.extend(fault.map(|kind| Error { kind, at: mapping.at }));
-                wrapped |= last.is_none();
+            let is_new = mapping.output_reference != leads.lead.reference;
+            if is_new || leads.lead.is_odd || last.is_none() || output_last.is_none() {
+                leads.look_closer(mapping.index);
             }
             IdMapping {
                 first: mapping.input_base,
@@ -197,12 +192,12 @@ impl Lowering {
                     true => Output::Constant(mapping.output_base),
                     false => Output::Linear(mapping.output_base),
                 },
-                target: lead.target,
+                target: leads.lead.target,
                 offset: mapping.at.offset,
             }
         };
         let mut mappings: Vec<IdMapping> = node.mappings().all().map(mapping).collect();
-        if wrapped {
+        if leads.wrapped {
             mappings.retain(|mapping| mapping.first <= mapping.last);
             mappings.shrink_to_fit();
         }
@@ -229,6 +224,33 @@ impl Lowering {
             }
         }
         streams
+    }
+}
+
+/// Where the mappings of a node lead, one after the other: nearly always where the one before does.
+struct Leads<'a, 'b> {
+    places: &'a [LoweredNode],
+    node: &'a Node<'b>,
+    lead: Lead,
+    skipped: &'a mut Vec<Error>,
+    /// Whether the inputs of a mapping exceeded 32 bits: its last is below its first then.
+    wrapped: bool,
+}
+
+impl Leads<'_, '_> {
+    /// Finds out where a mapping leads, and what is wrong with it. It stands apart and reads the mapping again, so that a mapping like the one
+    /// before stays in registers.
+    #[cold]
+    #[inline(never)]
+    fn look_closer(&mut self, position: u32) {
+        let Some(mapping) = self.node.mappings().nth(index(position)) else { return };
+        if mapping.output_reference != self.lead.reference {
+            self.lead = Lead::of(self.places, self.node.node_type(), mapping.output_reference);
+        }
+        let (last, output_last) = (mapping.input_last(), mapping.output_last());
+        let fault = self.lead.fault_of(&mapping, last, output_last);
+        self.skipped.extend(fault.map(|kind| Error { kind, at: mapping.at }));
+        self.wrapped |= last.is_none();
     }
 }
 

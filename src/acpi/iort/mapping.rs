@@ -97,6 +97,10 @@ impl Iterator for Mappings<'_> {
         Some(Self::mapping(self.start, self.records.next()?))
     }
 
+    fn nth(&mut self, position: usize) -> Option<Mapping> {
+        Some(Self::mapping(self.start, self.records.nth(position)?))
+    }
+
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.records.size_hint()
     }
