@@ -103,8 +103,8 @@ impl<'a> Ivhd<'a> {
 
 impl Claims<'_> {
     /// What [`Ivhd::last_function`] returns, once all entries were read or `error` ended them.
-    #[cfg_attr(not(feature = "alloc"), expect(dead_code, reason = "lowering asks"))]
-    #[cfg_attr(not(feature = "alloc"), expect(dead_code, reason = "lowering asks"))]
+    #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
+    #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
     pub(super) fn last_function(&self, error: Option<Error>) -> Result<Option<RequesterId>, Error> {
         match error {
             Some(error) if !self.last_function.is_sure => Err(error),
