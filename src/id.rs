@@ -266,9 +266,7 @@ shown_as_hex!(StreamId DeviceId Phandle);
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
-
-    use std::string::ToString;
+    use alloc::string::ToString;
 
     use super::*;
 

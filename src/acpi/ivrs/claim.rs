@@ -101,10 +101,10 @@ impl<'a> Ivhd<'a> {
     }
 }
 
+// Lowering asks for the first two.
+#[cfg_attr(not(feature = "alloc"), allow(dead_code))]
 impl Claims<'_> {
     /// What [`Ivhd::last_function`] returns, once all entries were read or `error` ended them.
-    #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
-    #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
     pub(super) fn last_function(&self, error: Option<Error>) -> Result<Option<RequesterId>, Error> {
         match error {
             Some(error) if !self.last_function.is_sure => Err(error),

@@ -181,8 +181,8 @@ fn a_long_path_is_kept_whole() {
         let bytes = table.finish();
         let platform = Dmar::parse(&bytes).unwrap().platform();
         let scope = &platform.units[0].scopes[0];
-        assert!(scope.path.iter().copied().eq((0..hops).map(|hop| hop % 32 << 3 | hop % 8)), "{scope}");
-        assert_eq!(scope.path, scope.path.to_vec().into_iter().collect());
+        assert!(scope.path.iter().copied().eq((0..hops).map(|hop| ((hop % 32) << 3) | (hop % 8))), "{scope}");
+        assert_eq!(scope.path, scope.path.iter().copied().collect());
         assert_eq!(scope.path.len(), usize::from(hops));
     }
 }
