@@ -21,6 +21,12 @@ pub(super) struct Kind {
 }
 
 impl Kind {
+    /// Whether these are its facts.
+    #[inline]
+    fn is(&self, function: &Function, told: Fact<PortType>) -> bool {
+        self.told == told && self.function == *function
+    }
+
     /// The facts of a function of this kind, which has these buses below it.
     pub(super) fn function(&self, buses: [u8; 2]) -> Function {
         Function { header: self.function.header.with_buses(buses), ..self.function }
@@ -43,24 +49,34 @@ fn mark(function: &Function) -> u32 {
         Fact::Present(PortType::RootPort) => 1,
         Fact::Present(PortType::UpstreamPort) => 2,
         Fact::Present(PortType::DownstreamPort) => 3,
-        _ => 0,
+        Fact::Present(_) => 4,
+        Fact::Absent | Fact::Unknown => 0,
     };
     let control = function.acs.present().map_or(0, |acs| u32::from(acs.control.0) << 24);
-    (ids ^ function.class ^ control ^ port << 8).wrapping_mul(0x9e37_79b1)
+    let several = u32::from(function.multifunction) << 20;
+    (ids ^ function.class ^ control ^ several ^ port << 8).wrapping_mul(0x9e37_79b1)
 }
 
-/// As many kinds as take turns below one switch.
-const RECENT: usize = 4;
+/// In how many places a kind is looked for before all kinds are searched.
+const RECENT: usize = 16;
+
+/// The place of a mark among them.
+fn place(mark: u32) -> usize {
+    let [high, ..] = mark.to_be_bytes();
+    usize::from(high >> 4)
+}
 
 /// The kinds of the functions that are there.
 ///
-/// No two kinds are alike, `known` finds each of them, and `count` is above 0 exactly for those. `recent` are kinds that are there.
+/// No two kinds are alike, `known` finds each of them, and `count` is above 0 exactly for those. `last` and `recent` are kinds that are there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kinds {
     kinds: Slab<Kind>,
     known: BTreeMap<Facts, Key<Kind>>,
-    /// The kinds that came last, with their marks: a card follows its port, with functions that are mostly alike.
-    recent: [(u32, Option<Key<Kind>>); RECENT],
+    /// The kind that came last: most functions are like the one before them.
+    last: Option<Key<Kind>>,
+    /// The last kind whose mark has this place: a card follows its port, and few kinds take turns.
+    recent: [Option<Key<Kind>>; RECENT],
 }
 
 impl Kinds {
@@ -69,40 +85,46 @@ impl Kinds {
     }
 
     /// The kind of one more function, which has these facts and says that it has the type `told`; and its traits.
+    #[inline]
     pub(super) fn add(&mut self, function: &Function, told: Fact<PortType>) -> (Key<Kind>, Traits) {
-        let plain;
-        let function = if function.header.buses() == [0; 2] {
-            function
-        } else {
-            plain = Function { header: function.header.with_buses([0; 2]), ..*function };
-            &plain
-        };
-        let mark = mark(function);
-        for (known_mark, known) in self.recent {
-            if known_mark == mark
-                && let Some(known) = known
-                && let Some(kind) = self.kinds.get_mut(known)
-                && kind.told == told
-                && kind.function == *function
-            {
-                kind.count = kind.count.saturating_add(1);
-                return (known, kind.traits);
-            }
+        if let Some(last) = self.last
+            && let Some(kind) = self.kinds.get_mut(last)
+            && kind.is(function, told)
+        {
+            kind.count = kind.count.saturating_add(1);
+            return (last, kind.traits);
         }
-        self.add_other(mark, function, told)
+        self.add_other(function, told)
+    }
+
+    /// As `add`, of a kind that is not the last one.
+    #[inline(never)]
+    fn add_other(&mut self, function: &Function, told: Fact<PortType>) -> (Key<Kind>, Traits) {
+        let function = Function { header: function.header.with_buses([0; 2]), ..*function };
+        let mark = mark(&function);
+        if let Some(Some(recent)) = self.recent.get(place(mark))
+            && let Some(kind) = self.kinds.get_mut(*recent)
+            && kind.is(&function, told)
+        {
+            kind.count = kind.count.saturating_add(1);
+            self.last = Some(*recent);
+            return (*recent, kind.traits);
+        }
+        self.search(Facts { mark, function, told })
     }
 
     /// As `add`, of a kind that is not a recent one.
-    fn add_other(&mut self, mark: u32, function: &Function, told: Fact<PortType>) -> (Key<Kind>, Traits) {
-        let facts = Facts { mark, function: *function, told };
+    #[inline(never)]
+    fn search(&mut self, facts: Facts) -> (Key<Kind>, Traits) {
+        let Facts { mark, function, told } = facts;
         let kinds = &mut self.kinds;
         let key = *self.known.entry(facts).or_insert_with(|| {
-            let traits = Traits::of(function);
-            kinds.insert(Kind { function: *function, told, traits, mark, count: 0 })
+            kinds.insert(Kind { function, told, traits: Traits::of(&function), mark, count: 0 })
         });
-        self.recent.rotate_right(1);
-        let [first, ..] = &mut self.recent;
-        *first = (mark, Some(key));
+        if let Some(recent) = self.recent.get_mut(place(mark)) {
+            *recent = Some(key);
+        }
+        self.last = Some(key);
         let Some(kind) = self.kinds.get_mut(key) else { return (key, Traits::default()) };
         kind.count = kind.count.saturating_add(1);
         (key, kind.traits)
@@ -114,8 +136,8 @@ impl Kinds {
         kind.count = kind.count.saturating_sub(1);
         if kind.count == 0 {
             self.known.remove(&Facts { mark: kind.mark, function: kind.function, told: kind.told });
-            let gone = self.recent.iter_mut().filter(|(_, recent)| *recent == Some(key));
-            gone.for_each(|(_, recent)| *recent = None);
+            let recent = self.recent.get_mut(place(kind.mark)).into_iter().chain([&mut self.last]);
+            recent.filter(|recent| **recent == Some(key)).for_each(|recent| *recent = None);
             self.kinds.release(key);
         }
     }
@@ -126,6 +148,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::pci::Ids;
 
     #[test]
     fn what_is_alike_is_kept_once_and_goes_with_the_last() {
@@ -149,5 +172,25 @@ mod tests {
         let (f, _) = kinds.add(&card.ids(1, 2), card.pcie);
         assert_eq!((f, kinds.get(f).unwrap().function.vendor), (a, 1));
         assert_eq!(kinds.add(&port, port.pcie).0, b);
+    }
+
+    #[test]
+    fn kinds_of_one_mark_are_told_apart() {
+        let one = Function::endpoint().ids(3, 4);
+        let other = Function { subsystem: Some(Ids { vendor: 5, device: 6 }), ..one };
+        assert_eq!(mark(&one), mark(&other));
+        let mut kinds = Kinds::default();
+        let [a, b] = [one, other].map(|function| kinds.add(&function, function.pcie).0);
+        assert_ne!(a, b);
+        for function in [one, other, one, one] {
+            let expected = if function == one { a } else { b };
+            assert_eq!(kinds.add(&function, function.pcie).0, expected);
+        }
+        assert_eq!([a, b].map(|kind| kinds.get(kind).unwrap().count), [4, 2]);
+        // The last one to come is forgotten with its kind.
+        [a; 4].into_iter().for_each(|kind| kinds.remove(kind));
+        assert_eq!((kinds.last, kinds.known.len()), (None, 1));
+        assert_eq!(kinds.add(&other, other.pcie).0, b);
+        assert_eq!(kinds.add(&one, one.pcie).0, a);
     }
 }
