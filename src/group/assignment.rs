@@ -49,6 +49,11 @@ impl Assignment {
         fresh
     }
 
+    /// Puts a device which is in no class into that of another one, to which it is tied: as `insert` and `unite`, one after the other.
+    pub(super) fn insert_beside(&mut self, device: DeviceRef, other: DeviceRef, tie: Tie) {
+        self.partition.insert_beside(device, other, tie);
+    }
+
     /// Takes the device with this key out of its group and its class. Returns the group that it was in.
     pub(super) fn remove(&mut self, device: DeviceRef, key: DeviceKey) -> Option<GroupId> {
         let group = self.leave(device);
@@ -206,9 +211,13 @@ impl Assignment {
         self.class_group(device).filter(|group| group.owned)?.id()
     }
 
-    /// Whether a device is the only one that is in the group of its class.
-    pub(super) fn is_only_one(&self, device: DeviceRef) -> bool {
-        self.class_group(device).is_some_and(|group| group.grouped == 1)
+    /// The group that a device is in, and whether it is the only one there.
+    pub(super) fn place_of(&self, device: DeviceRef) -> Option<(GroupId, bool)> {
+        if !self.is_grouped(device) {
+            return None;
+        }
+        let group = self.class_group(device)?;
+        Some((group.id()?, group.grouped == 1))
     }
 
     fn class_group(&self, device: DeviceRef) -> Option<&ClassGroup> {

@@ -45,8 +45,8 @@ impl Groups {
     /// # Errors
     /// [`BusError::Duplicate`], or [`BusError::Pci`] when the bus numbers of bridges contradict each other; nothing is changed
     /// then.
-    pub fn add(&mut self, device: Device) -> Result<Placement, BusError> {
-        let device = self.acs.of(device);
+    pub fn add(&mut self, mut device: Device) -> Result<Placement, BusError> {
+        self.acs.apply(&mut device);
         let newcomer = self.devices.next().ok_or(BusError::TooMany)?;
         self.scratch.batch.clear();
         let function = self.put(&device, newcomer)?;
@@ -81,8 +81,8 @@ impl Groups {
         // Only these two facts can reveal which bridge the bus is below.
         let may_reveal = physical.is_some() || function.only_on_root_bus();
         let was_attached = !may_reveal || self.topology.attached(bdf).is_ok();
-        let node = self.topology.insert_tagged(bdf, function, physical, tag_of(newcomer))?;
-        if may_reveal || !function.is_leaf() || self.policy == Policy::Strict {
+        let (node, leaf) = self.topology.insert_tagged(bdf, function, physical, tag_of(newcomer))?;
+        if may_reveal || !leaf || self.policy == Policy::Strict {
             let affected =
                 Affected { topology: &self.topology, policy: self.policy, proxies: self.devices.proxies() };
             affected.by(bdf, function, was_attached, &mut self.scratch.batch);
@@ -92,21 +92,22 @@ impl Groups {
 
     /// What `add` answers: where the device is now, and what the event did besides.
     fn placed(&self, device: DeviceRef, first_group: GroupId) -> Placement {
-        let group = self.assignment.group_of(device);
-        let how = match group {
+        let place = self.assignment.place_of(device);
+        let how = match place {
             None => self.how(device),
-            Some(group) => {
+            Some((group, is_only_one)) => {
                 let absorbed = match &self.changes[..] {
                     [] => Vec::new(),
                     changes => absorbed_by(group, changes),
                 };
                 match absorbed.is_empty() {
                     false => How::Merged { absorbed },
-                    true if group >= first_group || self.assignment.is_only_one(device) => How::Created,
+                    true if is_only_one || group >= first_group => How::Created,
                     true => How::Joined,
                 }
             }
         };
+        let group = place.map(|(group, _)| group);
         Placement { group, fwspec: self.devices.firmware(device).fwspec.clone(), how }
     }
 
@@ -165,9 +166,9 @@ impl Groups {
     ///
     /// # Errors
     /// [`BusError::Unknown`], or [`BusError::Pci`] when bus numbers contradict each other; nothing is changed then.
-    pub fn update(&mut self, device: Device) -> Result<&[Change], BusError> {
+    pub fn update(&mut self, mut device: Device) -> Result<&[Change], BusError> {
         let DeviceKey::Pci(bdf) = device.key else { return Err(BusError::Unknown(device.key)) };
-        let device = self.acs.of(device);
+        self.acs.apply(&mut device);
         self.topology.replace(bdf, device.function)?;
         self.changes.clear();
         self.scratch.batch.clear();
@@ -313,8 +314,8 @@ impl Groups {
 
     /// The short way of [`Groups::tie_batch`], for a newcomer which changes no other device's ties and which no group can refuse.
     fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>, class: u32) {
-        self.assignment.insert(device);
         if let Some(missing) = self.look_up(device, key, function, Some(class)) {
+            self.assignment.insert(device);
             self.predictions.add(device);
             return self.devices.set_state(device, Err(Withheld::Missing(missing)));
         }
@@ -322,8 +323,20 @@ impl Groups {
         if self.find(device, key, function) {
             self.devices.set_assumed(device, true);
         }
-        self.unite_found(|_, _| true);
-        self.enter(device, Some(device));
+        match self.scratch.found.split_first() {
+            None => _ = self.assignment.insert(device),
+            Some((&(_, other, tie), rest)) => {
+                self.assignment.insert_beside(device, other, tie);
+                for &(a, b, tie) in rest {
+                    if let Some(Merged { absorbed, into }) = self.assignment.unite(a, b, tie) {
+                        self.changes.push(Change::Merged { absorbed, into });
+                    }
+                }
+            }
+        }
+        if !self.is_untranslated(device) {
+            self.enter_translated(device);
+        }
         if self.changes.is_empty() {
             self.predictions.add(device);
         } else {
@@ -518,24 +531,35 @@ impl Groups {
     /// Gives a device its class's group, if an IOMMU translates it and is ready, and tells so unless it is the `newcomer`.
     fn enter(&mut self, device: DeviceRef, newcomer: Option<DeviceRef>) {
         let Some(entry) = self.devices.entry(device) else { return };
-        let firmware = self.devices.firmware(device);
-        let fwspec = firmware.fwspec.as_ref();
-        if self.map.is_some() && fwspec.is_none() || firmware.is_untranslated() {
+        if self.is_untranslated(device) {
             self.assignment.leave(device);
             return;
         }
         if entry.state != State::Tied || self.assignment.is_grouped(device) {
             return;
         }
-        if let Some(iommu) = self.readiness.missing(fwspec) {
-            return self.readiness.wait(device, iommu);
-        }
-        if let Some(group) = self.assignment.enter(device)
+        if let Some(group) = self.enter_translated(device)
             && newcomer != Some(device)
             && let Some(key) = self.key(device)
         {
             self.changes.push(Change::Placed { device: key, group });
         }
+    }
+
+    /// Whether no IOMMU translates a device.
+    #[inline]
+    fn is_untranslated(&self, device: DeviceRef) -> bool {
+        let firmware = self.devices.firmware(device);
+        self.map.is_some() && firmware.fwspec.is_none() || firmware.is_untranslated()
+    }
+
+    /// Gives a device which is tied and translated, and in no group, its class's group, or lets it wait for its IOMMU.
+    fn enter_translated(&mut self, device: DeviceRef) -> Option<GroupId> {
+        if let Some(iommu) = self.readiness.missing(self.devices.firmware(device).fwspec.as_ref()) {
+            self.readiness.wait(device, iommu);
+            return None;
+        }
+        self.assignment.enter(device)
     }
 
     /// Checks what the parts of this type promise, in debug builds and on small machines.

@@ -113,7 +113,9 @@ impl Finder<'_> {
         let strict = self.rules.policy == Policy::Strict;
         let mut assumed = placed.has_hidden_aliases();
         let mut tie_to = |other: Option<DeviceRef>, tie: Tie| {
-            found.extend(other.filter(|other| *other != device).map(|other| (device, other, tie)));
+            if let Some(other) = other.filter(|other| *other != device) {
+                found.push((device, other, tie));
+            }
         };
         let parent = device_of(upstream.parent);
         if parent.is_some() {

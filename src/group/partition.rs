@@ -171,6 +171,17 @@ impl Partition {
         self.vertices.set(device, Vertex { class: Some(class), first: None });
     }
 
+    /// Puts a device into the class of another one, to which it is tied.
+    pub(super) fn insert_beside(&mut self, device: DeviceRef, other: DeviceRef, tie: Tie) {
+        let class = self.class_of(other).filter(|_| device != other);
+        let Some((key, class)) = class.and_then(|key| Some((key, self.classes.get_mut(key)?))) else {
+            return self.insert(device);
+        };
+        class.size = class.size.saturating_add(1);
+        self.vertices.set(device, Vertex { class: Some(key), first: None });
+        self.tie(device, other, tie);
+    }
+
     fn first(&self, device: DeviceRef) -> Option<HalfEdge> {
         self.vertices.get(device)?.first
     }

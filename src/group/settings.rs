@@ -15,11 +15,12 @@ pub enum AcsSettings {
 }
 
 impl AcsSettings {
-    /// The device with the settings that count.
-    pub(super) fn of(self, device: Device) -> Device {
+    /// Gives a device the settings that count.
+    #[inline]
+    pub(super) fn apply(self, device: &mut Device) {
         match self {
-            AcsSettings::Dumped => device,
-            AcsSettings::Requested => device.acs_switched(true),
+            AcsSettings::Dumped => {}
+            AcsSettings::Requested => *device = device.acs_switched(true),
         }
     }
 }

@@ -131,20 +131,22 @@ impl Topology {
     /// Walks up from a function for [`PlacedFunction::upstream`](super::PlacedFunction::upstream), and returns the bridge that is
     /// missing on the way. The result is kept for the function's bus until a bridge of the segment changes.
     pub(crate) fn look_up_upstream(&mut self, function: Key<Node>) -> Option<Missing> {
-        let bus = self.store.bus_of(function)?;
-        let missing = match self.store.known_upstream(bus) {
+        let key = self.store.bus_of(function)?;
+        let bus = self.store.bus_at(key)?;
+        let (segment, known) = (bus.segment, self.store.known_upstream(bus));
+        let missing = match known {
             Some(path) => path.missing,
             None => {
-                let path = self.walk(bus)?;
-                self.store.keep_upstream(bus, path);
-                path.missing
+                let path = self.walk(key, bus);
+                let missing = path.missing;
+                self.store.keep_upstream(key, path);
+                missing
             }
         };
-        missing.and_then(|number| Some(Missing { segment: self.store.bus_at(bus)?.segment, bus: number }))
+        missing.map(|bus| Missing { segment, bus })
     }
 
-    fn walk(&self, key: Key<Bus>) -> Option<UpstreamPath> {
-        let bus = self.store.bus_at(key)?;
+    fn walk(&self, key: Key<Bus>, bus: &Bus) -> UpstreamPath {
         let from = Some((Some(key), bus.number));
         let mut path = Path { store: &self.store, segment: bus.segment, bus: from, missing: None };
         let mut upstream = UpstreamPath::default();
@@ -183,7 +185,7 @@ impl Topology {
             tell(last, None, &mut upstream.alias);
         }
         upstream.missing = path.missing;
-        Some(upstream)
+        upstream
     }
 
     fn path(&self, bdf: Bdf) -> Path<'_> {

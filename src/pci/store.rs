@@ -264,8 +264,7 @@ impl Store {
     }
 
     /// What is above a bus, if nothing has changed since it was looked up.
-    pub(super) fn known_upstream(&self, bus: Key<Bus>) -> Option<&UpstreamPath> {
-        let bus = self.buses.get(bus)?;
+    pub(super) fn known_upstream<'a>(&self, bus: &'a Bus) -> Option<&'a UpstreamPath> {
         let (age, path) = &bus.upstream;
         (*age == self.tables.get(bus.table)?.age).then_some(path)
     }
@@ -316,8 +315,8 @@ impl Store {
                 root: false,
                 declared: false,
                 virtual_of: None,
-                virtual_buses: Vec::new(),
                 posing: 0,
+                virtual_buses: Vec::new(),
                 count: 0,
                 upstream: (0, UpstreamPath::default()),
                 slots: Slots::NONE,
@@ -332,8 +331,8 @@ impl Store {
         let Some(table) = self.tables.get_mut(key) else { return };
         let Some(bus) = table.buses.get_mut(usize::from(number)).and_then(Option::take) else { return };
         if let Some(bus) = self.buses.get_mut(bus) {
-            bus.virtual_buses = Vec::new();
             bus.slots = Slots::NONE;
+            bus.virtual_buses = Vec::new();
         }
         self.buses.release(bus);
         table.used = table.used.saturating_sub(1);
@@ -344,11 +343,18 @@ impl Store {
         }
     }
 
-    /// Puts a function into its place on a bus, which is empty. Returns its key.
-    pub(super) fn put(&mut self, on: Key<Bus>, rid: RequesterId, function: &Function, tag: Tag) -> Key<Node> {
+    /// Puts a function, which has these buses below it, into its place on a bus, which is empty. Returns its key.
+    pub(super) fn put(
+        &mut self,
+        on: Key<Bus>,
+        rid: RequesterId,
+        function: &Function,
+        buses: [u8; 2],
+        tag: Tag,
+    ) -> Key<Node> {
         let (kind, traits) = self.kinds.add(function, function.pcie);
         let poses = traits.poses(function, rid.devfn()).is_some();
-        let node = self.nodes.insert(Node { kind, tag, bus: on, rid, buses: function.header.buses() });
+        let node = self.nodes.insert(Node { kind, tag, bus: on, rid, buses });
         let number = rid.device();
         let Some(bus) = self.buses.get_mut(on) else { return node };
         bus.count = bus.count.saturating_add(1);

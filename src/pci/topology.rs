@@ -3,7 +3,7 @@
 use super::placed::PlacedFunction;
 use super::store::{Bus, Node, Occupant, Store};
 use super::upstream::Tag;
-use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, Header, PortType};
+use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, PortType};
 use crate::iter::iterators;
 use crate::slab::Key;
 use crate::{Bdf, RequesterId, Segment};
@@ -87,20 +87,21 @@ impl Topology {
         self.insert_tagged(bdf, &function, physical, None).map(drop)
     }
 
-    /// As `insert`. Returns the key of the function, which stays the same until the function is removed.
+    /// As `insert`. Returns the key of the function, which stays the same until the function is removed, and whether no bus can be right below it.
     pub(crate) fn insert_tagged(
         &mut self,
         bdf: Bdf,
         function: &Function,
         physical: Option<Bdf>,
         tag: Tag,
-    ) -> Result<Key<Node>, PciError> {
+    ) -> Result<(Key<Node>, bool), PciError> {
         let (own, devfn) = (bdf.rid.bus(), bdf.rid.devfn());
         let known = self.store.bus_key(bdf.segment, own);
         if self.store.bus_at(known).is_some_and(|bus| self.store.node_on(bus, devfn).is_some()) {
             return Err(PciError::Occupied(bdf));
         }
-        let leaf = function.is_leaf();
+        let buses = function.header.buses();
+        let leaf = function.is_leaf(buses);
         if !leaf {
             self.may_claim(bdf, function)?;
         }
@@ -109,7 +110,7 @@ impl Topology {
             // Every bus number has a place in its segment's table.
             None => self.store.open_bus(bdf.segment, own).ok_or(PciError::Absent(bdf))?,
         };
-        let node = self.store.put(bus, bdf.rid, function, tag);
+        let node = self.store.put(bus, bdf.rid, function, buses, tag);
         let corrected = self.corrected(bus, function);
         if let Some(corrected) = corrected {
             self.store.rewrite(bdf, &corrected, function.pcie);
@@ -123,7 +124,7 @@ impl Topology {
             self.adopt(own, pf);
         }
         self.tell_root(bus, function);
-        Ok(node)
+        Ok((node, leaf))
     }
 
     /// The function with the type that Linux gives it on this bus, where that is not the one that its configuration space has.
@@ -411,10 +412,10 @@ iterators! {
 }
 
 impl Function {
-    /// Whether no bus can be right below the function.
-    pub(crate) fn is_leaf(&self) -> bool {
-        let is_bridge = !matches!(self.header, Header::Device) && self.secondary().is_some();
-        !is_bridge && !matches!(self.sriov, Fact::Present(_))
+    /// Whether no bus can be right below the function, which has these buses.
+    #[inline]
+    fn is_leaf(&self, [secondary, _]: [u8; 2]) -> bool {
+        secondary == 0 && !matches!(self.sriov, Fact::Present(_))
     }
 
     /// The buses right below the function at `rid`: that of a bridge, those of virtual functions elsewhere.

@@ -19,9 +19,9 @@ const OPEN_ALONE: u16 = 1;
 /// … because its ACS was not read.
 const ASSUMED_ALONE: u16 = 1 << 1;
 /// With siblings in its slot it does not isolate.
-const OPEN_BESIDE: u16 = 1 << 2;
+const OPEN_BESIDE: u16 = OPEN_ALONE << 2;
 /// … because its ACS was not read.
-const ASSUMED_BESIDE: u16 = 1 << 3;
+const ASSUMED_BESIDE: u16 = ASSUMED_ALONE << 2;
 /// Whether it isolates depends on the machine or on its bus: the bits above do not count.
 const ASK: u16 = 1 << 4;
 /// It has aliases that configuration space does not show.
@@ -51,9 +51,10 @@ impl Traits {
 
     /// Whether it fails to isolate, and whether only because its ACS was not read; `None` where the machine or its bus decides.
     pub(super) fn open(self, multifunction: bool) -> Option<Openness> {
-        let (open, assumed) =
-            if multifunction { (OPEN_BESIDE, ASSUMED_BESIDE) } else { (OPEN_ALONE, ASSUMED_ALONE) };
-        (!self.has(ASK)).then_some(Openness { open: self.has(open), assumed: self.has(assumed) })
+        // The two bits about functions with siblings are above the same two about those without.
+        let bits = self.bits >> if multifunction { 2 } else { 0 };
+        let is = |bit: u16| bits & bit != 0;
+        (!self.has(ASK)).then_some(Openness { open: is(OPEN_ALONE), assumed: is(ASSUMED_ALONE) })
     }
 
     /// The functions that it poses as in this place, and the row that says so.
