@@ -67,8 +67,8 @@ impl Assignment {
     pub(super) fn unite(&mut self, a: DeviceRef, b: DeviceRef, tie: Tie) -> Option<Merged> {
         let (class, moved) = self.partition.union(a, b, tie)?;
         let stays = self.partition.group_mut(class)?;
-        stays.grouped = stays.grouped.saturating_add(moved.grouped);
-        stays.owned |= moved.owned;
+        stays.set_grouped(stays.grouped().saturating_add(moved.grouped()));
+        stays.set_owned(stays.owned() || moved.owned());
         let theirs = moved.id()?;
         let into = stays.id().map_or(theirs, |ours| ours.min(theirs));
         let absorbed = stays.id().map(|ours| ours.max(theirs));
@@ -85,9 +85,10 @@ impl Assignment {
         let class = self.partition.class_of(device)?;
         let group = self.partition.group_mut(class)?;
         let id = group.id().unwrap_or(GroupId(self.next_group));
-        group.set_id(Some(id));
-        group.grouped = group.grouped.saturating_add(1);
-        if group.grouped == 1 {
+        let grouped = group.grouped().saturating_add(1);
+        group.set_grouped(grouped);
+        if grouped == 1 {
+            group.set_id(Some(id));
             self.next_group = self.next_group.max(id.0.saturating_add(1));
             self.names.insert(id, class);
         }
@@ -101,9 +102,9 @@ impl Assignment {
         self.grouped.set(device, false);
         let class = self.partition.class_of(device)?;
         let group = self.partition.group_mut(class)?;
-        group.grouped = group.grouped.saturating_sub(1);
-        if group.grouped == 0 {
-            let was_owned = group.owned;
+        group.set_grouped(group.grouped().saturating_sub(1));
+        if group.grouped() == 0 {
+            let was_owned = group.owned();
             *group = ClassGroup::default();
             self.owned = self.owned.saturating_sub(was_owned.into());
             self.names.remove(id);
@@ -114,7 +115,7 @@ impl Assignment {
     /// Gives a group to an owner. False if it has one; `None` where there is no such group.
     pub(super) fn own(&mut self, group: GroupId) -> Option<bool> {
         let group = self.partition.group_mut(self.names.get(group)?)?;
-        let fresh = !core::mem::replace(&mut group.owned, true);
+        let fresh = !group.set_owned(true);
         self.owned = self.owned.saturating_add(fresh.into());
         Some(fresh)
     }
@@ -123,7 +124,7 @@ impl Assignment {
     /// such group.
     pub(super) fn release(&mut self, group: GroupId) -> Option<BTreeSet<DeviceRef>> {
         let group = self.partition.group_mut(self.names.get(group)?)?;
-        let was_owned = core::mem::take(&mut group.owned);
+        let was_owned = group.set_owned(false);
         self.owned = self.owned.saturating_sub(was_owned.into());
         Some(core::mem::take(&mut self.withheld))
     }
@@ -185,7 +186,7 @@ impl Assignment {
 
     /// Drops the names that went to classes without a grouped device.
     pub(super) fn drop_unused_names(&mut self) {
-        self.partition.groups_mut().filter(|group| group.grouped == 0).for_each(|group| group.set_id(None));
+        self.partition.groups_mut().filter(|group| group.grouped() == 0).for_each(|group| group.set_id(None));
     }
 
     /// Bounds the memory of the names by the groups that there are.
@@ -208,7 +209,7 @@ impl Assignment {
 
     /// The owned group that the class of a device has.
     pub(super) fn owned_group(&self, device: DeviceRef) -> Option<GroupId> {
-        self.class_group(device).filter(|group| group.owned)?.id()
+        self.class_group(device).filter(|group| group.owned())?.id()
     }
 
     /// The group that a device is in, and whether it is the only one there.
@@ -217,7 +218,7 @@ impl Assignment {
             return None;
         }
         let group = self.class_group(device)?;
-        Some((group.id()?, group.grouped == 1))
+        Some((group.id()?, group.grouped() == 1))
     }
 
     fn class_group(&self, device: DeviceRef) -> Option<&ClassGroup> {
@@ -264,10 +265,10 @@ impl Assignment {
             }
             let group = class.group();
             let count = members.iter().filter(|device| self.is_grouped(**device)).count();
-            if usize::try_from(group.grouped) != Ok(count) {
+            if usize::try_from(group.grouped()) != Ok(count) {
                 return Err("a class counts its grouped devices wrongly");
             }
-            if group.id().is_some() != (count > 0) || group.owned && group.id().is_none() {
+            if group.id().is_some() != (count > 0) || group.owned() && group.id().is_none() {
                 return Err("a class without grouped devices has a group, or one with them has none");
             }
             if let Some(id) = group.id() {
@@ -276,7 +277,7 @@ impl Assignment {
                 }
                 named = named.saturating_add(1);
             }
-            owned = owned.saturating_add(group.owned.into());
+            owned = owned.saturating_add(group.owned().into());
             grouped = grouped.saturating_add(count);
         }
         if named != self.names.iter().count() {

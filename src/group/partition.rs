@@ -8,7 +8,7 @@ use super::event::Packed;
 use super::{DeviceKey, GroupId, Tie};
 use crate::model::IommuIndex;
 use crate::slab::{Beside, Key, Slab};
-use crate::{Bdf, StreamId};
+use crate::{Bdf, RequesterId, Segment, StreamId};
 
 /// The partition of the devices. Each class is a tree of ties, and its members are found by walking along it; the smaller of
 /// two is renamed when they merge, so that happens to a device log2(n) times at most. Nothing is kept of devices that left.
@@ -47,17 +47,19 @@ struct Edge {
     previous: [Option<HalfEdge>; 2],
 }
 
-/// A tie in half of the room that it has elsewhere. There is one for nearly every device, and nearly every one is of these kinds.
+/// A tie in a third of the room that it has elsewhere. There is one for nearly every device, and nearly every one is of these kinds. A function stands
+/// in its two parts, which leave room for the kind.
 #[derive(Clone, Copy, Debug)]
 enum Short {
-    SharedAlias(Bdf),
-    AcsPath(Bdf),
+    SharedAlias(RequesterId, Segment),
+    AcsPath(RequesterId, Segment),
     Multifunction,
-    SharedStreamId(IommuIndex, StreamId),
-    RealDma(Bdf),
-    BusIsolation(Bdf),
-    Departed(Bdf),
-    /// Of another kind.
+    /// At one of the first IOMMUs.
+    SharedStreamId(u16, StreamId),
+    RealDma(RequesterId, Segment),
+    BusIsolation(RequesterId, Segment),
+    Departed(RequesterId, Segment),
+    /// Another.
     Long(Key<Tie>),
 }
 
@@ -71,24 +73,53 @@ pub(super) struct Class {
 }
 
 /// The group of a class. The partition only carries it along.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct ClassGroup {
-    /// Its name.
-    id: Option<Packed>,
-    /// How many devices of the class are in it.
-    pub(super) grouped: u32,
-    /// It has an owner.
-    pub(super) owned: bool,
+    /// Its name; all ones where it has none.
+    name: Packed,
+    /// How many devices of the class are in it, of which there are fewer than 2^31; the highest bit for its owner.
+    grouped: u32,
+}
+
+impl Default for ClassGroup {
+    fn default() -> Self {
+        ClassGroup { name: Packed::of(ClassGroup::NO_NAME), grouped: 0 }
+    }
 }
 
 impl ClassGroup {
+    /// No group is called so: names are counted from 0, and there are never so many events.
+    const NO_NAME: GroupId = GroupId(u64::MAX);
+    const OWNED: u32 = 1 << 31;
+
     /// Its name.
     pub(super) fn id(&self) -> Option<GroupId> {
-        self.id.map(Packed::id)
+        Some(self.name.id()).filter(|name| *name != ClassGroup::NO_NAME)
     }
 
     pub(super) fn set_id(&mut self, id: Option<GroupId>) {
-        self.id = id.map(Packed::of);
+        self.name = Packed::of(id.unwrap_or(ClassGroup::NO_NAME));
+    }
+
+    /// How many devices of the class are in it.
+    pub(super) fn grouped(&self) -> u32 {
+        self.grouped & !ClassGroup::OWNED
+    }
+
+    pub(super) fn set_grouped(&mut self, count: u32) {
+        self.grouped = self.grouped & ClassGroup::OWNED | count.min(!ClassGroup::OWNED);
+    }
+
+    /// Whether it has an owner.
+    pub(super) fn owned(&self) -> bool {
+        self.grouped & ClassGroup::OWNED != 0
+    }
+
+    /// Says whether it has an owner. Returns what was so before.
+    pub(super) fn set_owned(&mut self, owned: bool) -> bool {
+        let before = self.owned();
+        self.grouped = self.grouped() | if owned { ClassGroup::OWNED } else { 0 };
+        before
     }
 }
 
@@ -255,13 +286,16 @@ impl Partition {
 
     fn shorten(&mut self, tie: Tie) -> Short {
         match tie {
-            Tie::SharedAlias(bdf) => Short::SharedAlias(bdf),
-            Tie::AcsPath { port } => Short::AcsPath(port),
+            Tie::SharedAlias(bdf) => Short::SharedAlias(bdf.rid, bdf.segment),
+            Tie::AcsPath { port } => Short::AcsPath(port.rid, port.segment),
             Tie::Multifunction => Short::Multifunction,
-            Tie::SharedStreamId { iommu, id } => Short::SharedStreamId(iommu, id),
-            Tie::RealDma(bdf) => Short::RealDma(bdf),
-            Tie::BusIsolation { switch } => Short::BusIsolation(switch),
-            Tie::Departed(DeviceKey::Pci(bdf)) => Short::Departed(bdf),
+            Tie::SharedStreamId { iommu, id } => match iommu.0.try_into() {
+                Ok(iommu) => Short::SharedStreamId(iommu, id),
+                Err(_) => Short::Long(self.long.insert(tie)),
+            },
+            Tie::RealDma(bdf) => Short::RealDma(bdf.rid, bdf.segment),
+            Tie::BusIsolation { switch } => Short::BusIsolation(switch.rid, switch.segment),
+            Tie::Departed(DeviceKey::Pci(bdf)) => Short::Departed(bdf.rid, bdf.segment),
             Tie::DmaAliasQuirk { .. }
             | Tie::FirmwareAlias { .. }
             | Tie::Driver { .. }
@@ -274,13 +308,13 @@ impl Partition {
 
     fn tie_of(&self, edge: &Edge) -> Option<Tie> {
         Some(match edge.tie {
-            Short::SharedAlias(bdf) => Tie::SharedAlias(bdf),
-            Short::AcsPath(port) => Tie::AcsPath { port },
+            Short::SharedAlias(rid, segment) => Tie::SharedAlias(Bdf { segment, rid }),
+            Short::AcsPath(rid, segment) => Tie::AcsPath { port: Bdf { segment, rid } },
             Short::Multifunction => Tie::Multifunction,
-            Short::SharedStreamId(iommu, id) => Tie::SharedStreamId { iommu, id },
-            Short::RealDma(bdf) => Tie::RealDma(bdf),
-            Short::BusIsolation(switch) => Tie::BusIsolation { switch },
-            Short::Departed(bdf) => Tie::Departed(bdf.into()),
+            Short::SharedStreamId(iommu, id) => Tie::SharedStreamId { iommu: IommuIndex(iommu.into()), id },
+            Short::RealDma(rid, segment) => Tie::RealDma(Bdf { segment, rid }),
+            Short::BusIsolation(rid, segment) => Tie::BusIsolation { switch: Bdf { segment, rid } },
+            Short::Departed(rid, segment) => Tie::Departed(DeviceKey::Pci(Bdf { segment, rid })),
             Short::Long(tie) => *self.long.get(tie)?,
         })
     }
@@ -461,6 +495,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_each_device_is_small() {
-        assert_eq!([size_of::<Option<Entry>>(), size_of::<Vertex>(), size_of::<Edge>()], [12, 8, 36]);
+        assert_eq!([size_of::<Option<Entry>>(), size_of::<Vertex>()], [12, 8]);
+        assert_eq!([size_of::<Edge>(), size_of::<Class>()], [32, 20]);
     }
 }

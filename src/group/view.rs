@@ -48,7 +48,7 @@ impl<'a> IommuGroup<'a> {
 
     /// Whether it has an owner.
     pub fn owned(&self) -> bool {
-        self.class.group().owned
+        self.class.group().owned()
     }
 
     /// The reasons that hold it together, untranslated devices between them included: one fewer than devices.

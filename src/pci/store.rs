@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 use core::slice;
 
@@ -26,6 +27,8 @@ pub(super) struct Store {
     several: Slab<Several>,
     nodes: Slab<Node>,
     kinds: Kinds,
+    /// By bus, the buses whose `virtual_of` is on it, whether that function is there or not. No list is empty.
+    virtual_buses: BTreeMap<(Segment, u8), Vec<u8>>,
 }
 
 /// The buses of a segment, by number.
@@ -53,8 +56,6 @@ pub(super) struct Bus {
     pub(super) declared: bool,
     /// A physical function whose virtual functions are on it. Such a bus has no bridge.
     pub(super) virtual_of: Option<RequesterId>,
-    /// The buses whose `virtual_of` is on this bus, whether that function is there or not.
-    pub(super) virtual_buses: Vec<u8>,
     /// Slots with functions that pose as others, a bit each: see [`AliasMask`].
     posing: u32,
     /// How many functions are on it.
@@ -193,11 +194,6 @@ impl<'a> Occupant<'a> {
 }
 
 impl Bus {
-    /// It is empty, no bus is attached to it, and nothing describes it.
-    pub(super) fn is_unused(&self) -> bool {
-        self.count == 0 && self.virtual_buses.is_empty() && self.bridge.is_none() && !self.declared
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -242,6 +238,32 @@ impl Store {
     pub(super) fn bus_mut(&mut self, segment: Segment, number: u8) -> Option<&mut Bus> {
         let key = self.bus_key(segment, number);
         self.buses.get_mut(key)
+    }
+
+    /// The buses of virtual functions whose physical functions are on this bus.
+    pub(super) fn virtual_buses_of(&self, segment: Segment, number: u8) -> &[u8] {
+        self.virtual_buses.get(&(segment, number)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Notes that the physical function of a bus of virtual functions is on the bus `home`.
+    pub(super) fn add_virtual(&mut self, segment: Segment, home: u8, bus: u8) {
+        self.virtual_buses.entry((segment, home)).or_default().push(bus);
+    }
+
+    /// Forgets that.
+    pub(super) fn remove_virtual(&mut self, segment: Segment, home: u8, bus: u8) {
+        if let Entry::Occupied(mut buses) = self.virtual_buses.entry((segment, home)) {
+            buses.get_mut().retain(|other| *other != bus);
+            if buses.get().is_empty() {
+                buses.remove();
+            }
+        }
+    }
+
+    /// Whether a bus is empty, no bus is attached to it, and nothing describes it.
+    pub(super) fn is_unused(&self, bus: &Bus) -> bool {
+        let is_home = || self.virtual_buses.contains_key(&(bus.segment, bus.number));
+        bus.count == 0 && bus.bridge.is_none() && !bus.declared && !is_home()
     }
 
     /// The function with this key; `None` for no key.
@@ -316,7 +338,6 @@ impl Store {
                 declared: false,
                 virtual_of: None,
                 posing: 0,
-                virtual_buses: Vec::new(),
                 count: 0,
                 upstream: (0, UpstreamPath::default()),
                 slots: Slots::NONE,
@@ -332,7 +353,6 @@ impl Store {
         let Some(bus) = table.buses.get_mut(usize::from(number)).and_then(Option::take) else { return };
         if let Some(bus) = self.buses.get_mut(bus) {
             bus.slots = Slots::NONE;
-            bus.virtual_buses = Vec::new();
         }
         self.buses.release(bus);
         table.used = table.used.saturating_sub(1);
@@ -485,6 +505,6 @@ mod tests {
     #[test]
     fn a_function_in_its_place_is_small() {
         assert_eq!(size_of::<Node>(), 16);
-        assert!(size_of::<Bus>() <= 112, "{}", size_of::<Bus>());
+        assert_eq!(size_of::<Bus>(), 80);
     }
 }

@@ -260,10 +260,8 @@ impl Topology {
         if virtual_bus.virtual_of.is_none() && bus > pf.rid.bus() {
             virtual_bus.virtual_of = Some(pf.rid);
             self.store.upstream_changed(pf.segment);
-            let home = self.store.open_bus(pf.segment, pf.rid.bus());
-            if let Some(home) = self.store.bus_at_mut(home) {
-                home.virtual_buses.push(bus);
-            }
+            self.store.open_bus(pf.segment, pf.rid.bus());
+            self.store.add_virtual(pf.segment, pf.rid.bus(), bus);
         }
     }
 
@@ -278,15 +276,13 @@ impl Topology {
                         .is_some_and(|function| virtual_buses(&function, rid).any(|bus| bus == number))
                 })
             };
-            if !bus.is_unused() || expects_vfs() {
+            if !self.store.is_unused(bus) || expects_vfs() {
                 return;
             }
             let virtual_of = bus.virtual_of;
             self.store.close_bus(segment, number);
             let Some(pf) = virtual_of else { return };
-            if let Some(home) = self.store.bus_mut(segment, pf.bus()) {
-                home.virtual_buses.retain(|bus| *bus != number);
-            }
+            self.store.remove_virtual(segment, pf.bus(), number);
             number = pf.bus();
         }
     }
@@ -368,12 +364,13 @@ impl Topology {
 
     /// The buses attached to a bus without a bridge in between: those of virtual functions.
     pub(crate) fn virtual_buses_of(&self, segment: Segment, bus: u8) -> &[u8] {
-        self.store.bus(segment, bus).map_or(&[], |bus| &bus.virtual_buses)
+        self.store.virtual_buses_of(segment, bus)
     }
 
     /// Whether a bus is empty, and no other bus is attached to it.
     pub(crate) fn is_bare(&self, segment: Segment, bus: u8) -> bool {
-        self.store.bus(segment, bus).is_none_or(|bus| bus.is_empty() && bus.virtual_buses.is_empty())
+        self.store.bus(segment, bus).is_none_or(Bus::is_empty)
+            && self.store.virtual_buses_of(segment, bus).is_empty()
     }
 
     /// Whether a function is in a multifunction slot, see [`Function::in_multifunction_slot`].
