@@ -230,19 +230,12 @@ impl<'a> Lowering<'a> {
 
 /// The functions that scopes name, up to one that cannot be read. `others` is called with the scopes of other types.
 fn scopes(
-    scopes: Scopes<'_>,
+    mut scopes: Scopes<'_>,
     skipped: &mut Vec<Error>,
     mut others: impl FnMut(&super::Scope<'_>),
 ) -> Vec<Scope> {
     let mut found = Vec::with_capacity(scopes.most_with_a_path());
-    for scope in scopes {
-        let scope = match scope {
-            Ok(scope) => scope,
-            Err(error) => {
-                skipped.push(error);
-                break;
-            }
-        };
+    while let Some(scope) = scopes.whole() {
         let kind = match scope.scope_type() {
             ScopeType::Endpoint => ScopeKind::Endpoint,
             ScopeType::Bridge => ScopeKind::Bridge,
@@ -259,6 +252,7 @@ fn scopes(
             found.push(Scope { kind, bus, path, offset });
         }
     }
+    skipped.extend(scopes.fault());
     found.shrink_to_fit();
     found
 }

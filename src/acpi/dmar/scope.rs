@@ -200,20 +200,32 @@ impl<'a> Scopes<'a> {
         self.rest.len().checked_div(LEAST).unwrap_or(0)
     }
 
+    /// The next scope that can be read. Apart from its fault, so that neither is copied.
     #[inline]
-    fn read(&self) -> Result<Scope<'a>, ErrorKind> {
-        let left = saturate(self.rest.len());
-        let need = u32::from(SCOPE_HEADER);
-        let raw: &raw::Scope = bytes::at(self.rest, 0).ok_or(ErrorKind::Truncated { need, have: left })?;
-        let length = raw.length;
-        let path = match self.rest.get(..usize::from(length)) {
-            _ if length < SCOPE_HEADER => return Err(ErrorKind::ScopeLength(length)),
-            None => return Err(ErrorKind::ScopeOverrun { length, left }),
-            Some(scope) => scope.get(usize::from(SCOPE_HEADER)..).unwrap_or_default(),
-        };
+    pub(super) fn whole(&mut self) -> Option<Scope<'a>> {
+        let raw: &raw::Scope = bytes::at(self.rest, 0)?;
+        let (scope, rest) = self.rest.split_at_checked(usize::from(raw.length))?;
+        let path = scope.get(usize::from(SCOPE_HEADER)..)?;
         let count = path.len().checked_div(size_of::<raw::Hop>()).unwrap_or(0);
         let (hops, odd) = <[raw::Hop]>::ref_from_prefix_with_elems(path, count).unwrap_or((&[], path));
-        Ok(Scope { raw, hops, odd_byte: !odd.is_empty(), at: self.at })
+        let at = self.at;
+        self.rest = rest;
+        self.at.offset = at.offset.saturating_add(u32::from(raw.length));
+        Some(Scope { raw, hops, odd_byte: !odd.is_empty(), at })
+    }
+
+    /// Why no scope can be read from what is left; `None` where nothing is. It ends the scopes.
+    #[cold]
+    pub(super) fn fault(&mut self) -> Option<Error> {
+        let rest = core::mem::take(&mut self.rest);
+        let left = saturate(rest.len());
+        let kind = match bytes::at::<raw::Scope>(rest, 0) {
+            _ if rest.is_empty() => return None,
+            None => ErrorKind::Truncated { need: u32::from(SCOPE_HEADER), have: left },
+            Some(raw) if raw.length < SCOPE_HEADER => ErrorKind::ScopeLength(raw.length),
+            Some(raw) => ErrorKind::ScopeOverrun { length: raw.length, left },
+        };
+        Some(Error { kind, at: self.at })
     }
 }
 
@@ -222,14 +234,10 @@ impl<'a> Iterator for Scopes<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+        match self.whole() {
+            Some(scope) => Some(Ok(scope)),
+            None => self.fault().map(Err),
         }
-        let scope = self.read().map_err(|kind| Error { kind, at: self.at });
-        let length = scope.as_ref().map_or(usize::MAX, |scope| usize::from(scope.length()));
-        self.rest = self.rest.get(length..).unwrap_or_default();
-        self.at.offset = self.at.offset.saturating_add(saturate(length));
-        Some(scope)
     }
 }
 

@@ -104,6 +104,26 @@ impl<'a> Ivhd<'a> {
 // Lowering asks for the first two.
 #[cfg_attr(not(feature = "alloc"), allow(dead_code))]
 impl Claims<'_> {
+    /// The next claim by entries that can be read.
+    #[inline]
+    pub(super) fn whole(&mut self) -> Option<Claim> {
+        if let Some(target) = self.alias_target.take() {
+            return Some(target);
+        }
+        while let Some(entry) = self.entries.whole() {
+            if let Some(claim) = self.read(&entry) {
+                return Some(claim);
+            }
+        }
+        None
+    }
+
+    /// The error of the entry that ends the claims; `None` where all were read.
+    #[cold]
+    pub(super) fn fault(&mut self) -> Option<Error> {
+        self.entries.fault()
+    }
+
     /// What [`Ivhd::last_function`] returns, once all entries were read or `error` ended them.
     pub(super) fn last_function(&self, error: Option<Error>) -> Result<Option<RequesterId>, Error> {
         match error {
@@ -117,7 +137,7 @@ impl Claims<'_> {
         self.has_others
     }
 
-    #[inline(always)]
+    #[inline]
     fn read(&mut self, entry: &Entry<'_>) -> Option<Claim> {
         self.last_function.read(entry);
         let (device, data, at) = (entry.device_id(), entry.data(), entry.at());
@@ -166,20 +186,10 @@ impl Claims<'_> {
 impl Iterator for Claims<'_> {
     type Item = Result<Claim, Error>;
 
-    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(target) = self.alias_target.take() {
-            return Some(Ok(target));
-        }
-        loop {
-            match self.entries.next()? {
-                Ok(entry) => {
-                    if let Some(claim) = self.read(&entry) {
-                        return Some(Ok(claim));
-                    }
-                }
-                Err(error) => return Some(Err(error)),
-            }
+        match self.whole() {
+            Some(claim) => Some(Ok(claim)),
+            None => self.fault().map(Err),
         }
     }
 }

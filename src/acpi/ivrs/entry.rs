@@ -143,29 +143,45 @@ impl<'a> Entries<'a> {
         self.rest.len().checked_div(size_of::<raw::EntryHeader>()).unwrap_or(0)
     }
 
-    #[inline(always)]
-    fn read(&self) -> Result<Entry<'a>, ErrorKind> {
-        let entry_type = self.rest.first().copied().unwrap_or_default();
-        let fixed = fixed_length(entry_type).ok_or(ErrorKind::EntryType(entry_type))?;
-        let left = saturate(self.rest.len());
-        let unique_id_length = match entry_type {
+    /// The next entry that can be read. Apart from its fault, so that neither is copied.
+    #[inline]
+    pub(super) fn whole(&mut self) -> Option<Entry<'a>> {
+        let entry_type = *self.rest.first()?;
+        let (bytes, rest) = self.rest.split_at_checked(usize::from(self.length(entry_type)?))?;
+        let (header, kind, at) = (bytes::at(bytes, 0)?, kind(entry_type, bytes)?, self.at);
+        self.rest = rest;
+        self.at.offset = at.offset.saturating_add(saturate(bytes.len()));
+        Some(Entry { header, bytes, at, kind })
+    }
+
+    /// Bytes of the next entry, which has this type; `None` where they are not known.
+    #[inline]
+    fn length(&self, entry_type: u8) -> Option<u16> {
+        let fixed = fixed_length(entry_type)?;
+        match entry_type {
             0xf0 => {
-                let overrun = ErrorKind::EntryOverrun { length: fixed, left };
-                bytes::at::<raw::Acpi>(self.rest, 4).ok_or(overrun)?.unique_id_length
+                let acpi: &raw::Acpi = bytes::at(self.rest, 4)?;
+                Some(fixed.saturating_add(u16::from(acpi.unique_id_length)))
             }
-            _ => 0,
+            _ => Some(fixed),
+        }
+    }
+
+    /// Why no entry can be read from what is left; `None` where nothing is. It ends the entries.
+    #[cold]
+    pub(super) fn fault(&mut self) -> Option<Error> {
+        let (entry_type, left) = (*self.rest.first()?, saturate(self.rest.len()));
+        let kind = match fixed_length(entry_type) {
+            None => ErrorKind::EntryType(entry_type),
+            Some(fixed) => ErrorKind::EntryOverrun { length: self.length(entry_type).unwrap_or(fixed), left },
         };
-        let length = fixed.saturating_add(u16::from(unique_id_length));
-        let overrun = ErrorKind::EntryOverrun { length, left };
-        let bytes = self.rest.get(..usize::from(length)).ok_or(overrun)?;
-        let header = bytes::at(bytes, 0).ok_or(overrun)?;
-        let kind = kind(entry_type, bytes).ok_or(overrun)?;
-        Ok(Entry { header, bytes, at: self.at, kind })
+        self.rest = &[];
+        Some(Error { kind, at: self.at })
     }
 }
 
 /// The content of an entry; `None` where it is too short.
-#[inline(always)]
+#[inline]
 fn kind(entry_type: u8, entry: &[u8]) -> Option<EntryKind<'_>> {
     let alias = || bytes::at::<raw::Alias>(entry, 4).map(|alias| RequesterId(alias.device_id.get()));
     let data = || bytes::at::<zerocopy::little_endian::U32>(entry, 4).map(|data| data.get());
@@ -198,16 +214,12 @@ fn kind(entry_type: u8, entry: &[u8]) -> Option<EntryKind<'_>> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, Error>;
 
-    #[inline(always)]
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+        match self.whole() {
+            Some(entry) => Some(Ok(entry)),
+            None => self.fault().map(Err),
         }
-        let entry = self.read().map_err(|kind| Error { kind, at: self.at });
-        let length = entry.as_ref().map_or(usize::MAX, |entry| entry.bytes().len());
-        self.rest = self.rest.get(length..).unwrap_or_default();
-        self.at.offset = self.at.offset.saturating_add(saturate(length));
-        Some(entry)
     }
 }
 

@@ -112,19 +112,11 @@ impl Lowering {
         let mut iommu = Iommu::new(origin, IommuKind::AmdVi, Some(unit.base));
         iommu.group_rule = GroupRule::SharedIdOfNodes;
         self.platform.iommus.push(iommu);
-        let mut skipped = None;
         let mut claims = unit.claims(block.block_type());
         let draft = self.segments.entry(segment).or_insert_with(|| SegmentDraft::new(at));
         draft.own.push((position, block.device_id()));
         draft.mappings.reserve(unit.entries.most());
-        for claim in &mut claims {
-            let claim = match claim {
-                Ok(claim) => claim,
-                Err(error) => {
-                    skipped = Some(error);
-                    break;
-                }
-            };
+        while let Some(claim) = claims.whole() {
             let (first, last) = (claim.first, claim.last);
             if let Some(alias) = claim.alias.filter(|_| first <= last) {
                 let origin = Origin::acpi(Format::Ivrs, claim.at);
@@ -144,6 +136,7 @@ impl Lowering {
                 self.platform.ats_denied.push(claim.at);
             }
         }
+        let skipped = claims.fault();
         match claims.last_function(skipped) {
             Ok(Some(last)) => draft.last_function = draft.last_function.max(last),
             Ok(None) => self.refuse(RefusedFor::NoFunction, at),
