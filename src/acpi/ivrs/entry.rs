@@ -144,7 +144,7 @@ impl<'a> Entries<'a> {
     }
 
     /// The next entry that can be read. Apart from its fault, so that neither is copied.
-    #[inline]
+    #[inline(always)]
     pub(super) fn whole(&mut self) -> Option<Entry<'a>> {
         let entry_type = *self.rest.first()?;
         let (bytes, rest) = self.rest.split_at_checked(usize::from(self.length(entry_type)?))?;
@@ -181,7 +181,7 @@ impl<'a> Entries<'a> {
 }
 
 /// The content of an entry; `None` where it is too short.
-#[inline]
+#[inline(always)]
 fn kind(entry_type: u8, entry: &[u8]) -> Option<EntryKind<'_>> {
     let alias = || bytes::at::<raw::Alias>(entry, 4).map(|alias| RequesterId(alias.device_id.get()));
     let data = || bytes::at::<zerocopy::little_endian::U32>(entry, 4).map(|data| data.get());
