@@ -101,8 +101,6 @@ impl<'a> Ivhd<'a> {
     }
 }
 
-// Lowering asks for the first two.
-#[cfg_attr(not(feature = "alloc"), allow(dead_code))]
 impl Claims<'_> {
     /// The next claim by entries that can be read.
     #[inline]
@@ -125,6 +123,7 @@ impl Claims<'_> {
     }
 
     /// What [`Ivhd::last_function`] returns, once all entries were read or `error` ended them.
+    #[cfg(feature = "alloc")]
     pub(super) fn last_function(&self, error: Option<Error>) -> Result<Option<RequesterId>, Error> {
         match error {
             Some(error) if !self.last_function.is_sure => Err(error),
@@ -133,6 +132,7 @@ impl Claims<'_> {
     }
 
     /// Whether one of the entries that were read is an I/O APIC, HPET or ACPI device.
+    #[cfg(feature = "alloc")]
     pub(super) fn has_others(&self) -> bool {
         self.has_others
     }
