@@ -9,7 +9,7 @@ use super::policy::Rules;
 use super::proxies::Proxies;
 use super::streams::Streams;
 use crate::map::Fwspec;
-use crate::pci::{Node, Topology};
+use crate::pci::{Stored, Topology};
 use crate::slab::{Beside, Key, Slab};
 
 /// A tie has two half-edges; one bit of 32 distinguishes them.
@@ -42,7 +42,7 @@ impl Devices {
     }
 
     /// Adds a device under the name [`Devices::next`]. `function` is its node in the topology, if it is a PCI function.
-    pub(super) fn insert(&mut self, key: DeviceKey, function: Option<Key<Node>>, proxy: Option<Proxy>) {
+    pub(super) fn insert(&mut self, key: DeviceKey, function: Option<Key<Stored>>, proxy: Option<Proxy>) {
         let entry = Entry::new(function, self.next_order);
         self.next_order = self.next_order.saturating_add(1);
         let device = self.entries.insert(Some(entry));

@@ -16,7 +16,7 @@ use super::refusal::refused;
 use super::{Device, DeviceKey, GroupId};
 use crate::map::{FwspecOutcome, NoStream};
 use crate::model::IommuIndex;
-use crate::pci::{Missing, Node};
+use crate::pci::{Missing, Stored};
 use crate::slab::Key;
 use crate::{Bdf, Segment};
 
@@ -72,7 +72,7 @@ impl Groups {
 
     /// Puts a function into the topology, and the other devices whose ties that can change into the batch. Returns its node there;
     /// `None` for a device which is not PCI.
-    fn put(&mut self, device: &Device, newcomer: DeviceRef) -> Result<Option<Key<Node>>, BusError> {
+    fn put(&mut self, device: &Device, newcomer: DeviceRef) -> Result<Option<Key<Stored>>, BusError> {
         let (function, physical) = (&device.function, device.physical);
         let DeviceKey::Pci(bdf) = device.key else {
             let is_there = self.devices.has_other(device.key);
@@ -313,7 +313,7 @@ impl Groups {
     }
 
     /// The short way of [`Groups::tie_batch`], for a newcomer which changes no other device's ties and which no group can refuse.
-    fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>, class: u32) {
+    fn tie_newcomer(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Stored>>, class: u32) {
         if let Some(missing) = self.look_up(device, key, function, Some(class)) {
             self.assignment.insert(device);
             self.predictions.add(device);
@@ -403,7 +403,7 @@ impl Groups {
         &mut self,
         device: DeviceRef,
         key: DeviceKey,
-        function: Option<Key<Node>>,
+        function: Option<Key<Stored>>,
         class: Option<u32>,
     ) -> Option<Missing> {
         let missing = function.and_then(|function| self.topology.look_up_upstream(function));
@@ -495,7 +495,7 @@ impl Groups {
 
     /// Collects the ties of a device. Returns whether one of them rests on something that was not read.
     #[inline]
-    fn find(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Node>>) -> bool {
+    fn find(&mut self, device: DeviceRef, key: DeviceKey, function: Option<Key<Stored>>) -> bool {
         let rules = Rules { policy: self.policy, map: self.map.as_ref() };
         let finder = Finder { topology: &self.topology, devices: &self.devices, rules };
         finder.find(device, key, function, &mut self.scratch.found)

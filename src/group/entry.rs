@@ -2,7 +2,7 @@
 
 use super::GroupId;
 use crate::map::{Fwspec, NoStream};
-use crate::pci::{Missing, Node, Tag};
+use crate::pci::{Missing, Stored, Tag};
 use crate::slab::Key;
 
 /// Names a device that is there.
@@ -22,7 +22,7 @@ pub(super) fn device_of(tag: Tag) -> Option<DeviceRef> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     /// Its function in the topology, which says what it is called; `None` for a device which is not PCI.
-    pub(super) function: Option<Key<Node>>,
+    pub(super) function: Option<Key<Stored>>,
     order: Order,
     pub(super) state: State,
     /// A tie of it rests on something that was not read.
@@ -34,7 +34,7 @@ pub(super) struct Entry {
 struct Order([u16; 3]);
 
 impl Entry {
-    pub(super) fn new(function: Option<Key<Node>>, order: u64) -> Self {
+    pub(super) fn new(function: Option<Key<Stored>>, order: u64) -> Self {
         let [a, b, c, d, e, f, ..] = order.min((1 << 48) - 1).to_le_bytes();
         let order = Order([[a, b], [c, d], [e, f]].map(u16::from_le_bytes));
         Entry { function, order, state: State::Tied, assumed: false }

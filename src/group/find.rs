@@ -10,7 +10,7 @@ use super::policy::{self, Policy, Rules};
 use super::tie::{self, DmaAliases, SlotFunction, Tie};
 use crate::Bdf;
 use crate::model::GroupRule;
-use crate::pci::{Node, Openness, PlacedFunction, Topology};
+use crate::pci::{Openness, PlacedFunction, Stored, Topology};
 use crate::slab::Key;
 
 /// A tie that is found but not in force yet.
@@ -31,7 +31,7 @@ impl Finder<'_> {
         self,
         device: DeviceRef,
         key: DeviceKey,
-        function: Option<Key<Node>>,
+        function: Option<Key<Stored>>,
         found: &mut Vec<Found>,
     ) -> bool {
         self.by_proxy(device, found);
@@ -105,7 +105,7 @@ impl Finder<'_> {
         self,
         device: DeviceRef,
         bdf: Bdf,
-        function: Key<Node>,
+        function: Key<Stored>,
         found: &mut Vec<Found>,
     ) -> Option<bool> {
         let placed = self.topology.placed_at(function)?;

@@ -23,7 +23,7 @@ pub use identity::clear_identity;
 pub use path::{Aliases, Bridges};
 pub(crate) use placed::PlacedFunction;
 pub use sriov::{SrIov, VirtualBuses, VirtualFunctions};
-pub(crate) use store::Node;
+pub(crate) use store::Stored;
 pub use topology::{Functions, OrphanBuses, PciError, Topology};
 pub(crate) use traits::Openness;
 pub use upstream::Missing;

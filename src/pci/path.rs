@@ -4,7 +4,7 @@ use core::fmt;
 use core::iter::{FusedIterator, Peekable};
 
 use super::alias::{AliasMask, BridgeAlias, BridgeTag, Devfns};
-use super::store::{Bus, Node, Occupant, Store};
+use super::store::{Bus, Occupant, Store, Stored};
 use super::topology::Topology;
 use super::upstream::{Missing, Tag, UpstreamPath};
 use super::{AcsFlags, AcsVerdict, Alias, Function};
@@ -130,7 +130,7 @@ impl fmt::Debug for Aliases<'_> {
 impl Topology {
     /// Walks up from a function for [`PlacedFunction::upstream`](super::PlacedFunction::upstream), and returns the bridge that is
     /// missing on the way. The result is kept for the function's bus until a bridge of the segment changes.
-    pub(crate) fn look_up_upstream(&mut self, function: Key<Node>) -> Option<Missing> {
+    pub(crate) fn look_up_upstream(&mut self, function: Key<Stored>) -> Option<Missing> {
         let key = self.store.bus_of(function)?;
         let bus = self.store.bus_at(key)?;
         let (segment, known) = (bus.segment, self.store.known_upstream(bus));

@@ -25,7 +25,7 @@ pub(super) struct Store {
     tables: Slab<Table>,
     buses: Slab<Bus>,
     several: Slab<Several>,
-    nodes: Slab<Node>,
+    functions: Slab<Stored>,
     kinds: Kinds,
     /// By bus, the buses whose `virtual_of` is on it, whether that function is there or not. No list is empty.
     virtual_buses: BTreeMap<(Segment, u8), Vec<u8>>,
@@ -47,7 +47,7 @@ pub(super) struct Bus {
     pub(super) segment: Segment,
     pub(super) number: u8,
     /// The bridge that the bus is below.
-    pub(super) bridge: Option<Key<Node>>,
+    pub(super) bridge: Option<Key<Stored>>,
     /// That bridge is a root or downstream port: all functions are of one slot.
     pub(super) only_slot: bool,
     /// It has a function whose type is found on root buses only.
@@ -77,7 +77,7 @@ enum Slots {
 #[derive(Clone, Copy, Debug)]
 enum Slot {
     /// One function.
-    Alone(Key<Node>),
+    Alone(Key<Stored>),
     Several(Key<Several>),
 }
 
@@ -119,7 +119,7 @@ impl Slots {
 /// The functions of a slot that had more than one at a time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Several {
-    functions: [Option<Key<Node>>; 8],
+    functions: [Option<Key<Stored>>; 8],
     /// Those that are there, a bit each.
     there: u8,
     /// Those that pose as others, a bit each.
@@ -127,9 +127,9 @@ struct Several {
 }
 
 impl Several {
-    fn put(&mut self, node: Key<Node>, number: u8, poses: bool) {
+    fn put(&mut self, stored: Key<Stored>, number: u8, poses: bool) {
         let Some(function) = self.functions.get_mut(usize::from(number)) else { return };
-        *function = Some(node);
+        *function = Some(stored);
         self.there |= 1 << number;
         self.set_posing(number, poses);
     }
@@ -148,7 +148,7 @@ impl Several {
 
 /// What is kept of a function in its place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Node {
+pub(crate) struct Stored {
     kind: Key<Kind>,
     tag: Tag,
     bus: Key<Bus>,
@@ -267,14 +267,14 @@ impl Store {
     }
 
     /// The function with this key; `None` for no key.
-    pub(super) fn function_at(&self, key: impl Into<Option<Key<Node>>>) -> Option<Occupant<'_>> {
-        let Node { kind, tag, bus, rid, buses } = *self.nodes.get(key)?;
+    pub(super) fn function_at(&self, key: impl Into<Option<Key<Stored>>>) -> Option<Occupant<'_>> {
+        let Stored { kind, tag, bus, rid, buses } = *self.functions.get(key)?;
         Some(Occupant { kind: self.kinds.get(kind)?, tag, bus, rid, buses })
     }
 
     /// The bus that the function with this key is on.
-    pub(super) fn bus_of(&self, key: Key<Node>) -> Option<Key<Bus>> {
-        self.nodes.get(key).map(|node| node.bus)
+    pub(super) fn bus_of(&self, key: Key<Stored>) -> Option<Key<Bus>> {
+        self.functions.get(key).map(|stored| stored.bus)
     }
 
     /// Notes that a bridge came, left or changed, or that what is above a bus became known.
@@ -298,20 +298,20 @@ impl Store {
     }
 
     /// The key of a function, if it is there.
-    pub(super) fn node_key(&self, bdf: Bdf) -> Option<Key<Node>> {
-        self.node_on(self.bus(bdf.segment, bdf.rid.bus())?, bdf.rid.devfn())
+    pub(super) fn function_key(&self, bdf: Bdf) -> Option<Key<Stored>> {
+        self.function_on(self.bus(bdf.segment, bdf.rid.bus())?, bdf.rid.devfn())
     }
 
-    pub(super) fn node_on(&self, bus: &Bus, devfn: u8) -> Option<Key<Node>> {
+    pub(super) fn function_on(&self, bus: &Bus, devfn: u8) -> Option<Key<Stored>> {
         match bus.slots.get(devfn >> 3)? {
-            Slot::Alone(node) => Some(node).filter(|node| self.number_of(*node) == Some(devfn & 7)),
+            Slot::Alone(stored) => Some(stored).filter(|stored| self.number_of(*stored) == Some(devfn & 7)),
             Slot::Several(slot) => *self.several.get(slot)?.functions.get(usize::from(devfn & 7))?,
         }
     }
 
     /// The function number of a function.
-    fn number_of(&self, node: Key<Node>) -> Option<u8> {
-        self.nodes.get(node).map(|node| node.rid.function())
+    fn number_of(&self, stored: Key<Stored>) -> Option<u8> {
+        self.functions.get(stored).map(|stored| stored.rid.function())
     }
 
     /// The bus of this number; a new one if the store has none.
@@ -371,24 +371,24 @@ impl Store {
         function: &Function,
         buses: [u8; 2],
         tag: Tag,
-    ) -> Key<Node> {
+    ) -> Key<Stored> {
         let (kind, traits) = self.kinds.add(function, function.pcie);
         let poses = traits.poses(function, rid.devfn()).is_some();
-        let node = self.nodes.insert(Node { kind, tag, bus: on, rid, buses });
+        let stored = self.functions.insert(Stored { kind, tag, bus: on, rid, buses });
         let number = rid.device();
-        let Some(bus) = self.buses.get_mut(on) else { return node };
+        let Some(bus) = self.buses.get_mut(on) else { return stored };
         bus.count = bus.count.saturating_add(1);
         let first_poses = bus.posing >> number & 1 == 1;
         bus.posing |= u32::from(poses) << number;
         let several = match bus.slots.get(number) {
             None => {
-                bus.slots.set(number, Some(Slot::Alone(node)));
-                return node;
+                bus.slots.set(number, Some(Slot::Alone(stored)));
+                return stored;
             }
             Some(Slot::Several(several)) => several,
             Some(Slot::Alone(first)) => {
                 let mut several = Several::default();
-                if let Some(first_one) = self.nodes.get(first) {
+                if let Some(first_one) = self.functions.get(first) {
                     several.put(first, first_one.rid.function(), first_poses);
                 }
                 let several = self.several.insert(several);
@@ -397,19 +397,19 @@ impl Store {
             }
         };
         if let Some(several) = self.several.get_mut(several) {
-            several.put(node, rid.function(), poses);
+            several.put(stored, rid.function(), poses);
         }
-        node
+        stored
     }
 
     /// Takes a function out. Its bus stays.
-    pub(super) fn take(&mut self, bdf: Bdf) -> Option<(Key<Node>, Function)> {
-        let key = self.node_key(bdf)?;
-        let node = *self.nodes.get(key)?;
-        let kind = *self.kinds.get(node.kind)?;
-        self.kinds.remove(node.kind);
-        self.nodes.release(key);
-        let bus = self.buses.get_mut(node.bus)?;
+    pub(super) fn take(&mut self, bdf: Bdf) -> Option<(Key<Stored>, Function)> {
+        let key = self.function_key(bdf)?;
+        let stored = *self.functions.get(key)?;
+        let kind = *self.kinds.get(stored.kind)?;
+        self.kinds.remove(stored.kind);
+        self.functions.release(key);
+        let bus = self.buses.get_mut(stored.bus)?;
         bus.count = bus.count.saturating_sub(1);
         let (mut there, mut posing) = (0, 0);
         if let Slot::Several(key) = bus.slots.get(bdf.rid.device())? {
@@ -426,19 +426,19 @@ impl Store {
         if there == 0 {
             bus.slots.set(bdf.rid.device(), None);
         }
-        Some((key, Function { pcie: kind.told, ..kind.function(node.buses) }))
+        Some((key, Function { pcie: kind.told, ..kind.function(stored.buses) }))
     }
 
     /// Gives a function other facts, and the type that it says it has. It stays where it is.
     pub(super) fn rewrite(&mut self, bdf: Bdf, function: &Function, told: Fact<PortType>) {
-        let key = self.node_key(bdf);
-        let Some(node) = self.nodes.get_mut(key) else { return };
-        let before = node.kind;
+        let key = self.function_key(bdf);
+        let Some(stored) = self.functions.get_mut(key) else { return };
+        let before = stored.kind;
         let (kind, traits) = self.kinds.add(function, told);
         self.kinds.remove(before);
         let poses = traits.poses(function, bdf.rid.devfn()).is_some();
-        (node.kind, node.buses) = (kind, function.header.buses());
-        let Some(bus) = self.buses.get_mut(node.bus) else { return };
+        (stored.kind, stored.buses) = (kind, function.header.buses());
+        let Some(bus) = self.buses.get_mut(stored.bus) else { return };
         let number = bdf.rid.device();
         let posing = match bus.slots.get(number) {
             Some(Slot::Several(several)) => self.several.get_mut(several).is_some_and(|several| {
@@ -475,19 +475,19 @@ impl Store {
     /// The functions of a slot, by number.
     fn functions_of<'a>(&'a self, slot: Option<Slot>) -> impl Iterator<Item = Occupant<'a>> + use<'a> {
         let (mut alone, several) = match slot {
-            Some(Slot::Alone(node)) => (Some(node), None),
+            Some(Slot::Alone(stored)) => (Some(stored), None),
             Some(Slot::Several(several)) => (None, self.several.get(several)),
             None => (None, None),
         };
         let mut which = several.map_or(0, |several| several.there);
         core::iter::from_fn(move || {
-            if let Some(node) = alone.take() {
-                return self.function_at(node);
+            if let Some(stored) = alone.take() {
+                return self.function_at(stored);
             }
             let number = usize::try_from(which.trailing_zeros()).ok()?;
-            let node = several?.functions.get(number)?;
+            let stored = several?.functions.get(number)?;
             which &= which.wrapping_sub(1);
-            self.function_at(*node)
+            self.function_at(*stored)
         })
     }
 
@@ -504,7 +504,7 @@ mod tests {
 
     #[test]
     fn a_function_in_its_place_is_small() {
-        assert_eq!(size_of::<Node>(), 16);
+        assert_eq!(size_of::<Stored>(), 16);
         assert_eq!(size_of::<Bus>(), 80);
     }
 }

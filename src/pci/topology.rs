@@ -1,7 +1,7 @@
 //! The PCI functions of a machine by bus: which bridge is above which function, as far as is known at the moment.
 
 use super::placed::PlacedFunction;
-use super::store::{Bus, Node, Occupant, Store};
+use super::store::{Bus, Occupant, Store, Stored};
 use super::upstream::Tag;
 use super::{AcsFlags, AcsVerdict, Chipset, Fact, Function, PortType};
 use crate::iter::iterators;
@@ -94,10 +94,10 @@ impl Topology {
         function: &Function,
         physical: Option<Bdf>,
         tag: Tag,
-    ) -> Result<(Key<Node>, bool), PciError> {
+    ) -> Result<(Key<Stored>, bool), PciError> {
         let (own, devfn) = (bdf.rid.bus(), bdf.rid.devfn());
         let known = self.store.bus_key(bdf.segment, own);
-        if self.store.bus_at(known).is_some_and(|bus| self.store.node_on(bus, devfn).is_some()) {
+        if self.store.bus_at(known).is_some_and(|bus| self.store.function_on(bus, devfn).is_some()) {
             return Err(PciError::Occupied(bdf));
         }
         let buses = function.header.buses();
@@ -198,7 +198,7 @@ impl Topology {
     /// # Errors
     /// As [`Topology::insert`] and [`Topology::remove`]; nothing is changed then.
     pub fn replace(&mut self, bdf: Bdf, function: Function) -> Result<Function, PciError> {
-        let key = self.store.node_key(bdf).ok_or(PciError::Absent(bdf))?;
+        let key = self.store.function_key(bdf).ok_or(PciError::Absent(bdf))?;
         let before = self.store.function_at(key).ok_or(PciError::Absent(bdf))?;
         let (before, bus) = (before.function(), before.bus);
         self.may_claim(bdf, &function)?;
@@ -228,7 +228,7 @@ impl Topology {
     }
 
     /// Puts the buses of a function below it: that of a bridge, those of virtual functions elsewhere.
-    fn claim(&mut self, bdf: Bdf, bridge: Key<Node>, function: &Function) {
+    fn claim(&mut self, bdf: Bdf, bridge: Key<Stored>, function: &Function) {
         if let Some(bus) = function.secondary() {
             let below = self.store.open_bus(bdf.segment, bus);
             if let Some(below) = self.store.bus_at_mut(below) {
@@ -241,7 +241,7 @@ impl Topology {
     }
 
     /// Undoes what `claim` did for the function that has, or had, this key.
-    fn disclaim(&mut self, bdf: Bdf, bridge: Key<Node>, function: &Function) {
+    fn disclaim(&mut self, bdf: Bdf, bridge: Key<Stored>, function: &Function) {
         for number in function.below(bdf.rid) {
             let below = self.store.bus_mut(bdf.segment, number);
             if let Some(below) = below.filter(|below| below.bridge == Some(bridge)) {
@@ -316,7 +316,7 @@ impl Topology {
     }
 
     pub(crate) fn node(&self, bdf: Bdf) -> Option<Occupant<'_>> {
-        self.store.function_at(self.store.node_key(bdf))
+        self.store.function_at(self.store.function_key(bdf))
     }
 
     /// A function with its surroundings, in one look-up.
@@ -325,12 +325,12 @@ impl Topology {
     }
 
     /// The class code of the function with this key.
-    pub(crate) fn class_at(&self, key: Key<Node>) -> Option<u32> {
+    pub(crate) fn class_at(&self, key: Key<Stored>) -> Option<u32> {
         self.store.function_at(key).map(|node| node.like().class)
     }
 
     /// The function with this key.
-    pub(crate) fn placed_at(&self, key: Key<Node>) -> Option<PlacedFunction<'_>> {
+    pub(crate) fn placed_at(&self, key: Key<Stored>) -> Option<PlacedFunction<'_>> {
         self.placed_node(self.store.function_at(key)?)
     }
 
