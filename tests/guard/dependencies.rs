@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cases::cases;
+use crate::cases::{cases, cases_of_three};
 use crate::outside::run;
 use crate::program::{cargo, lock, root, scratch};
 
@@ -120,8 +120,9 @@ fn each_feature_builds_alone_and_pulls_in_what_it_is_for() {
     let bare = packages(&bare);
     for (feature, pulled_in) in PULLED_IN {
         let Some(folder) = dependent(Some(feature)) else { return };
-        // What the others pull in is seen without a compiler; an ordinary run compiles the library with default features only.
-        if feature == "default" || cases(false, true) {
+        // What a feature pulls in is seen without a compiler. An ordinary run compiles the tier that tests/no_std has checked by then, for
+        // the library with more than the default features is what its tests are built with; FWSPEC_CASES=more compiles it with the default ones.
+        if feature == cases_of_three("alloc", "default", "default") || cases(false, true) {
             run(&mut cargo(&folder, "check"));
         }
         let all = packages(&folder);
