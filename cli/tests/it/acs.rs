@@ -1,20 +1,14 @@
 //! ACS as Linux has it: what the dump shows, what Linux sets where configuration space does not show it, and what it would set.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::outside::shared;
 use crate::verbs::fwspec;
 use serde_json::Value;
 
 /// A listing of `field-cases` in the shared folder; says so where it is missing.
 fn case(name: &str) -> Option<String> {
-    let shared = std::env::var_os("FWSPEC_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
-    let file = shared.join("field-cases").join(name);
-    if !file.exists() {
-        println!("skipped: no {}; set FWSPEC_SHARED", file.display());
-        return None;
-    }
-    Some(file.to_str().unwrap().to_owned())
+    Some(shared(&format!("field-cases/{name}"))?.to_str()?.to_owned())
 }
 
 fn groups(file: &str, more: &[&str]) -> Value {

@@ -1,6 +1,8 @@
 //! The DeviceIDs that MSIs really carried: boots with a probe on `its_msi_prepare`, in `linux-truth/msi` of the shared folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::support::outside::shared;
 
 use fwspec::answer::{Answer, Explained, GroupsDocument, LookupResult};
 use fwspec::lint::audit::audit;
@@ -25,12 +27,8 @@ fn machine_of(folder: &Path) -> (Firmware, Groups) {
 
 #[test]
 fn msis_carry_the_device_id_that_the_its_was_asked_for() {
-    let shared = std::env::var_os("FWSPEC_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"));
-    let Ok(captures) = std::fs::read_dir(shared.join("linux-truth/msi")) else {
-        println!("skipped: no captures; set FWSPEC_SHARED to the folder that has linux-truth/msi");
-        return;
-    };
+    let Some(captures) = shared("linux-truth/msi") else { return };
+    let captures = std::fs::read_dir(captures).unwrap();
     let (mut boots, mut ids, mut aliased) = (0, 0, 0);
     for folder in captures.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
         let truth: Value =

@@ -1,5 +1,7 @@
 //! The logs of captured boots: nothing about IOMMUs is left that is not understood.
 
+use crate::support::outside::shared;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,12 +28,9 @@ const EXCUSED: [(&str, &str); 3] = [
 
 #[test]
 fn captured_boots_are_read_with_nothing_left() {
-    let Some(shared) = std::env::var_os("FWSPEC_SHARED") else {
-        println!("skipped: FWSPEC_SHARED names no captured boots");
-        return;
-    };
+    let Some(truth) = shared("linux-truth") else { return };
     let mut files = Vec::new();
-    excerpts(&Path::new(&shared).join("linux-truth"), &mut files);
+    excerpts(&truth, &mut files);
     assert!(files.len() > 500, "{} logs", files.len());
     let (mut left, mut lines, mut listed) = (BTreeMap::<String, usize>::new(), 0, 0);
     for file in &files {

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::outside::shared;
+
 use fwspec::acpi::iort::Builder;
 use fwspec::answer::findings;
 use fwspec::machine::{Collector, Firmware, Kind, Machine, MachineError};
@@ -189,13 +191,7 @@ fn a_madt_without_an_its_says_so_whatever_the_tables_come_in() {
 
 #[test]
 fn field_cases_of_a_madt_without_an_its_give_one_answer() {
-    let shared = std::env::var_os("FWSPEC_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let cases = shared.join("field-cases");
-    if !cases.exists() {
-        println!("skipped: no {}", cases.display());
-        return;
-    }
+    let Some(cases) = shared("field-cases") else { return };
     let both = Machine::open([cases.join("suites/both-in-one.bin")]).unwrap();
     for folder in ["iort/madt-no-its", "suites/no-its"] {
         let folder = cases.join(folder);
