@@ -1,5 +1,7 @@
 //! Folders and many files: what of them is read, in which order it is told, and what one broken file costs.
 
+use crate::cases::cases_of_three;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -294,7 +296,8 @@ fn a_table_in_a_folder_that_cannot_be_read_is_a_finding() {
 fn a_reader_that_has_enough_ends_the_command() {
     let folder = folder("reader");
     let tree = sample("d05-2020/fdt.dtb");
-    (0..1_000).for_each(|number| fs::write(folder.join(format!("{number}.dtb")), &tree).unwrap());
+    (0..cases_of_three(300, 1_000, 1_000))
+        .for_each(|number| fs::write(folder.join(format!("{number}.dtb")), &tree).unwrap());
     let mut child = command(&["show", "--json", folder.to_str().unwrap()]).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -28,8 +28,8 @@ fn corpus(folder: &Path) -> Vec<PathBuf> {
         blobs.extend(blobs_in(&guest.path()));
     }
     blobs.sort();
-    // Of which an ordinary run takes each fifth.
-    blobs.into_iter().step_by(cases_of_three(5, 1, 1)).collect()
+    // Of which an ordinary run takes each ninth.
+    blobs.into_iter().step_by(cases_of_three(9, 1, 1)).collect()
 }
 
 /// What ids 0 to 0xffff become, in runs: first id, number of ids, and target with cells or an errno.
