@@ -171,19 +171,18 @@ impl Matcher {
         let (mut seen, mut grams) = (alloc::vec![0; 1 << 10], Vec::new());
         for (number, pattern) in (0_u16..).zip(&patterns) {
             let texts: Vec<Rarest> = pattern.texts().filter_map(|text| rarity.rarest_of(text)).collect();
-            // Where a pattern has too little text of its own, the name of the driver has to decide.
-            let names = || pattern.form.speaker.split('|').filter_map(|name| rarity.rarest_of(name));
-            let by_name = |size| names().filter_map(move |name| around(&[name], size));
-            match around(&texts, GRAM) {
-                Some(place) => grams.extend(gram_at(place).map(|gram| (gram, number))),
-                None => grams.extend(by_name(GRAM).filter_map(gram_at).map(|gram| (gram, number))),
-            }
-            if let Some(place) = around(&texts, LongSieve::WINDOW) {
-                long.push(place);
-            } else if let Some(place) = around(&texts, ShortSieve::WINDOW) {
-                short.push(place);
-            } else {
-                short.extend(by_name(ShortSieve::WINDOW));
+            let places = match around(&texts, GRAM) {
+                Some(place) => alloc::vec![place],
+                // Too little text of its own: the name of the driver has to decide.
+                None => {
+                    let names = pattern.form.speaker.split('|').filter_map(|name| rarity.rarest_of(name));
+                    names.filter_map(|name| around(&[name], GRAM)).collect()
+                }
+            };
+            grams.extend(places.iter().filter_map(|place| Some((gram_at(*place)?, number))));
+            match around(&texts, LongSieve::WINDOW) {
+                Some(place) => long.push(place),
+                None => short.extend(places),
             }
         }
         for (gram, _) in &grams {
